@@ -1,0 +1,293 @@
+"""Every setting, once: typed, explained, strict.
+
+Order of force: defaults here < preset < ``configs/*.yaml`` < ``--set section.key=value``.  An unknown key is an
+error that names the nearest known one.
+"""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import re
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from hicm.errors import UserError
+from hicm.files import atomic
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    name: str = "dataset"  # names the folders of what is derived from this data
+    annotations: dict[str, list[str]] = field(default_factory=dict)  # split -> json files; several = several annotators
+    features: str = ""  # a .pth dict, a folder of .npy / .mp4.npy, or an HDF5 file
+    feature_fps: float = 1.0  # rows a second in the features file; thinned to 1 a second when higher
+    speech: str = ""  # ASR: a .pkl or .json file, or a folder of them; empty: no speech
+    train: str = "train"  # split that trains
+    select: str = "val"  # split that chooses the best checkpoint
+    report: str = "val"  # split whose scores are reported
+    frames: int = 100  # rows given to the model (HiCM2: 100)
+    missing_features: Literal["refuse", "skip"] = "refuse"  # videos of a split without features
+
+
+@dataclass(frozen=True)
+class MemoryConfig:
+    path: str = ""  # folder of the bank; empty: presave/<data.name>/bank
+    source: list[str] = field(default_factory=lambda: ["train"])  # splits whose captions fill the memory
+    encoder: str = "openclip:ViT-L-14/openai"  # or hf:<name or folder>, array:<npz>, hashing:<width>
+    summariser: Literal["medoid"] = "medoid"  # who writes a node's text
+    early_exit: bool = True  # FINCH's first-level distance guard (hicm2.md 5.2)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class RetrievalConfig:
+    search: Literal["descend", "top_only", "flat", "none", "zero", "random"] = "descend"
+    select: Literal["top-k", "max", "similarity"] = "top-k"
+    windows: int = 10  # queries a video, W (YC2: 10, ViTT: 30)
+    top_k: int = 10  # nodes kept a level (YC2: 10, ViTT: 30)
+    threshold: float = 0.7  # cosine a node needs under select=similarity
+    levels: list[int] = field(default_factory=list)  # levels that are read, 1 = finest; empty: all
+    flat_level: int = 1  # the level of search=flat; 0 = the captions themselves
+    tail: Literal["spread", "drop"] = "spread"  # W nearly equal windows, or floor(T/W) rows each and a lost tail
+    leave_own_out: bool = True  # in training, recall nothing that a video's own captions wrote
+    mask_padding: bool = True  # padded rows take no part in a window's query; empty windows are masked out
+    precision: Literal["float32", "stored"] = "float32"  # stored: round means to the bank's dtype, as released
+    seed: int = 0  # of search=random
+
+
+@dataclass(frozen=True)
+class CaptionerConfig:
+    t5: str = "t5-base"  # hub name or folder; "scratch": random weights from t5_config
+    t5_config: dict[str, Any] = field(default_factory=dict)  # T5Config values for t5: scratch
+    tokenizer: str = ""  # hub name or folder; empty: as t5; "train": SentencePiece on the training captions
+    vocabulary: int = 2000  # text pieces of tokenizer: train
+    init: str = ""  # released .pth or a folder of ours to start from
+    offline: bool = False  # never ask the hub
+    time_bins: int = 100  # B, time tokens
+    use_video: bool = True
+    use_speech: bool = True
+    visual_depth: int = 12
+    visual_heads: int = 12
+    visual_mlp: int = 2048
+    visual_dropout: float = 0.1
+    encoder_dropout: float = 0.1
+    decoder_dropout: float = 0.1
+    memory_projection: Literal["deep", "simple"] = "deep"
+    memory_dropout: float = 0.5
+    mask_padding: bool = True  # padded frames are not attended (released: attended)
+    max_speech_tokens: int = 1000
+    max_caption_tokens: int = 256
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    epochs: int = 20
+    batch: int = 2  # videos a process and step
+    accumulate: int = 1  # steps whose gradients are summed before the optimiser acts
+    lr: float = 3e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = 0.1  # fraction of all steps
+    schedule_lag: bool = False  # released: the rate is set one step late (hicm2.md 3.2)
+    clip: float = 1.0  # largest global gradient norm
+    label_smoothing: float = 0.1
+    generative: float = 1.0  # loss weight: video + speech + memory -> events
+    denoising: float = 1.0  # loss weight: corrupted speech -> spans
+    denoising_memory: Literal["shared", "requeried"] = "shared"  # requeried: the released second pass (2.6)
+    noise_density: float = 0.25
+    noise_span: float = 5.0
+    rescale_time_tokens: bool = True  # after every step (hicm2.md 2.8)
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    workers: int = 0
+    seed: int = 42
+    log_every: int = 10  # steps
+    checkpoint_every: int = 200  # steps; besides, at the end of every epoch
+    eval_every: int = 1  # epochs; 0: never
+    eval_start: int = 1  # first epoch (1-based) that is evaluated
+    select_on: str = "CIDEr"  # metric of the select split; higher is better
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    batch: int = 8
+    beams: int = 4
+    max_tokens: int = 256  # new tokens
+    length_penalty: float = 1.0
+    repetition_penalty: float = 1.0
+    sample: bool = False  # nucleus sampling instead of beams
+    top_p: float = 0.9
+    temperature: float = 1.0
+    grammar: bool = False  # allow only <start><end>text with end > start
+    isolated_time_tokens: Literal["drop", "keep"] = "drop"  # keep: written into the caption, as released
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    protocol: str = "vidchapters"
+    metrics: list[str] = field(default_factory=list)  # empty: all of the protocol
+
+
+@dataclass(frozen=True)
+class Config:
+    preset: Literal["", "released"] = ""  # released: behave as the published code does, defects included
+    data: DataConfig = field(default_factory=DataConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+    captioner: CaptionerConfig = field(default_factory=CaptionerConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    predict: PredictConfig = field(default_factory=PredictConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+
+    @property
+    def bank(self) -> Path:
+        """Folder of the memory bank."""
+        return Path(self.memory.path or f"presave/{self.data.name}/bank")
+
+
+# What the published code does and the defaults here mend (hicm2.md 7.2).
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "released": {
+        "retrieval": {"search": "top_only", "tail": "drop", "leave_own_out": False, "mask_padding": False,
+                      "precision": "stored"},
+        "captioner": {"mask_padding": False},
+        "train": {"denoising_memory": "requeried", "schedule_lag": True},
+        "predict": {"isolated_time_tokens": "keep"},
+    },
+}
+
+
+def load_config(path: str | Path | None = None, overrides: typing.Sequence[str] = ()) -> Config:
+    """Defaults < preset < the yaml file < ``section.key=value`` overrides.
+
+    Raises UserError on an unknown key (with the nearest known one), a value of the wrong type, or bad yaml.
+    """
+    given: dict[str, Any] = {}
+    if path is not None:
+        given = _read_yaml(Path(path))
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator:
+            raise UserError(f"--set {override}: expected section.key=value, e.g. --set train.lr=1e-4")
+        node = given
+        *parents, last = key.strip().split(".")
+        for name in parents:
+            node = node.setdefault(name, {})
+            if not isinstance(node, dict):
+                raise UserError(f"--set {override}: {name} is a value, not a section")
+        try:
+            node[last] = yaml.load(text, Loader=_Loader)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {override}: the value is not valid yaml") from error
+    where = str(path) if path is not None else "--set"
+    preset = given.get("preset") or ""
+    if preset:
+        if preset not in PRESETS:
+            raise UserError(f"{where}: preset: {preset!r} is unknown; known: {', '.join(PRESETS)}")
+        given = _merge(PRESETS[preset], given)
+    return _build(Config, given, where, "")
+
+
+def dump_config(config: Config) -> dict[str, Any]:
+    """The resolved settings as plain data."""
+    return dataclasses.asdict(config)
+
+
+def save_config(config: Config, path: str | Path) -> None:
+    """Write the resolved settings as yaml; `load_config` reads them back unchanged."""
+    with atomic(path) as temporary:
+        temporary.write_text(yaml.safe_dump(dump_config(config), sort_keys=False), encoding="utf-8")
+
+
+def digest(content: Any, length: int = 8) -> str:
+    """Short hash of plain data: equal settings, equal name."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:length]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 reads 3e-4 as text; numbers should be numbers."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)$"),
+    list("-+0123456789."),
+)
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    except OSError as error:
+        raise UserError(f"{path}: settings file cannot be read ({error.strerror})") from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{line}: not valid yaml") from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected sections (data:, memory:, ...), found {type(content).__name__}")
+    return content
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = {key: dict(value) if isinstance(value, dict) else value for key, value in base.items()}
+    for key, value in over.items():
+        if isinstance(value, dict) and isinstance(merged.get(key), dict):
+            merged[key].update(value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _build(cls: type, given: Any, where: str, prefix: str) -> Any:
+    if not isinstance(given, dict):
+        raise UserError(f"{where}: {prefix.rstrip('.')}: expected a section of settings, found {given!r}")
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in given.items():
+        if key not in hints:
+            near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.0)
+            raise UserError(f"{where}: unknown setting {prefix}{key}; the nearest known one is {prefix}{near[0]}")
+        hint = hints[key]
+        if dataclasses.is_dataclass(hint):
+            values[key] = _build(hint, value, where, f"{prefix}{key}.")
+        else:
+            values[key] = _check(value, hint, f"{where}: {prefix}{key}")
+    return cls(**values)
+
+
+def _check(value: Any, hint: Any, what: str) -> Any:
+    """``value`` as the annotated type, or UserError saying what was expected."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value not in args:
+            raise UserError(f"{what}: expected one of {', '.join(repr(a) for a in args)}, found {value!r}")
+        return value
+    if origin is list:
+        if args[0] is str and isinstance(value, str):
+            value = [value]
+        if not isinstance(value, list):
+            raise UserError(f"{what}: expected a list, found {value!r}; write [a, b]")
+        return [_check(item, args[0], what) for item in value]
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise UserError(f"{what}: expected a mapping, found {value!r}")
+        return {str(key): _check(item, args[1], what) for key, item in value.items()}
+    if hint is Any:
+        return value
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if hint is float and isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if (hint is int and isinstance(value, bool)) or not isinstance(value, hint):
+        raise UserError(f"{what}: expected {hint.__name__}, found {value!r}")
+    return value

@@ -1,0 +1,9 @@
+"""The one exception for what a user can mend."""
+
+
+class UserError(ValueError):
+    """Bad input, settings or environment: one line naming file, item, what was expected and what to do.
+
+    The command line prints it as ``hicm: error: ...`` and exits with status 2; everything else that is raised
+    is a bug and keeps its traceback.
+    """

@@ -1,0 +1,108 @@
+"""Reading and writing files so that a crash leaves no half file and bad input gives one clear line.
+
+The standard library and NumPy only: every package may import this module.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import pickle
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hicm.errors import UserError
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
+
+    Raises UserError when the folder cannot be written or the disk is full; ``path`` then is as it was.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror or error}); free space or choose another "
+                        "output folder") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def require(path: str | Path, what: str, remedy: str) -> Path:
+    """``path`` as a Path, or UserError saying that ``what`` is missing there and what to do."""
+    path = Path(path)
+    if not path.exists():
+        raise UserError(f"{path}: {what} not found; {remedy}")
+    return path
+
+
+def read_json(path: str | Path, what: str = "json file") -> Any:
+    """The parsed content.  Raises UserError on a missing, unreadable or malformed file."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: {what} is not UTF-8 text (byte {error.start})") from error
+    except json.JSONDecodeError as error:
+        raise UserError(f"{path}: {what} is not valid json (line {error.lineno}, column {error.colno}: {error.msg}); "
+                        "is the file complete?") from error
+
+
+def write_json(path: str | Path, content: Any, indent: int | None = 1) -> Path:
+    """Write ``content`` as UTF-8 json, atomically; returns the path."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
+    return Path(path)
+
+
+def sha256(path: str | Path) -> str:
+    """Hex digest of a file's bytes."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+# What a data pickle may name: NumPy's array reconstruction and nothing that runs code.
+_PICKLE_ALLOWED = {
+    (module, name)
+    for module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric",
+                   "numpy._core.numeric")
+    for name in ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
+}
+
+
+class _DataUnpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in _PICKLE_ALLOWED:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it names {module}.{name}, and only plain data and NumPy arrays are read")
+
+
+def read_pickle(path: str | Path, what: str = "pickle file") -> Any:
+    """Plain data (dict, list, str, numbers, NumPy arrays) from a pickle, without executing anything.
+
+    Raises UserError on a missing or truncated file, and on a pickle that names any other class or function.
+    """
+    path = Path(path)
+    try:
+        with open(path, "rb") as stream:
+            return _DataUnpickler(stream).load()
+    except OSError as error:
+        raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
+    except Exception as error:  # a damaged pickle can raise nearly anything
+        raise UserError(f"{path}: {what} refused ({error}); convert it to json if you trust it") from error

@@ -1,0 +1,91 @@
+"""What a run leaves behind: manifest, hashes, versions, the log of steps.
+
+A run folder holds ``config.yaml``, ``manifest.json``, ``uncommitted.diff`` (if any), ``stats.jsonl``, checkpoints,
+``predictions_<split>.json`` and ``metrics_<split>.json``: flat, plain, greppable.
+"""
+
+import datetime
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import hicm
+from hicm.config import Config, digest, dump_config, save_config
+from hicm.errors import UserError
+from hicm.files import read_json, sha256, write_json
+
+PACKAGES = ("torch", "transformers", "accelerate", "open_clip_torch", "numpy", "scikit-learn", "h5py",
+            "pycocoevalcap", "safetensors")
+
+
+def run_id(name: str, config: Config) -> str:
+    """``<name>-<hash>``: the same settings give the same id."""
+    return f"{name}-{digest(dump_config(config))}"
+
+
+def now() -> str:
+    """UTC time, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def revision() -> dict[str, Any]:
+    """Git revision of the code and whether it was changed since; empty outside a checkout."""
+    root = Path(hicm.__file__).parent.parent
+    commit = _git(root, "rev-parse", "HEAD")
+    if commit is None or not (root / ".git").exists():
+        return {}
+    return {"commit": commit.strip(), "dirty": bool(_git(root, "status", "--porcelain"))}
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, the platform, hicm and the packages that decide numbers."""
+    found = {"python": platform.python_version(), "platform": platform.platform(), "hicm": hicm.__version__}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def describe(kind: str, run: str, inputs: Iterable[str | Path] = (), **extra: Any) -> dict[str, Any]:
+    """A manifest: what was run, on what, with which versions.  Folders are described by the hashes of their files."""
+    hashes = {}
+    for path in map(Path, inputs):
+        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        hashes.update({str(p): sha256(p) for p in files})
+    return {"kind": kind, "run": run, "command": sys.argv, "started": now(), "revision": revision(),
+            "versions": versions(), "inputs": hashes, **extra}
+
+
+def open_run(folder: Path, run: str, config: Config, inputs: Iterable[str | Path] = (), **extra: Any) -> bool:
+    """Start or continue a run folder; returns True when the folder already holds this very run.
+
+    Raises UserError when the folder holds a run with other settings: results of two settings are never mixed.
+    """
+    manifest = folder / "manifest.json"
+    if manifest.exists():
+        found = read_json(manifest, "run manifest")
+        if found.get("run") != run:
+            raise UserError(f"{folder}: holds run {found.get('run')}, not {run}; choose another --out or remove it")
+        return True
+    folder.mkdir(parents=True, exist_ok=True)
+    save_config(config, folder / "config.yaml")
+    root = Path(hicm.__file__).parent.parent
+    difference = _git(root, "diff", "HEAD") if (root / ".git").exists() else None
+    if difference:
+        (folder / "uncommitted.diff").write_text(difference, encoding="utf-8")
+    write_json(manifest, describe("train", run, inputs, **extra))
+    return False
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    try:
+        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True,
+                              timeout=20).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None

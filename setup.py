@@ -1,0 +1,44 @@
+"""Package metadata.  Tested pins are in requirements.txt; the ranges here are what should work."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+here = Path(__file__).parent
+version = re.search(r'__version__ = "(.+)"', (here / "hicm/__init__.py").read_text()).group(1)
+
+setup(
+    name="hicm",
+    version=version,
+    description="Hierarchical-memory dense video captioning: train, caption, evaluate",
+    long_description=(here / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["hicm", "hicm.*"]),
+    package_data={"hicm": ["demo/*.yaml", "report/*.html"]},
+    install_requires=[
+        "numpy>=2.0",
+        "h5py>=3.10",
+        "pyyaml>=6.0",
+        "tqdm>=4.66",
+        "torch>=2.6",
+        "torchvision>=0.21",  # open_clip and parts of transformers import it
+        "transformers>=5.0,<6",
+        "accelerate>=1.2",
+        "safetensors>=0.4",
+        "sentencepiece>=0.2",
+        "tokenizers>=0.20",
+        "open_clip_torch>=3.0",
+        "scikit-learn>=1.4",
+        "pycocoevalcap>=1.2",
+        "matplotlib>=3.8",
+        "jinja2>=3.1",
+        "tensorboard>=2.16",
+    ],
+    extras_require={
+        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6"],
+    },
+    entry_points={"console_scripts": ["hicm = hicm.cli:main"]},
+)
