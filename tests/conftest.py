@@ -1,0 +1,22 @@
+"""Fixtures that many tests share."""
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Real annotations and golden files that may not be committed: the folder ``shared`` beside the checkout."""
+    path = ROOT.parent / "shared"
+    if not path.is_dir():
+        pytest.skip("needs the folder 'shared' (real annotations, golden files) beside the checkout")
+    return path
+
+
+@pytest.fixture(scope="session")
+def golden() -> Path:
+    """Committed golden files: made-up text, outputs of the reference implementations."""
+    return ROOT / "tests" / "golden"
