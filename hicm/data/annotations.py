@@ -1,0 +1,85 @@
+"""Reference annotations: ``{video id: {"duration": s, "timestamps": [[start, end], ...], "sentences": [str, ...]}}``.
+
+Times in seconds.  Reading is strict about form.  What a caption or an event *says* (blank, reversed, past the end) is
+left as it is, because published files contain such events; ``hicm.data.check`` reports them.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from hicm.config import DataConfig
+from hicm.errors import UserError
+from hicm.files import read_json
+from hicm.types import Event, Span, Video
+
+
+def read_annotations(path: str | Path) -> dict[str, Video]:
+    """Videos by id, in file order, events in file order; a video may have no events.
+
+    Other keys of an entry ("path", ...) are ignored.  Raises UserError naming file, video and item when the file is
+    unreadable, holds no video, or an entry lacks a key, has lists of unequal length, a duration that is not a
+    positive number, a timestamp that is not a pair of finite numbers, or a sentence that is not text.
+    """
+    content = read_json(path, "annotation file")
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"{path}: expected {{video id: {{duration, timestamps, sentences}}}} with at least one video, "
+                        f"found {_kind(content)}; see data/README.md")
+    return {video_id: _video(video_id, entry, f"{path}: video {video_id}") for video_id, entry in content.items()}
+
+
+def read_split(config: DataConfig, split: str) -> dict[str, Video]:
+    """The videos of a split by its first file, i.e. by the first annotator.
+
+    Raises UserError when the settings know no such split, or as `read_annotations` does.
+    """
+    if not config.annotations.get(split):
+        known = ", ".join(name for name, files in config.annotations.items() if files) or "none"
+        raise UserError(f"data.annotations: no files for split {split!r}; known splits: {known}")
+    return read_annotations(config.annotations[split][0])
+
+
+def _video(video_id: str, entry: Any, where: str) -> Video:
+    if not isinstance(entry, dict):
+        raise UserError(f"{where}: expected {{duration, timestamps, sentences}}, found {_kind(entry)}")
+    for key in ("duration", "timestamps", "sentences"):
+        if key not in entry:
+            raise UserError(f"{where}: {key} is missing; see data/README.md for the form")
+    duration, timestamps, sentences = entry["duration"], entry["timestamps"], entry["sentences"]
+    if not _is_number(duration) or duration <= 0:
+        raise UserError(f"{where}: duration: expected seconds > 0, found {duration!r}; measure it, e.g. with ffprobe")
+    for key, value in (("timestamps", timestamps), ("sentences", sentences)):
+        if not isinstance(value, list):
+            raise UserError(f"{where}: {key}: expected a list, found {_kind(value)}")
+    if len(timestamps) != len(sentences):
+        raise UserError(f"{where}: expected as many timestamps as sentences, found {len(timestamps)} and "
+                        f"{len(sentences)}; pair them again")
+    events = tuple(Event(_span(pair, f"{where}: timestamps[{i}]"), _sentence(text, f"{where}: sentences[{i}]"))
+                   for i, (pair, text) in enumerate(zip(timestamps, sentences, strict=True)))
+    return Video(video_id, float(duration), events)
+
+
+def _span(pair: Any, where: str) -> Span:
+    if not isinstance(pair, list) or len(pair) != 2 or not all(map(_is_number, pair)):
+        raise UserError(f"{where}: expected [start, end] as two finite numbers of seconds, found {pair!r}")
+    return Span(float(pair[0]), float(pair[1]))
+
+
+def _sentence(text: Any, where: str) -> str:
+    if not isinstance(text, str):
+        raise UserError(f"{where}: expected text, found {_kind(text)}")
+    return text
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer too large for a float
+        return False
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "a truth value", type(None): "null"}
+    return "nothing in it" if value in ({}, []) else names.get(type(value), "a number")

@@ -1,0 +1,122 @@
+"""Visual features: one row a second, [T, D], for every video (HiCM2: CLIP ViT-L/14, D = 768, not normalised).
+
+Three kinds of store, opened lazily and safe to hand to worker processes: a ``.pth`` dict id -> tensor, a folder of
+``<id>.mp4.npy`` / ``<id>.npy`` files, an HDF5 file with one data set a video.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from hicm.data.feature_stores import open_store
+from hicm.data.ids import candidates
+from hicm.errors import UserError
+from hicm.files import atomic
+
+
+class Features:
+    """Features by video id, whatever the prefix of the id; see `open_features`."""
+
+    def __init__(self, path: str | Path, fps: float = 1.0):
+        if not (math.isfinite(fps) and fps > 0):
+            raise UserError(f"data.feature_fps: expected rows a second > 0, found {fps}")
+        self.path = Path(path)
+        self.fps = fps
+        self._store = open_store(self.path)
+        self._width: int | None = None
+
+    @property
+    def width(self) -> int:
+        """D, as the first stored video has it; every other one must agree."""
+        if self._width is None:
+            key = self._store.first()
+            if key is None:
+                raise UserError(f"{self.path}: holds no features; see data/README.md for what is expected there")
+            self._width = _matrix(self._store.read(key), f"{self.path}: {key}").shape[1]
+        return self._width
+
+    def __contains__(self, video_id: str) -> bool:
+        return self._key(video_id) is not None
+
+    def missing(self, video_ids: Iterable[str]) -> list[str]:
+        """Those of ``video_ids`` that have no features, in their order."""
+        return [video_id for video_id in video_ids if video_id not in self]
+
+    def read(self, video_id: str) -> np.ndarray:
+        """float32 [T, D], T >= 1, one row a second: stores with fps > 1 give the rows floor(i * fps).
+
+        Raises UserError when the video is missing (never zeros in its place), or its array is not a matrix of
+        finite numbers of the store's width with at least one row.
+        """
+        key = self._key(video_id)
+        if key is None:
+            raise UserError(f"{self.path}: no features for video {video_id}; extract them, or leave such videos out "
+                            "with data.missing_features: skip")
+        where = f"{self.path}: video {video_id}"
+        x = _matrix(self._store.read(key), where)
+        if x.shape[1] != self.width:
+            raise UserError(f"{where}: expected rows of {self.width} numbers as in the rest, found {x.shape[1]}; "
+                            "extract it again with the same encoder")
+        if self.fps > 1:
+            rows = np.floor(np.arange(math.ceil(len(x) / self.fps)) * self.fps).astype(np.int64)
+            x = x[rows[rows < len(x)]]
+        with np.errstate(over="ignore"):
+            x = np.array(x, dtype=np.float32, order="C")
+        if not np.isfinite(x).all():
+            raise UserError(f"{where}: features hold NaN or infinity (first in row "
+                            f"{int(np.argmin(np.isfinite(x).all(axis=1)))}); extract the video again")
+        return x
+
+    def _key(self, video_id: str) -> str | None:
+        return next((name for name in candidates(video_id) if name in self._store), None)
+
+
+def open_features(path: str | Path, fps: float = 1.0) -> Features:
+    """The features at ``path``: a ``.pth``/``.pt`` file, a folder of ``.npy`` files, or an HDF5 file.
+
+    ``fps`` is the rows a second of the store.  Raises UserError when there is nothing there or its kind is unknown.
+    """
+    return Features(path, fps)
+
+
+def sample(x: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
+    """``frames`` rows of x [T, D] for the model: (float32 [frames, D], bool [frames], True where a row is real).
+
+    T > frames: row floor(j * T / frames) for j = 0 .. frames - 1.  T < frames: zero rows follow.  Raises UserError
+    when x has no rows or ``frames`` < 1.  Source: Vid2Seq in VidChapters.
+    """
+    if frames < 1:
+        raise UserError(f"data.frames: expected at least 1, found {frames}")
+    rows = len(x)
+    if rows == 0:
+        raise UserError("features have no rows, expected one a second; extract the video again")
+    mask = np.arange(frames) < rows
+    if rows >= frames:
+        return np.array(x[np.arange(frames) * rows // frames], dtype=np.float32), mask
+    padded = np.zeros((frames, x.shape[1]), np.float32)
+    padded[:rows] = x
+    return padded, mask
+
+
+def write_features(path: str | Path, features: Mapping[str, np.ndarray]) -> Path:
+    """Write id -> [T, D] as HDF5 (.h5), atomically; float16 stays float16, all else becomes float32."""
+    import h5py
+
+    path = Path(path)
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        for video_id, x in features.items():
+            x = np.asarray(x)
+            file.create_dataset(video_id, data=x if x.dtype == np.float16 else x.astype(np.float32))
+    return path
+
+
+def _matrix(x: np.ndarray, where: str) -> np.ndarray:
+    if x.ndim != 2 or x.dtype.kind not in "fiu":
+        raise UserError(f"{where}: expected a matrix [seconds, width] of numbers, found shape {tuple(x.shape)} of "
+                        f"{x.dtype}")
+    if 0 in x.shape:
+        raise UserError(f"{where}: expected at least one row of features, found shape {tuple(x.shape)}; "
+                        "extract the video again")
+    return x

@@ -1,0 +1,124 @@
+"""Automatic speech recognition: timed segments of a video's speech.
+
+Read from one ``.pkl`` or ``.json`` file {id: entry}, or from a folder with ``<id>.pkl`` / ``<id>.json``.  An entry is
+``{"start": [s], "end": [s], "text": [str]}`` (VidChapters), or WhisperX's own ``{"segments": [{"start", "end",
+"text"}, ...]}``, which videos whose alignment failed keep.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hicm.data.ids import candidates
+from hicm.errors import UserError
+from hicm.files import read_json, read_pickle, require
+
+READERS = {".pkl": read_pickle, ".pickle": read_pickle, ".json": read_json}
+
+
+@dataclass(frozen=True)
+class Speech:
+    """The segments of one video in file order; start and end in seconds."""
+
+    start: tuple[float, ...] = ()
+    end: tuple[float, ...] = ()
+    text: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.text)
+
+
+class SpeechStore:
+    """Speech by video id, whatever the prefix of the id; see `open_speech`."""
+
+    def __init__(self, path: str | Path = ""):
+        self.path = Path(path) if str(path) else None
+        self._entries: dict[str, Any] = {}
+        if self.path is None:
+            return
+        require(self.path, "speech", "set data.speech, or leave it empty to work without speech")
+        if self.path.is_dir():
+            self._entries = None
+        else:
+            self._entries = _read(self.path)
+            if not isinstance(self._entries, dict) or isinstance(self._entries.get("segments"), list):
+                raise UserError(f"{self.path}: expected {{video id: {{start, end, text}}}}; the transcript of one "
+                                "video belongs into a folder as <video id>.json")
+
+    def __contains__(self, video_id: str) -> bool:
+        return self._find(video_id) is not None
+
+    def all(self, video_id: str) -> Speech:
+        """Every stored segment of the video as it is; empty for a video without an entry.
+
+        Raises UserError naming file, video and segment when the entry is malformed.
+        """
+        found = self._find(video_id)
+        if found is None:
+            return Speech()
+        source, entry = (found, _read(found)) if isinstance(found, Path) else (self.path, self._entries[found])
+        return _speech(entry, f"{source}: video {video_id}")
+
+    def get(self, video_id: str, duration: float) -> Speech:
+        """The segments that the model hears: 0 <= start, end <= duration (seconds), text not blank.
+
+        A segment that crosses the end is dropped whole, as in VidChapters.  A video without an entry has no speech.
+        """
+        speech = self.all(video_id)
+        kept = [(start, end, text) for start, end, text in zip(speech.start, speech.end, speech.text, strict=True)
+                if start >= 0 and end <= duration and math.isfinite(end) and text.strip()]
+        return Speech(*map(tuple, zip(*kept, strict=True))) if kept else Speech()
+
+    def _find(self, video_id: str) -> str | Path | None:
+        """The key of the video's entry, or its file when the store is a folder."""
+        if self._entries is not None:
+            return next((name for name in candidates(video_id) if name in self._entries), None)
+        files = (self.path / f"{name}{suffix}" for name in candidates(video_id) for suffix in READERS)
+        return next((file for file in files if file.is_file()), None)
+
+
+def open_speech(path: str | Path) -> SpeechStore:
+    """The speech at ``path``; an empty path gives a store without speech for any video.
+
+    Raises UserError when the path is missing, unreadable, or a pickle that holds more than plain data.
+    """
+    return SpeechStore(path)
+
+
+def _read(path: Path) -> Any:
+    reader = READERS.get(path.suffix)
+    if reader is None:
+        raise UserError(f"{path}: expected speech as {', '.join(READERS)} or a folder of such files")
+    return reader(path, "speech file")
+
+
+def _speech(entry: Any, where: str) -> Speech:
+    if not isinstance(entry, dict):
+        raise UserError(f"{where}: expected {{start, end, text}} or {{segments}}, found {type(entry).__name__}")
+    if "segments" in entry and "text" not in entry:
+        segments = entry["segments"]
+        if not isinstance(segments, Sequence) or not all(isinstance(segment, dict) for segment in segments):
+            raise UserError(f"{where}: segments: expected a list of {{start, end, text}}")
+        columns = {key: [segment.get(key) for segment in segments] for key in ("start", "end", "text")}
+    else:
+        columns = entry
+    for key in ("start", "end", "text"):
+        if not hasattr(columns.get(key), "__len__") or isinstance(columns[key], str | dict):
+            raise UserError(f"{where}: {key}: expected a list; see data/README.md for the form")
+    start, end, text = columns["start"], columns["end"], columns["text"]
+    if not len(start) == len(end) == len(text):
+        raise UserError(f"{where}: expected lists of equal length, found {len(start)} starts, {len(end)} ends and "
+                        f"{len(text)} texts; transcribe the video again")
+    for i, segment in enumerate(zip(start, end, text, strict=True)):
+        if not (_is_time(segment[0]) and _is_time(segment[1]) and isinstance(segment[2], str)):
+            raise UserError(f"{where}: segment {i}: expected start and end in seconds and text, found {segment!r}")
+    return Speech(tuple(map(float, start)), tuple(map(float, end)), tuple(map(str, text)))
+
+
+def _is_time(value: Any) -> bool:
+    """A number, NaN included: an aligner's NaN fails the keep rule and is no reason to refuse the file."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
