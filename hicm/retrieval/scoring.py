@@ -1,0 +1,143 @@
+"""The bank as matrices, and one batch of queries scored against it.
+
+M = B * W windows of a batch (video-major), n_l nodes at level l (level 0: the captions), D width.
+"""
+
+import numpy as np
+import scipy.sparse
+
+from hicm.memory.bank import Bank
+from hicm.retrieval.own_out import OwnOut
+from hicm.retrieval.select import NEVER
+
+SMALLEST_NORM = 1e-8
+
+
+class Tables:
+    """What all reads of one bank share; matrices are made when first asked for.
+
+    ``rounding``: round means to float16, as the released code does with its float16 bank (hicm2.md 2.5).
+    """
+
+    def __init__(self, bank: Bank, rounding: bool = False) -> None:
+        self.bank = bank
+        self.rounding = rounding
+        self._matrices: dict[int, np.ndarray] = {}
+        self._units: dict[int, np.ndarray] = {}
+        self._children: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def matrix(self, level: int) -> np.ndarray:
+        """Embeddings float32 [n_l, D]."""
+        if level not in self._matrices:
+            source = self.bank.leaves if level == 0 else self.bank.level(level)
+            self._matrices[level] = np.ascontiguousarray(source.embeddings, np.float32)
+        return self._matrices[level]
+
+    def unit(self, level: int) -> np.ndarray:
+        """Embeddings divided by their norms, float32 [n_l, D]; a zero embedding stays zero."""
+        if level not in self._units:
+            self._units[level] = unit_rows(self.matrix(level))
+        return self._units[level]
+
+    def children(self, level: int, kept: np.ndarray) -> np.ndarray:
+        """Candidates of the level below, int64 [M, C] -1 padded: over the kept nodes [M, K] in kept order, each
+        one's children in list order."""
+        if level not in self._children:
+            lists = self.bank.level(level).children
+            ends = np.cumsum([len(ids) for ids in lists])
+            self._children[level] = np.concatenate([[0], ends]), np.concatenate(lists).astype(np.int64)
+        starts, index = self._children[level]
+        lengths = np.where(kept >= 0, starts[kept + 1] - starts[kept], 0)
+        totals = lengths.sum(axis=1)
+        candidates = np.full((len(kept), int(totals.max(initial=0))), -1)
+        lengths, first = lengths.ravel(), starts[kept].ravel()
+        within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+        candidates[np.arange(candidates.shape[1]) < totals[:, None]] = index[np.repeat(first, lengths) + within]
+        return candidates
+
+    def round(self, vectors: np.ndarray) -> np.ndarray:
+        """``vectors`` as float32, through float16 when the released rounding is on."""
+        return vectors.astype(np.float16).astype(np.float32) if self.rounding else vectors
+
+
+class Queries:
+    """Window queries [M, D] of a batch of videos; ``valid`` bool [M]; ``own`` per video what it may not recall."""
+
+    def __init__(self, tables: Tables, queries: np.ndarray, valid: np.ndarray, own: list[OwnOut | None]) -> None:
+        self.tables = tables
+        self.queries = queries
+        self.valid = valid
+        self.own = own
+        self.windows = len(queries) // len(own) if own else 0
+        self._norms = np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), SMALLEST_NORM).astype(np.float32)
+        self._scores: dict[int, np.ndarray] = {}
+        self._stand_ins: dict[int, np.ndarray] = {}
+
+    def everything(self, level: int) -> np.ndarray:
+        """All ids of a level as candidates [M, n_l], ascending; nothing (-1) for a window without a frame."""
+        ids = np.arange(len(self.tables.matrix(level)))
+        return np.where(self.valid[:, None], ids, -1)
+
+    def scores(self, level: int) -> np.ndarray:
+        """Cosines float32 [M, n_l]; 0 for a zero query, -inf for what the window's video may not recall.
+
+        The query's norm divides last, so that equal products stay equal scores.
+        """
+        if level not in self._scores:
+            scores = self.queries @ self.tables.unit(level).T
+            for video, own in enumerate(self.own):
+                if own is None:
+                    continue
+                rows = slice(video * self.windows, (video + 1) * self.windows)
+                nodes, leaves = own.stand_ins.get(level, (None, None))
+                if nodes is not None:
+                    stand_in = unit_rows(self.tables.matrix(0)[leaves])
+                    scores[rows, nodes] = self.queries[rows] @ stand_in.T
+            scores /= self._norms
+            self.hide(level, scores)
+            self._scores[level] = scores
+        return self._scores[level]
+
+    def hide(self, level: int, scores: np.ndarray) -> None:
+        """Set the scores [M, n_l] of what the windows' videos may not recall to -inf."""
+        for video, own in enumerate(self.own):
+            if own is not None:
+                rows = slice(video * self.windows, (video + 1) * self.windows)
+                scores[rows, own.removed.get(level, [])] = NEVER
+
+    def stand_ins(self, level: int, kept: np.ndarray) -> np.ndarray:
+        """Leaf int32 [M, K] that stands in for each kept node [M, K] of a level; -1: the node itself is read."""
+        if all(own is None or level not in own.stand_ins for own in self.own):
+            return np.full(kept.shape, -1, np.int32)
+        table = np.full((len(self.own), len(self.tables.matrix(level))), -1, np.int32)
+        for video, own in enumerate(self.own):
+            if own is not None and level in own.stand_ins:
+                nodes, leaves = own.stand_ins[level]
+                table[video, nodes] = leaves
+        found = table[np.repeat(np.arange(len(self.own)), self.windows)[:, None], kept]
+        return np.where(kept >= 0, found, -1)
+
+    def mean(self, level: int, kept: np.ndarray) -> np.ndarray:
+        """Plain mean of the kept nodes' embeddings, float32 [M, D]; zero where nothing was kept (g_l of 2.5)."""
+        stand_in = self.stand_ins(level, kept)
+        total = _sums(np.where(stand_in < 0, kept, -1), self.tables.matrix(level))
+        if (stand_in >= 0).any():
+            total += _sums(stand_in, self.tables.matrix(0))
+        counts = (kept >= 0).sum(axis=1, keepdims=True)
+        return self.tables.round(total / np.maximum(counts, 1).astype(np.float32))
+
+
+def unit_rows(matrix: np.ndarray) -> np.ndarray:
+    """Rows divided by their L2 norm (at least 1e-8), float32."""
+    norms = np.linalg.norm(matrix.astype(np.float32, copy=False), axis=1, keepdims=True)
+    return (matrix / np.maximum(norms, SMALLEST_NORM)).astype(np.float32)
+
+
+def _sums(ids: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Sum of the named rows of a matrix [n, D] for each row of ids [M, K]; -1 names none."""
+    named = ids >= 0
+    pointers = np.concatenate([[0], np.cumsum(named.sum(axis=1))])
+    columns = ids[named]
+    picked = scipy.sparse.csr_array((np.ones(len(columns), np.float32), columns, pointers),
+                                    shape=(len(ids), len(matrix)))
+    return picked @ matrix

@@ -1,0 +1,47 @@
+"""Which candidates a window keeps (hicm2.md 2.5): the best k, the best one, or all above a threshold.
+
+M windows, C candidates a window, K kept.  Lists of unequal length are padded with -1 at their end.
+"""
+
+import numpy as np
+
+NEVER = np.float32(-np.inf)  # the score of what may not be recalled
+
+
+def select(candidates: np.ndarray, scores: np.ndarray, rule: str, k: int,
+           threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Kept ids int32 [M, K], -1 padded, and their scores float32 [M, K] (0 where padded), best first.
+
+    ``candidates`` int [M, C] in candidate order, -1 padded anywhere; ``scores`` [M, n] of all n ids.  Equal scores
+    keep the candidate order; candidates of score -inf are never kept.  rule: "top-k" (all if fewer), "max" (one),
+    "similarity" (score >= threshold).
+    """
+    listed = np.take_along_axis(scores, np.maximum(candidates, 0), axis=1)
+    listed = np.where(candidates < 0, NEVER, listed)
+    if rule == "similarity":
+        listed = np.where(listed >= threshold, listed, NEVER)
+        k = int((listed > NEVER).sum(axis=1).max(initial=0))
+    elif rule == "max":
+        k = 1
+    best = _best(listed, k)
+    kept_scores = np.take_along_axis(listed, best, axis=1)
+    kept = np.where(kept_scores > NEVER, np.take_along_axis(candidates, best, axis=1), -1)
+    longest = int((kept >= 0).sum(axis=1).max(initial=0))
+    return (kept[:, :longest].astype(np.int32),
+            np.where(kept >= 0, kept_scores, 0)[:, :longest].astype(np.float32))
+
+
+def _best(scores: np.ndarray, k: int) -> np.ndarray:
+    """Positions [M, min(k, C)] of the largest scores, descending; equal ones by position (a stable sort)."""
+    count = scores.shape[1]
+    if k == 0:
+        return np.zeros((len(scores), 0), np.int64)
+    if k < count:  # all above the k-th largest score, and as many of the first ones equal to it as fit
+        kth = np.partition(scores, count - k, axis=1)[:, count - k, None]
+        above, equal = scores > kth, scores == kth
+        room = k - above.sum(axis=1, keepdims=True)
+        positions = np.nonzero(above | (equal & (np.cumsum(equal, axis=1) <= room)))[1].reshape(-1, k)
+        scores = np.take_along_axis(scores, positions, axis=1)
+    else:
+        positions = np.broadcast_to(np.arange(count), scores.shape)
+    return np.take_along_axis(positions, np.argsort(-scores, axis=1, kind="stable"), axis=1)
