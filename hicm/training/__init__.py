@@ -1,0 +1,1 @@
+"""Training: one loop that knows batches, losses and the clock, not captions."""

@@ -1,0 +1,72 @@
+"""What the captioner eats: one video's arrays and token sequences, and a padded batch of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hicm.systems.captioner.vocabulary import PAD
+
+
+@dataclass(frozen=True)
+class Item:
+    """One video.  ``memory`` has no rows when the run has no memory; ids end with EOS."""
+
+    id: str
+    duration: float  # seconds
+    frames: np.ndarray  # float32 [T, D]
+    frame_mask: np.ndarray  # bool [T]
+    memory: np.ndarray  # float32 [W, D]
+    memory_mask: np.ndarray  # bool [W]
+    speech: list[int]
+    target: list[int]
+    noisy_speech: list[int]
+    noisy_target: list[int]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """B videos, right-padded with 0.  Ids are int64, masks bool with True = real."""
+
+    ids: tuple[str, ...]
+    durations: tuple[float, ...]  # seconds
+    frames: Tensor  # float32 [B, T, D]
+    frame_mask: Tensor  # [B, T]
+    memory: Tensor  # float32 [B, W, D]
+    memory_mask: Tensor  # [B, W]
+    speech: Tensor  # [B, L]
+    target: Tensor  # [B, L']
+    noisy_speech: Tensor  # [B, L'']
+    noisy_target: Tensor  # [B, L''']
+
+    def to(self, device: torch.device | str) -> "Batch":
+        """The same batch on another device."""
+        moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)
+                 if isinstance(getattr(self, f.name), Tensor)}
+        return replace(self, **moved)
+
+
+def collate(items: Sequence[Item]) -> Batch:
+    """Stack videos; each kind of sequence is padded to its own longest."""
+    return Batch(
+        ids=tuple(item.id for item in items),
+        durations=tuple(item.duration for item in items),
+        frames=torch.from_numpy(np.stack([item.frames for item in items])),
+        frame_mask=torch.from_numpy(np.stack([item.frame_mask for item in items])),
+        memory=torch.from_numpy(np.stack([item.memory for item in items])),
+        memory_mask=torch.from_numpy(np.stack([item.memory_mask for item in items])),
+        speech=pad([item.speech for item in items]),
+        target=pad([item.target for item in items]),
+        noisy_speech=pad([item.noisy_speech for item in items]),
+        noisy_target=pad([item.noisy_target for item in items]),
+    )
+
+
+def pad(sequences: Sequence[Sequence[int]]) -> Tensor:
+    """Right-pad ids with 0: int64 [B, longest]."""
+    padded = torch.full((len(sequences), max(map(len, sequences))), PAD, dtype=torch.int64)
+    for row, ids in zip(padded, sequences, strict=True):
+        row[: len(ids)] = torch.as_tensor(ids, dtype=torch.int64)
+    return padded

@@ -1,0 +1,85 @@
+"""Videos of one split as items: frames sampled, speech and captions tokenised, memory looked up."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from torch.utils.data import Dataset
+
+from hicm.config import Config
+from hicm.data.annotations import read_split
+from hicm.data.features import Features, open_features, sample
+from hicm.data.speech import SpeechStore, open_speech
+from hicm.errors import UserError
+from hicm.retrieval.store import Retrieved, open_retrieved
+from hicm.systems.captioner.batch import Item
+from hicm.systems.captioner.sequences import Shuffler, caption_sequence, corrupt, speech_sequence
+from hicm.systems.captioner.vocabulary import Vocabulary
+from hicm.types import Video
+
+
+class VideoDataset(Dataset):
+    """Items of one split, in annotation order.
+
+    Index with ``(epoch, row)``: the spans that are masked for denoising depend on (seed, epoch, row) alone, so an
+    interrupted run continues with the very same items.
+    """
+
+    def __init__(self, config: Config, videos: Mapping[str, Video], features: Features, speech: SpeechStore,
+                 vocabulary: Vocabulary, retrieved: Retrieved | None) -> None:
+        self.config, self.vocabulary = config, vocabulary
+        self.features, self.speech, self.retrieved = features, speech, retrieved
+        self.videos = list(videos.values())
+
+    def __len__(self) -> int:
+        return len(self.videos)
+
+    def __getitem__(self, index: tuple[int, int]) -> Item:
+        epoch, row = index
+        return self.item(row, np.random.default_rng([self.config.train.seed, epoch, row]))
+
+    def item(self, row: int, rng: Shuffler) -> Item:
+        """Video ``row``; ``rng`` draws the masked spans."""
+        config, video = self.config, self.videos[row]
+        frames, frame_mask = sample(self.features.read(video.id), config.data.frames)
+        memory, memory_mask = np.zeros((0, self.features.width), np.float32), np.zeros(0, bool)
+        if self.retrieved is not None:
+            memory, memory_mask = self.retrieved.vectors(video.id), self.retrieved.mask(video.id)
+        speech = self.speech_ids(row)
+        target, _ = caption_sequence(video, self.vocabulary, config.captioner.max_caption_tokens)
+        noisy_speech, noisy_target = corrupt(speech, self.vocabulary, rng, config.train.noise_density,
+                                             config.train.noise_span)
+        return Item(video.id, video.duration, frames, frame_mask, memory, memory_mask, speech, target, noisy_speech,
+                    noisy_target)
+
+    def speech_ids(self, row: int) -> list[int]:
+        """The speech sequence of one video."""
+        video = self.videos[row]
+        return speech_sequence(self.speech.get(video.id, video.duration), video.duration, self.vocabulary,
+                               self.config.captioner.max_speech_tokens)[0]
+
+
+def open_split(config: Config, split: str, vocabulary: Vocabulary, retrieved: Path | None) -> VideoDataset:
+    """The data set of a split.  ``retrieved`` is the file of recalled vectors; None: no memory.
+
+    Raises UserError when videos have no features (and ``data.missing_features`` is not skip).
+    """
+    videos, features = split_with_features(config, split)
+    return VideoDataset(config, videos, features, open_speech(config.data.speech), vocabulary,
+                        open_retrieved(retrieved) if retrieved is not None else None)
+
+
+def split_with_features(config: Config, split: str) -> tuple[dict[str, Video], Features]:
+    """Videos of a split and the feature store; videos without features are refused or left out, never zero-filled."""
+    videos = read_split(config.data, split)
+    features = open_features(config.data.features, config.data.feature_fps)
+    missing = features.missing(videos)
+    if missing and config.data.missing_features == "refuse":
+        raise UserError(f"{config.data.features}: no features for {len(missing)} of {len(videos)} videos of split "
+                        f"{split} ({', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}); add them, or set "
+                        "data.missing_features=skip to leave these videos out")
+    gone = set(missing)
+    kept = {name: video for name, video in videos.items() if name not in gone}
+    if not kept:
+        raise UserError(f"{config.data.features}: no video of split {split} has features")
+    return kept, features

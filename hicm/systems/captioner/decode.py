@@ -1,0 +1,60 @@
+"""From generated ids to events (hicm2.md 4.2): always by ids, never by the decoded text."""
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from hicm.data.time_tokens import to_seconds
+from hicm.systems.captioner.vocabulary import EOS, PAD, Vocabulary
+from hicm.types import Event, Span
+
+
+def parse_events(ids: Sequence[int], duration: float, vocabulary: Vocabulary,
+                 keep_isolated: bool = False) -> list[Event]:
+    """Events of one generated sequence, in generation order; ``duration`` in seconds.
+
+    Two time tokens in a row (the last two, if there are more) open an event; the text up to the next such pair is
+    its caption.  A pair without text, or whose end is not after its start, is no event.  A time token alone within a
+    caption is dropped, or written out as ``<time=b>`` with ``keep_isolated`` (released behaviour).
+    """
+    runs = _runs(ids, vocabulary)
+    events = []
+    pair: tuple[int, int] | None = None
+    words: list[str] = []
+
+    def close() -> None:
+        if pair is not None and words and pair[1] > pair[0]:
+            start, end = (to_seconds(b, duration, vocabulary.bins) for b in pair)
+            events.append(Event(Span(start, end), " ".join(words)))
+
+    for is_time, run in runs:
+        if not is_time:
+            words.append(run)
+        elif len(run) == 1:
+            if keep_isolated:
+                words.append(f"<time={run[0]}>")
+        else:
+            close()
+            pair, words = (run[-2], run[-1]), []
+    close()
+    return events
+
+
+def _runs(ids: Sequence[int], vocabulary: Vocabulary) -> list[tuple[bool, list[int] | str]]:
+    """Maximal runs of time bins, (True, bins), and texts, (False, text), special ids and empty texts removed."""
+    ids = list(ids)
+    if ids and ids[0] == PAD:
+        ids = ids[1:]
+    if EOS in ids:
+        ids = ids[: ids.index(EOS)]
+    ids = [i for i in ids if i not in vocabulary.special]
+    runs: list[tuple[bool, list[int] | str]] = []
+    for is_time, group in groupby(ids, key=lambda i: i >= vocabulary.text_size):
+        if is_time:
+            bins = [i - vocabulary.text_size for i in group]
+            if runs and runs[-1][0]:
+                runs[-1][1].extend(bins)
+            else:
+                runs.append((True, bins))
+        elif text := vocabulary.decode(list(group)):
+            runs.append((False, text))
+    return runs

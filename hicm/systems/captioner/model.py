@@ -1,0 +1,172 @@
+"""The captioner: visual encoder, memory projection, speech encoder, T5 decoder (hicm2.md 2).
+
+Shape legend: B videos, T frames, D feature width, W windows, L tokens, S = T + W + L encoder states, d T5 width,
+C = V + B classes.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from transformers import T5Config, T5ForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutput
+
+from hicm.config import CaptionerConfig
+from hicm.errors import UserError
+from hicm.nn.temporal_encoder import TemporalEncoder
+from hicm.systems.captioner.batch import Batch
+from hicm.systems.captioner.vocabulary import PAD
+
+
+class ProjectionLayer(nn.Module):
+    """LayerNorm, dropout, linear."""
+
+    def __init__(self, width: int, out: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width, eps=1e-5)
+        self.drop = nn.Dropout(dropout)
+        self.linear = nn.Linear(width, out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(self.drop(self.norm(x)))
+
+
+class MemoryProjection(nn.Module):
+    """Recalled vectors [B, W, D] -> tokens [B, W, d] (2.6): two layers with a ReLU between, or one ("simple")."""
+
+    def __init__(self, width: int, out: int, dropout: float, kind: str) -> None:
+        super().__init__()
+        widths = [width, width, out] if kind == "deep" else [width, out]
+        self.layers = nn.ModuleList(
+            ProjectionLayer(i, o, dropout) for i, o in pairwise(widths))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            x = layer(x).relu()
+        return self.layers[-1](x)
+
+
+class Captioner(nn.Module):
+    """From frames, recalled vectors and speech to the words and times of events."""
+
+    def __init__(self, config: CaptionerConfig, t5: T5ForConditionalGeneration, feature_width: int, frames: int,
+                 memory_width: int) -> None:
+        """``feature_width`` is D of the frames, ``memory_width`` that of recalled vectors; 0: no memory."""
+        super().__init__()
+        self.config = config
+        self.t5 = t5
+        d = t5.config.d_model
+        self.visual_encoder = self.visual_projection = self.memory_projection = None
+        if config.use_video:
+            self.visual_encoder = TemporalEncoder(feature_width, frames, config.visual_depth, config.visual_heads,
+                                                  config.visual_mlp, config.visual_dropout)
+            if feature_width != d:
+                self.visual_projection = nn.Linear(feature_width, d)
+            if memory_width:
+                self.memory_projection = MemoryProjection(memory_width, d, config.memory_dropout,
+                                                          config.memory_projection)
+        elif not config.use_speech:
+            raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption")
+        _set_dropout(t5.encoder, config.encoder_dropout)
+        _set_dropout(t5.decoder, config.decoder_dropout)
+
+    @property
+    def feature_width(self) -> int:
+        """D, the width of the frame features this model reads."""
+        return self.visual_encoder.pos_embed.shape[2]
+
+    def see(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Visual and memory tokens V = [Hv, Hm], float [B, T + W, d], and their mask, bool [B, T + W].
+
+        Padded frames and empty windows are masked unless ``mask_padding`` is off.
+        """
+        b = batch.speech.shape[0]
+        states, masks = [], []
+        if self.visual_encoder is not None:
+            mask = batch.frame_mask if self.config.mask_padding else torch.ones_like(batch.frame_mask)
+            seen = self.visual_encoder(batch.frames, mask if self.config.mask_padding else None)
+            states.append(seen if self.visual_projection is None else self.visual_projection(seen))
+            masks.append(mask)
+        if self.memory_projection is not None:
+            recalled, mask = self.recall(batch.memory, batch.memory_mask)
+            states.append(recalled)
+            masks.append(mask)
+        if not states:
+            return (torch.zeros(b, 0, self.t5.config.d_model, device=batch.speech.device),
+                    torch.zeros(b, 0, dtype=torch.bool, device=batch.speech.device))
+        return torch.cat(states, 1), torch.cat(masks, 1)
+
+    def recall(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Memory tokens Hm [B, W, d] of recalled vectors [B, W, D], and their mask."""
+        return self.memory_projection(memory), mask if self.config.mask_padding else torch.ones_like(mask)
+
+    def hear(self, speech: Tensor) -> tuple[Tensor, Tensor]:
+        """Speech tokens Hs [B, L, d] of ids [B, L], and their mask (id 0 is padding)."""
+        mask = speech != PAD
+        return self.t5.encoder(input_ids=speech, attention_mask=mask.long()).last_hidden_state, mask
+
+    def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """All that the decoder may look at: states [B, S, d] and mask bool [B, S].
+
+        Used alike by training and generation.
+        """
+        return self.join(self.see(batch), batch.speech)
+
+    def join(self, seen: tuple[Tensor, Tensor], speech: Tensor) -> tuple[Tensor, Tensor]:
+        """Append speech tokens to visual and memory tokens; the order carries no meaning (T5 cross-attention)."""
+        if not self.config.use_speech:
+            return seen
+        heard = self.hear(speech)
+        return torch.cat([seen[0], heard[0]], 1), torch.cat([seen[1], heard[1]], 1)
+
+    def logits(self, encoded: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
+        """Teacher-forced logits [B, L, C] for target ids [B, L] (the decoder input is the target shifted right)."""
+        states, mask = encoded
+        inputs = torch.cat([torch.full_like(target[:, :1], PAD), target[:, :-1]], 1)
+        return self.t5(encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(),
+                       decoder_input_ids=inputs, use_cache=False).logits
+
+    @torch.no_grad()
+    def rescale_time_tokens(self, bins: int) -> None:
+        """Give the last ``bins`` embeddings the mean norm of the text embeddings, by one common factor (2.8)."""
+        if not bins:
+            return
+        weight = self.t5.shared.weight
+        text, time = weight[:-bins].norm(dim=1).mean(), weight[-bins:].norm(dim=1).mean()
+        weight[-bins:] *= text / time
+
+
+def make_t5(config: CaptionerConfig, size: int, text_size: int) -> T5ForConditionalGeneration:
+    """A T5 with ``size`` embedding rows: from a hub name or folder, or from scratch by ``t5_config``.
+
+    Rows beyond the checkpoint's text pieces are drawn from N(0, 1), as Vid2Seq does (2.3).
+    """
+    if config.t5 == "scratch":
+        try:
+            t5_config = T5Config(**{"decoder_start_token_id": PAD, **config.t5_config, "vocab_size": size})
+        except (TypeError, ValueError) as error:
+            raise UserError(f"captioner.t5_config: {error}") from error
+        return T5ForConditionalGeneration(t5_config)
+    try:
+        t5 = T5ForConditionalGeneration.from_pretrained(config.t5, local_files_only=config.offline)
+    except (OSError, ValueError) as error:
+        where = "in the local cache (captioner.offline is on)" if config.offline else "on disk or on the hub"
+        raise UserError(f"captioner.t5: {config.t5}: no T5 weights found {where}; give a hub name, a folder, or "
+                        "'scratch'") from error
+    known = t5.get_input_embeddings().num_embeddings
+    if known < text_size:
+        raise UserError(f"captioner.t5: {config.t5} has {known} embeddings, the tokenizer {text_size} text pieces; "
+                        "use the tokenizer that belongs to it")
+    t5.resize_token_embeddings(text_size, mean_resizing=False)
+    t5.resize_token_embeddings(size, mean_resizing=False)
+    with torch.no_grad():
+        t5.shared.weight[text_size:].normal_()
+    return t5
+
+
+def _set_dropout(stack: nn.Module, rate: float) -> None:
+    for module in stack.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = rate
+        elif isinstance(getattr(module, "dropout", None), float):  # attention keeps its rate as a number
+            module.dropout = rate

@@ -1,0 +1,82 @@
+"""Speech and captions as token sequences with time tokens, and span corruption (hicm2.md 1.7, 1.8)."""
+
+from typing import Protocol
+
+import numpy as np
+
+from hicm.data.speech import Speech
+from hicm.data.text import normalise
+from hicm.data.time_tokens import to_bin
+from hicm.systems.captioner.vocabulary import EOS, PAD, Vocabulary
+from hicm.types import Video
+
+SEGMENT_LIMIT = 1000  # tokens of one speech segment
+
+
+class Shuffler(Protocol):
+    """NumPy's Generator or legacy RandomState: all that span corruption needs."""
+
+    def shuffle(self, x: np.ndarray) -> None: ...
+
+
+def speech_sequence(speech: Speech, duration: float, vocabulary: Vocabulary, limit: int) -> tuple[list[int], int]:
+    """x: start, end and words of every segment, then EOS; at most ``limit`` ids.
+
+    Returns the ids and how many were cut off.
+    """
+    ids: list[int] = []
+    for start, end, text in zip(speech.start, speech.end, speech.text, strict=True):
+        ids += _timed(start, end, text, duration, vocabulary, SEGMENT_LIMIT)
+    return [*ids[: limit - 1], EOS], max(0, len(ids) - (limit - 1))
+
+
+def caption_sequence(video: Video, vocabulary: Vocabulary, limit: int) -> tuple[list[int], int]:
+    """y: start, end and caption of every event in file order, then EOS; at most ``limit`` ids.
+
+    Returns the ids and how many were cut off.
+    """
+    ids: list[int] = []
+    for event in video.events:
+        ids += _timed(event.span.start, event.span.end, event.text, video.duration, vocabulary, limit)
+    return [*ids[: limit - 1], EOS], max(0, len(ids) - (limit - 1))
+
+
+def _timed(start: float, end: float, text: str, duration: float, vocabulary: Vocabulary, limit: int) -> list[int]:
+    words = vocabulary.encode(normalise(text), limit)
+    if not vocabulary.bins:
+        return words
+    return [vocabulary.time_id(to_bin(second, duration, vocabulary.bins)) for second in (start, end)] + words
+
+
+def corrupt(x: list[int], vocabulary: Vocabulary, rng: Shuffler, density: float = 0.25,
+            span: float = 5.0) -> tuple[list[int], list[int]]:
+    """T5 span corruption of a speech sequence: (input with sentinels, target of the masked spans).
+
+    The input keeps what is not masked, each masked span replaced by a sentinel; the target lists every sentinel
+    with the ids it stands for.  ``x`` = [EOS] (no speech) gives ([PAD], [EOS]): the decoder sees the video only.
+    """
+    if len(x) <= 1:
+        return [PAD], [EOS]
+    length = len(x)
+    noise = min(max(int(np.round(length * density)), 1), length - 1)
+    kept = length - noise
+    spans = min(max(int(np.round(noise / span)), 1), noise, kept)
+    noise_lengths = _segmentation(noise, spans, rng)
+    kept_lengths = _segmentation(kept, spans, rng)
+    source: list[int] = []
+    target: list[int] = []
+    position = 0
+    for i, (keep, mask) in enumerate(zip(kept_lengths, noise_lengths, strict=True)):
+        sentinel = vocabulary.sentinel(i)
+        source += [*x[position: position + keep], sentinel]
+        target += [sentinel, *x[position + keep: position + keep + mask]]
+        position += keep + mask
+    return [*source, EOS], [*target, EOS]
+
+
+def _segmentation(items: int, parts: int, rng: Shuffler) -> list[int]:
+    """Random lengths of ``parts`` non-empty runs that add up to ``items``; one shuffle."""
+    first = np.arange(items - 1) < parts - 1
+    rng.shuffle(first)
+    numbers = np.cumsum(np.concatenate([[False], first]))
+    return np.bincount(numbers, minlength=parts).tolist()

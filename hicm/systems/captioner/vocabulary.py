@@ -1,0 +1,87 @@
+"""Words and time tokens: V text pieces, then B time tokens ``<time=0>`` .. ``<time=B-1>`` (hicm2.md 1.6)."""
+
+import io
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import sentencepiece
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Tokenizer
+
+from hicm.errors import UserError
+
+PAD, EOS = 0, 1
+
+
+class Vocabulary:
+    """A T5 tokenizer plus time tokens.
+
+    ``text_size`` is V (sentinels included), ``bins`` is B, ``size`` is V + B.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, bins: int) -> None:
+        names = [f"<time={b}>" for b in range(bins)]
+        present = tokenizer.get_vocab()
+        if bins and names[0] not in present:
+            tokenizer.add_tokens(names)
+        self.tokenizer = tokenizer
+        self.bins = bins
+        self.size = len(tokenizer)
+        self.text_size = self.size - bins
+        if bins and tokenizer.convert_tokens_to_ids(names) != list(range(self.text_size, self.size)):
+            raise UserError(f"tokenizer: the {bins} time tokens must be the last ids; captioner.time_bins differs from "
+                            "the number this tokenizer was made with")
+        self.special = frozenset(tokenizer.all_special_ids)
+
+    def time_id(self, bin_: int) -> int:
+        """Token id of time bin 0..B-1."""
+        return self.text_size + bin_
+
+    def sentinel(self, span: int) -> int:
+        """Token id of ``<extra_id_span>``, span counted from 0: V - 1 - span."""
+        return self.text_size - 1 - span
+
+    def encode(self, text: str, limit: int) -> list[int]:
+        """Ids of one piece of text, no special tokens, at most ``limit``."""
+        return self.tokenizer.encode(text, add_special_tokens=False)[:limit]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of a run of text ids, blanks collapsed."""
+        return " ".join(self.tokenizer.decode(ids, skip_special_tokens=False).split())
+
+    def save(self, folder: Path) -> None:
+        """Write the tokenizer, time tokens included, in the Hugging Face layout."""
+        self.tokenizer.save_pretrained(folder)
+
+
+def load_vocabulary(name: str, bins: int, offline: bool = False) -> Vocabulary:
+    """The tokenizer of a hub name or folder, with ``bins`` time tokens.
+
+    Raises UserError when it can be found neither on disk nor on the hub.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=offline)
+    except (OSError, ValueError) as error:
+        where = "in the local cache (captioner.offline is on)" if offline else "as a folder or on the Hugging Face hub"
+        raise UserError(f"captioner.tokenizer: {name}: no tokenizer found {where}") from error
+    return Vocabulary(tokenizer, bins)
+
+
+def train_vocabulary(texts: Iterable[str], pieces: int, bins: int) -> Vocabulary:
+    """A SentencePiece unigram tokenizer in T5's layout (pad 0, EOS 1, unk 2, 100 sentinels), trained on ``texts``.
+
+    ``pieces`` is an upper limit: few texts give fewer pieces.  Deterministic.
+    """
+    model = io.BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(texts), model_writer=model, vocab_size=pieces, hard_vocab_limit=False,
+            model_type="unigram", pad_id=PAD, eos_id=EOS, unk_id=2, bos_id=-1, num_threads=1, minloglevel=2,
+            character_coverage=1.0)
+    except (RuntimeError, OSError) as error:
+        raise UserError(f"captioner.tokenizer: train: SentencePiece cannot be trained on these captions "
+                        f"({str(error).splitlines()[-1]}); change captioner.vocabulary") from error
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "spiece.model").write_bytes(model.getvalue())
+        tokenizer = T5Tokenizer.from_pretrained(folder, extra_ids=100)
+    return Vocabulary(tokenizer, bins)

@@ -1,0 +1,50 @@
+"""Adam, the learning-rate schedule and one optimiser step (hicm2.md 3.2, 3.3)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+def make_optimiser(model: nn.Module, lr: float) -> torch.optim.Adam:
+    """Adam with betas 0.9/0.999, eps 1e-8, no weight decay, one group."""
+    return torch.optim.Adam(model.parameters(), lr=lr, betas=(0.9, 0.999), eps=1e-8)
+
+
+def learning_rate(step: int, total: int, peak: float, warmup: float, schedule: str = "cosine",
+                  lag: bool = False) -> float:
+    """Rate used at optimiser step ``step`` (0-based) of ``total``.
+
+    Linear warm-up over the first round(warmup * total) steps, then a cosine to 0 (or constant, without warm-up).
+    ``lag`` is the released behaviour: the rate is set after the step, so step 0 runs at the peak and step 1 at 0.
+
+    >>> [round(learning_rate(i, 10, 1.0, 0.2), 2) for i in (0, 1, 2, 9)]
+    [0.5, 1.0, 1.0, 0.04]
+    >>> [round(learning_rate(i, 10, 1.0, 0.2, lag=True), 2) for i in (0, 1, 2, 3)]
+    [1.0, 0.0, 0.5, 1.0]
+    """
+    if schedule == "constant":
+        return peak
+    warm = round(warmup * total)
+    if lag:
+        if step == 0:
+            return peak
+        step -= 1
+        if step < warm:
+            return peak * step / max(1, warm)
+    elif step < warm:
+        return peak * (step + 1) / warm
+    return peak * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm))) / 2
+
+
+def optimiser_step(model: nn.Module, optimiser: torch.optim.Optimizer, lr: float, clip: float) -> Tensor:
+    """Clip the gradients to a global L2 norm of ``clip``, step with rate ``lr``, clear the gradients.
+
+    Returns the norm before clipping.
+    """
+    norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return norm
