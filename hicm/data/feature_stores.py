@@ -130,6 +130,8 @@ class Hdf5Store:
         if self._handle is None or self._handle[0] != os.getpid():
             import h5py
 
+            if self._handle is not None:  # else HDF5 would hand out the parent's file again, with its shared position
+                self._handle[1].close()
             try:
                 self._handle = os.getpid(), h5py.File(self._path, "r")
             except OSError as error:

@@ -1,0 +1,234 @@
+"""What is wrong with a data set, before hours of training find out: every split, every file, every problem.
+
+An *error* is what training or evaluation cannot survive; a *warning* is what they survive but the user should know.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from tqdm import tqdm
+
+from hicm.config import Config
+from hicm.data.annotations import read_annotations
+from hicm.data.features import Features, open_features
+from hicm.data.ids import youtube_id
+from hicm.data.speech import open_speech
+from hicm.errors import UserError
+from hicm.types import Video
+
+SHOWN = 10  # items named in a problem's line
+COLUMNS = ("split", "file", "videos", "captions", "empty", "past end", "reversed", "negative", "zero length",
+           "no features", "bad features", "no speech")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong in one file: which videos or events have it, and what to do ('': ``what`` says it)."""
+
+    is_error: bool
+    file: str
+    what: str
+    items: tuple[str, ...]
+    remedy: str
+
+    def __str__(self) -> str:
+        more = f" and {len(self.items) - SHOWN} more" if len(self.items) > SHOWN else ""
+        items = f": {', '.join(self.items[:SHOWN])}{more}" if self.items else ""
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"{'error' if self.is_error else 'warning'}: {self.file}: {self.what}{items}{remedy}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """``rows``: one per annotation file, the values of `COLUMNS` (None: not looked at); ``problems``: errors first."""
+
+    rows: tuple[tuple[str | int | None, ...], ...]
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether training and evaluation can run on this data."""
+        return not any(problem.is_error for problem in self.problems)
+
+    def __str__(self) -> str:
+        table = [COLUMNS, *(tuple("-" if value is None else str(value) for value in row) for row in self.rows)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = ["  ".join(text.ljust(width) if i < 2 else text.rjust(width)
+                           for i, (text, width) in enumerate(zip(line, widths, strict=True))).rstrip()
+                 for line in table]
+        errors = sum(problem.is_error for problem in self.problems)
+        verdict = f"{'ok' if self.ok else 'not usable'}: {errors} error(s), {len(self.problems) - errors} warning(s)"
+        return "\n".join([*lines, "", *map(str, self.problems), verdict])
+
+
+def check_data(config: Config, deep: bool = False) -> Report:
+    """Look at every annotation file of every split, and at the features and speech of its videos.
+
+    ``deep`` reads every array and transcript (minutes on a large set); otherwise only their presence is looked at.
+    Never raises UserError: what readers refuse becomes an error of the report.
+    """
+    return _Check(config, deep).run()
+
+
+class _Check:
+    def __init__(self, config: Config, deep: bool):
+        self.config, self.data, self.deep = config, config.data, deep
+        self.problems: list[Problem] = []
+        self.seen: dict[str, tuple[int, str]] = {}  # video -> rows of features, what is wrong with them
+        self.features = self._open_features()
+        self.speech = self._try(lambda: open_speech(self.data.speech), self.data.speech) if self.data.speech else None
+
+    def run(self) -> Report:
+        self._check_roles()
+        rows, ids = [], defaultdict(set)
+        for split, files in self.data.annotations.items():
+            for file in files:
+                videos = self._try(lambda file=file: read_annotations(file), file)
+                if videos is not None:
+                    rows.append(self._check_file(split, file, videos))
+                    ids[split].update(map(youtube_id, videos))
+        self._check_leak(ids)
+        return Report(tuple(rows), tuple(sorted(self.problems, key=lambda problem: not problem.is_error)))
+
+    def _check_roles(self) -> None:
+        known = ", ".join(self.data.annotations) or "none"
+        for role in ("train", "select", "report"):
+            split = getattr(self.data, role)
+            if not self.data.annotations.get(split):
+                self._report(True, "settings", f"data.{role} is split {split!r}, which has no annotation file",
+                             f"list it in data.annotations (known splits: {known})")
+
+    def _check_file(self, split: str, file: str, videos: dict[str, Video]) -> tuple[str | int | None, ...]:
+        teaches = split == self.data.train or split in self.config.memory.source
+        count = {name: self._report_items(is_error, file, what, found, remedy)
+                 for name, (is_error, what, found, remedy) in _events(videos, teaches).items()}
+        captions = sum(len(video.events) for video in videos.values())
+        silent = [video.id for video in videos.values() if not video.events]
+        if teaches and not captions:
+            self._report(True, file, "no captions to learn from", "give at least one event with a sentence")
+        elif teaches:
+            self._report_items(False, file, "videos without events", silent,
+                               "the captioner learns to say nothing about them; remove them if that is not meant")
+        same = _same_youtube_id(videos)
+        self._report_items(False, file, "videos share their YouTube id with another one", same,
+                           "right where annotators differ (ViTT); remove doubles otherwise")
+        no_features, bad_features = self._check_features(split, file, videos)
+        return (split, file, len(videos), captions, count["empty"], count["past end"], count["reversed"],
+                count["negative"], count["zero length"], no_features, bad_features,
+                self._check_speech(split, file, videos))
+
+    def _check_features(self, split: str, file: str, videos: dict[str, Video]) -> tuple[int | None, int | None]:
+        if self.features is None:
+            return None, None
+        missing = self.features.missing(videos)
+        skip = self.data.missing_features == "skip" and len(missing) < len(videos)
+        self._report_items(not skip, file, f"of {len(videos)} videos have no features in {self.features.path}",
+                           missing, "they are left out" if skip else "extract them, or set data.missing_features: skip")
+        if not self.deep:
+            return len(missing), None
+        present = sorted(set(videos) - set(missing))
+        for video_id in tqdm(present, desc=f"features {split}"):
+            if video_id not in self.seen:
+                self.seen[video_id] = _read_features(self.features, video_id)
+        bad = [video_id for video_id in present if self.seen[video_id][1]]
+        self._report_items(True, file, "videos with unusable features", bad,
+                           f"the first: {self.seen[bad[0]][1]}" if bad else "")
+        odd = [f"{video_id} ({self.seen[video_id][0]} rows, {videos[video_id].duration:g} s)" for video_id in present
+               if not self.seen[video_id][1] and _differs(self.seen[video_id][0], videos[video_id].duration)]
+        self._report_items(False, file, "videos whose features do not last as long as they", odd,
+                           f"is data.feature_fps = {self.data.feature_fps:g} the rows a second of the store?")
+        return len(missing), len(bad)
+
+    def _check_speech(self, split: str, file: str, videos: dict[str, Video]) -> int | None:
+        if self.speech is None:
+            return None
+        without, bad = [], []
+        for video in tqdm(videos.values(), desc=f"speech {split}", disable=not self.deep):
+            try:
+                if video.id not in self.speech or (self.deep and not self.speech.get(video.id, video.duration)):
+                    without.append(video.id)
+            except UserError as error:
+                bad.append((video.id, str(error)))
+        self._report_items(True, file, "videos with unusable speech", [video_id for video_id, _ in bad],
+                           f"the first: {bad[0][1]}" if bad else "")
+        self._report_items(False, file, f"of {len(videos)} videos have no speech in {self.speech.path}", without,
+                           "right if nobody speaks; otherwise transcribe them")
+        return len(without)
+
+    def _check_leak(self, ids: dict[str, set[str]]) -> None:
+        for split in dict.fromkeys((self.data.select, self.data.report)):
+            if split != self.data.train:
+                both = sorted(ids[self.data.train] & ids[split])
+                self._report_items(False, "settings", f"videos are in {self.data.train} and in {split}", both,
+                                   f"remove them from {self.data.train}: scores on {split} are flattered")
+
+    def _open_features(self) -> Features | None:
+        needed = self.config.captioner.use_video or self.config.retrieval.search not in ("none", "zero")
+        if not self.data.features:
+            if needed:
+                self._report(True, "settings", "data.features is empty", "name the features; see data/README.md")
+            return None
+        features = self._try(lambda: open_features(self.data.features, self.data.feature_fps), self.data.features)
+        if features is None or self._try(lambda: features.width, self.data.features) is None:
+            return None
+        return features
+
+    def _try(self, read: Callable, file: str):
+        """What ``read`` returns; None, with its refusal in the report, when it raises UserError."""
+        try:
+            return read()
+        except UserError as error:
+            self._report(True, file, str(error).removeprefix(f"{file}: "))
+            return None
+
+    def _report(self, is_error: bool, file: str, what: str, remedy: str = "") -> None:
+        self.problems.append(Problem(is_error, file, what, (), remedy))
+
+    def _report_items(self, is_error: bool, file: str, what: str, items: Sequence[str], remedy: str) -> int:
+        """A problem that ``items`` have, if there are any: "<number of items> <what>: <items>; <remedy>"."""
+        if items:
+            self.problems.append(Problem(is_error, file, f"{len(items)} {what}", tuple(items), remedy))
+        return len(items)
+
+
+def _events(videos: dict[str, Video], teaches: bool) -> dict[str, tuple[bool, str, list[str], str]]:
+    """By column: whether it is an error, what it is, the events that have it, the remedy."""
+    found: dict[str, list[str]] = defaultdict(list)
+    for video in videos.values():
+        for i, event in enumerate(video.events):
+            start, end, name = event.span.start, event.span.end, f"{video.id} event {i}"
+            for column, applies in (("empty", not event.text.strip()), ("past end", max(start, end) > video.duration),
+                                    ("reversed", end < start), ("negative", min(start, end) < 0),
+                                    ("zero length", start == end)):
+                if applies:
+                    found[column].append(name)
+    remedies = {
+        "empty": (teaches, "empty captions", "remove these events with their times, or write what happens"),
+        "past end": (False, "events past the video's end", "they are clamped to it; is the duration right?"),
+        "reversed": (False, "events that end before they start", "swap their times, or remove them"),
+        "negative": (False, "events that start before 0 s", "they are clamped to 0 s; correct the times"),
+        "zero length": (False, "events that last 0 s", "no prediction can overlap them; correct the times"),
+    }
+    return {column: (is_error, what, found[column], remedy)
+            for column, (is_error, what, remedy) in remedies.items()}
+
+
+def _same_youtube_id(videos: Iterable[str]) -> list[str]:
+    groups = defaultdict(list)
+    for video_id in videos:
+        groups[youtube_id(video_id)].append(video_id)
+    return [video_id for group in groups.values() if len(group) > 1 for video_id in group]
+
+
+def _read_features(features: Features, video_id: str) -> tuple[int, str]:
+    """Rows of a video's features and what is wrong with them ('' for nothing)."""
+    try:
+        return len(features.read(video_id)), ""
+    except UserError as error:
+        return 0, str(error)
+
+
+def _differs(rows: int, seconds: float) -> bool:
+    """Whether one row a second cannot be true: off by more than 10 s and by a factor above 1.5."""
+    return abs(rows - seconds) > 10 and not 1 / 1.5 <= rows / seconds <= 1.5
