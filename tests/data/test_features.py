@@ -1,0 +1,256 @@
+import multiprocessing
+import os
+import pickle
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from hicm.data.features import open_features, sample, write_features
+from hicm.errors import UserError
+
+KINDS = ("h5", "pth", "legacy.pth", "folder")
+A, B = "aaaaaaaaaaa", "bbbbbbbbbbb"
+
+
+def store(folder, kind, arrays):
+    """The arrays written as a store of the kind; returns its path."""
+    path = folder / f"features.{kind}"
+    if kind == "h5":
+        return write_features(path, arrays)
+    if kind.endswith("pth"):
+        import torch
+
+        torch.save({key: torch.from_numpy(x.copy()) for key, x in arrays.items()}, path,
+                   _use_new_zipfile_serialization=kind == "pth")
+        return path
+    path.mkdir()
+    for i, (key, x) in enumerate(arrays.items()):
+        np.save(path / f"{key}{'.mp4' if i % 2 else ''}.npy", x)
+    return path
+
+
+@pytest.fixture
+def arrays():
+    generator = np.random.default_rng(0)
+    return {f"v_{A}": generator.standard_normal((7, 4)).astype(np.float32),
+            f"0_{B}": generator.standard_normal((3, 4)).astype(np.float16)}
+
+
+@pytest.fixture(params=KINDS)
+def features(request, tmp_path, arrays):
+    return open_features(store(tmp_path, request.param, arrays))
+
+
+def test_round_trip_whatever_the_prefix(features, arrays):
+    assert features.width == 4
+    for name, stored in ((A, f"v_{A}"), (f"v_{A}", f"v_{A}"), (f"1_{B}", f"0_{B}"), (B, f"0_{B}")):
+        assert name in features
+        x = features.read(name)
+        assert x.dtype == np.float32
+        np.testing.assert_array_equal(x, arrays[stored].astype(np.float32))
+    assert features.missing(["zz", A, "ccccccccccc"]) == ["zz", "ccccccccccc"]
+
+
+def test_caller_cannot_change_the_store(features):
+    features.read(A)[:] = 0
+    assert features.read(A).any()
+
+
+def test_missing_video_is_never_zeros(features):
+    with pytest.raises(UserError, match=f"{features.path}: no features for video zz; .*data.missing_features: skip"):
+        features.read("zz")
+
+
+def test_travels_to_another_process(features, arrays):
+    features.read(A)
+    copy = pickle.loads(pickle.dumps(features))
+    np.testing.assert_array_equal(copy.read(A), arrays[f"v_{A}"])
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_workers_read_what_the_parent_reads(tmp_path, method):
+    """Handles opened before the fork must not be shared: their file position is."""
+    arrays = {f"video{i}": np.full((50, 16), i, np.float32) for i in range(40)}
+    features = open_features(write_features(tmp_path / "x.h5", arrays))
+    features.read("video0")
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        for i, x in enumerate(pool.map(features.read, list(arrays), chunksize=4)):
+            assert (x == i).all()
+            assert (features.read(f"video{i}") == i).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("bad", "match"), [
+    (np.zeros((3, 5), np.float32), "expected rows of 4 numbers as in the rest, found 5"),
+    (np.zeros((0, 4), np.float32), r"at least one row of features, found shape \(0, 4\)"),
+    (np.zeros((4,), np.float32), r"expected a matrix .* found shape \(4,\)"),
+    (np.array([[0, 1, 2, 3], [0, np.nan, 0, 0]], np.float32), r"NaN or infinity \(first in row 1\)"),
+    (np.array([[0, 1, np.inf, 3]], np.float16), r"NaN or infinity \(first in row 0\)"),
+])
+def test_bad_array_is_refused(tmp_path, kind, bad, match):
+    path = store(tmp_path, kind, {"a": np.ones((2, 4), np.float32), "bad": bad})
+    features = open_features(path)
+    assert features.read("a").shape == (2, 4)
+    with pytest.raises(UserError, match=match) as refusal:
+        features.read("bad")
+    assert str(refusal.value).startswith(f"{path}: video bad: ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_empty_store(tmp_path, kind):
+    features = open_features(store(tmp_path, kind, {}))
+    assert features.missing(["a"]) == ["a"]
+    with pytest.raises(UserError, match="holds no features"):
+        features.width  # noqa: B018
+
+
+@pytest.mark.parametrize("name", ["x.h5", "x.pth"])
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n but then nonsense", b"PK\x03\x04 not a zip"])
+def test_damaged_file(tmp_path, name, content):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UserError, match=r"is it complete|is the file complete"):
+        open_features(tmp_path / name).read("a")
+
+
+@pytest.mark.parametrize("kind", ["h5", "pth"])
+def test_truncated_file(tmp_path, arrays, kind):
+    path = store(tmp_path, kind, arrays)
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(UserError, match="complete"):
+        open_features(path).read(A)
+
+
+def test_damaged_array_file(tmp_path, arrays):
+    path = store(tmp_path, "folder", arrays)
+    file = path / f"v_{A}.npy"
+    file.write_bytes(file.read_bytes()[:-5])
+    with pytest.raises(UserError, match=f"{file}: cannot be read as .npy array"):
+        open_features(path).read(A)
+
+
+def test_objects_are_not_unpickled(tmp_path):
+    marker = tmp_path / "executed"
+    (tmp_path / "f").mkdir()
+    np.save(tmp_path / "f" / "a.npy", np.array([_Malicious(marker)], dtype=object), allow_pickle=True)
+    with pytest.raises(UserError, match=r"cannot be read as \.npy"):
+        open_features(tmp_path / "f").read("a")
+    (tmp_path / "x.pth").write_bytes(pickle.dumps({"a": _Malicious(marker)}, protocol=2))
+    with pytest.raises(UserError, match="features refused"):
+        open_features(tmp_path / "x.pth").read("a")
+    assert not marker.exists()
+
+
+class _Malicious:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.marker}",)
+
+
+def test_pth_must_be_a_dict_of_tensors(tmp_path):
+    import torch
+
+    torch.save([torch.zeros(2, 4)], tmp_path / "list.pth")
+    with pytest.raises(UserError, match="expected a dict"):
+        open_features(tmp_path / "list.pth").read("a")
+    torch.save({"a": [1.0, 2.0]}, tmp_path / "lists.pth")
+    with pytest.raises(UserError, match="a: expected a tensor, found list"):
+        open_features(tmp_path / "lists.pth").read("a")
+
+
+def test_pth_of_half_precision(tmp_path):
+    import torch
+
+    torch.save({"a": torch.ones(2, 4, dtype=torch.bfloat16, requires_grad=True)}, tmp_path / "x.pth")
+    np.testing.assert_array_equal(open_features(tmp_path / "x.pth").read("a"), np.ones((2, 4), np.float32))
+
+
+def test_h5_of_groups_is_refused(tmp_path):
+    import h5py
+
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_group("a").create_dataset("clip", data=np.zeros((2, 4)))
+    with pytest.raises(UserError, match=r"a: expected a data set .* found a group"):
+        open_features(tmp_path / "x.h5").read("a")
+
+
+def test_unknown_path_and_kind(tmp_path):
+    with pytest.raises(UserError, match=r"features not found; set data\.features"):
+        open_features(tmp_path / "none.pth")
+    (tmp_path / "x.csv").touch()
+    with pytest.raises(UserError, match="unknown kind of features"):
+        open_features(tmp_path / "x.csv")
+    with pytest.raises(UserError, match=r"data\.feature_fps"):
+        open_features(tmp_path, fps=0)
+
+
+@given(rows=st.integers(1, 200), fps=st.floats(0.25, 30))
+def test_thinning_keeps_the_row_of_every_second(tmp_path_factory, rows, fps):
+    path = tmp_path_factory.mktemp("fps") / "a.npy"
+    np.save(path, np.arange(rows, dtype=np.float32)[:, None])
+    found = open_features(path.parent, fps).read("a")[:, 0].astype(int).tolist()
+    seconds = range(rows) if fps > 1 else ()
+    wanted = [int(i * fps) for i in seconds if int(i * fps) < rows] if fps > 1 else list(range(rows))
+    assert found == wanted
+
+
+def test_five_rows_a_second_as_hicm2_stores_them(tmp_path):
+    np.save(tmp_path / "a.npy", np.arange(12, dtype=np.float32)[:, None])
+    assert open_features(tmp_path, 5.0).read("a")[:, 0].tolist() == [0, 5, 10]
+
+
+@given(hnp.arrays(np.float32, st.tuples(st.integers(1, 60), st.integers(1, 3)),
+                  elements=st.floats(-1e6, 1e6, width=32)), st.integers(1, 40))
+def test_sample(x, frames):
+    rows, mask = sample(x, frames)
+    length = len(x)
+    assert rows.shape == (frames, x.shape[1]) and rows.dtype == np.float32
+    assert mask.shape == (frames,) and mask.dtype == bool
+    assert mask.sum() == min(length, frames)
+    assert (np.sort(mask)[::-1] == mask).all()
+    assert not rows[~mask].any()
+    for j in range(int(mask.sum())):  # hicm2.md 1.3
+        np.testing.assert_array_equal(rows[j], x[j * length // frames if length > frames else j])
+    if length == frames:
+        np.testing.assert_array_equal(rows, x)
+
+
+def test_sample_is_a_copy():
+    x = np.ones((4, 2), np.float32)
+    sample(x, 4)[0][:] = 0
+    assert x.all()
+
+
+def test_sample_refuses_nothing():
+    with pytest.raises(UserError, match="no rows"):
+        sample(np.zeros((0, 4), np.float32), 3)
+    with pytest.raises(UserError, match="at least 1"):
+        sample(np.zeros((2, 4), np.float32), 0)
+
+
+def test_write_leaves_no_half_file(tmp_path):
+    path = write_features(tmp_path / "x.h5", {"a": np.ones((2, 3))})
+    before = path.read_bytes()
+    with pytest.raises(ValueError):
+        write_features(path, {"b": np.ones((2, 3)), "c": "no array"})
+    assert path.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["x.h5"]
+
+
+def test_loader_workers(tmp_path):
+    from torch.utils.data import DataLoader
+
+    arrays = {f"video{i}": np.full((5, 2), i, np.float32) for i in range(8)}
+    features = open_features(write_features(tmp_path / "x.h5", arrays))
+    features.read("video3")
+    loader = DataLoader(list(arrays), batch_size=None, num_workers=2, collate_fn=partial(_read, features))
+    assert [float(x[0, 0]) for x in loader] == list(range(8))
+
+
+def _read(features, name):
+    return features.read(name)
