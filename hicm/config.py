@@ -101,11 +101,11 @@ class TrainConfig:
     noise_density: float = 0.25
     noise_span: float = 5.0
     rescale_time_tokens: bool = True  # after every step (hicm2.md 2.8)
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["no", "bf16"] = "no"
     workers: int = 0
     seed: int = 42
     log_every: int = 10  # steps
-    checkpoint_every: int = 200  # steps; besides, at the end of every epoch
+    checkpoint_every: int = 500  # steps; besides, at the end of every epoch
     eval_every: int = 1  # epochs; 0: never
     eval_start: int = 1  # first epoch (1-based) that is evaluated
     select_on: str = "CIDEr"  # metric of the select split; higher is better

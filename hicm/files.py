@@ -9,7 +9,7 @@ import json
 import os
 import pickle
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,11 +50,14 @@ def require(path: str | Path, what: str, remedy: str) -> Path:
     return path
 
 
-def read_json(path: str | Path, what: str = "json file") -> Any:
-    """The parsed content.  Raises UserError on a missing, unreadable or malformed file."""
+def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[list], Any] | None = None) -> Any:
+    """The parsed content.  Raises UserError on a missing, unreadable or malformed file.
+
+    ``pairs_hook`` builds each object from its (key, value) pairs: where a repeated key matters.
+    """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=pairs_hook)
     except OSError as error:
         raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
@@ -62,6 +65,8 @@ def read_json(path: str | Path, what: str = "json file") -> Any:
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: {what} is not valid json (line {error.lineno}, column {error.colno}: {error.msg}); "
                         "is the file complete?") from error
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
+        raise UserError(f"{path}: {what} cannot be parsed ({error})") from error
 
 
 def write_json(path: str | Path, content: Any, indent: int | None = 1) -> Path:

@@ -1,7 +1,7 @@
 """Equality with the reference implementation on deterministic weights (hicm2.md section 6).
 
 The golden is read from HICM_PARITY (a path without ending; default: the committed one), its tokenizer from the folder
-t5tiny beside it, so that another golden of the same form can be checked.
+t5tiny beside it (or the committed one), so that another golden of the same form can be checked.
 """
 
 import json
@@ -68,7 +68,9 @@ def golden() -> SimpleNamespace:
 
 @pytest.fixture(scope="module")
 def vocabulary(golden):
-    return load_vocabulary(str(BASE.parent / "t5tiny"), golden.num_bins, offline=True)
+    beside = BASE.parent / "t5tiny"
+    folder = beside if beside.is_dir() else Path(__file__).parent / "golden" / "t5tiny"
+    return load_vocabulary(str(folder), golden.num_bins, offline=True)
 
 
 @pytest.fixture(scope="module")

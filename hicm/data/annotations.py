@@ -33,10 +33,18 @@ def read_split(config: DataConfig, split: str) -> dict[str, Video]:
 
     Raises UserError when the settings know no such split, or as `read_annotations` does.
     """
+    return read_annotations(split_files(config, split)[0])
+
+
+def split_files(config: DataConfig, split: str) -> list[str]:
+    """The annotation files of a split, one per annotator: all of them are references in evaluation.
+
+    Raises UserError when the settings know no such split.
+    """
     if not config.annotations.get(split):
         known = ", ".join(name for name, files in config.annotations.items() if files) or "none"
         raise UserError(f"data.annotations: no files for split {split!r}; known splits: {known}")
-    return read_annotations(config.annotations[split][0])
+    return config.annotations[split]
 
 
 def _video(video_id: str, entry: Any, where: str) -> Video:

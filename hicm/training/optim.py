@@ -40,9 +40,11 @@ def learning_rate(step: int, total: int, peak: float, warmup: float, schedule: s
 def optimiser_step(model: nn.Module, optimiser: torch.optim.Optimizer, lr: float, clip: float) -> Tensor:
     """Clip the gradients to a global L2 norm of ``clip``, step with rate ``lr``, clear the gradients.
 
-    Returns the norm before clipping.
+    Returns the norm before clipping.  Raises FloatingPointError, the weights untouched, when it is not finite.
     """
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
+    if not torch.isfinite(norm):
+        raise FloatingPointError(f"gradient norm {norm}")
     for group in optimiser.param_groups:
         group["lr"] = lr
     optimiser.step()

@@ -11,6 +11,7 @@ from hicm.data.annotations import read_split
 from hicm.data.features import Features, open_features, sample
 from hicm.data.speech import SpeechStore, open_speech
 from hicm.errors import UserError
+from hicm.retrieval.retrieve import retrieve
 from hicm.retrieval.store import Retrieved, open_retrieved
 from hicm.systems.captioner.batch import Item
 from hicm.systems.captioner.sequences import Shuffler, caption_sequence, corrupt, speech_sequence
@@ -67,6 +68,16 @@ def open_split(config: Config, split: str, vocabulary: Vocabulary, retrieved: Pa
     videos, features = split_with_features(config, split)
     return VideoDataset(config, videos, features, open_speech(config.data.speech), vocabulary,
                         open_retrieved(retrieved) if retrieved is not None else None)
+
+
+def recall(config: Config, split: str, folder: Path, training: bool = False) -> Path | None:
+    """The file of recalled vectors of a split in a run folder, made if absent; None for search=none.
+
+    ``training`` recalls for the training split under leave-own-out.
+    """
+    if config.retrieval.search == "none":
+        return None
+    return retrieve(config, config.data.train if training else split, folder / f"retrieved_{split}.h5", training)
 
 
 def split_with_features(config: Config, split: str) -> tuple[dict[str, Video], Features]:

@@ -1,0 +1,98 @@
+"""``hicm VERB ...``: the command line is the signatures of `hicm.verbs`."""
+
+import argparse
+import inspect
+import os
+import sys
+import typing
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hicm import __version__, verbs
+from hicm.errors import UserError
+
+# shown as they are typed; "memory build" is verbs.memory_build
+COMMANDS = ("data check", "memory build", "memory show", "retrieve", "train", "predict", "evaluate", "report", "demo")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status: 0 done, 1 a check failed, 2 bad input."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # silences a warning in worker processes
+    warnings.formatwarning = lambda message, *_, **__: f"hicm: warning: {message}\n"
+    warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub|accelerate|tensorboard)\b")
+    options = vars(make_parser().parse_args(arguments))
+    function = options.pop("function")
+    try:
+        return show(function(**options))
+    except UserError as error:
+        print(f"hicm: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("hicm: interrupted; the same command continues", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def show(result: Any) -> int:
+    """Print what a verb returned; 1 when a check says it is not ok."""
+    if result is not None:
+        print(result)
+    return 0 if getattr(result, "ok", True) else 1
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser: one subcommand for every verb."""
+    parser = argparse.ArgumentParser(prog="hicm", description="Hierarchical-memory dense video captioning.")
+    parser.add_argument("--version", action="version", version=f"hicm {__version__}")
+    commands = parser.add_subparsers(metavar="VERB", required=True)
+    groups: dict[str, Any] = {}
+    for command in COMMANDS:
+        function = getattr(verbs, command.replace(" ", "_"))
+        *group, name = command.split()
+        place = commands
+        if group:
+            if group[0] not in groups:
+                grouped = commands.add_parser(group[0], help=f"commands on {group[0]}")
+                groups[group[0]] = grouped.add_subparsers(metavar="VERB", required=True)
+            place = groups[group[0]]
+        text = inspect.getdoc(function).replace("%", "%%")
+        sub = place.add_parser(name, help=text.split(";")[0].split(":")[0].rstrip(".").lower(), description=text,
+                               formatter_class=_Help)
+        _add_arguments(sub, function)
+        sub.set_defaults(function=function)
+    return parser
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows defaults where there is one to show."""
+
+    def _get_help_string(self, action: argparse.Action) -> str:
+        return super()._get_help_string(action) if action.default not in (None, "", [], False) else action.help
+
+
+def _add_arguments(parser: argparse.ArgumentParser, function: Callable[..., Any]) -> None:
+    """A positional argument for each positional parameter, an option for each keyword."""
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind, text = typing.get_args(parameter.annotation)  # Annotated[kind, text]
+        several = typing.get_origin(kind) is not None  # Sequence[str]
+        required = parameter.default is inspect.Parameter.empty
+        if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+            count = {} if not several else {"nargs": "+"} if required else {"nargs": "*", "default": []}
+            parser.add_argument(name, help=text, metavar=name.upper(), **count)
+            continue
+        flag = "--" + name.rstrip("_").replace("_", "-")
+        if kind is bool:
+            parser.add_argument(flag, dest=name, action="store_true", help=text)
+        elif name == "set_":
+            parser.add_argument(flag, dest=name, action="append", default=[], metavar="KEY=VALUE", help=text)
+        elif several:
+            parser.add_argument(flag, dest=name, nargs="+", default=[], help=text)
+        else:
+            parser.add_argument(flag, dest=name, type=kind, default=parameter.default, help=text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

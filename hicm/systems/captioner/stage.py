@@ -1,0 +1,35 @@
+"""The prediction stage: a checkpoint folder and a split in, a predictions file out."""
+
+from pathlib import Path
+
+import torch
+
+from hicm.config import Config
+from hicm.errors import UserError
+from hicm.files import read_json, write_json
+from hicm.systems.captioner.dataset import open_split, recall
+from hicm.systems.captioner.predict import predict
+from hicm.systems.captioner.weights import load_captioner
+
+
+def predict_split(config: Config, run: Path, checkpoint: Path, split: str, out: Path) -> Path:
+    """Caption the videos of a split; returns ``out``: ``{"version", "run", "split", "checkpoint", "results"}``.
+
+    Finished videos of an interrupted call are kept beside ``out`` and not asked for again.  Raises UserError when the
+    checkpoint does not fit the data.
+    """
+    model, vocabulary, about = load_captioner(checkpoint)
+    dataset = open_split(config, split, vocabulary, recall(config, split, run))
+    if model.config.use_video and model.feature_width != dataset.features.width:
+        raise UserError(f"{config.data.features}: features are {dataset.features.width} wide, the captioner in "
+                        f"{checkpoint} reads {model.feature_width}; use the features it was trained on")
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    identity = f"{about.get('run')} step {about.get('step')} split {split}"
+    journal = out.with_name(f".{out.name}.part")
+    results = predict(model.to(device), dataset, vocabulary, config.predict, device, journal=journal,
+                      identity=identity)
+    manifest = read_json(run / "manifest.json", "run manifest")
+    write_json(out, {"version": "VERSION 1.0", "external_data": {}, "run": manifest["run"], "split": split,
+                     "checkpoint": {"name": checkpoint.name, "step": about.get("step")}, "results": results})
+    journal.unlink(missing_ok=True)
+    return out

@@ -1,0 +1,36 @@
+"""The run's diary: ``stats.jsonl`` for programs, TensorBoard for eyes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from torch.utils.tensorboard import SummaryWriter
+
+from hicm.files import atomic
+
+
+class Log:
+    """Appends lines to ``stats.jsonl``; a resumed run first drops what was written after its checkpoint."""
+
+    def __init__(self, folder: Path, lines: int, step: int) -> None:
+        """``lines`` of the file are kept; TensorBoard forgets what came after ``step``."""
+        self.path = folder / "stats.jsonl"
+        kept = self.path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines] if self.path.exists() else []
+        with atomic(self.path) as temporary:
+            temporary.write_text("".join(kept), encoding="utf-8")
+        self.lines = len(kept)
+        self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+
+    def write(self, step: int, epoch: float, **content: Any) -> None:
+        """One line: step, epoch and ``content``; numbers also go to TensorBoard."""
+        with open(self.path, "a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"step": step, "epoch": round(epoch, 4), **content}) + "\n")
+        self.lines += 1
+        for name, value in content.items():
+            values = value if isinstance(value, dict) else {name: value}
+            for key, number in values.items():
+                if isinstance(number, int | float):
+                    self.board.add_scalar(f"{content.get('split', 'train')}/{key}", number, step)
+
+    def close(self) -> None:
+        self.board.close()

@@ -1,0 +1,179 @@
+"""The training loop.  It knows batches, losses and the clock; what they mean is the system's business.
+
+Gradients are those of one large batch: every loss is a sum over tokens divided by the number of tokens in all
+micro-batches of all processes, so neither the number of processes nor `accumulate` changes what is learnt.
+"""
+
+import random
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from hicm.config import TrainConfig
+from hicm.errors import UserError
+from hicm.training.batches import Index, plan_epoch
+from hicm.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from hicm.training.log import Log
+from hicm.training.optim import learning_rate, make_optimiser, optimiser_step
+
+
+class System(Protocol):
+    """What the loop asks of a system."""
+
+    module: nn.Module  # forward(batch) -> float [n]: sums over tokens of its n losses
+    losses: tuple[str, ...]  # their names
+    size: int  # training videos
+
+    def batches(self, micro: list[list[Index]]) -> Iterable[Any]:
+        """One batch (with ``.to(device)``) per list of indices."""
+
+    def counts(self, batch: Any) -> Tensor:
+        """int64 [n]: tokens in each sum."""
+
+    def total(self, sums: Tensor, counts: Tensor) -> Tensor:
+        """The scalar to minimise."""
+
+    def after_step(self) -> None:
+        """Called after every optimiser step."""
+
+    def evaluate(self, accelerator: Accelerator) -> dict[str, float]:
+        """Scores of the selection split; the same on every process."""
+
+    def save(self, folder: Path, **about: Any) -> None:
+        """Export the model."""
+
+
+def run_loop(system: System, config: TrainConfig, folder: Path, run: str, accelerator: Accelerator) -> Progress:
+    """Train to ``config.epochs``, continuing from ``folder/checkpoint.pt`` if there is one.
+
+    Leaves ``checkpoint.pt``, ``stats.jsonl``, ``best/`` (highest ``select_on``, first on ties) and ``last/`` in
+    ``folder``.  Raises UserError at the first step whose gradient is not finite.
+    """
+    module = accelerator.prepare(system.module)
+    optimiser = make_optimiser(module, config.lr)
+    checkpoint = folder / "checkpoint.pt"
+    progress = load_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser)
+    steps = len(_plan(system, config, accelerator, 0))
+    total = steps * config.epochs
+    log = Log(folder, progress.lines, progress.step) if accelerator.is_main_process else None
+    bar = tqdm(total=total, initial=progress.step, desc="train", unit="step",
+               disable=not accelerator.is_local_main_process)
+
+    def save() -> None:
+        if accelerator.is_main_process:
+            progress.lines = log.lines
+            save_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser, progress)
+
+    while progress.epoch < config.epochs:
+        # steps of one epoch
+        module.train()
+        plan = _plan(system, config, accelerator, progress.epoch)[progress.position:]
+        for batches in _group(system.batches([micro for step in plan for micro in step]), map(len, plan)):
+            began = time.perf_counter()
+            seed_all(config.seed, accelerator.process_index, progress.step)
+            lr = learning_rate(progress.step, total, config.lr, config.warmup, config.schedule, config.schedule_lag)
+            losses, norm = _step(system, module, optimiser, batches, lr, config.clip, accelerator, progress.step)
+            progress.step, progress.position = progress.step + 1, progress.position + 1
+            progress.window.append([*losses, norm, time.perf_counter() - began])
+            bar.update()
+            if progress.step % config.log_every == 0:
+                _report(log, bar, system, progress, steps, lr)
+            if progress.step % config.checkpoint_every == 0:
+                save()
+
+        # evaluation, and the best checkpoint so far
+        save()
+        epoch = progress.epoch + 1
+        if config.eval_every and epoch >= config.eval_start and (
+                epoch % config.eval_every == 0 or epoch == config.epochs):
+            scores = system.evaluate(accelerator)
+            if accelerator.is_main_process:
+                log.write(progress.step, epoch, split="select", metrics=scores)
+                _keep_best(system, config, folder, progress, scores, bar)
+        progress.epoch, progress.position = epoch, 0
+        save()
+
+    bar.close()
+    if accelerator.is_main_process:
+        system.save(folder / "last", step=progress.step)
+        log.close()
+    accelerator.wait_for_everyone()
+    return progress
+
+
+def seed_all(seed: int, rank: int, step: int) -> None:
+    """Seed every random generator for one step of one process, so that a resumed run draws the same numbers."""
+    value = int(np.random.SeedSequence([seed, rank, step]).generate_state(1)[0])
+    random.seed(value)
+    np.random.seed(value)
+    torch.manual_seed(value)  # CUDA devices too
+
+
+def _plan(system: System, config: TrainConfig, accelerator: Accelerator, epoch: int) -> list[list[list[Index]]]:
+    return plan_epoch(system.size, config.batch, config.accumulate, accelerator.num_processes,
+                      accelerator.process_index, config.seed, epoch)
+
+
+def _group(batches: Iterable[Any], sizes: Iterable[int]) -> Iterator[list[Any]]:
+    iterator = iter(batches)
+    for size in sizes:
+        yield [next(iterator) for _ in range(size)]
+
+
+def _step(system: System, module: nn.Module, optimiser: torch.optim.Optimizer, batches: list[Any], lr: float,
+          clip: float, accelerator: Accelerator, step: int) -> tuple[list[float], float]:
+    """Forward, backward and update over the micro-batches of one step; returns token means and the gradient norm."""
+    batches = [batch.to(accelerator.device) for batch in batches]
+    counts = accelerator.reduce(torch.stack([system.counts(batch) for batch in batches]).sum(0), "sum")
+    sums = torch.zeros(len(system.losses), device=accelerator.device)
+    for batch in batches[:-1]:
+        with accelerator.no_sync(module):
+            sums += _backward(system, module, batch, counts, accelerator)
+    sums += _backward(system, module, batches[-1], counts, accelerator)
+    means = (accelerator.reduce(sums, "sum") / counts.clamp(min=1)).tolist()
+    try:
+        norm = optimiser_step(module, optimiser, lr, clip)
+    except FloatingPointError as error:
+        videos = ", ".join(video for batch in batches for video in getattr(batch, "ids", ()))
+        values = ", ".join(f"{name} {value:.4g}" for name, value in zip(system.losses, means, strict=True))
+        raise UserError(f"step {step + 1}: the gradient is not finite (losses: {values}; videos: {videos}); check "
+                        "these videos with 'hicm data check', or lower train.lr or train.clip") from error
+    system.after_step()
+    return means, float(norm)
+
+
+def _backward(system: System, module: nn.Module, batch: Any, counts: Tensor, accelerator: Accelerator) -> Tensor:
+    with accelerator.autocast():
+        sums = module(batch)
+    # data parallelism averages gradients over processes; a sum is wanted, since counts are of all processes
+    accelerator.backward(system.total(sums, counts) * accelerator.num_processes)
+    return sums.detach()
+
+
+def _report(log: Log | None, bar: tqdm, system: System, progress: Progress, steps: int, lr: float) -> None:
+    *losses, norm, seconds = np.mean(progress.window, axis=0).tolist()
+    progress.window.clear()
+    named = dict(zip(system.losses, losses, strict=True))
+    bar.set_postfix({name: f"{value:.3f}" for name, value in named.items()}, refresh=False)
+    if log is not None:
+        loss = float(system.total(torch.tensor(losses), torch.ones(len(losses))))
+        log.write(progress.step, progress.step / steps, lr=lr, loss=loss, **named, grad_norm=norm,
+                  seconds=seconds)
+
+
+def _keep_best(system: System, config: TrainConfig, folder: Path, progress: Progress, scores: dict[str, float],
+               bar: tqdm) -> None:
+    score = scores.get(config.select_on)
+    shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
+    bar.write(f"epoch {progress.epoch + 1}: {shown}")
+    if score is not None and (progress.best is None or score > progress.best):
+        progress.best, progress.best_step = score, progress.step
+        system.save(folder / "best", step=progress.step, epoch=progress.epoch + 1, metric=config.select_on,
+                    score=score)

@@ -1,0 +1,166 @@
+"""The stages as functions: what ``hicm VERB`` does, with the same arguments.
+
+>>> from hicm import verbs
+>>> verbs.train("configs/yc2.yaml", set_=["train.lr=1e-4"])  # doctest: +SKIP
+
+Each function reads files, writes files and returns what it wrote or found; running it again continues or skips.
+Heavy packages are imported when a stage runs, so ``--help`` is quick.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from hicm.config import Config, load_config
+from hicm.errors import UserError
+
+if TYPE_CHECKING:
+    from hicm.data.check import Report
+    from hicm.dvc_eval import Result
+
+ConfigFile = Annotated[str, "settings file, e.g. configs/yc2.yaml"]
+Overrides = Annotated[Sequence[str], "section.key=value over the settings file; repeat for more"]
+DryRun = Annotated[bool, "print what would run, with the resolved settings, and stop"]
+RunFolder = Annotated[str, "run folder, as 'hicm train' printed it"]
+
+
+def data_check(config: ConfigFile, *, set_: Overrides = (),
+               shallow: Annotated[bool, "look only whether features are there, do not read them"] = False) -> "Report":
+    """Count videos, events, captions and speech; list everything that training or evaluation would trip over."""
+    from hicm.data.check import check_data
+
+    return check_data(load_config(config, set_), deep=not shallow)
+
+
+def memory_build(config: ConfigFile, *, set_: Overrides = (),
+                 overwrite: Annotated[bool, "replace a bank made with other settings"] = False,
+                 dry_run: DryRun = False) -> Path | None:
+    """Build the memory bank: captions -> embeddings -> FINCH tree -> a summary for every node."""
+    settings = load_config(config, set_)
+    if dry_run:
+        return _dry(settings, f"memory of {', '.join(settings.memory.source)} -> {settings.bank}")
+    from hicm.memory.build import build_memory
+
+    return build_memory(settings, overwrite)
+
+
+def memory_show(bank: Annotated[str, "bank folder"], *,
+                depth: Annotated[int, "levels shown, from the top"] = 2,
+                children: Annotated[int, "children shown of each node"] = 3,
+                width: Annotated[int, "characters a line"] = 100,
+                find: Annotated[str, "show only branches that hold this text"] = "") -> str:
+    """Print a memory bank as a tree of summaries."""
+    from hicm.memory.show import show_memory
+
+    return show_memory(bank, depth, children, width, find)
+
+
+def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; empty: data.report"] = "",
+             out: Annotated[str, "file written; empty: presave/<name>/retrieved_<split>.h5"] = "",
+             training: Annotated[bool, "leave each video's own captions out, as in training"] = False,
+             set_: Overrides = (),
+             overwrite: Annotated[bool, "replace a file made with other settings"] = False) -> Path:
+    """Recall memory for every window of every video of a split."""
+    from hicm.retrieval.retrieve import retrieve
+
+    settings = load_config(config, set_)
+    split = split or settings.data.report
+    path = Path(out or f"presave/{settings.data.name}/retrieved_{split}.h5")
+    return retrieve(settings, split, path, training, overwrite)
+
+
+def train(config: ConfigFile, *, out: Annotated[str, "run folder; empty: presave/runs/<settings file>-<hash>"] = "",
+          set_: Overrides = (), dry_run: DryRun = False) -> Path | None:
+    """Train a captioner; the same command continues an interrupted run.  Several GPUs: accelerate launch -m hicm."""
+    from hicm.provenance import run_id
+
+    settings = load_config(config, set_)
+    run = run_id(Path(config).stem, settings)
+    folder = Path(out or f"presave/runs/{run}")
+    if dry_run:
+        return _dry(settings, f"run {run} -> {folder}")
+    from hicm.training.train import train
+
+    return train(settings, folder, run)
+
+
+def predict(run: RunFolder, *, split: Annotated[str, "split of videos; empty: data.report of the run"] = "",
+            checkpoint: Annotated[str, "best or last; empty: best, or last where there is no best"] = "",
+            out: Annotated[str, "file written; empty: <run>/predictions_<split>.json"] = "",
+            set_: Overrides = (), dry_run: DryRun = False) -> Path | None:
+    """Caption every video of a split with a trained captioner; continues an interrupted prediction."""
+    settings = load_config(_run_file(run, "config.yaml"), set_)
+    split = split or settings.data.report
+    folder = _checkpoint(Path(run), checkpoint)
+    path = Path(out or Path(run) / f"predictions_{split}.json")
+    if dry_run:
+        return _dry(settings, f"{folder} on split {split} -> {path}")
+    from hicm.systems.captioner.stage import predict_split
+
+    return predict_split(settings, Path(run), folder, split, path)
+
+
+def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
+             references: Annotated[Sequence[str], "annotation files, one per annotator; none: those of the run"] = (),
+             *, protocol: Annotated[str, "named set of rules; empty: vidchapters, or the run's"] = "",
+             metrics: Annotated[Sequence[str], "metrics computed; none: all of the protocol"] = (),
+             out: Annotated[str, "scores as json; empty: metrics_* beside a predictions_* file"] = "") -> "Result":
+    """Score predictions: METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, with coverage and signature."""
+    from hicm.dvc_eval import evaluate
+    from hicm.files import read_json, write_json
+
+    path = Path(predictions)
+    if path.is_dir():
+        settings = load_config(_run_file(predictions, "config.yaml"))
+        path = path / f"predictions_{settings.data.report}.json"
+        references = references or settings.data.annotations[settings.data.report]
+        protocol, metrics = protocol or settings.evaluate.protocol, metrics or settings.evaluate.metrics
+    if not references:
+        raise UserError(f"{path}: name the reference annotation files after the predictions")
+    content = read_json(path, "predictions")
+    run = content.get("run") if isinstance(content, dict) else None
+    result = evaluate(path, list(references), protocol or "vidchapters", metrics=list(metrics) or None, run=run)
+    target = Path(out) if out else path.with_name(path.name.replace("predictions_", "metrics_", 1))
+    if target != path:
+        write_json(target, result.to_json())
+    return result
+
+
+def report(runs: Annotated[Sequence[str], "run folders, the one compared against first"], *,
+           out: Annotated[str, "folder of the page and pictures"] = "presave/report",
+           videos: Annotated[int, "videos shown with timeline and recalled memory"] = 10,
+           split: Annotated[str, "split shown; empty: data.report of the runs"] = "") -> Path:
+    """Write a self-contained page: curves, metrics, timelines, and what was recalled for every window."""
+    from hicm.report import report
+
+    return report([Path(run) for run in runs], Path(out), videos, split)
+
+
+def demo(*, out: Annotated[str, "folder for data, memory, runs and report"] = "presave/demo",
+         seed: Annotated[int, "of the made-up data and of training"] = 0) -> Path:
+    """Make a small data set, train with and without memory, score both, write the report: minutes on a CPU."""
+    from hicm.demo.run import run_demo
+
+    return run_demo(Path(out), seed)
+
+
+def _dry(settings: Config, what: str) -> None:
+    import yaml
+
+    from hicm.config import dump_config
+
+    print(f"would run: {what}\n\n{yaml.safe_dump(dump_config(settings), sort_keys=False)}", end="")
+
+
+def _run_file(run: str, name: str) -> Path:
+    from hicm.files import require
+
+    return require(Path(run) / name, "run", "give a folder that 'hicm train' wrote")
+
+
+def _checkpoint(run: Path, name: str) -> Path:
+    names = [name] if name else ["best", "last"]
+    for candidate in names:
+        if (run / candidate / "captioner.json").exists():
+            return run / candidate
+    raise UserError(f"{run}: no {' or '.join(names)} checkpoint yet; train first: hicm train CONFIG")
