@@ -19,9 +19,10 @@ def read_annotations(path: str | Path) -> dict[str, Video]:
 
     Other keys of an entry ("path", ...) are ignored.  Raises UserError naming file, video and item when the file is
     unreadable, holds no video, or an entry lacks a key, has lists of unequal length, a duration that is not a
-    positive number, a timestamp that is not a pair of finite numbers, or a sentence that is not text.
+    positive number, a timestamp that is not a pair of finite numbers, a sentence that is not text, or a video stands
+    in the file twice.
     """
-    content = read_json(path, "annotation file")
+    content = read_json(path, "annotation file", _each_once)
     if not isinstance(content, dict) or not content:
         raise UserError(f"{path}: expected {{video id: {{duration, timestamps, sentences}}}} with at least one video, "
                         f"found {_kind(content)}; see data/README.md")
@@ -45,6 +46,15 @@ def split_files(config: DataConfig, split: str) -> list[str]:
         known = ", ".join(name for name, files in config.annotations.items() if files) or "none"
         raise UserError(f"data.annotations: no files for split {split!r}; known splits: {known}")
     return config.annotations[split]
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A json object whose keys differ; plain parsing would keep the last of two videos with one id."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"{next(key for key in found if keys.count(key) > 1)} stands twice in one object; keep one")
+    return found
 
 
 def _video(video_id: str, entry: Any, where: str) -> Video:

@@ -164,15 +164,9 @@ class _Check:
                                    f"remove them from {self.data.train}: scores on {split} are flattered")
 
     def _open_features(self) -> Features | None:
-        needed = self.config.captioner.use_video or self.config.retrieval.search not in ("none", "zero")
-        if not self.data.features:
-            if needed:
-                self._report(True, "settings", "data.features is empty", "name the features; see data/README.md")
-            return None
-        features = self._try(lambda: open_features(self.data.features, self.data.feature_fps), self.data.features)
-        if features is None or self._try(lambda: features.width, self.data.features) is None:
-            return None
-        return features
+        where = self.data.features or "settings"
+        features = self._try(lambda: open_features(self.data.features, self.data.feature_fps), where)
+        return features if features is not None and self._try(lambda: features.width, where) is not None else None
 
     def _try(self, read: Callable, file: str):
         """What ``read`` returns; None, with its refusal in the report, when it raises UserError."""

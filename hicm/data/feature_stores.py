@@ -30,6 +30,8 @@ class Store(Protocol):
 
 def open_store(path: Path) -> Store:
     """The store at ``path`` by its kind.  Raises UserError when it is missing or of no known kind."""
+    if path == Path():
+        raise UserError("data.features is empty: name the features; data/README.md says where to get them")
     require(path, "features", "set data.features; data/README.md says where to get them")
     if path.is_dir():
         return FolderStore(path)

@@ -182,6 +182,8 @@ def test_h5_of_groups_is_refused(tmp_path):
 def test_unknown_path_and_kind(tmp_path):
     with pytest.raises(UserError, match=r"features not found; set data\.features"):
         open_features(tmp_path / "none.pth")
+    with pytest.raises(UserError, match=r"data\.features is empty"):
+        open_features("")
     (tmp_path / "x.csv").touch()
     with pytest.raises(UserError, match="unknown kind of features"):
         open_features(tmp_path / "x.csv")
