@@ -1,0 +1,87 @@
+"""Java and the two jars of pycocoevalcap: found, checked, run; every failure has a name and none hangs."""
+
+import functools
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from hicm.errors import UserError
+
+OLDEST = 8
+
+
+class Unavailable(UserError):
+    """A part cannot work here (no Java, no jar, a process that died); says why and what to do."""
+
+
+def find_java() -> str:
+    """Path of a Java 8 or newer: the ``java`` on the path, else that of JAVA_HOME.  Raises Unavailable."""
+    home = os.environ.get("JAVA_HOME")
+    candidates = [shutil.which("java"), shutil.which(str(Path(home, "bin", "java"))) if home else None]
+    problems = []
+    for candidate in filter(None, candidates):
+        problem = _problem(candidate)
+        if not problem:
+            return candidate
+        problems.append(f"{candidate} {problem}")
+    raise Unavailable(f"{'; '.join(problems) or 'no java on the path and none in JAVA_HOME'}; "
+                      f"install Java {OLDEST} or newer")
+
+
+def find_jar(inside: str) -> Path:
+    """Path of a file of the installed package pycocoevalcap, which is not imported.  Raises Unavailable."""
+    spec = importlib.util.find_spec("pycocoevalcap")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(folder, inside)
+        if path.is_file():
+            return path
+    raise Unavailable(f"pycocoevalcap/{inside} is not installed; pip install pycocoevalcap")
+
+
+def environment() -> dict[str, str]:
+    """Of the process, with the locale pinned so that text in and out is UTF-8."""
+    return {**os.environ, "LC_ALL": "C.UTF-8"}
+
+
+UTF8 = ("-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")  # the second is what Java 19 and newer listen to
+
+
+def run(arguments: list[str], text: str, timeout: float, what: str) -> str:
+    """Standard output of ``java`` with ``text`` as input.  Raises Unavailable on failure or after ``timeout`` s."""
+    command = [find_java(), *UTF8, *arguments]
+    try:
+        done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=timeout, check=False,
+                              env=environment())
+    except subprocess.TimeoutExpired as error:
+        raise Unavailable(f"{what} (Java) gave no answer within {timeout:.0f} s and was stopped") from error
+    except OSError as error:
+        raise Unavailable(f"{what}: {command[0]} cannot be run ({error.strerror})") from error
+    if done.returncode:
+        raise Unavailable(f"{what} (Java) failed with status {done.returncode}: {last_line(done.stderr)}")
+    return done.stdout.decode()
+
+
+def last_line(stderr: bytes) -> str:
+    """What a process said last, short enough for one line of error."""
+    lines = stderr.decode(errors="replace").strip().splitlines()
+    return lines[-1].strip()[:200] if lines else "it gave no reason"
+
+
+@functools.cache
+def _problem(java: str) -> str:
+    """Why this java cannot be used; empty when it can."""
+    try:
+        done = subprocess.run([java, "-version"], capture_output=True, timeout=60, check=False, env=environment())
+    except subprocess.TimeoutExpired:
+        return "does not answer to -version"
+    except OSError as error:
+        return f"cannot be run ({error.strerror})"
+    if done.returncode:
+        return f"fails at -version ({last_line(done.stderr + done.stdout)})"
+    found = re.search(rb'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
+    if not found:
+        return "does not tell its version"
+    return "" if int(found.group(1)) >= OLDEST else f"is Java {found.group(1).decode()}"

@@ -1,0 +1,179 @@
+"""Predictions and references in: any accepted layout becomes one `Track` a video, or one clear line of error."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hicm.errors import UserError
+from hicm.files import read_json
+from hicm.types import Event, Video
+
+
+@dataclass(frozen=True)
+class Track:
+    """What one author says of one video: spans (n, 2) float64 in seconds, n captions, in file order."""
+
+    spans: np.ndarray
+    captions: tuple[str, ...]
+    duration: float | None = None  # of the video in seconds, where a reference tells
+
+    def __len__(self) -> int:
+        return len(self.captions)
+
+    def first(self, count: int) -> "Track":
+        """The same author, the first ``count`` events only."""
+        return Track(self.spans[:count], self.captions[:count], self.duration)
+
+
+Tracks = dict[str, Track]
+NOTHING = Track(np.zeros((0, 2)), ())
+
+
+def read_predictions(source: Any, warnings: list[str]) -> tuple[Tracks, str | None]:
+    """Predicted events by video id, and the run id that the file names (None: none).
+
+    ``source``: a path or the parsed content, ``{"results": {id: [{"sentence", "timestamp"}, ..]}}`` or the inner
+    mapping alone; an event may also be a `hicm.types.Event`.  Raises UserError that names file, video and event.
+    """
+    content, where = _load(source, "predictions", warnings)
+    run = None
+    if "results" in content:
+        run = content.get("run") if isinstance(content.get("run"), str) else None
+        content = content["results"]
+        if not isinstance(content, Mapping):
+            raise UserError(f"{where}: 'results' is {_kind(content)}, expected a mapping from video id to events")
+    else:
+        for value in content.values():
+            if isinstance(value, Mapping) and "timestamps" in value:
+                raise UserError(f"{where}: this is an annotation file, expected predictions with the key 'results'; "
+                                "are predictions and references exchanged?")
+            if not isinstance(value, Sequence) or isinstance(value, str):
+                raise UserError(f"{where}: no key 'results'; expected {{'results': {{id: [{{'sentence': .., "
+                                "'timestamp': [start, end]}, ..]}}")
+    return {str(video): _predicted(events, f"{where}: video {video}") for video, events in content.items()}, run
+
+
+def read_references(source: Any, warnings: list[str]) -> list[Tracks]:
+    """Reference events by video id, one mapping an annotator.
+
+    ``source``: a path, the parsed content ``{id: {"duration", "timestamps", "sentences"}}``, a mapping from id to
+    `hicm.types.Video`, or a list of such.  Raises UserError that names file, video and event, also for a video
+    without events.
+    """
+    sources = [source] if isinstance(source, str | Path | Mapping) else list(source)
+    if not sources:
+        raise UserError("references: an empty list, expected at least one annotation file")
+    annotators = []
+    for number, one in enumerate(sources, start=1):
+        content, where = _load(one, f"references {number}" if len(sources) > 1 else "references", warnings)
+        if "results" in content and isinstance(content["results"], Mapping):
+            raise UserError(f"{where}: this is a predictions file, expected annotations {{id: {{'duration', "
+                            "'timestamps', 'sentences'}}}}; are predictions and references exchanged?")
+        if not content:
+            raise UserError(f"{where}: no videos; expected {{id: {{'duration', 'timestamps', 'sentences'}}}}")
+        annotators.append({str(video): _annotated(entry, f"{where}: video {video}") for video, entry in
+                           content.items()})
+    return annotators
+
+
+def odd_spans(side: str, tracks: Iterable[tuple[Track, float | None]]) -> list[str]:
+    """One warning for each kind of span that no video can have; they are scored by the formula all the same."""
+    counts = dict.fromkeys(("reversed (end before start)", "of no length", "with a negative time",
+                            "beyond the video's duration"), 0)
+    for track, duration in tracks:
+        start, end = track.spans[:, 0], track.spans[:, 1]
+        # Annotations round to whole seconds, durations to hundredths: one second of grace.
+        late = track.spans.max(axis=1, initial=-np.inf) > (math.inf if duration is None else duration + 1.0)
+        for kind, odd in zip(counts, (end < start, end == start, (start < 0) | (end < 0), late), strict=True):
+            counts[kind] += int(odd.sum())
+    return [f"{side}: {count} timestamps {kind}; scored by the formula" for kind, count in counts.items() if count]
+
+
+def _load(source: Any, name: str, warnings: list[str]) -> tuple[Mapping[str, Any], str]:
+    """The content and the name that errors call it by."""
+    if isinstance(source, str | Path):
+        repeated: list[str] = []
+        content = read_json(source, name.rstrip("0123456789 "), lambda pairs: _object(pairs, repeated))
+        if repeated:
+            warnings.append(f"{source}: {len(repeated)} repeated keys (first: {repeated[0]}); the last one counts")
+        where = str(source)
+    else:
+        content, where = source, name
+    if not isinstance(content, Mapping):
+        raise UserError(f"{where}: expected a json object by video id, found {_kind(content)}")
+    return content, where
+
+
+def _object(pairs: list[tuple[str, Any]], repeated: list[str]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        seen: set[str] = set()
+        repeated += [key for key, _ in pairs if key in seen or seen.add(key)]
+    return made
+
+
+def _predicted(events: Any, where: str) -> Track:
+    if not isinstance(events, Sequence) or isinstance(events, str):
+        raise UserError(f"{where}: expected a list of events, found {_kind(events)}")
+    spans, captions = [], []
+    for index, event in enumerate(events):
+        here = f"{where}, event {index}"
+        if isinstance(event, Event):
+            event = {"sentence": event.text, "timestamp": (event.span.start, event.span.end)}
+        if not isinstance(event, Mapping):
+            raise UserError(f"{here}: expected {{'sentence', 'timestamp'}}, found {_kind(event)}")
+        for key in ("sentence", "timestamp"):
+            if key not in event:
+                raise UserError(f"{here}: no key {key!r}; found {', '.join(map(repr, event)) or 'none'}")
+        spans.append(_span(event["timestamp"], here))
+        captions.append(_caption(event["sentence"], here))
+    return Track(np.array(spans, dtype=np.float64).reshape(-1, 2), tuple(captions))
+
+
+def _annotated(entry: Any, where: str) -> Track:
+    if isinstance(entry, Video):
+        entry = {"duration": entry.duration, "sentences": [event.text for event in entry.events],
+                 "timestamps": [(event.span.start, event.span.end) for event in entry.events]}
+    if not isinstance(entry, Mapping):
+        raise UserError(f"{where}: expected {{'duration', 'timestamps', 'sentences'}}, found {_kind(entry)}")
+    for key in ("timestamps", "sentences"):
+        value = entry.get(key)
+        if not isinstance(value, Sequence) or isinstance(value, str):
+            raise UserError(f"{where}: {key!r} is {'missing' if key not in entry else _kind(value)}, expected a list")
+    if len(entry["timestamps"]) != len(entry["sentences"]):
+        raise UserError(f"{where}: {len(entry['timestamps'])} timestamps but {len(entry['sentences'])} sentences")
+    if not entry["timestamps"]:
+        raise UserError(f"{where}: no events, so recall has no denominator; remove the video from the references")
+    spans = [_span(span, f"{where}, event {index}") for index, span in enumerate(entry["timestamps"])]
+    captions = tuple(_caption(text, f"{where}, event {index}") for index, text in enumerate(entry["sentences"]))
+    duration = entry.get("duration")
+    known = isinstance(duration, Real) and not isinstance(duration, bool) and math.isfinite(duration)
+    return Track(np.array(spans, dtype=np.float64), captions, float(duration) if known else None)
+
+
+def _span(value: Any, where: str) -> tuple[float, float]:
+    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str) or len(value) != 2:
+        raise UserError(f"{where}: timestamp {value!r:.60}, expected [start, end] in seconds")
+    for number in value:
+        if not isinstance(number, Real) or isinstance(number, bool):
+            raise UserError(f"{where}: timestamp {value!r:.60}, expected numbers (seconds), found {_kind(number)}")
+        if not abs(number) < 1e300:  # also nan; an int may be too large for a float
+            raise UserError(f"{where}: timestamp {value!r:.60}, expected finite seconds")
+    return float(value[0]), float(value[1])
+
+
+def _caption(value: Any, where: str) -> str:
+    if not isinstance(value, str):
+        raise UserError(f"{where}: sentence is {_kind(value)}, expected text")
+    return value
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "a mapping", list: "a list", str: "text", bool: "true/false", int: "a number", float: "a number",
+             type(None): "null"}
+    return names.get(type(value), type(value).__name__)

@@ -1,0 +1,1 @@
+"""Caption metrics over sets of (hypothesis, reference) pairs, with pycocoevalcap's numbers."""

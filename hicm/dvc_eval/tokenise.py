@@ -1,0 +1,79 @@
+"""Penn Treebank tokenisation of captions as the toolkits have it: CoreNLP 3.4.1, lower case, punctuation dropped.
+
+A caption of plain material is tokenised here; everything else by the CoreNLP jar of pycocoevalcap.  Each caption is
+tokenised alone, as if an empty line followed: the toolkits tokenise a whole batch as one text, where a caption's last
+full stop can depend on the next caption, hence on the order of a set.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Protocol
+
+from hicm.dvc_eval.java import Unavailable, find_jar, run
+from hicm.dvc_eval.plain import plain_tokens
+
+# Tokens that are dropped.  The bracket names never match, since tokens are lower case by then; kept for the record.
+PUNCTUATION = frozenset(["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--",
+                         "...", ";"])
+LINE_BREAKS = re.compile("[\r\v\f\u2028\u2029]")
+
+
+class Tokeniser(Protocol):
+    """Captions in, tokens joined by single blanks out; one result a caption."""
+
+    name: str  # in signatures
+
+    def tokenise(self, captions: list[str]) -> list[str]:
+        """Tokenised ``captions``, in their order.  Raises Unavailable when it cannot work here."""
+        ...
+
+
+class PtbTokeniser:
+    """Plain captions by rule, the others in one Java process."""
+
+    name = "ptb3.4.1"
+
+    def tokenise(self, captions: list[str]) -> list[str]:
+        """See `Tokeniser`.  Captions hold no line break but LF, which counts as a blank."""
+        tokens = [plain_tokens(caption) for caption in captions]
+        rest = [index for index, done in enumerate(tokens) if done is None]
+        if rest:
+            try:
+                answers = corenlp_tokens([captions[index] for index in rest])
+            except Unavailable as error:
+                raise Unavailable(f"{len(rest)} of {len(captions)} captions need the PTB tokeniser, which needs Java: "
+                                  f"{error}") from error
+            for index, answer in zip(rest, answers, strict=True):
+                tokens[index] = answer
+        return tokens
+
+
+def corenlp_tokens(captions: list[str]) -> list[str]:
+    """The tokens of the CoreNLP jar, from one process.  Raises Unavailable without Java or pycocoevalcap."""
+    jar = find_jar("tokenizer/stanford-corenlp-3.4.1.jar")
+    text = "".join(caption.replace("\n", " ") + "\n\n" for caption in captions)
+    output = run(["-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase",
+                  "-encoding", "UTF-8"], text, timeout=120 + len(text) / 10_000, what="the PTB tokeniser")
+    lines = output.split("\n")
+    if len(lines) != 2 * len(captions) + 1 or any(lines[1::2]):
+        raise Unavailable(f"the PTB tokeniser (Java) gave {len(lines)} lines for {len(captions)} captions; "
+                          "is a line break inside a caption?")
+    return [" ".join(token for token in line.split(" ") if token and token not in PUNCTUATION)
+            for line in lines[:-1:2]]
+
+
+def clean(captions: Sequence[str], side: str, warnings: list[str]) -> list[str]:
+    """Captions with every character outside ASCII, and every line break, replaced by one blank.
+
+    Line breaks but LF would shift all later captions of the toolkits' batch; both kinds are counted in ``warnings``.
+
+    >>> clean(["café"], "predictions", [])
+    ['caf ']
+    """
+    broken = sum(bool(LINE_BREAKS.search(caption)) for caption in captions)
+    if broken:
+        warnings.append(f"{side}: {broken} captions hold a line break (CR, VT, FF, U+2028 or U+2029); read as a blank")
+    foreign = sum(not caption.isascii() for caption in captions)
+    if foreign:
+        warnings.append(f"{side}: {foreign} captions hold characters outside ASCII; read as blanks, as the toolkits do")
+    return [re.sub(r"[^\x00-\x7f]|[\r\v\f\n]", " ", caption) for caption in captions]
