@@ -1,0 +1,42 @@
+# Sourced by the other scripts: the repository root, and a Python with hicm installed.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# setup_venv: make .venv with the pinned packages unless it is there; then use it.
+setup_venv() {
+    if [ ! -f .venv/.complete ]; then
+        local python=${PYTHON:-python3.11}
+        command -v "$python" >/dev/null || python=python3
+        "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
+            echo "hicm needs Python 3.11 or newer, found $("$python" --version); set PYTHON=/path/to/python" >&2
+            exit 2
+        }
+        echo "Installing into .venv (PyTorch is several gigabytes; a minute or more) ..."
+        "$python" -m venv .venv
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+        touch .venv/.complete
+    fi
+    export PATH="$PWD/.venv/bin:$PATH"
+}
+
+# use_venv: use .venv where there is one, else whatever hicm is installed.
+use_venv() {
+    if [ -f .venv/.complete ]; then export PATH="$PWD/.venv/bin:$PATH"; fi
+    command -v hicm >/dev/null || { echo "hicm is not installed; run: bash scripts/quickstart.sh" >&2; exit 2; }
+}
+
+# pipeline CONFIG [--set key=value ...]: every stage in order; each is skipped or continued when run again.
+pipeline() {
+    hicm data check "$@" --shallow
+    hicm memory build "$@"
+    local run
+    if [ "${PROCESSES:-1}" -gt 1 ]; then
+        run=$(accelerate launch --num_processes "$PROCESSES" -m hicm train "$@" | tail -n 1)
+    else
+        run=$(hicm train "$@" | tail -n 1)
+    fi
+    hicm predict "$run"
+    hicm evaluate "$run"
+    hicm report "$run" --out "$run/report"
+}

@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Train on ActivityNet Captions: check, memory, training, prediction, scores, report; run again to continue.
+# Usage: [PROCESSES=8] bash scripts/train_anet.sh [--set key=value ...]      (data: see data/README.md)
+source "$(dirname "$0")/common.sh"
+use_venv
+pipeline configs/anet.yaml "$@"

@@ -1,0 +1,77 @@
+"""Killed at any moment, a run continues to the very weights it would have had; two processes learn as one does."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from tests.tiny import make_tiny
+
+STEPS = 120  # 8 videos, batch 2, 30 epochs
+
+
+def start(*arguments: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen:
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.Popen([sys.executable, *launcher, "-m", "hicm", "train", *arguments], env=env,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def finish(process: subprocess.Popen) -> None:
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors[-2000:]
+
+
+def lines(run: Path) -> list[dict]:
+    path = run / "stats.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def test_killed_three_times_the_run_ends_with_the_same_weights(tmp_path):
+    config = make_tiny(tmp_path, train__epochs=30, train__eval_every=10, train__checkpoint_every=7)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    finish(start(str(config), "--out", str(whole)))
+
+    killed = []
+    for step in (5, 43, 90):
+        process = start(str(config), "--out", str(broken))
+        while process.poll() is None and (not lines(broken) or lines(broken)[-1]["step"] < step):
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        killed.append(lines(broken)[-1]["step"])
+    assert process.returncode == -signal.SIGKILL and max(killed) < STEPS, "the run ended before it was killed"
+    finish(start(str(config), "--out", str(broken)))
+
+    a, b = (load_file(run / "last" / "model.safetensors") for run in (whole, broken))
+    assert a.keys() == b.keys()
+    for name in a:
+        np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+    keep = [[{k: v for k, v in line.items() if k != "seconds"} for line in lines(run)] for run in (whole, broken)]
+    assert keep[0] == keep[1], "the diary of an interrupted run is that of an uninterrupted one"
+    assert [line["step"] for line in keep[0] if "loss" in line] == list(range(1, STEPS + 1))
+
+
+def test_two_processes_learn_what_one_does(tmp_path):
+    """Gradients are averaged over processes: 2 x batch 2 is batch 4."""
+    same = {"train__epochs": 3, "train__eval_every": 3, "captioner__memory_dropout": 0.0,
+            "captioner__visual_dropout": 0.0, "captioner__encoder_dropout": 0.0, "captioner__decoder_dropout": 0.0}
+    config = make_tiny(tmp_path, videos=7, **same)
+    one, two = tmp_path / "one", tmp_path / "two"
+    finish(start(str(config), "--out", str(one), "--set", "train.batch=4"))
+    launcher = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+                "--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0")
+    finish(start(str(config), "--out", str(two), launcher=launcher))
+    a, b = (load_file(run / "last" / "model.safetensors") for run in (one, two))
+    for name in a:
+        np.testing.assert_allclose(a[name], b[name], atol=2e-5, err_msg=name)
+    losses = [[line["loss"] for line in lines(run) if "loss" in line] for run in (one, two)]
+    assert len(losses[0]) == 6 and losses[0] == pytest.approx(losses[1], rel=1e-4)
+    scores = [[line["metrics"]["soda_d"] for line in lines(run) if "metrics" in line] for run in (one, two)]
+    assert len(scores[0]) == 1 and scores[0] == pytest.approx(scores[1], abs=0.05)
