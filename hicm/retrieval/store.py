@@ -1,0 +1,134 @@
+"""Recalled vectors on disk: ``retrieved_<split>.h5``.
+
+    ids      [N] text                 video ids, in annotation order
+    vectors  [N, W, D] float32        what each window recalled
+    mask     [N, W] bool              False: the window holds no real frame
+    level_<l>/nodes, scores, stand_in [N, W, K]   int32, float32, int32: see `hicm.retrieval.read.Read`
+    attribute info                    json: what the file was made from
+
+W = 0 for search "none".  Level 0 = captions.
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hicm.errors import UserError
+from hicm.files import atomic, require
+from hicm.retrieval.read import Read
+
+FORMAT = 1
+PADDING = {"nodes": np.int32(-1), "scores": np.float32(0), "stand_in": np.int32(-1)}
+
+
+def save_retrieved(path: str | Path, ids: Sequence[str], reads: Iterable[Read], info: dict[str, Any]) -> Path:
+    """Write the reads of consecutive batches of videos ``ids``, atomically; one batch is in memory at a time.
+
+    Raises ValueError when the batches do not make up ``ids``, UserError when the file cannot be written.
+    """
+    path, row = Path(path), 0
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs.update({"format": FORMAT, "info": json.dumps(info)})
+        file.create_dataset("ids", data=list(ids), dtype=h5py.string_dtype())
+        for read in reads:
+            batch, windows, width = read.vectors.shape
+            if row == 0:
+                file.create_dataset("vectors", (len(ids), windows, width), np.float32)
+                file.create_dataset("mask", (len(ids), windows), bool)
+            rows = slice(row, row + batch)
+            file["vectors"][rows], file["mask"][rows] = read.vectors, read.mask
+            for level, nodes in read.nodes.items():
+                parts = {"nodes": nodes, "scores": read.scores[level], "stand_in": read.stand_in[level]}
+                _write_level(file.require_group(f"level_{level}"), parts, rows, len(ids))
+            row += batch
+        if row != len(ids):
+            raise ValueError(f"{row} videos were read, {len(ids)} ids given")
+    return path
+
+
+def _write_level(group: h5py.Group, parts: dict[str, np.ndarray], rows: slice, videos: int) -> None:
+    """Rows of one level; lists grow to the longest batch."""
+    for name, part in parts.items():
+        _, windows, kept = part.shape
+        if name not in group:
+            group.create_dataset(name, (videos, windows, kept), part.dtype, maxshape=(videos, windows, None),
+                                 chunks=(1, windows, max(kept, 8)), fillvalue=PADDING[name])
+        if kept > group[name].shape[2]:
+            group[name].resize(kept, axis=2)
+        group[name][rows, :, :kept] = part
+
+
+class Retrieved:
+    """Recalled vectors by video id; opened for each read, so it can be handed to worker processes."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = require(path, "file of recalled vectors", "make it with `hicm retrieve`")
+        with self._open() as file:
+            if file.attrs.get("format") != FORMAT:
+                raise UserError(f"{path}: not a file of recalled vectors of format {FORMAT}; retrieve again")
+            self.ids: tuple[str, ...] = tuple(file["ids"].asstr()[()])
+            self.windows, self.width = (int(size) for size in file["vectors"].shape[1:])
+            self.info: dict[str, Any] = json.loads(file.attrs["info"])
+            self.levels = sorted((int(name.removeprefix("level_")) for name in file if name.startswith("level_")),
+                                 reverse=True)
+        self._rows = {video: row for row, video in enumerate(self.ids)}
+
+    def vectors(self, video: str) -> np.ndarray:
+        """float32 [W, D].  Raises UserError when the video is missing or the file is damaged."""
+        return self._read(video, "vectors")
+
+    def mask(self, video: str) -> np.ndarray:
+        """bool [W], False where a window holds no real frame."""
+        return self._read(video, "mask")
+
+    def visited(self, video: str) -> list[list[tuple[int, int, float, int]]]:
+        """Per window the nodes kept, as (level, node, score, stand-in leaf or -1): coarse to fine, best first."""
+        windows: list[list[tuple[int, int, float, int]]] = [[] for _ in range(self.windows)]
+        for level in self.levels:
+            parts = [self._read(video, f"level_{level}/{name}").tolist() for name in PADDING]
+            for window, lists in zip(windows, zip(*parts, strict=True), strict=True):
+                window.extend((level, node, score, leaf) for node, score, leaf in zip(*lists, strict=True) if node >= 0)
+        return windows
+
+    def _read(self, video: str, name: str) -> np.ndarray:
+        if video not in self._rows:
+            raise UserError(f"{self.path}: nothing recalled for video {video}; retrieve again for its split")
+        with self._open() as file:
+            return file[name][self._rows[video]]
+
+    def _open(self) -> "_Guarded":
+        return _Guarded(self.path)
+
+
+class _Guarded:
+    """An HDF5 file that turns every sign of damage into one clear line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.file: h5py.File | None = None
+
+    def __enter__(self) -> h5py.File:
+        try:
+            self.file = h5py.File(self.path, "r")
+        except OSError as error:
+            raise self._damaged(error) from error
+        return self.file
+
+    def __exit__(self, kind: type | None, error: BaseException | None, _: object) -> None:
+        self.file.close()
+        if isinstance(error, Exception) and not isinstance(error, UserError):  # damage can raise nearly anything
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: BaseException) -> UserError:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return UserError(f"{self.path}: damaged or not a file of recalled vectors ({reason}); remove it and retrieve "
+                         "again")
+
+
+def open_retrieved(path: str | Path) -> Retrieved:
+    """The recalled vectors of a file.  Raises UserError when it is missing, damaged or of another kind."""
+    return Retrieved(path)
