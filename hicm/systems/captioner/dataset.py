@@ -7,10 +7,9 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from hicm.config import Config
-from hicm.data.annotations import read_split
-from hicm.data.features import Features, open_features, sample
+from hicm.data.features import Features, sample
 from hicm.data.speech import SpeechStore, open_speech
-from hicm.errors import UserError
+from hicm.data.splits import split_with_features
 from hicm.retrieval.retrieve import retrieve
 from hicm.retrieval.store import Retrieved, open_retrieved
 from hicm.systems.captioner.batch import Item
@@ -65,7 +64,7 @@ def open_split(config: Config, split: str, vocabulary: Vocabulary, retrieved: Pa
 
     Raises UserError when videos have no features (and ``data.missing_features`` is not skip).
     """
-    videos, features = split_with_features(config, split)
+    videos, features = split_with_features(config.data, split)
     return VideoDataset(config, videos, features, open_speech(config.data.speech), vocabulary,
                         open_retrieved(retrieved) if retrieved is not None else None)
 
@@ -78,19 +77,3 @@ def recall(config: Config, split: str, folder: Path, training: bool = False) -> 
     if config.retrieval.search == "none":
         return None
     return retrieve(config, config.data.train if training else split, folder / f"retrieved_{split}.h5", training)
-
-
-def split_with_features(config: Config, split: str) -> tuple[dict[str, Video], Features]:
-    """Videos of a split and the feature store; videos without features are refused or left out, never zero-filled."""
-    videos = read_split(config.data, split)
-    features = open_features(config.data.features, config.data.feature_fps)
-    missing = features.missing(videos)
-    if missing and config.data.missing_features == "refuse":
-        raise UserError(f"{config.data.features}: no features for {len(missing)} of {len(videos)} videos of split "
-                        f"{split} ({', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}); add them, or set "
-                        "data.missing_features=skip to leave these videos out")
-    gone = set(missing)
-    kept = {name: video for name, video in videos.items() if name not in gone}
-    if not kept:
-        raise UserError(f"{config.data.features}: no video of split {split} has features")
-    return kept, features

@@ -1,18 +1,21 @@
 """Decoding held to the grammar (<start> <end> text)* EOS with end > start: every sequence parses into events."""
 
+from collections.abc import Callable
+from itertools import takewhile
+
 import torch
 from torch import Tensor
 from transformers import LogitsProcessor
 
-from hicm.systems.captioner.vocabulary import EOS, Vocabulary
+from hicm.systems.captioner.vocabulary import EOS, PAD, Vocabulary
 
 
 class EventGrammar(LogitsProcessor):
     """Forbids every next token that would leave the grammar.
 
-    Per hypothesis the state follows from its ids: how many time tokens stand at the end, and whether text follows
-    the last pair.  At the start, or after text: a start token (not the last bin) or EOS (text may also go on); after
-    a start: a larger bin; after a pair: text.
+    What may come next follows from the ids so far.  At the start, and after a caption: a start token (not the last
+    bin) or EOS; a caption may also go on.  After a start: a larger bin.  After a pair: text, until it holds more than
+    a blank.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -21,8 +24,9 @@ class EventGrammar(LogitsProcessor):
         text[sorted(vocabulary.special)] = False
         text[self.v:] = False
         self.text = text
-        self.first = text.clone()  # a caption may not begin with a blank piece, it could stay empty
-        self.first[[i for i in text.nonzero().flatten().tolist() if not vocabulary.decode([i])]] = False
+        self.blank = frozenset(i for i in text.nonzero().flatten().tolist() if not vocabulary.decode([i]))
+        self.words = text.clone()
+        self.words[sorted(self.blank)] = False
 
     def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
         """input_ids [N, t] (first column: the decoder start), scores [N, C] -> scores with -inf where forbidden."""
@@ -30,21 +34,23 @@ class EventGrammar(LogitsProcessor):
 
     def allowed(self, input_ids: Tensor) -> Tensor:
         """bool [N, C]: what may come next."""
-        ids = input_ids.cpu()
-        allowed = torch.zeros(len(ids), len(self.text), dtype=torch.bool)
-        for row, sequence in zip(allowed, ids[:, 1:].tolist(), strict=True):
-            open_times = 0
-            while open_times < len(sequence) and sequence[-1 - open_times] >= self.v:
-                open_times += 1
+        allowed = torch.zeros(len(input_ids), len(self.text), dtype=torch.bool)
+        for row, sequence in zip(allowed, input_ids[:, 1:].tolist(), strict=True):
+            blanks = self._trailing(sequence, lambda i: i in self.blank)
+            times = self._trailing(sequence[: len(sequence) - blanks], lambda i: i >= self.v)
             if EOS in sequence:
-                row[0] = row[EOS] = True  # finished rows are padded
-            elif open_times == 1:
+                row[PAD] = row[EOS] = True  # finished rows are padded
+            elif times == 1:
                 row[sequence[-1] + 1:] = True
-            elif open_times == 2:
-                row |= self.first
+            elif times == 2:
+                row |= self.words if blanks else self.text
             else:
                 row[self.v: self.v + self.bins - 1] = True
                 row[EOS] = True
                 if sequence:
                     row |= self.text
         return allowed
+
+    @staticmethod
+    def _trailing(sequence: list[int], kind: Callable[[int], bool]) -> int:
+        return sum(1 for _ in takewhile(kind, reversed(sequence)))

@@ -67,6 +67,9 @@ class Captioner(nn.Module):
                                                           config.memory_projection)
         elif not config.use_speech:
             raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption")
+        if not config.use_speech:  # what takes no part is not trained; data parallelism needs to know
+            for name, parameter in t5.encoder.named_parameters():
+                parameter.requires_grad_(name.startswith("embed_tokens"))
         _set_dropout(t5.encoder, config.encoder_dropout)
         _set_dropout(t5.decoder, config.decoder_dropout)
 
