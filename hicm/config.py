@@ -1,23 +1,22 @@
 """Every setting, once: typed, explained, strict.
 
-Order of force: defaults here < preset < ``configs/*.yaml`` < ``--set section.key=value``.  An unknown key is an
-error that names the nearest known one.
+Order of force: defaults here < preset < ``configs/*.yaml`` < ``--set section.key=value``.  A preset that is itself
+given by ``--set`` outweighs the file and yields only to other ``--set``.  An unknown key is an error that names the
+nearest known one.
 """
 
 import dataclasses
-import difflib
 import hashlib
 import json
-import re
+import math
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
 from hicm.errors import UserError
 from hicm.files import atomic
+from hicm.strict import build, parse_yaml, read_yaml, to_yaml
 
 
 @dataclass(frozen=True)
@@ -161,35 +160,38 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-def load_config(path: str | Path | None = None, overrides: typing.Sequence[str] = ()) -> Config:
-    """Defaults < preset < the yaml file < ``section.key=value`` overrides.
+# Smallest and largest value, where others would fail only when they are used.
+LIMITS: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("data.frames", "retrieval.windows", "retrieval.top_k", "captioner.vocabulary",
+                     "captioner.max_speech_tokens", "captioner.max_caption_tokens", "train.batch", "train.accumulate",
+                     "train.noise_span", "train.log_every", "train.checkpoint_every", "train.eval_start",
+                     "predict.batch", "predict.beams", "predict.max_tokens"), (1, math.inf)),
+    **dict.fromkeys(("memory.seed", "retrieval.seed", "train.seed", "predict.seed", "train.epochs", "train.workers",
+                     "train.eval_every", "train.lr", "train.clip", "train.generative", "train.denoising",
+                     "retrieval.flat_level"), (0, math.inf)),
+    **dict.fromkeys(("captioner.visual_dropout", "captioner.encoder_dropout", "captioner.decoder_dropout",
+                     "captioner.memory_dropout", "train.warmup", "train.label_smoothing", "train.noise_density",
+                     "predict.top_p"), (0, 1)),
+    "captioner.time_bins": (2, math.inf),
+}
 
-    Raises UserError on an unknown key (with the nearest known one), a value of the wrong type, or bad yaml.
+
+def load_config(path: str | Path | None = None, overrides: typing.Sequence[str] = ()) -> Config:
+    """Defaults < preset < the yaml file < ``section.key=value`` overrides (a preset among them: over the file).
+
+    Raises UserError on an unknown key (with the nearest known one), a value of the wrong type or outside its limits,
+    or bad yaml.
     """
-    given: dict[str, Any] = {}
-    if path is not None:
-        given = _read_yaml(Path(path))
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator:
-            raise UserError(f"--set {override}: expected section.key=value, e.g. --set train.lr=1e-4")
-        node = given
-        *parents, last = key.strip().split(".")
-        for name in parents:
-            node = node.setdefault(name, {})
-            if not isinstance(node, dict):
-                raise UserError(f"--set {override}: {name} is a value, not a section")
-        try:
-            node[last] = yaml.load(text, Loader=_Loader)
-        except yaml.YAMLError as error:
-            raise UserError(f"--set {override}: the value is not valid yaml") from error
-    where = str(path) if path is not None else "--set"
-    preset = given.get("preset") or ""
-    if preset:
-        if preset not in PRESETS:
-            raise UserError(f"{where}: preset: {preset!r} is unknown; known: {', '.join(PRESETS)}")
-        given = _merge(PRESETS[preset], given)
-    return _build(Config, given, where, "")
+    where = str(path) if path is not None else "settings"
+    given = {} if path is None else _sections(read_yaml(path), where)
+    build(Config, given, where, LIMITS)
+    asked = [_read_override(override) for override in overrides]
+    chosen = [value for keys, value in asked if keys == ["preset"]]
+    preset = PRESETS.get((chosen[-1] if chosen else given.get("preset")) or "", {})
+    given = _merge(given, preset) if chosen else _merge(preset, given)
+    for keys, value in asked:
+        _put(given, keys, value)
+    return build(Config, given, where, LIMITS)
 
 
 def dump_config(config: Config) -> dict[str, Any]:
@@ -197,10 +199,15 @@ def dump_config(config: Config) -> dict[str, Any]:
     return dataclasses.asdict(config)
 
 
+def config_text(config: Config) -> str:
+    """The resolved settings as yaml."""
+    return to_yaml(dump_config(config))
+
+
 def save_config(config: Config, path: str | Path) -> None:
     """Write the resolved settings as yaml; `load_config` reads them back unchanged."""
     with atomic(path) as temporary:
-        temporary.write_text(yaml.safe_dump(dump_config(config), sort_keys=False), encoding="utf-8")
+        temporary.write_text(config_text(config), encoding="utf-8")
 
 
 def digest(content: Any, length: int = 8) -> str:
@@ -208,86 +215,41 @@ def digest(content: Any, length: int = 8) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:length]
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML 1.1 reads 3e-4 as text; numbers should be numbers."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)$"),
-    list("-+0123456789."),
-)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except OSError as error:
-        raise UserError(f"{path}: settings file cannot be read ({error.strerror})") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{line}: not valid yaml") from error
+def _sections(content: Any, where: str) -> dict[str, Any]:
+    """Sections by name; one with nothing in it is empty."""
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise UserError(f"{path}: expected sections (data:, memory:, ...), found {type(content).__name__}")
-    return content
+        raise UserError(f"{where}: expected sections (data:, memory:, ...), found {type(content).__name__}")
+    return {key: {} if value is None and key != "preset" else value for key, value in content.items()}
+
+
+def _read_override(override: str) -> tuple[list[str], Any]:
+    """``section.key=value`` as keys and value, checked like a settings file of this one line."""
+    key, separator, text = override.partition("=")
+    if not separator:
+        raise UserError(f"--set {override}: expected section.key=value, e.g. --set train.lr=1e-4")
+    keys, value = key.strip().split("."), parse_yaml(text, f"--set {override}")
+    alone: dict[str, Any] = {}
+    _put(alone, keys, value)
+    build(Config, alone, f"--set {override}", LIMITS)
+    return keys, value
+
+
+def _put(settings: dict[str, Any], keys: list[str], value: Any) -> None:
+    for key in keys[:-1]:
+        if not isinstance(settings.get(key), dict):
+            settings[key] = {}
+        settings = settings[key]
+    settings[keys[-1]] = value
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Sections of both, key by key; neither argument is changed."""
     merged = {key: dict(value) if isinstance(value, dict) else value for key, value in base.items()}
     for key, value in over.items():
-        if isinstance(value, dict) and isinstance(merged.get(key), dict):
-            merged[key].update(value)
+        if isinstance(value, dict):
+            merged[key] = {**merged.get(key, {}), **value}
         else:
             merged[key] = value
     return merged
-
-
-def _build(cls: type, given: Any, where: str, prefix: str) -> Any:
-    if not isinstance(given, dict):
-        raise UserError(f"{where}: {prefix.rstrip('.')}: expected a section of settings, found {given!r}")
-    hints = typing.get_type_hints(cls)
-    values = {}
-    for key, value in given.items():
-        if key not in hints:
-            near = difflib.get_close_matches(str(key), hints, n=1, cutoff=0.0)
-            raise UserError(f"{where}: unknown setting {prefix}{key}; the nearest known one is {prefix}{near[0]}")
-        hint = hints[key]
-        if dataclasses.is_dataclass(hint):
-            values[key] = _build(hint, value, where, f"{prefix}{key}.")
-        else:
-            values[key] = _check(value, hint, f"{where}: {prefix}{key}")
-    return cls(**values)
-
-
-def _check(value: Any, hint: Any, what: str) -> Any:
-    """``value`` as the annotated type, or UserError saying what was expected."""
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        if value not in args:
-            raise UserError(f"{what}: expected one of {', '.join(repr(a) for a in args)}, found {value!r}")
-        return value
-    if origin is list:
-        if args[0] is str and isinstance(value, str):
-            value = [value]
-        if not isinstance(value, list):
-            raise UserError(f"{what}: expected a list, found {value!r}; write [a, b]")
-        return [_check(item, args[0], what) for item in value]
-    if origin is dict:
-        if not isinstance(value, dict):
-            raise UserError(f"{what}: expected a mapping, found {value!r}")
-        return {str(key): _check(item, args[1], what) for key, item in value.items()}
-    if hint is Any:
-        return value
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        return float(value)
-    if hint is float and isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if (hint is int and isinstance(value, bool)) or not isinstance(value, hint):
-        raise UserError(f"{what}: expected {hint.__name__}, found {value!r}")
-    return value

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from hicm.config import Config, load_config
+from hicm.config import Config, config_text, load_config
 from hicm.errors import UserError
 
 if TYPE_CHECKING:
@@ -145,11 +145,7 @@ def demo(*, out: Annotated[str, "folder for data, memory, runs and report"] = "p
 
 
 def _dry(settings: Config, what: str) -> None:
-    import yaml
-
-    from hicm.config import dump_config
-
-    print(f"would run: {what}\n\n{yaml.safe_dump(dump_config(settings), sort_keys=False)}", end="")
+    print(f"would run: {what}\n\n{config_text(settings)}", end="")
 
 
 def _run_file(run: str, name: str) -> Path:

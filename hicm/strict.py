@@ -1,0 +1,149 @@
+"""Plain data into typed dataclasses, strictly, and the yaml it is written in.
+
+A field's annotation says what may stand there: str, bool, int, float, Literal[...], list[...], dict[str, ...], Any, or
+another dataclass.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import math
+import re
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from hicm.errors import UserError
+
+Limits = Mapping[str, tuple[float, float]]  # full name of a number -> smallest and largest value
+KINDS = {str: "text (in quotes, if it looks like something else)", bool: "true or false", int: "a whole number",
+         float: "a finite number"}
+
+
+def read_yaml(path: str | Path) -> Any:
+    """The content of a yaml file.  Raises UserError with the line where it is not valid, or has a key twice."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path}: settings file cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: settings file is not UTF-8 text (byte {error.start})") from error
+    return parse_yaml(text, str(path))
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """`read_yaml` for text; ``where`` names its origin in errors."""
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark and "\n" in text else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UserError(f"{where}{line}: not valid yaml ({problem})") from error
+    except (ValueError, RecursionError) as error:  # a date that is none, thousands of brackets
+        raise UserError(f"{where}: not valid yaml ({error})") from error
+
+
+def to_yaml(content: Any) -> str:
+    """Plain data as yaml that `parse_yaml` reads back unchanged."""
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False)
+
+
+def build(cls: type, given: Any, where: str, limits: Limits) -> Any:
+    """An instance of the dataclass ``cls`` with the values of ``given``, defaults where it has none.
+
+    Raises UserError, beginning with ``where``, on an unknown key (naming the nearest known one) and on a value of the
+    wrong type or outside its limits.
+    """
+    return _build(cls, given, where, limits, "", cls)
+
+
+def _build(cls: type, given: Any, where: str, limits: Limits, prefix: str, root: type) -> Any:
+    if not isinstance(given, dict):
+        raise UserError(f"{where}: {prefix.rstrip('.')}: expected a section of settings, found {given!r}")
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in given.items():
+        name = f"{prefix}{key}"
+        if key not in hints:
+            raise UserError(f"{where}: unknown setting {name}; the nearest known one is "
+                            f"{_nearest(str(key), prefix, list(hints), root)}")
+        if dataclasses.is_dataclass(hints[key]):
+            values[key] = _build(hints[key], value, where, limits, f"{name}.", root)
+        else:
+            values[key] = _check(value, hints[key], f"{where}: {name}")
+            _check_limits(values[key], limits.get(name), f"{where}: {name}")
+    return cls(**values)
+
+
+def _nearest(key: str, prefix: str, siblings: list[str], root: type) -> str:
+    """The full name of the setting, in any section, whose own name is nearest to ``key``."""
+    known = {name: f"{section}.{name}" for section, hint in typing.get_type_hints(root).items()
+             if dataclasses.is_dataclass(hint) for name in typing.get_type_hints(hint)}
+    known |= {name: prefix + name for name in siblings}
+    return known[difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]]
+
+
+def _check_limits(value: Any, limits: tuple[float, float] | None, what: str) -> None:
+    if limits and not limits[0] <= value <= limits[1]:
+        upper = "or more" if limits[1] == math.inf else f"to {limits[1]:g}"
+        raise UserError(f"{what}: expected {limits[0]:g} {upper}, found {value:g}")
+
+
+def _check(value: Any, hint: Any, what: str) -> Any:
+    """``value`` as the annotated type, or UserError saying what was expected."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if value is None:  # "key:" with nothing after it
+        if origin in (list, dict):
+            return origin()
+        if hint is str or "" in args:
+            return ""
+    if origin is Literal:
+        if value not in args:
+            raise UserError(f"{what}: expected one of {', '.join(repr(a) for a in args)}, found {value!r}")
+        return value
+    if origin is list:
+        if args[0] is str and isinstance(value, str):
+            value = [value]
+        if not isinstance(value, list):
+            raise UserError(f"{what}: expected a list, found {value!r}; write [a, b]")
+        return [_check(item, args[0], what) for item in value]
+    if origin is dict:
+        if not isinstance(value, dict):
+            raise UserError(f"{what}: expected a mapping, found {value!r}")
+        return {str(key): _check(item, args[1], what) for key, item in value.items()}
+    if hint is Any:
+        return value
+    if hint is float and isinstance(value, int | float | str) and not isinstance(value, bool):
+        with contextlib.suppress(ValueError, OverflowError):
+            if math.isfinite(float(value)):
+                return float(value)
+    elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
+        return value
+    raise UserError(f"{what}: expected {KINDS[hint]}, found {value!r}")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.1 mended: 3e-4 is a number, yes / no / on / off are words, and no key stands twice in a section."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for key, _ in node.value:
+            if keys.count(key.value) > 1:
+                raise yaml.MarkedYAMLError(problem=f"{key.value} stands there twice", problem_mark=key.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes the words that `_Loader` would read as numbers."""
+
+
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)$"),
+                                 list("-+0123456789."))
+for _letter in "yYnNoO":
+    _Loader.yaml_implicit_resolvers[_letter] = [
+        (tag, form) for tag, form in _Loader.yaml_implicit_resolvers[_letter] if tag != "tag:yaml.org,2002:bool"]
