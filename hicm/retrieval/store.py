@@ -14,7 +14,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from hicm.errors import UserError
@@ -30,6 +29,8 @@ def save_retrieved(path: str | Path, ids: Sequence[str], reads: Iterable[Read], 
 
     Raises ValueError when the batches do not make up ``ids``, UserError when the file cannot be written.
     """
+    import h5py
+
     path, row = Path(path), 0
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update({"format": FORMAT, "info": json.dumps(info)})
@@ -50,7 +51,7 @@ def save_retrieved(path: str | Path, ids: Sequence[str], reads: Iterable[Read], 
     return path
 
 
-def _write_level(group: h5py.Group, parts: dict[str, np.ndarray], rows: slice, videos: int) -> None:
+def _write_level(group: Any, parts: dict[str, np.ndarray], rows: slice, videos: int) -> None:
     """Rows of one level; lists grow to the longest batch."""
     for name, part in parts.items():
         _, windows, kept = part.shape
@@ -105,13 +106,15 @@ class Retrieved:
 
 
 class _Guarded:
-    """An HDF5 file that turns every sign of damage into one clear line."""
+    """An open HDF5 file that turns every sign of damage into one clear line."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.file: h5py.File | None = None
+        self.file: Any = None
 
-    def __enter__(self) -> h5py.File:
+    def __enter__(self) -> Any:
+        import h5py
+
         try:
             self.file = h5py.File(self.path, "r")
         except OSError as error:

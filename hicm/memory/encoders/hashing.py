@@ -1,6 +1,7 @@
 """A text encoder without a model: similar words, similar vectors.  For demonstrations and tests."""
 
 import functools
+import itertools
 import re
 import zlib
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ class HashingEncoder:
 
 def _terms(text: str) -> list[str]:
     words = _WORD.findall(text.lower())
-    return [*words, *map(" ".join, zip(words, words[1:], strict=False))] or [text]
+    return [*words, *map(" ".join, itertools.pairwise(words))] or [text]
 
 
 @functools.lru_cache(maxsize=1 << 16)

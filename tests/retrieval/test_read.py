@@ -1,0 +1,107 @@
+import numpy as np
+import pytest
+from naive_read import WIDTH, frames_of, random_bank
+
+from hicm.config import RetrievalConfig
+from hicm.errors import UserError
+from hicm.memory.bank import Bank, Level
+from hicm.retrieval.read import Reader
+from hicm.retrieval.scoring import Queries, Tables
+
+
+@pytest.fixture
+def bank() -> Bank:
+    return random_bank(np.random.default_rng(0))
+
+
+@pytest.fixture
+def frames() -> tuple[np.ndarray, np.ndarray]:
+    return frames_of(np.random.default_rng(1), 2, 12)
+
+
+def test_controls_need_no_bank(frames):
+    none = Reader(None, RetrievalConfig(search="none", windows=3)).read(*frames)
+    assert none.vectors.shape == (2, 0, WIDTH)
+    assert none.mask.shape == (2, 0)
+    zero = Reader(None, RetrievalConfig(search="zero", windows=3)).read(*frames)
+    assert zero.vectors.shape == (2, 3, WIDTH)
+    assert not zero.vectors.any()
+    assert none.nodes == zero.nodes == {}
+
+
+def test_an_empty_batch_reads_nothing(bank):
+    read = Reader(bank, RetrievalConfig(windows=3)).read(np.zeros((0, 12, WIDTH), np.float32), np.zeros((0, 12), bool))
+    assert read.vectors.shape == (0, 3, WIDTH)
+
+
+def test_released_rounding_of_a_half_precision_bank():
+    """hicm2.md 2.5: each level's mean and the mean over levels are rounded to float16."""
+    rng = np.random.default_rng(3)
+    bank = random_bank(rng, exact=False, dtype=np.float16)
+    frames, mask = frames_of(rng, 2, 12, exact=False)
+    read = Reader(bank, RetrievalConfig(windows=3, top_k=3, precision="stored", mask_padding=False)).read(frames, mask)
+    means = [bank.level(level).embeddings[nodes[0, 0][nodes[0, 0] >= 0]].astype(np.float32).mean(axis=0)
+             for level, nodes in read.nodes.items()]
+    expected = np.mean([mean.astype(np.float16).astype(np.float32) for mean in means], axis=0).astype(np.float16)
+    np.testing.assert_array_equal(read.vectors[0, 0], expected.astype(np.float32))
+    exact = Reader(bank, RetrievalConfig(windows=3, top_k=3, mask_padding=False)).read(frames, mask)
+    assert 0 < np.abs(exact.vectors - read.vectors).max() < 2e-3
+
+
+def test_zero_queries_and_zero_embeddings_score_zero(bank):
+    tables = Tables(Bank((Level(("a", "b"), np.asarray([[0, 0], [3, 4]], np.float32), (np.zeros(0, int),) * 2,
+                                np.asarray([-1, -1])),)))
+    queries = Queries(tables, np.asarray([[0, 0], [1, 0]], np.float32), np.ones(2, bool), [None])
+    np.testing.assert_allclose(queries.scores(1), [[0, 0], [0, 0.6]], atol=1e-7)
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"levels": [1, 4]}, r"retrieval.levels=\[1, 4\]: the bank has levels 1 \(finest\) to 3"),
+    ({"levels": [0]}, r"retrieval.levels=\[0\]"),
+    ({"search": "flat", "flat_level": 4}, "retrieval.flat_level=4"),
+    ({"top_k": 0}, "top_k=0; expected 1 or more"),
+    ({"windows": 0}, "windows=0"),
+])
+def test_settings_that_do_not_fit_the_bank(bank, settings, message):
+    with pytest.raises(UserError, match=message):
+        Reader(bank, RetrievalConfig(**settings))
+
+
+def test_a_search_needs_a_bank():
+    with pytest.raises(UserError, match="search=descend needs a memory bank"):
+        Reader(None, RetrievalConfig())
+
+
+def test_features_as_wide_as_the_bank(bank):
+    with pytest.raises(UserError, match="features are 5 wide and the memory bank 8"):
+        Reader(bank, RetrievalConfig(windows=3)).read(np.zeros((1, 12, 5), np.float32), np.ones((1, 12), bool))
+
+
+def test_more_windows_than_rows(bank, frames):
+    with pytest.raises(UserError, match="13 windows cannot be cut from 12 rows"):
+        Reader(bank, RetrievalConfig(windows=13)).read(*frames)
+
+
+def test_leaving_out_needs_provenance(bank, frames):
+    """Level 1 of a bank without captions has no children."""
+    first = bank.levels[0]
+    bare = Bank((Level(first.texts, first.embeddings, (np.zeros(0, int),) * len(first), first.authors),
+                 *bank.levels[1:])).validate()
+    reader = Reader(bare, RetrievalConfig(windows=3))
+    assert reader.read(*frames, exclude=[None, None]).vectors.any()
+    with pytest.raises(UserError, match="leave_own_out=false"):
+        reader.read(*frames, exclude=["video-00000", None])
+    with pytest.raises(UserError, match="flat_level=0: this memory bank does not hold"):
+        Reader(bare, RetrievalConfig(search="flat", flat_level=0))
+
+
+def test_a_constant_read_is_announced_and_is_constant(bank, frames):
+    with pytest.warns(UserWarning, match="recalls the same vector"):
+        reader = Reader(bank, RetrievalConfig(search="top_only", windows=3, top_k=50, mask_padding=False))
+    vectors = reader.read(*frames).vectors.reshape(-1, WIDTH)
+    np.testing.assert_allclose(vectors, np.broadcast_to(vectors[0], vectors.shape), atol=1e-6)
+
+
+def test_random_needs_ids(bank, frames):
+    with pytest.raises(ValueError, match="pass ids"):
+        Reader(bank, RetrievalConfig(search="random", windows=3)).read(*frames)

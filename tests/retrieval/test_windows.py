@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hicm.errors import UserError
+from hicm.retrieval.windows import window_means, window_rows
+
+
+@given(st.integers(1, 120), st.data())
+def test_windows_follow_one_another(rows, data):
+    windows = data.draw(st.integers(1, rows))
+    spread, drop = window_rows(rows, windows), window_rows(rows, windows, "drop")
+    assert (spread.sum(axis=0) == 1).all()
+    assert [part.tolist() for part in np.array_split(np.arange(rows), windows)] == [
+        np.flatnonzero(part).tolist() for part in spread]
+    size = rows // windows
+    assert [np.flatnonzero(part).tolist() for part in drop] == [
+        list(range(w * size, (w + 1) * size)) for w in range(windows)]
+
+
+@given(st.integers(0, 2**31), st.sampled_from(["spread", "drop"]), st.booleans())
+def test_means_over_real_rows(seed, tail, mask_padding):
+    rng = np.random.default_rng(seed)
+    frames, mask = rng.standard_normal((3, 11, 4)).astype(np.float32), rng.random((3, 11)) < 0.5
+    queries, valid = window_means(frames, mask, 4, tail, mask_padding)
+    assert queries.dtype == np.float32
+    for b, w in np.ndindex(3, 4):
+        rows = window_rows(11, 4, tail)[w] & (mask[b] if mask_padding else True)
+        assert valid[b, w] == rows.any()
+        expected = frames[b, rows].mean(axis=0) if rows.any() else np.zeros(4)
+        np.testing.assert_allclose(queries[b, w], expected, atol=1e-6)
+
+
+def test_vitt_windows_leave_ten_rows_out_only_as_released():
+    assert window_rows(100, 30, "drop").sum() == 90  # hicm2.md 2.5
+    assert window_rows(100, 30, "spread").sum() == 100
+
+
+@pytest.mark.parametrize("windows", [0, 6])
+def test_impossible_windows(windows):
+    with pytest.raises(UserError, match=f"{windows} windows cannot be cut from 5 rows; expected 1 to 5"):
+        window_rows(5, windows)
