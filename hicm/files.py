@@ -77,9 +77,12 @@ def write_json(path: str | Path, content: Any, indent: int | None = 1) -> Path:
 
 
 def sha256(path: str | Path) -> str:
-    """Hex digest of a file's bytes."""
-    with open(path, "rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    """Hex digest of a file's bytes.  Raises UserError when it cannot be read."""
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 # What a data pickle may name: NumPy's array reconstruction and nothing that runs code.

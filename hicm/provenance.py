@@ -16,7 +16,7 @@ from typing import Any
 import hicm
 from hicm.config import Config, digest, dump_config, save_config
 from hicm.errors import UserError
-from hicm.files import read_json, sha256, write_json
+from hicm.files import atomic, read_json, sha256, write_json
 
 PACKAGES = ("torch", "transformers", "accelerate", "open_clip_torch", "numpy", "scikit-learn", "h5py",
             "pycocoevalcap", "safetensors")
@@ -65,27 +65,33 @@ def describe(kind: str, run: str, inputs: Iterable[str | Path] = (), **extra: An
 def open_run(folder: Path, run: str, config: Config, inputs: Iterable[str | Path] = (), **extra: Any) -> bool:
     """Start or continue a run folder; returns True when the folder already holds this very run.
 
-    Raises UserError when the folder holds a run with other settings: results of two settings are never mixed.
+    Raises UserError when the folder holds a run with other settings or of other input files: results of two runs are
+    never mixed.
     """
-    manifest = folder / "manifest.json"
+    manifest, content = folder / "manifest.json", describe("train", run, inputs, **extra)
     if manifest.exists():
         found = read_json(manifest, "run manifest")
+        found = found if isinstance(found, dict) else {}
         if found.get("run") != run:
             raise UserError(f"{folder}: holds run {found.get('run')}, not {run}; choose another --out or remove it")
+        for path, digest_now in content["inputs"].items():
+            if found.get("inputs", {}).get(path) != digest_now:
+                raise UserError(f"{folder}: was started on another {path} (its content differs); choose another --out, "
+                                "or restore the file")
         return True
-    folder.mkdir(parents=True, exist_ok=True)
     save_config(config, folder / "config.yaml")
     root = Path(hicm.__file__).parent.parent
     difference = _git(root, "diff", "HEAD") if (root / ".git").exists() else None
     if difference:
-        (folder / "uncommitted.diff").write_text(difference, encoding="utf-8")
-    write_json(manifest, describe("train", run, inputs, **extra))
+        with atomic(folder / "uncommitted.diff") as temporary:
+            temporary.write_text(difference, encoding="utf-8")
+    write_json(manifest, content)
     return False
 
 
 def _git(root: Path, *arguments: str) -> str | None:
     try:
-        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True,
-                              timeout=20).stdout
+        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, encoding="utf-8",
+                              errors="replace", check=True, timeout=20).stdout
     except (OSError, subprocess.SubprocessError):
         return None
