@@ -1,6 +1,7 @@
 """``hicm VERB ...``: the command line is the signatures of `hicm.verbs`."""
 
 import argparse
+import errno
 import inspect
 import os
 import sys
@@ -15,6 +16,9 @@ from hicm.errors import UserError
 # shown as they are typed; "memory build" is verbs.memory_build
 COMMANDS = ("data check", "memory build", "memory show", "retrieve", "train", "predict", "evaluate", "report", "demo")
 
+# a file that is not written atomically (stats.jsonl, the tokenizer) on a full disk or in a folder that is not ours
+REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 a check failed, 2 bad input."""
@@ -26,21 +30,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return show(function(**options))
     except UserError as error:
-        print(f"hicm: error: {error}", file=sys.stderr)
-        return 2
+        return refuse(str(error))
     except KeyboardInterrupt:
         print("hicm: interrupted; the same command continues", file=sys.stderr)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        if error.errno not in REFUSED_BY_SYSTEM:
+            raise
+        return refuse(f"{error.filename or 'output'}: {error.strerror}; free space, or choose a folder you may write")
 
 
 def show(result: Any) -> int:
     """Print what a verb returned; 1 when a check says it is not ok."""
     if result is not None:
-        print(result)
+        print(result, flush=True)
     return 0 if getattr(result, "ok", True) else 1
+
+
+def refuse(message: str) -> int:
+    """Print ``message`` as one line to standard error; returns 2."""
+    print("hicm: error:", " ".join(message.splitlines()), file=sys.stderr)
+    return 2
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -106,20 +106,20 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
              metrics: Annotated[Sequence[str], "metrics computed; none: all of the protocol"] = (),
              out: Annotated[str, "scores as json; empty: metrics_* beside a predictions_* file"] = "") -> "Result":
     """Score predictions: METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, with coverage and signature."""
+    from hicm.data.annotations import split_files
     from hicm.dvc_eval import evaluate
-    from hicm.files import read_json, write_json
+    from hicm.files import require, write_json
 
-    path = Path(predictions)
+    path = require(predictions, "predictions", "give a predictions file, or a folder that 'hicm train' wrote")
     if path.is_dir():
         settings = load_config(_run_file(predictions, "config.yaml"))
-        path = path / f"predictions_{settings.data.report}.json"
-        references = references or settings.data.annotations[settings.data.report]
+        path = require(path / f"predictions_{settings.data.report}.json", "predictions",
+                       f"make them with 'hicm predict {predictions}'")
+        references = references or split_files(settings.data, settings.data.report)
         protocol, metrics = protocol or settings.evaluate.protocol, metrics or settings.evaluate.metrics
     if not references:
         raise UserError(f"{path}: name the reference annotation files after the predictions")
-    content = read_json(path, "predictions")
-    run = content.get("run") if isinstance(content, dict) else None
-    result = evaluate(path, list(references), protocol or "vidchapters", metrics=list(metrics) or None, run=run)
+    result = evaluate(path, list(references), protocol or "vidchapters", metrics=list(metrics) or None)
     target = Path(out) if out else path.with_name(path.name.replace("predictions_", "metrics_", 1))
     if target != path:
         write_json(target, result.to_json())
