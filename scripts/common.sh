@@ -1,10 +1,11 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: the repository root, and a Python with hicm installed.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# setup_venv: make .venv with the pinned packages unless it is there; then use it.
+# setup_venv: make .venv with the pinned packages unless it is there (and newer than the pins); then use it.
 setup_venv() {
-    if [ ! -f .venv/.complete ]; then
+    if [ ! .venv/.complete -nt requirements.txt ]; then
         local python=${PYTHON:-python3.11}
         command -v "$python" >/dev/null || python=python3
         "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
@@ -31,7 +32,7 @@ pipeline() {
     hicm data check "$@" --shallow
     hicm memory build "$@"
     local run
-    if [ "${PROCESSES:-1}" -gt 1 ]; then
+    if [ "${PROCESSES:-1}" != 1 ]; then
         run=$(accelerate launch --num_processes "$PROCESSES" -m hicm train "$@" | tail -n 1)
     else
         run=$(hicm train "$@" | tail -n 1)
