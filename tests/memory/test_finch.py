@@ -1,0 +1,122 @@
+"""FINCH against hicm2.md 5.2 written with full matrices, and what must hold for any points."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hicm.errors import UserError
+from hicm.memory import finch as module
+from hicm.memory.finch import finch
+
+
+def distances(rows: np.ndarray) -> np.ndarray:
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    between = np.round(np.clip(1 - unit @ unit.T, 0, 2), 12)  # identical rows are at distance 0
+    np.fill_diagonal(between, 1e12)
+    return between
+
+
+def adjacency(between: np.ndarray) -> np.ndarray:
+    count = len(between)
+    one_hot = np.eye(count)[between.argmin(axis=1)] + np.eye(count)
+    links = one_hot @ one_hot.T
+    np.fill_diagonal(links, 0)
+    return links
+
+
+def components(links: np.ndarray) -> np.ndarray:
+    labels, found = np.full(len(links), -1), 0
+    for start in range(len(links)):
+        if labels[start] < 0:
+            waiting = [start]
+            while waiting:
+                node = waiting.pop()
+                if labels[node] < 0:
+                    labels[node] = found
+                    waiting.extend(np.flatnonzero(links[node]))
+            found += 1
+    return labels
+
+
+def naive_finch(points: np.ndarray, early_exit: bool) -> np.ndarray:
+    points = points.astype(np.float32).astype(np.float64)
+    between = distances(points)
+    links = adjacency(between)
+    labels = components(links)
+    widest = (between * links).max() if early_exit and len(points) > 2 else np.inf
+    partitions = [labels]
+    while labels.max() > 0:
+        means = np.stack([points[labels == cluster].mean(axis=0) for cluster in range(labels.max() + 1)])
+        between = distances(means)
+        links = adjacency(between)
+        links[between * links > widest] = 0
+        merged = components(links)
+        before, after = labels.max() + 1, merged.max() + 1
+        if after in (1, before):
+            break
+        labels = merged[labels]
+        partitions.append(labels)
+        if before - after == 1:
+            break
+    return np.stack(partitions, axis=1)
+
+
+def cloud(rng: np.random.Generator, count: int, copies: int = 0) -> np.ndarray:
+    """Points around a few centres, some of them written down twice or more."""
+    centres = 2 * rng.standard_normal((max(count // 8, 1), 12))
+    points = centres[rng.integers(0, len(centres), count)] + rng.standard_normal((count, 12))
+    return np.concatenate([points, points[rng.integers(0, count, copies)]]).astype(np.float32)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 120), st.integers(0, 12), st.booleans(), st.sampled_from([1, 3, 1024]))
+@settings(max_examples=150, deadline=None)
+def test_equals_the_equations(seed, count, copies, early_exit, block):
+    points = cloud(np.random.default_rng(seed), count, copies)
+    np.testing.assert_array_equal(finch(points, early_exit, block), naive_finch(points, early_exit))
+
+
+@given(st.integers(0, 2**31), st.integers(2, 200), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_partitions_are_nested_and_do_not_depend_on_the_order_of_points(seed, count, early_exit):
+    rng = np.random.default_rng(seed)
+    points = cloud(rng, count)
+    labels = finch(points, early_exit)
+    for column in labels.T:
+        _, first = np.unique(column, return_index=True)
+        assert (np.diff(first) > 0).all()  # numbered by first point, from 0 without gaps
+        assert column.max() + 1 == len(first)
+    for fine, coarse in zip(labels.T[:-1], labels.T[1:], strict=True):
+        assert len(np.unique(np.stack([fine, coarse]), axis=1).T) == fine.max() + 1
+        assert coarse.max() < fine.max()
+    order = rng.permutation(count)
+    shuffled = finch(points[order], early_exit)
+    assert shuffled.shape == labels.shape
+    for before, after in zip(labels[order].T, shuffled.T, strict=True):
+        assert len(np.unique(np.stack([before, after]), axis=1).T) == before.max() + 1 == after.max() + 1
+
+
+def test_links_may_be_folded_in_at_any_time(monkeypatch):
+    points = cloud(np.random.default_rng(1), 300)
+    expected = finch(points)
+    monkeypatch.setattr(module, "PAIRS", 7)
+    np.testing.assert_array_equal(finch(points, block=2), expected)
+
+
+def test_a_hub_and_its_neighbours():
+    """One point that is everybody's nearest: the number of pairs is the square of the number of points."""
+    points = np.concatenate([np.eye(1, 400), np.eye(1, 400) + 0.9 * np.eye(400)[1:]])
+    np.testing.assert_array_equal(finch(points, block=16), np.zeros((400, 1)))
+
+
+@pytest.mark.parametrize(("points", "expected"), [
+    ([[1, 0]], [[0]]), ([[1, 0], [0, 1]], [[0], [0]]), ([[1, 2]] * 4, [[0]] * 4),
+    ([[1, 0], [0, 1], [1, 0], [0, 1], [1, 0]], [[0], [1], [0], [1], [0]]),
+])
+def test_few_points_and_copies(points, expected):
+    assert finch(np.asarray(points, np.float32)).tolist() == expected
+
+
+def test_no_point():
+    with pytest.raises(UserError, match="no point to cluster"):
+        finch(np.zeros((0, 3), np.float32))
