@@ -1,0 +1,220 @@
+"""Who may import what: data flows one way, torch stays where models are, files stay short.
+
+The rule is the table below; the functions that apply it are tried on planted violations too, so that a green run says
+something.
+"""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+CORE = {"errors", "files", "types", "strict", "config", "provenance"}
+STAGES = {"data", "memory", "retrieval", "nn", "dvc_eval", "systems", "training", "report"}
+
+# part of hicm -> the other parts it may import
+ALLOWED = {
+    "": set(),  # hicm itself: the version
+    "errors": set(),
+    "types": set(),
+    "files": {"errors"},
+    "strict": {"errors"},
+    "config": {"errors", "files", "strict"},
+    "provenance": {"", "errors", "files", "config"},
+    "data": CORE,
+    "memory": CORE | {"data"},
+    "retrieval": CORE | {"data", "memory"},
+    "nn": CORE,
+    "dvc_eval": {"", "errors", "files", "types"},  # an evaluator that can be used alone
+    "systems": CORE | {"data", "memory", "retrieval", "nn", "dvc_eval"},
+    "training": CORE | {"data", "memory", "retrieval", "nn", "dvc_eval", "systems"},
+    "report": CORE | {"data", "memory", "retrieval", "dvc_eval"},
+    "demo": CORE | STAGES | {"", "verbs"},
+    "verbs": CORE | STAGES | {"", "demo"},
+    "cli": CORE | STAGES | {"", "demo", "verbs"},
+    "__main__": {"cli"},
+}
+
+HEAVY = {"torch", "torchvision", "transformers", "open_clip", "accelerate", "safetensors"}
+HEAVY_PARTS = {"nn", "systems", "training"}  # may import them at the head of a file
+HEAVY_MODULES = {"hicm.data.feature_stores",  # .pth features
+                 "hicm.memory.encoders.openclip", "hicm.memory.encoders.huggingface"}  # may, inside a function
+
+LONGEST = 400  # lines a file
+
+
+class Import(NamedTuple):
+    """One imported name: ``module`` is its longest dotted form, ``a.b.c`` for ``from a.b import c``."""
+
+    module: str
+    line: int
+    at_import: bool  # runs when the file is imported: not inside a function, not for type checkers only
+
+
+def imports(source: str, module: str, is_package: bool = False) -> Iterator[Import]:
+    """Every import of a file, whatever function or branch it stands in, `import_module` of a literal included."""
+    package = module if is_package else module.rpartition(".")[0]
+
+    def walk(node: ast.AST, at_import: bool) -> Iterator[Import]:
+        for child in ast.iter_child_nodes(node):
+            line = getattr(child, "lineno", 0)
+            if isinstance(child, ast.Import):
+                yield from (Import(alias.name, line, at_import) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                above = package.split(".")[:len(package.split(".")) + 1 - child.level] if child.level else []
+                base = ".".join([*above, *([child.module] if child.module else [])])
+                yield from (Import(f"{base}.{alias.name}", line, at_import) for alias in child.names)
+            elif isinstance(child, ast.Call) and _called(child) in ("import_module", "__import__"):
+                yield from (Import(argument.value, line, at_import) for argument in child.args
+                            if isinstance(argument, ast.Constant) and isinstance(argument.value, str))
+            if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+                yield from walk(ast.Module(child.body, []), False)
+                yield from walk(ast.Module(child.orelse, []), at_import)
+            else:
+                yield from walk(child, at_import and not isinstance(
+                    child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda))
+
+    return walk(ast.parse(source), True)
+
+
+def _called(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+
+
+def part(module: str) -> str:
+    """The part of hicm a module belongs to: 'memory' for hicm.memory.bank, '' for hicm itself."""
+    return [*module.split("."), ""][1]
+
+
+def violations(files: dict[str, str], packages: frozenset[str] | set[str] = frozenset()) -> list[str]:
+    """What breaks the rule in ``files`` (module name -> source); ``packages`` are those that are an ``__init__``."""
+    known = {part(name) for name in files} | set(ALLOWED)
+    found = []
+    for module, source in files.items():
+        own = part(module)
+        if own not in ALLOWED:
+            found.append(f"{module}: {own} is not in the table of ALLOWED imports")
+            continue
+        for imported in imports(source, module, module in packages):
+            where, (top, *_) = f"{module}:{imported.line}: imports {imported.module}", imported.module.split(".")
+            if top == "hicm":
+                other = part(imported.module)
+                other = other if other in known else ""  # from hicm import __version__
+                if other != own and other not in ALLOWED[own]:
+                    found.append(f"{where}, which {own or 'hicm'} may not know")
+                elif own == "systems" and other == own and module.split(".")[2:3] != imported.module.split(".")[2:3]:
+                    found.append(f"{where}: one system may not know another")
+            elif top in ("tests", "scripts"):
+                found.append(f"{where}: nothing imports {top}")
+            elif top in HEAVY and own not in HEAVY_PARTS:
+                if imported.at_import:
+                    found.append(f"{where} at the head of the file; import it in the function that needs it")
+                elif module not in HEAVY_MODULES:
+                    found.append(f"{where}: only {', '.join(sorted(HEAVY_PARTS))} and the adapters need it")
+    return found
+
+
+def read_package() -> tuple[dict[str, str], set[str]]:
+    files, packages = {}, set()
+    for path in sorted((ROOT / "hicm").rglob("*.py")):
+        names = path.relative_to(ROOT).with_suffix("").parts
+        if names[-1] == "__init__":
+            names = names[:-1]
+            packages.add(".".join(names))
+        files[".".join(names)] = path.read_text(encoding="utf-8")
+    return files, packages
+
+
+def test_imports_go_one_way():
+    files, packages = read_package()
+    assert len(files) > 50 and {part(name) for name in files} == set(ALLOWED), "the walk sees the whole package"
+    assert violations(files, packages) == []
+
+
+@pytest.mark.parametrize(("module", "source"), [
+    ("hicm.data.x", "from hicm.memory.bank import Bank"),
+    ("hicm.data.x", "from hicm import memory"),
+    ("hicm.data.x", "import hicm.retrieval.read as r"),
+    ("hicm.memory.x", "def f():\n    from hicm.retrieval import read"),
+    ("hicm.memory.x", "from ..systems import captioner"),
+    ("hicm.memory.x", "import importlib\nimportlib.import_module('hicm.training')"),
+    ("hicm.memory.x", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from hicm.report import report"),
+    ("hicm.retrieval.x", "from hicm.systems.captioner.model import Captioner"),
+    ("hicm.nn.x", "from hicm.data.features import sample"),
+    ("hicm.dvc_eval.x", "from hicm.config import Config"),
+    ("hicm.dvc_eval.x", "from hicm.data.annotations import read_annotations"),
+    ("hicm.systems.captioner.x", "from hicm.training.loop import run_loop"),
+    ("hicm.systems.captioner.x", "from hicm.systems.parallel.model import Model"),
+    ("hicm.training.x", "from hicm.report import report"),
+    ("hicm.report.x", "from hicm.systems.captioner.model import Captioner"),
+    ("hicm.report.x", "from hicm import verbs"),
+    ("hicm.demo.x", "from hicm.cli import main"),
+    ("hicm.verbs", "from hicm import cli"),
+    ("hicm.config", "from hicm.provenance import now"),
+    ("hicm.errors", "import hicm.files"),
+    ("hicm.novelty.x", "import json"),
+    ("hicm.training.x", "from tests.tiny import make_tiny"),
+    ("hicm.memory.x", "import torch"),
+    ("hicm.memory.x", "try:\n    from transformers import AutoModel\nexcept ImportError:\n    pass"),
+    ("hicm.retrieval.x", "class A:\n    import torch.nn"),
+    ("hicm.retrieval.x", "def f():\n    import torch"),
+    ("hicm.verbs", "def f():\n    import open_clip"),
+])
+def test_a_planted_violation_is_seen(module, source):
+    assert len(violations({module: source})) == 1
+
+
+def test_what_is_allowed_is_not_seen():
+    assert violations({
+        "hicm.memory.encoders.openclip": "def f():\n    import torch, open_clip",
+        "hicm.training.x": "import torch\nfrom hicm.systems.captioner.model import Captioner",
+        "hicm.systems.captioner.x": "from . import model\nfrom hicm.nn import masks\nimport transformers",
+        "hicm.dvc_eval.x": "from hicm import __version__\nfrom hicm.types import Span",
+        "hicm.report.x": "from typing import TYPE_CHECKING\nimport numpy, matplotlib",
+        "hicm.demo.x": "from hicm import verbs",
+    }) == []
+    assert violations({"hicm.memory.x": "from .bank import Bank", "hicm.memory.y": "from ..data import check"}) == []
+
+
+def pulled(module: str, *paths: Path) -> set[str]:
+    """The HEAVY packages that importing ``module`` loads in a fresh interpreter."""
+    code = f"import sys, {module}; print(*({HEAVY!r} & sys.modules.keys()))"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (*paths, ROOT)))}
+    return set(subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True,
+                              check=True).stdout.split())
+
+
+@pytest.mark.parametrize("module", ["hicm.dvc_eval", "hicm.memory.build", "hicm.retrieval.retrieve", "hicm.cli"])
+def test_importing_loads_no_torch(module):
+    assert pulled(module) == set()
+
+
+def test_a_planted_torch_is_seen(tmp_path):
+    (tmp_path / "torch.py").write_text("")
+    (tmp_path / "planted.py").write_text("import torch")
+    assert pulled("planted", tmp_path) == {"torch"}
+
+
+def too_long(root: Path) -> list[str]:
+    """The Python files below ``root`` with more than LONGEST lines."""
+    return [f"{path}: {lines} lines" for path in sorted(root.rglob("*.py"))
+            if (lines := path.read_text(encoding="utf-8").count("\n")) > LONGEST]
+
+
+@pytest.mark.parametrize("folder", ["hicm", "tests", "scripts"])
+def test_files_are_short(folder):
+    assert too_long(ROOT / folder) == []
+
+
+def test_a_planted_long_file_is_seen(tmp_path):
+    (tmp_path / "short.py").write_text("pass\n" * LONGEST)
+    assert too_long(tmp_path) == []
+    (tmp_path / "long.py").write_text("pass\n" * (LONGEST + 1))
+    assert len(too_long(tmp_path)) == 1
