@@ -1,12 +1,12 @@
 """Embeddings computed elsewhere, looked up by their text."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from hicm.errors import UserError
-from hicm.files import require, sha256
+from hicm.files import require
+from hicm.memory.encoders.model_files import identify
 
 
 class ArrayEncoder:
@@ -28,7 +28,7 @@ class ArrayEncoder:
             raise UserError(f"{path}: expected sentences [N] as text and embeddings [N, D] as floats, found "
                             f"{list(sentences.shape)} of {sentences.dtype} and {list(embeddings.shape)} of "
                             f"{embeddings.dtype}")
-        self.name = f"array:{Path(path).name}@{sha256(self.path)[:16]}"
+        self.name = f"array:{identify(path)}"
         self._embeddings = embeddings.astype(np.float32)
         self._rows = {}
         for row, sentence in enumerate(sentences.tolist()):

@@ -8,7 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hicm.errors import UserError
-from hicm.memory.encoders.folder import folder_hash
+from hicm.memory.encoders.model_files import identify, reason
 
 BATCH = 128  # texts a forward pass
 
@@ -21,7 +21,7 @@ class HuggingFaceEncoder:
 
     def __init__(self, rest: str, offline: bool) -> None:
         self.source, self.offline = rest, offline
-        self.name = f"hf:{rest}{folder_hash(rest)}"
+        self.name = f"hf:{identify(rest)}"
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
@@ -32,7 +32,7 @@ class HuggingFaceEncoder:
             tokenizer = AutoTokenizer.from_pretrained(self.source, local_files_only=self.offline)
             model = AutoModel.from_pretrained(self.source, local_files_only=self.offline)
         except Exception as error:  # unknown names, missing files, no network: each raises its own
-            raise UserError(f"memory.encoder: {self.name}: cannot be loaded ({str(error).splitlines()[0]}); check the "
+            raise UserError(f"memory.encoder: {self.name}: cannot be loaded ({reason(error)}); check the "
                             "name, or give a folder with the model and its tokenizer") from error
         return model.eval().float().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 

@@ -1,6 +1,7 @@
 """The text tower of a CLIP model, through open_clip."""
 
 import contextlib
+import difflib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hicm.errors import UserError
-from hicm.memory.encoders.folder import folder_hash
+from hicm.memory.encoders.model_files import identify, reason
 
 BATCH = 128  # texts a forward pass
 
@@ -17,37 +18,41 @@ BATCH = 128  # texts a forward pass
 class OpenClipEncoder:
     """Projected text embedding, not normalised, float32; texts are cut to the tower's context (CLIP: 77 tokens).
 
-    ``rest`` is ``<model>/<pretrained tag or file>``, ``local-dir:<folder>`` or ``hf-hub:<name>``.
+    ``rest`` is ``<model>/<pretrained tag or file>``, ``local-dir:<folder>`` or ``hf-hub:<name>``.  A file of OpenAI's
+    weights needs the model's ``-quickgelu`` variant; with a tag the right activation is chosen here.
     """
 
     def __init__(self, rest: str, offline: bool) -> None:
         self.offline = offline
-        if rest.startswith(("local-dir:", "hf-hub:")):
+        schema, separator, place = rest.partition(":")
+        if separator and schema in ("local-dir", "hf-hub"):
             self._model, self._pretrained = rest, None
-        else:
-            self._model, _, self._pretrained = rest.partition("/")
-            if not self._pretrained:
-                raise UserError(f"memory.encoder: openclip:{rest}: expected openclip:<model>/<pretrained>, e.g. "
-                                "openclip:ViT-L-14/openai")
-        self.name = f"openclip:{rest}{folder_hash(rest.removeprefix('local-dir:'))}"
+            self.name = f"openclip:{schema}:{identify(place)}"
+            return
+        self._model, _, self._pretrained = rest.partition("/")
+        if not self._pretrained:
+            raise UserError(f"memory.encoder: openclip:{rest}: expected openclip:<model>/<pretrained>, e.g. "
+                            "openclip:ViT-L-14/openai")
+        self.name = f"openclip:{self._model}/{identify(self._pretrained)}"
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         import open_clip
 
+        if self._pretrained and open_clip.get_model_config(self._model) is None:
+            near = difflib.get_close_matches(self._model, open_clip.list_models(), n=1, cutoff=0)[0]
+            raise UserError(f"memory.encoder: {self.name}: open_clip knows no model {self._model}; the nearest is "
+                            f"{near}")
         # OpenAI's and some other weights were trained with another activation than the configuration of the same
         # name says; open_clip only warns of it, and the embeddings would be wrong.
         tag = open_clip.get_pretrained_cfg(self._model, self._pretrained) if self._pretrained else {}
-        if self.offline and tag.get("url") and not tag.get("hf_hub"):
-            raise UserError(f"memory.encoder: {self.name}: its weights are not on the hub; download "
-                            f"{tag['url']} and give the file in place of {self._pretrained!r}")
         try:
             with _offline(self.offline):
                 model = open_clip.create_model(self._model, self._pretrained, require_pretrained=True,
                                                force_quick_gelu=bool(tag.get("quick_gelu")))
                 return model.eval().to(_device()), open_clip.get_tokenizer(self._model)
         except Exception as error:  # unknown names, missing files, no network: each raises its own
-            raise UserError(f"memory.encoder: {self.name}: cannot be loaded ({str(error).splitlines()[0]}); check the "
+            raise UserError(f"memory.encoder: {self.name}: cannot be loaded ({reason(error)}); check the "
                             "names, or give a file or folder on this machine") from error
 
     @cached_property
