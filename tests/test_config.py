@@ -1,0 +1,294 @@
+"""Settings: order of force, strictness, presets, and files that read back as they were written."""
+
+import copy
+import dataclasses
+import typing
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hicm.config import LIMITS, PRESETS, Config, DataConfig, TrainConfig, config_text, digest, load_config, save_config
+from hicm.errors import UserError
+from hicm.strict import parse_yaml, to_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+FILES = sorted((ROOT / "configs").glob("*.yaml"))
+SECTIONS = {name: hint for name, hint in typing.get_type_hints(Config).items() if dataclasses.is_dataclass(hint)}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "settings.yaml"
+        path.write_text(text, encoding="utf-8")
+        return path
+    return write
+
+
+def refused(match: str, path: Path | None = None, *overrides: str) -> str:
+    """The message of the one-line UserError that loading must end with."""
+    with pytest.raises(UserError, match=match) as caught:
+        load_config(path, overrides)
+    assert len(str(caught.value).splitlines()) == 1
+    return str(caught.value)
+
+
+# order of force
+
+def test_defaults_are_those_of_the_published_recipe():
+    """hicm2.md 3.1, column 'HiCM2 YC2', and its common values."""
+    train, captioner, predict, retrieval = (getattr(load_config(), name) for name in
+                                            ("train", "captioner", "predict", "retrieval"))
+    assert (train.epochs, train.lr, train.schedule, train.warmup, train.batch, train.clip, train.seed) == (
+        20, 3e-4, "cosine", 0.1, 2, 1.0, 42)
+    assert (train.generative, train.denoising, train.label_smoothing, train.noise_density, train.noise_span) == (
+        1.0, 1.0, 0.1, 0.25, 5.0)
+    assert (captioner.time_bins, captioner.visual_depth, captioner.visual_heads, captioner.visual_mlp) == (
+        100, 12, 12, 2048)
+    assert (captioner.memory_dropout, captioner.max_speech_tokens, captioner.max_caption_tokens) == (0.5, 1000, 256)
+    assert (retrieval.windows, retrieval.top_k, retrieval.select, predict.beams) == (10, 10, "top-k", 4)
+
+
+def test_file_over_defaults_and_set_over_file(write):
+    path = write("train: {lr: 1.0e-3, epochs: 5}\nretrieval: {windows: 30}\n")
+    config = load_config(path, ["train.lr=2e-3", "predict.beams=1", "train.lr=5e-3"])
+    assert (config.train.epochs, config.retrieval.windows, config.predict.beams) == (5, 30, 1)
+    assert config.train.lr == 5e-3, "the last --set wins"
+    assert config.train.batch == TrainConfig().batch
+
+
+def test_preset_yields_to_the_file_that_names_it_and_to_set(write):
+    path = write("preset: released\nretrieval: {search: flat}\ntrain: {lr: 1.0e-3}\n")
+    config = load_config(path, ["train.schedule_lag=false"])
+    assert (config.preset, config.retrieval.search, config.train.schedule_lag) == ("released", "flat", False)
+    assert config.retrieval.tail == "drop" and config.train.denoising_memory == "requeried" and config.train.lr == 1e-3
+
+
+def test_preset_by_set_outweighs_the_file_and_yields_to_other_set(write):
+    path = write("retrieval: {search: flat, windows: 30}\n")
+    config = load_config(path, ["retrieval.tail=spread", "preset=released"])
+    assert (config.retrieval.search, config.retrieval.windows, config.retrieval.tail) == ("top_only", 30, "spread")
+
+
+def test_a_saved_run_can_be_read_under_another_preset(tmp_path):
+    """A resolved file names every setting; `hicm predict RUN --set preset=released` must not be void."""
+    save_config(load_config(None, ["train.lr=1e-3"]), tmp_path / "config.yaml")
+    config = load_config(tmp_path / "config.yaml", ["preset=released"])
+    assert config.predict.isolated_time_tokens == "keep" and config.train.lr == 1e-3
+    save_config(config, tmp_path / "config.yaml")
+    plain = load_config(tmp_path / "config.yaml", ["preset="])
+    assert plain.preset == "" and plain.predict == config.predict, "dropping the name changes no value"
+
+
+def test_released_preset_is_what_the_published_code_does():
+    """hicm2.md 7.2, column `released`: search, precision, second pass, padding, rate, parser; and 7.3's tail, 2.8."""
+    config = load_config(None, ["preset=released"])
+    assert config.retrieval.search == "top_only"
+    assert config.retrieval.precision == "stored"
+    assert config.train.denoising_memory == "requeried"
+    assert not config.captioner.mask_padding and not config.retrieval.mask_padding
+    assert config.train.schedule_lag
+    assert config.predict.isolated_time_tokens == "keep"
+    assert config.retrieval.tail == "drop"
+    assert not config.retrieval.leave_own_out
+    default = load_config()
+    assert config.data == default.data and config.memory == default.memory and config.evaluate == default.evaluate
+    for section, values in PRESETS["released"].items():
+        for key, value in values.items():
+            assert getattr(getattr(default, section), key) != value, f"{section}.{key}: a preset says what differs"
+
+
+def test_loading_leaves_presets_and_defaults_alone():
+    before, default = copy.deepcopy(PRESETS), load_config()
+    load_config(None, ["preset=released", "retrieval.search=flat", "data.annotations.val=x", "data.name=x"])
+    assert before == PRESETS and load_config() == default
+
+
+# nested and odd values
+
+def test_set_reaches_into_mappings(write):
+    path = write("data: {annotations: {train: a.json, val: [b.json, c.json]}}\ncaptioner: {t5_config: {d_model: 8}}\n")
+    config = load_config(path, ["data.annotations.val=d.json", "captioner.t5_config.num_layers=3",
+                                "data.annotations.test=[e.json, f.json]"])
+    assert config.data.annotations == {"train": ["a.json"], "val": ["d.json"], "test": ["e.json", "f.json"]}
+    assert config.captioner.t5_config == {"d_model": 8, "num_layers": 3}
+
+
+@pytest.mark.parametrize("text", ["3e-4", "3.0e-4", ".3e-3", "0.0003", "'3e-4'", "+3e-4", "3E-4"])
+def test_numbers_are_numbers(write, text):
+    assert load_config(None, [f"train.lr={text}"]).train.lr == 3e-4
+    assert load_config(write(f"train:\n  lr: {text}\n")).train.lr == 3e-4
+    assert load_config(None, ["captioner.t5_config.dropout_rate=1e-1"]).captioner.t5_config == {"dropout_rate": 0.1}
+
+
+def test_whole_numbers_serve_as_floats_and_text_as_a_list_of_one():
+    config = load_config(None, ["train.clip=1", "memory.source=train", "retrieval.levels=[4, 1]"])
+    assert config.train.clip == 1.0 and isinstance(config.train.clip, float)
+    assert config.memory.source == ["train"] and config.retrieval.levels == [4, 1]
+
+
+def test_words_of_yaml_stay_words():
+    assert load_config(None, ["train.precision=no", "data.train=on"]).train.precision == "no"
+
+
+def test_nothing_after_a_key_is_the_empty_value(write):
+    config = load_config(write("preset:\ntrain:\ndata: {speech: , annotations: }\nevaluate:\n  metrics:\n"))
+    assert config == Config()
+    assert load_config(write("data: {speech: asr.json}"), ["data.speech="]).data.speech == ""
+
+
+def test_an_empty_file_is_all_defaults(write):
+    assert load_config(write("")) == load_config(write("# nothing\n")) == Config() == load_config()
+
+
+# what is refused
+
+@pytest.mark.parametrize(("override", "nearest"), [
+    ("train.lrr=1", "train.lr"), ("train.epoch=3", "train.epochs"), ("trian.lr=1", "train"),
+    ("retreival.windows=3", "retrieval"), ("retrieval.topk=3", "retrieval.top_k"), ("lr=1e-4", "train.lr"),
+    ("train.frames=3", "data.frames"), ("window=3", "retrieval.windows"), ("presets=released", "preset"),
+    ("data.anotations.val=x", "data.annotations")])
+def test_unknown_key_names_the_nearest(write, override, nearest):
+    message = refused(f"the nearest known one is {nearest}$", None, override)
+    assert message.startswith(f"--set {override}: unknown setting ")
+
+
+def test_unknown_key_of_a_file_names_the_file(write):
+    path = write("train:\n  learning_rate: 3\n")
+    assert refused("unknown setting train.learning_rate", path).startswith(f"{path}: ")
+    assert refused("unknown setting train.lrr", write("train: {lr: 1}"), "train.lrr=1").startswith("--set train.lrr=1")
+    refused("unknown setting trian; the nearest known one is train", write("trian:\n"))
+
+
+@pytest.mark.parametrize(("override", "match"), [
+    ("train.lr=fast", "train.lr: expected a finite number, found 'fast'"),
+    ("train.lr=nan", "train.lr: expected a finite number"),
+    ("train.lr=.inf", "train.lr: expected a finite number"),
+    ("train.lr=true", "train.lr: expected a finite number, found True"),
+    ("train.lr=", "train.lr: expected a finite number, found None"),
+    ("train.epochs=2.5", "train.epochs: expected a whole number, found 2.5"),
+    ("train.epochs=true", "train.epochs: expected a whole number"),
+    ("train.batch=0", "train.batch: expected 1 or more, found 0"),
+    ("train.workers=-1", "train.workers: expected 0 or more, found -1"),
+    ("train.warmup=1.5", "train.warmup: expected 0 to 1, found 1.5"),
+    ("captioner.memory_dropout=-0.1", "captioner.memory_dropout: expected 0 to 1"),
+    ("captioner.time_bins=1", "captioner.time_bins: expected 2 or more"),
+    ("captioner.mask_padding=yes", "expected true or false, found 'yes'"),
+    ("captioner.mask_padding=1", "expected true or false, found 1"),
+    ("data.name=2024", "data.name: expected text .*, found 2024"),
+    ("retrieval.search=ascend", "expected one of 'descend', 'top_only', 'flat', 'none', 'zero', 'random', found"),
+    ("retrieval.levels=4", "retrieval.levels: expected a list, found 4; write"),
+    ("retrieval.levels=[a]", "retrieval.levels: expected a whole number, found 'a'"),
+    ("data.annotations=x.json", "data.annotations: expected a mapping, found 'x.json'"),
+    ("data.annotations.val=3", "data.annotations: expected a list, found 3"),
+    ("train=3", "train: expected a section of settings, found 3"),
+    ("train.lr.x=3", "train.lr: expected a finite number, found"),
+    ("train.lr", "expected section.key=value, e.g. --set train.lr=1e-4"),
+    ("=3", "unknown setting"),
+    ("train.lr=[1", "not valid yaml"),
+    ("data.name=2024-13-45", "not valid yaml"),
+    ("data.annotations={a: x, a: y}", "a stands there twice"),
+    ("preset=relaesed", "preset: expected one of '', 'released', found 'relaesed'"),
+    ("preset=[released]", "preset: expected one of"),
+])
+def test_wrong_values_are_refused(write, override, match):
+    message = refused(match, None, override)
+    assert message.startswith(f"--set {override}: ")
+    refused(match, write("train: {lr: 1}\n"), override)
+
+
+@pytest.mark.parametrize(("text", "match"), [
+    ("- train\n- data\n", "expected sections .data:, memory:, ...., found list"),
+    ("just words\n", "expected sections .*, found str"),
+    ("train:\n  lr: [1\n  batch: 2\n", "line 3: not valid yaml"),
+    ("train:\n\tlr: 1\n", "line 2: not valid yaml"),
+    ("train: {lr: 1}\ndata: {name: x}\ntrain: {batch: 2}\n", "line 3: not valid yaml .train stands there twice"),
+    ("train:\n  lr: 1\n  lr: 2\n", "line 3: not valid yaml .lr stands there twice"),
+    ("data: {name: !!python/object/apply:os.getcwd []}\n", "not valid yaml"),
+    ("a: 2024-13-45\n", "not valid yaml"),
+    ("[" * 1500, "not valid yaml"),
+    ("train: 3\n", "train: expected a section of settings, found 3"),
+    ("1: 2\n", "unknown setting 1"),
+    ("preset: relaesed\n", "preset: expected one of"),
+])
+def test_broken_files_are_refused(write, text, match):
+    path = write(text)
+    assert refused(match, path).startswith(str(path))
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    refused("settings file cannot be read .No such file", tmp_path / "none.yaml")
+    refused("settings file cannot be read .Is a directory", tmp_path)
+    (tmp_path / "binary.yaml").write_bytes(b"train: \xff\xfe")
+    refused("not UTF-8 text .byte 7", tmp_path / "binary.yaml")
+
+
+def test_limits_name_settings_whose_defaults_they_hold():
+    for name, (low, high) in LIMITS.items():
+        section, key = name.split(".")
+        assert low <= getattr(SECTIONS[section](), key) <= high, name
+
+
+# files of ours
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_settings_file_round_trips(path, tmp_path):
+    for overrides in ([], ["preset=released"]):
+        config = load_config(path, overrides)
+        save_config(config, tmp_path / "config.yaml")
+        again = load_config(tmp_path / "config.yaml")
+        assert again == config and digest(dataclasses.asdict(again)) == digest(dataclasses.asdict(config))
+
+
+def test_settings_files_are_there_and_set_what_their_recipes_say():
+    """hicm2.md 3.1: windows, k, epochs, split that reports."""
+    recipes = {path.stem: load_config(path) for path in FILES}
+    assert {"yc2", "vitt", "anet", "yc2_sim"} <= recipes.keys()
+    found = {name: (c.retrieval.windows, c.retrieval.top_k, c.train.epochs, c.train.lr, c.train.batch, c.data.select,
+                    c.data.report) for name, c in recipes.items() if name != "yc2_sim"}
+    assert found == {"yc2": (10, 10, 20, 3e-4, 2, "val", "val"), "vitt": (30, 30, 20, 3e-4, 2, "dev", "test"),
+                     "anet": (10, 10, 10, 3e-4, 2, "val", "val")}
+    assert len(recipes["anet"].data.annotations["val"]) == 2, "ActivityNet Captions has two annotators"
+    for name, config in recipes.items():
+        assert config.data.name == name, "derived files lie under the name of the settings file"
+        assert {config.data.train, config.data.select, config.data.report} <= config.data.annotations.keys()
+
+
+def test_bank_folder_follows_the_data_unless_named():
+    assert load_config(None, ["data.name=yc2"]).bank == Path("presave/yc2/bank")
+    assert load_config(None, ["memory.path=elsewhere"]).bank == Path("elsewhere")
+
+
+def test_configs_readme_names_every_file():
+    text = (ROOT / "configs" / "README.md").read_text(encoding="utf-8")
+    assert [path.name for path in FILES if f"`{path.name}`" not in text] == []
+
+
+WORDS = st.text() | st.sampled_from(["1e5", "3e-4", "yes", "no", "on", "null", "~", "1:30", "2024-01-01", "0x1", "- a",
+                                     "a: b", "[", "#", "true", " x ", "1_000", ".5e3", "<<"])
+PLAIN = st.recursive(st.none() | st.booleans() | st.integers() | WORDS | st.floats(allow_nan=False),
+                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3))
+
+
+@settings(deadline=None, max_examples=40)
+@given(PLAIN)
+def test_plain_data_survives_yaml(content):
+    assert parse_yaml(to_yaml(content), "") == content
+
+
+@settings(deadline=None, max_examples=40)
+@given(name=WORDS, splits=st.dictionaries(WORDS, st.lists(WORDS, min_size=1, max_size=2), max_size=3),
+       lr=st.floats(0, 1, allow_subnormal=True), seed=st.integers(0, 2**63))
+def test_any_settings_survive_saving(tmp_path_factory, name, splits, lr, seed):
+    config = Config(data=DataConfig(name=name, annotations=splits), train=TrainConfig(lr=lr, seed=seed))
+    path = tmp_path_factory.mktemp("settings") / "config.yaml"
+    save_config(config, path)
+    assert load_config(path) == config
+    assert path.read_text(encoding="utf-8") == config_text(config)
+
+
+def test_digest_tells_settings_apart():
+    one, other = (digest(dataclasses.asdict(load_config(None, [f"train.seed={seed}"]))) for seed in (1, 2))
+    assert one != other and len(one) == 8 and digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1})
