@@ -61,8 +61,7 @@ def _describe(config: Config, encoder: Encoder, summariser: Summariser, captions
     return plain({"encoder": encoder.name, "summariser": summariser.name, "sources": config.memory.source,
                   "captions": captions, "annotations": [{"file": Path(file).name, "sha256": sha256(file)}
                                                         for file in files],
-                  "clustering": {"method": "finch", "early_exit": config.memory.early_exit},
-                  "seed": config.memory.seed})
+                  "clustering": {"method": "finch", "early_exit": config.memory.early_exit}})
 
 
 def _is_same(folder: Path, info: dict[str, Any]) -> bool:

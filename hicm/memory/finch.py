@@ -1,8 +1,8 @@
 """FINCH: clustering by first neighbours, a partition at every level, no parameter (hicm2.md 5.2).
 
 Sarfraz et al., "Efficient Parameter-free Clustering Using First Neighbor Relations", CVPR 2019.  Written from the
-equations.  Their repository is MIT by its LICENSE file, while its source header asks for academic use also of
-re-implementations; see the licence notes before commercial use.
+equations.  The LICENSE of the authors' repository is MIT; its source header speaks of academic use, also for
+re-implementations: ask them before commercial use.
 
 N points, n clusters so far, D width.  distance = 1 - cosine, in [0, 2].
 """

@@ -80,26 +80,27 @@ class Retrieved:
 
     def vectors(self, video: str) -> np.ndarray:
         """float32 [W, D].  Raises UserError when the video is missing or the file is damaged."""
-        return self._read(video, "vectors")
+        return self._read(video, "vectors")[0]
 
     def mask(self, video: str) -> np.ndarray:
         """bool [W], False where a window holds no real frame."""
-        return self._read(video, "mask")
+        return self._read(video, "mask")[0]
 
     def visited(self, video: str) -> list[list[tuple[int, int, float, int]]]:
         """Per window the nodes kept, as (level, node, score, stand-in leaf or -1): coarse to fine, best first."""
         windows: list[list[tuple[int, int, float, int]]] = [[] for _ in range(self.windows)]
+        parts = iter(self._read(video, *(f"level_{level}/{name}" for level in self.levels for name in PADDING)))
         for level in self.levels:
-            parts = [self._read(video, f"level_{level}/{name}").tolist() for name in PADDING]
-            for window, lists in zip(windows, zip(*parts, strict=True), strict=True):
+            nodes, scores, leaves = (next(parts).tolist() for _ in PADDING)
+            for window, *lists in zip(windows, nodes, scores, leaves, strict=True):
                 window.extend((level, node, score, leaf) for node, score, leaf in zip(*lists, strict=True) if node >= 0)
         return windows
 
-    def _read(self, video: str, name: str) -> np.ndarray:
+    def _read(self, video: str, *names: str) -> list[np.ndarray]:
         if video not in self._rows:
             raise UserError(f"{self.path}: nothing recalled for video {video}; retrieve again for its split")
         with self._open() as file:
-            return file[name][self._rows[video]]
+            return [file[name][self._rows[video]] for name in names]
 
     def _open(self) -> "_Guarded":
         return _Guarded(self.path)
