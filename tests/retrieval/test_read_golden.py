@@ -21,9 +21,9 @@ MODES = {"retrieved_released": {"search": "top_only"}, "retrieved_top_down": {"s
 @pytest.fixture(scope="module")
 def parity(golden: Path) -> tuple[dict, dict]:
     """HICM_PARITY names another file pair of the same form (path without ending)."""
-    stem = Path(os.environ.get("HICM_PARITY") or golden / "hicm2_parity")
-    with np.load(stem.with_suffix(".npz"), allow_pickle=False) as arrays:
-        return json.loads(stem.with_suffix(".json").read_text()), dict(arrays)
+    stem = os.environ.get("HICM_PARITY") or str(golden / "hicm2_parity")
+    with np.load(f"{stem}.npz", allow_pickle=False) as arrays:
+        return json.loads(Path(f"{stem}.json").read_text()), dict(arrays)
 
 
 def frames(facts: dict) -> tuple[np.ndarray, np.ndarray]:
