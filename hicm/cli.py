@@ -51,8 +51,8 @@ def show(result: Any) -> int:
 
 
 def refuse(message: str) -> int:
-    """Print ``message`` as one line to standard error; returns 2."""
-    print("hicm: error:", " ".join(message.splitlines()), file=sys.stderr)
+    """Print what is wrong to standard error; returns 2."""
+    print(f"hicm: error: {message}", file=sys.stderr)
     return 2
 
 

@@ -94,10 +94,26 @@ _PICKLE_ALLOWED = {
 }
 
 
+def _encode(text: str, encoding: str) -> bytes:
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"bytes written as {encoding}, expected latin1")
+    return text.encode("latin1")
+
+
+def _empty() -> bytes:
+    return b""
+
+
+# How pickles for Python 2 (protocols 0 to 2) write the bytes of an array.
+_PICKLE_BYTES = {("_codecs", "encode"): _encode, ("__builtin__", "bytes"): _empty, ("builtins", "bytes"): _empty}
+
+
 class _DataUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) in _PICKLE_ALLOWED:
             return super().find_class(module, name)
+        if (module, name) in _PICKLE_BYTES:
+            return _PICKLE_BYTES[module, name]
         raise pickle.UnpicklingError(f"it names {module}.{name}, and only plain data and NumPy arrays are read")
 
 
