@@ -1,10 +1,10 @@
 """Dense video captioning evaluation: one evaluator, named protocols, the toolkits' numbers.
 
 >>> from hicm.dvc_eval import evaluate
->>> events = [{"sentence": "add salt", "timestamp": [0, 10]}, {"sentence": "stir it", "timestamp": [10, 20]}]
->>> reference = {"video": {"duration": 20, "timestamps": [[0, 10], [10, 20]], "sentences": ["add salt", "stir it"]}}
->>> evaluate({"video": events}, reference, metrics=["CIDEr", "F1"]).scores
-{'CIDEr': 10.0, 'F1': 1.0}
+>>> said = [{"sentence": "add salt to it", "timestamp": [0, 9]}, {"sentence": "stir the hot pot", "timestamp": [9, 20]}]
+>>> written = {"duration": 20, "timestamps": [[0, 10], [10, 20]], "sentences": ["add salt to it", "stir the hot pot"]}
+>>> evaluate({"video": said}, {"video": written}, metrics=["CIDEr", "F1@0.7"]).scores
+{'CIDEr': 8.75, 'F1@0.7': 1.0}
 """
 
 from hicm.dvc_eval.evaluate import available_metrics, evaluate

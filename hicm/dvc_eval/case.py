@@ -120,6 +120,10 @@ def intern_captions(case: Case, tokeniser: Tokeniser, unmatched: str, warnings: 
     tokens = dict(zip(distinct, tokeniser.tokenise(distinct), strict=True))
     index: dict[str, int] = {}
     place = {caption: index.setdefault(tokens[cleaned], len(index)) for caption, cleaned in captions.items()}
+    for side, texts in (("predictions", said), ("references", written)):
+        empty = sum(not tokens[captions[caption]] for caption in texts)
+        if empty:
+            warnings.append(f"{side}: {empty} captions have no word; they count as empty")
 
     def indices(track: Track | None) -> np.ndarray | None:
         return None if track is None else np.array([place[caption] for caption in track.captions], dtype=np.int64)
