@@ -46,7 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def show(result: Any) -> int:
     """Print what a verb returned; 1 when a check says it is not ok."""
     if result is not None:
-        print(result, flush=True)
+        print(result)
+    sys.stdout.flush()  # here, where a closed pipe is still somebody's business
     return 0 if getattr(result, "ok", True) else 1
 
 
@@ -83,7 +84,8 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
     """Shows defaults where there is one to show."""
 
     def _get_help_string(self, action: argparse.Action) -> str:
-        return super()._get_help_string(action) if action.default not in (None, "", [], False) else action.help
+        silent = isinstance(action.default, bool) or action.default in (None, "", [])
+        return action.help if silent else super()._get_help_string(action)
 
 
 def _add_arguments(parser: argparse.ArgumentParser, function: Callable[..., Any]) -> None:
