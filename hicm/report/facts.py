@@ -1,0 +1,99 @@
+"""What the head of the page says about the runs: who they are, how they were selected, in what they differ."""
+
+import datetime
+from collections.abc import Sequence
+from typing import Any
+
+from hicm.config import dump_config
+from hicm.report.runs import Run, is_number
+from hicm.report.tables import metric_label
+
+Fact = tuple[str, list[str]]  # name, one value a run
+
+
+def run_facts(runs: Sequence[Run]) -> list[Fact]:
+    """Rows of the table of runs, then a row for every setting in which they differ."""
+    facts = [("Run", [run.id for run in runs]),
+             ("Started", [_date(run.manifest.get("started")) for run in runs]),
+             ("Trained", [_trained(run) for run in runs]),
+             ("Checkpoint", [_checkpoint(run) for run in runs]),
+             ("Code", [_revision(run.manifest) for run in runs]),
+             ("Scored", [_scored(run.metrics) for run in runs])]
+    return [fact for fact in facts if any(fact[1])] + differences(runs)
+
+
+def differences(runs: Sequence[Run]) -> list[Fact]:
+    """Settings whose values differ between the runs, by their dotted names."""
+    flat = [_flatten(dump_config(run.config)) for run in runs]
+    names = dict.fromkeys(name for settings in flat for name in settings)
+    rows = [(name, [settings.get(name) for settings in flat]) for name in names]
+    return [(name, [str(value) if value not in ("", None) else "–" for value in values]) for name, values in rows
+            if any(value != values[0] for value in values)]
+
+
+def selection(run: Run, split: str) -> tuple[str, bool]:
+    """How the splits were used, and whether the shown split also chose the checkpoint."""
+    data = run.config.data
+    how = (f"Trained on “{data.train}”; checkpoint chosen by {metric_label(run.config.train.select_on)} on "
+           f"“{data.select}”; shown here: “{split}”.")
+    return how, split == data.select
+
+
+def coverage_lines(runs: Sequence[Run]) -> list[str]:
+    """Which videos the scores do not speak of, and what the evaluation warned of; equal lines together."""
+    lines: dict[str, list[str]] = {}
+    for run in runs:
+        covered = run.metrics.get("coverage") or {}
+        counts = [f"{len(covered[kind])} {kind}" for kind in ("missing", "empty", "unknown")
+                  if isinstance(covered.get(kind), list) and covered[kind]]
+        if counts:
+            lines.setdefault(f"predictions: {', '.join(counts)}", []).append(run.label)
+        for warning in run.metrics.get("warnings") or []:
+            lines.setdefault(str(warning), []).append(run.label)
+    return [f"{', '.join(labels)}: {line}" for line, labels in lines.items()]
+
+
+def _flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in content.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _date(text: Any) -> str:
+    try:
+        return f"{datetime.datetime.fromisoformat(text):%Y-%m-%d %H:%M}"
+    except (TypeError, ValueError):
+        return ""
+
+
+def _trained(run: Run) -> str:
+    steps = [line for line in run.stats if is_number(line.get("loss"))]
+    if not steps:
+        return ""
+    last = steps[-1]
+    epochs = f", {last['epoch']:g} epochs" if is_number(last.get("epoch")) else ""
+    return f"{last['step']:,} steps{epochs}"
+
+
+def _checkpoint(run: Run) -> str:
+    selected = run.manifest.get("selected")
+    if isinstance(selected, dict) and is_number(selected.get("value")):
+        return (f"step {selected.get('step')}, {metric_label(str(selected.get('metric')))} "
+                f"{100 * selected['value']:.2f} on {run.config.data.select}")
+    return selected if isinstance(selected, str) else "training is not finished" if run.stats else ""
+
+
+def _revision(manifest: dict[str, Any]) -> str:
+    revision = manifest.get("revision") or {}
+    commit = str(revision.get("commit") or "")[:10]
+    version = (manifest.get("versions") or {}).get("hicm")
+    return " ".join(filter(None, [f"hicm {version}" if version else "", commit,
+                                  "with changes" if revision.get("dirty") else ""]))
+
+
+def _scored(metrics: dict[str, Any]) -> str:
+    covered = metrics.get("coverage") or {}
+    if not is_number(covered.get("scored")) or not is_number(covered.get("videos")):
+        return ""
+    return f"{covered['scored']} of {covered['videos']} videos"

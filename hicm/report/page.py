@@ -1,0 +1,174 @@
+"""The report: run folders in, one self-contained page and its pictures out."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from hicm import __version__
+from hicm.errors import UserError
+from hicm.files import atomic
+from hicm.provenance import now
+from hicm.report import facts
+from hicm.report.curves import panels
+from hicm.report.figures import DARK, LIGHT, Theme, metrics_figure, panel_figure, panels_figure, save, timeline_figure
+from hicm.report.recall import Memory, Window
+from hicm.report.runs import Run, is_number, read_references, read_runs
+from hicm.report.tables import comparable, left_out, metric_label, score_rows
+from hicm.report.timeline import Track, clock, make_track, overlapping, spread, ticks
+from hicm.types import Video
+
+RANKED_BY = ("soda_c", "CIDEr", "METEOR", "soda_d")  # the first that tells videos apart orders them
+
+
+@dataclass(frozen=True)
+class Recall:
+    """What one run recalled for one video; ``note`` says why there is nothing."""
+
+    label: str
+    colour: int
+    windows: list[Window]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class View:
+    """One video as the page shows it."""
+
+    id: str
+    role: str
+    duration: float
+    scores: list[tuple[int, str]]  # run, score times 100 as printed
+    tracks: list[Track]
+    picture: str
+    recalls: list[Recall]
+
+
+def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -> Path:
+    """Write ``index.html``, ``curves.png``, ``metrics.png`` and ``timeline_<id>.png`` into ``out``; returns the page.
+
+    ``runs``: run folders, the one compared against first.  ``videos``: how many are shown, spread evenly from the
+    best to the worst.  ``split``: empty for data.report of the first run.  Only files of the run folders, the memory
+    bank and the reference annotations are read; what is missing there is said on the page.  Raises UserError when a
+    folder is no run or ``out`` cannot be written.
+    """
+    if videos < 0:
+        raise UserError(f"report: videos={videos}; expected 0 or more")
+    found, split = read_runs([Path(run) for run in runs], split)
+    out, about = Path(out), "runs " + ", ".join(run.id for run in found)
+    annotators, notes = read_references(found[0].config, split)
+    if any(run.config.data.annotations.get(split) != found[0].config.data.annotations.get(split) for run in found):
+        notes.append(f"The runs name different references for split {split}; shown are those of {found[0].label}.")
+    notes += [f"{run.label}: {note}" for run in found for note in run.notes]
+
+    main, single = score_rows([run.metrics.get("scores") or {} for run in found])
+    labels = [run.label for run in found]
+    drawn = panels(found)
+    curves = [(panel.title, _both(lambda theme, panel=panel: panel_figure(panel, theme), about)) for panel in drawn]
+    if drawn:
+        save(panels_figure(drawn, LIGHT), out / "curves.png", about)
+    metrics = _both(lambda theme: metrics_figure(main, labels, theme), about, out / "metrics.png") if main else None
+
+    ranking, order = rank_videos(found, list(annotators[0]) if annotators else [])
+    memories = {place: Memory(run.config, run.bank) for place, run in enumerate(found) if run.bank is not None}
+    views = [_view(video, role, found, annotators, ranking, memories, out, about)
+             for video, role in tqdm(_roles(order, videos, bool(ranking)), desc="report", unit="video")]
+    how, same = facts.selection(found[0], split)
+    signatures = [str(run.metrics.get("signature", "")) for run in found if run.metrics]
+    return _write(out / "index.html", {
+        "name": found[0].config.data.name, "split": split, "date": now(), "version": __version__, "runs": found,
+        "facts": facts.run_facts(found), "selection": how, "same_split": same, "notes": notes,
+        "main": main, "single": single, "left_out": left_out(found), "coverage": facts.coverage_lines(found),
+        "signatures": signatures, "comparable": comparable(signatures), "metrics_picture": metrics, "curves": curves,
+        "ranking": ranking and metric_label(ranking[0]), "ranking_run": ranking and ranking[1], "total": len(order),
+        "views": views, "light": LIGHT, "dark": DARK, "clock": clock, "ticks": ticks, "overlapping": overlapping})
+
+
+def rank_videos(runs: Sequence[Run], references: Sequence[str]) -> tuple[tuple[str, str] | None, dict[str, float]]:
+    """The metric and the run that order the videos, and their scores; without scores None, and file order.
+
+    The last run with scores decides, by the first metric of RANKED_BY in which its videos differ.
+    """
+    for run in reversed(runs):
+        by_video = run.metrics.get("per_video") or {}
+        for name in RANKED_BY:
+            scores = {video: values[name] for video, values in by_video.items() if is_number(values.get(name))}
+            if len(set(scores.values())) > 1:
+                return (name, run.label), scores
+    known = list(references) or list(dict.fromkeys(video for run in runs for video in run.predictions))
+    return None, dict.fromkeys(known, 0.0)
+
+
+def _roles(scores: dict[str, float], count: int, ranked: bool) -> list[tuple[str, str]]:
+    """The shown videos, each with what it is an example of."""
+    if not ranked:
+        return [(video, "") for video in list(scores)[:count]]
+    total = len(scores)
+    names = {1: "best", total: "worst", (total - 1) // 2 + 1: "median"} if total > 2 else {}
+    return [(video, f"{names[rank]}, rank {rank} of {total}" if rank in names else f"rank {rank} of {total}")
+            for video, rank in spread(scores, count)] if count else []
+
+
+def _view(video: str, role: str, runs: Sequence[Run], annotators: list[dict[str, Video]],
+          ranking: tuple[str, str] | None, memories: dict[int, Memory], out: Path, about: str) -> View:
+    annotated = [videos[video] for videos in annotators if video in videos]
+    ends = [event.span.end for run in runs for event in run.predictions.get(video, [])]
+    duration = annotated[0].duration if annotated else max([1.0, *ends])
+    tracks = [make_track("reference" if len(annotated) == 1 else f"reference {number}", reference.events, duration)
+              for number, reference in enumerate(annotated, start=1)]
+    tracks += [make_track(run.label, run.predictions[video], duration, place) for place, run in enumerate(runs)
+               if video in run.predictions]
+    scores = []
+    for place, run in enumerate(runs):
+        value = (run.metrics.get("per_video") or {}).get(video, {}).get(ranking[0]) if ranking else None
+        scores += [(place, f"{100 * value:.1f}")] if is_number(value) else []
+    picture = ""
+    if tracks:
+        figure = timeline_figure(f"{video}, {clock(duration)}", tracks, duration, LIGHT)
+        picture = _embed(save(figure, out / f"timeline_{_file_name(video)}.png", about))
+    recalls = [_recall(run, place, video, duration, memories) for place, run in enumerate(runs)
+               if run.retrieved is not None]
+    return View(video, role, duration, scores, tracks, picture, recalls)
+
+
+def _recall(run: Run, place: int, video: str, duration: float, memories: dict[int, Memory]) -> Recall:
+    if place not in memories:
+        return Recall(run.label, place, [], "the memory bank could not be read; see the notes at the top")
+    try:
+        visited = run.retrieved.visited(video)
+    except UserError as error:
+        return Recall(run.label, place, [], str(error))
+    own = video if run.retrieved.info.get("leave_own_out") else ""
+    windows = memories[place].windows(visited, duration, own)
+    return Recall(run.label, place, windows, "" if windows else "nothing was recalled")
+
+
+def _both(draw: Callable[[Theme], Figure], about: str, path: Path | None = None) -> dict[str, str]:
+    """A figure embedded for light and for dark pages; the light one is also written to ``path``."""
+    return {"light": _embed(save(draw(LIGHT), path, about)), "dark": _embed(save(draw(DARK), None, about))}
+
+
+def _embed(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _file_name(video: str) -> str:
+    """The id, if it can be part of a file's name; else what is left of it and a hash."""
+    plain = re.sub(r"[^\w.-]", "_", video)[:80]
+    return plain if plain == video else f"{plain}_{hashlib.sha256(video.encode()).hexdigest()[:6]}"
+
+
+def _write(path: Path, content: dict[str, Any]) -> Path:
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
+                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = environment.get_template("page.html").render(content)
+    with atomic(path) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return path

@@ -1,0 +1,166 @@
+"""Reading run folders.  What is missing becomes a note to be printed; what is no run is an error."""
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hicm.config import Config, load_config
+from hicm.data.annotations import read_annotations
+from hicm.errors import UserError
+from hicm.files import read_json, require
+from hicm.memory.bank import Bank, bank_hash, load_bank
+from hicm.retrieval.store import Retrieved, open_retrieved
+from hicm.types import Event, Span, Video
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a run folder holds for one split; empty or None where it holds nothing, with the reason in ``notes``."""
+
+    folder: Path
+    id: str
+    label: str  # short, unique within the report
+    config: Config
+    manifest: dict[str, Any]
+    stats: list[dict[str, Any]] = field(default_factory=list)
+    predictions: dict[str, list[Event]] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    retrieved: Retrieved | None = None
+    bank: Bank | None = None
+    notes: tuple[str, ...] = ()
+
+
+def read_runs(folders: Sequence[Path], split: str = "") -> tuple[list[Run], str]:
+    """The runs and the split they are read for (empty: the first run's data.report).
+
+    Raises UserError when there is no folder, one is no run, or one is given twice.
+    """
+    if not folders:
+        raise UserError("report: no run folder given; name one or more, the one compared against first")
+    configs = [load_config(_run_file(Path(folder), "config.yaml")) for folder in folders]
+    manifests = [read_json(_run_file(Path(folder), "manifest.json"), "run manifest") for folder in folders]
+    for folder, manifest in zip(folders, manifests, strict=True):
+        if not isinstance(manifest, dict) or not isinstance(manifest.get("run"), str):
+            raise UserError(f"{folder}/manifest.json: names no run; expected the manifest of a run folder")
+    if len({Path(folder).resolve() for folder in folders}) < len(folders):
+        raise UserError(f"report: a run folder is given twice: {', '.join(map(str, folders))}")
+    split = split or configs[0].data.report
+    labels = _labels(folders, configs, [manifest["run"] for manifest in manifests])
+    runs = [_read_run(Path(folder), label, config, manifest, split)
+            for folder, label, config, manifest in zip(folders, labels, configs, manifests, strict=True)]
+    return runs, split
+
+
+def read_references(config: Config, split: str) -> tuple[list[dict[str, Video]], list[str]]:
+    """The videos of a split, one mapping an annotator, and notes on what could not be read."""
+    annotators, notes = [], []
+    files = config.data.annotations.get(split) or []
+    if not files:
+        notes.append(f"The settings name no annotations for split {split}: timelines are without references.")
+    for file in files:
+        found = _attempt(lambda path=file: read_annotations(path), notes)
+        if found is not None:
+            annotators.append(found)
+    return annotators, notes
+
+
+def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any], split: str) -> Run:
+    notes: list[str] = []
+    stats = _attempt(lambda: _read_stats(folder / "stats.jsonl"), notes) or []
+    predictions = _attempt(lambda: _read_predictions(folder / f"predictions_{split}.json"), notes) or {}
+    metrics = _attempt(lambda: _read_metrics(folder / f"metrics_{split}.json"), notes) or {}
+    if metrics.get("run") not in (None, manifest["run"]):
+        notes.append(f"metrics_{split}.json was made from predictions of run {metrics['run']}, not of this one.")
+    retrieved = bank = None
+    search = config.retrieval.search
+    if search in ("none", "zero"):
+        notes.append(f"Search “{search}” recalls nothing from a memory.")
+    else:
+        retrieved = _attempt(lambda: _open_retrieved(folder, config, split), notes)
+        bank = _attempt(lambda: _load_bank(config, retrieved), notes) if retrieved is not None else None
+    return Run(folder, manifest["run"], label, config, manifest, stats, predictions, metrics, retrieved, bank,
+               tuple(notes))
+
+
+def _attempt(read: Callable[[], Found], notes: list[str]) -> Found | None:
+    """What ``read`` returns; when it cannot, None and its one line of reason among the notes."""
+    try:
+        return read()
+    except UserError as error:
+        notes.append(str(error))
+        return None
+
+
+def _run_file(folder: Path, name: str) -> Path:
+    return require(folder / name, "run folder's file", f"{folder} is no run folder; name one that `hicm train` made")
+
+
+def _labels(folders: Sequence[Path], configs: list[Config], ids: list[str]) -> list[str]:
+    """How runs are called: by their memory search where that tells them apart, else by run id or folder."""
+    for names in ([config.retrieval.search for config in configs], ids, [Path(folder).name for folder in folders]):
+        if len(set(names)) == len(names):
+            return list(names)
+    return [str(folder) for folder in folders]
+
+
+def _read_stats(path: Path) -> list[dict[str, Any]]:
+    """Lines of the log; a last line cut off by a crash is left out."""
+    require(path, "training log", "train the run to see curves")
+    lines = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            entry = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        if isinstance(entry, dict) and is_number(entry.get("step")):
+            lines.append(entry)
+    return lines
+
+
+def _read_predictions(path: Path) -> dict[str, list[Event]]:
+    require(path, "predictions", "make them with `hicm predict`")
+    content = read_json(path, "predictions")
+    try:
+        return {video: [Event(Span(*map(float, event["timestamp"])), str(event["sentence"])) for event in events]
+                for video, events in content["results"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path}: expected {{'results': {{id: [{{'sentence', 'timestamp': [start, end]}}]}}}} "
+                        f"({type(error).__name__}: {error}); predict again") from error
+
+
+def _read_metrics(path: Path) -> dict[str, Any]:
+    require(path, "metrics", "make them with `hicm evaluate`")
+    content = read_json(path, "metrics")
+    if not isinstance(content, dict) or not isinstance(content.get("scores"), dict):
+        raise UserError(f"{path}: expected the scores that `hicm evaluate` writes; evaluate again")
+    return content
+
+
+def _open_retrieved(folder: Path, config: Config, split: str) -> Retrieved:
+    path, training = folder / f"retrieved_{split}.h5", folder / "retrieved_training.h5"
+    if split == config.data.train and not path.exists() and training.exists():
+        path = training
+    retrieved = open_retrieved(path)
+    if retrieved.windows != config.retrieval.windows:
+        raise UserError(f"{path}: holds {retrieved.windows} windows a video, the run's settings say "
+                        f"{config.retrieval.windows}; retrieve again")
+    return retrieved
+
+
+def _load_bank(config: Config, retrieved: Retrieved) -> Bank:
+    """The bank that was read, and no other: its texts are printed as what was recalled."""
+    bank = load_bank(config.bank)
+    if retrieved.info.get("bank") != bank_hash(config.bank):
+        raise UserError(f"{config.bank}: is not the memory bank that {retrieved.path} was recalled from (built again "
+                        "since?); recalled texts cannot be shown, retrieve again")
+    return bank
+
+
+def is_number(value: Any) -> bool:
+    """A finite number, no truth value."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

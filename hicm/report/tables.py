@@ -1,0 +1,125 @@
+"""Metric tables from finished scores: numbers times 100, differences to the first run, the best marked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hicm.report.runs import Run, is_number
+
+# name in a metrics file -> (name printed, what it is)
+METRICS: dict[str, tuple[str, str]] = {
+    "soda_c": ("SODA_c", "Captions and times as one story: best matching in order by tIoU × METEOR, F-score."),
+    "CIDEr": ("CIDEr", "Agreement on rare word sequences (tf-idf n-grams) of overlapping pairs; may exceed 100."),
+    "METEOR": ("METEOR", "Word matches with stems and synonyms, penalised for scattered order, of overlapping pairs."),
+    "Rouge-L": ("ROUGE-L", "Longest common word sequence of overlapping pairs."),
+    "Bleu_1": ("BLEU-1", "Precision of words of overlapping pairs."),
+    "Bleu_2": ("BLEU-2", "Precision of sequences of up to 2 words of overlapping pairs."),
+    "Bleu_3": ("BLEU-3", "Precision of sequences of up to 3 words of overlapping pairs."),
+    "Bleu_4": ("BLEU-4", "Precision of sequences of up to 4 words of overlapping pairs."),
+    "F1": ("F1", "Harmonic mean of precision and recall of times, averaged over tIoU 0.3, 0.5, 0.7, 0.9."),
+    "F1_of_means": ("F1", "Harmonic mean of mean precision and mean recall of times."),
+    "Precision": ("Precision", "Share of predicted events that overlap a reference event, averaged over tIoUs."),
+    "Recall": ("Recall", "Share of reference events that a predicted event overlaps, averaged over tIoUs."),
+    "soda_d": ("SODA_d", "Times alone as one story: best matching in order by tIoU; mean of precision, recall and F."),
+    "soda_d_f": ("SODA_d F", "The F-score alone of SODA_d."),
+}
+_SAME_AS = {"ROUGE_L": "Rouge-L"}
+KINDS = ("F1", "Precision", "Recall")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One score: ``value`` times 100, ``difference`` to the first run ("" there), ``best`` of its row."""
+
+    value: str
+    difference: str = ""
+    best: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One metric over all runs."""
+
+    name: str
+    label: str
+    meaning: str
+    cells: tuple[Cell, ...]
+
+
+def score_rows(scores: Sequence[Mapping[str, float]]) -> tuple[list[Row], list[Row]]:
+    """Rows of the main table, and of the single thresholds (``F1@0.5``, ``Recall@3s``); one mapping a run.
+
+    >>> main, _ = score_rows([{"CIDEr": 0.5}, {"CIDEr": 0.625}])
+    >>> main[0].label, main[0].cells[1]
+    ('CIDEr', Cell(value='62.50', difference='+12.50', best=True))
+    """
+    names = list(dict.fromkeys(name for given in scores for name, value in given.items() if is_number(value)))
+    order = {name: place for place, name in enumerate(METRICS)}
+    plain = sorted((name for name in names if "@" not in name), key=lambda name: order.get(_known(name), len(order)))
+    single = sorted((name for name in names if "@" in name), key=_threshold_order)
+    return [_row(name, scores) for name in plain], [_row(name, scores) for name in single]
+
+
+def metric_label(name: str) -> str:
+    """The name as printed.
+
+    >>> metric_label("Bleu_4"), metric_label("Recall@3s")
+    ('BLEU-4', 'Recall@3s')
+    """
+    return METRICS.get(_known(name), (name, ""))[0]
+
+
+def left_out(runs: Sequence[Run]) -> list[tuple[str, str, list[str]]]:
+    """Metrics that were not computed: (run labels, reason, metric names), equal reasons together."""
+    found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for run in runs:
+        reasons: dict[str, list[str]] = {}
+        for name, reason in (run.metrics.get("left_out") or {}).items():
+            reasons.setdefault(str(reason), []).append(metric_label(name))
+        for reason, names in reasons.items():
+            found.setdefault((reason, tuple(names)), []).append(run.label)
+    return [(", ".join(labels), reason, list(names)) for (reason, names), labels in found.items()]
+
+
+def comparable(signatures: Sequence[str]) -> bool:
+    """Whether scores with these signatures may be compared: equal but for the coverage.
+
+    >>> comparable(["proto:a|cov:3/4|v:1", "proto:a|cov:4/4|v:1"]), comparable(["proto:a|v:1", "proto:b|v:1"])
+    (True, False)
+    """
+    def rules(signature: str) -> list[str]:
+        return [part for part in signature.split("|") if not part.startswith("cov:")]
+
+    return all(rules(signature) == rules(signatures[0]) for signature in signatures)
+
+
+def _known(name: str) -> str:
+    return _SAME_AS.get(name, name)
+
+
+def _row(name: str, scores: Sequence[Mapping[str, float]]) -> Row:
+    values = [100 * given[name] if is_number(given.get(name)) else None for given in scores]
+    present = [round(value, 2) for value in values if value is not None]
+    top = max(present) if len(set(present)) > 1 else None
+    cells = []
+    for place, value in enumerate(values):
+        if value is None:
+            cells.append(Cell("–"))
+            continue
+        difference = f"{value - values[0]:+.2f}".replace("-", "−") if place and values[0] is not None else ""
+        cells.append(Cell(f"{value:.2f}", difference, round(value, 2) == top))
+    kind, _, threshold = name.partition("@")
+    meaning = METRICS.get(_known(name), ("", ""))[1]
+    if threshold:
+        rule = (f"starts closer than {threshold.removesuffix('s')} s" if threshold.endswith("s") else
+                f"tIoU above {threshold}")
+        meaning = f"{kind} of times at {rule}."
+    return Row(name, metric_label(name), meaning, tuple(cells))
+
+
+def _threshold_order(name: str) -> tuple[bool, float, int]:
+    kind, _, threshold = name.partition("@")
+    try:
+        number = float(threshold.removesuffix("s"))
+    except ValueError:
+        number = 0.0
+    return threshold.endswith("s"), number, KINDS.index(kind) if kind in KINDS else len(KINDS)

@@ -1,0 +1,101 @@
+"""Events on a time axis: which videos to show, and where each bar goes.  Seconds throughout."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hicm.types import Event
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One event on its track, drawn from ``start`` to ``end``; ``left`` and ``width`` are per cent of the axis."""
+
+    number: int  # 1-based, in order of start
+    text: str
+    times: str  # as printed, of the event as it was given
+    start: float
+    end: float
+    left: float
+    width: float
+    lane: int
+    remark: str = ""  # on odd times
+
+
+@dataclass(frozen=True)
+class Track:
+    """All events of one author."""
+
+    name: str
+    reference: bool
+    colour: int  # number of the run; -1 for references
+    bars: tuple[Bar, ...]
+    lanes: int
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds, rounded.
+
+    >>> clock(7.2), clock(185), clock(3725), clock(-4)
+    ('0:07', '3:05', '1:02:05', '−0:04')
+    """
+    sign, whole = ("−" if seconds < -0.5 else ""), round(abs(seconds))
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{sign}{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{sign}{minutes}:{whole % 60:02d}"
+
+
+def make_track(name: str, events: Sequence[Event], duration: float, colour: int = -1) -> Track:
+    """Bars in order of start; events that overlap lie in lanes below each other.
+
+    What lies outside the video is cut off and what ends before it begins is turned round, each with a remark.
+    """
+    bars, free = [], []  # free: where each lane's last bar ends
+    for number, event in enumerate(sorted(events, key=lambda event: (min(event.span.start, event.span.end))), start=1):
+        low, high = sorted((event.span.start, event.span.end))
+        remark = "ends before it begins" if event.span.end < event.span.start else ""
+        if low < 0 or high > duration + 0.5:
+            remark = ", ".join(filter(None, [remark, "reaches outside the video"]))
+        low, high = (min(max(time, 0.0), duration) for time in (low, high))
+        lane = next((lane for lane, end in enumerate(free) if end <= low + 1e-6), len(free))
+        free[lane:lane + 1] = [high]
+        bars.append(Bar(number, event.text, f"{clock(event.span.start)}–{clock(event.span.end)}", low, high,
+                        100 * low / duration, 100 * (high - low) / duration, lane, remark))
+    return Track(name, colour < 0, colour, tuple(bars), max(len(free), 1))
+
+
+def overlapping(track: Track, start: float, end: float) -> list[int]:
+    """Numbers of the track's events that share time with ``start`` to ``end``."""
+    return [bar.number for bar in track.bars if min(bar.end, end) - max(bar.start, start) > 1e-6]
+
+
+def ticks(duration: float, most: int = 8) -> list[float]:
+    """Round times from 0 to at most ``duration``, no more than ``most`` + 1.
+
+    >>> ticks(100)
+    [0, 15, 30, 45, 60, 75, 90]
+    """
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    step = next((step for step in steps if duration / step <= most), math.ceil(duration / most / 3600) * 3600)
+    return [step * k for k in range(int(duration // step) + 1)]
+
+
+def spread(scores: Mapping[str, float], count: int) -> list[tuple[str, int]]:
+    """``count`` videos from best to worst, evenly by rank, with their ranks from 1; ties keep the given order.
+
+    With three or more the best, the median and the worst are among them.
+
+    >>> spread({"a": 1.0, "b": 3.0, "c": 2.0, "d": 0.0, "e": 5.0}, 3)
+    [('e', 1), ('c', 3), ('d', 5)]
+    """
+    ranked = sorted(scores, key=lambda video: -scores[video])
+    last = len(ranked) - 1
+    if count > last:
+        places = list(range(len(ranked)))
+    elif count == 1:
+        places = [last // 2]
+    else:
+        places = [round(place * last / (count - 1)) for place in range(count)]
+        if count > 2:
+            middle = min(range(1, count - 1), key=lambda place: abs(places[place] - last / 2))
+            places[middle] = last // 2
+    return [(ranked[place], place + 1) for place in places]

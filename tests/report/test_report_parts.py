@@ -1,0 +1,199 @@
+"""Tables, timelines, curves and memory paths by themselves."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.figure import Figure
+
+from hicm.config import Config, DataConfig, RetrievalConfig
+from hicm.memory.bank import load_bank
+from hicm.report.curves import Panel, Series, panels
+from hicm.report.figures import LIGHT, draw_metrics, draw_panel, draw_timeline, timeline_figure
+from hicm.report.recall import NODES, Memory, window_seconds
+from hicm.report.runs import Run
+from hicm.report.tables import left_out, score_rows
+from hicm.report.timeline import make_track, overlapping, spread, ticks
+from hicm.retrieval.store import open_retrieved
+from hicm.types import Event, Span
+
+
+def run(label="a", **content):
+    return Run(Path(label), label, label, Config(), {}, **content)
+
+
+# tables
+
+def test_best_is_marked_unless_all_are_equal_as_printed():
+    main, _ = score_rows([{"F1": 0.5, "CIDEr": 0.2}, {"F1": 0.500001, "CIDEr": 0.3}, {"CIDEr": 0.3}])
+    rows = {row.name: row.cells for row in main}
+    assert [cell.best for cell in rows["F1"]] == [False, False, False]
+    assert [cell.best for cell in rows["CIDEr"]] == [False, True, True]
+    assert [(cell.value, cell.difference) for cell in rows["F1"]] == [("50.00", ""), ("50.00", "+0.00"), ("–", "")]
+
+
+def test_rows_come_in_a_fixed_order_and_thresholds_apart():
+    names = ["Recall@0.9", "F1@0.3", "Recall@10s", "F1@3s", "Recall", "new", "METEOR", "soda_c", "Rouge-L"]
+    main, single = score_rows([dict.fromkeys(names, 0.1)])
+    assert [row.label for row in main] == ["SODA_c", "METEOR", "ROUGE-L", "Recall", "new"]
+    assert [row.name for row in single] == ["F1@0.3", "Recall@0.9", "F1@3s", "Recall@10s"]
+    assert single[2].meaning == "F1 of times at starts closer than 3 s."
+    assert score_rows([{}, {"F1": math.nan}]) == ([], [])
+
+
+def test_equal_reasons_stand_together():
+    reasons = {"METEOR": "no Java", "soda_c": "no Java", "CIDEr": "other"}
+    runs = [run("a", metrics={"left_out": reasons}), run("b", metrics={"left_out": reasons}), run("c")]
+    assert left_out(runs) == [("a, b", "no Java", ["METEOR", "SODA_c"]), ("a, b", "other", ["CIDEr"])]
+
+
+# timelines
+
+times = st.floats(-50, 400, allow_nan=False)
+
+
+@given(st.lists(st.tuples(times, times), max_size=12), st.floats(1, 300))
+def test_bars_stay_on_the_axis_and_never_cover_each_other(spans, duration):
+    track = make_track("x", [Event(Span(*span), "a") for span in spans], duration)
+    assert [bar.number for bar in track.bars] == list(range(1, len(spans) + 1))
+    for bar in track.bars:
+        assert bar.left >= 0 and bar.width >= 0 and bar.left + bar.width <= 100 + 1e-6
+        assert bar.lane < track.lanes
+        for other in track.bars:
+            if other.number > bar.number and other.lane == bar.lane:
+                assert other.start >= bar.end - 1e-5
+
+
+def test_odd_times_are_drawn_and_remarked():
+    events = [Event(Span(9, 4), "reversed"), Event(Span(8, 30), "late"), Event(Span(0, 10), "fine")]
+    track = make_track("x", events, 10)
+    assert [(bar.text, bar.remark, bar.start, bar.end, bar.lane) for bar in track.bars] == [
+        ("fine", "", 0, 10, 0), ("reversed", "ends before it begins", 4, 9, 1),
+        ("late", "reaches outside the video", 8, 10, 2)]
+    assert overlapping(track, 0, 4) == [1] and overlapping(track, 8.5, 9) == [1, 2, 3]
+
+
+@given(st.dictionaries(st.text(max_size=4), st.floats(0, 1), min_size=1, max_size=40), st.integers(1, 45))
+def test_spread_goes_from_best_to_worst(scores, count):
+    chosen = spread(scores, count)
+    ranks = [rank for _, rank in chosen]
+    assert len(chosen) == min(count, len(scores)) and ranks == sorted(set(ranks))
+    assert [scores[video] for video, _ in chosen] == sorted((scores[video] for video, _ in chosen), reverse=True)
+    if count >= 3 and len(scores) >= 3:
+        assert {1, (len(scores) - 1) // 2 + 1, len(scores)} <= set(ranks)
+
+
+@given(st.floats(0.5, 50_000))
+def test_ticks_are_few_and_inside(duration):
+    found = ticks(duration)
+    assert found[0] == 0 and found[-1] <= duration and len(found) <= 9
+
+
+# windows and memory paths
+
+@pytest.mark.parametrize(("duration", "frames", "windows", "expected"), [
+    (200, 100, 4, [(0, 50), (50, 100), (100, 150), (150, 200)]),  # thinned: rows cover the whole video
+    (30, 40, 4, [(0, 10), (10, 20), (20, 30), None]),  # padded: a row a second, the last window is padding
+    (25, 40, 4, [(0, 10), (10, 20), (20, 25), None]),
+    (50, 5, 2, [(0, 30), (30, 50)]),  # 5 rows in 2 windows: 3 and 2
+])
+def test_window_seconds(duration, frames, windows, expected):
+    config = Config(data=DataConfig(frames=frames), retrieval=RetrievalConfig(windows=windows))
+    assert window_seconds(config, duration) == expected
+
+
+def test_window_seconds_of_slow_features():
+    config = Config(data=DataConfig(frames=10, feature_fps=0.5), retrieval=RetrievalConfig(windows=2))
+    assert window_seconds(config, 12) == [(0, 10), (10, 12)]  # a row every 2 s
+
+
+def test_paths_follow_the_tree_and_keep_the_best(world):
+    bank, retrieved = load_bank(world / "bank"), open_retrieved(world / "descend" / "retrieved_val.h5")
+    config = Config(data=DataConfig(frames=60), retrieval=RetrievalConfig(windows=6))
+    video = retrieved.ids[0]
+    visited = retrieved.visited(video)
+    found = Memory(config, bank).windows(visited, 180.0)
+    assert len(found) == 6
+    for window, nodes in zip(found, visited, strict=True):
+        seen = {(level, bank.level(level).texts[node]) for level, node, _, _ in nodes}
+        finest = max((entry for entry in nodes if entry[0] == 1), key=lambda entry: entry[2])
+        assert window.finest.text == bank.level(1).texts[finest[1]]
+        assert window.nodes == len(nodes) == window.shown  # 3 a level: all are shown
+        assert {root.level for root in window.roots} == {bank.depth}  # descending: all hang below the top
+        for node in walk(window.roots):
+            assert node.level == 0 or (node.level, node.text) in seen
+            for child in node.below:
+                assert child.level == node.level - 1
+                lower = bank.leaves.texts if child.level == 0 else bank.level(child.level).texts
+                parents = [at for at, text in enumerate(bank.level(node.level).texts) if text == node.text]
+                assert any(lower[at] == child.text for parent in parents
+                           for at in bank.level(node.level).children[parent])
+
+
+def test_of_many_nodes_the_best_and_their_parents_are_shown(world):
+    bank = load_bank(world / "bank")
+    count = len(bank.level(1))
+    config = Config(data=DataConfig(frames=10), retrieval=RetrievalConfig(windows=1))
+    visited = [(level, node, 1 - node / 1000, -1) for level in (2, 1) for node in range(len(bank.level(level)))]
+    window, = Memory(config, bank).windows([visited], 10.0)
+    shown = [node for node in walk(window.roots) if node.level == 1]
+    assert count > NODES and [node.text for node in sorted(shown, key=lambda node: -node.score)] == \
+        list(bank.level(1).texts[:NODES])
+    assert all(root.level == 2 for root in window.roots) and window.nodes == len(visited) > window.shown
+
+
+def test_bank_without_captions_and_flat_search(world):
+    bank = load_bank(world / "bank")
+    config = Config(data=DataConfig(frames=10), retrieval=RetrievalConfig(windows=1))
+    level = replace(bank.level(1), children=tuple(np.zeros(0, np.int64) for _ in range(len(bank.level(1)))))
+    bare = replace(bank, leaves=None, levels=(level, *bank.levels[1:]))
+    window, = Memory(config, bare).windows([[(1, 0, 0.5, -1)]], 10.0)
+    assert window.roots[0].text == bank.level(1).texts[0] and not window.roots[0].below
+    window, = Memory(config, bank).windows([[(0, 3, 0.5, -1)]], 10.0)
+    assert (window.finest.text, window.finest.source) == (bank.leaves.texts[3], bank.leaves.videos[3])
+    assert Memory(config, bank).windows([[]], 10.0) == []
+
+
+def test_own_captions_are_not_shown_when_left_out(world):
+    bank = load_bank(world / "bank")
+    config = Config(data=DataConfig(frames=10), retrieval=RetrievalConfig(windows=1))
+    own = bank.leaves.videos[0]
+    node = int(bank.ancestors(1)[0])
+    others = {bank.leaves.texts[leaf] for leaf in bank.leaves_of(1, node) if bank.leaves.videos[leaf] != own}
+    window, = Memory(config, bank).windows([[(1, node, 0.5, -1)]], 10.0, own)
+    assert {child.text for child in window.roots[0].below} <= others
+
+
+def walk(nodes):
+    return [found for node in nodes for found in (node, *walk(node.below))]
+
+
+# curves and figures
+
+def test_panels_hold_what_was_logged():
+    stats = [{"step": 1, "epoch": 0.5, "loss": 3.0, "lr": 1e-3}, {"step": 2, "epoch": 1, "loss": math.nan, "lr": 1e-3},
+             {"step": 2, "epoch": 1, "split": "val", "metrics": {"CIDEr": 0.25, "F1": None, "soda_c": 0.5, "odd": 1}}]
+    found = {panel.title: panel.series for panel in panels([run("a"), run("b", stats=stats)])}
+    assert list(found) == ["CIDEr on val", "SODA_c on val", "Loss, weighted sum", "Learning rate"]
+    assert found["CIDEr on val"] == (Series(1, "b", (1,), (25.0,)),)
+    assert found["Loss, weighted sum"] == (Series(1, "b", (1,), (3.0,)),)
+    assert panels([run("a")]) == []
+
+
+def test_drawing_returns_its_axes():
+    axes = Figure().subplots()
+    long = tuple(range(1, 101))
+    panel = Panel("loss", "Loss", "step", (Series(0, "a", long, long), Series(1, "b", (1, 2), (1.0, 2.0))), False)
+    assert draw_panel(axes, panel, LIGHT) is axes and len(axes.lines) == 3  # faint, mean, and the short one
+    main, _ = score_rows([{"F1": 0.1}, {"F1": 0.2, "Recall": 0.0}])
+    axes = Figure().subplots()
+    assert draw_metrics(axes, main, ["a", "b"], LIGHT) is axes
+    tracks = [make_track("x", [Event(Span(0, 5), "$not_math$")], 10), make_track("y", [], 10, 0)]
+    axes = Figure().subplots()
+    assert draw_timeline(axes, tracks, 10, LIGHT) is axes and len(axes.patches) == 1
+    texts = {text.get_text() for text in timeline_figure("t", tracks, 10, LIGHT).axes[1].texts}
+    assert {"1  $not_math$", "no event"} <= texts
