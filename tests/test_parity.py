@@ -13,9 +13,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from transformers.modeling_outputs import BaseModelOutput
 
-from hicm.config import CaptionerConfig, RetrievalConfig
+from hicm.config import CaptionerConfig, PredictConfig, RetrievalConfig
 from hicm.data.features import sample
 from hicm.data.speech import open_speech
 from hicm.memory.bank import Bank, Level
@@ -23,6 +22,7 @@ from hicm.retrieval.read import Reader
 from hicm.systems.captioner.batch import Item, collate
 from hicm.systems.captioner.model import Captioner, make_t5
 from hicm.systems.captioner.objective import Objective
+from hicm.systems.captioner.predict import generate
 from hicm.systems.captioner.sequences import caption_sequence, corrupt, speech_sequence
 from hicm.systems.captioner.vocabulary import load_vocabulary
 from hicm.systems.captioner.weights import load_state, read_released
@@ -200,13 +200,10 @@ def test_denoising_loss_of_the_released_second_pass(golden, model, batch, bank):
 
 
 @pytest.mark.parametrize(("beams", "least"), [(1, 5), (4, 4)])
-def test_generated_ids(golden, model, batch, beams, least):
+def test_generated_ids(golden, model, vocabulary, batch, beams, least):
     expected = golden.arrays[f"generated_ids_beam{beams}"]
-    with torch.inference_mode():
-        states, mask = model.encode(batch)
-        found = model.t5.generate(encoder_outputs=BaseModelOutput(last_hidden_state=states),
-                                  attention_mask=mask.long(), num_beams=beams, do_sample=False,
-                                  max_new_tokens=expected.shape[1] - 1).numpy()
+    config = PredictConfig(beams=beams, max_tokens=expected.shape[1] - 1)
+    found = np.array(generate(model, batch, vocabulary, config))
     same = (found == expected).all(1).sum()
     assert same >= len(expected) - (5 - least), f"{same} of {len(expected)} rows are identical"
 

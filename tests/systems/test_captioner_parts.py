@@ -36,7 +36,8 @@ def vocabulary():
 
 def make_model(vocabulary, width=24, memory=24, **changes) -> Captioner:
     torch.manual_seed(0)
-    config = CaptionerConfig(t5="scratch", t5_config=T5, visual_depth=1, visual_heads=4, visual_mlp=32, **changes)
+    config = CaptionerConfig(**{"t5": "scratch", "t5_config": T5, "visual_depth": 1, "visual_heads": 4,
+                                "visual_mlp": 32, **changes})
     return Captioner(config, make_t5(config, vocabulary.size, vocabulary.text_size), width, 10, memory).eval()
 
 
@@ -196,6 +197,13 @@ def test_constrained_generation_always_parses(vocabulary, config):
         open_tail = next((k for k, i in enumerate(reversed([i for i in ids if i != PAD])) if i < vocabulary.text_size),
                          0)  # a pair cut by the token limit
         assert len(parse_events(ids, 99.0, vocabulary)) == (pairs - open_tail) // 2
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_encoder_and_decoder_may_differ_in_depth(vocabulary, beams):
+    model = make_model(vocabulary, t5_config={**T5, "num_layers": 1, "num_decoder_layers": 3})
+    ids = generate(model, make_batch(vocabulary), vocabulary, PredictConfig(beams=beams, max_tokens=5))
+    assert all(2 <= len(row) <= 6 for row in ids)
 
 
 # --- model --------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from tqdm import tqdm
+from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.config import PredictConfig, digest
@@ -30,9 +31,10 @@ def generate(model: Captioner, batch: Batch, vocabulary: Vocabulary, config: Pre
            if config.sample else {"do_sample": False, "num_beams": config.beams})
     if config.beams > 1 and not config.sample:
         how["length_penalty"] = config.length_penalty
+    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())  # the library's own is sized by the encoder's layers
     ids = model.t5.generate(encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(),
-                            max_new_tokens=config.max_tokens, repetition_penalty=config.repetition_penalty,
-                            logits_processor=grammar, **how)
+                            past_key_values=cache, max_new_tokens=config.max_tokens,
+                            repetition_penalty=config.repetition_penalty, logits_processor=grammar, **how)
     return ids.tolist()
 
 
