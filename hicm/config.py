@@ -39,8 +39,7 @@ class MemoryConfig:
     source: list[str] = field(default_factory=lambda: ["train"])  # splits whose captions fill the memory
     encoder: str = "openclip:ViT-L-14/openai"  # or hf:<name or folder>, array:<npz>, hashing:<width>
     summariser: Literal["medoid"] = "medoid"  # who writes a node's text
-    early_exit: bool = True  # FINCH's first-level distance guard (hicm2.md 5.2)
-    seed: int = 0
+    early_exit: bool = True  # FINCH's first-level distance guard
 
 
 @dataclass(frozen=True)
@@ -91,15 +90,15 @@ class TrainConfig:
     lr: float = 3e-4
     schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = 0.1  # fraction of all steps
-    schedule_lag: bool = False  # released: the rate is set one step late (hicm2.md 3.2)
+    schedule_lag: bool = False  # released: the rate is set one step late
     clip: float = 1.0  # largest global gradient norm
     label_smoothing: float = 0.1
     generative: float = 1.0  # loss weight: video + speech + memory -> events
     denoising: float = 1.0  # loss weight: corrupted speech -> spans
-    denoising_memory: Literal["shared", "requeried"] = "shared"  # requeried: the released second pass (2.6)
+    denoising_memory: Literal["shared", "requeried"] = "shared"  # requeried: the released second pass
     noise_density: float = 0.25
     noise_span: float = 5.0
-    rescale_time_tokens: bool = True  # after every step (hicm2.md 2.8)
+    rescale_time_tokens: bool = True  # after every step
     precision: Literal["no", "bf16"] = "no"
     workers: int = 0
     seed: int = 42
@@ -148,7 +147,7 @@ class Config:
         return Path(self.memory.path or f"presave/{self.data.name}/bank")
 
 
-# What the published code does and the defaults here mend (hicm2.md 7.2).
+# What the published code does and the defaults here mend.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "released": {
         "retrieval": {"search": "top_only", "tail": "drop", "leave_own_out": False, "mask_padding": False,
@@ -166,7 +165,7 @@ LIMITS: dict[str, tuple[float, float]] = {
                      "captioner.max_speech_tokens", "captioner.max_caption_tokens", "train.batch", "train.accumulate",
                      "train.noise_span", "train.log_every", "train.checkpoint_every", "train.eval_start",
                      "predict.batch", "predict.beams", "predict.max_tokens"), (1, math.inf)),
-    **dict.fromkeys(("memory.seed", "retrieval.seed", "train.seed", "predict.seed", "train.epochs", "train.workers",
+    **dict.fromkeys(("retrieval.seed", "train.seed", "predict.seed", "train.epochs", "train.workers",
                      "train.eval_every", "train.lr", "train.clip", "train.generative", "train.denoising",
                      "retrieval.flat_level"), (0, math.inf)),
     **dict.fromkeys(("captioner.visual_dropout", "captioner.encoder_dropout", "captioner.decoder_dropout",

@@ -1,4 +1,4 @@
-"""Captions to memory bank: encode, cluster, summarise level by level, save (hicm2.md 5.1)."""
+"""Captions to memory bank: encode, cluster, summarise level by level, save."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""FINCH: clustering by first neighbours, a partition at every level, no parameter (hicm2.md 5.2).
+"""FINCH: clustering by first neighbours, a partition at every level, no parameter (Sarfraz et al., CVPR 2019).
 
 Sarfraz et al., "Efficient Parameter-free Clustering Using First Neighbor Relations", CVPR 2019.  Written from the
 equations.  The LICENSE of the authors' repository is MIT; its source header speaks of academic use, also for

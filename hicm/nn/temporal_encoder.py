@@ -1,4 +1,4 @@
-"""Pre-LN transformer over frame features, the visual encoder of Vid2Seq (hicm2.md 2.2).
+"""Pre-LN transformer over frame features, the visual encoder of Vid2Seq (Vid2Seq, Yang et al., CVPR 2023).
 
 Shapes: B videos, T frames, D feature width, H heads.
 """

@@ -56,7 +56,7 @@ def window_seconds(config: Config, duration: float) -> list[tuple[float, float] 
     """Start and end of each window in a video of ``duration`` seconds; None where a window holds only padding.
 
     T > F rows are thinned to F, so the rows cover the whole video; with T < F row j stands for second j and padding
-    follows (hicm2.md 1.3, 2.5).
+    follows.
     """
     frames, rate = config.data.frames, min(config.data.feature_fps, 1.0)
     per_row = max(duration / frames, 1 / rate)

@@ -1,4 +1,4 @@
-"""Reading the tree: from the top down, or from the top alone as the released code does (hicm2.md 2.5).
+"""Reading the tree: from the top down, or from the top alone as the released code does.
 
 Each search takes the batch's queries, the settings and the levels to be read, and returns the read vectors
 float32 [M, D] and, per level coarse to fine, the kept nodes and their scores [M, K] (-1 and 0 padded).

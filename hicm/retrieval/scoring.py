@@ -16,7 +16,7 @@ SMALLEST_NORM = 1e-8
 class Tables:
     """What all reads of one bank share; matrices are made when first asked for.
 
-    ``rounding``: round means to float16, as the released code does with its float16 bank (hicm2.md 2.5).
+    ``rounding``: round means to float16, as the released code does with its float16 bank.
     """
 
     def __init__(self, bank: Bank, rounding: bool = False) -> None:

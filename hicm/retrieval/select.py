@@ -1,4 +1,4 @@
-"""Which candidates a window keeps (hicm2.md 2.5): the best k, the best one, or all above a threshold.
+"""Which candidates a window keeps: the best k, the best one, or all above a threshold.
 
 M windows, C candidates a window, K kept.  Lists of unequal length are padded with -1 at their end.
 """

@@ -1,4 +1,4 @@
-"""Window queries: the mean frame of each of W stretches of a video (hicm2.md 2.5).
+"""Window queries: the mean frame of each of W stretches of a video (HiCM2).
 
 B videos, T rows (frames) a video, D width, W windows.
 """

@@ -1,4 +1,4 @@
-"""Adam, the learning-rate schedule and one optimiser step (hicm2.md 3.2, 3.3)."""
+"""Adam, the learning-rate schedule and one optimiser step."""
 
 import math
 

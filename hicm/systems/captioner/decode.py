@@ -1,4 +1,4 @@
-"""From generated ids to events (hicm2.md 4.2): always by ids, never by the decoded text."""
+"""From generated ids to events: always by ids, never by the decoded text."""
 
 from collections.abc import Sequence
 from itertools import groupby

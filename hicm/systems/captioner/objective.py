@@ -1,4 +1,4 @@
-"""The two losses of Vid2Seq: describe the video, and restore the masked speech (hicm2.md 2.6, 2.8)."""
+"""The two losses of Vid2Seq: describe the video, and restore the masked speech (Yang et al., CVPR 2023)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

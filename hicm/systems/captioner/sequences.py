@@ -1,4 +1,4 @@
-"""Speech and captions as token sequences with time tokens, and span corruption (hicm2.md 1.7, 1.8)."""
+"""Speech and captions as token sequences with time tokens, and span corruption (Vid2Seq; T5, Raffel et al., JMLR 2020)."""
 
 from typing import Protocol
 

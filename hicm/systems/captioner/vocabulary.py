@@ -1,4 +1,4 @@
-"""Words and time tokens: V text pieces, then B time tokens ``<time=0>`` .. ``<time=B-1>`` (hicm2.md 1.6)."""
+"""Words and time tokens: V text pieces, then B time tokens ``<time=0>`` .. ``<time=B-1>`` (Vid2Seq)."""
 
 import io
 import tempfile

@@ -1,4 +1,4 @@
-"""Weights in and out: released ``.pth`` checkpoints by key, our own safetensors folders (hicm2.md 2.9, 2.10).
+"""Weights in and out: released ``.pth`` checkpoints by key, our own safetensors folders.
 
 Nothing is unpickled but tensors and plain data, and every key is accounted for.
 """
