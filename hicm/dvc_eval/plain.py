@@ -48,6 +48,8 @@ def plain_tokens(caption: str) -> str | None:
     >>> plain_tokens("add 1 1/2 cups"), plain_tokens("salt, pepper, etc.")
     (None, None)
     """
+    if not caption.isascii():
+        return None
     text, stopped = _LAST_STOP.subn("", caption.lower())
     parts = _GAP.split(text)  # piece, gap, piece, .., piece; the first and the last may be empty
     last = parts[-1]

@@ -1,0 +1,207 @@
+"""Equal to the reference toolkits: all numbers but METEOR's without Java, METEOR's too where Java is (marker java)."""
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from golden_case import GoldenCase, MapTokeniser
+
+from hicm.dvc_eval import Result, evaluate
+from hicm.dvc_eval.case import build_case, intern_captions
+from hicm.dvc_eval.meteor import JarMeteor, total
+from hicm.dvc_eval.plain import plain_tokens
+from hicm.dvc_eval.protocols import find_protocol
+from hicm.dvc_eval.read import read_predictions, read_references
+from hicm.dvc_eval.soda import by_start, soda
+from hicm.dvc_eval.spans import iou
+from hicm.dvc_eval.tokenise import PtbTokeniser
+
+EXACT = 1e-9  # the toolkits' own numbers differ by rounding only: 1e-15 was measured
+OF_METEOR = {"METEOR", "soda_c"}
+ACTIVITYNET = ("activitynet-2018", "activitynet-2021")
+
+
+def without_meteor(protocol: str) -> list[str]:
+    return [name for name in find_protocol(protocol).metrics if name not in OF_METEOR]
+
+
+def check_scores(result: Result, expected: dict[str, float], but: set[str] = frozenset()) -> None:
+    wanted = {name: value for name, value in expected.items() if name not in but}
+    assert len(wanted) > 3
+    assert {name: result.scores[name] for name in wanted} == pytest.approx(wanted, abs=EXACT)
+
+
+def check_thresholds(result: Result, expected: dict[str, list[float]], but: set[str] = frozenset()) -> None:
+    for name, values in expected.items():
+        if name not in but:
+            assert result.per_threshold[name] == pytest.approx(values, abs=EXACT), name
+
+
+def check_videos(result: Result, expected: dict, but: set[str] = frozenset()) -> None:
+    assert len(expected) > 8
+    for video, table in expected.items():
+        if table is None:
+            assert video not in result.per_video
+            continue
+        for threshold, values in table.items():
+            ours = result.per_video_thresholds[video][threshold]
+            wanted = {name: value for name, value in values.items() if name not in but}
+            assert {name: ours[name] for name in wanted} == pytest.approx(wanted, abs=EXACT), (video, threshold)
+
+
+def check_all(golden: GoldenCase, protocol: str, result: Result, but: set[str] = frozenset()) -> None:
+    expected = golden.scores[protocol]
+    check_scores(result, expected.get("scores") or expected["mean"], but)
+    check_thresholds(result, expected["per_threshold"], but)
+    check_videos(result, expected["per_video"], but)
+
+
+@pytest.mark.parametrize("protocol", ["vidchapters", *ACTIVITYNET])
+def test_protocols_without_java(protocols_golden: GoldenCase, no_java: Path, protocol: str) -> None:
+    tokeniser = MapTokeniser(protocols_golden.scores["tokenised"])
+    result = evaluate(protocols_golden.predictions, protocols_golden.references, protocol, tokeniser=tokeniser,
+                      metrics=without_meteor(protocol))
+    assert not result.left_out
+    check_all(protocols_golden, protocol, result, but=OF_METEOR)
+
+
+def test_cap_without_java(protocols_golden: GoldenCase, no_java: Path) -> None:
+    tokeniser = MapTokeniser(protocols_golden.scores["tokenised"])
+    result = evaluate(protocols_golden.predictions, protocols_golden.references, max_proposals=3,
+                      tokeniser=tokeniser, metrics=without_meteor("vidchapters"))
+    check_thresholds(result, protocols_golden.scores["vidchapters"]["max_proposals_3"], but=OF_METEOR)
+    assert "cap:3" in result.signature
+
+
+def test_native_tokens(protocols_golden: GoldenCase) -> None:
+    """What the native tokeniser claims, it has right; it claims nearly all."""
+    tokens = {caption: want for caption, want in protocols_golden.scores["tokenised"].items() if caption.isascii()}
+    claimed = {caption: plain_tokens(caption) for caption in tokens}
+    claimed = {caption: have for caption, have in claimed.items() if have is not None}
+    assert claimed == {caption: tokens[caption] for caption in claimed}
+    assert len(claimed) > 0.95 * len(tokens)
+
+
+def test_yc2_without_java(yc2_golden: GoldenCase, no_java: Path) -> None:
+    """All 5,270 captions are plain, so nothing but METEOR's numbers needs Java."""
+    result = evaluate(yc2_golden.predictions, yc2_golden.references)
+    assert set(result.left_out) == OF_METEOR
+    check_scores(result, yc2_golden.scores, but=OF_METEOR)
+
+
+@pytest.mark.java
+def test_yc2_with_java(yc2_golden: GoldenCase) -> None:
+    result = evaluate(yc2_golden.predictions, yc2_golden.references)
+    assert not result.left_out
+    check_scores(result, yc2_golden.scores)
+
+
+@pytest.mark.java
+@pytest.mark.parametrize("protocol", ["vidchapters", *ACTIVITYNET])
+def test_protocols_with_java(protocols_golden: GoldenCase, protocol: str) -> None:
+    check_all(protocols_golden, protocol,
+              evaluate(protocols_golden.predictions, protocols_golden.references, protocol))
+
+
+@pytest.mark.java
+def test_cap_with_java(protocols_golden: GoldenCase) -> None:
+    result = evaluate(protocols_golden.predictions, protocols_golden.references, max_proposals=3)
+    check_thresholds(result, protocols_golden.scores["vidchapters"]["max_proposals_3"])
+
+
+@pytest.mark.java
+def test_activitynet_soda_without_empty(protocols_golden: GoldenCase) -> None:
+    """The toolkits' SODA cannot read empty lists: the golden value was taken without them."""
+    predictions = json.loads(protocols_golden.predictions.read_text())
+    predictions["results"] = {video: events for video, events in predictions["results"].items() if events}
+    result = evaluate(predictions, protocols_golden.references, "activitynet-2018", metrics=["soda_c"])
+    assert result.scores["soda_c"] == pytest.approx(protocols_golden.scores["activitynet"]["soda_c_without_empty"],
+                                                    abs=EXACT)
+
+
+def soda_inputs(golden: GoldenCase, annotator: int, tokeniser: object) -> list[tuple]:
+    """(video, IoU, reference captions, predicted captions), sorted by start, of one reference file."""
+    predicted, _ = read_predictions(golden.predictions, [])
+    annotators = [read_references(golden.references, [])[annotator]]
+    case = build_case(predicted, annotators, find_protocol("vidchapters"))
+    texts = intern_captions(case, tokeniser, "qqqqqqqqqq", [])
+    inputs = []
+    for video, (name, said, (written,)) in enumerate(zip(case.videos, case.predicted, case.references, strict=True)):
+        rows, columns = by_start(written.spans), by_start(said.spans)
+        inputs.append((name, iou(written.spans[rows], said.spans[columns]),
+                       [texts.tokens[text] for text in texts.references[video][0][rows]],
+                       [texts.tokens[text] for text in texts.predicted[video][columns]]))
+    return inputs
+
+
+@pytest.mark.java
+@pytest.mark.parametrize("kind", "abcd")
+@pytest.mark.parametrize("roles", ["swapped", "corrected"])
+def test_soda_types_with_java(protocols_golden: GoldenCase, kind: str, roles: str) -> None:
+    checked = 0
+    with JarMeteor() as meteor:
+        for annotator in range(len(protocols_golden.references)):
+            expected = protocols_golden.scores["soda"].get(f"vidchapters/{kind}/{roles}/file{annotator + 1}")
+            if expected is None:
+                continue
+            for name, overlap, written, said in soda_inputs(protocols_golden, annotator, PtbTokeniser()):
+                def scores(rows: np.ndarray, columns: np.ndarray, written: list = written, said: list = said) -> object:
+                    pairs = [(written[i], said[j]) for i, j in zip(rows, columns, strict=True)]
+                    swapped = pairs if roles == "swapped" else [pair[::-1] for pair in pairs]
+                    return meteor.score(meteor.statistics(swapped))
+                tious = (0.3, 0.5, 0.7, 0.9) if kind == "a" else (0.0,)
+                have = np.mean([soda(kind, overlap, scores, tiou) for tiou in tious], axis=0)
+                assert have == pytest.approx(expected["per_video"][name], abs=EXACT), name
+                checked += 1
+    if (kind, roles) != ("d", "corrected"):  # type d has no METEOR, hence no roles
+        assert checked > 50
+
+
+@pytest.mark.java
+def test_meteor_pairs(shared: Path) -> None:
+    """The jar behind our interface: 3,000 real pairs, statistics and scores, and the score of their sum."""
+    lines = [json.loads(line) for line in gzip.open(shared / "golden" / "meteor_pairs.jsonl.gz", "rt")]
+    # The caller's cleaning of the hypothesis is not part of these pairs.
+    lines = [line for line in lines if "|||" not in line["reference"] + line["candidate"]
+             and "  " not in line["candidate"] and not {"\n", "\r"} & set(line["reference"] + line["candidate"])]
+    with JarMeteor() as meteor:
+        statistics = meteor.statistics([(line["candidate"], line["reference"]) for line in lines])
+        assert statistics.tolist() == [[float(x) for x in line["stats"].split()] for line in lines]
+        assert meteor.score(statistics) == pytest.approx([line["score"] for line in lines], abs=1e-12)
+        whole = meteor.score(total(statistics, np.zeros(len(lines), dtype=int), 1))[0]
+        in_one_line = meteor._ask(["EVAL" + "".join(f" ||| {line['stats']}" for line in lines)], len(lines) + 1)
+    assert len(lines) > 2500
+    assert whole == pytest.approx(float(in_one_line[-1]), abs=1e-12)
+
+
+@pytest.mark.parametrize(("case", "files"), [("one reference file", 1), ("two reference files", 2)])
+class TestMadeUp:
+    """Ten made-up videos, scored by pycocoevalcap itself (tests/golden/make_dvc_eval.py)."""
+
+    def test_without_java(self, golden: Path, no_java: Path, case: str, files: int) -> None:
+        scores = json.loads((golden / "dvc_eval" / "scores.json").read_text())
+        tokeniser = MapTokeniser({key.replace("é", " "): value for key, value in scores["tokenised"].items()})
+        result = evaluate(golden / "dvc_eval" / "predictions.json",
+                          [golden / "dvc_eval" / f"references_{k}.json" for k in range(1, files + 1)],
+                          tokeniser=tokeniser, metrics=without_meteor("vidchapters"))
+        self.check(result, scores[case], OF_METEOR)
+
+    @pytest.mark.java
+    def test_with_java(self, golden: Path, case: str, files: int) -> None:
+        scores = json.loads((golden / "dvc_eval" / "scores.json").read_text())
+        result = evaluate(golden / "dvc_eval" / "predictions.json",
+                          [golden / "dvc_eval" / f"references_{k}.json" for k in range(1, files + 1)])
+        assert not result.left_out
+        self.check(result, scores[case])
+
+    def check(self, result: Result, expected: dict, but: set[str] = frozenset()) -> None:
+        check_scores(result, expected["scores"], but)
+        assert set(result.per_video) == set(expected["per_video"])
+        for video, table in expected["per_video"].items():
+            for name, values in table.items():
+                if name not in but:
+                    have = [values_at[name] for values_at in result.per_video_thresholds[video].values()
+                            if name in values_at]
+                    assert have == pytest.approx(values, abs=EXACT), (video, name)
