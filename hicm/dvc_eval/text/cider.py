@@ -35,7 +35,7 @@ def cider(grams: Grams, hypothesis: np.ndarray, reference: np.ndarray, owner: np
     value = np.bincount(in_hypothesis * ORDERS + order, weights=np.minimum(weight, other) * other,
                         minlength=len(owner) * ORDERS).reshape(-1, ORDERS)
     norm = hypothesis_norm * reference_norm
-    value = np.divide(value, norm, out=value, where=norm != 0)
+    value = np.divide(value, norm, out=np.zeros(norm.shape), where=norm != 0)  # a norm of 0 has no value either
     bigrams = np.maximum(grams.length - 1, 0)
     gap = bigrams[hypothesis] - bigrams[reference]
     score = 10.0 * (value * np.exp(-(gap**2) / (2 * SIGMA**2))[:, None]).mean(axis=1)
