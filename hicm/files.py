@@ -15,12 +15,15 @@ from typing import Any
 
 from hicm.errors import UserError
 
+PROBE = 1 << 20  # bytes
+
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
 
-    Raises UserError when the folder cannot be written or the disk is full; ``path`` then is as it was.
+    Raises UserError when the folder cannot be written or the disk is full, whatever a library makes of that; ``path``
+    then is as it was.
     """
     path = Path(path)
     temporary = None
@@ -35,11 +38,34 @@ def atomic(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror or error}); free space or choose another "
-                        "output folder") from error
+        raise _unwritable(path, error) from error
+    except UserError:
+        raise
+    except Exception as error:
+        full = _refusal(temporary)
+        if full is None:
+            raise
+        raise _unwritable(path, full) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    reason = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
+    return UserError(f"{path}: cannot be written ({reason}); free space or choose another output folder")
+
+
+def _refusal(temporary: Path | None) -> OSError | None:
+    """Why the disk takes no more: torch, safetensors and HDF5 each raise something of their own when it is full."""
+    try:
+        if temporary is not None and temporary.exists():
+            with open(temporary, "ab", buffering=0) as stream:
+                stream.write(bytes(PROBE))
+                stream.write(b"0")  # a first write may succeed in part
+    except OSError as error:
+        return error
+    return None
 
 
 def require(path: str | Path, what: str, remedy: str) -> Path:

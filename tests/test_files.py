@@ -1,11 +1,13 @@
 """Files: old content survives whatever happens to the new one, bad content is one clear line, pickles run nothing."""
 
+import contextlib
 import errno
 import hashlib
 import io
 import json
 import os
 import pickle
+import resource
 import stat
 from pathlib import Path
 
@@ -87,6 +89,46 @@ def test_a_disk_that_is_really_full(old):
     with refused("No space left on device"), atomic(old), open("/dev/full", "w") as stream:
         stream.write("x")
         stream.flush()
+    assert old.read_text() == "old" and alone(old)
+
+
+@contextlib.contextmanager
+def small_disk(size: int):
+    """No file grows beyond ``size`` bytes."""
+    old = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, old)
+
+
+def write_hdf5(path):
+    import h5py
+
+    with h5py.File(path, "w") as file:
+        file.create_dataset("x", data=np.ones(100_000))
+
+
+def write_safetensors(path):
+    from safetensors.numpy import save_file
+
+    save_file({"x": np.ones(100_000)}, path)
+
+
+def write_numpy(path):
+    with open(path, "wb") as stream:
+        np.savez(stream, x=np.ones(100_000))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("size", [0, 7000, 300_000])
+@pytest.mark.parametrize("write", [write_hdf5, write_safetensors, write_numpy])
+def test_a_library_that_meets_a_full_disk(old, write, size):
+    """HDF5 and safetensors raise something of their own; it is a full disk all the same."""
+    with small_disk(size), refused(r"scores.json: cannot be written \(File too large\); free space"), \
+            atomic(old) as temporary:
+        write(temporary)
     assert old.read_text() == "old" and alone(old)
 
 
