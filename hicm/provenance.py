@@ -65,8 +65,8 @@ def describe(kind: str, run: str, inputs: Iterable[str | Path] = (), **extra: An
 def open_run(folder: Path, run: str, config: Config, inputs: Iterable[str | Path] = (), **extra: Any) -> bool:
     """Start or continue a run folder; returns True when the folder already holds this very run.
 
-    Raises UserError when the folder holds a run with other settings or of other input files: results of two runs are
-    never mixed.
+    Raises UserError when the folder holds a run with other settings, or one begun on other input files: results of two
+    runs are never mixed.
     """
     manifest, content = folder / "manifest.json", describe("train", run, inputs, **extra)
     if manifest.exists():
@@ -74,11 +74,12 @@ def open_run(folder: Path, run: str, config: Config, inputs: Iterable[str | Path
         found = found if isinstance(found, dict) else {}
         if found.get("run") != run:
             raise UserError(f"{folder}: holds run {found.get('run')}, not {run}; choose another --out or remove it")
-        for path, digest_now in content["inputs"].items():
-            if found.get("inputs", {}).get(path) != digest_now:
-                raise UserError(f"{folder}: was started on another {path} (its content differs); choose another --out, "
-                                "or restore the file")
-        return True
+        changed = [path for path, value in content["inputs"].items() if found.get("inputs", {}).get(path) != value]
+        if changed and _is_begun(folder):
+            raise UserError(f"{folder}: was begun on another {changed[0]} (its content differs); choose another --out, "
+                            "remove the folder, or restore the file")
+        if not changed:
+            return True
     save_config(config, folder / "config.yaml")
     root = Path(hicm.__file__).parent.parent
     difference = _git(root, "diff", "HEAD") if (root / ".git").exists() else None
@@ -87,6 +88,12 @@ def open_run(folder: Path, run: str, config: Config, inputs: Iterable[str | Path
             temporary.write_text(difference, encoding="utf-8")
     write_json(manifest, content)
     return False
+
+
+def _is_begun(folder: Path) -> bool:
+    """Whether the folder holds more than its description and recalled vectors (which know their own origin)."""
+    return any(path.name not in ("config.yaml", "manifest.json", "uncommitted.diff")
+               and not path.name.startswith((".", "retrieved_")) for path in folder.iterdir())
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -152,10 +152,25 @@ def test_two_settings_never_share_a_folder(tmp_path):
 
 
 def test_a_run_does_not_continue_on_other_data(tmp_path, inputs):
-    open_run(tmp_path / "run", "tiny-1", CONFIG, inputs)
+    folder = tmp_path / "run"
+    open_run(folder, "tiny-1", CONFIG, inputs)
+    (folder / "stats.jsonl").write_text("{}\n")
+    before = {path: path.read_bytes() for path in folder.iterdir()}
     Path(inputs[1]).write_text("{}")
-    with pytest.raises(UserError, match=f"run: was started on another {inputs[1]} .its content differs.; choose"):
-        open_run(tmp_path / "run", "tiny-1", CONFIG, inputs)
+    with pytest.raises(UserError, match=f"run: was begun on another {inputs[1]} .its content differs.; choose"):
+        open_run(folder, "tiny-1", CONFIG, inputs)
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_data_that_are_mended_before_anything_was_learnt(tmp_path, inputs):
+    """A broken annotation file stops training at once; the same command goes on when it is mended."""
+    folder = tmp_path / "run"
+    open_run(folder, "tiny-1", CONFIG, inputs)
+    (folder / "retrieved_training.h5").touch()
+    Path(inputs[1]).write_text("{}")
+    assert open_run(folder, "tiny-1", CONFIG, inputs) is False
+    assert read_json(folder / "manifest.json")["inputs"][inputs[1]] == sha256(inputs[1])
+    assert open_run(folder, "tiny-1", CONFIG, inputs) is True
 
 
 @pytest.mark.parametrize(("content", "match"), [("{", "run manifest is not valid json"), ("[]", "holds run None"),
