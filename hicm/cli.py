@@ -10,6 +10,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from tqdm import tqdm
+
 from hicm import __version__, verbs
 from hicm.errors import UserError
 
@@ -17,7 +19,7 @@ from hicm.errors import UserError
 COMMANDS = ("data check", "memory build", "memory show", "retrieve", "train", "predict", "evaluate", "report", "demo")
 
 # a file that is not written atomically (stats.jsonl, the tokenizer) on a full disk or in a folder that is not ours
-REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # silences a warning in worker processes
     warnings.formatwarning = lambda message, *_, **__: f"hicm: warning: {message}\n"
     warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub|accelerate|tensorboard)\b")
+    sys.unraisablehook = unraisable
     options = vars(make_parser().parse_args(arguments))
     function = options.pop("function")
     try:
@@ -32,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         return refuse(str(error))
     except KeyboardInterrupt:
-        print("hicm: interrupted; the same command continues", file=sys.stderr)
+        say("hicm: interrupted; the same command continues")
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -53,8 +56,21 @@ def show(result: Any) -> int:
 
 def refuse(message: str) -> int:
     """Print what is wrong to standard error; returns 2."""
-    print(f"hicm: error: {message}", file=sys.stderr)
+    say(f"hicm: error: {message}")
     return 2
+
+
+def say(line: str) -> None:
+    """Print a line of its own to standard error, below the progress bars that were left open."""
+    for bar in list(getattr(tqdm, "_instances", ())):
+        bar.close()
+    print(line, file=sys.stderr)
+
+
+def unraisable(about: Any) -> None:
+    """HDF5 objects complain about a full disk once more when they are dropped; the error was told already."""
+    if not (isinstance(about.exc_value, OSError | RuntimeError) and "h5py" in repr(about.object)):
+        sys.__unraisablehook__(about)
 
 
 def make_parser() -> argparse.ArgumentParser:
