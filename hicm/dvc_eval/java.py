@@ -42,16 +42,17 @@ def find_jar(inside: str) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Of the process, with the locale pinned so that text in and out is UTF-8."""
+    """Of the process, with the locale pinned."""
     return {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
-UTF8 = ("-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8")  # the second is what Java 19 and newer listen to
+# Text is UTF-8 (Java 19 and newer listen to the second) and lower case is English, whatever the user's locale.
+PINNED = ("-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-Duser.language=en", "-Duser.country=US")
 
 
 def run(arguments: list[str], text: str, timeout: float, what: str) -> str:
     """Standard output of ``java`` with ``text`` as input.  Raises Unavailable on failure or after ``timeout`` s."""
-    command = [find_java(), *UTF8, *arguments]
+    command = [find_java(), *PINNED, *arguments]
     try:
         done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=timeout, check=False,
                               env=environment())
@@ -65,9 +66,10 @@ def run(arguments: list[str], text: str, timeout: float, what: str) -> str:
 
 
 def last_line(stderr: bytes) -> str:
-    """What a process said last, short enough for one line of error."""
-    lines = stderr.decode(errors="replace").strip().splitlines()
-    return lines[-1].strip()[:200] if lines else "it gave no reason"
+    """What a process said last, but for a stack trace, short enough for one line of error."""
+    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines()]
+    lines = [line for line in lines if line and not line.startswith(("at ", "... ", "Picked up"))]
+    return lines[-1][:200] if lines else "it gave no reason"
 
 
 @functools.cache

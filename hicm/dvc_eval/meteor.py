@@ -14,7 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hicm.dvc_eval.java import UTF8, Unavailable, environment, find_jar, find_java, last_line
+from hicm.dvc_eval.java import PINNED, Unavailable, environment, find_jar, find_java, last_line
 
 # len1 len2 func1 func2, then content1 content2 function1 function2 of four stages, then chunks matched1 matched2.
 STATISTICS = 23
@@ -58,7 +58,7 @@ class JarMeteor:
 
     def __init__(self, patience: float = 300.0, progress: Callable[[int, int], None] | None = None) -> None:
         jar = find_jar("meteor/meteor-1.5.jar")
-        command = [find_java(), "-Xmx2G", *UTF8, "-jar", jar.name, "-", "-", "-stdio", "-l", "en", "-norm"]
+        command = [find_java(), "-Xmx2G", *PINNED, "-jar", jar.name, "-", "-", "-stdio", "-l", "en", "-norm"]
         self._patience, self._progress = patience, progress
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed with the process
         try:
