@@ -27,7 +27,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # silences a warning in worker processes
     warnings.formatwarning = lambda message, *_, **__: f"hicm: warning: {message}\n"
     warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub|accelerate|tensorboard)\b")
-    sys.unraisablehook = unraisable
     options = vars(make_parser().parse_args(arguments))
     function = options.pop("function")
     try:
@@ -65,12 +64,6 @@ def say(line: str) -> None:
     for bar in list(getattr(tqdm, "_instances", ())):
         bar.close()
     print(line, file=sys.stderr)
-
-
-def unraisable(about: Any) -> None:
-    """HDF5 objects complain about a full disk once more when they are dropped; the error was told already."""
-    if not (isinstance(about.exc_value, OSError | RuntimeError) and "h5py" in repr(about.object)):
-        sys.__unraisablehook__(about)
 
 
 def make_parser() -> argparse.ArgumentParser:
