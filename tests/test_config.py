@@ -38,7 +38,7 @@ def refused(match: str, path: Path | None = None, *overrides: str) -> str:
 # order of force
 
 def test_defaults_are_those_of_the_published_recipe():
-    """hicm2.md 3.1, column 'HiCM2 YC2', and its common values."""
+    """HiCM2's launch script for YouCook2 (train_ret_yc2_hier.sh) and the defaults behind it."""
     train, captioner, predict, retrieval = (getattr(load_config(), name) for name in
                                             ("train", "captioner", "predict", "retrieval"))
     assert (train.epochs, train.lr, train.schedule, train.warmup, train.batch, train.clip, train.seed) == (
@@ -83,7 +83,8 @@ def test_a_saved_run_can_be_read_under_another_preset(tmp_path):
 
 
 def test_released_preset_is_what_the_published_code_does():
-    """hicm2.md 7.2, column `released`: search, precision, second pass, padding, rate, parser; and 7.3's tail, 2.8."""
+    """HiCM2's code: it never leaves the top level, keeps the bank's rounding, reads the memory twice, attends padding,
+    sets the rate a step late, keeps stray time tokens, loses the tail of the frames, recalls a video's own captions."""
     config = load_config(None, ["preset=released"])
     assert config.retrieval.search == "top_only"
     assert config.retrieval.precision == "stored"
@@ -243,7 +244,7 @@ def test_every_settings_file_round_trips(path, tmp_path):
 
 
 def test_settings_files_are_there_and_set_what_their_recipes_say():
-    """hicm2.md 3.1: windows, k, epochs, split that reports."""
+    """HiCM2's launch scripts: windows, k, epochs, rate, batch; ActivityNet's recipe is ours."""
     recipes = {path.stem: load_config(path) for path in FILES}
     assert {"yc2", "vitt", "anet", "yc2_sim"} <= recipes.keys()
     found = {name: (c.retrieval.windows, c.retrieval.top_k, c.train.epochs, c.train.lr, c.train.batch, c.data.select,
