@@ -43,7 +43,7 @@ _SHORT_NUMBER = re.compile(r"\d{1,2}(?:-\d{0,2})?[a-z]*")
 def plain_tokens(caption: str) -> str | None:
     """The tokens, joined by blanks, or None where only the tokeniser knows.
 
-    >>> plain_tokens('Add the chef\'s 1/2 cup of "well-cooked" rice, and stir.')
+    >>> plain_tokens("Add the chef's 1/2 cup of well-cooked rice, and stir.")
     "add the chef 's 1/2 cup of well-cooked rice and stir"
     >>> plain_tokens("add 1 1/2 cups"), plain_tokens("salt, pepper, etc.")
     (None, None)

@@ -44,7 +44,7 @@ class Protocol:
         return (*self.names, *by_tiou, *kinds, *by_distance, *self.soda)
 
 
-# One made-up word stands for the toolkits' random one: no score depends on its letters (dvc_eval.md 4.4).
+# One made-up word stands for the toolkits' random one: no score depends on its letters.
 _WORD = "qqqqqqqqqq"
 _ACTIVITYNET_NAMES = ("METEOR", "CIDEr", "ROUGE_L", "Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4")
 

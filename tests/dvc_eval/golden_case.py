@@ -20,7 +20,8 @@ class MapTokeniser:
     name = "golden"
 
     def __init__(self, tokens: dict[str, str]) -> None:
-        self.tokens = tokens
+        # Captions reach a tokeniser in ASCII and on one line.
+        self.tokens = {caption.replace("\n", " "): result for caption, result in tokens.items() if caption.isascii()}
 
     def tokenise(self, captions: list[str]) -> list[str]:
         return [self.tokens[caption] for caption in captions]

@@ -228,7 +228,7 @@ def test_captions_without_words() -> None:
     events = [{"sentence": "stir", "timestamp": [0, 10]}, {"sentence": "", "timestamp": [10, 20]}]
     empty = score({"one": events}, nothing, metrics=["CIDEr", "Rouge-L", "Bleu_1"])
     assert empty.scores["CIDEr"] == 0
-    assert empty.scores["Rouge-L"] == 0.5  # two empty captions are equal (dvc_eval.md 4.5)
+    assert empty.scores["Rouge-L"] == 0.5  # two empty captions are equal, as in coco-caption
     alone = score({"one": events[1:]}, nothing, metrics=["CIDEr", "Rouge-L", "Bleu_1"])
     assert alone.scores["Bleu_1"] == alone.scores["CIDEr"] == 0
 

@@ -151,7 +151,7 @@ def test_sum_of_statistics() -> None:
 
 @pytest.mark.java
 def test_aggregate_and_segments() -> None:
-    """dvc_eval.md 4.4: segments 0.8 and 0.0, aggregate 0.43097643097643096; empty sides score 0."""
+    """Measured with pycocoevalcap: segments 0.8 and 0.0, aggregate 0.43097643097643096; empty sides score 0."""
     with JarMeteor() as meteor:
         pairs = [("a man was here", "a man is here"), ("cats run", "the dog runs"), ("", "a man"), ("a man", ""),
                  ("", "")]

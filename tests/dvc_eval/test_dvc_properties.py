@@ -66,7 +66,7 @@ def test_soda_is_brute_force(matrix: np.ndarray) -> None:
 
 
 def shipped_walk(matrix: np.ndarray) -> list[tuple[int, int]]:
-    """dvc_eval.md 7.3 and 7.5, cell by cell."""
+    """The toolkit's choices and its walk back, cell by cell."""
     rows, columns = matrix.shape
     value, choice = {}, {}
     for i, j in itertools.product(range(rows), range(columns)):
@@ -96,7 +96,7 @@ def test_shipped_traceback(matrix: np.ndarray) -> None:
 
 
 def test_traceback_examples() -> None:
-    """dvc_eval.md 7.5: not the optimal one, and never without a pair."""
+    """Not the optimal one, and never without a pair (both measured with the toolkit)."""
     assert chosen_pairs(np.array([[0, 0.695], [0.588, 0]])) == [(1, 0)]
     assert chosen_pairs(np.zeros((3, 4))) == [(0, 0)]
     assert best_sum(np.zeros((3, 4)), 4) == 0
@@ -245,7 +245,7 @@ def test_cider_values(captions: list[str], junk: int, expected: float) -> None:
 
 
 def test_bleu_degenerate() -> None:
-    """dvc_eval.md 4.2: too short for an order 1e-6, no match 1e-15, nothing 0; worked by hand."""
+    """Too short for an order 1e-6, no match 1e-15, nothing 0; worked by hand."""
     grams = count_grams(["salt", "rice", "", "salt the rice now"])
 
     def of(hypothesis: int, reference: int) -> list[float]:

@@ -5,7 +5,7 @@ import pytest
 from hicm.dvc_eval.plain import ABBREVIATIONS, plain_tokens
 from hicm.dvc_eval.tokenise import PtbTokeniser, clean
 
-# Measured with the CoreNLP jar (dvc_eval.md 3.2), and checked against it in test_tokenise_java.py.
+# Measured with the CoreNLP jar, and checked against it in test_tokenise_java.py.
 KNOWN = {
     "": "",
     "  ,  ": "",

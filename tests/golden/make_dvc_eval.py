@@ -76,7 +76,7 @@ def main() -> None:
         for video, rows in PREDICTED.items()}})
     captions = sorted({text for part in (FIRST, SECOND, PREDICTED) for rows in part.values() for *_, text in rows})
     write("scores", {"one reference file": score([FIRST]), "two reference files": score([FIRST, SECOND]),
-                     "tokenised": {caption: tokens(caption) for caption in captions}})
+                     "tokenised": {ascii_only(caption): tokens(caption) for caption in captions}})
 
 
 def score(annotators: list[dict]) -> dict:
@@ -172,9 +172,12 @@ def segment_meteor(hypothesis: str, reference: str) -> float:
 
 @cache
 def tokens(caption: str) -> str:
-    plain = "".join(letter if ord(letter) < 128 else " " for letter in caption)
-    lines = {0: [{"caption": plain}], 1: [{"caption": ""}]}  # an empty line behind it
+    lines = {0: [{"caption": ascii_only(caption)}], 1: [{"caption": ""}]}  # an empty line behind it
     return PTBTokenizer().tokenize(lines)[0][0]
+
+
+def ascii_only(caption: str) -> str:
+    return "".join(letter if ord(letter) < 128 else " " for letter in caption)
 
 
 def write(name: str, content: dict) -> None:
