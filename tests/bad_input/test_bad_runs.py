@@ -15,6 +15,8 @@ import pytest
 from hicm.cli import main
 from hicm.files import read_json, sha256
 
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # HDF5 on a full disk
+
 
 def defect(what: str) -> pytest.MarkDecorator:
     """A message that is not yet what it should be; the test fails when it is, so that this mark goes."""
