@@ -31,12 +31,13 @@ def differences(runs: Sequence[Run]) -> list[Fact]:
             if any(value != values[0] for value in values)]
 
 
-def selection(run: Run, split: str) -> tuple[str, bool]:
-    """How the splits were used, and whether the shown split also chose the checkpoint."""
-    data = run.config.data
-    how = (f"Trained on “{data.train}”; checkpoint chosen by {metric_label(run.config.train.select_on)} on "
-           f"“{data.select}”; shown here: “{split}”.")
-    return how, split == data.select
+def selection(runs: Sequence[Run], split: str) -> tuple[str, bool]:
+    """How the first run used its splits, and whether the shown split also chose the checkpoint of some run."""
+    data, by = runs[0].config.data, metric_label(runs[0].config.train.select_on)
+    chosen = [run for run in runs if _is_chosen(run)]
+    how = f"checkpoint chosen by {by} on “{data.select}”" if chosen else "last checkpoint"
+    return (f"Trained on “{data.train}”; {how}; shown here: “{split}”.",
+            any(run.config.data.select == split for run in chosen))
 
 
 def coverage_lines(runs: Sequence[Run]) -> list[str]:
@@ -77,11 +78,22 @@ def _trained(run: Run) -> str:
 
 
 def _checkpoint(run: Run) -> str:
+    """The checkpoint that made the predictions, and why it."""
     selected = run.manifest.get("selected")
-    if isinstance(selected, dict) and is_number(selected.get("value")):
-        return (f"step {selected.get('step')}, {metric_label(str(selected.get('metric')))} "
-                f"{100 * selected['value']:.2f} on {run.config.data.select}")
-    return selected if isinstance(selected, str) else "training is not finished" if run.stats else ""
+    parts = [str(run.checkpoint["name"])] if "name" in run.checkpoint else []
+    if "step" in run.checkpoint:
+        parts.append(f"step {run.checkpoint['step']}")
+    if _is_chosen(run) and isinstance(selected, dict) and is_number(selected.get("value")):
+        parts.append(f"{metric_label(str(selected.get('metric')))} {100 * selected['value']:.2f} on "
+                     f"{run.config.data.select}")
+    if selected is None and run.stats:
+        parts.append("training is not finished")
+    return ", ".join(parts)
+
+
+def _is_chosen(run: Run) -> bool:
+    """Whether a score chose the checkpoint: said by the predictions, or assumed when they do not say."""
+    return run.checkpoint.get("name", "best") == "best" and not isinstance(run.manifest.get("selected"), str)
 
 
 def _revision(manifest: dict[str, Any]) -> str:

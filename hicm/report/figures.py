@@ -74,7 +74,7 @@ def draw_metrics(axes: Axes, rows: Sequence[Row], labels: Sequence[str], theme: 
                 linewidth=3, zorder=1)
     for run, label in enumerate(labels):
         axes.scatter(values[:, run], places, s=34, color=theme.run(run), marker=MARKERS[run % len(MARKERS)],
-                     label=label, zorder=2, linewidths=0)
+                     label=label, zorder=3, linewidths=0, clip_on=False)
     axes.set_yticks(places, [row.label for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     low, high = min(0.0, np.nanmin(values)), max(np.nanmax(values), 1.0)

@@ -80,7 +80,7 @@ def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -
     memories = {place: Memory(run.config, run.bank) for place, run in enumerate(found) if run.bank is not None}
     views = [_view(video, role, found, annotators, ranking, memories, out, about)
              for video, role in tqdm(_roles(order, videos, bool(ranking)), desc="report", unit="video")]
-    how, same = facts.selection(found[0], split)
+    how, same = facts.selection(found, split)
     signatures = [str(run.metrics.get("signature", "")) for run in found if run.metrics]
     return _write(out / "index.html", {
         "name": found[0].config.data.name, "split": split, "date": now(), "version": __version__, "runs": found,

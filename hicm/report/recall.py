@@ -1,6 +1,6 @@
 """What each window of a video recalled, as trees from the top summary down to the captions, ready to be printed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from hicm.memory.bank import Bank
 from hicm.report.timeline import clock
 from hicm.retrieval.windows import window_rows
 
-NODES = 6  # nodes of a level shown for a window, best first, besides those that lead to them
+NODES = 4  # nodes of a level shown for a window, best first, besides those that lead to them
 CAPTIONS = 3  # captions shown below a finest node
 
 Visited = list[tuple[int, int, float, int]]  # level, node, score, stand-in leaf or -1 (hicm.retrieval.store)
@@ -18,7 +18,10 @@ Visited = list[tuple[int, int, float, int]]  # level, node, score, stand-in leaf
 
 @dataclass(frozen=True)
 class Recalled:
-    """A node of the memory or a caption (level 0) that a window recalled."""
+    """A node of the memory or a caption (level 0) that a window recalled.
+
+    Nodes that pass one text down a branch, as medoids do, are one entry from ``level`` down to ``lowest``.
+    """
 
     level: int
     text: str
@@ -27,6 +30,13 @@ class Recalled:
     source: str = ""  # of a caption: its video, or how many captions say the same
     below: tuple["Recalled", ...] = ()
     more: int = 0  # different captions below it that are not shown
+    lowest: int = -1  # level; -1: the same as ``level``
+
+
+    @property
+    def reaches(self) -> int:
+        """The finest level of this entry."""
+        return self.level if self.lowest < 0 else self.lowest
 
 
 @dataclass(frozen=True)
@@ -48,8 +58,8 @@ class Window:
     def finest(self) -> Recalled | None:
         """The best node of the finest level reached: what the path led to."""
         scored = [node for node in _flat(self.roots) if node.score is not None]
-        lowest = min((node.level for node in scored), default=0)
-        return max((node for node in scored if node.level == lowest), key=lambda node: node.score, default=None)
+        finest = min((node.reaches for node in scored), default=0)
+        return max((node for node in scored if node.reaches == finest), key=lambda node: node.score, default=None)
 
 
 def window_seconds(config: Config, duration: float) -> list[tuple[float, float] | None]:
@@ -111,7 +121,7 @@ class Memory:
         below: dict[tuple[int, int], list[Recalled]] = {}
         roots: list[Recalled] = []
         for level, node, score, leaf in shown:  # fine to coarse: what lies below a node is complete before it
-            found = self._recalled(level, node, score, leaf, tuple(below.get((level, node), ())), own)
+            found = _joined(self._recalled(level, node, score, leaf, tuple(below.get((level, node), ())), own))
             parent = self._parent(level, node)
             (below.setdefault(parent, []) if parent in places else roots).append(found)
         return tuple(sorted(roots, key=lambda root: -root.level))
@@ -142,6 +152,16 @@ class Memory:
         shown = tuple(Recalled(0, text, None, source=who[0] if len(who) == 1 else f"{len(who)} times")
                       for text, who in frequent[:CAPTIONS])
         return shown, len(frequent) - len(shown)
+
+
+def _joined(node: Recalled) -> Recalled:
+    """The node together with its only child, if that is recalled with the same text and score."""
+    if len(node.below) != 1:
+        return node
+    child = node.below[0]
+    if (child.text, child.score, child.replaced) != (node.text, node.score, node.replaced):
+        return node
+    return replace(node, below=child.below, more=child.more, lowest=child.reaches)
 
 
 def _parents(children: tuple[np.ndarray, ...]) -> np.ndarray:

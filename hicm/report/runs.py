@@ -29,6 +29,7 @@ class Run:
     manifest: dict[str, Any]
     stats: list[dict[str, Any]] = field(default_factory=list)
     predictions: dict[str, list[Event]] = field(default_factory=dict)
+    checkpoint: dict[str, Any] = field(default_factory=dict)  # that made the predictions: name, step
     metrics: dict[str, Any] = field(default_factory=dict)
     retrieved: Retrieved | None = None
     bank: Bank | None = None
@@ -72,7 +73,8 @@ def read_references(config: Config, split: str) -> tuple[list[dict[str, Video]],
 def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any], split: str) -> Run:
     notes: list[str] = []
     stats = _attempt(lambda: _read_stats(folder / "stats.jsonl"), notes) or []
-    predictions = _attempt(lambda: _read_predictions(folder / f"predictions_{split}.json"), notes) or {}
+    predicted = _attempt(lambda: _read_predictions(folder / f"predictions_{split}.json"), notes)
+    predictions, checkpoint = predicted or ({}, {})
     metrics = _attempt(lambda: _read_metrics(folder / f"metrics_{split}.json"), notes) or {}
     if metrics.get("run") not in (None, manifest["run"]):
         notes.append(f"metrics_{split}.json was made from predictions of run {metrics['run']}, not of this one.")
@@ -83,8 +85,8 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
     else:
         retrieved = _attempt(lambda: _open_retrieved(folder, config, split), notes)
         bank = _attempt(lambda: _load_bank(config, retrieved), notes) if retrieved is not None else None
-    return Run(folder, manifest["run"], label, config, manifest, stats, predictions, metrics, retrieved, bank,
-               tuple(notes))
+    return Run(folder, manifest["run"], label, config, manifest, stats, predictions, checkpoint, metrics, retrieved,
+               bank, tuple(notes))
 
 
 def _attempt(read: Callable[[], Found], notes: list[str]) -> Found | None:
@@ -122,12 +124,14 @@ def _read_stats(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _read_predictions(path: Path) -> dict[str, list[Event]]:
+def _read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any]]:
+    """Events by video, and which checkpoint made them (empty: the file does not say)."""
     require(path, "predictions", "make them with `hicm predict`")
     content = read_json(path, "predictions")
     try:
-        return {video: [Event(Span(*map(float, event["timestamp"])), str(event["sentence"])) for event in events]
-                for video, events in content["results"].items()}
+        events = {video: [Event(Span(*map(float, event["timestamp"])), str(event["sentence"])) for event in found]
+                  for video, found in content["results"].items()}
+        return events, dict(content.get("checkpoint") or {})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: expected {{'results': {{id: [{{'sentence', 'timestamp': [start, end]}}]}}}} "
                         f"({type(error).__name__}: {error}); predict again") from error

@@ -33,7 +33,8 @@ def write_run(folder, config, run, noise, spoil=0.0):
                        for span, sentence in zip(entry["timestamps"], entry["sentences"], strict=True)]
                for video, entry in references.items()}
     write_json(folder / "predictions_val.json", {"version": "VERSION 1.0", "external_data": {}, "run": run,
-                                                 "split": "val", "results": results})
+                                                 "split": "val", "checkpoint": {"name": "best", "step": 20},
+                                                 "results": results})
     scores = evaluate(folder / "predictions_val.json", config.data.annotations["val"], metrics=METRICS)
     write_json(folder / "metrics_val.json", scores.to_json() | {"left_out": {"METEOR": "METEOR needs Java: none here",
                                                                              "soda_c": "METEOR needs Java: none here"}})

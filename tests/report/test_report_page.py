@@ -70,7 +70,7 @@ def test_head_says_what_is_compared(complete):
     assert "Trained on “train”; checkpoint chosen by SODA_d on “val”; shown here: “val”." in page.text
     assert "The split shown also chose the checkpoint" in page.text
     assert "retrieval.search none descend" in page.text  # the only setting that differs
-    assert "step 20, SODA_d 25.00 on val" in page.text
+    assert "best, step 20, SODA_d 25.00 on val" in page.text
     assert "30 steps, 3 epochs" in page.text
     assert "7 of 7 videos" in page.text
 
@@ -207,6 +207,15 @@ def test_scores_of_other_rules_or_another_run_are_called_out(runs, tmp_path):
     page = Page(report(runs, tmp_path / "out", videos=0))
     assert "do not compare their numbers" in page.text
     assert "was made from predictions of run someone-else" in page.text
+
+
+def test_last_checkpoint_is_not_called_chosen(runs, tmp_path):
+    path = runs[1] / "predictions_val.json"
+    write_json(path, read_json(path) | {"checkpoint": {"name": "last", "step": 30}})
+    page = Page(report(runs[1:], tmp_path / "out", videos=0))
+    assert "Trained on “train”; last checkpoint; shown here: “val”." in page.text and "last, step 30" in page.text
+    assert "also chose the checkpoint" not in page.text
+    assert "also chose the checkpoint" in Page(report(runs, tmp_path / "both", videos=0)).text  # the other run's
 
 
 def test_training_split_shows_what_stood_in_for_own_captions(runs, tmp_path):

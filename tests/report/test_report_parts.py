@@ -125,13 +125,13 @@ def test_paths_follow_the_tree_and_keep_the_best(world):
         assert window.nodes == len(nodes) == window.shown  # 3 a level: all are shown
         assert {root.level for root in window.roots} == {bank.depth}  # descending: all hang below the top
         for node in walk(window.roots):
-            assert node.level == 0 or (node.level, node.text) in seen
+            assert node.level == 0 or {(level, node.text) for level in range(node.reaches, node.level + 1)} <= seen
             for child in node.below:
-                assert child.level == node.level - 1
+                assert child.level == node.reaches - 1
                 lower = bank.leaves.texts if child.level == 0 else bank.level(child.level).texts
-                parents = [at for at, text in enumerate(bank.level(node.level).texts) if text == node.text]
+                parents = [at for at, text in enumerate(bank.level(node.reaches).texts) if text == node.text]
                 assert any(lower[at] == child.text for parent in parents
-                           for at in bank.level(node.level).children[parent])
+                           for at in bank.level(node.reaches).children[parent])
 
 
 def test_of_many_nodes_the_best_and_their_parents_are_shown(world):
@@ -140,10 +140,23 @@ def test_of_many_nodes_the_best_and_their_parents_are_shown(world):
     config = Config(data=DataConfig(frames=10), retrieval=RetrievalConfig(windows=1))
     visited = [(level, node, 1 - node / 1000, -1) for level in (2, 1) for node in range(len(bank.level(level)))]
     window, = Memory(config, bank).windows([visited], 10.0)
-    shown = [node for node in walk(window.roots) if node.level == 1]
+    shown = [node for node in walk(window.roots) if node.reaches == 1]
     assert count > NODES and [node.text for node in sorted(shown, key=lambda node: -node.score)] == \
         list(bank.level(1).texts[:NODES])
     assert all(root.level == 2 for root in window.roots) and window.nodes == len(visited) > window.shown
+
+
+def test_one_text_on_several_levels_is_one_entry(world):
+    bank = load_bank(world / "bank")
+    config = Config(data=DataConfig(frames=10), retrieval=RetrievalConfig(windows=1))
+    node = int(np.argmax([bank.level(1).texts[children[0]] == text for text, children
+                          in zip(bank.level(2).texts, bank.level(2).children, strict=True)]))
+    child = int(bank.level(2).children[node][0])
+    same, = Memory(config, bank).windows([[(2, node, 0.5, -1), (1, child, 0.5, -1)]], 10.0)
+    entry, = same.roots
+    assert (entry.level, entry.reaches, same.finest) == (2, 1, entry) and entry.below[0].level == 0
+    other, = Memory(config, bank).windows([[(2, node, 0.5, -1), (1, child, 0.4, -1)]], 10.0)
+    assert other.roots[0].reaches == 2 and other.finest.level == 1
 
 
 def test_bank_without_captions_and_flat_search(world):
