@@ -33,6 +33,7 @@ setup(
         "open_clip_torch>=3.0",
         "scikit-learn>=1.4",
         "pycocoevalcap>=1.2",
+        "numba>=0.60",  # METEOR without Java
         "matplotlib>=3.8",
         "jinja2>=3.1",
         "tensorboard>=2.16",

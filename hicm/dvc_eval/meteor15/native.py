@@ -1,0 +1,124 @@
+"""The steps of METEOR put together, for many pairs at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from types import TracebackType
+
+import numpy as np
+from tqdm import tqdm
+
+from hicm.dvc_eval.java import Unavailable
+from hicm.dvc_eval.meteor15.normalise import CONTROLS, Prefixes, normalise
+from hicm.dvc_eval.meteor15.resources import load_index
+from hicm.dvc_eval.meteor15.score import scores, statistics
+from hicm.dvc_eval.meteor15.words import Words
+from hicm.errors import UserError
+
+CELLS = 1 << 23  # words x words that are compared at a time: what bounds memory
+
+
+class NativeMeteor:
+    """METEOR 1.5 as `hicm.dvc_eval.meteor.Meteor`; a context manager only to be exchangeable with the jar.
+
+    The first one on a machine builds the index of METEOR's data and compiles the loops: half a minute, with progress
+    bars.  ``progress`` is told how many pairs are done, and of how many.  Raises Unavailable when the data or numba
+    are not installed.
+    """
+
+    name = "1.5-native"
+
+    def __init__(self, progress: Callable[[int, int], None] | None = None) -> None:
+        try:
+            import numba  # noqa: F401, imported late because it takes long
+        except ImportError as error:
+            raise Unavailable("METEOR without Java needs numba; pip install numba") from error
+        self._index = load_index()
+        self._prefixes = Prefixes.parse(self._index["prefixes"].tobytes().decode())
+        self._words = Words(self._index)
+        self._progress = None
+        with tqdm(total=3, desc="METEOR's loops (compiled once)", unit="loop", delay=1) as bar:
+            self._statistics([("a", "a")], bar.update)
+        self._progress = progress
+
+    def __enter__(self) -> "NativeMeteor":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Statistics (P, 23) float64 of (hypothesis, reference) pairs of captions, as the jar gives them.
+
+        A reference with ``|||`` inside is several: the one with the highest score, of equal ones the first, counts.
+        Raises UserError for two captions so long and so much alike that their matches fill the memory.
+        """
+        segments = [segment(*pair) for pair in pairs]
+        flat = [(candidate, reference) for candidate, references in segments for reference in references]
+        found = self._statistics(flat)
+        if len(flat) == len(pairs):
+            return found
+        firsts = np.cumsum([0, *(len(references) for _, references in segments)])
+        each = self.score(found)
+        best = [first + np.argmax(each[first:end]) for first, end in pairwise(firsts.tolist())]
+        return found[best]
+
+    def score(self, statistics: np.ndarray) -> np.ndarray:
+        """Scores (S,) of statistics (S, 23), each of a pair or a sum over pairs (`hicm.dvc_eval.meteor.total`)."""
+        return scores(np.asarray(statistics, dtype=np.float64))
+
+    def _statistics(self, pairs: Sequence[tuple[str, str]], step: Callable[[], object] = lambda: None) -> np.ndarray:
+        """Statistics (P, 23) of (candidate, reference); ``step`` is called after each of the compiled loops."""
+        from hicm.dvc_eval.meteor15.align import align
+        from hicm.dvc_eval.meteor15.match import TOO_MANY, find_matches
+        from hicm.dvc_eval.meteor15.phrases import find_phrases
+
+        numbers: dict[str, int] = {}
+        both = np.array([[numbers.setdefault(caption, len(numbers)) for caption in pair] for pair in pairs],
+                        dtype=np.int64).reshape(-1, 2)
+        captions = [self._words.number(normalise(caption, self._prefixes)) for caption in numbers]
+        tokens = np.array([word for caption in captions for word in caption], dtype=np.int64)
+        starts = np.cumsum([0, *map(len, captions)])
+        words, index = self._words.arrays(), self._index
+        spans, span_offsets = find_phrases(tokens, starts, words.hash, index["strings"], index["buckets"])
+        step()
+        found = np.zeros((len(pairs), 23))
+        for block in _blocks(np.diff(starts)[both].prod(axis=1)):
+            matches, offsets = find_matches(both[block], tokens, starts, spans, span_offsets, words.key,
+                                            words.stem_key, words.synsets, words.synset_offsets,
+                                            index["block_offsets"], index["paraphrases"], index["ranks"])
+            if offsets[-1] == TOO_MANY:
+                raise UserError("METEOR: a caption of thousands of words is compared with another like it (the longest "
+                                f"has {np.diff(starts)[both[block]].max()}); shorten or remove it")
+            step()
+            chosen = align(both[block], starts, matches, offsets)
+            step()
+            owner = np.searchsorted(offsets, chosen, side="right") - 1
+            found[block] = statistics(both[block], tokens, starts, words.function, matches[chosen], owner)
+            if self._progress:
+                self._progress(block.stop, len(pairs))
+        return found
+
+
+def segment(hypothesis: str, reference: str) -> tuple[str, list[str]]:
+    """Candidate and references of a pair as pycocoevalcap and the jar's line protocol make them, with ``|||``.
+
+    >>> segment("so  it ||| is", "a|||b")
+    ('so it  is', ['a', 'b'])
+    """
+    parts = f"{reference} ||| {hypothesis.replace('|||', '').replace('  ', ' ')}".split("|||")
+    while not parts[-1]:
+        parts.pop()
+    *references, candidate = [part.strip(CONTROLS) for part in parts]
+    return candidate, references
+
+
+def _blocks(cells: np.ndarray) -> Iterator[slice]:
+    """Runs of pairs with about CELLS ``cells`` (P,) each, at least one pair."""
+    ends = np.flatnonzero(np.diff(np.cumsum(cells) // CELLS)) + 1
+    for start, end in zip([0, *ends.tolist()], [*ends.tolist(), len(cells)], strict=True):
+        if start < end:
+            yield slice(start, end)

@@ -1,0 +1,94 @@
+"""METEOR 1.5's normaliser for English (``-norm``): a caption in, lower-case tokens out.
+
+Substitutions run over the whole text one after the other, left to right, and a character that served one hit as
+right context serves the next no more as left context: "a-b-c" loses one hyphen.  Their order is part of the score.
+"""
+
+import re
+from dataclasses import dataclass
+
+ALPHA = ("A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u017e\u0178\u0400-\u0527\ua640-\ua66e\ua67e-\ua697"
+         "\u1d00-\u1d7f")
+ALNUM = ALPHA + "0-9"
+BLANKS = " \t\n\r\f"  # what separates words; the vertical tab does not
+CONTROLS = "".join(map(chr, range(0x21)))  # what is stripped from the ends of a line
+
+UNTOUCHED = re.compile(r"[a-z0-9 ]*")
+PLAIN_STEPS = [(re.compile(pattern), new) for pattern, new in [
+    (rf"([^{ALNUM} \t\n\v\f\r.'`,\-\u2018\u2019])", r" \1 "),
+    (r"\.(\.+)", r" DOTMULTI\1"),
+]]
+DOT_AND_MORE = re.compile(r"DOTMULTI\.([^.])")
+STEPS = [(re.compile(pattern), new) for pattern, new in [
+    # A comma stays between two digits only.
+    (r"([^0-9]),([^0-9])", r"\1 , \2"),
+    (r"([0-9]),([^0-9])", r"\1 , \2"),
+    (r"([^0-9]),([0-9])", r"\1 , \2"),
+    (r"[`\u2018\u2019]", "'"),
+    (r"[\u201c\u201d]|''", ' " '),
+    (r"\u2013", "-"),
+    (r"--", "-"),
+    (rf"([{ALNUM}.])-([{ALNUM}])", r"\1 \2"),
+    (rf"([^{ALPHA}])'([^{ALPHA}])", r"\1 ' \2"),
+    (rf"([^{ALNUM}])'([{ALPHA}])", r"\1 ' \2"),
+    (rf"([{ALPHA}])'([^{ALPHA}])", r"\1 ' \2"),
+    (rf"([{ALPHA}])'([{ALPHA}])", r"\1 '\2"),
+    (r"([0-9])'(s)", r"\1 '\2"),
+]]
+WORD = re.compile(f"[^{BLANKS}]+")
+HAS_ALPHA = re.compile(f"[{ALPHA}]")
+WIDE_BLANKS = re.compile("[ \u2000-\u200a\u202f\u205f\u3000\u00a0]+")
+
+
+@dataclass(frozen=True)
+class Prefixes:
+    """Words that keep a full stop: ``always``, or ``before_digits`` when the next word starts with a digit."""
+
+    always: frozenset[str]
+    before_digits: frozenset[str]
+
+    @classmethod
+    def parse(cls, text: str) -> "Prefixes":
+        """From METEOR's list: a word a line, ``#`` starts a comment line, a second field marks the numeric ones."""
+        entries = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        return cls(always=frozenset(entry[0] for entry in entries if len(entry) == 1),
+                   before_digits=frozenset(entry[0] for entry in entries if len(entry) > 1))
+
+
+def normalise(text: str, prefixes: Prefixes) -> list[str]:
+    """Tokens of one line, in lower case.
+
+    >>> normalise("It's 1,000 kg, Mr. Smith...", Prefixes.parse("Mr"))
+    ['it', "'s", '1,000', 'kg', ',', 'mr.', 'smith', '...']
+    """
+    if UNTOUCHED.fullmatch(text):
+        return text.split()
+    text = f" {text.strip(CONTROLS)} "
+    for pattern, new in PLAIN_STEPS:
+        text = pattern.sub(new, text)
+    while "DOTMULTI." in text:
+        text = DOT_AND_MORE.sub(r"DOTDOTMULTI \1", text).replace("DOTMULTI.", "DOTDOTMULTI")
+    for pattern, new in STEPS:
+        text = pattern.sub(new, text)
+    text = _full_stops(WORD.findall(text), prefixes)
+    while "DOTDOTMULTI" in text:
+        text = text.replace("DOTDOTMULTI", "DOTMULTI.")
+    text = WIDE_BLANKS.sub(" ", text.replace("DOTMULTI", ".")).strip(CONTROLS)
+    return WORD.findall(text.lower())
+
+
+def _full_stops(words: list[str], prefixes: Prefixes) -> str:
+    """Cut off the full stops that end a sentence; "U.S." becomes "US"."""
+    done = []
+    for word, following in zip(words, [*words[1:], ""], strict=False):
+        stem = word[:-1]
+        if len(word) < 2 or not word.endswith("."):
+            done.append(word)
+        elif "." in stem and HAS_ALPHA.search(stem):
+            done.append(word.replace(".", ""))
+        elif (stem in prefixes.always or "a" <= following[:1] <= "z"
+              or (stem in prefixes.before_digits and "0" <= following[:1] <= "9")):
+            done.append(word)
+        else:
+            done += [stem, "."]
+    return "".join(f"{word} " for word in done)

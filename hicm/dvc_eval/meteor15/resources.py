@@ -1,0 +1,118 @@
+"""The index of METEOR's data in the user's cache folder: one file, mapped into memory, built on first use."""
+
+import contextlib
+import hashlib
+import json
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from hicm.dvc_eval.java import Unavailable, find_jar
+from hicm.errors import UserError
+from hicm.files import atomic, sha256
+
+try:
+    import fcntl
+except ImportError:  # Windows: two processes that build at once then both build, and the last to finish is kept
+    fcntl = None
+
+# METEOR 1.5 as pycocoevalcap 1.2 ships it.  Other data would give other scores under the same name.
+DIGESTS = {
+    "meteor/meteor-1.5.jar": "1e57b4c72c0830ebe68558f1c799a624e96cbc1b6045c9f6330e26dcff6eafc2",
+    "meteor/data/paraphrase-en.gz": "c147ac7d2c91f2fbb3ad31e4b352235061eb83145e0434daf217ee9ca5975f48",
+}
+FORMAT = 1  # of the file's content; to be raised whenever `build` changes
+NAME = f"meteor15-en-{FORMAT}.index"
+ALIGNMENT = 64
+
+
+def cache_folder() -> Path:
+    """``hicm`` in XDG_CACHE_HOME, or in ~/.cache."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "hicm")
+
+
+def load_index() -> dict[str, np.ndarray]:
+    """The arrays of `build`, read-only and mapped from the cache; built first where they are missing or damaged.
+
+    Raises Unavailable when METEOR's data are not installed, are not version 1.5, or the cache cannot be written.
+    """
+    path = cache_folder() / NAME
+    index = _read(path)
+    if index is None:
+        with _alone(path.with_suffix(".lock")):
+            index = _read(path)  # another process may have built it while this one waited
+            if index is None:
+                _build(path)
+                index = _read(path)
+    if index is None:
+        raise Unavailable(f"{path}: METEOR's index was written and cannot be read back; is the disk sound?")
+    return index
+
+
+def _build(path: Path) -> None:
+    from hicm.dvc_eval.meteor15.build import build  # its compiled loops are needed here only
+
+    sources = [find_jar(inside) for inside in DIGESTS]
+    for source, digest in zip(sources, DIGESTS.values(), strict=True):
+        if sha256(source) != digest:
+            raise Unavailable(f"{source}: not the file of pycocoevalcap 1.2; pip install --force-reinstall "
+                              "pycocoevalcap==1.2")
+    arrays = build(*sources)
+    try:
+        with atomic(path) as temporary:
+            _write(temporary, arrays)
+    except UserError as error:
+        raise Unavailable(f"{error} (XDG_CACHE_HOME)") from error
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """A line with the digest of the rest; a line of json: name -> dtype, shape, place; then the arrays."""
+    places, at = {}, 0
+    for name, array in arrays.items():
+        at = -(-at // ALIGNMENT) * ALIGNMENT
+        places[name] = [array.dtype.str, list(array.shape), at]
+        at += array.nbytes
+    header = json.dumps(places).encode()
+    header += b" " * (-(len(header) + 66) % ALIGNMENT) + b"\n"
+    digest = hashlib.sha256(header)
+    with open(path, "wb") as stream:
+        stream.write(b"0" * 64 + b"\n" + header)
+        for name, array in arrays.items():
+            padding = b"\0" * (65 + len(header) + places[name][2] - stream.tell())
+            for block in (padding, np.ascontiguousarray(array).data.cast("B")):
+                digest.update(block)
+                stream.write(block)
+        stream.seek(0)
+        stream.write(digest.hexdigest().encode())
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of an index file; None when it is missing or its digest is wrong."""
+    try:
+        with open(path, "rb") as stream:
+            memory = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    except (OSError, ValueError):  # an empty file cannot be mapped
+        return None
+    if hashlib.sha256(memoryview(memory)[65:]).hexdigest().encode() != memory[:64]:
+        return None
+    start = memory.find(b"\n", 65) + 1
+    return {name: np.frombuffer(memory, dtype, int(np.prod(shape)), start + at).reshape(shape)
+            for name, (dtype, shape, at) in json.loads(memory[65:start]).items()}
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Hold a lock on a file that stays; wait for it where another process holds it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        stream = open(path, "w")  # noqa: SIM115, closed below
+    except OSError as error:
+        raise Unavailable(f"{path}: cannot be written ({error.strerror}); set XDG_CACHE_HOME to a folder that "
+                          "can") from error
+    with stream:
+        if fcntl:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
