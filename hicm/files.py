@@ -102,6 +102,16 @@ def write_json(path: str | Path, content: Any, indent: int | None = 1) -> Path:
     return Path(path)
 
 
+def append(path: str | Path, line: str) -> None:
+    """Add a line to a text file.  Raises UserError when it cannot be written."""
+    try:
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); free space, then run the same command "
+                        "again") from error
+
+
 def sha256(path: str | Path) -> str:
     """Hex digest of a file's bytes.  Raises UserError when it cannot be read."""
     try:

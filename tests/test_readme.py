@@ -60,7 +60,8 @@ def test_links_lead_somewhere(page):
 
 
 def test_every_command_of_the_table_exists():
-    table = re.findall(r"^\| `hicm ([a-z]+(?: [a-z]+)?)", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| `hicm ([a-z]+(?: [a-z]+)?)", page, re.MULTILINE)
     from hicm.cli import COMMANDS
 
     assert {name if name in COMMANDS else name.split()[0] for name in table} == set(COMMANDS)

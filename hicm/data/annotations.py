@@ -5,6 +5,7 @@ left as it is, because published files contain such events; ``hicm.data.check`` 
 """
 
 import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,14 @@ def read_split(config: DataConfig, split: str) -> dict[str, Video]:
     Raises UserError when the settings know no such split, or as `read_annotations` does.
     """
     return read_annotations(split_files(config, split)[0])
+
+
+def refuse_blank_captions(videos: Iterable[Video], path: str | Path) -> None:
+    """UserError naming file, video and index of the first blank caption; neither memory nor training survive one."""
+    for video in videos:
+        for index, event in enumerate(video.events):
+            if not event.text.strip():
+                raise UserError(f"{path}: video {video.id}: sentences[{index}] is blank; write it or remove the event")
 
 
 def split_files(config: DataConfig, split: str) -> list[str]:

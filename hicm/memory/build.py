@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from hicm.config import Config
-from hicm.data.annotations import read_split
+from hicm.data.annotations import read_split, refuse_blank_captions, split_files
 from hicm.errors import UserError
 from hicm.files import sha256
 from hicm.memory.bank import TEXTS, Bank, Leaves, Level, plain, read_bank_json, save_bank
@@ -41,11 +41,10 @@ def read_captions(config: Config) -> tuple[tuple[str, ...], tuple[str, ...], np.
     """
     texts, videos, sentences = [], [], []
     for split in config.memory.source:
-        for video in read_split(config.data, split).values():
+        split_videos = read_split(config.data, split)
+        refuse_blank_captions(split_videos.values(), split_files(config.data, split)[0])
+        for video in split_videos.values():
             for number, event in enumerate(video.events):
-                if not event.text.strip():
-                    raise UserError(f"split {split}: video {video.id}: sentences[{number}] is blank; the memory needs "
-                                    "text: fill it, or remove it with its timestamp")
                 texts.append(event.text)
                 videos.append(video.id)
                 sentences.append(number)

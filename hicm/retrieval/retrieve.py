@@ -33,7 +33,12 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     info = _describe(config, split, list(videos), leave_own_out, bank_hash(config.bank) if needs_bank else None)
     if out.exists() and not overwrite and _is_same(out, info):
         return out
-    reader = Reader(load_bank(config.bank) if needs_bank else None, settings)
+    bank = load_bank(config.bank) if needs_bank else None
+    if bank is not None and bank.width != features.width:
+        raise UserError(f"{config.data.features}: features are {features.width} wide and the memory bank {bank.width} "
+                        f"({config.bank}); build the bank with the text encoder that belongs to the features "
+                        "(memory.encoder)")
+    reader = Reader(bank, settings)
     reads = _reads(reader, features, list(videos), config.data.frames, leave_own_out, split)
     return save_retrieved(out, list(videos), reads, info)
 
@@ -63,8 +68,8 @@ def _is_same(out: Path, info: dict[str, Any]) -> bool:
     different = [key for key in info if found.get(key) != info[key]]
     if different:
         changes = "; ".join(_change(key, found.get(key), info[key]) for key in different)
-        raise UserError(f"{out}: was recalled from something else ({changes}); choose another --out, or replace it "
-                        "with --overwrite")
+        raise UserError(f"{out}: was recalled from something else ({changes}); remove it to recall again, or choose "
+                        "another output")
     return True
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.utils.tensorboard import SummaryWriter
 
-from hicm.files import atomic
+from hicm.files import append, atomic
 
 
 class Log:
@@ -23,8 +23,7 @@ class Log:
 
     def write(self, step: int, epoch: float, **content: Any) -> None:
         """One line: step, epoch and ``content``; numbers also go to TensorBoard."""
-        with open(self.path, "a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"step": step, "epoch": round(epoch, 4), **content}) + "\n")
+        append(self.path, json.dumps({"step": step, "epoch": round(epoch, 4), **content}))
         self.lines += 1
         for name, value in content.items():
             values = value if isinstance(value, dict) else {name: value}

@@ -14,12 +14,6 @@ from hicm.data.features import open_features, write_features
 from hicm.files import read_json, sha256, write_json
 from tests.tiny import WIDTH
 
-
-def defect(what: str) -> pytest.MarkDecorator:
-    """A message that is not yet what it should be; the test fails when it is, so that this mark goes."""
-    return pytest.mark.xfail(strict=True, reason=what)
-
-
 # annotations
 
 @pytest.mark.parametrize("verb", [["memory", "build"], ["train"], ["retrieve"]])
@@ -75,14 +69,12 @@ def test_empty_caption_is_a_finding_of_the_check(sound, blank, capsys):
     assert f"error: {file}: 1 empty captions: {video} event 0; remove" in capsys.readouterr().out
 
 
-@defect("hicm.memory.build names the split, not the file")
 def test_empty_caption_stops_the_memory(sound, refused, blank, tmp_path):
     said = refused("memory", "build", sound.config, "--set", f"data.annotations.train={blank[0]}",
                    "--set", f"memory.path={tmp_path}/bank")
     assert re.match(rf"{blank[0]}: .*{blank[1]}.*sentences\[0\]", said)
 
 
-@defect("hicm.systems.captioner.sequences names neither file nor video")
 def test_empty_caption_stops_training(sound, refused, blank, tmp_path):
     """With a bank made from other captions nothing looks at them before the first step."""
     said = refused("train", sound.config, "--set", f"data.annotations.train={blank[0]}", "--out", tmp_path / "run")
@@ -125,7 +117,6 @@ def stage(verb: list[str], sound, file: Path, refused, capsys) -> str:
     return next(line for line in capsys.readouterr().out.splitlines() if line.startswith("error: "))
 
 
-@defect("hicm.retrieval.read names neither the features nor the bank")
 def test_features_narrower_than_the_bank(sound, refused, tmp_path):
     arrays = {video: np.ones((30, 16), np.float32) for split in ("train", "val")
               for video in sound.videos(split)}

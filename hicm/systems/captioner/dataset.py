@@ -7,6 +7,7 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from hicm.config import Config
+from hicm.data.annotations import refuse_blank_captions, split_files
 from hicm.data.features import Features, sample
 from hicm.data.speech import SpeechStore, open_speech
 from hicm.data.splits import split_with_features
@@ -65,6 +66,7 @@ def open_split(config: Config, split: str, vocabulary: Vocabulary, retrieved: Pa
     Raises UserError when videos have no features (and ``data.missing_features`` is not skip).
     """
     videos, features = split_with_features(config.data, split)
+    refuse_blank_captions(videos.values(), split_files(config.data, split)[0])
     return VideoDataset(config, videos, features, open_speech(config.data.speech), vocabulary,
                         open_retrieved(retrieved) if retrieved is not None else None)
 

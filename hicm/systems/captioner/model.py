@@ -1,4 +1,6 @@
-"""The captioner: visual encoder, memory projection, speech encoder, T5 decoder (HiCM2, Kim et al., AAAI 2025; Vid2Seq, Yang et al., CVPR 2023).
+"""The captioner: visual encoder, memory projection, speech encoder, T5 decoder.
+
+HiCM2, Kim et al., AAAI 2025; without the memory, Vid2Seq, Yang et al., CVPR 2023.
 
 Shape legend: B videos, T frames, D feature width, W windows, L tokens, S = T + W + L encoder states, d T5 width,
 C = V + B classes.

@@ -11,6 +11,7 @@ from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.config import PredictConfig, digest
+from hicm.files import append
 from hicm.systems.captioner.batch import Batch, collate
 from hicm.systems.captioner.dataset import VideoDataset
 from hicm.systems.captioner.decode import parse_events
@@ -74,10 +75,8 @@ def as_json(event: Event) -> dict[str, Any]:
 
 
 def _append(journal: Path | None, header: str, events: Result) -> None:
-    if journal is None:
-        return
-    with open(journal, "a", encoding="utf-8") as stream:
-        stream.write(json.dumps({"settings": header, "events": events}, ensure_ascii=False) + "\n")
+    if journal is not None:
+        append(journal, json.dumps({"settings": header, "events": events}, ensure_ascii=False))
 
 
 def _read_journal(journal: Path | None, header: str) -> Result:

@@ -1,4 +1,4 @@
-"""Speech and captions as token sequences with time tokens, and span corruption (Vid2Seq; T5, Raffel et al., JMLR 2020)."""
+"""Speech and captions as token sequences with time tokens (Vid2Seq), and span corruption (T5)."""
 
 from typing import Protocol
 

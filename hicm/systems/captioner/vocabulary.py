@@ -61,7 +61,11 @@ def load_vocabulary(name: str, bins: int, offline: bool = False) -> Vocabulary:
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=offline)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a damaged file can raise nearly anything
+        if Path(name).is_dir():
+            raise UserError(f"{name}: tokenizer cannot be read; are its files complete?") from error
+        if not isinstance(error, OSError | ValueError):
+            raise
         where = "in the local cache (captioner.offline is on)" if offline else "as a folder or on the Hugging Face hub"
         raise UserError(f"captioner.tokenizer: {name}: no tokenizer found {where}") from error
     return Vocabulary(tokenizer, bins)

@@ -133,10 +133,14 @@ def load_captioner(folder: str | Path) -> tuple[Captioner, Vocabulary, dict[str,
     """Model (evaluation mode), vocabulary and the content of ``captioner.json`` of a folder of ours."""
     folder = Path(folder)
     about = read_json(require(folder / "captioner.json", "captioner", "train one first: hicm train CONFIG"))
-    vocabulary = load_vocabulary(str(folder / "tokenizer"), about["time_bins"], offline=True)
-    config = CaptionerConfig(**about["settings"])
-    t5 = T5ForConditionalGeneration(T5Config(**about["t5_config"]))
-    model = Captioner(config, t5, about["feature_width"], about["frames"], about["memory_width"])
+    try:
+        config, t5_config = CaptionerConfig(**about["settings"]), T5Config(**about["t5_config"])
+        widths, bins = [about[name] for name in ("feature_width", "frames", "memory_width")], about["time_bins"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{folder / 'captioner.json'}: cannot be read as a captioner's description "
+                        f"({type(error).__name__}: {error}); was it edited, or written by another version?") from error
+    vocabulary = load_vocabulary(str(folder / "tokenizer"), bins, offline=True)
+    model = Captioner(config, T5ForConditionalGeneration(t5_config), *widths)
     load_state(model, _read_folder(folder), str(folder))
     return model.eval(), vocabulary, about
 
