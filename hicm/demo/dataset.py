@@ -43,12 +43,12 @@ Segment = tuple[float, float, str]
 def make_dataset(folder: Path, videos: dict[str, int] | None = None, width: int = 64, seed: int = 0) -> Path:
     """Write a made-up dataset and the settings to use it; returns the path of the settings, ``demo.yaml``.
 
-    ``videos`` is split -> number of videos (default: 240 train, 60 val).  The first split trains, the last is
+    ``videos`` is split -> number of videos (default: 480 train, 60 val).  The first split trains, the last is
     reported, the second selects the checkpoint.  The folder gets ``<split>.json`` (annotations), ``features.h5``
     (float16 [seconds, width], L2-normalised), ``speech.json`` and ``demo.yaml``.  Equal arguments give equal
     contents, bit for bit.  Raises UserError when a number makes no sense or the folder cannot be written.
     """
-    videos = {"train": 240, "val": 60} if videos is None else videos
+    videos = {"train": 480, "val": 60} if videos is None else videos
     if len(videos) < 2 or min(videos.values()) < 1 or max(videos.values()) > 9999:
         raise UserError(f"demo: expected two splits or more with 1 to 9999 videos each, found {videos}")
     folder = Path(folder)

@@ -21,6 +21,7 @@ class Progress:
     step), and the order of videos and their masked spans from (seed, epoch), so ``step`` restores them too.
     """
 
+    processes: int = 1  # that share every step
     step: int = 0  # optimiser steps done
     epoch: int = 0  # epochs done
     position: int = 0  # steps done of the current epoch
@@ -41,19 +42,25 @@ def save_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.op
             raise OSError(str(error).splitlines()[0]) from error
 
 
-def load_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.optim.Optimizer) -> Progress:
+def load_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.optim.Optimizer,
+                    processes: int = 1) -> Progress:
     """Restore model and optimiser in place; returns the progress (a fresh one when there is no checkpoint).
 
-    Raises UserError when the file is damaged or belongs to another run.
+    Raises UserError when the file is damaged, belongs to another run, or was written by another number of processes
+    (the place within an epoch would mean other videos).
     """
     if not path.exists():
-        return Progress()
+        return Progress(processes)
     content = _read(path)
     if content.get("format") != FORMAT or content.get("run") != run:
         raise UserError(f"{path}: belongs to run {content.get('run')}, not {run}; choose another output folder")
+    progress = Progress(**content["progress"])
+    if progress.processes != processes:
+        raise UserError(f"{path}: the run was begun by {progress.processes} process(es), not {processes}; continue with "
+                        "as many")
     module.load_state_dict(content["model"])
     optimiser.load_state_dict(content["optimiser"])
-    return Progress(**content["progress"])
+    return progress
 
 
 def _read(path: Path) -> dict[str, Any]:

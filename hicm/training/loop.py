@@ -59,7 +59,8 @@ def run_loop(system: System, config: TrainConfig, folder: Path, run: str, accele
     module = accelerator.prepare(system.module)
     optimiser = make_optimiser(module, config.lr)
     checkpoint = folder / "checkpoint.pt"
-    progress = load_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser)
+    progress = load_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser,
+                               accelerator.num_processes)
     steps = len(_plan(system, config, accelerator, 0))
     total = steps * config.epochs
     log = Log(folder, progress.lines, progress.step) if accelerator.is_main_process else None
