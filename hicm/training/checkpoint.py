@@ -56,8 +56,8 @@ def load_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.op
         raise UserError(f"{path}: belongs to run {content.get('run')}, not {run}; choose another output folder")
     progress = Progress(**content["progress"])
     if progress.processes != processes:
-        raise UserError(f"{path}: the run was begun by {progress.processes} process(es), not {processes}; continue with "
-                        "as many")
+        raise UserError(f"{path}: the run was begun by {progress.processes} process(es), not {processes}; continue "
+                        "with as many")
     module.load_state_dict(content["model"])
     optimiser.load_state_dict(content["optimiser"])
     return progress
