@@ -1,8 +1,12 @@
 """One sound data set with memory and a trained run; a test puts one bad thing in the place of one good one."""
 
 import contextlib
+import os
 import re
+import resource
 import shutil
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +18,7 @@ from hicm.cli import main
 from hicm.files import read_json, sha256, write_json
 from tests.tiny import make_tiny
 
+ROOT = Path(__file__).parents[2]
 BAR = re.compile(r"\d+%\||\x1b\[A|^ *$")  # a progress bar
 
 
@@ -72,16 +77,36 @@ def run(sound, tmp_path) -> Path:
     return tmp_path / "run"
 
 
+def one_line(errors: str) -> str:
+    """The one line that a refused command leaves on standard error besides progress bars and warnings."""
+    said = [piece for piece in re.split(r"[\r\n]+", errors) if not BAR.search(piece)]
+    lines = [line for line in said if not line.startswith("hicm: warning: ")]
+    if "h5py" in "".join(lines):  # HDF5 complains of a full disk once for every object it drops
+        lines = lines[-1:]
+    assert len(lines) == 1 and lines[0].startswith("hicm: error: "), said
+    return lines[0].removeprefix("hicm: error: ")
+
+
+@pytest.fixture
+def refused_on_full_disk():
+    """As ``refused``, where no file can grow beyond ``size`` bytes: a real refusal of the system.
+
+    In a process of its own: an HDF5 file that could not be written leaves the library unfit for further use.
+    """
+    def refused_on_full_disk(size: int, *arguments: str | Path) -> str:
+        done = subprocess.run([sys.executable, "-B", "-m", "hicm", *map(str, arguments)], capture_output=True,
+                              text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)},
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
+        assert done.returncode == 2, done.stderr
+        return one_line(done.stderr)
+    return refused_on_full_disk
+
+
 @pytest.fixture
 def refused(capsys):
     """Run a command that must refuse; returns the one line it says."""
     def refused(*arguments: str | Path, status: int = 2) -> str:
         capsys.readouterr()
         assert main([str(argument) for argument in arguments]) == status
-        said = [piece for piece in re.split(r"[\r\n]+", capsys.readouterr().err) if not BAR.search(piece)]
-        lines = [line for line in said if not line.startswith("hicm: warning: ")]
-        if "h5py" in "".join(lines):  # HDF5 complains of a full disk once for every object it drops
-            lines = lines[-1:]
-        assert len(lines) == 1 and lines[0].startswith("hicm: error: "), said
-        return lines[0].removeprefix("hicm: error: ")
+        return one_line(capsys.readouterr().err)
     return refused

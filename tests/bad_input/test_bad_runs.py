@@ -1,22 +1,16 @@
 """Places that cannot be written, full disks, damaged runs and predictions: one line, status 2, and nothing lost."""
 
-import contextlib
 import json
 import os
 import pickle
 import re
-import resource
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hicm.cli import main
 from hicm.files import read_json, sha256
-
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # HDF5 on a full disk
-
 
 # places that cannot be written
 
@@ -37,17 +31,6 @@ def test_output_below_a_file(sound, refused, below, command):
     assert said.startswith(f"{below}") and re.search("Not a directory|File exists", said)
 
 
-@contextlib.contextmanager
-def full_disk(size: int) -> Iterator[None]:
-    """No file grows beyond ``size`` bytes, whoever writes it: a real refusal of the system, even for C++ writers."""
-    old = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, old[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, old)
-
-
 @pytest.mark.parametrize(("command", "file"), [
     ("memory build {config} --overwrite --set memory.path={copy}/bank", "bank/bank.npz"),
     ("retrieve {config} --out {copy}/run/retrieved_val.h5 --overwrite --set retrieval.windows=3",
@@ -55,7 +38,7 @@ def full_disk(size: int) -> Iterator[None]:
     ("predict {copy}/run --set predict.max_tokens=20", "run/predictions_val.json"),
     ("evaluate {copy}/run --metrics soda_d", "run/metrics_val.json")])
 @pytest.mark.parametrize("half", [False, True], ids=["full", "fills"])
-def test_full_disk(sound, refused, tmp_path, command, file, half):
+def test_full_disk(sound, refused_on_full_disk, tmp_path, command, file, half):
     copy = tmp_path / "copy"
     for part in ("bank", "run"):
         shutil.copytree(getattr(sound, part), copy / part)
@@ -65,8 +48,7 @@ def test_full_disk(sound, refused, tmp_path, command, file, half):
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     if arguments[0] == "predict":  # done already: ask for something else
         arguments[-1] = "predict.max_tokens=21"
-    with full_disk(size):
-        said = refused(*arguments)
+    said = refused_on_full_disk(size, *arguments)
     partial = (copy / file).with_name(f".{Path(file).name}.part")
     assert re.match(rf"({copy / file}|{partial}): .*File too large", said)
     assert {path: path.read_bytes() for path in before} == before, "old files are whole"
@@ -75,22 +57,20 @@ def test_full_disk(sound, refused, tmp_path, command, file, half):
     assert main(arguments) == 0, "with room again, the same command works"
 
 
-def test_full_disk_in_a_report(run, refused):
+def test_full_disk_in_a_report(run, refused_on_full_disk):
     (run / "report").mkdir()
     (run / "report" / "index.html").write_text("old")
-    with full_disk(1000):
-        said = refused("report", run, "--videos", 0, "--out", run / "report")
+    said = refused_on_full_disk(1000, "report", run, "--videos", 0, "--out", run / "report")
     assert re.match(rf"{run}/report/\S+: cannot be written .File too large", said)
     assert [path.name for path in (run / "report").iterdir()] == ["index.html"]
     assert (run / "report" / "index.html").read_text() == "old"
 
 
-@pytest.mark.parametrize("size", [0, 300, 5_000, 60_000, 200_000])
-def test_full_disk_in_training(sound, refused, tmp_path, size):
+@pytest.mark.parametrize("size", [300, 60_000])
+def test_full_disk_in_training(sound, refused_on_full_disk, tmp_path, size):
     """Wherever the disk fills (settings, recall, diary, tokenizer, checkpoint, weights), training goes on later."""
     run = tmp_path / "run"
-    with full_disk(size):
-        said = refused("train", sound.config, "--out", run)
+    said = refused_on_full_disk(size, "train", sound.config, "--out", run)
     assert str(run) in said or said.startswith("output: ")
     assert main(["train", str(sound.config), "--out", str(run)]) == 0
     assert sha256(run / "last" / "model.safetensors") == sha256(sound.run / "last" / "model.safetensors")

@@ -125,7 +125,7 @@ def test_one_caption_is_a_memory(config, tmp_path):
 
 def test_what_cannot_be_built(config, tmp_path):
     annotate(tmp_path / "train.json", {"v": ["add salt", " "]})
-    with pytest.raises(UserError, match=r"split train: video v: sentences\[1\] is blank"):
+    with pytest.raises(UserError, match=r"train\.json: video v: sentences\[1\] is blank"):
         build_memory(config)
     annotate(tmp_path / "train.json", {"v": []})
     with pytest.raises(UserError, match=r"memory\.source=\['train'\]: no caption"):

@@ -83,7 +83,7 @@ def test_a_finished_file_is_kept_and_a_stale_one_refused(config, tmp_path):
     before = out.stat().st_mtime_ns
     assert retrieve(config, "val", out).stat().st_mtime_ns == before
     with pytest.raises(UserError, match=r"out\.h5: was recalled from something else \(retrieval\.top_k: 3 there, 2 "
-                                        r"here\).*--overwrite"):
+                                        r"here\).*remove it"):
         retrieve(with_retrieval(config, top_k=2), "val", out)
     with pytest.raises(UserError, match=r"leave_own_out: False there, True here; split: 'val' there, 'train' here; "
                                         r"videos: 4 there, 70 here"):
