@@ -106,8 +106,8 @@ class NativeMeteor:
 def segment(hypothesis: str, reference: str) -> tuple[str, list[str]]:
     """Candidate and references of a pair as pycocoevalcap and the jar's line protocol make them, with ``|||``.
 
-    >>> segment("so  it ||| is", "a|||b")
-    ('so it  is', ['a', 'b'])
+    >>> segment("so   it|||", "a|||b")
+    ('so  it', ['a', 'b'])
     """
     parts = f"{reference} ||| {hypothesis.replace('|||', '').replace('  ', ' ')}".split("|||")
     while not parts[-1]:

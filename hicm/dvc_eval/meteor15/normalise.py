@@ -14,11 +14,11 @@ BLANKS = " \t\n\r\f"  # what separates words; the vertical tab does not
 CONTROLS = "".join(map(chr, range(0x21)))  # what is stripped from the ends of a line
 
 UNTOUCHED = re.compile(r"[a-z0-9 ]*")
-PLAIN_STEPS = [(re.compile(pattern), new) for pattern, new in [
-    (rf"([^{ALNUM} \t\n\v\f\r.'`,\-\u2018\u2019])", r" \1 "),
-    (r"\.(\.+)", r" DOTMULTI\1"),
-]]
-DOT_AND_MORE = re.compile(r"DOTMULTI\.([^.])")
+OTHERS = re.compile(rf"([^{ALNUM} \t\n\v\f\r.'`,\-\u2018\u2019])")
+# Runs of dots are spelled out in letters until the other rules have run.
+DOTS = re.compile(r"\.{2,}")
+LAST_DOT = re.compile(r"DOTMULTI\.([^.])")
+SPELLED_DOTS = re.compile(r"((?:DOT)+)MULTI")
 STEPS = [(re.compile(pattern), new) for pattern, new in [
     # A comma stays between two digits only.
     (r"([^0-9]),([^0-9])", r"\1 , \2"),
@@ -64,17 +64,23 @@ def normalise(text: str, prefixes: Prefixes) -> list[str]:
     if UNTOUCHED.fullmatch(text):
         return text.split()
     text = f" {text.strip(CONTROLS)} "
-    for pattern, new in PLAIN_STEPS:
-        text = pattern.sub(new, text)
-    while "DOTMULTI." in text:
-        text = DOT_AND_MORE.sub(r"DOTDOTMULTI \1", text).replace("DOTMULTI.", "DOTDOTMULTI")
+    text = _spell_dots(OTHERS.sub(r" \1 ", text))
     for pattern, new in STEPS:
         text = pattern.sub(new, text)
     text = _full_stops(WORD.findall(text), prefixes)
-    while "DOTDOTMULTI" in text:
-        text = text.replace("DOTDOTMULTI", "DOTMULTI.")
-    text = WIDE_BLANKS.sub(" ", text.replace("DOTMULTI", ".")).strip(CONTROLS)
-    return WORD.findall(text.lower())
+    text = SPELLED_DOTS.sub(lambda match: "." * (len(match[1]) // 3), text)
+    return WORD.findall(WIDE_BLANKS.sub(" ", text).strip(CONTROLS).lower())
+
+
+def _spell_dots(text: str) -> str:
+    """Put blanks around runs of dots and spell them: two as DOTDOTMULTI."""
+    if "DOTMULTI" not in text:
+        return DOTS.sub(lambda match: f" {'DOT' * len(match[0])}MULTI ", text)
+    # The word itself is in the text: METEOR's loop, which then has effects of its own.
+    text = DOTS.sub(lambda match: f" DOTMULTI{match[0][1:]}", text)
+    while "DOTMULTI." in text:
+        text = LAST_DOT.sub(r"DOTDOTMULTI \1", text).replace("DOTMULTI.", "DOTDOTMULTI")
+    return text
 
 
 def _full_stops(words: list[str], prefixes: Prefixes) -> str:

@@ -6,25 +6,19 @@ The compiled loops are kept together because a change in another file would not 
 import numpy as np
 from numba import njit
 
-FNV_START, FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
+from hicm.dvc_eval.meteor15.words import FNV_PRIME, FNV_START
+
+WORD_START, WORD_PRIME = np.uint64(FNV_START), np.uint64(FNV_PRIME)
 ROUND_1, ROUND_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # the finaliser of SplitMix64
 BUCKET_BITS = 20  # strings are looked up by the first bits of their hash, then one by one
 LONGEST = 7  # words in a phrase of the table
 NEW_LINE, BLANK = 10, 32
 
 
-def word_hash(word: str) -> int:
-    """FNV-1a (64 bit) of the UTF-8 bytes; `mix` folds these into the hash of a phrase."""
-    value = int(FNV_START)
-    for byte in word.encode("utf-8", "surrogatepass"):
-        value = ((value ^ byte) * int(FNV_PRIME)) & 0xFFFFFFFFFFFFFFFF
-    return value
-
-
-@njit(cache=True)
+@njit
 def mix(phrase, word):
     """Hash of a phrase (uint64, 0 when empty) with one more word."""
-    value = (phrase + np.uint64(1)) * FNV_PRIME ^ word
+    value = (phrase + np.uint64(1)) * WORD_PRIME ^ word
     value = (value ^ (value >> np.uint64(30))) * ROUND_1
     value = (value ^ (value >> np.uint64(27))) * ROUND_2
     return value ^ (value >> np.uint64(31))
@@ -51,9 +45,9 @@ def scan_table(text, groups, slots):
             phrase = np.uint64(0)
             while text[at] != NEW_LINE:
                 start = at
-                word = FNV_START
+                word = WORD_START
                 while text[at] != BLANK and text[at] != NEW_LINE:
-                    word = (word ^ np.uint64(text[at])) * FNV_PRIME
+                    word = (word ^ np.uint64(text[at])) * WORD_PRIME
                     at += 1
                 phrase = mix(phrase, word)
                 slot = np.int64(word & np.uint64(slots - 1))

@@ -45,27 +45,34 @@ def load_index() -> dict[str, np.ndarray]:
         with _alone(path.with_suffix(".lock")):
             index = _read(path)  # another process may have built it while this one waited
             if index is None:
-                _build(path)
+                try:
+                    with atomic(path) as temporary:
+                        _write(temporary, build_arrays())
+                except Unavailable:
+                    raise
+                except UserError as error:
+                    raise Unavailable(f"{error} (XDG_CACHE_HOME)") from error
                 index = _read(path)
     if index is None:
         raise Unavailable(f"{path}: METEOR's index was written and cannot be read back; is the disk sound?")
     return index
 
 
-def _build(path: Path) -> None:
-    from hicm.dvc_eval.meteor15.build import build  # its compiled loops are needed here only
-
+def find_sources() -> list[Path]:
+    """METEOR's data files in the installed package pycocoevalcap, checked.  Raises Unavailable."""
     sources = [find_jar(inside) for inside in DIGESTS]
     for source, digest in zip(sources, DIGESTS.values(), strict=True):
         if sha256(source) != digest:
             raise Unavailable(f"{source}: not the file of pycocoevalcap 1.2; pip install --force-reinstall "
                               "pycocoevalcap==1.2")
-    arrays = build(*sources)
-    try:
-        with atomic(path) as temporary:
-            _write(temporary, arrays)
-    except UserError as error:
-        raise Unavailable(f"{error} (XDG_CACHE_HOME)") from error
+    return sources
+
+
+def build_arrays() -> dict[str, np.ndarray]:
+    """The arrays of the index, from METEOR's data.  Raises Unavailable."""
+    from hicm.dvc_eval.meteor15.build import build  # its compiled loops are needed here only
+
+    return build(*find_sources())
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:

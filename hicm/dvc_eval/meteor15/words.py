@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hicm.dvc_eval.meteor15 import phrases
 from hicm.dvc_eval.meteor15.stem import stem
 from hicm.dvc_eval.meteor15.synonyms import synset_set
+
+FNV_START, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
 
 def word_key(word: str) -> int:
@@ -19,6 +20,14 @@ def word_key(word: str) -> int:
     for unit in np.frombuffer(word.encode("utf-16-le", "surrogatepass"), dtype="<u2").tolist():
         key = (31 * key + unit) & 0xFFFFFFFF
     return key
+
+
+def word_hash(word: str) -> int:
+    """FNV-1a (64 bit) of the UTF-8 bytes, what phrases are looked up by (`phrases`)."""
+    value = FNV_START
+    for byte in word.encode("utf-8", "surrogatepass"):
+        value = ((value ^ byte) * FNV_PRIME) & 0xFFFFFFFFFFFFFFFF
+    return value
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,7 @@ class Words:
         self._numbers[word] = len(self._numbers)
         at = self._known.get(word)
         if at is None:  # then it is no function word and no inflected form in the list of exceptions
-            self._rows.append((word_key(word), word_key(stem(word)), phrases.word_hash(word), False))
+            self._rows.append((word_key(word), word_key(stem(word)), word_hash(word), False))
             self._synsets.append(np.array(sorted(synset_set(word, self._own, {})), dtype=np.int32))
             return
         self._rows.append(tuple(int(self._index[name][at]) for name in ("key", "stem_key", "hash", "function")))
