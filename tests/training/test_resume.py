@@ -70,6 +70,8 @@ def test_two_processes_learn_what_one_does(tmp_path):
     finish(start(str(config), "--out", str(two), launcher=launcher))
     a, b = (load_file(run / "last" / "model.safetensors") for run in (one, two))
     for name in a:
+        if name.endswith("attn.qkv.bias"):  # the softmax does not see a key bias: its gradient is rounding, and Adam
+            a[name], b[name] = (np.delete(x[name].reshape(3, -1), 1, axis=0) for x in (a, b))  # steps on rounding too
         np.testing.assert_allclose(a[name], b[name], atol=2e-5, err_msg=name)
     losses = [[line["loss"] for line in lines(run) if "loss" in line] for run in (one, two)]
     assert len(losses[0]) == 6 and losses[0] == pytest.approx(losses[1], rel=1e-4)
