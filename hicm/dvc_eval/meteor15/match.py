@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 EXACT, STEM, SYNONYM, PARAPHRASE = range(4)
-MOST = 10_000_000  # matches of one pair: 3,000 times the same word on both sides.  The jar fails at a quarter of it
+MOST = 10_000_000  # matches of one pair: 3,000 times the same word on both sides; the jar's memory ends before
 TOO_MANY = -1
 
 
@@ -25,8 +25,20 @@ def _room(matches, count, more):
 
 
 @njit
-def _share(synsets, at, end, other, other_end):
-    """Whether two sorted runs of ``synsets`` have a common member."""
+def _marks(synsets, synset_offsets):
+    """64 bits a word, by its synsets: words without a common bit have no common synset."""
+    marks = np.zeros(len(synset_offsets) - 1, np.uint64)
+    for word in range(len(marks)):
+        for at in range(synset_offsets[word], synset_offsets[word + 1]):
+            marks[word] |= np.uint64(1) << np.uint64(synsets[at] % 61)
+    return marks
+
+
+@njit
+def _share(word1, word2, synsets, synset_offsets):
+    """Whether two words have a common synset; those of a word are sorted."""
+    at, end = synset_offsets[word1], synset_offsets[word1 + 1]
+    other, other_end = synset_offsets[word2], synset_offsets[word2 + 1]
     while at < end and other < other_end:
         if synsets[at] == synsets[other]:
             return True
@@ -35,17 +47,6 @@ def _share(synsets, at, end, other, other_end):
         else:
             other += 1
     return False
-
-
-@njit
-def _fits(stage, word1, word2, key, stem_key, synsets, synset_offsets):
-    """Whether two words match at a stage; words of equal key match exactly and at no other stage."""
-    if stage == EXACT or key[word1] == key[word2]:
-        return stage == EXACT and key[word1] == key[word2]
-    if stage == STEM:
-        return stem_key[word1] == stem_key[word2]
-    return _share(synsets, synset_offsets[word1], synset_offsets[word1 + 1], synset_offsets[word2],
-                  synset_offsets[word2 + 1])
 
 
 @njit
@@ -82,26 +83,35 @@ def find_matches(pairs, tokens, starts, spans, span_offsets, key, stem_key, syns
     (M, 5) int32 and offsets (P + 1,) int64; the last is TOO_MANY when a pair has more than MOST.  Sides with equal
     keys throughout have exact matches only.
     """
+    keys, stem_keys, marks = key[tokens], stem_key[tokens], _marks(synsets, synset_offsets)[tokens]
     matches = np.empty((64 * len(pairs) + 64, 5), np.int32)
     offsets = np.zeros(len(pairs) + 1, np.int64)
     hits = np.empty((len(spans) + 1, 2), np.int64)
     count = 0
     for pair in range(len(pairs)):
         one, two = pairs[pair, 0], pairs[pair, 1]
-        words1, words2 = tokens[starts[one]:starts[one + 1]], tokens[starts[two]:starts[two + 1]]
-        same = len(words1) == len(words2)
-        for at in range(len(words1)):
-            same = same and key[words1[at]] == key[words2[at]]
-        for j in range(len(words2)):
+        first1, end1, first2, end2 = starts[one], starts[one + 1], starts[two], starts[two + 1]
+        same = end1 - first1 == end2 - first2
+        for at in range(end1 - first1):
+            same = same and keys[first1 + at] == keys[first2 + at]
+        for at2 in range(first2, end2):
             if count > offsets[pair] + MOST:
                 offsets[-1] = TOO_MANY
                 return matches[:0], offsets
-            matches = _room(matches, count, 3 * len(words1))
+            matches = _room(matches, count, 3 * (end1 - first1))
             for stage in range(EXACT, EXACT + 1 if same else PARAPHRASE):
-                for i in range(len(words1)):
-                    if _fits(stage, words1[i], words2[j], key, stem_key, synsets, synset_offsets):
-                        matches[count, 0], matches[count, 1], matches[count, 2] = j, 1, i
-                        matches[count, 3], matches[count, 4] = 1, stage
+                for at1 in range(first1, end1):
+                    if stage == EXACT:
+                        fits = keys[at1] == keys[at2]
+                    elif stage == STEM:
+                        fits = stem_keys[at1] == stem_keys[at2] and keys[at1] != keys[at2]
+                    else:
+                        fits = (marks[at1] & marks[at2] != 0 and keys[at1] != keys[at2]
+                                and _share(tokens[at1], tokens[at2], synsets, synset_offsets))
+                    if fits:
+                        matches[count, 0], matches[count, 1] = at2 - first2, 1
+                        matches[count, 2], matches[count, 3] = at1 - first1, 1
+                        matches[count, 4] = stage
                         count += 1
         # First from the reference's phrases to the candidate, then from the candidate's to the reference.
         for side in range(0 if same else 2):

@@ -24,14 +24,19 @@ DIGESTS = {
     "meteor/meteor-1.5.jar": "1e57b4c72c0830ebe68558f1c799a624e96cbc1b6045c9f6330e26dcff6eafc2",
     "meteor/data/paraphrase-en.gz": "c147ac7d2c91f2fbb3ad31e4b352235061eb83145e0434daf217ee9ca5975f48",
 }
+DATA = hashlib.sha256("".join(DIGESTS.values()).encode()).hexdigest()[:8]  # names both, for signatures
 FORMAT = 1  # of the file's content; to be raised whenever `build` changes
 NAME = f"meteor15-en-{FORMAT}.index"
-ALIGNMENT = 64
+ALIGNMENT = 64  # of the arrays, in bytes
+DIGEST_LINE = 65  # bytes: SHA-256 in hexadecimal and a line feed
 
 
 def cache_folder() -> Path:
-    """``hicm`` in XDG_CACHE_HOME, or in ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "hicm")
+    """``hicm`` in XDG_CACHE_HOME, or in ~/.cache.  Raises Unavailable for a user without a home."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "hicm")
+    except RuntimeError as error:
+        raise Unavailable("METEOR's index has no place: this user has no home folder; set XDG_CACHE_HOME") from error
 
 
 def load_index() -> dict[str, np.ndarray]:
@@ -45,13 +50,7 @@ def load_index() -> dict[str, np.ndarray]:
         with _alone(path.with_suffix(".lock")):
             index = _read(path)  # another process may have built it while this one waited
             if index is None:
-                try:
-                    with atomic(path) as temporary:
-                        _write(temporary, build_arrays())
-                except Unavailable:
-                    raise
-                except UserError as error:
-                    raise Unavailable(f"{error} (XDG_CACHE_HOME)") from error
+                _write(path, build_arrays())
                 index = _read(path)
     if index is None:
         raise Unavailable(f"{path}: METEOR's index was written and cannot be read back; is the disk sound?")
@@ -83,17 +82,20 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
         places[name] = [array.dtype.str, list(array.shape), at]
         at += array.nbytes
     header = json.dumps(places).encode()
-    header += b" " * (-(len(header) + 66) % ALIGNMENT) + b"\n"
+    header += b" " * (-(DIGEST_LINE + len(header) + 1) % ALIGNMENT) + b"\n"
     digest = hashlib.sha256(header)
-    with open(path, "wb") as stream:
-        stream.write(b"0" * 64 + b"\n" + header)
-        for name, array in arrays.items():
-            padding = b"\0" * (65 + len(header) + places[name][2] - stream.tell())
-            for block in (padding, np.ascontiguousarray(array).data.cast("B")):
-                digest.update(block)
-                stream.write(block)
-        stream.seek(0)
-        stream.write(digest.hexdigest().encode())
+    try:
+        with atomic(path) as temporary, open(temporary, "wb") as stream:
+            stream.write(b" " * DIGEST_LINE + header)
+            for name, array in arrays.items():
+                padding = b"\0" * (DIGEST_LINE + len(header) + places[name][2] - stream.tell())
+                for block in (padding, np.ascontiguousarray(array).data.cast("B")):
+                    digest.update(block)
+                    stream.write(block)
+            stream.seek(0)
+            stream.write(digest.hexdigest().encode() + b"\n")
+    except UserError as error:
+        raise Unavailable(f"{error}: XDG_CACHE_HOME") from error
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
@@ -103,11 +105,11 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
             memory = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError):  # an empty file cannot be mapped
         return None
-    if hashlib.sha256(memoryview(memory)[65:]).hexdigest().encode() != memory[:64]:
+    if hashlib.sha256(memoryview(memory)[DIGEST_LINE:]).hexdigest().encode() + b"\n" != memory[:DIGEST_LINE]:
         return None
-    start = memory.find(b"\n", 65) + 1
+    start = memory.find(b"\n", DIGEST_LINE) + 1
     return {name: np.frombuffer(memory, dtype, int(np.prod(shape)), start + at).reshape(shape)
-            for name, (dtype, shape, at) in json.loads(memory[65:start]).items()}
+            for name, (dtype, shape, at) in json.loads(memory[DIGEST_LINE:start]).items()}
 
 
 @contextlib.contextmanager
