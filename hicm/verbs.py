@@ -104,7 +104,9 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
              references: Annotated[Sequence[str], "annotation files, one per annotator; none: those of the run"] = (),
              *, protocol: Annotated[str, "named set of rules; empty: vidchapters, or the run's"] = "",
              metrics: Annotated[Sequence[str], "metrics computed; none: all of the protocol"] = (),
-             out: Annotated[str, "scores as json; empty: metrics_* beside a predictions_* file"] = "") -> "Result":
+             out: Annotated[str, "scores as json; empty: metrics_* beside a predictions_* file"] = "",
+             check_with_java: Annotated[bool, "score again with the Java tools; print the largest difference"] = False,
+             ) -> "Result":
     """Score predictions: METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, with coverage and signature."""
     from hicm.data.annotations import split_files
     from hicm.dvc_eval import evaluate
@@ -123,6 +125,12 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
     target = Path(out) if out else path.with_name(path.name.replace("predictions_", "metrics_", 1))
     if target != path:
         write_json(target, result.to_json())
+    if check_with_java:
+        from hicm.dvc_eval.crosscheck import differences_from_java
+
+        found = differences_from_java(result, path, list(references), protocol or "vidchapters", list(metrics) or None)
+        print("largest difference from the Java tools, data set and videos:")
+        print("\n".join(f"  {name:14} {difference:.1e}" for name, difference in found.items()))
     return result
 
 

@@ -11,7 +11,8 @@ from hicm.dvc_eval.captions import caption_pairs, meteor_scores, overlap_metrics
 from hicm.dvc_eval.case import Case, Texts, build_case, case_warnings, coverage, intern_captions
 from hicm.dvc_eval.java import Unavailable
 from hicm.dvc_eval.localisation import precision_recall
-from hicm.dvc_eval.meteor import JarMeteor, Meteor
+from hicm.dvc_eval.meteor import Meteor
+from hicm.dvc_eval.meteor15 import NativeMeteor
 from hicm.dvc_eval.protocols import CAPTION_METRICS, Protocol, find_protocol, select_metrics
 from hicm.dvc_eval.read import read_predictions, read_references
 from hicm.dvc_eval.score import Result, summarise
@@ -35,11 +36,12 @@ def evaluate(predictions: Any, references: Any, protocol: str = "vidchapters", *
     ``predictions``: a path or its content, ``{"results": {id: [{"sentence", "timestamp": [start, end]}, ..]}}`` or
     the inner mapping; seconds.  ``references``: ``{id: {"duration", "timestamps", "sentences"}}`` as path or content,
     a mapping from id to `hicm.types.Video`, or a list of these, one an annotator.  ``metrics``: the wanted names
-    (`available_metrics`; None: all); what they do not need is not computed, and METEOR's process not started.
+    (`available_metrics`; None: all); what they do not need is not computed, and METEOR not loaded.
     ``run``: the id kept with the result (None: that of the predictions file).  ``progress``: METEOR's, to standard
     error.  ``max_proposals``: another cap than the protocol's.  ``tokeniser``, ``meteor``: other implementations.
 
-    Metrics whose Java part cannot work here are left out with the reason (`Result.left_out`).  Raises UserError on
+    Metrics whose parts cannot work here (numba or pycocoevalcap missing) are left out with the reason
+    (`Result.left_out`).  Raises UserError on
     unusable input: one line naming file, video and event.
     """
     rules = find_protocol(protocol)
@@ -75,7 +77,7 @@ def evaluate(predictions: Any, references: Any, protocol: str = "vidchapters", *
         protocol=rules.name, thresholds=rules.thresholds, coverage=covered, warnings=tuple(warnings),
         left_out={name: left_out[name] for name in wanted if name in left_out}, run=run or named_run,
         signature=signature(rules, tuple(name for name in wanted if name not in left_out), cap, len(annotators),
-                            tokeniser.name, (meteor or JarMeteor).name, len(case.videos), covered["videos"]),
+                            tokeniser.name, (meteor or NativeMeteor).name, len(case.videos), covered["videos"]),
         **summarise(rules, wanted, case.videos, columns, soda))
 
 
@@ -103,10 +105,10 @@ def _text_scores(case: Case, rules: Protocol, captions: dict[str, str], with_sod
     soda: dict[str, tuple[float, dict[str, float]]] = {}
     with contextlib.ExitStack() as stack:
         if needs_meteor and meteor is None:
-            try:  # first, so that it loads while captions are tokenised
-                meteor = stack.enter_context(JarMeteor(progress=progress))
+            try:
+                meteor = stack.enter_context(NativeMeteor(progress=progress))
             except Unavailable as error:
-                left_out |= dict.fromkeys(needs_meteor, f"METEOR needs Java: {error}")
+                left_out |= dict.fromkeys(needs_meteor, str(error))
         try:
             texts = intern_captions(case, tokeniser, rules.unmatched, warnings)
         except Unavailable as error:

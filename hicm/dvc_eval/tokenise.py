@@ -1,8 +1,7 @@
 """Penn Treebank tokenisation of captions as the toolkits have it: CoreNLP 3.4.1, lower case, punctuation dropped.
 
-A caption of plain material is tokenised here; everything else by the CoreNLP jar of pycocoevalcap.  Each caption is
-tokenised alone, as if an empty line followed: the toolkits tokenise a whole batch as one text, where a caption's last
-full stop can depend on the next caption, hence on the order of a set.
+Each caption is tokenised alone, as if an empty line followed: the toolkits tokenise a whole batch as one text, where a
+caption's last full stop can depend on the next caption, hence on the order of a set.
 """
 
 import re
@@ -10,12 +9,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hicm.dvc_eval.java import Unavailable, find_jar, run
-from hicm.dvc_eval.plain import plain_tokens
+from hicm.dvc_eval.ptb import DROPPED, ptb_tokenise
 
-# Tokens that are dropped.  The bracket names never match, since tokens are lower case by then; kept for the record.
-PUNCTUATION = frozenset(["''", "'", "``", "`", "-LRB-", "-RRB-", "-LCB-", "-RCB-", ".", "?", "!", ",", ":", "-", "--",
-                         "...", ";"])
 LINE_BREAKS = re.compile("[\r\v\f\u2028\u2029]")
+BETWEEN = "\"'."  # a line that ends whatever a caption left open, so that the jar sees the next one alone
 
 
 class Tokeniser(Protocol):
@@ -29,37 +26,37 @@ class Tokeniser(Protocol):
 
 
 class PtbTokeniser:
-    """Plain captions by rule, the others in one Java process."""
+    """By rule, without Java (`hicm.dvc_eval.ptb`)."""
 
-    name = "ptb3.4.1"
+    name = "ptb3.4.1-native"
+
+    def tokenise(self, captions: list[str]) -> list[str]:
+        """See `Tokeniser`; never raises."""
+        return [ptb_tokenise(caption)[0] for caption in captions]
+
+
+class JarTokeniser:
+    """The CoreNLP jar of pycocoevalcap in one Java process: the cross-check."""
+
+    name = "ptb3.4.1-jar"
 
     def tokenise(self, captions: list[str]) -> list[str]:
         """See `Tokeniser`.  Captions hold no line break but LF, which counts as a blank."""
-        tokens = [plain_tokens(caption) for caption in captions]
-        rest = [index for index, done in enumerate(tokens) if done is None]
-        if rest:
-            try:
-                answers = corenlp_tokens([captions[index] for index in rest])
-            except Unavailable as error:
-                raise Unavailable(f"{len(rest)} of {len(captions)} captions need the PTB tokeniser, which needs Java: "
-                                  f"{error}") from error
-            for index, answer in zip(rest, answers, strict=True):
-                tokens[index] = answer
-        return tokens
+        jar = find_jar("tokenizer/stanford-corenlp-3.4.1.jar")
+        text = "".join(caption.replace("\n", " ") + f"\n\n{BETWEEN}\n" for caption in captions)
+        output = run(["-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase",
+                      "-encoding", "UTF-8"], text, timeout=120 + len(text) / 10_000, what="the PTB tokeniser")
+        lines = output.split("\n")
+        if len(lines) != 3 * len(captions) + 1 or any(lines[1::3]):
+            raise Unavailable(f"the PTB tokeniser (Java) gave {len(lines)} lines for {len(captions)} captions; "
+                              "is a line break inside a caption?")
+        return [" ".join(token for token in line.split(" ") if token and token not in DROPPED)
+                for line in lines[:-1:3]]
 
 
-def corenlp_tokens(captions: list[str]) -> list[str]:
-    """The tokens of the CoreNLP jar, from one process.  Raises Unavailable without Java or pycocoevalcap."""
-    jar = find_jar("tokenizer/stanford-corenlp-3.4.1.jar")
-    text = "".join(caption.replace("\n", " ") + "\n\n" for caption in captions)
-    output = run(["-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase",
-                  "-encoding", "UTF-8"], text, timeout=120 + len(text) / 10_000, what="the PTB tokeniser")
-    lines = output.split("\n")
-    if len(lines) != 2 * len(captions) + 1 or any(lines[1::2]):
-        raise Unavailable(f"the PTB tokeniser (Java) gave {len(lines)} lines for {len(captions)} captions; "
-                          "is a line break inside a caption?")
-    return [" ".join(token for token in line.split(" ") if token and token not in PUNCTUATION)
-            for line in lines[:-1:2]]
+def unproven(captions: Sequence[str]) -> int:
+    """How many captions hold something that the rules were not compared with the jar on."""
+    return sum(not ptb_tokenise(caption)[1] for caption in captions)
 
 
 def clean(captions: Sequence[str], side: str, warnings: list[str]) -> list[str]:

@@ -264,7 +264,7 @@ def test_signature_tells_what_scored() -> None:
                      "soda:d,files=mean|cov:2/2|v:0.1.0")
     other = score(said(), [REFERENCE, REFERENCE], protocol="activitynet-2018", metrics=["CIDEr"]).signature
     assert other == ("proto:activitynet-2018|metrics:cider|iou:.3,.5,.7,.9|unmatched:abc123!@#|missing:zero|cap:1000|"
-                     "refs:2|tok:ptb3.4.1|cov:2/2|v:0.1.0")
+                     "refs:2|tok:ptb3.4.1-native|cov:2/2|v:0.1.0")
 
 
 def test_two_annotators() -> None:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from hicm.dvc_eval import evaluate
+from hicm.dvc_eval.crosscheck import differences_from_java
 from hicm.dvc_eval.java import Unavailable, find_jar, find_java, run
 from hicm.dvc_eval.meteor import CHUNKS, JarMeteor, total
-from hicm.dvc_eval.tokenise import corenlp_tokens
+from hicm.dvc_eval.tokenise import JarTokeniser
+from hicm.errors import UserError
 
 REFERENCE = {"a": {"timestamps": [[0, 10], [10, 20]], "sentences": ["add the salt", "stir the hot pot"]}}
 PLAIN = {"a": [{"sentence": "add the salt", "timestamp": [0, 9]}, {"sentence": "stir it", "timestamp": [10, 20]}]}
@@ -30,30 +32,27 @@ def fake_java(folder: Path, *lines: str) -> Path:
     return path
 
 
-def test_without_java_plain_captions_are_exact(no_java: Path) -> None:
-    result = evaluate(PLAIN, REFERENCE)
-    assert set(result.left_out) == {"METEOR", "soda_c"}
-    assert set(result.scores) | set(result.left_out) >= TEXT
-    for reason in result.left_out.values():
-        assert reason == "METEOR needs Java: no java on the path and none in JAVA_HOME; install Java 8 or newer"
-    assert "left out: METEOR, soda_c: METEOR needs Java" in str(result)
-    assert result.to_json()["left_out"] == result.left_out
-    assert "meteor" not in result.signature
+def test_without_java_everything_is_computed(no_java: Path) -> None:
+    for predictions in (PLAIN, HARD):
+        result = evaluate(predictions, REFERENCE)
+        assert not result.left_out and set(result.scores) >= TEXT
+        assert "tok:ptb3.4.1-native|meteor:1.5-native" in result.signature
 
 
-def test_without_java_other_captions_are_left_out(no_java: Path) -> None:
-    result = evaluate(HARD, REFERENCE)
-    assert set(result.left_out) == TEXT
-    assert set(result.left_out.values()) == {
-        "1 of 4 captions need the PTB tokeniser, which needs Java: no java on the path and none in JAVA_HOME; "
-        "install Java 8 or newer"}
-    assert result.scores["Recall@0.5"] == 1
-    assert result.scores["soda_d"] > 0.9
+def test_the_cross_check_says_that_it_needs_java(no_java: Path) -> None:
+    with pytest.raises(UserError, match="--check-with-java: no java on the path and none in JAVA_HOME"):
+        differences_from_java(evaluate(PLAIN, REFERENCE), PLAIN, REFERENCE)
+
+
+@pytest.mark.java
+def test_the_cross_check_finds_no_difference() -> None:
+    found = differences_from_java(evaluate(HARD, REFERENCE), HARD, REFERENCE)
+    assert set(found) >= TEXT and max(found.values()) < 1e-12
 
 
 def test_java_is_not_started_without_need(no_java: Path) -> None:
     fake_java(no_java, f"echo x >> {no_java}/started", "exit 1")
-    result = evaluate(PLAIN, REFERENCE, metrics=["CIDEr", "F1", "soda_d"])
+    result = evaluate(HARD, REFERENCE)
     assert not result.left_out
     assert not (no_java / "started").exists()
 
@@ -80,7 +79,8 @@ def test_java_home_when_the_path_has_none(no_java: Path, tmp_path: Path, monkeyp
 
 def test_meteor_that_dies_tells_why(no_java: Path) -> None:
     fake_java(no_java, VERSION, "echo 'Could not reserve enough space for object heap' >&2", "exit 1")
-    result = evaluate(PLAIN, REFERENCE)
+    with JarMeteor() as meteor:
+        result = evaluate(PLAIN, REFERENCE, meteor=meteor)
     assert set(result.left_out.values()) == {
         "METEOR (Java) ended with status 1: Could not reserve enough space for object heap"}
     assert result.scores["CIDEr"] > 0
@@ -127,8 +127,8 @@ def test_process_that_is_silent_is_stopped(no_java: Path) -> None:
 def test_tokeniser_that_fails(no_java: Path, line: str, message: str) -> None:
     fake_java(no_java, VERSION, line)
     with pytest.raises(Unavailable, match=message):
-        corenlp_tokens(["a", "b", "c", "d"])
-    assert set(evaluate(HARD, REFERENCE).left_out) == TEXT
+        JarTokeniser().tokenise(["a", "b", "c", "d"])
+    assert set(evaluate(HARD, REFERENCE, tokeniser=JarTokeniser()).left_out) == TEXT
 
 
 def test_without_pycocoevalcap(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,16 +164,14 @@ def test_aggregate_and_segments() -> None:
 
 
 @pytest.mark.java
-def test_progress_and_other_locale(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The C locale changes nothing; progress goes to standard error."""
+def test_another_locale_changes_nothing(capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LC_ALL", "C")
     monkeypatch.setenv("JAVA_TOOL_OPTIONS", "-Duser.language=tr")
-    assert corenlp_tokens(["add 1 1/2 CUPS IN IT"]) == ["add 1\u00a01/2 cups in it"]
-    result = evaluate(HARD, REFERENCE, progress=True)
+    assert JarTokeniser().tokenise(["add 1 1/2 CUPS IN IT"]) == ["add 1\u00a01/2 cups in it"]
+    with JarMeteor() as meteor:
+        result = evaluate(HARD, REFERENCE, tokeniser=JarTokeniser(), meteor=meteor)
     assert not result.left_out
-    printed = capsys.readouterr()
-    assert "METEOR: " in printed.err
-    assert printed.out == ""
+    assert capsys.readouterr().out == ""
     assert json.dumps(result.to_json())
 
 

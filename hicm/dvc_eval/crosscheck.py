@@ -1,0 +1,31 @@
+"""The same scores by the Java tools: an optional check of the native tokeniser and METEOR."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from hicm.dvc_eval.evaluate import evaluate
+from hicm.dvc_eval.java import Unavailable
+from hicm.dvc_eval.meteor import JarMeteor
+from hicm.dvc_eval.score import Result
+from hicm.dvc_eval.tokenise import JarTokeniser
+from hicm.errors import UserError
+
+
+def differences_from_java(native: Result, predictions: Any, references: Any, protocol: str = "vidchapters",
+                          metrics: Iterable[str] | None = None) -> dict[str, float]:
+    """Largest absolute difference of each metric, over the data set's score and every video's, from ``native``.
+
+    Raises UserError when Java, or the jars of pycocoevalcap, cannot be used.
+    """
+    try:
+        with JarMeteor() as meteor:
+            java = evaluate(predictions, references, protocol, metrics=metrics, tokeniser=JarTokeniser(), meteor=meteor)
+    except Unavailable as error:
+        raise UserError(f"--check-with-java: {error}") from error
+    if java.left_out:
+        raise UserError(f"--check-with-java: {'; '.join(dict.fromkeys(java.left_out.values()))}")
+    found = {name: abs(value - java.scores[name]) for name, value in native.scores.items()}
+    for video, scores in native.per_video.items():
+        for name, value in scores.items():
+            found[name] = max(found.get(name, 0.0), abs(value - java.per_video[video][name]))
+    return found
