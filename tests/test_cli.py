@@ -151,7 +151,7 @@ def test_options_arrive_as_what_they_are(replace):
     assert train == [{"config": "c.yaml", "out": "", "set_": ["train.lr=1e-4", "predict.beams=1"], "dry_run": True}]
     assert main(["evaluate", "p.json", "a.json", "b.json", "--metrics", "CIDEr", "F1", "--out", "m.json"]) == 0
     assert score == [{"predictions": "p.json", "references": ["a.json", "b.json"], "protocol": "", "out": "m.json",
-                      "metrics": ["CIDEr", "F1"]}]
+                      "metrics": ["CIDEr", "F1"], "check_with_java": False}]
 
 
 # how a command ends
