@@ -87,20 +87,22 @@ def _take(path, matches, m):
 
 
 @njit
-def _better(path, other):
-    return path[RANK] < other[RANK] or (path[RANK] == other[RANK] and path[DISTANCE] < other[DISTANCE])
+def _before(rank, distance, paths, other):
+    """Whether a path of this rank and distance is better than ``paths[other]``."""
+    return rank < paths[other, RANK] or (rank == paths[other, RANK] and distance < paths[other, DISTANCE])
 
 
 @njit
 def _offer(path, best, order, count):
     """Keep a path if it is among the first BEAM; ``order[:count]`` lists the rows of ``best``.  Returns count."""
+    rank, distance = path[RANK], path[DISTANCE]
     row = at = count
     if count == BEAM:
         at = BEAM - 1
         row = order[at]
-        if not _better(path, best[row]):
+        if not _before(rank, distance, best, row):
             return count
-    while at > 0 and _better(path, best[order[at - 1]]):
+    while at > 0 and _before(rank, distance, best, order[at - 1]):
         order[at] = order[at - 1]
         at -= 1
     order[at] = row
@@ -166,7 +168,7 @@ def _best(paths, count):
     best = 0
     for path in range(count):
         paths[path, RANK] += paths[path, LAST] != -1
-        if _better(paths[path], paths[best]):
+        if _before(paths[path, RANK], paths[path, DISTANCE], paths, best):
             best = path
     return best
 
