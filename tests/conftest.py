@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("hicm", deadline=None)  # a loaded machine is no reason to fail
+settings.load_profile("hicm")
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from hicm.config import DataConfig
 from hicm.errors import UserError
-from hicm.files import read_json
+from hicm.files import read_json, require
 from hicm.types import Event, Span, Video
 
 
@@ -23,6 +23,7 @@ def read_annotations(path: str | Path) -> dict[str, Video]:
     positive number, a timestamp that is not a pair of finite numbers, a sentence that is not text, or a video stands
     in the file twice.
     """
+    require(path, "annotation file", "put the data where data/README.md says, or correct data.annotations")
     content = read_json(path, "annotation file", _each_once)
     if not isinstance(content, dict) or not content:
         raise UserError(f"{path}: expected {{video id: {{duration, timestamps, sentences}}}} with at least one video, "

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hicm.config import Config, dump_config
 from hicm.errors import UserError
-from hicm.files import read_json, write_json
+from hicm.files import read_json, require, write_json
 from hicm.memory.bank import load_bank
 from hicm.provenance import now, open_run
 from hicm.retrieval.read import Reader
@@ -30,7 +30,8 @@ def train(config: Config, folder: Path, run: str) -> Path:
     accelerator = Accelerator(mixed_precision=config.train.precision)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
-            inputs = [path for split in config.data.annotations.values() for path in split]
+            inputs = [require(path, "annotation file", "put the data where data/README.md says")
+                      for split in config.data.annotations.values() for path in split]
             open_run(folder, run, config, inputs, selected_on=_selection(config))
         memories = {split: recall(config, split, folder, training=split == "training")
                     for split in ("training", config.data.select)}

@@ -83,7 +83,7 @@ def test_not_utf8_and_missing(tmp_path):
     path.write_bytes('{"a": "é"}'.encode("latin-1"))
     with pytest.raises(UserError, match="not UTF-8"):
         read_annotations(path)
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match="annotation file not found; put the data where"):
         read_annotations(tmp_path / "none.json")
 
 

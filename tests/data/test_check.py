@@ -130,7 +130,7 @@ def test_everything_missing_is_listed_at_once(tmp_path):
                       speech=str(tmp_path / "none.pkl"), report="test")
     report = check_data(Config(data=data))
     errors = "\n".join(lines(report, "error"))
-    for text in ("none.json: annotation file cannot be read", "none.h5: features not found",
+    for text in ("none.json: annotation file not found", "none.h5: features not found",
                  "none.pkl: speech not found",
                  "data.select is split 'val', which has no annotation file", "data.report is split 'test'"):
         assert text in errors
