@@ -8,7 +8,7 @@ import numpy as np
 
 from hicm.dvc_eval.protocols import Protocol
 from hicm.dvc_eval.read import NOTHING, Track, Tracks, odd_spans
-from hicm.dvc_eval.tokenise import PtbTokeniser, Tokeniser, clean, unproven
+from hicm.dvc_eval.tokenise import Tokeniser, clean
 from hicm.errors import UserError
 
 
@@ -118,9 +118,9 @@ def intern_captions(case: Case, tokeniser: Tokeniser, unmatched: str, warnings: 
     captions |= zip(written, clean(written, "references", warnings), strict=True)
     distinct = list(dict.fromkeys(captions.values()))
     tokens = dict(zip(distinct, tokeniser.tokenise(distinct), strict=True))
-    if isinstance(tokeniser, PtbTokeniser) and (odd := unproven(distinct)):
-        warnings.append(f"{odd} captions hold what the tokeniser's rules are not proven for; compare with the jar: "
-                        "--check-with-java")
+    if tokeniser.unproven:
+        warnings.append(f"{tokeniser.unproven} captions hold what the tokeniser's rules are not proven for; compare "
+                        "with the jar: --check-with-java")
     index: dict[str, int] = {}
     place = {caption: index.setdefault(tokens[cleaned], len(index)) for caption, cleaned in captions.items()}
     for side, texts in (("predictions", said), ("references", written)):

@@ -12,13 +12,16 @@ from hicm.dvc_eval.java import Unavailable, find_jar, run
 from hicm.dvc_eval.ptb import DROPPED, ptb_tokenise
 
 LINE_BREAKS = re.compile("[\r\v\f\u2028\u2029]")
-BETWEEN = "\"'."  # a line that ends whatever a caption left open, so that the jar sees the next one alone
+# A line between two captions: it ends every token and look-ahead that begins in the caption before, also a tag whose
+# quote stays open and a single letter with a full stop that asks how the next sentence begins.
+BETWEEN = "\"'."
 
 
 class Tokeniser(Protocol):
     """Captions in, tokens joined by single blanks out; one result a caption."""
 
     name: str  # in signatures
+    unproven: int  # captions of the last call that hold what the rules were not compared with the jar on
 
     def tokenise(self, captions: list[str]) -> list[str]:
         """Tokenised ``captions``, in their order.  Raises Unavailable when it cannot work here."""
@@ -30,15 +33,21 @@ class PtbTokeniser:
 
     name = "ptb3.4.1-native"
 
+    def __init__(self) -> None:
+        self.unproven = 0
+
     def tokenise(self, captions: list[str]) -> list[str]:
         """See `Tokeniser`; never raises."""
-        return [ptb_tokenise(caption)[0] for caption in captions]
+        found = [ptb_tokenise(caption) for caption in captions]
+        self.unproven = sum(not proven for _, proven in found)
+        return [tokens for tokens, _ in found]
 
 
 class JarTokeniser:
     """The CoreNLP jar of pycocoevalcap in one Java process: the cross-check."""
 
     name = "ptb3.4.1-jar"
+    unproven = 0
 
     def tokenise(self, captions: list[str]) -> list[str]:
         """See `Tokeniser`.  Captions hold no line break but LF, which counts as a blank."""
@@ -52,11 +61,6 @@ class JarTokeniser:
                               "is a line break inside a caption?")
         return [" ".join(token for token in line.split(" ") if token and token not in DROPPED)
                 for line in lines[:-1:3]]
-
-
-def unproven(captions: Sequence[str]) -> int:
-    """How many captions hold something that the rules were not compared with the jar on."""
-    return sum(not ptb_tokenise(caption)[1] for caption in captions)
 
 
 def clean(captions: Sequence[str], side: str, warnings: list[str]) -> list[str]:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hicm.dvc_eval.ptb import DROPPED, ptb_tokenise
-from tests.golden.make_ptb import COUNT, FAMILIES, SEED, corenlp_alone, odd_captions
+from hicm.dvc_eval.tokenise import JarTokeniser
+from tests.golden.make_ptb import COUNT, FAMILIES, SEED, odd_captions
 
 # Seen at CoreNLP 3.4.1, punctuation dropped; ⍽ stands for the no-break space inside a token.
 TABLE = """
@@ -176,7 +177,7 @@ def test_odd_captions_against_the_jar(capsys):
     rows = []
     for family in FAMILIES:
         captions = odd_captions(3000, seed=1, families=[family])
-        proven, unproven = disagreement(captions, corenlp_alone(captions))
+        proven, unproven = disagreement(captions, JarTokeniser().tokenise(captions))
         claimed = sum(ptb_tokenise(caption)[1] for caption in captions)
         rows.append((family, len(captions), len(proven) + len(unproven), claimed, len(proven)))
     rows.append(("all", *(sum(row[column] for row in rows) for column in range(1, 5))))
@@ -191,6 +192,6 @@ def test_odd_captions_against_the_jar(capsys):
 @pytest.mark.java
 def test_all_real_captions_against_the_jar(shared):
     captions = real_captions(shared)
-    proven, unproven = disagreement(captions, corenlp_alone(captions))
+    proven, unproven = disagreement(captions, JarTokeniser().tokenise(captions))
     assert not proven
     assert not unproven

@@ -9,6 +9,14 @@ def test_order_and_number_of_captions() -> None:
     assert PtbTokeniser().tokenise([]) == []
 
 
+def test_captions_beyond_the_proven_rules_are_counted() -> None:
+    tokeniser = PtbTokeniser()
+    tokeniser.tokenise(["stir it.", "salt &hellip; pepper"])
+    assert tokeniser.unproven == 1
+    tokeniser.tokenise(["stir it."])
+    assert tokeniser.unproven == 0
+
+
 def test_clean() -> None:
     warnings: list[str] = []
     assert clean(["don\u2019t", "a\nb", "a\rb", "a\u2028b", "\x85 \x1c"], "predictions", warnings) == [

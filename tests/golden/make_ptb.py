@@ -9,8 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hicm.dvc_eval.java import find_jar, run
-from hicm.dvc_eval.ptb import DROPPED
+from hicm.dvc_eval.tokenise import JarTokeniser
 from hicm.files import atomic
 
 COUNT, SEED = 1500, 3441
@@ -107,27 +106,12 @@ def odd_captions(count: int, seed: int, families: Sequence[str] = tuple(FAMILIES
     return list(dict.fromkeys(captions))
 
 
-# What stands between two captions: it ends every token and look-ahead that begins in the caption before, also a tag
-# whose quote stays open and a single letter with a full stop that asks how the next sentence begins.
-BETWEEN = "\"'."
-
-
-def corenlp_alone(captions: list[str]) -> list[str]:
-    """The kept tokens of each caption, joined by blanks, as the jar gives them for that caption alone."""
-    text = "".join(caption.replace("\n", " ") + f"\n\n{BETWEEN}\n" for caption in captions)
-    output = run(["-cp", str(find_jar("tokenizer/stanford-corenlp-3.4.1.jar")), "edu.stanford.nlp.process.PTBTokenizer",
-                  "-preserveLines", "-lowerCase", "-encoding", "UTF-8"], text, timeout=600, what="the PTB tokeniser")
-    lines = output.split("\n")
-    assert len(lines) == 3 * len(captions) + 1 and not any(lines[1::3]) and len(set(lines[2::3])) <= 1, "lines shifted"
-    return [" ".join(token for token in line.split(" ") if token and token not in DROPPED) for line in lines[:-1:3]]
-
-
 def main() -> Path:
     """Write the golden file and return its path."""
     captions = odd_captions(COUNT, SEED)
     content = {"about": "made-up captions with the tokens of CoreNLP 3.4.1 (lower case, punctuation dropped), each "
                         "caption alone; made by tests/golden/make_ptb.py",
-               "captions": list(zip(captions, corenlp_alone(captions), strict=True))}
+               "captions": list(zip(captions, JarTokeniser().tokenise(captions), strict=True))}
     with atomic(PATH) as part:
         part.write_bytes(gzip.compress(json.dumps(content, indent=0).encode(), mtime=0))
     return PATH
