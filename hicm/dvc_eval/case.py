@@ -7,138 +7,146 @@ from typing import Any
 import numpy as np
 
 from hicm.dvc_eval.protocols import Protocol
-from hicm.dvc_eval.read import NOTHING, Track, Tracks, odd_spans
-from hicm.dvc_eval.tokenise import Tokeniser, clean
+from hicm.dvc_eval.read import Tracks, odd_spans
 from hicm.errors import UserError
 
 
 @dataclass(frozen=True)
-class Case:
-    """The scored videos, sorted by id.
+class Events:
+    """Events of one author over V videos, ordered by video and place in the file.
 
-    ``predicted``: one track a video, without events where the video is missing and counts 0.  ``references``: per
-    video one entry an annotator, None where the annotator left the video out.  ``present``: videos that the
-    predictions name at all.
+    ``video`` (N,) index of the video, ``place`` (N,) in the video's list, ``spans`` (N, 2) seconds, ``captions`` N
+    texts; ``counts`` (V,) events a video, ``present`` (V,) whether the author names the video at all.
     """
 
-    videos: tuple[str, ...]
-    predicted: tuple[Track, ...]
-    references: tuple[tuple[Track | None, ...], ...]
-    present: tuple[bool, ...]
+    video: np.ndarray
+    place: np.ndarray
+    spans: np.ndarray
+    captions: tuple[str, ...]
+    counts: np.ndarray
+    present: np.ndarray
 
-    def annotators(self, video: int) -> list[Track]:
-        """Tracks of those who annotated this video."""
-        return [track for track in self.references[video] if track is not None]
+    def where(self, chosen: np.ndarray) -> "Events":
+        """The chosen events (N,) only; ``place`` stays as in the file."""
+        captions = tuple(self.captions[at] for at in np.flatnonzero(chosen).tolist())
+        video = self.video[chosen]
+        return Events(video, self.place[chosen], self.spans[chosen], captions,
+                      np.bincount(video, minlength=len(self.counts)), self.present)
 
 
 @dataclass(frozen=True)
-class Texts:
-    """Tokenised captions, each distinct string once, and who says which.
+class Case:
+    """All reference videos, sorted by id, with what is predicted and what each annotator says."""
 
-    ``predicted[v]`` (n,) and ``references[v][a]`` (m,) hold indices into ``tokens``; ``unmatched`` is the index of
-    the string that a prediction without any event is compared with.
-    """
+    videos: tuple[str, ...]
+    predicted: Events
+    annotators: tuple[Events, ...]
 
-    tokens: list[str]
-    predicted: list[np.ndarray]
-    references: list[list[np.ndarray | None]]
-    unmatched: int
+    def part(self, first: int, end: int) -> "Case":
+        """The videos from ``first`` to before ``end``."""
+        return Case(self.videos[first:end], *_part([self.predicted], first, end),
+                    tuple(_part(self.annotators, first, end)))
 
 
-def build_case(predicted: Tracks, annotators: Sequence[Tracks], protocol: Protocol) -> Case:
-    """Choose the scored videos by the protocol's rule for missing ones.  UserError when no video is predicted."""
+def _part(authors: Sequence[Events], first: int, end: int) -> list[Events]:
+    parts = []
+    for author in authors:
+        low, high = np.searchsorted(author.video, [first, end])
+        parts.append(Events(author.video[low:high] - first, author.place[low:high], author.spans[low:high],
+                            author.captions[low:high], author.counts[first:end], author.present[first:end]))
+    return parts
+
+
+def build_case(predicted: Tracks, annotators: Sequence[Tracks]) -> Case:
+    """Bring both sides together.  UserError when no reference video is predicted."""
     videos = sorted(set().union(*annotators))
-    shared = [video for video in videos if video in predicted]
-    if not shared:
+    if not any(video in predicted for video in videos):
         hint = "the ids differ by the prefix 'v_'" if _other_prefix(set(predicted), set(videos)) else \
             f"predicted are {', '.join(sorted(predicted)[:2]) or 'none'}, wanted {', '.join(videos[:2])}"
         raise UserError(f"predictions: none of the {len(videos)} reference videos is predicted; {hint}")
-    scored = shared if protocol.missing == "skip" else videos
-    return Case(
-        videos=tuple(scored),
-        predicted=tuple(predicted.get(video, NOTHING) for video in scored),
-        references=tuple(tuple(tracks.get(video) for tracks in annotators) for video in scored),
-        present=tuple(video in predicted for video in scored),
-    )
+    return Case(tuple(videos), gather(videos, predicted), tuple(gather(videos, tracks) for tracks in annotators))
 
 
-def coverage(predicted: Tracks, annotators: Sequence[Tracks], case: Case) -> dict[str, Any]:
+def gather(videos: Sequence[str], tracks: Tracks) -> Events:
+    """One author's events of these videos, in one array each."""
+    found = [tracks.get(video) for video in videos]
+    counts = np.array([0 if track is None else len(track) for track in found], dtype=np.int64)
+    video = np.repeat(np.arange(len(videos)), counts)
+    return Events(
+        video=video, place=np.arange(len(video)) - np.repeat(np.cumsum(counts) - counts, counts),
+        spans=np.concatenate([np.zeros((0, 2)), *(track.spans for track in found if track is not None)]),
+        captions=tuple(caption for track in found if track is not None for caption in track.captions),
+        counts=counts, present=np.array([track is not None for track in found], dtype=bool))
+
+
+def coverage(predicted: Tracks, annotators: Sequence[Tracks], protocol: Protocol) -> dict[str, Any]:
     """Counts and ids: which videos the scores speak of.
 
     ``videos`` in the references, ``scored`` in the means; ids ``missing`` from the predictions, ``empty`` there,
-    ``unknown`` to the references, and ``unknown_but_for_prefix``: would match with ``v_`` removed or added.
+    ``unknown`` to the references, and ``unknown_but_for_prefix``: would match with ``v_`` removed or added, or in
+    another case.
     """
     wanted = set().union(*annotators)
+    missing = sorted(wanted - set(predicted))
     unknown = sorted(set(predicted) - wanted)
     return {
         "videos": len(wanted),
-        "scored": len(case.videos),
-        "missing": sorted(wanted - set(predicted)),
+        "scored": len(wanted) - (len(missing) if protocol.missing == "skip" else 0),
+        "missing": missing,
         "empty": sorted(video for video in wanted & set(predicted) if not len(predicted[video])),
         "unknown": unknown,
-        "unknown_but_for_prefix": _other_prefix(set(unknown), wanted - set(predicted)),
+        "unknown_but_for_prefix": _other_prefix(set(unknown), set(missing)),
     }
 
 
-def case_warnings(case: Case, covered: dict[str, Any], max_proposals: int, with_soda: bool, missing: str) -> list[str]:
-    """What a reader of the scores should know about the input."""
+def input_warnings(case: Case, predicted: Tracks, annotators: Sequence[Tracks]) -> list[str]:
+    """What a reader of any protocol's scores should know about the files."""
     found = []
-    if covered["missing"]:
-        rule = "left out of every mean" if missing == "skip" else "counted as 0, but left out of SODA"
-        found.append(f"{len(covered['missing'])} of {covered['videos']} reference videos are not predicted: {rule}")
-    if covered["unknown_but_for_prefix"]:
-        found.append(f"{len(covered['unknown_but_for_prefix'])} predicted ids differ from missing ones only by 'v_' "
-                     f"(first: {covered['unknown_but_for_prefix'][0]}); they are not scored")
-    long = [video for video, track in zip(case.videos, case.predicted, strict=True) if len(track) > max_proposals]
-    if long:
-        found.append(f"{len(long)} videos have more than {max_proposals} predictions (first: {long[0]}): the first "
-                     f"{max_proposals} count, but for SODA")
-    if with_soda:
-        beyond = sum(len(track) + len(reference) > 990 for video, track in enumerate(case.predicted)
-                     for reference in case.annotators(video))
-        if beyond:
-            found.append(f"{beyond} videos have more than 990 events on both sides together: SODA is computed here, "
-                         "where the recursive toolkits stop or give 0")
-        if missing == "zero" and covered["empty"]:
-            found.append(f"{len(covered['empty'])} empty predictions count 0 in SODA, where the toolkits stop")
-    durations = [next((track.duration for track in case.annotators(video) if track.duration is not None), None)
-                 for video in range(len(case.videos))]
-    found += odd_spans("predictions", zip(case.predicted, durations, strict=True))
-    found += odd_spans("references", [(track, durations[video]) for video in range(len(case.videos))
-                                      for track in case.annotators(video)])
+    for number, tracks in enumerate(annotators, start=1):
+        if any(tracks.keys() == other.keys() and all(tracks[v].captions == other[v].captions for v in tracks)
+               for other in annotators[:number - 1]):
+            found.append(f"references {number}: the same captions as in another reference file")
+    twice = sorted(video for video in case.videos if f"v_{video}" in case.videos)
+    if twice:
+        found.append(f"references: {len(twice)} ids stand both with and without 'v_' (first: {twice[0]})")
+    durations = {video: track.duration for tracks in reversed(annotators) for video, track in tracks.items()
+                 if track.duration is not None}
+    found += odd_spans("predictions", [(predicted[video], durations.get(video)) for video in case.videos
+                                       if video in predicted])
+    found += odd_spans("references", [(track, durations.get(video)) for tracks in annotators
+                                      for video, track in tracks.items()])
     return found
 
 
-def intern_captions(case: Case, tokeniser: Tokeniser, unmatched: str, warnings: list[str]) -> Texts:
-    """Clean and tokenise each distinct caption once.  Raises Unavailable when the tokeniser cannot work here."""
-    said = list(dict.fromkeys(caption for track in case.predicted for caption in track.captions))
-    written = list(dict.fromkeys(caption for tracks in case.references for track in tracks if track
-                                 for caption in track.captions))
-    captions = dict(zip(said, clean(said, "predictions", warnings), strict=True))
-    captions |= zip(written, clean(written, "references", warnings), strict=True)
-    distinct = list(dict.fromkeys(captions.values()))
-    tokens = dict(zip(distinct, tokeniser.tokenise(distinct), strict=True))
-    if tokeniser.unproven:
-        warnings.append(f"{tokeniser.unproven} captions hold what the tokeniser's rules are not proven for; compare "
-                        "with the jar: --check-with-java")
-    index: dict[str, int] = {}
-    place = {caption: index.setdefault(tokens[cleaned], len(index)) for caption, cleaned in captions.items()}
-    for side, texts in (("predictions", said), ("references", written)):
-        empty = sum(not tokens[captions[caption]] for caption in texts)
-        if empty:
-            warnings.append(f"{side}: {empty} captions have no word; they count as empty")
-
-    def indices(track: Track | None) -> np.ndarray | None:
-        return None if track is None else np.array([place[caption] for caption in track.captions], dtype=np.int64)
-
-    return Texts(
-        predicted=[indices(track) for track in case.predicted],
-        references=[[indices(track) for track in tracks] for tracks in case.references],
-        unmatched=index.setdefault(unmatched, len(index)),
-        tokens=list(index),
-    )
+def rule_warnings(case: Case, covered: dict[str, Any], rules: Protocol) -> list[str]:
+    """What the protocol's rules made of the input."""
+    found = []
+    if covered["missing"]:
+        rule = "left out of every mean" if rules.missing == "skip" else "counted as 0"
+        if rules.missing == "zero" and rules.soda and rules.soda_missing == "skip":
+            rule += ", but left out of SODA"
+        found.append(f"{len(covered['missing'])} of {covered['videos']} reference videos are not predicted: {rule}")
+    if covered["unknown_but_for_prefix"]:
+        found.append(f"{len(covered['unknown_but_for_prefix'])} predicted ids differ from missing ones only by 'v_' "
+                     f"or by case (first: {covered['unknown_but_for_prefix'][0]}); they are not scored")
+    long = np.flatnonzero(case.predicted.counts > rules.max_proposals)
+    if len(long) and rules.pairing == "overlap" and (rules.captions or rules.localisation):
+        found.append(f"{len(long)} videos have more than {rules.max_proposals} predictions (first: "
+                     f"{case.videos[long[0]]}): the first {rules.max_proposals} count, but for SODA and paragraphs")
+    if rules.soda:
+        beyond = sum(int(((case.predicted.counts + events.counts > 990) & events.present).sum())
+                     for events in case.annotators)
+        if beyond:
+            found.append(f"{beyond} videos have more than 990 events on both sides together: SODA is computed here, "
+                         "where the recursive toolkits stop or give 0")
+        if rules.missing == "zero" and rules.soda_empty == "zero" and rules.soda_missing == "skip" and covered["empty"]:
+            found.append(f"{len(covered['empty'])} empty predictions count 0 in SODA, where the toolkits stop")
+    return found
 
 
 def _other_prefix(first: set[str], second: set[str]) -> list[str]:
-    """Ids of ``first`` that are in ``second`` once ``v_`` is removed or added."""
-    return sorted(video for video in first if video.removeprefix("v_") in second or f"v_{video}" in second)
+    """Ids of ``first`` that are in ``second`` once ``v_`` is removed or added, or in another case."""
+    def plain(video: str) -> str:
+        return video.removeprefix("v_").lower()
+    known = {plain(video) for video in second}
+    return sorted(video for video in first if plain(video) in known)

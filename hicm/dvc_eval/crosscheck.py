@@ -1,25 +1,29 @@
 """The same scores by the Java tools: an optional check of the native tokeniser and METEOR."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hicm.dvc_eval.evaluate import evaluate
 from hicm.dvc_eval.java import Unavailable
 from hicm.dvc_eval.meteor import JarMeteor
+from hicm.dvc_eval.protocols import Protocol
 from hicm.dvc_eval.score import Result
 from hicm.dvc_eval.tokenise import JarTokeniser
 from hicm.errors import UserError
 
 
-def differences_from_java(native: Result, predictions: Any, references: Any, protocol: str = "vidchapters",
-                          metrics: Iterable[str] | None = None) -> dict[str, float]:
+def differences_from_java(native: Result, predictions: Any, references: Any, protocol: str | Protocol = "vidchapters",
+                          metrics: Iterable[str] | None = None, rules: Mapping[str, Any] | None = None,
+                          ) -> dict[str, float]:
     """Largest absolute difference of each metric, over the data set's score and every video's, from ``native``.
 
     Raises UserError when Java, or the jars of pycocoevalcap, cannot be used.
     """
     try:
         with JarMeteor() as meteor:
-            java = evaluate(predictions, references, protocol, metrics=metrics, tokeniser=JarTokeniser(), meteor=meteor)
+            java = evaluate(predictions, references, protocol, metrics=metrics, rules=rules, tokeniser=JarTokeniser(),
+                            meteor=meteor)
     except Unavailable as error:
         raise UserError(f"--check-with-java: {error}") from error
     if java.left_out:
@@ -29,3 +33,12 @@ def differences_from_java(native: Result, predictions: Any, references: Any, pro
         for name, value in scores.items():
             found[name] = max(found.get(name, 0.0), abs(value - java.per_video[video][name]))
     return found
+
+
+def print_differences(results: Sequence[Result], predictions: Any, references: Any, protocols: Sequence[str],
+                      **options: Any) -> None:
+    """`differences_from_java` of each protocol, to standard error: standard output holds the scores."""
+    for result, protocol in zip(results, protocols, strict=True):
+        found = differences_from_java(result, predictions, references, protocol, **options)
+        print(f"{protocol}: largest difference from the Java tools, data set and videos:", file=sys.stderr)
+        print("\n".join(f"  {name:14} {difference:.1e}" for name, difference in found.items()), file=sys.stderr)

@@ -1,156 +1,114 @@
 """`evaluate`: predictions and references in, a `Result` out."""
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from hicm.dvc_eval.captions import caption_pairs, meteor_scores, overlap_metrics
-from hicm.dvc_eval.case import Case, Texts, build_case, case_warnings, coverage, intern_captions
-from hicm.dvc_eval.java import Unavailable
-from hicm.dvc_eval.localisation import precision_recall
+from hicm.dvc_eval.assemble import choose_videos, count_corpora, make_measures, missing_as_zero
+from hicm.dvc_eval.case import Case, build_case, coverage, input_warnings, rule_warnings
 from hicm.dvc_eval.meteor import Meteor
 from hicm.dvc_eval.meteor15 import NativeMeteor
-from hicm.dvc_eval.protocols import CAPTION_METRICS, Protocol, find_protocol, select_metrics
+from hicm.dvc_eval.part import Part
+from hicm.dvc_eval.protocols import Protocol, change_rules, find_protocol, select_metrics
 from hicm.dvc_eval.read import read_predictions, read_references
-from hicm.dvc_eval.score import Result, summarise
-from hicm.dvc_eval.signature import signature
-from hicm.dvc_eval.stories import PairTable, mean_over_annotators, mean_over_files, soda_pairs, soda_scores
+from hicm.dvc_eval.score import Result
+from hicm.dvc_eval.scoring import Scored, Wanted, score_case
+from hicm.dvc_eval.signature import references_digest, signature
 from hicm.dvc_eval.tokenise import PtbTokeniser, Tokeniser
 from hicm.errors import UserError
 
 
-def available_metrics(protocol: str = "vidchapters") -> tuple[str, ...]:
+def available_metrics(protocol: str | Protocol = "vidchapters") -> tuple[str, ...]:
     """Names of a protocol's scores, in its order; UserError for an unknown protocol."""
     return find_protocol(protocol).metrics
 
 
-def evaluate(predictions: Any, references: Any, protocol: str = "vidchapters", *,
-             metrics: Iterable[str] | None = None, run: str | None = None, progress: bool = False,
-             max_proposals: int | None = None, tokeniser: Tokeniser | None = None,
-             meteor: Meteor | None = None) -> Result:
-    """Score dense video captions by a named protocol (see `hicm.dvc_eval.protocols`).
+def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Sequence[str | Protocol] = "vidchapters", *,
+             metrics: Iterable[str] | None = None, rules: Mapping[str, Any] | None = None, bootstrap: int = 0,
+             seed: int = 0, strict: bool = False, run: str | None = None, jobs: int = 0, progress: bool = False,
+             tokeniser: Tokeniser | None = None, meteor: Meteor | None = None) -> Any:
+    """Score dense video captions by a named protocol (see `hicm.dvc_eval.protocols`), or by several in one pass.
 
     ``predictions``: a path or its content, ``{"results": {id: [{"sentence", "timestamp": [start, end]}, ..]}}`` or
     the inner mapping; seconds.  ``references``: ``{id: {"duration", "timestamps", "sentences"}}`` as path or content,
     a mapping from id to `hicm.types.Video`, or a list of these, one an annotator.  ``metrics``: the wanted names
     (`available_metrics`; None: all); what they do not need is not computed, and METEOR not loaded.
-    ``run``: the id kept with the result (None: that of the predictions file).  ``progress``: METEOR's, to standard
-    error.  ``max_proposals``: another cap than the protocol's.  ``tokeniser``, ``meteor``: other implementations.
+    ``rules``: changes to the protocol's rules, e.g. ``{"missing": "zero"}``.  ``bootstrap``: samples for intervals
+    (0: none), drawn with ``seed``.  ``strict``: missing videos, and keys that the toolkits ask for, are errors.
+    ``run``: the id kept with the result (None: that of the predictions file).  ``jobs``: processes at most (0: one a
+    core); they are started only for large data sets.  ``progress``: bars on standard error for what takes long.
+    ``tokeniser``, ``meteor``: other implementations.
 
-    Metrics whose parts cannot work here (numba or pycocoevalcap missing) are left out with the reason
-    (`Result.left_out`).  Raises UserError on
-    unusable input: one line naming file, video and event.
+    Returns a `Result`, or a tuple of them for a sequence of protocols.  Metrics whose parts cannot work here (numba or
+    pycocoevalcap missing) are left out with the reason (`Result.left_out`).  Raises UserError on unusable input: one
+    line naming file, video and event.
     """
-    rules = find_protocol(protocol)
-    wanted = select_metrics(rules, metrics)
-    cap = rules.max_proposals if max_proposals is None else max_proposals
-    if cap < 1:
-        raise UserError(f"max_proposals is {cap}, expected 1 or more")
+    several = not isinstance(protocol, str | Protocol)
+    names = list(protocol) if several else [protocol]
+    if not names:
+        raise UserError("protocol is empty: name at least one")
+    changed = [change_rules(find_protocol(name), rules or {}) for name in names]
+    wanted = [Wanted(one, select_metrics(one, metrics)) for one in changed]
+    if bootstrap < 0:
+        raise UserError(f"bootstrap is {bootstrap}, expected a number of samples, or 0 for none")
     tokeniser = tokeniser or PtbTokeniser()
     warnings: list[str] = []
-    predicted, named_run = read_predictions(predictions, warnings)
+    predicted, named_run, keys = read_predictions(predictions, warnings)
     annotators = read_references(references, warnings)
-    case = build_case(predicted, annotators, rules)
-    covered = coverage(predicted, annotators, case)
-    with_soda = [name for name in wanted if name in rules.soda]
-    warnings += case_warnings(case, covered, cap, bool(with_soda), rules.missing)
+    case = build_case(predicted, annotators)
+    if strict:
+        _insist(case, keys, changed)
+    warnings += input_warnings(case, predicted, annotators)
+    scored = score_case(case, wanted, tokeniser, meteor, jobs or os.cpu_count() or 1, progress)
+    warnings += scored.oddities.warnings() + list(dict.fromkeys(scored.warnings))
+    digest = references_digest(annotators)
+    names_of = tokeniser.name, getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")
+    results = []
+    for one, part in zip(wanted, scored.parts, strict=True):
+        covered = coverage(predicted, annotators, one.rules)
+        result = _result(case, one, part, scored, covered, warnings, digest, names_of, run or named_run)
+        results.append(result.with_intervals(bootstrap, seed) if bootstrap else result)
+    return tuple(results) if several else results[0]
 
-    columns: dict[str, np.ndarray] = {}
-    soda: dict[str, tuple[float, dict[str, float]]] = {}
-    left_out: dict[str, str] = {}
-    if set(wanted) - set(rules.names) - set(rules.soda):
-        columns |= _localisation(case, rules, cap)
-    for name in with_soda:
-        if name != "soda_c":
-            soda[name] = _soda(case, name, soda_scores(case, "d"))
-    captions = {short: name for short, name in zip(CAPTION_METRICS, rules.names, strict=True) if name in wanted}
-    if captions or "soda_c" in wanted:
-        made, told, left_out = _text_scores(case, rules, captions, "soda_c" in wanted, cap, tokeniser, meteor,
-                                            _counter("METEOR") if progress else None, warnings)
-        columns |= made
-        soda |= told
-    columns = {name: columns[name] for name in (*rules.names, "Recall", "Precision") if name in columns}
+
+def _insist(case: Case, keys: Sequence[str], rules: Sequence[Protocol]) -> None:
+    missing = [video for video, present in zip(case.videos, case.predicted.present, strict=True) if not present]
+    if missing:
+        raise UserError(f"predictions: {len(missing)} of {len(case.videos)} reference videos are not predicted (first: "
+                        f"{missing[0]}); predict them, or leave strict out")
+    for key in ("results", "version", "external_data"):
+        if key not in keys and any(one.name.startswith("activitynet") for one in rules):
+            raise UserError(f"predictions: no key {key!r}, which the toolkits of activitynet-* ask for; add it, or "
+                            "leave strict out")
+
+
+def _result(case: Case, one: Wanted, part: Part, scored: Scored, covered: dict[str, Any], warnings: list[str],
+            digest: str, names: tuple[str, str], run: str | None) -> Result:
+    rules, missing = one.rules, ~case.predicted.present
+    count_corpora(part, rules, len(case.videos))
+    counted = ~missing if rules.missing == "skip" else np.ones(len(missing), dtype=bool)
+    chosen = choose_videos(part, counted)
+    if chosen.pairs is not None:
+        chosen.pairs = chosen.pairs.renumber(np.cumsum(counted) - 1)
+    measures = make_measures(chosen, rules, one.metrics)
+    left_out = {name: scored.no_tokens for name in one.of_tokens if scored.no_tokens}
+    left_out = {name: scored.no_meteor for name in one.of_meteor if scored.no_meteor} | left_out
+    as_zero = {}
+    if missing.any() and rules.missing == "skip" and rules.pairing == "overlap":
+        as_zero = {name: measure.score() for name, measure in
+                   make_measures(missing_as_zero(part, missing), rules, one.metrics).items()}
+    videos = tuple(video for video, kept in zip(case.videos, counted.tolist(), strict=True) if kept)
     return Result(
-        protocol=rules.name, thresholds=rules.thresholds, coverage=covered, warnings=tuple(warnings),
-        left_out={name: left_out[name] for name in wanted if name in left_out}, run=run or named_run,
-        signature=signature(rules, tuple(name for name in wanted if name not in left_out), cap, len(annotators),
-                            tokeniser.name, (meteor or NativeMeteor).name, len(case.videos), covered["videos"]),
-        **summarise(rules, wanted, case.videos, columns, soda))
+        protocol=rules.name, videos=videos, measures=measures, columns=_ordered(chosen, rules), pairs=chosen.pairs,
+        rules=rules, coverage=covered, counts=np.stack([events.counts for events in
+                                                        (case.predicted, *case.annotators)], axis=1)[counted],
+        warnings=(*warnings, *rule_warnings(case, covered, rules)), run=run,
+        left_out={name: left_out[name] for name in one.metrics if name in left_out}, missing_as_zero=as_zero,
+        signature=signature(rules, list(measures), len(case.annotators), digest, *names, len(videos),
+                            covered["videos"]))
 
 
-def _localisation(case: Case, rules: Protocol, cap: int) -> dict[str, np.ndarray]:
-    both = np.array([precision_recall(track.spans[:cap], [reference.spans for reference in case.annotators(video)],
-                                      rules.tious, rules.distances) for video, track in enumerate(case.predicted)])
-    return {"Recall": both[:, 1], "Precision": both[:, 0]}
-
-
-def _soda(case: Case, name: str, found: np.ndarray) -> tuple[float, dict[str, float]]:
-    """Data set and per-video value; the released ``soda_d`` is the mean of precision, recall and F."""
-    reported = (lambda triple: float(triple.mean())) if name == "soda_d" else (lambda triple: float(triple[2]))
-    by_video = {case.videos[video]: reported(triple) for video, triple in mean_over_annotators(found).items()}
-    return reported(mean_over_files(found)), by_video
-
-
-def _text_scores(case: Case, rules: Protocol, captions: dict[str, str], with_soda: bool, cap: int,
-                 tokeniser: Tokeniser, meteor: Meteor | None, progress: Callable[[int, int], None] | None,
-                 warnings: list[str]) -> tuple[dict[str, np.ndarray], dict[str, tuple[float, dict[str, float]]],
-                                               dict[str, str]]:
-    """Caption metrics (``captions``: ours -> the protocol's name) and SODA c: columns, SODA, reasons."""
-    needs_meteor = ([captions["METEOR"]] if "METEOR" in captions else []) + (["soda_c"] if with_soda else [])
-    left_out: dict[str, str] = {}
-    columns: dict[str, np.ndarray] = {}
-    soda: dict[str, tuple[float, dict[str, float]]] = {}
-    with contextlib.ExitStack() as stack:
-        if needs_meteor and meteor is None:
-            try:
-                meteor = stack.enter_context(NativeMeteor(progress=progress))
-            except Unavailable as error:
-                left_out |= dict.fromkeys(needs_meteor, str(error))
-        try:
-            texts = intern_captions(case, tokeniser, rules.unmatched, warnings)
-        except Unavailable as error:
-            return {}, {}, dict.fromkeys([*captions.values(), *(["soda_c"] if with_soda else [])], str(error))
-        paired = caption_pairs(case, texts, rules.tious, cap) if captions else None
-        if set(captions) - {"METEOR"}:
-            scores = overlap_metrics(paired, texts, len(case.videos), rules.tious, set(captions))
-            columns |= {captions[short]: values for short, values in scores.items()}
-        if needs_meteor and not left_out:
-            try:
-                made, soda = _meteor_scores(case, rules, texts, paired if "METEOR" in captions else None, with_soda,
-                                            meteor)
-                columns |= {captions["METEOR"]: made} if made is not None else {}
-            except Unavailable as error:
-                left_out |= dict.fromkeys(needs_meteor, str(error))
-    return columns, soda, left_out
-
-
-def _meteor_scores(case: Case, rules: Protocol, texts: Texts, paired: Any, with_soda: bool, meteor: Meteor,
-                   ) -> tuple[np.ndarray | None, dict[str, tuple[float, dict[str, float]]]]:
-    """METEOR (videos, thresholds) if ``paired`` is given, and SODA c: each distinct pair is asked for once."""
-    size = len(texts.tokens)
-    empty = np.zeros((0, 2), dtype=np.int64)
-    for_captions = paired.distinct if paired is not None else empty
-    for_soda = soda_pairs(case, texts) if with_soda else empty
-    codes, place = np.unique(np.concatenate([for_captions, for_soda]) @ np.array([size, 1]), return_inverse=True)
-    statistics = meteor.statistics([(texts.tokens[code // size], texts.tokens[code % size]) for code in
-                                    codes.tolist()])
-    scores = None
-    if paired is not None:
-        scores = meteor_scores(paired, statistics[place[:len(for_captions)]], len(case.videos), rules.tious, meteor)
-    soda = {}
-    if with_soda:
-        own = place[len(for_captions):]
-        table = PairTable(codes[own], meteor.score(statistics[own]), size)
-        soda["soda_c"] = _soda(case, "soda_c", soda_scores(case, "c", texts, table))
-    return scores, soda
-
-
-def _counter(what: str) -> Callable[[int, int], None]:
-    """A line on standard error that counts up."""
-    def show(done: int, all_of_them: int) -> None:
-        print(f"\r{what}: {done} of {all_of_them}", end="\n" if done == all_of_them else "", file=sys.stderr,
-              flush=True)
-    return show
+def _ordered(part: Part, rules: Protocol) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    return {name: part.columns[name] for name in (*rules.captions, "Recall", "Precision") if name in part.columns}

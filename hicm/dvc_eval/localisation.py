@@ -4,34 +4,45 @@ A prediction is covered when it meets at least one event, an event when at least
 matched one to one, so repeating a correct event neither helps nor hurts.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from hicm.dvc_eval.spans import iou, start_distance
+from hicm.dvc_eval.arrays import largest
+from hicm.dvc_eval.case import Case, Events
+from hicm.dvc_eval.measures import divide
+from hicm.dvc_eval.overlaps import Overlaps, nearest_start
 
 
-def precision_recall(predicted: np.ndarray, annotators: list[np.ndarray], tious: tuple[float, ...],
-                     distances: tuple[float, ...] = ()) -> tuple[np.ndarray, np.ndarray]:
-    """Precision and recall of one video, each (len(tious) + len(distances),).
+def precision_recall(case: Case, overlaps: Sequence[Overlaps], tious: tuple[float, ...],
+                     distances: tuple[float, ...], cap: int) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall of each video, each (V, len(tious) + len(distances)).
 
-    ``predicted`` (n, 2) and each of ``annotators`` (m, 2), m >= 1, are spans in seconds.  A pair counts when its IoU
+    ``overlaps``: one an annotator; of the predictions the first ``cap`` of a video count.  A pair counts when its IoU
     is above a threshold, or its starts differ by less than a distance.  With several annotators each number is the
-    best over them, precision and recall separately.
+    best over them, precision and recall separately.  A video without predictions has 0.
     """
-    best = np.zeros((2, len(tious) + len(distances)))
-    if not len(predicted):
-        return best[0], best[1]
-    for reference in annotators:
-        overlap = iou(predicted, reference)
-        met = [(overlap.max(axis=axis)[:, None] > np.asarray(tious)).mean(axis=0) for axis in (1, 0)]
+    predicted = case.predicted
+    counted = predicted.place < cap
+    early = predicted.where(counted)
+    best = np.zeros((2, len(case.videos), len(tious) + len(distances)))
+    for events, pairs in zip(case.annotators, overlaps, strict=True):
+        kept = counted[pairs.prediction]
+        iou = pairs.iou[kept]
+        met = largest(iou, pairs.prediction[kept], len(predicted.video))[counted]
+        found = largest(iou, pairs.event[kept], len(events.video))
+        both = [(early, met[:, None] > np.array(tious)), (events, found[:, None] > np.array(tious))]
         if distances:
-            apart = start_distance(predicted, reference)
-            near = [(apart.min(axis=axis)[:, None] < np.asarray(distances)).mean(axis=0) for axis in (1, 0)]
-            met = [np.concatenate(both) for both in zip(met, near, strict=True)]
-        best = np.maximum(best, met)
+            near = [nearest_start(early, events), nearest_start(events, early)]
+            both = [(side, np.concatenate([hits, apart[:, None] < np.array(distances)], axis=1))
+                    for (side, hits), apart in zip(both, near, strict=True)]
+        precision, recall = (_share(side, hits, len(case.videos)) for side, hits in both)
+        # Where this annotator left the video out, no prediction meets anything.
+        best = np.maximum(best, [precision, recall])
     return best[0], best[1]
 
 
-def harmonic_mean(precision: np.ndarray | float, recall: np.ndarray | float) -> np.ndarray:
-    """F1 = 2PR/(P+R), 0 where both are 0."""
-    total = np.asarray(precision + recall, dtype=float)
-    return np.divide(2.0 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+def _share(events: Events, hits: np.ndarray, videos: int) -> np.ndarray:
+    """Share of each video's events that hit, (V, columns) of ``hits`` (N, columns)."""
+    sums = np.stack([np.bincount(events.video, weights=column, minlength=videos) for column in hits.T], axis=1)
+    return divide(sums, np.bincount(events.video, minlength=videos)[:, None])

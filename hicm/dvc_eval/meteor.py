@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from hicm.dvc_eval.java import PINNED, Unavailable, environment, find_jar, find_java, last_line
+from hicm.dvc_eval.meteor15.score import whole
 
 # len1 len2 func1 func2, then content1 content2 function1 function2 of four stages, then chunks matched1 matched2.
 STATISTICS = 23
@@ -40,10 +41,9 @@ def total(statistics: np.ndarray, owner: np.ndarray, sets: int) -> np.ndarray:
 
     A pair that is matched completely in one chunk adds no chunk: METEOR's own rule for sums.
     """
-    matched = [statistics[:, 4 + side:20:4].sum(axis=1) + statistics[:, 6 + side:20:4].sum(axis=1) for side in (0, 1)]
-    whole = (matched[0] == statistics[:, 0]) & (matched[1] == statistics[:, 1]) & (statistics[:, CHUNKS] == 1)
+    complete = whole(statistics)
     statistics = statistics.copy()
-    statistics[whole, CHUNKS] = 0
+    statistics[complete, CHUNKS] = 0
     return np.stack([np.bincount(owner, weights=column, minlength=sets) for column in statistics.T], axis=1)
 
 

@@ -25,23 +25,16 @@ class Track:
     def __len__(self) -> int:
         return len(self.captions)
 
-    def first(self, count: int) -> "Track":
-        """The same author, the first ``count`` events only."""
-        return Track(self.spans[:count], self.captions[:count], self.duration)
-
-
 Tracks = dict[str, Track]
-NOTHING = Track(np.zeros((0, 2)), ())
 
-
-def read_predictions(source: Any, warnings: list[str]) -> tuple[Tracks, str | None]:
-    """Predicted events by video id, and the run id that the file names (None: none).
+def read_predictions(source: Any, warnings: list[str]) -> tuple[Tracks, str | None, tuple[str, ...]]:
+    """Predicted events by video id, the run id that the file names (None: none), and the file's top-level keys.
 
     ``source``: a path or the parsed content, ``{"results": {id: [{"sentence", "timestamp"}, ..]}}`` or the inner
     mapping alone; an event may also be a `hicm.types.Event`.  Raises UserError that names file, video and event.
     """
     content, where = _load(source, "predictions", warnings)
-    run = None
+    run, keys = None, tuple(map(str, content)) if "results" in content else ()
     if "results" in content:
         run = content.get("run") if isinstance(content.get("run"), str) else None
         content = content["results"]
@@ -55,7 +48,7 @@ def read_predictions(source: Any, warnings: list[str]) -> tuple[Tracks, str | No
             if not isinstance(value, Sequence) or isinstance(value, str):
                 raise UserError(f"{where}: no key 'results'; expected {{'results': {{id: [{{'sentence': .., "
                                 "'timestamp': [start, end]}, ..]}}")
-    return {str(video): _predicted(events, f"{where}: video {video}") for video, events in content.items()}, run
+    return {str(video): _predicted(events, f"{where}: video {video}") for video, events in content.items()}, run, keys
 
 
 def read_references(source: Any, warnings: list[str]) -> list[Tracks]:

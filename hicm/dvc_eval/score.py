@@ -1,112 +1,222 @@
-"""Results: per video first, then pure means; frozen, and able to print themselves."""
+"""Results: per video first, then pure functions of sums; frozen, additive, and able to print themselves."""
 
+import csv
+import io
 import json
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hicm.dvc_eval.localisation import harmonic_mean
+from hicm.dvc_eval import tables
+from hicm.dvc_eval.measures import Measure, divide, harmonic_mean
+from hicm.dvc_eval.part import EventPairs
 from hicm.dvc_eval.protocols import Protocol
+from hicm.errors import UserError
+
+if TYPE_CHECKING:
+    from hicm.dvc_eval.significance import Interval
 
 
 @dataclass(frozen=True)
+class EventPair:
+    """A prediction compared with an event: places in the lists of their files, IoU, scores of the pair alone.
+
+    ``annotator`` and ``event`` are None for a prediction compared with the unmatched string, which it is at the
+    thresholds above ``iou``, its best overlap.
+    """
+
+    prediction: int
+    annotator: int | None
+    event: int | None
+    iou: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
 class Result:
     """What `evaluate` returns.  Scores are fractions, CIDEr 0..10; papers print them times 100.
 
-    ``scores``: the protocol's names in its order, without what was left out.  ``per_threshold``: {metric: values},
-    caption metrics over the IoU thresholds, Recall, Precision and F1 over all of ``thresholds`` (the distances come
-    last).  ``per_video``: {id: {metric: mean over the IoU thresholds}}, F1 aside, which is made of the averaged
-    precision and recall.  ``per_video_thresholds``: {id: {threshold: {metric: value}}}.  ``coverage``: which videos
-    were scored, missing, empty, unknown.  ``left_out``: {metric: reason}.
+    ``scores``: the protocol's names in its order, without what was left out.  ``thresholds``: the labels of IoUs, then
+    distances.  ``columns``: {metric: values and counts (V, thresholds)}.  ``counts`` (V, 1 + A): numbers of predicted
+    events and of each annotator's.  ``coverage``: which videos were scored,
+    missing, empty, unknown.  ``left_out``: {metric: reason}.  ``missing_as_zero``: the scores if missing videos counted
+    0, where the protocol leaves them out and there are any.  ``intervals``: {metric: `Interval`}, empty without
+    bootstrap.  Results of different videos add up: ``evaluate(half) + evaluate(other_half)``.
     """
 
     protocol: str
-    scores: dict[str, float]
-    thresholds: tuple[str, ...]
-    per_threshold: dict[str, tuple[float, ...]]
-    per_video: dict[str, dict[str, float]]
-    per_video_thresholds: dict[str, dict[str, dict[str, float]]]
-    coverage: dict[str, Any]
+    videos: tuple[str, ...]
+    measures: dict[str, Measure] = field(repr=False)
+    columns: dict[str, tuple[np.ndarray, np.ndarray]] = field(repr=False)
+    pairs: EventPairs | None = field(repr=False)
+    rules: Protocol = field(repr=False)
+    counts: np.ndarray = field(repr=False)
+    coverage: dict[str, Any] = field(repr=False)
     left_out: dict[str, str]
     signature: str
     warnings: tuple[str, ...] = ()
     run: str | None = None
+    missing_as_zero: dict[str, float] = field(default_factory=dict, repr=False)
+    intervals: dict[str, "Interval"] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """The data set's scores by name."""
+        return {name: measure.score() for name, measure in self.measures.items()}
+
+    @property
+    def thresholds(self) -> tuple[str, ...]:
+        """Labels of the columns: ``0.3`` ... then ``1s`` ..."""
+        return self.rules.thresholds
+
+    @cached_property
+    def per_threshold(self) -> dict[str, tuple[float, ...]]:
+        """{metric: values}, caption metrics over the IoU thresholds, Recall, Precision, F1 over the distances too."""
+        found = {name: divide(values.sum(axis=0), counts.sum(axis=0)) for name, (values, counts) in
+                 self.columns.items()}
+        if "Recall" in found and self.rules.f1 == "per-threshold":
+            found["F1"] = harmonic_mean(found["Precision"], found["Recall"])
+        return {name: tuple(values.tolist()) for name, values in found.items()}
+
+    @cached_property
+    def per_video(self) -> dict[str, dict[str, float]]:
+        """{id: {metric: its score of this video alone}}: means over the IoU thresholds; F1 aside, which is made of the
+        averaged precision and recall.  A metric that a video takes no part in is absent."""
+        table = {}
+        for name, measure in self.measures.items():
+            if "@" not in name and not name.startswith("F1"):
+                takes_part = measure.statistics.any(axis=1).tolist()
+                table[name] = zip(takes_part, measure.by_video().tolist(), strict=True)
+        rows: dict[str, dict[str, float]] = {video: {} for video in self.videos}
+        for name, column in table.items():
+            for row, (takes_part, value) in zip(rows.values(), column, strict=True):
+                if takes_part:
+                    row[name] = value
+        return rows
+
+    @cached_property
+    def per_video_thresholds(self) -> dict[str, dict[str, dict[str, float]]]:
+        """{id: {threshold: {metric: value}}}."""
+        tables_of = {name: divide(*column).tolist() for name, column in self.columns.items()}
+        return {video: {label: {name: values[row][place] for name, values in tables_of.items()
+                                if place < len(values[row])} for place, label in enumerate(self.thresholds)}
+                for row, video in enumerate(self.videos)}
+
+    def event_pairs(self, video: str) -> list[EventPair]:
+        """Which prediction of a video met which event, with the scores of each pair.  UserError for an unknown id."""
+        if video not in self.videos:
+            raise UserError(f"video {video}: not scored; known are {', '.join(self.videos[:3])} ...")
+        if self.pairs is None:
+            raise UserError(f"video {video}: no captions were compared event by event under {self.protocol}")
+        pairs = self.pairs
+        chosen = np.flatnonzero(pairs.video == self.videos.index(video))
+        return [EventPair(
+            int(pairs.prediction[at]), None if pairs.event[at] < 0 else int(pairs.annotator[at]),
+            None if pairs.event[at] < 0 else int(pairs.event[at]),
+            float(pairs.low[at] if pairs.event[at] < 0 else pairs.iou[at]),
+            {name: float(values[at]) for name, values in pairs.scores.items()}) for at in chosen.tolist()]
+
+    def with_intervals(self, samples: int = 1000, seed: int = 0) -> "Result":
+        """The same with percentile bootstrap intervals over videos (95 %), and the signature that says so."""
+        from hicm.dvc_eval.significance import bootstrap
+
+        return replace(self, intervals=bootstrap(self.measures, samples, seed),
+                       signature=f"{self.signature}|boot:{samples},seed={seed}")
+
+    def __add__(self, other: "Result") -> "Result":
+        """The result of both sets of videos.  UserError where they share videos or were not made alike."""
+        both = set(self.videos) & set(other.videos)
+        if both:
+            raise UserError(f"results share {len(both)} videos (first: {min(both)}), so they cannot be added")
+        for name in ("proto", "metrics"):
+            if _field(self.signature, name) != _field(other.signature, name) or set(self.measures) != \
+                    set(other.measures):
+                raise UserError(f"results were made by other rules: {self.signature} and {other.signature}")
+        fixed = [name for name, measure in self.measures.items() if not measure.additive]
+        if fixed:
+            raise UserError(f"{', '.join(fixed)} count n-grams over the whole data set, so results cannot be added; "
+                            "leave them out of metrics")
+        return _add(self, other)
 
     def to_json(self) -> dict[str, Any]:
         """The content of a metrics file: plain data, without the tables per video and threshold."""
-        return json.loads(json.dumps({
+        content = {
             "protocol": self.protocol, "signature": self.signature, "run": self.run, "scores": self.scores,
             "coverage": self.coverage, "left_out": self.left_out, "warnings": self.warnings,
             "thresholds": self.thresholds, "per_threshold": self.per_threshold, "per_video": self.per_video,
-        }))
+        }
+        if self.intervals:
+            content["intervals"] = {name: [one.low, one.high] for name, one in self.intervals.items()}
+        if self.missing_as_zero:
+            content["missing_as_zero"] = self.missing_as_zero
+        return json.loads(json.dumps(content))
+
+    def to_csv(self) -> str:
+        """The table per video: id, numbers of events, every metric at every threshold; empty where it takes no part."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        rows = list(self._video_rows())
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        writer.writerow(names)
+        writer.writerows([row.get(name, "") for name in names] for row in rows)
+        return stream.getvalue()
+
+    def to_markdown(self, decimals: int = 2) -> str:
+        """One row of a table, times 100, the signature below."""
+        return tables.markdown(*tables.result_table([self], decimals), notes=[self.signature])
+
+    def to_latex(self, decimals: int = 2) -> str:
+        """One row of a booktabs table, times 100, the signature as a comment."""
+        return tables.latex(*tables.result_table([self], decimals), notes=[self.signature])
 
     def __str__(self) -> str:
         """A table in per cent, what it covers, and how it was made."""
-        covered = self.coverage
-        lines = [f"{self.protocol}, times 100"]
-        plain = [name for name in self.scores if "@" not in name and name not in ("Recall", "Precision", "F1")]
-        for at in range(0, len(plain), 8):
-            part = plain[at:at + 8]
-            lines += ["  ".join(f"{name:>9}" for name in part),
-                      "  ".join(f"{100 * self.scores[name]:9.2f}" for name in part)]
-        kinds = [kind for kind in ("Recall", "Precision", "F1") if kind in self.scores or f"{kind}@" in
-                 "".join(self.scores)]
-        labels = [label for label in ("mean", *self.thresholds)
-                  if any(self._cell(kind, label) is not None for kind in kinds)]
-        if labels:
-            lines.append(f"{'':9}" + "".join(f"{label:>8}" for label in labels))
-        for kind in kinds:
-            cells = [self._cell(kind, label) for label in labels]
-            lines.append(f"{kind:>9}" + "".join(f"{'-':>8}" if cell is None else f"{100 * cell:8.2f}"
-                                                for cell in cells))
-        counts = ", ".join(f"{len(covered[kind])} {kind}" for kind in ("missing", "empty", "unknown"))
-        lines.append(f"coverage: {covered['scored']} of {covered['videos']} videos scored ({counts})")
-        by_reason: dict[str, list[str]] = {}
-        for name, reason in self.left_out.items():
-            by_reason.setdefault(reason, []).append(name)
-        lines += [f"left out: {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
-        lines += [f"warning: {warning}" for warning in self.warnings]
-        return "\n".join([*lines, self.signature])
+        return tables.text(self)
 
-    def _cell(self, kind: str, label: str) -> float | None:
-        return self.scores.get(kind if label == "mean" else f"{kind}@{label}")
+    def _video_rows(self) -> Iterator[dict[str, Any]]:
+        for (video, table), numbers in zip(self.per_video.items(), self.counts.tolist(), strict=True):
+            row: dict[str, Any] = {"video": video, "predictions": numbers[0]}
+            row |= {f"events_{file}" if len(numbers) > 2 else "events": count
+                    for file, count in enumerate(numbers[1:], start=1)}
+            row |= table
+            for label, values in self.per_video_thresholds[video].items():
+                row |= {f"{name}@{label}": value for name, value in values.items()}
+            yield row
 
 
-def summarise(protocol: Protocol, wanted: tuple[str, ...], videos: tuple[str, ...], columns: dict[str, np.ndarray],
-              soda: dict[str, tuple[float, dict[str, float]]]) -> dict[str, Any]:
-    """Means of the per-video tables: the fields ``scores`` to ``per_video_thresholds`` of a `Result`.
+def _field(signature: str, name: str) -> str:
+    return next((part for part in signature.split("|") if part.startswith(f"{name}:")), "")
 
-    ``columns``: {metric: (videos, thresholds)}, Recall and Precision with the distances behind the thresholds;
-    ``soda``: {name: (score, {video: score})}.  First over videos, then over IoU thresholds.
-    """
-    tious = len(protocol.tious)
-    per_threshold = {name: values.mean(axis=0) for name, values in columns.items()}
-    scores = {name: float(values[:tious].mean()) for name, values in per_threshold.items()}
-    if "Recall" in columns:
-        precision, recall = per_threshold["Precision"], per_threshold["Recall"]
-        if protocol.f1 == "of-means":
-            scores["F1_of_means"] = float(harmonic_mean(scores["Precision"], scores["Recall"]))
-        else:
-            per_threshold["F1"] = harmonic_mean(precision, recall)
-            scores["F1"] = float(per_threshold["F1"][:tious].mean())
-            for kind in ("Recall", "Precision", "F1"):
-                for label, value in zip(protocol.thresholds, per_threshold[kind].tolist(), strict=True):
-                    scores[f"{kind}@{label}"] = value
-    scores |= {name: score for name, (score, _) in soda.items()}
 
-    means = {name: values[:, :tious].mean(axis=1).tolist() for name, values in columns.items()}
-    tables = {name: values.tolist() for name, values in columns.items()}
-    per_video, per_video_thresholds = {}, {}
-    for row, video in enumerate(videos):
-        per_video[video] = {name: values[row] for name, values in means.items()}
-        per_video[video] |= {name: by_video[video] for name, (_, by_video) in soda.items() if video in by_video}
-        per_video_thresholds[video] = {
-            label: {name: values[row][place] for name, values in tables.items() if place < len(values[row])}
-            for place, label in enumerate(protocol.thresholds)}
-    return {
-        "scores": {name: scores[name] for name in wanted if name in scores},
-        "per_threshold": {name: tuple(values.tolist()) for name, values in per_threshold.items()},
-        "per_video": per_video,
-        "per_video_thresholds": per_video_thresholds,
-    }
+def _add(one: Result, two: Result) -> Result:
+    """Rows of both, sorted by video."""
+    order = np.argsort(np.array([*one.videos, *two.videos], dtype=object), kind="stable")
+    videos = tuple((*one.videos, *two.videos)[at] for at in order.tolist())
+
+    def rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return np.concatenate([first, second])[order]
+
+    if any(measure.statistics.shape[1:] != two.measures[name].statistics.shape[1:]
+           for name, measure in one.measures.items()):
+        raise UserError("results have other numbers of reference files, so they cannot be added")
+    covered = {name: _joined(one.coverage[name], two.coverage[name]) for name in one.coverage}
+    cov = f"cov:{covered['scored']}/{covered['videos']}"
+    return Result(
+        protocol=one.protocol, videos=videos, pairs=None, rules=one.rules, coverage=covered,
+        measures={name: replace(measure, statistics=rows(measure.statistics, two.measures[name].statistics))
+                  for name, measure in one.measures.items()},
+        counts=rows(one.counts, two.counts),
+        columns={name: tuple(rows(a, b) for a, b in zip(column, two.columns[name], strict=True))
+                 for name, column in one.columns.items()},
+        left_out=one.left_out | two.left_out, warnings=tuple(dict.fromkeys(one.warnings + two.warnings)),
+        signature="|".join(cov if part.startswith("cov:") else part for part in one.signature.split("|")
+                           if not part.startswith("boot:")))
+
+
+def _joined(one: Any, two: Any) -> Any:
+    return one + two if isinstance(one, int) else sorted([*one, *two])
+
+

@@ -1,7 +1,7 @@
 """SODA: one-to-one matching of predictions and references in temporal order.
 
 Fujita et al., "SODA: Story Oriented Dense Video Captioning Evaluation Framework", ECCV 2020.  Rows are references,
-columns predictions.  Four types:
+columns predictions, both by start.  Four types:
 
     type  matrix that is matched        what is summed
     a     IoU, entries below t are 0    METEOR of the chosen pairs (a score per t)
@@ -10,39 +10,51 @@ columns predictions.  Four types:
     d     IoU                           the matrix
 """
 
-from collections.abc import Callable, Iterable
+from bisect import bisect_left
+from collections.abc import Iterable
+from itertools import pairwise
 
 import numpy as np
 
-from hicm.dvc_eval.localisation import harmonic_mean
-
-# METEOR of pairs given as rows (references) and columns (predictions); the caller decides who is METEOR's hypothesis.
-PairScores = Callable[[np.ndarray, np.ndarray], np.ndarray]
+from hicm.dvc_eval.measures import divide, harmonic_mean
 
 UP, LEFT, TAKE = 0, 1, 2
 
 
-def by_start(spans: np.ndarray) -> np.ndarray:
-    """Indices that sort spans (n, 2) by start; ties keep their order."""
-    return np.argsort(spans[:, 0], kind="stable")
+def best_sums(video: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.ndarray, videos: int) -> np.ndarray:
+    """Of each video the largest sum over monotone one-to-one matchings, (videos,), from its entries > 0, (K,) each.
 
-
-def best_sum(rows: Iterable[np.ndarray], columns: int) -> float:
-    """Largest sum over monotone one-to-one matchings of a non-negative matrix, given row by row.
-
-    D[i, j] = max(D[i-1, j], D[i, j-1], D[i-1, j-1] + A[i, j]).
-
-    >>> best_sum(np.array([[0.0, 0.695], [0.588, 0.0]]), 2)
-    0.695
+    >>> best_sums(np.array([0, 0]), np.array([0, 1]), np.array([1, 0]), np.array([0.695, 0.588]), 1).tolist()
+    [0.695]
     """
-    last = np.zeros(columns + 1)  # column 0 is outside the matrix
-    for row in rows:
-        last[1:] = np.maximum.accumulate(np.maximum(last[1:], last[:-1] + row))
-    return float(last[-1])
+    order = np.lexsort((-column, row, video))
+    ends = np.searchsorted(video[order], np.arange(videos + 1)).tolist()
+    columns, values = column[order].tolist(), value[order].tolist()
+    return np.array([_best_sum(zip(columns[first:end], values[first:end], strict=True)) if first < end else 0.0
+                     for first, end in pairwise(ends)])
+
+
+def _best_sum(entries: Iterable[tuple[int, float]]) -> float:
+    """D[i, j] = max(D[i-1, j], D[i, j-1], D[i-1, j-1] + A[i, j]) over the entries (column, value) alone.
+
+    They come row by row, from the last column to the first, so that those of one row never add up.  Kept are the
+    columns at which the best sum so far rises.
+    """
+    places, sums = [-1], [0.0]
+    for column, value in entries:
+        at = bisect_left(places, column)
+        total = sums[at - 1] + value
+        end = at
+        while end < len(places) and sums[end] <= total:
+            end += 1
+        if end > at or ((at == len(places) or places[at] != column) and total > sums[at - 1]):
+            places[at:end] = [column]
+            sums[at:end] = [total]
+    return sums[-1]
 
 
 def chosen_pairs(matrix: np.ndarray, traceback: str = "shipped") -> list[tuple[int, int]]:
-    """Pairs (row, column) that types a and b sum over, for a non-empty matrix (n, m) >= 0.
+    """Pairs (row, column) that types a and b sum over, for a matrix (n, m) >= 0; none for an empty one.
 
     ``shipped``: as the published toolkit walks: in the last row, the first cell from the right whose best choice is
     to take the pair, whatever lies between; then the same left of and above it.  This is not always the best
@@ -90,32 +102,7 @@ def _choices(matrix: np.ndarray) -> np.ndarray:
     return choice
 
 
-def scores(total: float, predictions: int, references: int) -> tuple[float, float, float]:
-    """Precision, recall and F of one video from its summed pair scores; 0 for an empty side."""
-    precision = total / predictions if predictions else 0.0
-    recall = total / references if references else 0.0
-    return precision, recall, float(harmonic_mean(precision, recall))
-
-
-def soda(kind: str, overlap: np.ndarray, meteor: PairScores | None = None, tiou: float = 0.0,
-         traceback: str = "shipped") -> tuple[float, float, float]:
-    """SODA of one video: (precision, recall, F), for ``kind`` a, b, c or d.
-
-    ``overlap``: IoU (references, predictions), both sorted by start; ``meteor`` scores pairs (not needed for d) and
-    is asked only for those that can matter; ``tiou`` is the threshold of type a.
-    """
-    references, predictions = overlap.shape
-    if not overlap.size:
-        return scores(0.0, predictions, references)
-    if kind == "d":
-        return scores(best_sum(overlap, predictions), predictions, references)
-    if meteor is None:
-        raise ValueError(f"SODA type {kind} needs METEOR's pair scores")
-    if kind == "c":
-        matrix = np.zeros_like(overlap)
-        at = np.nonzero(overlap > 0)
-        matrix[at] = overlap[at] * meteor(*at)
-        return scores(best_sum(matrix, predictions), predictions, references)
-    matched = np.where(overlap < tiou, 0.0, overlap) if kind == "a" else overlap
-    pairs = np.array(chosen_pairs(matched, traceback), dtype=np.int64).reshape(-1, 2)
-    return scores(float(meteor(*pairs.T).sum()), predictions, references)
+def triples(sums: np.ndarray, predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """Precision, recall and F (V, 3) from summed pair scores (V,) and numbers of events (V,); 0 for an empty side."""
+    precision, recall = divide(sums, predictions), divide(sums, references)
+    return np.stack([precision, recall, harmonic_mean(precision, recall)], axis=1)

@@ -1,75 +1,222 @@
-"""SODA of every video and reference file: types c and d as the toolkits of the protocols run them."""
+"""SODA of every video and annotator, by the toolkits' rules for several reference files.
 
+    per-file    each file alone, its scores averaged over files (PDVC, CM2, VidChapters, HiCM2)
+    per-video   each file alone, averaged over the annotators of a video, then over videos: ours
+    merged      all annotators' events of a video in one list (the SODA toolkit's default)
+    multi       of each video, and threshold, the annotator with the largest F; events in file order
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from hicm.dvc_eval.case import Case, Texts
-from hicm.dvc_eval.soda import PairScores, by_start, soda
-from hicm.dvc_eval.spans import iou
+from hicm.dvc_eval.arrays import expand, rank_in_video
+from hicm.dvc_eval.case import Case, Events
+from hicm.dvc_eval.measures import Measure, divide
+from hicm.dvc_eval.meteor import Meteor
+from hicm.dvc_eval.overlaps import Overlaps
+from hicm.dvc_eval.part import Part
+from hicm.dvc_eval.protocols import Protocol
+from hicm.dvc_eval.soda import best_sums, chosen_pairs, triples
+from hicm.dvc_eval.spans import pair_iou
+from hicm.dvc_eval.texts import Texts
+from hicm.errors import UserError
+
+# METEOR of (reference text, predicted text) index pairs (K,), (K,) -> (K,).
+PairScores = Callable[[np.ndarray, np.ndarray], np.ndarray]
+MOST_CELLS = 25_000_000  # of the matrix of types a and b: 5,000 events on both sides
+PARTS = {"_p": 0, "_r": 1, "_f": 2, "": 2}
 
 
 @dataclass(frozen=True)
-class PairTable:
-    """Segment scores (D,) of distinct (METEOR hypothesis, METEOR reference) text indices, as ascending codes."""
+class Story:
+    """One list of references against the predictions: entries with IoU > 0, (K,) each, ordered by video.
 
-    codes: np.ndarray
-    scores: np.ndarray
-    texts: int  # code = hypothesis * texts + reference
-
-    def look_up(self, hypothesis: np.ndarray, reference: np.ndarray) -> np.ndarray:
-        """Scores of pairs that are all in the table."""
-        return self.scores[np.searchsorted(self.codes, hypothesis * self.texts + reference)]
-
-
-def soda_pairs(case: Case, texts: Texts) -> np.ndarray:
-    """Distinct (reference caption, predicted caption) pairs with IoU > 0, (D, 2) text indices, sorted.
-
-    The toolkits give METEOR the reference caption as its hypothesis and the prediction as its reference.
+    ``row``, ``column``: rank of event and prediction in their video; ``written``, ``said``: their texts; ``overlap``:
+    IoU in SODA's order of operations; ``counts`` (V,) events; ``takes_part`` (V,) bool.  ``texts_by_rank`` holds the
+    texts (M,) and (N,) of events and predictions by video and rank.
     """
-    codes = [np.zeros(0, dtype=np.int64)]
-    for video, predicted in enumerate(case.predicted):
-        for track, written in zip(case.references[video], texts.references[video], strict=True):
-            if track is not None and len(predicted):
-                row, column = np.nonzero(iou(track.spans, predicted.spans) > 0)
-                codes.append(np.unique(written[row] * len(texts.tokens) + texts.predicted[video][column]))
-    return np.stack(np.divmod(np.unique(np.concatenate(codes)), len(texts.tokens)), axis=1)
+
+    video: np.ndarray
+    row: np.ndarray
+    column: np.ndarray
+    written: np.ndarray
+    said: np.ndarray
+    overlap: np.ndarray
+    counts: np.ndarray
+    takes_part: np.ndarray
+    texts_by_rank: tuple[np.ndarray, np.ndarray]
 
 
-def soda_scores(case: Case, kind: str, texts: Texts | None = None, table: PairTable | None = None) -> np.ndarray:
-    """Precision, recall and F of every video and annotator, (videos, annotators, 3).
+class SodaScores:
+    """SODA of the wanted ``kinds``, letters a to d (`hicm.dvc_eval.part.Scorer`).
 
-    ``kind`` c (needs ``texts`` and ``table``) or d; all predictions count, without a cap.  NaN where the annotator
-    left the video out or it is missing from the predictions; an empty prediction scores 0.
+    ``texts`` may be None for type d alone.
     """
-    found = np.full((len(case.videos), len(case.references[0]), 3), np.nan)
-    for video, predicted in enumerate(case.predicted):
-        for annotator, track in enumerate(case.references[video]):
-            if track is None or not case.present[video]:
-                continue
-            rows, columns = by_start(track.spans), by_start(predicted.spans)
-            overlap = iou(track.spans[rows], predicted.spans[columns])
-            meteor = None
-            if kind == "c":
-                meteor = _pair_scores(table, texts.references[video][annotator][rows],
-                                      texts.predicted[video][columns])
-            found[video, annotator] = soda(kind, overlap, meteor)
+
+    def __init__(self, case: Case, overlaps: Sequence[Overlaps], texts: Texts | None, rules: Protocol,
+                 kinds: str) -> None:
+        self.case, self.rules, self.texts = case, rules, texts
+        self.kinds = [kind for kind in kinds if kind == "d" or texts is not None]
+        self.stories = make_stories(case, overlaps, texts, rules)
+        asked = chosen_entries(case, self.stories, rules, self.kinds)
+        self.size = len(texts.tokens) if texts is not None else 1
+        self.codes = np.unique(asked[:, 0] * self.size + asked[:, 1])
+
+    def asks(self) -> list[tuple[str, str]]:
+        """Pairs of captions; with swapped roles the reference is METEOR's hypothesis."""
+        pairs = [divmod(code, self.size) for code in self.codes.tolist()]
+        if self.rules.soda_roles == "corrected":
+            pairs = [pair[::-1] for pair in pairs]
+        return [(self.texts.tokens[one], self.texts.tokens[two]) for one, two in pairs]
+
+    def fill(self, part: Part) -> None:
+        """Type d."""
+        if "d" in self.kinds:
+            part.soda["d"] = soda_triples(self.case, self.stories, "d", self.rules, None)
+
+    def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
+        """Types a, b and c."""
+        each = meteor.score(statistics)
+
+        def look_up(written: np.ndarray, said: np.ndarray) -> np.ndarray:
+            return each[np.searchsorted(self.codes, written * self.size + said)]
+
+        for kind in self.kinds:
+            if kind != "d":
+                part.soda[kind] = soda_triples(self.case, self.stories, kind, self.rules, look_up)
+
+
+def make_stories(case: Case, overlaps: Sequence[Overlaps], texts: Texts | None,
+                 rules: Protocol) -> list[Story]:
+    """One story an annotator, or one in all where annotators are merged."""
+    if texts is None:
+        texts = Texts([], np.zeros(len(case.predicted.video), dtype=np.int64),
+                      [np.zeros(len(events.video), dtype=np.int64) for events in case.annotators])
+    said = case.predicted
+    present = np.ones_like(said.present) if rules.soda_missing == "zero" else said.present
+    if rules.soda_empty == "skip":
+        present = present & ~(said.present & (said.counts == 0))
+    lists = list(zip(case.annotators, overlaps, texts.references, strict=True))
+    if rules.soda_files == "merged" and len(lists) > 1:
+        lists = [_merge(lists)]
+    column_of = rank_in_video(said.video, said.spans[:, 0])
+    stories = []
+    for events, pairs, ids in lists:
+        by = events.place if rules.soda_files == "multi" else events.spans[:, 0]
+        row_of = rank_in_video(events.video, by)
+        stories.append(Story(
+            said.video[pairs.prediction], row_of[pairs.event], column_of[pairs.prediction], ids[pairs.event],
+            texts.predicted[pairs.prediction], pair_iou(events.spans[pairs.event], said.spans[pairs.prediction]),
+            events.counts, events.present & present,
+            (ids[np.lexsort((row_of, events.video))], texts.predicted[np.lexsort((column_of, said.video))])))
+    return stories
+
+
+def soda_triples(case: Case, stories: Sequence[Story], kind: str, rules: Protocol,
+                 meteor: PairScores | None) -> np.ndarray:
+    """Precision, recall and F of every video and list of references, (V, lists, 3); NaN where it takes no part.
+
+    ``kind`` a, b, c or d; ``meteor`` is not needed for d.  All predictions count, without a cap.
+    """
+    tious = rules.tious if kind == "a" else (0.0,)
+    found = np.full((len(case.videos), len(stories), len(tious), 3), np.nan)
+    for place, story in enumerate(stories):
+        for column, tiou in enumerate(tious):
+            if kind in "ab":
+                sums = _chosen_sums(case, story, tiou, rules.soda_traceback, meteor)
+            else:
+                value = story.overlap if kind == "d" else story.overlap * meteor(story.written, story.said)
+                sums = best_sums(story.video, story.row, story.column, value, len(case.videos))
+            each = triples(sums, case.predicted.counts, story.counts)
+            found[story.takes_part, place, column] = each[story.takes_part]
+    if rules.soda_files == "multi":
+        found = _best_annotator(found)
+    found = found.mean(axis=2)
+    if rules.soda_files == "per-video":
+        number = (~np.isnan(found[..., :1])).sum(axis=1)
+        found = np.where(number > 0, divide(np.nansum(found, axis=1), number), np.nan)[:, None]
     return found
 
 
-def _pair_scores(table: PairTable, written: np.ndarray, said: np.ndarray) -> PairScores:
-    return lambda rows, columns: table.look_up(written[rows], said[columns])
+def chosen_entries(case: Case, stories: Sequence[Story], rules: Protocol,
+                   kinds: Sequence[str]) -> np.ndarray:
+    """(reference, predicted) text indices (K, 2) whose METEOR types ``kinds`` will ask for."""
+    asked = [np.zeros((0, 2), dtype=np.int64)]
+    for story in stories:
+        if "c" in kinds:
+            asked.append(np.stack([story.written, story.said], axis=1))
+        thresholds = [*(rules.tious if "a" in kinds else ()), *((0.0,) if "b" in kinds else ())]
+        for tiou in thresholds:
+            _chosen_sums(case, story, tiou, rules.soda_traceback,
+                         lambda one, two: asked.append(np.stack([one, two], axis=1)) or np.zeros(len(one)))
+    return np.concatenate(asked)
 
 
-def mean_over_files(found: np.ndarray) -> np.ndarray:
-    """Precision, recall, F of the data set (3,): means over the videos of each file, then over files with any."""
-    used = ~np.isnan(found[:, :, 0])
-    files = [found[used[:, annotator], annotator].mean(axis=0) for annotator in range(found.shape[1])
-             if used[:, annotator].any()]
-    return np.mean(files, axis=0)
+def soda_measure(name: str, found: np.ndarray, rules: Protocol) -> Measure:
+    """The measure of a score's name from `soda_triples` (V, lists, 3).
+
+    Means over the videos of each list, then over lists with any.  ``soda_d`` may be the mean of P, R and F.
+    """
+    part = "prf" if name == "soda_d" and rules.soda_d == "mean-of-prf" else PARTS[name[6:]]
+    lists = found.shape[1]
+    takes_part = ~np.isnan(found[..., :1])
+    rows = np.concatenate([np.where(takes_part, found, 0.0), takes_part], axis=2).reshape(len(found), -1)
+
+    def finish(sums: np.ndarray) -> np.ndarray:
+        by_list = sums.reshape(*sums.shape[:-1], lists, 4)
+        means = divide(by_list[..., :3], by_list[..., 3:])
+        value = means.mean(axis=-1) if part == "prf" else means[..., part]
+        return divide(value.sum(axis=-1), (by_list[..., 3] > 0).sum(axis=-1))
+
+    return Measure(name, rows, finish)
 
 
-def mean_over_annotators(found: np.ndarray) -> dict[int, np.ndarray]:
-    """Precision, recall, F of each video that takes part, by its index."""
-    return {video: triples[~np.isnan(triples[:, 0])].mean(axis=0) for video, triples in enumerate(found)
-            if not np.isnan(triples[:, 0]).all()}
+def _chosen_sums(case: Case, story: Story, tiou: float, traceback: str, meteor: PairScores) -> np.ndarray:
+    """METEOR summed over the chosen pairs of each video, (V,)."""
+    counts = case.predicted.counts
+    first_row, first_column = (np.cumsum(side) - side for side in (story.counts, counts))
+    ends = np.searchsorted(story.video, np.arange(len(counts) + 1))
+    video, row, column = [], [], []
+    for at in np.flatnonzero(story.takes_part & (counts > 0) & (story.counts > 0)).tolist():
+        shape = int(story.counts[at]), int(counts[at])
+        if shape[0] * shape[1] > MOST_CELLS:
+            raise UserError(f"video {case.videos[at]}: SODA a and b compare {shape[0]} events with {shape[1]} "
+                            f"predictions, more than {MOST_CELLS} cells; leave these metrics out")
+        matrix, own = np.zeros(shape), slice(ends[at], ends[at + 1])
+        matrix[story.row[own], story.column[own]] = np.where(story.overlap[own] < tiou, 0.0, story.overlap[own])
+        for i, j in chosen_pairs(matrix, traceback):
+            video.append(at)
+            row.append(first_row[at] + i)
+            column.append(first_column[at] + j)
+    written, said = story.texts_by_rank
+    scores = meteor(written[np.array(row, dtype=np.int64)], said[np.array(column, dtype=np.int64)])
+    return np.bincount(np.array(video, dtype=np.int64), weights=scores, minlength=len(counts))
+
+
+def _best_annotator(found: np.ndarray) -> np.ndarray:
+    """Of each video and threshold the annotator with the largest F, of equal ones the first: (V, 1, T, 3)."""
+    best = np.where(np.isnan(found[..., 2]), -1.0, found[..., 2]).argmax(axis=1)
+    return np.take_along_axis(found, best[:, None, :, None], axis=1)
+
+
+def _merge(lists: Sequence[tuple[Events, Overlaps, np.ndarray]]) -> tuple[Events, Overlaps, np.ndarray]:
+    """All annotators' events as one author's, one file after the other within a video."""
+    sizes = [len(events.video) for events, _, _ in lists]
+    video = np.concatenate([events.video for events, _, _ in lists])
+    order = np.argsort(video, kind="stable")
+    new_place = np.empty(len(video), dtype=np.int64)
+    new_place[order] = np.arange(len(video))
+    counts = np.sum([events.counts for events, _, _ in lists], axis=0)
+    merged = Events(
+        video[order], expand(np.zeros(len(counts), dtype=np.int64), counts)[1],
+        np.concatenate([events.spans for events, _, _ in lists])[order], (), counts,
+        np.any([events.present for events, _, _ in lists], axis=0))
+    event = np.concatenate([pairs.event + before for (_, pairs, _), before in
+                            zip(lists, np.cumsum([0, *sizes[:-1]]), strict=True)])
+    prediction = np.concatenate([pairs.prediction for _, pairs, _ in lists])
+    overlap = np.concatenate([pairs.iou for _, pairs, _ in lists])
+    by_video = np.lexsort((new_place[event], prediction))
+    return (merged, Overlaps(prediction[by_video], new_place[event][by_video], overlap[by_video]),
+            np.concatenate([ids for _, _, ids in lists])[order])

@@ -63,18 +63,13 @@ class JarTokeniser:
                 for line in lines[:-1:3]]
 
 
-def clean(captions: Sequence[str], side: str, warnings: list[str]) -> list[str]:
-    """Captions with every character outside ASCII, and every line break, replaced by one blank.
+def clean(captions: Sequence[str], ascii_only: bool = True) -> list[str]:
+    """Captions on one line: every line break, and with ``ascii_only`` every character outside ASCII, becomes a blank.
 
-    Line breaks but LF would shift all later captions of the toolkits' batch; both kinds are counted in ``warnings``.
+    Line breaks but LF would shift all later captions of the toolkits' batch.
 
-    >>> clean(["café"], "predictions", [])
+    >>> clean(["café"])
     ['caf ']
     """
-    broken = sum(bool(LINE_BREAKS.search(caption)) for caption in captions)
-    if broken:
-        warnings.append(f"{side}: {broken} captions hold a line break (CR, VT, FF, U+2028 or U+2029); read as a blank")
-    foreign = sum(not caption.isascii() for caption in captions)
-    if foreign:
-        warnings.append(f"{side}: {foreign} captions hold characters outside ASCII; read as blanks, as the toolkits do")
-    return [re.sub(r"[^\x00-\x7f]|[\r\v\f\n]", " ", caption) for caption in captions]
+    odd = re.compile(r"[^\x00-\x7f]|[\r\v\f\n]" if ascii_only else "[\r\v\f\n\u2028\u2029]")
+    return [odd.sub(" ", caption) for caption in captions]

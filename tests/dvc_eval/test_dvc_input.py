@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from hicm.dvc_eval import Result, available_metrics, evaluate
+from hicm.dvc_eval.read import read_references
+from hicm.dvc_eval.signature import references_digest
 from hicm.errors import UserError
 from hicm.types import Event, Span, Video
 
@@ -125,8 +127,8 @@ def test_unknown_metric(metrics: list[str], message: str) -> None:
 def test_unknown_protocol_and_cap() -> None:
     with pytest.raises(UserError, match="protocol 'vidchapter' is unknown; the nearest is 'vidchapters'"):
         score(said(), protocol="vidchapter")
-    with pytest.raises(UserError, match="max_proposals is 0"):
-        score(said(), max_proposals=0)
+    with pytest.raises(UserError, match="rule max_proposals is 0, expected 1 or more"):
+        score(said(), rules={"max_proposals": 0})
 
 
 def test_names_and_order() -> None:
@@ -260,11 +262,13 @@ def test_print() -> None:
 
 def test_signature_tells_what_scored() -> None:
     local = score(said(), metrics=["F1", "soda_d"]).signature
-    assert local == ("proto:vidchapters|metrics:loc|iou:.3,.5,.7,.9|dist:1,3,5,10,30,60|missing:skip|cap:1000|refs:1|"
-                     "soda:d,files=mean|cov:2/2|v:0.1.0")
+    digest = references_digest(read_references(REFERENCE, []))
+    assert local == ("proto:vidchapters|metrics:loc|iou:.3,.5,.7,.9|dist:1,3,5,10,30,60|f1:per-threshold|missing:skip|"
+                     f"cap:1000|refs:1@{digest}|soda:d,d=mean-of-prf,files=per-file|cov:2/2|v:0.1.0")
     other = score(said(), [REFERENCE, REFERENCE], protocol="activitynet-2018", metrics=["CIDEr"]).signature
-    assert other == ("proto:activitynet-2018|metrics:cider|iou:.3,.5,.7,.9|unmatched:abc123!@#|missing:zero|cap:1000|"
-                     "refs:2|tok:ptb3.4.1-native|cov:2/2|v:0.1.0")
+    digest = references_digest(read_references([REFERENCE, REFERENCE], []))
+    assert other == ("proto:activitynet-2018|metrics:cider|iou:.3,.5,.7,.9|unmatched:abc123!@#|idf:video|missing:zero|"
+                     f"cap:1000|refs:2@{digest}|tok:ptb3.4.1-native|cov:2/2|v:0.1.0")
 
 
 def test_two_annotators() -> None:

@@ -11,14 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicm.dvc_eval import Result, evaluate
-from hicm.dvc_eval.localisation import harmonic_mean, precision_recall
-from hicm.dvc_eval.pairs import pair_up
-from hicm.dvc_eval.soda import UP, best_sum, by_start, chosen_pairs, soda
-from hicm.dvc_eval.spans import iou, start_distance
-from hicm.dvc_eval.text.bleu import bleu, clipped_matches
-from hicm.dvc_eval.text.cider import cider
-from hicm.dvc_eval.text.grams import count_grams
-from hicm.dvc_eval.text.rouge import longest_common, rouge_l
+from hicm.dvc_eval import overlaps as overlaps_module
+from hicm.dvc_eval.captions import pair_up
+from hicm.dvc_eval.case import Case, build_case
+from hicm.dvc_eval.localisation import precision_recall
+from hicm.dvc_eval.measures import harmonic_mean
+from hicm.dvc_eval.overlaps import find_overlaps, nearest_start
+from hicm.dvc_eval.read import Track
+from hicm.dvc_eval.soda import UP, best_sums, chosen_pairs
+from hicm.dvc_eval.spans import iou
+from hicm.dvc_eval.texts import Texts
+from hicm.errors import UserError
 
 TIOUS = (0.3, 0.5, 0.7, 0.9)
 METRICS = ["CIDEr", "Rouge-L", "Bleu_1", "Bleu_4", "Recall", "Precision", "F1", "F1@0.5", "Recall@5s", "soda_d",
@@ -57,12 +60,38 @@ def brute_force(matrix: np.ndarray) -> float:
                for chosen_columns in itertools.combinations(range(columns), size))
 
 
+def best_sum(matrix: np.ndarray) -> float:
+    row, column = np.nonzero(matrix)
+    return float(best_sums(np.zeros(len(row), dtype=int), row, column, matrix[row, column], 1)[0])
+
+
+def dense_best_sum(matrix: np.ndarray) -> float:
+    """The programme as the paper writes it, cell by cell."""
+    table = np.zeros((matrix.shape[0] + 1, matrix.shape[1] + 1))
+    for i, j in itertools.product(range(matrix.shape[0]), range(matrix.shape[1])):
+        table[i + 1, j + 1] = max(table[i, j + 1], table[i + 1, j], table[i, j] + matrix[i, j])
+    return float(table[-1, -1])
+
+
 @settings(max_examples=60, deadline=None)
 @given(small)
 def test_soda_is_brute_force(matrix: np.ndarray) -> None:
-    assert best_sum(matrix, matrix.shape[1]) == pytest.approx(brute_force(matrix), abs=1e-12)
+    assert best_sum(matrix) == pytest.approx(brute_force(matrix), abs=1e-12)
     optimal = chosen_pairs(matrix, "optimal")
     assert sum(matrix[pair] for pair in optimal) == pytest.approx(brute_force(matrix), abs=1e-12)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 25), st.integers(1, 25), st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.5, 1.0]))
+def test_soda_is_the_dense_programme(rows: int, columns: int, seed: int, share: float) -> None:
+    draw = np.random.default_rng(seed)
+    matrix = draw.integers(0, 8, (rows, columns)) / 7 * (draw.random((rows, columns)) < share)
+    assert best_sum(matrix) == dense_best_sum(matrix)  # the same additions in the same order: to the bit
+
+
+def test_videos_do_not_see_each_other() -> None:
+    video, row, column = np.array([0, 0, 2, 2]), np.array([0, 1, 0, 1]), np.array([1, 0, 0, 1])
+    assert best_sums(video, row, column, np.array([0.5, 0.25, 0.5, 0.25]), 4).tolist() == [0.5, 0, 0.75, 0]
 
 
 def shipped_walk(matrix: np.ndarray) -> list[tuple[int, int]]:
@@ -99,27 +128,99 @@ def test_traceback_examples() -> None:
     """Not the optimal one, and never without a pair (both measured with the toolkit)."""
     assert chosen_pairs(np.array([[0, 0.695], [0.588, 0]])) == [(1, 0)]
     assert chosen_pairs(np.zeros((3, 4))) == [(0, 0)]
-    assert best_sum(np.zeros((3, 4)), 4) == 0
+    assert best_sum(np.zeros((3, 4))) == 0
     assert UP == 0
 
 
-@pytest.mark.parametrize("kind", "abcd")
-def test_soda_without_predictions(kind: str) -> None:
-    assert soda(kind, np.zeros((3, 0)), lambda rows, columns: np.ones(len(rows))) == (0, 0, 0)
+class PairMeteor:
+    """Stands in for METEOR: a fixed score for each pair of captions."""
+
+    name = "made-up"
+
+    def __init__(self, scores: dict[tuple[str, str], float]) -> None:
+        self.scores = scores
+
+    def statistics(self, pairs: list[tuple[str, str]]) -> np.ndarray:
+        rows = np.zeros((len(pairs), 23))
+        rows[:, 0] = [self.scores.get(pair, 0.0) for pair in pairs]
+        return rows
+
+    def score(self, statistics: np.ndarray) -> np.ndarray:
+        return statistics[..., 0]
+
+
+def stories(said: list, written: list, meteor: dict, **rules: Any) -> dict[str, float]:
+    """SODA's F by type, of one video."""
+    predictions = {"a": [{"sentence": text, "timestamp": span} for span, text in said]}
+    references = {"a": {"timestamps": [span for span, _ in written], "sentences": [text for _, text in written]}}
+    result = evaluate(predictions, references, "soda", metrics=["soda_a", "soda_b", "soda_c", "soda_d"], rules=rules,
+                      meteor=PairMeteor(meteor))
+    return {name[-1]: value for name, value in result.scores.items()}
+
+
+WRITTEN = [([0, 10], "red"), ([20, 30], "blue")]
+METEOR = {("red", "one"): 0.5, ("blue", "two"): 0.5, ("red", "two"): 0.9, ("blue", "one"): 0.9}
 
 
 def test_soda_types_differ_as_told() -> None:
-    overlap = np.array([[0.6, 0.0], [0.0, 0.2]])
+    """IoU 0.6 and 0.2 on the diagonal; the reference is METEOR's hypothesis unless roles are corrected."""
+    said = [([0, 6], "one"), ([20, 22], "two")]
+    found = stories(said, WRITTEN, METEOR)
+    assert found["d"] == pytest.approx(0.4, abs=1e-7)
+    assert found["c"] == pytest.approx(0.2, abs=1e-7)
+    assert found["b"] == pytest.approx(0.5)
+    # a: at 0.3 and 0.5 row 1 takes nothing, so the walk goes up and pairs (0, 0) alone; above, nothing is left, and
+    # the walk still pairs (0, 0).
+    assert found["a"] == pytest.approx(0.25)
+    assert set(stories(said, WRITTEN, METEOR, soda_roles="corrected").values()) == {0.0, found["d"]}
+    turned = {pair[::-1]: value for pair, value in METEOR.items()}
+    assert stories(said, WRITTEN, turned, soda_roles="corrected") == found
 
-    def meteor(rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        return np.where(rows == columns, 0.5, 0.9)
-    assert soda("d", overlap) == pytest.approx((0.4, 0.4, 0.4))
-    assert soda("c", overlap, meteor) == pytest.approx((0.2, 0.2, 0.2))
-    assert soda("b", overlap, meteor) == pytest.approx((0.5, 0.5, 0.5))
-    # Below the threshold row 1 takes nothing, so the walk goes up and pairs (0, 0) alone.
-    assert soda("a", overlap, meteor, tiou=0.5) == pytest.approx((0.25, 0.25, 0.25))
-    with pytest.raises(ValueError, match="needs METEOR"):
-        soda("c", overlap)
+
+def test_soda_without_overlap_still_pairs_the_first_two_as_shipped() -> None:
+    far = [([100, 110], "one")]
+    assert stories(far, WRITTEN, METEOR) == {"a": pytest.approx(1 / 3), "b": pytest.approx(1 / 3), "c": 0, "d": 0}
+    assert stories(far, WRITTEN, METEOR, soda_traceback="optimal") == {"a": 0, "b": 0, "c": 0, "d": 0}
+
+
+def test_soda_without_predictions() -> None:
+    assert stories([], WRITTEN, METEOR) == {"a": 0, "b": 0, "c": 0, "d": 0}
+
+
+def one_video(said: np.ndarray, *annotators: np.ndarray) -> Case:
+    def track(spans: np.ndarray) -> Track:
+        return Track(np.asarray(spans, dtype=float).reshape(-1, 2), tuple("x" for _ in spans))
+    return build_case({"a": track(said)}, [{"a": track(spans)} for spans in annotators])
+
+
+def ratios(said: np.ndarray, written: np.ndarray, tious: tuple, distances: tuple = ()) -> tuple[np.ndarray, np.ndarray]:
+    case = one_video(said, written)
+    precision, recall = precision_recall(case, [find_overlaps(case, case.annotators[0])], tious, distances, 1000)
+    return precision[0], recall[0]
+
+
+odd_span = st.tuples(seconds, st.integers(-4, 40)).map(lambda pair: [pair[0], pair[0] + pair[1] / 2])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(odd_span, max_size=9), st.lists(odd_span, min_size=1, max_size=9))
+def test_overlaps_are_those_of_all_pairs(said: list, written: list) -> None:
+    """Spans of no length and reversed ones too; nearest starts likewise."""
+    case = one_video(np.array(said), np.array(written))
+    found = find_overlaps(case, case.annotators[0])
+    predicted, reference = case.predicted.spans, case.annotators[0].spans
+    dense = iou(predicted, reference)
+    assert np.stack([found.prediction, found.event], axis=1).tolist() == np.argwhere(dense > 0).tolist()
+    assert found.iou.tolist() == dense[dense > 0].tolist()
+    apart = np.abs(predicted[:, None, 0] - reference[None, :, 0])
+    assert nearest_start(case.predicted, case.annotators[0]).tolist() == apart.min(axis=1).tolist()
+
+
+def test_too_many_overlaps_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(overlaps_module, "MOST", 100)
+    many = np.tile([0.0, 10.0], (11, 1))
+    with pytest.raises(UserError, match=r"video a: 11 predictions and 11 events overlap in 121 pairs, more than 100"):
+        find_overlaps(one_video(many, many), one_video(many, many).annotators[0])
 
 
 @settings(max_examples=50, deadline=None)
@@ -138,22 +239,23 @@ def test_ties_and_odd_spans() -> None:
     one = np.array([[0.0, 10.0]])
     assert iou(one, np.array([[0.0, 5.0], [0.0, 10.0]]))[0] == pytest.approx([0.4999999995, 0.999999999], abs=1e-12)
     assert iou(one, np.array([[3.0, 3.0], [9.0, 2.0]]))[0].tolist() == [0, 0]
-    assert start_distance(np.array([[4.0, 5.0]]), np.array([[1.0, 9.0], [4.5, 6.0]])).tolist() == [[3.0, 0.5]]
-    assert precision_recall(one, [np.array([[5.0, 10.0]])], (0.5,), (5, 6))[0].tolist() == [0, 0, 1]
+    assert ratios(one, np.array([[5.0, 10.0]]), (0.5,), (5, 6))[0].tolist() == [0, 0, 1]
 
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(spans, min_size=1, max_size=8).map(np.array), st.lists(spans, min_size=1, max_size=8).map(np.array))
 def test_thresholds_are_nested(said: np.ndarray, written: np.ndarray) -> None:
-    precision, recall = precision_recall(said, [written], TIOUS, (1, 3, 5))
+    precision, recall = ratios(said, written, TIOUS, (1, 3, 5))
     for values in (precision, recall):
         assert (np.diff(values[:4]) <= 0).all()
         assert (np.diff(values[4:]) >= 0).all()
-    pairs = pair_up(0, said, written, TIOUS)
+    case = one_video(said, written)
+    texts = Texts(["x"], np.zeros(len(said), dtype=int), [np.zeros(len(written), dtype=int)])
+    pairs = pair_up(case, [find_overlaps(case, case.annotators[0])], texts, TIOUS, 1000)
     sets = []
     for tiou in TIOUS:
         chosen = pairs.at(tiou)
-        found = list(zip(pairs.hypothesis[chosen], pairs.reference[chosen], strict=True))
+        found = list(zip(pairs.prediction[chosen], pairs.event[chosen], strict=True))
         assert len(set(found)) == len(found)
         assert {i for i, _ in found} == set(range(len(said)))  # every prediction is scored
         real = {(i, j) for i, j in found if j >= 0}
@@ -227,74 +329,6 @@ def test_repeating_predictions_changes_no_precision_or_recall() -> None:
         assert score(twice).scores[name] == score(case).scores[name]
 
 
-# coco-caption's CIDEr on perfect pairs: unmatched predictions lower it (values measured with pycocoevalcap), a caption
-# of three words has no 4-gram and loses an eighth of two pairs' score.
-DISJOINT = ["add the salt slowly now", "stir one hot pot well"]
-SHORT = ["add the salt slowly now", "stir one pot"]
-
-
-@pytest.mark.parametrize(("captions", "junk", "expected"), [
-    (DISJOINT, 0, 10.0), (SHORT, 0, 8.75), (DISJOINT[:1], 0, 0.0), (DISJOINT[:1], 1, 5.0),
-    (DISJOINT, 1, 6.667), (DISJOINT, 2, 5.0), (DISJOINT, 4, 3.333), (DISJOINT, 8, 2.0),
-])
-def test_cider_values(captions: list[str], junk: int, expected: float) -> None:
-    grams = count_grams([*captions, "qqqqqqqqqq", *(f"far{k}" for k in range(junk))])
-    said = np.array([*range(len(captions)), *range(len(captions) + 1, len(captions) + 1 + junk)])
-    written = np.array([*range(len(captions)), *[len(captions)] * junk])
-    assert cider(grams, said, written, np.zeros(len(said), dtype=int), 1)[0] == pytest.approx(expected, abs=1e-3)
-
-
-def test_bleu_degenerate() -> None:
-    """Too short for an order 1e-6, no match 1e-15, nothing 0; worked by hand."""
-    grams = count_grams(["salt", "rice", "", "salt the rice now"])
-
-    def of(hypothesis: int, reference: int) -> list[float]:
-        said, written = np.array([hypothesis]), np.array([reference])
-        return bleu(clipped_matches(grams, said, written), grams.length[said].astype(float),
-                    grams.length[written].astype(float), np.array([0]), 1)[0].tolist()
-    assert of(0, 0) == pytest.approx([1, 1e-3, 1e-4, 1e-18 ** 0.25], rel=1e-6)
-    assert of(0, 1)[0] == pytest.approx(1e-15, rel=1e-6)
-    assert of(2, 3) == [0, 0, 0, 0]
-    assert of(0, 3)[0] == pytest.approx(np.exp(1 - 4), rel=1e-6)
-    assert bleu(np.zeros((0, 4)), np.zeros(0), np.zeros(0), np.zeros(0, dtype=int), 1).tolist() == [[0, 0, 0, 0]]
-
-
-def test_no_break_space_splits_for_bleu_and_cider_only() -> None:
-    mixed, apart = "add 1\u00a01/2 cups", "add 1 1/2 cups"
-    assert count_grams([mixed, apart]).length.tolist() == [4, 4]
-    assert rouge_l([mixed, apart], [(0, 1), (1, 1)]).tolist() != [1, 1]
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(words, max_size=90), st.lists(words, max_size=90))
-def test_longest_common_subsequence(first: list[str], second: list[str]) -> None:
-    row = [0] * (len(second) + 1)
-    for token in first:
-        last, row = row, [0]
-        for j, other in enumerate(second):
-            row.append(last[j] + 1 if token == other else max(last[j + 1], row[j]))
-    assert longest_common(first, second) == row[-1]
-
-
-@settings(max_examples=50, deadline=None)
-@given(st.lists(st.lists(words, max_size=7).map(" ".join), max_size=6))
-def test_grams_are_the_counted_ones(captions: list[str]) -> None:
-    grams = count_grams(captions)
-    for index, caption in enumerate(captions):
-        tokens = caption.split()
-        wanted: dict[tuple, int] = {}
-        for n in range(1, 5):
-            for start in range(len(tokens) - n + 1):
-                gram = tuple(tokens[start:start + n])
-                wanted[gram] = wanted.get(gram, 0) + 1
-        at = slice(grams.offsets[index], grams.offsets[index + 1])
-        assert sorted(zip(grams.order[at] + 1, grams.count[at], strict=True)) == \
-            sorted((len(gram), count) for gram, count in wanted.items())
-        assert grams.counts_in(np.full(len(grams.gram[at]), index), grams.gram[at]).tolist() == grams.count[at].tolist()
-    assert len(np.unique(grams.gram)) == len({tuple(t.split()[s:s + n]) for t in captions for n in range(1, 5)
-                                              for s in range(len(t.split()) - n + 1)})
-
-
 def test_thousands_of_events() -> None:
     """No recursion, no square of the captions: 5,000 events on both sides of one video."""
     said = [([second, second + 1.5], "add the salt") for second in range(5000)]
@@ -308,6 +342,5 @@ def test_thousands_of_events() -> None:
 
 @pytest.mark.parametrize("size", [495, 496])
 def test_around_the_recursion_limit(size: int) -> None:
-    at = np.array([[k, k + 1.0] for k in range(size)])
-    assert by_start(at[::-1]).tolist() == list(range(size))[::-1]
-    assert soda("d", iou(at, at))[2] == pytest.approx(1, abs=1e-7)
+    row = [([k, k + 1.0], "x") for k in range(size)]
+    assert score({"a": (row, row)}).scores["soda_d_f"] == pytest.approx(1, abs=1e-7)

@@ -18,9 +18,5 @@ def test_captions_beyond_the_proven_rules_are_counted() -> None:
 
 
 def test_clean() -> None:
-    warnings: list[str] = []
-    assert clean(["don\u2019t", "a\nb", "a\rb", "a\u2028b", "\x85 \x1c"], "predictions", warnings) == [
-        "don t", "a b", "a b", "a b", "  \x1c"]
-    assert warnings == [
-        "predictions: 2 captions hold a line break (CR, VT, FF, U+2028 or U+2029); read as a blank",
-        "predictions: 3 captions hold characters outside ASCII; read as blanks, as the toolkits do"]
+    assert clean(["don\u2019t", "a\nb", "a\rb", "a\u2028b", "\x85 \x1c"]) == ["don t", "a b", "a b", "a b", "  \x1c"]
+    assert clean(["don\u2019t", "a\rb", "a\u2028b"], ascii_only=False) == ["don\u2019t", "a b", "a b"]

@@ -39,7 +39,7 @@ def statistics(pairs: np.ndarray, tokens: np.ndarray, starts: np.ndarray, functi
 
 
 def scores(statistics: np.ndarray) -> np.ndarray:
-    """Scores (S,) of statistics (S, 23), each of a pair or a sum over pairs.
+    """Scores (...) of statistics (..., 23), each of a pair or a sum over pairs.
 
     The operations run in METEOR's order; both sides covered in one chunk have no penalty, exact or not.
     """
@@ -47,26 +47,25 @@ def scores(statistics: np.ndarray) -> np.ndarray:
         precision = _matched(statistics, 0) / _weight(statistics, 0)
         recall = _matched(statistics, 1) / _weight(statistics, 1)
         f = 1.0 / ((1.0 - ALPHA) / precision + ALPHA / recall)
-        fragmentation = statistics[:, CHUNKS] / ((statistics[:, MATCHED_1] + statistics[:, MATCHED_2]) / 2.0)
-        fragmentation[whole(statistics)] = 0.0
-        found = f * (1.0 - GAMMA * fragmentation ** BETA)
+        fragmentation = statistics[..., CHUNKS] / ((statistics[..., MATCHED_1] + statistics[..., MATCHED_2]) / 2.0)
+        found = f * (1.0 - GAMMA * np.where(whole(statistics), 0.0, fragmentation) ** BETA)
     return np.where(found > 0.0, found, 0.0)
 
 
 def whole(statistics: np.ndarray) -> np.ndarray:
-    """Mask (S,): every word of both sides is matched, in one chunk."""
-    both = [statistics[:, 4 + side:20:2].sum(axis=1) == statistics[:, side] for side in (0, 1)]
-    return both[0] & both[1] & (statistics[:, CHUNKS] == 1)
+    """Mask (...): every word of both sides is matched, in one chunk."""
+    both = [statistics[..., 4 + side:20:2].sum(axis=-1) == statistics[..., side] for side in (0, 1)]
+    return both[0] & both[1] & (statistics[..., CHUNKS] == 1)
 
 
 def _weight(statistics: np.ndarray, side: int) -> np.ndarray:
-    length, function = statistics[:, side], statistics[:, 2 + side]
+    length, function = statistics[..., side], statistics[..., 2 + side]
     return DELTA * (length - function) + (1.0 - DELTA) * function
 
 
 def _matched(statistics: np.ndarray, side: int) -> np.ndarray:
-    matched = np.zeros(len(statistics))
+    matched = np.zeros(statistics.shape[:-1])
     for first, share in ((4, DELTA), (6, 1.0 - DELTA)):
         for stage, weight in enumerate(STAGE_WEIGHTS):
-            matched = matched + statistics[:, first + side + 4 * stage] * weight * share
+            matched = matched + statistics[..., first + side + 4 * stage] * weight * share
     return matched

@@ -10,36 +10,47 @@ from hicm.dvc_eval.text.grams import ORDERS, Grams, lookup
 SIGMA = 6.0  # of the Gaussian on the difference in length
 
 
-def cider(grams: Grams, hypothesis: np.ndarray, reference: np.ndarray, owner: np.ndarray, sets: int) -> np.ndarray:
-    """Mean CIDEr (0..10) of the pairs of each set, (sets,); a set without pairs scores 0.
+def cider(grams: Grams, hypothesis: np.ndarray, references: np.ndarray, owner: np.ndarray, sets: int) -> np.ndarray:
+    """CIDEr (0..10) of each pair, (P,); a set's score is their mean.
 
-    ``hypothesis`` and ``reference`` (P,) are caption ids of ``grams``, ``owner`` (P,) the set of each pair.
+    ``hypothesis`` (P,) and ``references`` (P, A) are caption ids of ``grams``, -1 where there is no reference;
+    ``owner`` (P,) the set of each pair.  Documents are pairs: an n-gram counts once a pair, in whatever reference.
     """
-    pairs = np.bincount(owner, minlength=sets)
-    log_size = np.log(np.maximum(pairs, 1))
+    log_size = np.log(np.maximum(np.bincount(owner, minlength=sets), 1))
+    size = np.int64(grams.size)
 
-    in_reference, entry = grams.rows(reference)
-    documents, place, frequency = np.unique(owner[in_reference] * grams.size + grams.gram[entry],
-                                            return_inverse=True, return_counts=True)
-    weight = grams.count[entry] * (log_size[owner[in_reference]] - np.log(frequency)[place])
-    reference_norm = _norms(in_reference, grams.order[entry], weight, len(owner))
+    written = np.flatnonzero(references.ravel() >= 0)
+    pair_of, ids = written // references.shape[1], references.ravel()[written]
+    in_reference, entry = grams.rows(ids)
+    pair, gram = pair_of[in_reference], grams.gram[entry]
+    documents = owner[pair] * size + gram
+    if references.shape[1] > 1:
+        documents = np.unique(pair * size + gram)
+        documents = owner[documents // size] * size + documents % size
+    documents, frequency = np.unique(documents, return_counts=True)
 
-    in_hypothesis, entry = grams.rows(hypothesis)
-    order, gram, set_of_entry = grams.order[entry], grams.gram[entry], owner[in_hypothesis]
-    seen = lookup(documents, frequency, set_of_entry * grams.size + gram)
-    idf = log_size[set_of_entry] - np.log(np.maximum(seen, 1.0))
-    weight = grams.count[entry] * idf
-    hypothesis_norm = _norms(in_hypothesis, order, weight, len(owner))
+    def idf(set_of: np.ndarray, gram: np.ndarray) -> np.ndarray:
+        return log_size[set_of] - np.log(np.maximum(lookup(documents, frequency, set_of * size + gram), 1.0))
 
-    other = grams.counts_in(reference[in_hypothesis], gram) * idf
+    weight = grams.count[entry] * idf(owner[pair], gram)
+    reference_norm = _norms(in_reference, grams.order[entry], weight, len(ids))
+
+    in_hypothesis, entry = grams.rows(hypothesis[pair_of])
+    order, gram = grams.order[entry], grams.gram[entry]
+    weight_idf = idf(owner[pair_of][in_hypothesis], gram)
+    weight = grams.count[entry] * weight_idf
+    hypothesis_norm = _norms(in_hypothesis, order, weight, len(ids))
+
+    other = grams.counts_in(ids[in_hypothesis], gram) * weight_idf
     value = np.bincount(in_hypothesis * ORDERS + order, weights=np.minimum(weight, other) * other,
-                        minlength=len(owner) * ORDERS).reshape(-1, ORDERS)
+                        minlength=len(ids) * ORDERS).reshape(-1, ORDERS)
     norm = hypothesis_norm * reference_norm
     value = np.divide(value, norm, out=np.zeros(norm.shape), where=norm != 0)  # a norm of 0 has no value either
     bigrams = np.maximum(grams.length - 1, 0)
-    gap = bigrams[hypothesis] - bigrams[reference]
+    gap = bigrams[hypothesis[pair_of]] - bigrams[ids]
     score = 10.0 * (value * np.exp(-(gap**2) / (2 * SIGMA**2))[:, None]).mean(axis=1)
-    return np.bincount(owner, weights=score, minlength=sets) / np.maximum(pairs, 1)
+    sums = np.bincount(pair_of, weights=score, minlength=len(hypothesis))
+    return sums / np.maximum(np.bincount(pair_of, minlength=len(hypothesis)), 1)
 
 
 def _norms(row: np.ndarray, order: np.ndarray, weight: np.ndarray, rows: int) -> np.ndarray:

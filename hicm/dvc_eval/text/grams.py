@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+
+from hicm.dvc_eval.arrays import expand
 
 ORDERS = 4  # n-grams of one to four tokens
 
@@ -25,16 +28,16 @@ class Grams:
 
     def rows(self, captions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """For caption ids (P,): which of the P each entry belongs to, and the entry's position."""
-        first = self.offsets[captions]
-        sizes = self.offsets[captions + 1] - first
-        owner = np.repeat(np.arange(len(captions)), sizes)
-        before = np.cumsum(sizes) - sizes
-        return owner, np.arange(sizes.sum()) + np.repeat(first - before, sizes)
+        return expand(self.offsets[captions], self.offsets[captions + 1] - self.offsets[captions])
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """Caption and n-gram of each entry as one ascending number, (K,)."""
+        return np.repeat(np.arange(len(self.length)), np.diff(self.offsets)) * self.size + self.gram
 
     def counts_in(self, captions: np.ndarray, grams: np.ndarray) -> np.ndarray:
-        """How often each of ``grams`` (N,) occurs in the caption of the same index, (N,) float64."""
-        captions_of_entries = np.repeat(np.arange(len(self.length)), np.diff(self.offsets))
-        return lookup(captions_of_entries * self.size + self.gram, self.count, captions * self.size + grams)
+        """How often each of ``grams`` (N,) occurs in the caption (-1: none) of the same index, (N,) float64."""
+        return lookup(self.keys, self.count, captions * self.size + grams)
 
 
 def lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:

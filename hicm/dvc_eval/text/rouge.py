@@ -1,35 +1,85 @@
 """ROUGE-L of pairs of captions (Lin, 2004) with the recall weight of coco-caption."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 BETA = 1.2
+WORD = 63  # tokens of a hypothesis whose row fits an integer
 
 
-def rouge_l(captions: Sequence[str], pairs: Iterable[tuple[int, int]]) -> np.ndarray:
-    """F of the longest common subsequence for (hypothesis, reference) ids into ``captions``, (P,) float64.
+def rouge_l(captions: Sequence[str], hypothesis: np.ndarray, references: np.ndarray) -> np.ndarray:
+    """F of the longest common subsequence for caption ids (P,) and (P, A), -1 where there is no reference; (P,).
 
-    Tokens are split at the blank only, so an empty caption is one empty token.
+    Tokens are split at the blank only, so an empty caption is one empty token.  With several references, precision
+    and recall are each the best over them.
 
-    >>> rouge_l(["stir the pot", "stir a pot", ""], [(0, 1), (0, 2), (2, 2)]).round(6).tolist()
+    >>> ids = np.array([[0, 0, 2], [1, 2, 2]])
+    >>> rouge_l(["stir the pot", "stir a pot", ""], ids[0], ids[1][:, None]).round(6).tolist()
     [0.666667, 0.0, 1.0]
     """
     tokens = [caption.split(" ") for caption in captions]
-    return np.array([_f_score(tokens[hypothesis], tokens[reference]) for hypothesis, reference in pairs], dtype=float)
+    length = np.array([len(caption) for caption in tokens], dtype=np.int64)
+    precision = recall = np.zeros(len(hypothesis))
+    for column in references.T:
+        used = np.flatnonzero(column >= 0)
+        one, two = hypothesis[used], column[used]
+        common = np.zeros(len(hypothesis))
+        common[used] = common_lengths(tokens, one, two)
+        found = np.zeros((2, len(hypothesis)))
+        found[:, used] = common[used] / length[one], common[used] / length[two]
+        precision, recall = np.maximum(precision, found[0]), np.maximum(recall, found[1])
+    return f_score(precision, recall, BETA)
 
 
-def _f_score(hypothesis: list[str], reference: list[str]) -> float:
-    common = longest_common(hypothesis, reference)
-    if not common:
-        return 0.0
-    precision, recall = common / len(hypothesis), common / len(reference)
-    return (1 + BETA**2) * precision * recall / (recall + BETA**2 * precision)
+def f_score(precision: np.ndarray, recall: np.ndarray, beta: float) -> np.ndarray:
+    """F with ``beta`` times the weight on recall; 0 where either is 0."""
+    both = (precision > 0) & (recall > 0)
+    weighted = recall + beta**2 * precision
+    return np.divide((1 + beta**2) * precision * recall, weighted, out=np.zeros(len(both)), where=both)
 
 
-def longest_common(first: list[str], second: list[str]) -> int:
-    """Length of the longest common subsequence, by bit-parallel rows (Hyyrö, 2004): a clear bit is a step up."""
-    places: dict[str, int] = {}
+def common_lengths(tokens: Sequence[Sequence[str]], first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Length of the longest common subsequence of token lists ``first`` (P,) and ``second`` (P,), as ids; (P,).
+
+    Bit-parallel rows (Hyyrö, 2004): a clear bit is a step up.  Many pairs at a time, an integer a pair; longer lists
+    one by one.
+    """
+    words: dict[str, int] = {}
+    numbers = [[words.setdefault(token, len(words)) for token in caption] for caption in tokens]
+    length = np.array([len(caption) for caption in numbers], dtype=np.int64)
+    found = np.zeros(len(first), dtype=np.int64)
+    small = (length[first] <= WORD) & (length[second] <= WORD)
+    for at in np.flatnonzero(~small).tolist():
+        found[at] = longest_common(numbers[first[at]], numbers[second[at]])
+    if not small.any():
+        return found
+    width = int(length[length <= WORD].max(initial=1))
+    table = np.full((len(numbers), width), -1, dtype=np.int64)  # -1 equals no word
+    for row, caption in zip(table, numbers, strict=True):
+        if len(caption) <= width:
+            row[:len(caption)] = caption
+    at = np.flatnonzero(small)
+    for block in np.array_split(at, len(at) * width // 1_000_000 + 1):
+        found[block] = _common_of_short(table[first[block]], table[second[block]], length[first[block]])
+    return found
+
+
+def _common_of_short(first: np.ndarray, second: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """Of rows of word numbers (P, width), -1 behind the end; ``length`` (P,) of the first."""
+    bit = np.uint64(1) << np.arange(first.shape[1], dtype=np.uint64)
+    full = (np.uint64(1) << length.astype(np.uint64)) - np.uint64(1)
+    row = full.copy()
+    for column in second.T:
+        place = ((first == column[:, None]) & (column >= 0)[:, None]) @ bit
+        match = row & place
+        row = ((row + match) | (row - match)) & full
+    return length - np.bitwise_count(row)
+
+
+def longest_common(first: Sequence[object], second: Sequence[object]) -> int:
+    """Length of the longest common subsequence of two lists of any length."""
+    places: dict[object, int] = {}
     for index, token in enumerate(first):
         places[token] = places.get(token, 0) | 1 << index
     full = (1 << len(first)) - 1

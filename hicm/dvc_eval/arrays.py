@@ -1,0 +1,40 @@
+"""Index arithmetic on events that are kept in one array over all videos."""
+
+import numpy as np
+
+
+def expand(first: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """All positions of ranges ``first[i]:first[i] + sizes[i]``, and which range each belongs to.
+
+    >>> [part.tolist() for part in expand(np.array([5, 0]), np.array([2, 3]))]
+    [[0, 0, 1, 1, 1], [5, 6, 0, 1, 2]]
+    """
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    before = np.cumsum(sizes) - sizes
+    return owner, np.arange(len(owner)) + np.repeat(first - before, sizes)
+
+
+def joint_codes(*sides: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
+    """Integers that sort as (video, number) does, for several (videos, numbers): exact, so that ties stay ties."""
+    numbers, place = np.unique(np.concatenate([side[1] for side in sides]), return_inverse=True)
+    codes = np.concatenate([side[0] for side in sides]) * max(len(numbers), 1) + place
+    return np.split(codes, np.cumsum([len(side[0]) for side in sides])[:-1])
+
+
+def rank_in_video(video: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Rank of each event (N,) in its video by a number; ties keep their order.  ``video`` ascends.
+
+    >>> rank_in_video(np.array([0, 0, 1, 1]), np.array([3.0, 1.0, 2.0, 2.0])).tolist()
+    [1, 0, 0, 1]
+    """
+    order = np.lexsort((number, video))
+    rank = np.empty(len(video), dtype=np.int64)
+    rank[order] = np.arange(len(video)) - np.searchsorted(video, video[order])
+    return rank
+
+
+def largest(values: np.ndarray, index: np.ndarray, size: int) -> np.ndarray:
+    """The largest of ``values`` (K,) >= 0 for each ``index`` (K,), (size,); 0 where there is none."""
+    best = np.zeros(size)
+    np.maximum.at(best, index, values)
+    return best
