@@ -28,6 +28,8 @@ class Events:
 
     def where(self, chosen: np.ndarray) -> "Events":
         """The chosen events (N,) only; ``place`` stays as in the file."""
+        if chosen.all():
+            return self
         captions = tuple(self.captions[at] for at in np.flatnonzero(chosen).tolist())
         video = self.video[chosen]
         return Events(video, self.place[chosen], self.spans[chosen], captions,
@@ -99,22 +101,25 @@ def coverage(predicted: Tracks, annotators: Sequence[Tracks], protocol: Protocol
     }
 
 
-def input_warnings(case: Case, predicted: Tracks, annotators: Sequence[Tracks]) -> list[str]:
+def input_warnings(case: Case, annotators: Sequence[Tracks]) -> list[str]:
     """What a reader of any protocol's scores should know about the files."""
     found = []
     for number, tracks in enumerate(annotators, start=1):
-        if any(tracks.keys() == other.keys() and all(tracks[v].captions == other[v].captions for v in tracks)
-               for other in annotators[:number - 1]):
+        if any(tracks.keys() == other.keys() and all(tracks[video].captions == other[video].captions
+                                                     for video in tracks) for other in annotators[:number - 1]):
             found.append(f"references {number}: the same captions as in another reference file")
-    twice = sorted(video for video in case.videos if f"v_{video}" in case.videos)
+    known = set(case.videos)
+    twice = [video for video in case.videos if f"v_{video}" in known]
     if twice:
         found.append(f"references: {len(twice)} ids stand both with and without 'v_' (first: {twice[0]})")
-    durations = {video: track.duration for tracks in reversed(annotators) for video, track in tracks.items()
-                 if track.duration is not None}
-    found += odd_spans("predictions", [(predicted[video], durations.get(video)) for video in case.videos
-                                       if video in predicted])
-    found += odd_spans("references", [(track, durations.get(video)) for tracks in annotators
-                                      for video, track in tracks.items()])
+    duration = np.full(len(case.videos), np.inf)
+    for tracks in reversed(annotators):
+        for at, video in enumerate(case.videos):
+            if video in tracks and tracks[video].duration is not None:
+                duration[at] = tracks[video].duration
+    found += odd_spans("predictions", case.predicted.spans, duration[case.predicted.video])
+    found += odd_spans("references", np.concatenate([events.spans for events in case.annotators]),
+                       np.concatenate([duration[events.video] for events in case.annotators]))
     return found
 
 

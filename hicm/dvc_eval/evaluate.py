@@ -60,7 +60,7 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
     case = build_case(predicted, annotators)
     if strict:
         _insist(case, keys, changed)
-    warnings += input_warnings(case, predicted, annotators)
+    warnings += input_warnings(case, annotators)
     scored = score_case(case, wanted, tokeniser, meteor, jobs or os.cpu_count() or 1, progress)
     warnings += scored.oddities.warnings() + list(dict.fromkeys(scored.warnings))
     digest = references_digest(annotators)

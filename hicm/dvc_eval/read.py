@@ -1,7 +1,7 @@
 """Predictions and references in: any accepted layout becomes one `Track` a video, or one clear line of error."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from pathlib import Path
@@ -74,17 +74,18 @@ def read_references(source: Any, warnings: list[str]) -> list[Tracks]:
     return annotators
 
 
-def odd_spans(side: str, tracks: Iterable[tuple[Track, float | None]]) -> list[str]:
-    """One warning for each kind of span that no video can have; they are scored by the formula all the same."""
-    counts = dict.fromkeys(("reversed (end before start)", "of no length", "with a negative time",
-                            "beyond the video's duration"), 0)
-    for track, duration in tracks:
-        start, end = track.spans[:, 0], track.spans[:, 1]
-        # Annotations round to whole seconds, durations to hundredths: one second of grace.
-        late = track.spans.max(axis=1, initial=-np.inf) > (math.inf if duration is None else duration + 1.0)
-        for kind, odd in zip(counts, (end < start, end == start, (start < 0) | (end < 0), late), strict=True):
-            counts[kind] += int(odd.sum())
-    return [f"{side}: {count} timestamps {kind}; scored by the formula" for kind, count in counts.items() if count]
+def odd_spans(side: str, spans: np.ndarray, duration: np.ndarray) -> list[str]:
+    """One warning for each kind of span that no video can have; they are scored by the formula all the same.
+
+    ``spans`` (N, 2) and ``duration`` (N,) of their videos in seconds, inf where unknown.
+    """
+    start, end = spans.T
+    odd = {"reversed (end before start)": end < start, "of no length": end == start,
+           "with a negative time": (start < 0) | (end < 0),
+           # Annotations round to whole seconds, durations to hundredths: one second of grace.
+           "beyond the video's duration": np.maximum(start, end) > duration + 1.0}
+    return [f"{side}: {found.sum()} timestamps {kind}; scored by the formula" for kind, found in odd.items()
+            if found.any()]
 
 
 def _load(source: Any, name: str, warnings: list[str]) -> tuple[Mapping[str, Any], str]:

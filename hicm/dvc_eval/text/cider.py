@@ -27,10 +27,14 @@ def cider(grams: Grams, hypothesis: np.ndarray, references: np.ndarray, owner: n
     if references.shape[1] > 1:
         documents = np.unique(pair * size + gram)
         documents = owner[documents // size] * size + documents % size
-    documents, frequency = np.unique(documents, return_counts=True)
+    if sets == 1:
+        number_of = np.bincount(documents, minlength=grams.size)
+    else:
+        documents, frequency = np.unique(documents, return_counts=True)
 
     def idf(set_of: np.ndarray, gram: np.ndarray) -> np.ndarray:
-        return log_size[set_of] - np.log(np.maximum(lookup(documents, frequency, set_of * size + gram), 1.0))
+        number = number_of[gram] if sets == 1 else lookup(documents, frequency, set_of * size + gram)
+        return log_size[set_of] - np.log(np.maximum(number, 1.0))
 
     weight = grams.count[entry] * idf(owner[pair], gram)
     reference_norm = _norms(in_reference, grams.order[entry], weight, len(ids))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 BETA = 1.2
+BLOCK = 4096  # pairs at a time
 WORD = 63  # tokens of a hypothesis whose row fits an integer
 
 
@@ -54,15 +55,20 @@ def common_lengths(tokens: Sequence[Sequence[str]], first: np.ndarray, second: n
         found[at] = longest_common(numbers[first[at]], numbers[second[at]])
     if not small.any():
         return found
-    width = int(length[length <= WORD].max(initial=1))
-    table = np.full((len(numbers), width), -1, dtype=np.int64)  # -1 equals no word
-    for row, caption in zip(table, numbers, strict=True):
-        if len(caption) <= width:
-            row[:len(caption)] = caption
+    # Of like length together, so that few rows are wider than their pair.
+    longest = np.maximum(length[first], length[second])
     at = np.flatnonzero(small)
-    for block in np.array_split(at, len(at) * width // 1_000_000 + 1):
-        found[block] = _common_of_short(table[first[block]], table[second[block]], length[first[block]])
+    at = at[np.argsort(longest[at], kind="stable")]
+    for block in np.array_split(at, -(-len(at) // BLOCK)):
+        width = int(longest[block[-1]])
+        found[block] = _common_of_short(_table(numbers, first[block], width), _table(numbers, second[block], width),
+                                        length[first[block]])
     return found
+
+
+def _table(numbers: Sequence[Sequence[int]], chosen: np.ndarray, width: int) -> np.ndarray:
+    """Lists of numbers as rows (P, width), -1 behind their ends."""
+    return np.array([numbers[at] + [-1] * (width - len(numbers[at])) for at in chosen.tolist()], dtype=np.int64)
 
 
 def _common_of_short(first: np.ndarray, second: np.ndarray, length: np.ndarray) -> np.ndarray:
