@@ -38,6 +38,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub|accelerate|tensorboard)\b")
     options = vars(make_parser().parse_args(arguments))
     function = options.pop("function")
+    if function in (verbs.evaluate, verbs.compare):
+        from hicm.dvc_eval.meteor15.native import run_alone
+
+        run_alone()
     try:
         return show(function(**options))
     except UserError as error:

@@ -38,3 +38,14 @@ def largest(values: np.ndarray, index: np.ndarray, size: int) -> np.ndarray:
     best = np.zeros(size)
     np.maximum.at(best, index, values)
     return best
+
+
+def count_distinct(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct codes, ascending, and how often each occurs: `numpy.unique`, which hashes where sorting is faster.
+
+    >>> [part.tolist() for part in count_distinct(np.array([4, 1, 4]))]
+    [[1, 4], [1, 2]]
+    """
+    codes = np.sort(codes)
+    first = np.flatnonzero(np.concatenate([np.ones(min(len(codes), 1), dtype=bool), codes[1:] != codes[:-1]]))
+    return codes[first], np.diff(np.append(first, len(codes)))

@@ -58,10 +58,10 @@ def _scan(text: str) -> list[str]:
     while place < end:
         farthest = best = write = None
         reach = place + REACH
-        for rule in rules_at(text[place]):
-            found = rule.match(text, place, reach)
+        for match, written in rules_at(text[place]):
+            found = match(text, place, reach)
             if found and (farthest is None or found.end() > farthest):
-                farthest, best, write = found.end(), found, rule.write
+                farthest, best, write = found.end(), found, written
         token = write(best.group(1))
         if token and token not in DROPPED:
             tokens.append(token)

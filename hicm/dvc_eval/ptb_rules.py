@@ -54,8 +54,18 @@ class Rule(NamedTuple):
     ``match``: group 1 is the token; ``write``: the token as printed, in lower case."""
 
     first: str
-    match: Callable[..., re.Match | None]
+    pattern: str
     write: Callable[[str], str]
+
+    @property
+    def match(self) -> Callable[..., re.Match | None]:
+        """Compiled when it is first needed: most captions need few rules."""
+        return _compiled(self.pattern)
+
+
+@functools.cache
+def _compiled(pattern: str) -> Callable[..., re.Match | None]:
+    return re.compile(pattern, re.ASCII).match
 
 
 # --- pieces
@@ -211,10 +221,10 @@ _RULES = [
     (NBSP, f"({NBSP}[{SPACE}]*)", _nothing),
     (f"^{SPACE}", f"([^{SPACE}])", _symbol),
 ]
-RULES = tuple(Rule(first, re.compile(pattern, re.ASCII).match, write) for first, pattern, write in _RULES)
+RULES = tuple(Rule(*rule) for rule in _RULES)
 
 
 @functools.lru_cache(maxsize=4096)
-def rules_at(character: str) -> tuple[Rule, ...]:
-    """The rules that can match a token that begins with ``character``, in their order."""
-    return tuple(rule for rule in RULES if re.match(f"[{rule.first}]", character))
+def rules_at(character: str) -> tuple[tuple[Callable[..., re.Match | None], Callable[[str], str]], ...]:
+    """``match`` and ``write`` of the rules that can match a token that begins with ``character``, in their order."""
+    return tuple((rule.match, rule.write) for rule in RULES if re.match(f"[{rule.first}]", character))

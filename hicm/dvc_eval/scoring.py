@@ -1,13 +1,12 @@
 """A case scored under one or several protocols, part by part, in one process or several."""
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
-from tqdm import tqdm
 
 from hicm.dvc_eval.captions import EventCaptions
 from hicm.dvc_eval.case import Case
@@ -15,8 +14,7 @@ from hicm.dvc_eval.clips import ClipCaptions, raw
 from hicm.dvc_eval.java import Unavailable
 from hicm.dvc_eval.localisation import precision_recall
 from hicm.dvc_eval.meteor import Meteor
-from hicm.dvc_eval.meteor15.native import NativeMeteor
-from hicm.dvc_eval.meteor15.process import MeteorProcess, may_fork, meteor_alone
+from hicm.dvc_eval.meteor15.native import NativeMeteor, run_alone
 from hicm.dvc_eval.overlaps import Overlaps, find_overlaps
 from hicm.dvc_eval.paragraphs import ParagraphScores
 from hicm.dvc_eval.part import Part, Scorer, join_parts
@@ -89,8 +87,8 @@ def score_case(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteo
                progress: bool) -> Scored:
     """Score all protocols.
 
-    ``meteor``: None for the native one, which then is made ready while the rest is scored; ``jobs``: how many
-    processes at most, started only where they pay; ``progress``: a bar on standard error for what takes long.
+    ``meteor``: None for the native one; ``jobs``: how many processes at most, started only where they pay;
+    ``progress``: a bar on standard error for what takes long.
     """
     whole = any(one.rules.pairing == "order" for one in wanted)
     ends = [len(case.videos)] if whole else part_ends(case)
@@ -99,12 +97,9 @@ def score_case(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteo
     if pays and min(jobs, len(cases)) > 1 and meteor is None and may_fork():
         parts = _score_in_processes(cases, wanted, tokeniser, min(jobs, len(cases)))
     else:
-        parts = _score_here(cases, wanted, tokeniser, meteor)
-    found = []
-    with tqdm(total=len(case.videos), desc="scoring", unit="video", delay=1, disable=not progress) as bar:
-        for part, scored in zip(cases, parts, strict=True):
-            found.append(scored)
-            bar.update(len(part.videos))
+        lazy = LazyMeteor(meteor)
+        parts = (_score_part(part, wanted, tokeniser, lazy) for part in cases)
+    found = list(_shown(parts, cases)) if progress and len(cases) > 1 else list(parts)
     sizes = [len(part.videos) for part in cases]
     result = Scored([join_parts([one.parts[at] for one in found], sizes) for at in range(len(wanted))])
     for one in found:
@@ -114,6 +109,16 @@ def score_case(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteo
     return result
 
 
+def _shown(parts: Iterable[Scored], cases: Sequence[Case]) -> Iterator[Scored]:
+    """The same, with a bar that counts videos."""
+    from tqdm import tqdm
+
+    with tqdm(total=sum(len(case.videos) for case in cases), desc="scoring", unit="video", delay=1) as bar:
+        for scored, case in zip(parts, cases, strict=True):
+            yield scored
+            bar.update(len(case.videos))
+
+
 def part_ends(case: Case) -> list[int]:
     """Where parts of about EVENTS events end, by index of the video; at least one video each."""
     events = case.predicted.counts + sum(events.counts for events in case.annotators)
@@ -121,55 +126,49 @@ def part_ends(case: Case) -> list[int]:
     return [*ends.tolist(), len(events)]
 
 
-def _score_here(cases: Sequence[Case], wanted: Sequence[Wanted], tokeniser: Tokeniser,
-                meteor: Meteor | None) -> Iterator[Scored]:
-    """One part after the other; only METEOR may have a process of its own, or else a thread."""
-    needed = any(one.of_meteor for one in wanted)
-    own = MeteorProcess() if needed and meteor is None and may_fork() else None
-    with ThreadPoolExecutor(1) as thread:
-        ready = thread.submit(lambda: meteor or own or NativeMeteor()) if needed else None
-        try:
-            for case in cases:
-                yield _score_part(case, wanted, tokeniser, ready, thread)
-        finally:
-            if own is not None:
-                own.close()
+def may_fork() -> bool:
+    """Whether a copy of this process is safe: on Linux, without other threads and without torch and its GPU."""
+    import multiprocessing
+
+    return (sys.platform == "linux" and "torch" not in sys.modules and threading.active_count() == 1
+            and not multiprocessing.current_process().daemon)
 
 
 def _score_in_processes(cases: Sequence[Case], wanted: Sequence[Wanted], tokeniser: Tokeniser,
                         workers: int) -> Iterator[Scored]:
-    """Parts side by side, in copies of this process that make their own METEOR."""
+    """Parts side by side, in copies of this process that each make their own METEOR."""
+    import multiprocessing
+
     global _shared
-    _shared = _Shared(cases, wanted, tokeniser)
+    _shared = cases, wanted, tokeniser, LazyMeteor(None)
     try:
-        with multiprocessing.get_context("fork").Pool(workers) as pool:
+        with multiprocessing.get_context("fork").Pool(workers, run_alone) as pool:
             yield from pool.imap(_score_shared, range(len(cases)))
     finally:
         _shared = None
 
 
-@dataclass
-class _Shared:
-    """What the copies inherit, and the METEOR that each of them makes."""
-
-    cases: Sequence[Case]
-    wanted: Sequence[Wanted]
-    tokeniser: Tokeniser
-    meteor: "Future[Meteor] | None" = None
-
-
-_shared: _Shared | None = None
+_shared: tuple | None = None  # what the copies inherit
 
 
 def _score_shared(at: int) -> Scored:
-    with ThreadPoolExecutor(1) as thread:
-        if _shared.meteor is None and any(one.of_meteor for one in _shared.wanted):
-            _shared.meteor = thread.submit(meteor_alone)
-        return _score_part(_shared.cases[at], _shared.wanted, _shared.tokeniser, _shared.meteor, thread)
+    cases, *rest = _shared
+    return _score_part(cases[at], *rest)
 
 
-def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteor: "Future[Meteor] | None",
-                thread: ThreadPoolExecutor) -> Scored:
+class LazyMeteor:
+    """The given METEOR, or the native one made at the first call: it takes long to load."""
+
+    def __init__(self, meteor: Meteor | None) -> None:
+        self._meteor = meteor
+
+    def __call__(self) -> Meteor:
+        if self._meteor is None:
+            self._meteor = NativeMeteor()
+        return self._meteor
+
+
+def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteor: LazyMeteor) -> Scored:
     scored = Scored([Part() for _ in wanted])
     overlaps = [find_overlaps(case, events) for events in case.annotators] if any(one.meets for one in wanted) else []
     texts = None
@@ -180,9 +179,6 @@ def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, mete
         scored.no_tokens = str(error)
     work = [(part, scorer) for one, part in zip(wanted, scored.parts, strict=True)
             for scorer in _scorers(case, one, overlaps, texts, tokeniser, scored)]
-    asked = [scorer.asks() for _, scorer in work]
-    # METEOR's compiled loops leave Python free, so they run beside the rest.
-    answer = thread.submit(_ask, meteor, asked) if meteor is not None else None
     for one, part in zip(wanted, scored.parts, strict=True):
         if one.localisation:
             rules = one.rules
@@ -191,14 +187,14 @@ def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, mete
                              zip(("Precision", "Recall"), found, strict=True)}
     for part, scorer in work:
         scorer.fill(part)
-    if answer is not None:
+    if any(one.of_meteor for one in wanted):
         try:
-            answers = answer.result()
+            answers = _ask(meteor(), [scorer.asks() for _, scorer in work])
         except Unavailable as error:
             scored.no_meteor = str(error)
             return scored
         for (part, scorer), statistics in zip(work, answers, strict=True):
-            scorer.fill_meteor(part, statistics, meteor.result())
+            scorer.fill_meteor(part, statistics, meteor())
     return scored
 
 
@@ -226,8 +222,8 @@ def _scorers(case: Case, one: Wanted, overlaps: Sequence[Overlaps], texts: Texts
     return scorers
 
 
-def _ask(meteor: "Future[Meteor]", asked: Sequence[list[tuple[str, str]]]) -> list[np.ndarray]:
+def _ask(meteor: Meteor, asked: Sequence[list[tuple[str, str]]]) -> list[np.ndarray]:
     """Statistics (Q, 23) for each list of pairs; METEOR is asked once for each distinct pair."""
     index = {pair: at for at, pair in enumerate(dict.fromkeys(chain.from_iterable(asked)))}
-    statistics = meteor.result().statistics(list(index))
+    statistics = meteor.statistics(list(index))
     return [statistics[[index[pair] for pair in pairs]] if pairs else statistics[:0] for pairs in asked]

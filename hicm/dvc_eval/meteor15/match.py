@@ -26,7 +26,7 @@ def _room(matches, count, more):
 
 @njit
 def _synonyms(tokens, synsets, synset_offsets):
-    """The words among ``tokens`` that share a synset with each word: offsets (W + 1,) and words, one may stand twice."""
+    """The words among ``tokens`` that share a synset with each word: offsets (W + 1,) and words, maybe twice."""
     present = np.zeros(len(synset_offsets) - 1, np.bool_)
     present[tokens] = True
     count = 0

@@ -1,6 +1,9 @@
 """The steps of METEOR put together, for many pairs at a time."""
 
+import contextlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 from types import TracebackType
 
@@ -14,7 +17,29 @@ from hicm.dvc_eval.meteor15.score import scores, statistics
 from hicm.dvc_eval.meteor15.words import Words
 from hicm.errors import UserError
 
+_alone = False
 CELLS = 1 << 23  # words x words that are compared at a time: what bounds memory
+
+
+def run_alone() -> None:
+    """Say that this process runs no compiled code but METEOR's.
+
+    Then numba need not look for SciPy's BLAS when it starts, which takes it a fifth of a second; our loops use none.
+    """
+    global _alone
+    _alone = True
+
+
+@contextlib.contextmanager
+def _without_blas() -> Iterator[None]:
+    if not _alone or "scipy" in sys.modules:
+        yield
+        return
+    sys.modules["scipy"] = None  # an import of it fails, which numba takes for an answer
+    try:
+        yield
+    finally:
+        del sys.modules["scipy"]
 
 
 class NativeMeteor:
@@ -29,15 +54,17 @@ class NativeMeteor:
     data = DATA
 
     def __init__(self, progress: Callable[[int, int], None] | None = None) -> None:
-        try:
-            import numba  # noqa: F401, imported late because it takes long
-        except ImportError as error:
-            raise Unavailable("METEOR without Java needs numba; pip install numba") from error
-        self._index = load_index()
+        with ThreadPoolExecutor(1) as thread:
+            index = thread.submit(load_index)  # its digest is computed while numba loads
+            try:
+                import numba  # noqa: F401, imported late because it takes long
+            except ImportError as error:
+                raise Unavailable("METEOR without Java needs numba; pip install numba") from error
+            self._index = index.result()
         self._prefixes = Prefixes.parse(self._index["prefixes"].tobytes().decode())
         self._words = Words(self._index)
         self._progress = None
-        with tqdm(total=3, desc="METEOR's loops (compiled once)", unit="loop", delay=1) as bar:
+        with _without_blas(), tqdm(total=3, desc="METEOR's loops (compiled once)", unit="loop", delay=1) as bar:
             self._statistics([("a", "a")], bar.update)
         self._progress = progress
 

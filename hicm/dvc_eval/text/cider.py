@@ -5,6 +5,7 @@ The document collection of the idf is the set itself: with one pair ln N is 0 an
 
 import numpy as np
 
+from hicm.dvc_eval.arrays import count_distinct
 from hicm.dvc_eval.text.grams import ORDERS, Grams, lookup
 
 SIGMA = 6.0  # of the Gaussian on the difference in length
@@ -25,12 +26,12 @@ def cider(grams: Grams, hypothesis: np.ndarray, references: np.ndarray, owner: n
     pair, gram = pair_of[in_reference], grams.gram[entry]
     documents = owner[pair] * size + gram
     if references.shape[1] > 1:
-        documents = np.unique(pair * size + gram)
+        documents = count_distinct(pair * size + gram)[0]
         documents = owner[documents // size] * size + documents % size
     if sets == 1:
         number_of = np.bincount(documents, minlength=grams.size)
     else:
-        documents, frequency = np.unique(documents, return_counts=True)
+        documents, frequency = count_distinct(documents)
 
     def idf(set_of: np.ndarray, gram: np.ndarray) -> np.ndarray:
         number = number_of[gram] if sets == 1 else lookup(documents, frequency, set_of * size + gram)
