@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hicm.dvc_eval.case import Case
-from hicm.dvc_eval.tokenise import LINE_BREAKS, Tokeniser, clean
+from hicm.dvc_eval.tokenise import LINE_BREAKS, Tokeniser, clean, is_plain
 
 
 @dataclass(frozen=True)
@@ -57,9 +57,10 @@ def intern_captions(case: Case, tokeniser: Tokeniser, oddities: Oddities, ascii_
     written = list(dict.fromkeys(caption for events in case.annotators for caption in events.captions))
     captions = {}
     for side, texts in (("predictions", said), ("references", written)):
-        oddities.add(side, "broken", sum(bool(LINE_BREAKS.search(caption)) for caption in texts))
+        odd = [caption for caption in texts if not is_plain(caption)]
+        oddities.add(side, "broken", sum(bool(LINE_BREAKS.search(caption)) for caption in odd))
         if ascii_only:
-            oddities.add(side, "foreign", sum(not caption.isascii() for caption in texts))
+            oddities.add(side, "foreign", sum(not caption.isascii() for caption in odd))
         captions |= zip(texts, clean(texts, ascii_only), strict=True)
     distinct = list(dict.fromkeys(captions.values()))
     tokens = dict(zip(distinct, tokeniser.tokenise(distinct), strict=True))

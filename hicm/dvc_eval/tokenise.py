@@ -72,4 +72,9 @@ def clean(captions: Sequence[str], ascii_only: bool = True) -> list[str]:
     ['caf ']
     """
     odd = re.compile(r"[^\x00-\x7f]|[\r\v\f\n]" if ascii_only else "[\r\v\f\n\u2028\u2029]")
-    return [odd.sub(" ", caption) for caption in captions]
+    return [caption if is_plain(caption) else odd.sub(" ", caption) for caption in captions]
+
+
+def is_plain(caption: str) -> bool:
+    """Whether a caption is printable ASCII throughout, as most are: nothing in it is read otherwise."""
+    return caption.isascii() and caption.isprintable()
