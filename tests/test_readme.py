@@ -31,9 +31,11 @@ def test_the_pages_hold_commands_and_python():
     assert len(commands()) >= 8 and blocks("python")
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if shlex.split(c)[0] == "hicm"])
+@pytest.mark.parametrize("command", [c for c in commands() if shlex.split(c)[0] in ("hicm", "dvc-eval")])
 def test_hicm_commands_are_understood(command):
-    words = shlex.split(command)[1:]
+    program, *words = shlex.split(command)
+    if program == "dvc-eval" and words[0] != "compare":
+        words = ["evaluate", *words]
     options = make_parser().parse_args(words)
     config = getattr(options, "config", None)
     assert config is None or (ROOT / config).exists() or "..." in config or config.isupper()

@@ -13,7 +13,9 @@ from hicm.dvc_eval import segments
 from hicm.dvc_eval.case import Case, Events
 from hicm.dvc_eval.meteor import Meteor
 from hicm.dvc_eval.part import Corpus, Part
+from hicm.errors import UserError
 
+MOST_WORDS = 50_000  # of a video: an hour of captions has some thousands
 _OTHERS = re.compile("[^a-zA-Z]+")
 
 
@@ -23,6 +25,12 @@ class ParagraphScores:
     def __init__(self, case: Case, wanted: set[str]) -> None:
         self.wanted = wanted
         self.said, self.written = predicted_paragraphs(case), written_paragraphs(case)
+        for side in (self.said, *self.written):
+            for video, text in zip(case.videos, side, strict=True):
+                if text is not None and len(text) > MOST_WORDS and text.count(" ") >= MOST_WORDS:
+                    raise UserError(f"video {video}: its captions hold {text.count(' ') + 1} words, more than "
+                                    f"{MOST_WORDS}, too many for a paragraph; shorten them, or leave para_* out of "
+                                    "the metrics")
 
     def asks(self) -> list[tuple[str, str]]:
         """Each paragraph with each of its references."""

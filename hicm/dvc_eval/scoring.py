@@ -22,6 +22,7 @@ from hicm.dvc_eval.protocols import KINDS, Protocol, canonical
 from hicm.dvc_eval.stories import SodaScores
 from hicm.dvc_eval.texts import Oddities, Texts, intern_captions
 from hicm.dvc_eval.tokenise import Tokeniser, clean
+from hicm.errors import UserError
 
 EVENTS = 10_000  # of both sides in a part, about: what bounds memory, and what a process is handed
 PAYS = 4 * EVENTS  # below it, starting processes costs more than they save
@@ -193,6 +194,10 @@ def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, mete
         except Unavailable as error:
             scored.no_meteor = str(error)
             return scored
+        except UserError as error:  # two captions too long to compare
+            longest = max(range(len(case.predicted.captions)), key=lambda at: len(case.predicted.captions[at]))
+            raise UserError(f"predictions: video {case.videos[case.predicted.video[longest]]}, event "
+                            f"{case.predicted.place[longest]}: {error}") from error
         for (part, scorer), statistics in zip(work, answers, strict=True):
             scorer.fill_meteor(part, statistics, meteor())
     return scored

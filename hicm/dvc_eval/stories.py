@@ -183,7 +183,7 @@ def _chosen_sums(case: Case, story: Story, tiou: float, traceback: str, meteor: 
         shape = int(story.counts[at]), int(counts[at])
         if shape[0] * shape[1] > MOST_CELLS:
             raise UserError(f"video {case.videos[at]}: SODA a and b compare {shape[0]} events with {shape[1]} "
-                            f"predictions, more than {MOST_CELLS} cells; leave these metrics out")
+                            f"predictions, more than {MOST_CELLS} cells; leave soda_a and soda_b out of the metrics")
         matrix, own = np.zeros(shape), slice(ends[at], ends[at + 1])
         matrix[story.row[own], story.column[own]] = np.where(story.overlap[own] < tiou, 0.0, story.overlap[own])
         for i, j in chosen_pairs(matrix, traceback):

@@ -17,6 +17,16 @@ def protocols_golden(shared: Path) -> GoldenCase:
     return GoldenCase(folder / "predictions.json", references, json.loads((folder / "scores.json").read_text()))
 
 
+@pytest.fixture(scope="session", params=["toolkits", "made_up"])
+def any_golden(request: pytest.FixtureRequest, golden: Path) -> GoldenCase:
+    """`protocols_golden`, then ten made-up videos with two annotators (tests/golden/make_dvc_protocols.py)."""
+    if request.param == "toolkits":
+        return request.getfixturevalue("protocols_golden")
+    folder = golden / "dvc_eval"
+    return GoldenCase(folder / "predictions.json", sorted(folder.glob("references*.json")),
+                      json.loads((folder / "protocols.json").read_text(encoding="utf-8")))
+
+
 @pytest.fixture(scope="session")
 def yc2_golden(shared: Path) -> GoldenCase:
     """All 457 YouCook2 validation videos with the scores of the vidchapters toolkit."""
