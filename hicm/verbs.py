@@ -166,7 +166,7 @@ def compare(files: Annotated[Sequence[str], "predictions files or run folders, t
         rules = protocol or (settings.evaluate.protocol if settings is not None else "vidchapters")
         label = name if name not in systems else f"{name} ({len(systems) + 1})"
         systems[label] = evaluate(path, own, rules, metrics=list(metrics) or None, rules=_rules(rule), progress=True)
-    found = compare(systems, samples=samples, seed=seed)
+    found = compare(systems, list(metrics) or None, samples=samples, seed=seed)
     return {"text": lambda: str(found), "json": lambda: reporting.to_text(found.to_json()),
             "markdown": found.to_markdown, "latex": found.to_latex}[style]()
 
