@@ -10,8 +10,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from tqdm import tqdm
-
 from hicm import __version__, verbs
 from hicm.errors import UserError
 
@@ -78,7 +76,8 @@ def refuse(message: str) -> int:
 
 def say(line: str) -> None:
     """Print a line of its own to standard error, below the progress bars that were left open."""
-    for bar in list(getattr(tqdm, "_instances", ())):
+    # Bars there are only where tqdm was imported, which takes a while.
+    for bar in list(getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "_instances", ())):
         bar.close()
     print(line, file=sys.stderr)
 

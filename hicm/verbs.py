@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from hicm.config import Config, config_text, load_config
 from hicm.errors import UserError
 
 if TYPE_CHECKING:
+    from hicm.config import Config
     from hicm.data.check import Report
     from hicm.dvc_eval.report import Scores
 
@@ -196,11 +196,20 @@ def demo(*, out: Annotated[str, "folder for data, memory, runs and report"] = "p
     return run_demo(Path(out), seed)
 
 
-def _dry(settings: Config, what: str) -> None:
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> "Config":
+    """`hicm.config.load_config`, imported when a stage asks: scoring a file needs no settings."""
+    from hicm.config import load_config
+
+    return load_config(path, overrides)
+
+
+def _dry(settings: "Config", what: str) -> None:
+    from hicm.config import config_text
+
     print(f"would run: {what}\n\n{config_text(settings)}", end="")
 
 
-def _scored_files(name: str, references: Sequence[str]) -> tuple[Path, list[str], Config | None]:
+def _scored_files(name: str, references: Sequence[str]) -> tuple[Path, list[str], "Config | None"]:
     """Predictions file, references and, for a run folder, its settings."""
     from hicm.files import require
 

@@ -3,9 +3,9 @@
     python scripts/bench_evaluation.py PREDICTIONS REFERENCES...
     python scripts/bench_evaluation.py --perturb 0 REFERENCES...     predictions made from the first reference file
 
-Every time is that of a fresh process, start-up included.  The reference way (`reference_scoring.py`, protocol
-vidchapters) starts the Java tokeniser per scorer and threshold and asks METEOR pair by pair.  Exit status 1 if the two
-differ by more than 1e-9 in any score.  Run from the repository root.
+Every time is that of a fresh process, start-up included; ours is the command ``hicm evaluate``.  The reference way
+(`reference_scoring.py`, protocol vidchapters) starts the Java tokeniser per scorer and threshold and asks METEOR pair
+by pair.  Exit status 1 if the two differ by more than 1e-9 in any score.  Run from the repository root.
 """
 
 import argparse
@@ -27,8 +27,6 @@ from typing import Any
 TOLERANCE = 1e-9
 MUST_SHARE = ("METEOR", "CIDEr", "Rouge-L", "Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4", "Recall", "Precision", "F1",
               "soda_c", "soda_d")
-OURS = ("import json; from hicm.dvc_eval import evaluate; "
-        "print(json.dumps(evaluate({0!r}, {1!r}, {2!r}).scores))")
 REFERENCE_WAY = Path(__file__).with_name("reference_scoring.py")
 
 
@@ -56,13 +54,15 @@ def run(what: str, arguments: list[str], **environment: str) -> Run:
             errors.seek(0)
             said = errors.read().decode(errors="replace").strip() or f"status {process.returncode}"
             raise SystemExit(f"{what} failed: {said.splitlines()[-1]}")
-    return Run(seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10), json.loads(printed))
+    scores = json.loads(printed)
+    return Run(seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10),
+               scores.get("scores", scores))
 
 
-def run_cold(code: str) -> Run:
+def run_cold(arguments: list[str]) -> Run:
     """Ours as on a machine that never ran it: no index of METEOR's data, nothing compiled."""
     with tempfile.TemporaryDirectory() as index, tempfile.TemporaryDirectory() as compiled:
-        return run("ours", ["-c", code], XDG_CACHE_HOME=index, NUMBA_CACHE_DIR=compiled)
+        return run("ours", arguments, XDG_CACHE_HOME=index, NUMBA_CACHE_DIR=compiled)
 
 
 def run_reference(files: list[str]) -> Run:
@@ -158,14 +158,14 @@ def counts(predictions: str, references: list[str]) -> str:
 
 def bench(predictions: str, references: list[str], protocol: str, repeat: int, cold: bool, reference: bool) -> int:
     """Run everything, print the table; the exit status."""
-    code = OURS.format(predictions, references, protocol)
+    ours = ["-m", "hicm", "evaluate", predictions, *references, "--protocol", protocol, "--json"]
     print(machine(), f"{counts(predictions, references)}, protocol {protocol}", "", f"{'':32}seconds  reference / ours",
           sep="\n", flush=True)
-    first = run("ours", ["-c", code])
+    first = run("ours", ours)
     line("ours, first run here", first.seconds, note="fills caches")
-    warm = [run("ours", ["-c", code]) for _ in range(repeat)]
+    warm = [run("ours", ours) for _ in range(repeat)]
     seconds = {"best": min(one.seconds for one in warm), "median": statistics.median(one.seconds for one in warm)}
-    unused = run_cold(code) if cold else None
+    unused = run_cold(ours) if cold else None
     theirs = run_reference([predictions, *references]) if reference else None
     for name, value in seconds.items():
         line(f"ours, warm, {name} of {repeat}", value, f"{theirs.seconds / value:.1f}" if theirs else "")

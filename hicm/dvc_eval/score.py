@@ -2,7 +2,6 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -145,14 +144,16 @@ class Result:
         """The content of a metrics file: plain data, without the tables per video and threshold."""
         content = {
             "protocol": self.protocol, "signature": self.signature, "run": self.run, "scores": self.scores,
-            "coverage": self.coverage, "left_out": self.left_out, "warnings": self.warnings,
-            "thresholds": self.thresholds, "per_threshold": self.per_threshold, "per_video": self.per_video,
+            "coverage": self.coverage, "left_out": self.left_out, "warnings": list(self.warnings),
+            "thresholds": list(self.thresholds),
+            "per_threshold": {name: list(values) for name, values in self.per_threshold.items()},
+            "per_video": self.per_video,
         }
         if self.intervals:
             content["intervals"] = {name: [one.low, one.high] for name, one in self.intervals.items()}
         if self.missing_as_zero:
             content["missing_as_zero"] = self.missing_as_zero
-        return json.loads(json.dumps(content))
+        return content
 
     def to_csv(self) -> str:
         """The table per video: id, numbers of events, every metric at every threshold; empty where it takes no part."""

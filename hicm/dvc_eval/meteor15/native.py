@@ -2,13 +2,13 @@
 
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 from types import TracebackType
 
 import numpy as np
-from tqdm import tqdm
 
 from hicm.dvc_eval.java import Unavailable
 from hicm.dvc_eval.meteor15.normalise import CONTROLS, Prefixes, normalise
@@ -42,6 +42,26 @@ def _without_blas() -> Iterator[None]:
         del sys.modules["scipy"]
 
 
+@contextlib.contextmanager
+def _compiling(loops: int) -> Iterator[Callable[[], None]]:
+    """Yields what to call after each of the loops; a bar appears if the first took long: it was compiled."""
+    began, bar, done = time.monotonic(), None, 0
+
+    def step() -> None:
+        nonlocal bar, done
+        done += 1
+        if bar is None and time.monotonic() - began > 1.0:
+            from tqdm import tqdm
+
+            bar = tqdm(total=loops, initial=done - 1, desc="METEOR's loops (compiled once)", unit="loop")
+        if bar is not None:
+            bar.update()
+
+    yield step
+    if bar is not None:
+        bar.close()
+
+
 class NativeMeteor:
     """METEOR 1.5 as `hicm.dvc_eval.meteor.Meteor`; a context manager only to be exchangeable with the jar.
 
@@ -54,18 +74,19 @@ class NativeMeteor:
     data = DATA
 
     def __init__(self, progress: Callable[[int, int], None] | None = None) -> None:
-        with ThreadPoolExecutor(1) as thread:
-            index = thread.submit(load_index)  # its digest is computed while numba loads
-            try:
-                import numba  # noqa: F401, imported late because it takes long
-            except ImportError as error:
-                raise Unavailable("METEOR without Java needs numba; pip install numba") from error
-            self._index = index.result()
-        self._prefixes = Prefixes.parse(self._index["prefixes"].tobytes().decode())
-        self._words = Words(self._index)
-        self._progress = None
-        with _without_blas(), tqdm(total=3, desc="METEOR's loops (compiled once)", unit="loop", delay=1) as bar:
-            self._statistics([("a", "a")], bar.update)
+        with _without_blas():
+            with ThreadPoolExecutor(1) as thread:
+                index = thread.submit(load_index)  # its digest is computed while numba loads
+                try:
+                    import numba  # noqa: F401, imported late because it takes long
+                except ImportError as error:
+                    raise Unavailable("METEOR without Java needs numba; pip install numba") from error
+                self._index = index.result()
+            self._prefixes = Prefixes.parse(self._index["prefixes"].tobytes().decode())
+            self._words = Words(self._index)
+            self._progress = None
+            with _compiling(loops=3) as step:
+                self._statistics([("a", "a")], step)
         self._progress = progress
 
     def __enter__(self) -> "NativeMeteor":
