@@ -29,14 +29,14 @@ def data_check(config: ConfigFile, *, set_: Overrides = (),
     """Count videos, events, captions and speech; list everything that training or evaluation would trip over."""
     from hicm.data.check import check_data
 
-    return check_data(load_config(config, set_), deep=not shallow)
+    return check_data(_settings(config, set_), deep=not shallow)
 
 
 def memory_build(config: ConfigFile, *, set_: Overrides = (),
                  overwrite: Annotated[bool, "replace a bank made with other settings"] = False,
                  dry_run: DryRun = False) -> Path | None:
     """Build the memory bank: captions -> embeddings -> FINCH tree -> a summary for every node."""
-    settings = load_config(config, set_)
+    settings = _settings(config, set_)
     if dry_run:
         return _dry(settings, f"memory of {', '.join(settings.memory.source)} -> {settings.bank}")
     from hicm.memory.build import build_memory
@@ -63,7 +63,7 @@ def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; empt
     """Recall memory for every window of every video of a split."""
     from hicm.retrieval.retrieve import retrieve
 
-    settings = load_config(config, set_)
+    settings = _settings(config, set_)
     split = split or settings.data.report
     path = Path(out or f"presave/{settings.data.name}/retrieved_{split}.h5")
     return retrieve(settings, split, path, training, overwrite)
@@ -74,7 +74,7 @@ def train(config: ConfigFile, *, out: Annotated[str, "run folder; empty: presave
     """Train a captioner; the same command continues an interrupted run.  Several GPUs: accelerate launch -m hicm."""
     from hicm.provenance import run_id
 
-    settings = load_config(config, set_)
+    settings = _settings(config, set_)
     run = run_id(Path(config).stem, settings)
     folder = Path(out or f"presave/runs/{run}")
     if dry_run:
@@ -89,7 +89,7 @@ def predict(run: RunFolder, *, split: Annotated[str, "split of videos; empty: da
             out: Annotated[str, "file written; empty: <run>/predictions_<split>.json"] = "",
             set_: Overrides = (), dry_run: DryRun = False) -> Path | None:
     """Caption every video of a split with a trained captioner; continues an interrupted prediction."""
-    settings = load_config(_run_file(run, "config.yaml"), set_)
+    settings = _settings(_run_file(run, "config.yaml"), set_)
     split = split or settings.data.report
     folder = _checkpoint(Path(run), checkpoint)
     path = Path(out or Path(run) / f"predictions_{split}.json")
@@ -196,7 +196,7 @@ def demo(*, out: Annotated[str, "folder for data, memory, runs and report"] = "p
     return run_demo(Path(out), seed)
 
 
-def load_config(path: str | Path, overrides: Sequence[str] = ()) -> "Config":
+def _settings(path: str | Path, overrides: Sequence[str] = ()) -> "Config":
     """`hicm.config.load_config`, imported when a stage asks: scoring a file needs no settings."""
     from hicm.config import load_config
 
@@ -217,7 +217,7 @@ def _scored_files(name: str, references: Sequence[str]) -> tuple[Path, list[str]
     if path.is_dir():
         from hicm.data.annotations import split_files
 
-        settings = load_config(_run_file(name, "config.yaml"))
+        settings = _settings(_run_file(name, "config.yaml"))
         path = require(path / f"predictions_{settings.data.report}.json", "predictions",
                        f"make them with 'hicm predict {name}'")
         references = references or split_files(settings.data, settings.data.report)
