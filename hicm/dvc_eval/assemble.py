@@ -42,10 +42,16 @@ def choose_videos(part: Part, chosen: np.ndarray) -> Part:
         rows={name: rows[chosen] for name, rows in part.rows.items()}, pairs=part.pairs)
 
 
-def missing_as_zero(part: Part, missing: np.ndarray) -> Part:
-    """The same statistics with missing videos, a mask (V,), taking part with the score 0."""
-    return Part(columns=part.columns, rows=part.rows, soda={
-        kind: np.where(missing[:, None, None] & np.isnan(found), 0.0, found) for kind, found in part.soda.items()})
+def missing_as_zero(part: Part, missing: np.ndarray, annotated: np.ndarray) -> Part:
+    """The same statistics with missing videos, a mask (V,), taking part with the score 0.
+
+    ``annotated`` (V, A): who annotated a video; in SODA it counts 0 with those.
+    """
+    def filled(found: np.ndarray) -> np.ndarray:
+        asked = annotated if found.shape[1] == annotated.shape[1] else annotated.any(axis=1, keepdims=True)
+        return np.where((missing[:, None] & asked)[..., None], 0.0, found)
+
+    return Part(columns=part.columns, rows=part.rows, soda={kind: filled(found) for kind, found in part.soda.items()})
 
 
 def _measure(name: str, part: Part, rules: Protocol) -> Measure | None:

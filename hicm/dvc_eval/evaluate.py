@@ -62,13 +62,15 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
         _insist(case, keys, changed)
     warnings += input_warnings(case, annotators)
     scored = score_case(case, wanted, tokeniser, meteor, jobs or os.cpu_count() or 1, progress)
-    warnings += scored.oddities.warnings() + list(dict.fromkeys(scored.warnings))
     digest = references_digest(annotators)
     names_of = tokeniser.name, getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")
     results = []
-    for one, part in zip(wanted, scored.parts, strict=True):
+    for one, part, told in zip(wanted, scored.parts, scored.warnings, strict=True):
         covered = coverage(predicted, annotators, one.rules)
-        result = _result(case, one, part, scored, covered, warnings, digest, names_of, run or named_run)
+        # Clips are read by rules of their own.
+        of_captions = scored.oddities.warnings() if one.of_tokens and one.rules.pairing == "overlap" else []
+        result = _result(case, one, part, scored, covered, [*warnings, *of_captions, *told], digest, names_of,
+                         run or named_run)
         results.append(result.with_intervals(bootstrap, seed) if bootstrap else result)
     return tuple(results) if several else results[0]
 
@@ -95,17 +97,17 @@ def _result(case: Case, one: Wanted, part: Part, scored: Scored, covered: dict[s
     measures = make_measures(chosen, rules, one.metrics)
     left_out = {name: scored.no_tokens for name in one.of_tokens if scored.no_tokens}
     left_out = {name: scored.no_meteor for name in one.of_meteor if scored.no_meteor} | left_out
-    as_zero = {}
+    with_missing = {}
     if missing.any() and rules.missing == "skip" and rules.pairing == "overlap":
-        as_zero = {name: measure.score() for name, measure in
-                   make_measures(missing_as_zero(part, missing), rules, one.metrics).items()}
+        annotated = np.stack([events.present for events in case.annotators], axis=1)
+        with_missing = make_measures(missing_as_zero(part, missing, annotated), rules, one.metrics)
     videos = tuple(video for video, kept in zip(case.videos, counted.tolist(), strict=True) if kept)
     return Result(
         protocol=rules.name, videos=videos, measures=measures, columns=_ordered(chosen, rules), pairs=chosen.pairs,
         rules=rules, coverage=covered, counts=np.stack([events.counts for events in
                                                         (case.predicted, *case.annotators)], axis=1)[counted],
         warnings=(*warnings, *rule_warnings(case, covered, rules)), run=run,
-        left_out={name: left_out[name] for name in one.metrics if name in left_out}, missing_as_zero=as_zero,
+        left_out={name: left_out[name] for name in one.metrics if name in left_out}, with_missing=with_missing,
         signature=signature(rules, list(measures), len(case.annotators), digest, *names, len(videos),
                             covered["videos"]))
 

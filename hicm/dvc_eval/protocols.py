@@ -93,7 +93,7 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
 )}
 
 CHANGEABLE = tuple(field.name for field in fields(Protocol)
-                   if field.name not in ("name", "used_by", "captions", "soda"))
+                   if field.name not in ("name", "used_by", "captions", "soda", "pairing", "clip_text"))
 
 
 def find_protocol(name: "str | Protocol") -> Protocol:
@@ -154,15 +154,16 @@ def _rule_value(name: str, value: Any) -> Any:
                 raise ValueError
             return tuple(dict.fromkeys(sorted(numbers)))
         if kind is int:
-            if int(value) < 1:
+            if int(value) < 1 or int(value) != float(value):
                 raise ValueError
             return int(value)
     except (TypeError, ValueError) as error:
-        expected = {"tious": "numbers above 0, at most 1", "distances": "seconds above 0"}.get(name, "1 or more")
+        expected = {"tious": "numbers above 0, at most 1", "distances": "seconds above 0"}.get(
+            name, "a whole number, 1 or more")
         raise UserError(f"rule {name} is {value!r}, expected {expected}, e.g. {name}="
                         f"{ {'tious': '0.5,0.7', 'distances': '1,5'}.get(name, '1000')}") from error
     choices = {"true": True, "false": False} if kind is bool else {choice: choice for choice in get_args(kind)}
-    key = str(value).lower() if kind is bool else value
+    key = str(value).lower() if kind is bool else str(value)
     if choices and key not in choices:
         raise UserError(f"rule {name} is {value!r}, expected one of {', '.join(choices)}")
     return choices[key] if choices else str(value)

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -41,8 +41,8 @@ class Result:
     ``scores``: the protocol's names in its order, without what was left out.  ``thresholds``: the labels of IoUs, then
     distances.  ``columns``: {metric: values and counts (V, thresholds)}.  ``counts`` (V, 1 + A): numbers of predicted
     events and of each annotator's.  ``coverage``: which videos were scored,
-    missing, empty, unknown.  ``left_out``: {metric: reason}.  ``missing_as_zero``: the scores if missing videos counted
-    0, where the protocol leaves them out and there are any.  ``intervals``: {metric: `Interval`}, empty without
+    missing, empty, unknown.  ``left_out``: {metric: reason}.  ``with_missing``: the measures with missing videos
+    counted 0, where the protocol leaves them out and there are any.  ``intervals``: {metric: `Interval`}, empty without
     bootstrap.  Results of different videos add up: ``evaluate(half) + evaluate(other_half)``.
     """
 
@@ -58,13 +58,18 @@ class Result:
     signature: str
     warnings: tuple[str, ...] = ()
     run: str | None = None
-    missing_as_zero: dict[str, float] = field(default_factory=dict, repr=False)
+    with_missing: dict[str, Measure] = field(default_factory=dict, repr=False)
     intervals: dict[str, "Interval"] = field(default_factory=dict, repr=False)
 
     @cached_property
     def scores(self) -> dict[str, float]:
         """The data set's scores by name."""
         return {name: measure.score() for name, measure in self.measures.items()}
+
+    @property
+    def missing_as_zero(self) -> dict[str, float]:
+        """The scores if missing videos counted 0, where the protocol leaves them out and there are any."""
+        return {name: measure.score() for name, measure in self.with_missing.items()}
 
     @property
     def thresholds(self) -> tuple[str, ...]:
@@ -123,17 +128,15 @@ class Result:
         from hicm.dvc_eval.significance import bootstrap
 
         return replace(self, intervals=bootstrap(self.measures, samples, seed),
-                       signature=f"{self.signature}|boot:{samples},seed={seed}")
+                       signature="|".join([*_parts(self.signature), f"boot:{samples},seed={seed}"]))
 
     def __add__(self, other: "Result") -> "Result":
         """The result of both sets of videos.  UserError where they share videos or were not made alike."""
         both = set(self.videos) & set(other.videos)
         if both:
             raise UserError(f"results share {len(both)} videos (first: {min(both)}), so they cannot be added")
-        for name in ("proto", "metrics"):
-            if _field(self.signature, name) != _field(other.signature, name) or set(self.measures) != \
-                    set(other.measures):
-                raise UserError(f"results were made by other rules: {self.signature} and {other.signature}")
+        if self.rules != other.rules or set(self.measures) != set(other.measures):
+            raise UserError(f"results were made by other rules: {self.signature} and {other.signature}")
         fixed = [name for name, measure in self.measures.items() if not measure.additive]
         if fixed:
             raise UserError(f"{', '.join(fixed)} count n-grams over the whole data set, so results cannot be added; "
@@ -188,36 +191,54 @@ class Result:
             yield row
 
 
-def _field(signature: str, name: str) -> str:
-    return next((part for part in signature.split("|") if part.startswith(f"{name}:")), "")
+def _parts(signature: str) -> list[str]:
+    """Of a signature, intervals aside."""
+    return [part for part in signature.split("|") if not part.startswith("boot:")]
 
 
 def _add(one: Result, two: Result) -> Result:
     """Rows of both, sorted by video."""
     order = np.argsort(np.array([*one.videos, *two.videos], dtype=object), kind="stable")
-    videos = tuple((*one.videos, *two.videos)[at] for at in order.tolist())
 
     def rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.concatenate([first, second])[order]
 
+    def measures(first: dict[str, Measure], second: dict[str, Measure], join: Callable) -> dict[str, Measure]:
+        return {name: replace(measure, statistics=join(measure.statistics, second[name].statistics))
+                for name, measure in first.items()}
+
     if any(measure.statistics.shape[1:] != two.measures[name].statistics.shape[1:]
            for name, measure in one.measures.items()):
         raise UserError("results have other numbers of reference files, so they cannot be added")
-    covered = {name: _joined(one.coverage[name], two.coverage[name]) for name in one.coverage}
-    cov = f"cov:{covered['scored']}/{covered['videos']}"
+    with_missing = {}
+    if one.with_missing or two.with_missing:
+        with_missing = measures(one.with_missing or one.measures, two.with_missing or two.measures,
+                                lambda first, second: np.concatenate([first, second]))
+    covered = _add_coverage(one, two)
     return Result(
-        protocol=one.protocol, videos=videos, pairs=None, rules=one.rules, coverage=covered,
-        measures={name: replace(measure, statistics=rows(measure.statistics, two.measures[name].statistics))
-                  for name, measure in one.measures.items()},
-        counts=rows(one.counts, two.counts),
+        protocol=one.protocol, videos=tuple((*one.videos, *two.videos)[at] for at in order.tolist()), pairs=None,
+        rules=one.rules, coverage=covered, counts=rows(one.counts, two.counts),
+        measures=measures(one.measures, two.measures, rows), with_missing=with_missing,
         columns={name: tuple(rows(a, b) for a, b in zip(column, two.columns[name], strict=True))
                  for name, column in one.columns.items()},
         left_out=one.left_out | two.left_out, warnings=tuple(dict.fromkeys(one.warnings + two.warnings)),
-        signature="|".join(cov if part.startswith("cov:") else part for part in one.signature.split("|")
-                           if not part.startswith("boot:")))
+        signature=_add_signatures(one.signature, two.signature, f"cov:{covered['scored']}/{covered['videos']}"))
 
 
-def _joined(one: Any, two: Any) -> Any:
-    return one + two if isinstance(one, int) else sorted([*one, *two])
+def _add_coverage(one: Result, two: Result) -> dict[str, Any]:
+    """Counts and ids of both; what one asks for is not unknown because the other does not."""
+    known = [{*result.videos, *result.coverage["missing"]} for result in (one, two)]
+    unknown = (set(one.coverage["unknown"]) - known[1]) | (set(two.coverage["unknown"]) - known[0])
+    found = {name: value + two.coverage[name] if isinstance(value, int) else sorted({*value, *two.coverage[name]})
+             for name, value in one.coverage.items()}
+    return found | {name: [video for video in found[name] if video in unknown]
+                    for name in ("unknown", "unknown_but_for_prefix")}
 
 
+def _add_signatures(one: str, two: str, coverage: str) -> str:
+    """Of equal rules: digests of both references, common coverage, no intervals."""
+    digests = sorted({part.partition("@")[2] for text in (one, two) for part in _parts(text)
+                      if part.startswith("refs:")})
+    return "|".join(coverage if part.startswith("cov:") else
+                    f"{part.partition('@')[0]}@{'+'.join(digests)}" if part.startswith("refs:") else part
+                    for part in _parts(one))

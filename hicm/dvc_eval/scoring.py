@@ -69,17 +69,18 @@ class Wanted:
     @property
     def of_tokens(self) -> list[str]:
         """Metrics that need PTB tokens."""
-        tokenised = self.rules.captions if self.rules.clip_text == "ptb" else ()
+        raw_text = self.rules.pairing == "order" and self.rules.clip_text == "raw"
+        tokenised = () if raw_text else self.rules.captions
         return [name for name in self.metrics if name in tokenised or (name.startswith("soda_") and name[5] != "d")]
 
 
 @dataclass
 class Scored:
-    """What comes of a case: a `Part` a protocol, and the captions that were not read as written."""
+    """What comes of a case: a `Part` and warnings a protocol, and the captions that were not read as written."""
 
     parts: list[Part]
+    warnings: list[list[str]]
     oddities: Oddities = field(default_factory=Oddities)
-    warnings: list[str] = field(default_factory=list)
     no_meteor: str = ""  # why METEOR could not work
     no_tokens: str = ""  # why the tokeniser could not
 
@@ -102,10 +103,11 @@ def score_case(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteo
         parts = (_score_part(part, wanted, tokeniser, lazy) for part in cases)
     found = list(_shown(parts, cases)) if progress and len(cases) > 1 else list(parts)
     sizes = [len(part.videos) for part in cases]
-    result = Scored([join_parts([one.parts[at] for one in found], sizes) for at in range(len(wanted))])
+    places = range(len(wanted))
+    result = Scored([join_parts([one.parts[at] for one in found], sizes) for at in places],
+                    [[warning for one in found for warning in one.warnings[at]] for at in places])
     for one in found:
         result.oddities.include(one.oddities)
-        result.warnings += one.warnings
         result.no_meteor, result.no_tokens = result.no_meteor or one.no_meteor, result.no_tokens or one.no_tokens
     return result
 
@@ -131,7 +133,9 @@ def may_fork() -> bool:
     """Whether a copy of this process is safe: on Linux, without other threads and without torch and its GPU."""
     import multiprocessing
 
-    return (sys.platform == "linux" and "torch" not in sys.modules and threading.active_count() == 1
+    # tqdm leaves a thread behind that watches bars and holds nothing.
+    threads = [thread for thread in threading.enumerate() if type(thread).__name__ != "TMonitor"]
+    return (sys.platform == "linux" and "torch" not in sys.modules and len(threads) == 1
             and not multiprocessing.current_process().daemon)
 
 
@@ -170,7 +174,7 @@ class LazyMeteor:
 
 
 def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteor: LazyMeteor) -> Scored:
-    scored = Scored([Part() for _ in wanted])
+    scored = Scored([Part() for _ in wanted], [[] for _ in wanted])
     overlaps = [find_overlaps(case, events) for events in case.annotators] if any(one.meets for one in wanted) else []
     texts = None
     try:
@@ -178,8 +182,8 @@ def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, mete
             texts = intern_captions(case, tokeniser, scored.oddities)
     except Unavailable as error:
         scored.no_tokens = str(error)
-    work = [(part, scorer) for one, part in zip(wanted, scored.parts, strict=True)
-            for scorer in _scorers(case, one, overlaps, texts, tokeniser, scored)]
+    work = [(scored.parts[at], scorer) for at, one in enumerate(wanted)
+            for scorer in _scorers(case, one, overlaps, texts, tokeniser, scored, scored.warnings[at])]
     for one, part in zip(wanted, scored.parts, strict=True):
         if one.localisation:
             rules = one.rules
@@ -204,7 +208,7 @@ def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, mete
 
 
 def _scorers(case: Case, one: Wanted, overlaps: Sequence[Overlaps], texts: Texts | None, tokeniser: Tokeniser,
-             scored: Scored) -> list[Scorer]:
+             scored: Scored, warnings: list[str]) -> list[Scorer]:
     """The families of metrics that a protocol asks for, but for localisation."""
     rules = one.rules
     scorers: list[Scorer] = []
@@ -215,7 +219,7 @@ def _scorers(case: Case, one: Wanted, overlaps: Sequence[Overlaps], texts: Texts
             return tokeniser.tokenise(clean(captions, ascii_only=False))
 
         try:
-            scorers.append(ClipCaptions(case, rules, set(one.captions), read, scored.warnings))
+            scorers.append(ClipCaptions(case, rules, set(one.captions), read, warnings))
         except Unavailable as error:
             scored.no_tokens = str(error)
     elif one.captions and texts is not None:

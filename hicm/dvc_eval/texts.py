@@ -1,6 +1,6 @@
 """Captions as numbers: each distinct one cleaned and tokenised once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -23,19 +23,20 @@ class Texts:
 
 @dataclass
 class Oddities:
-    """Captions that were not read as written, by side: what warnings are made of."""
+    """Distinct captions that were not read as written, by side and kind: what warnings are made of."""
 
-    counts: dict[tuple[str, str], int] = field(default_factory=dict)
+    captions: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
-    def add(self, side: str, kind: str, count: int) -> None:
-        """Count more of a kind."""
-        if count:
-            self.counts[side, kind] = self.counts.get((side, kind), 0) + count
+    def add(self, side: str, kind: str, captions: Iterable[str]) -> None:
+        """Remember captions of a kind."""
+        found = set(captions)
+        if found:
+            self.captions.setdefault((side, kind), set()).update(found)
 
     def include(self, other: "Oddities") -> None:
         """Add those of other videos."""
-        for (side, kind), count in other.counts.items():
-            self.add(side, kind, count)
+        for (side, kind), captions in other.captions.items():
+            self.add(side, kind, captions)
 
     def warnings(self) -> list[str]:
         """One line for each side and kind."""
@@ -44,8 +45,8 @@ class Oddities:
                "wordless": "have no word; they count as empty",
                "unproven": "hold what the tokeniser's rules are not proven for; compare with the jar: "
                            "--check-with-java"}
-        return [f"{side}: {count} captions {say[kind]}" if side else f"{count} captions {say[kind]}"
-                for kind in say for (side, of), count in self.counts.items() if of == kind]
+        return [f"{side}: {len(found)} captions {say[kind]}" if side else f"{len(found)} captions {say[kind]}"
+                for kind in say for (side, of), found in self.captions.items() if of == kind]
 
 
 def intern_captions(case: Case, tokeniser: Tokeniser, oddities: Oddities, ascii_only: bool = True) -> Texts:
@@ -58,15 +59,15 @@ def intern_captions(case: Case, tokeniser: Tokeniser, oddities: Oddities, ascii_
     captions = {}
     for side, texts in (("predictions", said), ("references", written)):
         odd = [caption for caption in texts if not is_plain(caption)]
-        oddities.add(side, "broken", sum(bool(LINE_BREAKS.search(caption)) for caption in odd))
+        oddities.add(side, "broken", (caption for caption in odd if LINE_BREAKS.search(caption)))
         if ascii_only:
-            oddities.add(side, "foreign", sum(not caption.isascii() for caption in odd))
+            oddities.add(side, "foreign", (caption for caption in odd if not caption.isascii()))
         captions |= zip(texts, clean(texts, ascii_only), strict=True)
     distinct = list(dict.fromkeys(captions.values()))
     tokens = dict(zip(distinct, tokeniser.tokenise(distinct), strict=True))
     oddities.add("", "unproven", tokeniser.unproven)
     for side, texts in (("predictions", said), ("references", written)):
-        oddities.add(side, "wordless", sum(not tokens[captions[caption]] for caption in texts))
+        oddities.add(side, "wordless", (caption for caption in texts if not tokens[captions[caption]]))
     texts, ids = number_texts([[tokens[captions[caption]] for caption in side] for side in
                                (case.predicted.captions, *(events.captions for events in case.annotators))])
     return Texts(texts, ids[0], ids[1:])

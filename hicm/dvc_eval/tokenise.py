@@ -21,7 +21,7 @@ class Tokeniser(Protocol):
     """Captions in, tokens joined by single blanks out; one result a caption."""
 
     name: str  # in signatures
-    unproven: int  # captions of the last call that hold what the rules were not compared with the jar on
+    unproven: Sequence[str]  # captions of the last call that hold what the rules were not compared with the jar on
 
     def tokenise(self, captions: list[str]) -> list[str]:
         """Tokenised ``captions``, in their order.  Raises Unavailable when it cannot work here."""
@@ -34,12 +34,12 @@ class PtbTokeniser:
     name = "ptb3.4.1-native"
 
     def __init__(self) -> None:
-        self.unproven = 0
+        self.unproven: Sequence[str] = ()
 
     def tokenise(self, captions: list[str]) -> list[str]:
         """See `Tokeniser`; never raises."""
         found = [ptb_tokenise(caption) for caption in captions]
-        self.unproven = sum(not proven for _, proven in found)
+        self.unproven = [caption for caption, (_, proven) in zip(captions, found, strict=True) if not proven]
         return [tokens for tokens, _ in found]
 
 
@@ -47,7 +47,7 @@ class JarTokeniser:
     """The CoreNLP jar of pycocoevalcap in one Java process: the cross-check."""
 
     name = "ptb3.4.1-jar"
-    unproven = 0
+    unproven = ()
 
     def tokenise(self, captions: list[str]) -> list[str]:
         """See `Tokeniser`.  Captions hold no line break but LF, which counts as a blank."""

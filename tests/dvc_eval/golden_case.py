@@ -18,7 +18,7 @@ class MapTokeniser:
     """The reference tokeniser's results from a golden file: stands in for Java."""
 
     name = "golden"
-    unproven = 0
+    unproven = ()
 
     def __init__(self, tokens: dict[str, str]) -> None:
         # Captions reach a tokeniser in ASCII and on one line.

@@ -127,7 +127,7 @@ def test_unknown_metric(metrics: list[str], message: str) -> None:
 def test_unknown_protocol_and_cap() -> None:
     with pytest.raises(UserError, match="protocol 'vidchapter' is unknown; the nearest is 'vidchapters'"):
         score(said(), protocol="vidchapter")
-    with pytest.raises(UserError, match="rule max_proposals is 0, expected 1 or more"):
+    with pytest.raises(UserError, match="rule max_proposals is 0, expected a whole number, 1 or more"):
         score(said(), rules={"max_proposals": 0})
 
 

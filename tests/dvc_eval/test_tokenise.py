@@ -12,9 +12,9 @@ def test_order_and_number_of_captions() -> None:
 def test_captions_beyond_the_proven_rules_are_counted() -> None:
     tokeniser = PtbTokeniser()
     tokeniser.tokenise(["stir it.", "salt &hellip; pepper"])
-    assert tokeniser.unproven == 1
+    assert tokeniser.unproven == ["salt &hellip; pepper"]
     tokeniser.tokenise(["stir it."])
-    assert tokeniser.unproven == 0
+    assert not tokeniser.unproven
 
 
 def test_clean() -> None:
