@@ -326,7 +326,8 @@ def test_what_changes_no_score_may_differ(signature):
 @pytest.mark.parametrize(("systems", "metrics", "told"), [
     ({"a": scored(33)}, None, "1 systems to compare, expected two or more"),
     ({"a": scored(33), "b": scored(34)}, ["cider"], "metric 'cider' is unknown to a, b; the nearest is 'CIDEr'"),
-    ({name: system(mean_of(np.ones(3), "insider"), mean_of(np.ones(3))) for name in "ab"}, ["cider"], "is 'CIDEr'; known"),
+    ({name: system(mean_of(np.ones(3), "insider"), mean_of(np.ones(3))) for name in "ab"}, ["cider"],
+     "is 'CIDEr'; known"),
     ({"a": scored(33), "b": scored(34)}, [], "metrics is empty"),
     ({"a": system(mean_of(np.ones(3), "x")), "b": system(mean_of(np.ones(3), "y"))}, None, "a, b share no metric"),
     ({"a": system(mean_of(np.ones(2)), videos=("p", "q")), "b": system(mean_of(np.ones(2)), videos=("r", "s"))}, None,
