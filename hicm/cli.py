@@ -1,13 +1,15 @@
 """``hicm VERB ...``: the command line is the signatures of `hicm.verbs`."""
 
 import argparse
+import contextlib
 import errno
+import gc
 import inspect
 import os
 import sys
 import typing
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hicm import __version__, verbs
@@ -36,12 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub|accelerate|tensorboard)\b")
     options = vars(make_parser().parse_args(arguments))
     function = options.pop("function")
-    if function in (verbs.evaluate, verbs.compare):
-        from hicm.dvc_eval.meteor15.native import run_alone
-
-        run_alone()
     try:
-        return show(function(**options))
+        with _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
+            return show(function(**options))
     except UserError as error:
         return refuse(str(error))
     except ModuleNotFoundError as error:
@@ -58,6 +57,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in REFUSED_BY_SYSTEM:
             raise
         return refuse(f"{error.filename or 'output'}: {error.strerror}; free space, or choose a folder you may write")
+
+
+@contextlib.contextmanager
+def _short_run() -> Iterator[None]:
+    """For what takes a second or two: no search for garbage, of which it makes none, and METEOR as the only guest."""
+    from hicm.dvc_eval.meteor15.native import run_alone
+
+    run_alone()
+    searching = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searching:
+            gc.enable()
 
 
 def show(result: Any) -> int:
