@@ -166,6 +166,7 @@ class Meteor:
     statistics = staticmethod(lambda pairs: np.zeros((len(pairs), 23)))
     score = staticmethod(lambda statistics: statistics[..., 0])
 metrics = ["CIDEr", "Recall"]
+scoring.EVENTS = 5
 evaluate(predictions, references, metrics=metrics, jobs=2)
 {FEW}
 evaluate(predictions, references, metrics=metrics, jobs=1)
