@@ -53,19 +53,19 @@ def find_overlaps(case: Case, reference: Events) -> Overlaps:
     return Overlaps(prediction, event, pair_iou(predicted.spans[prediction], reference.spans[event]))
 
 
-def nearest_start(case_from: Events, to: Events) -> np.ndarray:
+def nearest_start(events: Events, author: Events) -> np.ndarray:
     """Seconds from each event's start (N,) to the nearest start of the other author in its video; inf where none."""
-    if not len(to.video):
-        return np.full(len(case_from.video), np.inf)
-    own, other = joint_codes((case_from.video, case_from.spans[:, 0]), (to.video, to.spans[:, 0]))
+    if not len(author.video):
+        return np.full(len(events.video), np.inf)
+    own, other = joint_codes((events.video, events.spans[:, 0]), (author.video, author.spans[:, 0]))
     order = np.argsort(other, kind="stable")
     at = np.searchsorted(other[order], own)
     best = np.full(len(own), np.inf)
     for neighbour in (at - 1, at):
         inside = (neighbour >= 0) & (neighbour < len(order))
         candidate = order[np.clip(neighbour, 0, len(order) - 1)]
-        apart = np.abs(case_from.spans[:, 0] - to.spans[candidate, 0])
-        best = np.where(inside & (to.video[candidate] == case_from.video), np.minimum(best, apart), best)
+        apart = np.abs(events.spans[:, 0] - author.spans[candidate, 0])
+        best = np.where(inside & (author.video[candidate] == events.video), np.minimum(best, apart), best)
     return best
 
 

@@ -8,9 +8,9 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from golden_case import files, score
 
 from hicm.cli import dvc_eval, main
 from hicm.dvc_eval import evaluate
@@ -23,16 +23,6 @@ LOCAL = ["CIDEr", "Recall", "soda_d"]
 METRICS = ("--metrics", *LOCAL)
 HEAVY = ("torch", "transformers", "h5py", "sklearn", "matplotlib", "jinja2")
 Run = Callable[..., tuple[int, str, str]]
-
-
-def files(golden: Path, annotators: int = 1) -> list[str]:
-    return [str(golden / "dvc_eval" / f"{name}.json")
-            for name in ("predictions", "references_1", "references_2")[:annotators + 1]]
-
-
-def score(golden: Path, protocol: Any = "vidchapters", annotators: int = 1, **options: Any) -> Any:
-    predictions, *references = files(golden, annotators)
-    return evaluate(predictions, references, protocol, **options)
 
 
 @pytest.fixture

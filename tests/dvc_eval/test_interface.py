@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from golden_case import files, score
 
 from hicm.dvc_eval import evaluate
 from hicm.dvc_eval.protocols import PROTOCOLS, change_rules, find_protocol
@@ -23,16 +24,6 @@ def said(**videos: list[list[float]]) -> dict[str, Any]:
 def written(**videos: list[list[float]]) -> dict[str, Any]:
     return {video: {"timestamps": spans, "sentences": ["add the salt"] * len(spans)}
             for video, spans in videos.items()}
-
-
-def files(golden: Path, annotators: int = 1) -> list[str]:
-    return [str(golden / "dvc_eval" / f"{name}.json")
-            for name in ("predictions", "references_1", "references_2")[:annotators + 1]]
-
-
-def score(golden: Path, protocol: Any = "vidchapters", annotators: int = 1, **options: Any) -> Any:
-    predictions, *references = files(golden, annotators)
-    return evaluate(predictions, references, protocol, **options)
 
 
 # several protocols, changed rules
