@@ -13,6 +13,10 @@ EVAL = [
     "numba>=0.60",  # METEOR without Java
 ]
 
+LLM = ["openai>=1.50"]  # summaries from an OpenAI-compatible endpoint
+MAP = ["plotly>=5.20", "scikit-learn>=1.4"]  # hicm memory map
+LARGE = ["faiss-cpu>=1.8"]  # approximate neighbours for memories of hundreds of thousands of captions
+
 setup(
     name="hicm",
     version=version,
@@ -27,8 +31,14 @@ setup(
     install_requires=["numpy>=2.0", "pyyaml>=6.0", "tqdm>=4.66"],
     extras_require={
         "eval": EVAL,
+        "llm": LLM,
+        "map": MAP,
+        "large": LARGE,
         "all": [
             *EVAL,
+            *LLM,
+            *MAP,
+            *LARGE,
             "h5py>=3.10",
             "torch>=2.6",
             "torchvision>=0.21",  # open_clip and parts of transformers import it
@@ -38,7 +48,6 @@ setup(
             "sentencepiece>=0.2",
             "tokenizers>=0.20",
             "open_clip_torch>=3.0",
-            "scikit-learn>=1.4",
             "matplotlib>=3.8",
             "jinja2>=3.1",
             "tensorboard>=2.16",

@@ -38,8 +38,37 @@ class MemoryConfig:
     path: str = ""  # folder of the bank; empty: presave/<data.name>/bank
     source: list[str] = field(default_factory=lambda: ["train"])  # splits whose captions fill the memory
     encoder: str = "openclip:ViT-L-14/openai"  # or hf:<name or folder>, array:<npz>, hashing:<width>
-    summariser: Literal["medoid"] = "medoid"  # who writes a node's text
-    early_exit: bool = True  # FINCH's first-level distance guard
+    summariser: str = "medoid"  # who writes a node's text; or centroid, transformers:<name or folder>, openai:<model>
+    hierarchy: Literal["finch", "agglomerative", "kmeans"] = "finch"  # how captions become a tree
+    early_exit: bool = True  # finch: its first-level distance guard
+    neighbours: Literal["auto", "exact", "approximate"] = "auto"  # finch: auto is approximate above 100,000 captions
+    branching: int = 5  # agglomerative, kmeans: children a node on average
+    top: int = 8  # agglomerative, kmeans: nodes of the coarsest level, at least
+    seed: int = 0  # kmeans, and approximate neighbours
+
+
+@dataclass(frozen=True)
+class SummaryConfig:
+    """How a language model is asked for summaries (memory.summariser transformers:... or openai:...)."""
+
+    prompt: str = "one-sentence-v1"  # name in hicm/memory/prompts, or a yaml file of that form
+    words: int = 20  # longest answer taken
+    attempts: int = 3  # questions a node at most; then its medoid stands in
+    members: int = 200  # texts in a question at most: those nearest to the node's mean
+    max_tokens: int = 100  # new tokens an answer
+    sample: bool = False  # nucleus sampling instead of the likeliest tokens
+    temperature: float = 0.6
+    top_p: float = 0.9
+    seed: int = 0
+    batch: int = 16  # transformers: questions at once
+    precision: Literal["auto", "bf16", "float32"] = "auto"  # transformers: auto is bf16 on a GPU
+    device_map: str = "auto"  # transformers: where the layers go (accelerate)
+    endpoint: str = ""  # openai: base URL, e.g. http://localhost:8000/v1; empty: OPENAI_BASE_URL, or OpenAI's own
+    key_variable: str = "OPENAI_API_KEY"  # openai: environment variable with the key; it is never written anywhere
+    concurrency: int = 8  # openai: requests at once
+    timeout: float = 60.0  # openai: seconds a request
+    retries: int = 5  # openai: further tries, with growing pauses, when an answer does not come (429, 5xx, timeout)
+    request: dict[str, Any] = field(default_factory=dict)  # openai: fields over ours in the request, null removes one
 
 
 @dataclass(frozen=True)
@@ -135,6 +164,7 @@ class Config:
     preset: Literal["", "released"] = ""  # released: behave as the published code does, defects included
     data: DataConfig = field(default_factory=DataConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
+    summary: SummaryConfig = field(default_factory=SummaryConfig)
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     captioner: CaptionerConfig = field(default_factory=CaptionerConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
@@ -164,13 +194,17 @@ LIMITS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("data.frames", "retrieval.windows", "retrieval.top_k", "captioner.vocabulary",
                      "captioner.max_speech_tokens", "captioner.max_caption_tokens", "train.batch", "train.accumulate",
                      "train.noise_span", "train.log_every", "train.checkpoint_every", "train.eval_start",
-                     "predict.batch", "predict.beams", "predict.max_tokens"), (1, math.inf)),
+                     "predict.batch", "predict.beams", "predict.max_tokens", "memory.top", "summary.words",
+                     "summary.attempts", "summary.max_tokens", "summary.batch", "summary.concurrency"), (1, math.inf)),
     **dict.fromkeys(("retrieval.seed", "train.seed", "predict.seed", "train.epochs", "train.workers",
                      "train.eval_every", "train.lr", "train.clip", "train.generative", "train.denoising",
-                     "retrieval.flat_level"), (0, math.inf)),
+                     "retrieval.flat_level", "memory.seed", "summary.seed", "summary.retries", "summary.temperature"),
+                    (0, math.inf)),
     **dict.fromkeys(("captioner.visual_dropout", "captioner.encoder_dropout", "captioner.decoder_dropout",
                      "captioner.memory_dropout", "train.warmup", "train.label_smoothing", "train.noise_density",
-                     "predict.top_p"), (0, 1)),
+                     "predict.top_p", "summary.top_p"), (0, 1)),
+    **dict.fromkeys(("memory.branching", "summary.members"), (2, math.inf)),
+    "summary.timeout": (0.1, math.inf),
     "captioner.time_bins": (2, math.inf),
 }
 

@@ -29,7 +29,7 @@ from hicm.strict import parse_yaml
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 VERBS = {name: function for name, function in inspect.getmembers(verbs, inspect.isfunction)
-         if function.__module__ == "hicm.verbs" and not name.startswith("_")}
+         if function.__module__ in ("hicm.verbs", "hicm.verbs.memory") and not name.startswith("_")}
 
 
 def leaves(parser: argparse.ArgumentParser,

@@ -12,16 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from hicm.errors import UserError
+from hicm.verbs.common import ConfigFile, DryRun, Overrides, RunFolder, load_settings, print_dry
+from hicm.verbs.memory import memory_build as memory_build
+from hicm.verbs.memory import memory_show as memory_show
 
 if TYPE_CHECKING:
     from hicm.config import Config
     from hicm.data.check import Report
     from hicm.dvc_eval.report import Scores
-
-ConfigFile = Annotated[str, "settings file, e.g. configs/yc2.yaml"]
-Overrides = Annotated[Sequence[str], "section.key=value over the settings file; repeat for more"]
-DryRun = Annotated[bool, "print what would run, with the resolved settings, and stop"]
-RunFolder = Annotated[str, "run folder, as 'hicm train' printed it"]
 
 
 def data_check(config: ConfigFile, *, set_: Overrides = (),
@@ -29,30 +27,7 @@ def data_check(config: ConfigFile, *, set_: Overrides = (),
     """Count videos, events, captions and speech; list everything that training or evaluation would trip over."""
     from hicm.data.check import check_data
 
-    return check_data(_settings(config, set_), deep=not shallow)
-
-
-def memory_build(config: ConfigFile, *, set_: Overrides = (),
-                 overwrite: Annotated[bool, "replace a bank made with other settings"] = False,
-                 dry_run: DryRun = False) -> Path | None:
-    """Build the memory bank: captions -> embeddings -> FINCH tree -> a summary for every node."""
-    settings = _settings(config, set_)
-    if dry_run:
-        return _dry(settings, f"memory of {', '.join(settings.memory.source)} -> {settings.bank}")
-    from hicm.memory.build import build_memory
-
-    return build_memory(settings, overwrite)
-
-
-def memory_show(bank: Annotated[str, "bank folder"], *,
-                depth: Annotated[int, "levels shown, from the top"] = 2,
-                children: Annotated[int, "children shown of each node"] = 3,
-                width: Annotated[int, "characters a line"] = 100,
-                find: Annotated[str, "show only branches that hold this text"] = "") -> str:
-    """Print a memory bank as a tree of summaries."""
-    from hicm.memory.show import show_memory
-
-    return show_memory(bank, depth, children, width, find)
+    return check_data(load_settings(config, set_), deep=not shallow)
 
 
 def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; empty: data.report"] = "",
@@ -63,7 +38,7 @@ def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; empt
     """Recall memory for every window of every video of a split."""
     from hicm.retrieval.retrieve import retrieve
 
-    settings = _settings(config, set_)
+    settings = load_settings(config, set_)
     split = split or settings.data.report
     path = Path(out or f"presave/{settings.data.name}/retrieved_{split}.h5")
     return retrieve(settings, split, path, training, overwrite)
@@ -74,11 +49,11 @@ def train(config: ConfigFile, *, out: Annotated[str, "run folder; empty: presave
     """Train a captioner; the same command continues an interrupted run.  Several GPUs: accelerate launch -m hicm."""
     from hicm.provenance import run_id
 
-    settings = _settings(config, set_)
+    settings = load_settings(config, set_)
     run = run_id(Path(config).stem, settings)
     folder = Path(out or f"presave/runs/{run}")
     if dry_run:
-        return _dry(settings, f"run {run} -> {folder}")
+        return print_dry(settings, f"run {run} -> {folder}")
     from hicm.training.train import train
 
     return train(settings, folder, run)
@@ -89,12 +64,12 @@ def predict(run: RunFolder, *, split: Annotated[str, "split of videos; empty: da
             out: Annotated[str, "file written; empty: <run>/predictions_<split>.json"] = "",
             set_: Overrides = (), dry_run: DryRun = False) -> Path | None:
     """Caption every video of a split with a trained captioner; continues an interrupted prediction."""
-    settings = _settings(_run_file(run, "config.yaml"), set_)
+    settings = load_settings(_run_file(run, "config.yaml"), set_)
     split = split or settings.data.report
     folder = _checkpoint(Path(run), checkpoint)
     path = Path(out or Path(run) / f"predictions_{split}.json")
     if dry_run:
-        return _dry(settings, f"{folder} on split {split} -> {path}")
+        return print_dry(settings, f"{folder} on split {split} -> {path}")
     from hicm.systems.captioner.stage import predict_split
 
     return predict_split(settings, Path(run), folder, split, path)
@@ -196,19 +171,6 @@ def demo(*, out: Annotated[str, "folder for data, memory, runs and report"] = "p
     return run_demo(Path(out), seed)
 
 
-def _settings(path: str | Path, overrides: Sequence[str] = ()) -> "Config":
-    """`hicm.config.load_config`, imported when a stage asks: scoring a file needs no settings."""
-    from hicm.config import load_config
-
-    return load_config(path, overrides)
-
-
-def _dry(settings: "Config", what: str) -> None:
-    from hicm.config import config_text
-
-    print(f"would run: {what}\n\n{config_text(settings)}", end="")
-
-
 def _scored_files(name: str, references: Sequence[str]) -> tuple[Path, list[str], "Config | None"]:
     """Predictions file, references and, for a run folder, its settings."""
     from hicm.files import require
@@ -217,7 +179,7 @@ def _scored_files(name: str, references: Sequence[str]) -> tuple[Path, list[str]
     if path.is_dir():
         from hicm.data.annotations import split_files
 
-        settings = _settings(_run_file(name, "config.yaml"))
+        settings = load_settings(_run_file(name, "config.yaml"))
         path = require(path / f"predictions_{settings.data.report}.json", "predictions",
                        f"make them with 'hicm predict {name}'")
         references = references or split_files(settings.data, settings.data.report)
