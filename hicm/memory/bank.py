@@ -150,6 +150,19 @@ def save_bank(bank: Bank, folder: str | Path) -> Path:
     return folder
 
 
+def store_bank(bank: Bank, folder: str | Path, overwrite: bool = False) -> Path:
+    """`save_bank`, unless the folder holds a bank of the same ``info`` already; returns the folder.
+
+    Raises UserError when it holds another one (unless ``overwrite``).
+    """
+    folder = Path(folder)
+    if (folder / TEXTS).exists() and not overwrite:
+        if read_bank_json(folder)["info"] == plain(bank.info):
+            return folder
+        raise UserError(f"{folder}: holds another memory bank; choose another folder, or replace it with --overwrite")
+    return save_bank(bank, folder)
+
+
 def load_bank(folder: str | Path) -> Bank:
     """The bank of a folder, validated.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from hicm.errors import UserError
-from hicm.memory.bank import Bank, load_bank
+from hicm.memory.bank import Bank, Leaves, load_bank
 
 
 def show_memory(folder: str | Path, depth: int = 2, children: int = 3, width: int = 100, find: str = "") -> str:
@@ -55,8 +55,13 @@ class _Tree:
         text = _texts(self.bank, level)[node]
         leaf = node if level == 0 else self.bank.levels[level - 1].authors[node]
         leaves = self.bank.leaves
-        origin = f"  [{leaves.videos[leaf]} #{leaves.sentences[leaf]}]" if leaves is not None and leaf >= 0 else ""
+        origin = f"  [{origin_of(leaves, leaf)}]" if leaves is not None and leaf >= 0 else ""
         return f"- {text}{origin}" if level == 0 else f"{level}.{node}  ({self.sizes[level][node]})  {text}{origin}"
+
+
+def origin_of(leaves: Leaves, leaf: int) -> str:
+    """Video and sentence number of a caption; of an imported one whose video is unknown ("") its number alone."""
+    return f"{leaves.videos[leaf]} #{leaves.sentences[leaf]}".lstrip()
 
 
 def _texts(bank: Bank, level: int) -> tuple[str, ...]:
@@ -95,7 +100,8 @@ def _header(bank: Bank, folder: str | Path) -> Iterator[str]:
         spread = f"  children: median {np.median(below):.0f}, most {below.max()}" if below.any() else ""
         yield f"level {number:<3}{len(level):8,} nodes{spread}"
     if bank.leaves is not None:
-        yield f"captions {len(bank.leaves):8,} of {len(set(bank.leaves.videos)):,} videos"
+        videos = len(set(bank.leaves.videos) - {""})
+        yield f"captions {len(bank.leaves):8,} of {f'{videos:,}' if videos else 'unknown'} videos"
 
 
 def _cut(line: str, width: int) -> str:
