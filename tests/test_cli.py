@@ -24,7 +24,6 @@ from hicm.config import load_config
 from hicm.data.features import write_features
 from hicm.errors import UserError
 from hicm.provenance import run_id
-from hicm.strict import parse_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -281,16 +280,17 @@ def test_dry_run_of_training(path, tmp_path, monkeypatch, capsys):
 
 def test_dry_run_of_memory_and_of_prediction(data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["memory", "build", str(data), "--dry-run", "--set", "memory.path=elsewhere"]) == 0
+    memory = ["--set", "memory.path=elsewhere", "--set", "memory.encoder=hashing:16"]
+    assert main(["memory", "build", str(data), "--dry-run", *memory]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("would run: memory of train -> elsewhere\n\n")
-    assert parse_yaml(out.partition("\n\n")[2], "")["memory"]["path"] == "elsewhere"
+    assert " captions of train -> elsewhere\nencoder hashing:16\n" in out and "no language model is asked" in out
     (tmp_path / "run" / "last").mkdir(parents=True)
     (tmp_path / "run" / "config.yaml").write_text(data.read_text())
     (tmp_path / "run" / "last" / "captioner.json").write_text("{}")
     assert main(["predict", "run", "--dry-run"]) == 0
     assert capsys.readouterr().out.startswith("would run: run/last on split val -> run/predictions_val.json\n")
-    assert not (tmp_path / "elsewhere").exists() and not (tmp_path / "run" / "predictions_val.json").exists()
+    assert not (tmp_path / "elsewhere" / "bank.json").exists()
+    assert not (tmp_path / "run" / "predictions_val.json").exists()
 
 
 def test_python_has_the_same_arguments(data, capsys):

@@ -45,7 +45,8 @@ ALLOWED = {
 HEAVY = {"torch", "torchvision", "transformers", "open_clip", "accelerate", "safetensors"}
 HEAVY_PARTS = {"nn", "systems", "training"}  # may import them at the head of a file
 HEAVY_MODULES = {"hicm.data.feature_stores",  # .pth features
-                 "hicm.memory.encoders.openclip", "hicm.memory.encoders.huggingface"}  # may, inside a function
+                 "hicm.memory.encoders.openclip", "hicm.memory.encoders.huggingface",
+                 "hicm.memory.summarisers.chat_transformers"}  # may, inside a function
 
 LONGEST = 400  # lines a file
 

@@ -1,21 +1,27 @@
 """``hicm memory ...``: build a memory bank, look at it, change it."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-from hicm.verbs.common import ConfigFile, DryRun, Overrides, load_settings, print_dry
+from hicm.verbs.common import ConfigFile, Overrides, load_settings
+
+if TYPE_CHECKING:
+    from hicm.memory.plan import Plan
 
 
 def memory_build(config: ConfigFile, *, set_: Overrides = (),
+                 source: Annotated[Sequence[str], "captions: splits, <data set>/<split>, .json or .txt files; none: "
+                                                  "memory.source"] = (),
                  overwrite: Annotated[bool, "replace a bank made with other settings"] = False,
-                 dry_run: DryRun = False) -> Path | None:
-    """Build the memory bank: captions -> embeddings -> FINCH tree -> a summary for every node."""
-    settings = load_settings(config, set_)
-    if dry_run:
-        return print_dry(settings, f"memory of {', '.join(settings.memory.source)} -> {settings.bank}")
+                 dry_run: Annotated[bool, "embed and cluster, print nodes a level, calls and tokens, and stop"] = False,
+                 ) -> "Path | Plan":
+    """Build the memory bank: captions -> embeddings -> tree -> a summary for every node; continues a killed build."""
     from hicm.memory.build import build_memory
+    from hicm.memory.plan import plan_memory
 
-    return build_memory(settings, overwrite)
+    settings = load_settings(config, [*set_, *([f"memory.source={list(source)}"] if source else [])])
+    return plan_memory(settings) if dry_run else build_memory(settings, overwrite)
 
 
 def memory_show(bank: Annotated[str, "bank folder"], *,

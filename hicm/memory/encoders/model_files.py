@@ -6,6 +6,8 @@ from pathlib import Path
 
 from hicm.files import sha256
 
+LARGE = 64 << 20  # bytes
+
 
 def identify(source: str) -> str:
     """``<name>@<hash of content>`` for a file or folder on this machine; a name on the hub stays as it is.
@@ -19,6 +21,16 @@ def identify(source: str) -> str:
         listing = sorted(f"{file.name} {sha256(file)}" for file in path.iterdir() if file.is_file())
         return f"{path.name}@{hashlib.sha256(' '.join(listing).encode()).hexdigest()[:16]}"
     return source
+
+
+def identify_large(folder: str) -> str:
+    """`identify` for a folder of weights that would take minutes to hash: of files above 64 MiB name and size count."""
+    path = Path(folder)
+    if not path.is_dir():
+        return folder
+    listing = sorted(f"{file.name} {file.stat().st_size if file.stat().st_size > LARGE else sha256(file)}"
+                     for file in path.iterdir() if file.is_file())
+    return f"{path.name}@{hashlib.sha256(' '.join(listing).encode()).hexdigest()[:16]}"
 
 
 def reason(error: Exception) -> str:

@@ -1,0 +1,75 @@
+"""The captions a memory is built from: splits, other data sets' splits, and plain files, one after the other.
+
+A source is
+
+    train                  a split of data.annotations
+    captions.json          an annotation file
+    captions.txt           one caption a line, of no known video (blank lines do not count)
+    vitt/train             split train of the settings file vitt.yaml or configs/vitt.yaml; any path: other/vitt/train
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hicm.config import Config, load_config
+from hicm.data.annotations import read_annotations, refuse_blank_captions, split_files
+from hicm.errors import UserError
+from hicm.files import require
+
+
+@dataclass(frozen=True, eq=False)
+class Captions:
+    """N captions as they stand, in file order, duplicates kept."""
+
+    texts: tuple[str, ...]
+    videos: tuple[str, ...]  # video id of each; of a text file its name
+    sentences: np.ndarray  # [N] int64, index of the caption within its video (text file: of the line)
+    files: tuple[Path, ...]  # where they came from
+
+
+def read_captions(config: Config) -> Captions:
+    """The captions of ``memory.source``.
+
+    Raises UserError naming the first blank caption, a source that is nothing of the above, or when there is no
+    caption at all.
+    """
+    files = tuple(source_file(config, source) for source in config.memory.source)
+    found = [caption for file in files for caption in _read(file)]
+    if not found:
+        raise UserError(f"memory.source={config.memory.source}: no caption to build a memory from; name splits with "
+                        "captions")
+    texts, videos, sentences = zip(*found, strict=True)
+    return Captions(texts, videos, np.asarray(sentences, np.int64), files)
+
+
+def source_file(config: Config, source: str) -> Path:
+    """The file behind a source: of a split with several annotators the first one's."""
+    if source in config.data.annotations or (not source.endswith((".json", ".txt")) and "/" not in source):
+        return Path(split_files(config.data, source)[0])
+    if source.endswith((".json", ".txt")):
+        return require(source, "captions", "correct memory.source")
+    dataset, _, split = source.rpartition("/")
+    for settings in (Path(f"{dataset}.yaml"), Path("configs") / f"{dataset}.yaml"):
+        if settings.is_file():
+            return Path(split_files(load_config(settings).data, split)[0])
+    raise UserError(f"memory.source: {source!r}: no settings file {dataset}.yaml or configs/{dataset}.yaml, and no "
+                    "split of data.annotations; name a split, <data set>/<split>, a .json or a .txt file")
+
+
+def _read(file: Path) -> Iterator[tuple[str, str, int]]:
+    if file.suffix == ".txt":
+        try:
+            lines = file.read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise UserError(f"{file}: captions cannot be read ({error.strerror})") from error
+        except UnicodeDecodeError as error:
+            raise UserError(f"{file}: captions are not UTF-8 text (byte {error.start})") from error
+        yield from ((line.strip(), file.name, number) for number, line in enumerate(lines) if line.strip())
+        return
+    videos = read_annotations(file)
+    refuse_blank_captions(videos.values(), file)
+    for video in videos.values():
+        yield from ((event.text, video.id, number) for number, event in enumerate(video.events))

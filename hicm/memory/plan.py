@@ -1,0 +1,97 @@
+"""What a build would do: nodes a level, questions to a language model, tokens.  Nothing is asked."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hicm.config import Config
+from hicm.memory.bank import TEXTS
+from hicm.memory.build import clear_up, plant_tree, summarise_tree
+from hicm.memory.captions import read_captions
+from hicm.memory.encoders import make_encoder
+from hicm.memory.summarisers import make_summariser
+from hicm.memory.summarisers.language import LanguageModel
+from hicm.memory.summarisers.medoid import medoid
+from hicm.memory.summarisers.node import Members, Summariser, Summary
+
+CHARACTERS = 4  # a token, roughly, in English
+
+
+@dataclass(frozen=True)
+class LevelPlan:
+    """One level: nodes, those that need a question, those answered before, and what the questions are long."""
+
+    level: int
+    nodes: int
+    questions: int
+    answered: int
+    tokens: int  # of the open questions, roughly
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `plan_memory` found out; prints as a table."""
+
+    head: str
+    levels: tuple[LevelPlan, ...]  # coarse to fine
+    answer_tokens: int  # of one answer at most; 0: no language model is asked
+
+    @property
+    def calls(self) -> int:
+        """Questions that are open: at least as many requests, more where an answer breaks the rule."""
+        return sum(level.questions - level.answered for level in self.levels)
+
+    def __str__(self) -> str:
+        lines = [self.head, "",
+                 f"{'level':<7}{'nodes':>9}{'questions':>12}{'answered':>10}{'open':>9}{'tokens about':>15}"]
+        lines += [f"{row.level:<7}{row.nodes:>9,}{row.questions:>12,}{row.answered:>10,}"
+                  f"{row.questions - row.answered:>9,}{row.tokens:>15,}" for row in self.levels]
+        if not self.answer_tokens:
+            return "\n".join([*lines, "", "no language model is asked"]) + "\n"
+        tokens = sum(level.tokens for level in self.levels)
+        return "\n".join([*lines, "", f"{self.calls:,} questions, about {tokens:,} tokens in and at most "
+                          f"{self.calls * self.answer_tokens:,} out, one attempt each; above level 1 as long as the "
+                          "medoids are until answers are there"]) + "\n"
+
+
+def plan_memory(config: Config) -> Plan:
+    """Embed, cluster and count; embeddings and partitions are kept for the build.
+
+    Raises UserError as `hicm.memory.build.build_memory` does.
+    """
+    encoder, summariser = make_encoder(config.memory.encoder, config.captioner.offline), make_summariser(config)
+    captions = read_captions(config)
+    tree = plant_tree(config, encoder, captions)
+    counting = _Counting(summariser, [])
+    summarise_tree(tree, counting, encoder)
+    if (config.bank / TEXTS).exists():
+        clear_up(config.bank)  # nothing is under way there
+    rows = []
+    for number in range(tree.labels.shape[1], 0, -1):
+        questions, answered, tokens = counting.seen[number - 1]
+        rows.append(LevelPlan(number, int(tree.labels[:, number - 1].max()) + 1, questions, answered, tokens))
+    head = (f"{len(captions.texts):,} captions of {', '.join(config.memory.source)} -> {config.bank}\nencoder "
+            f"{encoder.name}\nhierarchy {config.memory.hierarchy}\nsummaries by {summariser.name}")
+    return Plan(head, tuple(rows), config.summary.max_tokens if isinstance(summariser, LanguageModel) else 0)
+
+
+@dataclass
+class _Counting:
+    """Stands in for a summariser: answers that are there, the medoid elsewhere."""
+
+    summariser: Summariser
+    seen: list[tuple[int, int, int]]  # a level: questions, answered, tokens
+
+    @property
+    def name(self) -> str:
+        return self.summariser.name
+
+    def summarise(self, nodes: Sequence[Members]) -> list[Summary]:
+        if not isinstance(self.summariser, LanguageModel):
+            self.seen.append((0, 0, 0))
+            return [medoid(node) for node in nodes]
+        questions = self.summariser.questions(nodes)
+        pending = [question for question in questions if question.key not in self.summariser.journal.known]
+        characters = sum(len(message["content"]) for question in pending for message in question.messages)
+        self.seen.append((len(questions), len(questions) - len(pending), characters // CHARACTERS))
+        return [dataclasses.replace(self.summariser.look_up(node), embedding=medoid(node).embedding) for node in nodes]

@@ -1,0 +1,20 @@
+"""The mean of a node's captions: an embedding that no sentence has."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hicm.memory.summarisers.medoid import medoid
+from hicm.memory.summarisers.node import Members, Summary
+
+
+class Centroid:
+    """Embedding: the mean of all captions below the node.  Text: the medoid's, for people to read.
+
+    What is recalled is the embedding, and it was made from all captions: the node has no author.
+    """
+
+    name = "centroid"
+
+    def summarise(self, nodes: Sequence[Members]) -> list[Summary]:
+        return [Summary(medoid(node).text, np.average(node.embeddings, axis=0, weights=node.sizes)) for node in nodes]

@@ -1,0 +1,71 @@
+"""A language model behind an OpenAI-compatible endpoint: vLLM, Ollama, llama.cpp, LM Studio, hosted ones."""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from hicm.config import SummaryConfig, digest
+from hicm.errors import UserError
+from hicm.memory.encoders.model_files import reason
+from hicm.memory.summarisers.language import Unreached
+from hicm.memory.summarisers.prompt import Messages
+
+
+class OpenAIChat:
+    """``summary.concurrency`` requests at once.  Pauses and tries again after 408, 409, 429, 5xx and lost connections.
+
+    A ``Retry-After`` is obeyed.  The key is read from the environment when the first question is asked, goes into the
+    request's header and nowhere else; where there is none, none is needed (servers on one's own machine).
+    """
+
+    batch = 1
+
+    def __init__(self, model: str, settings: SummaryConfig) -> None:
+        self.model, self.settings, self.workers = model, settings, settings.concurrency
+        if not model:
+            raise UserError("memory.summariser: openai: expected openai:<model>, the name the endpoint knows it by")
+        self._fields: dict[str, Any] = {"max_tokens": settings.max_tokens, "temperature": 0.0}
+        if settings.sample:
+            self._fields |= {"temperature": settings.temperature, "top_p": settings.top_p}
+        decoding = {**self._fields, **settings.request, "seed": settings.seed}
+        self.name = f"openai:{model} (decoding {digest(decoding)})"
+
+    @cached_property
+    def _client(self) -> Any:
+        import openai
+
+        self._key = os.environ.get(self.settings.key_variable, "")
+        try:
+            return openai.OpenAI(api_key=self._key or "none", base_url=self.settings.endpoint or None,
+                                 timeout=self.settings.timeout, max_retries=self.settings.retries)
+        except Exception as error:  # an endpoint that is no URL, odd proxies in the environment
+            raise UserError(f"summary.endpoint: {self.settings.endpoint!r} cannot be used "
+                            f"({self._hide(reason(error))}); expected a base URL, e.g. http://localhost:8000/v1"
+                            ) from None
+
+    def answer(self, chats: Sequence[Messages], seed: int) -> list[str]:
+        """One answer a conversation; Unreached when none comes, UserError when the endpoint will never answer."""
+        return [self._answer(messages, seed) for messages in chats]
+
+    def _answer(self, messages: Messages, seed: int) -> str:
+        import openai
+
+        fields = {**self._fields, "seed": seed, **self.settings.request}
+        body = {name: value for name, value in fields.items() if value is not None}
+        client = self._client
+        try:
+            content = client.chat.completions.create(model=self.model, messages=messages,
+                                                     extra_body=body).choices[0].message.content
+        except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
+            raise UserError(f"memory.summariser: {self.name}: {self._client.base_url} refuses "
+                            f"({self._hide(reason(error))}); check the model's name, summary.endpoint and the key in "
+                            f"the environment variable {self.settings.key_variable}; what was answered is kept"
+                            ) from None
+        except Exception as error:  # timeouts, broken answers, lost connections: each layer has its own
+            raise Unreached(self._hide(reason(error))) from None
+        return content if isinstance(content, str) else ""
+
+    def _hide(self, text: str) -> str:
+        """Servers like to repeat the key they were sent."""
+        return text.replace(self._key, "***") if self._key else text

@@ -1,0 +1,196 @@
+"""Summaries by a language model: ask, check, ask again, and let the medoid stand in.  Nothing is asked twice.
+
+How the model is reached is behind `Chat`; what it has answered is in the journal.
+"""
+
+import dataclasses
+import hashlib
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from tqdm import tqdm
+
+from hicm.config import SummaryConfig
+from hicm.errors import UserError
+from hicm.memory.summarisers.journal import Entry, Journal, key_of
+from hicm.memory.summarisers.medoid import centrality, medoid
+from hicm.memory.summarisers.node import Members, Summary
+from hicm.memory.summarisers.prompt import Messages, Prompt, check_answer
+
+IN_A_ROW = 10  # nodes without any answer, one after the other, before the build stops
+UNREACHED = "was not reached"
+KEPT = 300  # characters of a rejected answer that the journal keeps
+
+
+class Unreached(Exception):
+    """No answer came for a question, for a reason that may pass."""
+
+
+class Chat(Protocol):
+    """A language model that continues conversations."""
+
+    name: str  # model, revision and decoding: equal names, (nearly) equal answers
+    batch: int  # questions answered together
+    workers: int  # batches at once
+
+    def answer(self, chats: Sequence[Messages], seed: int) -> list[str]:
+        """One answer a conversation.  Raises Unreached, or UserError when asking on makes no sense."""
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """A node that has to be asked for."""
+
+    members: Members
+    texts: tuple[str, ...]  # different ones, as many as a question holds
+    key: str
+    messages: Messages
+
+
+class LanguageModel:
+    """Summaries by a chat model under the rule "one sentence, at most ``settings.words`` words, nothing else".
+
+    Every answer is checked; after ``settings.attempts`` bad ones the node's medoid stands in and says why.  A node
+    whose members all say the same is not asked for.  Questions of like length are asked together; which ones does not
+    depend on what is in the journal already, so that a continued build gets the answers of an uninterrupted one.
+    """
+
+    def __init__(self, chat: Chat, prompt: Prompt, settings: SummaryConfig, journal: Journal) -> None:
+        self.chat, self.prompt, self.settings, self.journal = chat, prompt, settings, journal
+        self.name = (f"{chat.name}, prompt {prompt.label}, {settings.words} words, {settings.attempts} attempts, "
+                     f"{settings.members} members")
+
+    def summarise(self, nodes: Sequence[Members]) -> list[Summary]:
+        """One summary a node.  Raises UserError when no answer comes for many nodes in a row; what came is kept."""
+        questions = self.questions(nodes)
+        pending = {question.key for question in questions} - self.journal.known.keys()
+        if pending:
+            self._ask(questions, pending, nodes[0].level)
+        return [self.look_up(node) for node in nodes]
+
+    def questions(self, nodes: Sequence[Members]) -> list[Question]:
+        """What has to be asked, each different question once, the longest first."""
+        found = {}
+        for node in nodes:
+            texts = self._shown(node)
+            if len(texts) > 1:
+                messages = self.prompt.question(texts, self.settings.words)
+                question = Question(node, texts, self._key(texts), messages)
+                found.setdefault(question.key, question)
+        return sorted(found.values(), key=lambda question: -len(question.messages[-1]["content"]))
+
+    def _shown(self, node: Members) -> tuple[str, ...]:
+        """Different texts in tree order; of too many those nearest to the mean."""
+        first = {}
+        for position, text in enumerate(node.texts):
+            first.setdefault(text, position)
+        if len(first) > self.settings.members:
+            positions = np.asarray(list(first.values()))
+            nearest = np.argsort(-centrality(node)[positions], kind="stable")[:self.settings.members]
+            return tuple(node.texts[position] for position in sorted(positions[nearest]))
+        return tuple(first)
+
+    def _key(self, texts: tuple[str, ...]) -> str:
+        return key_of(self.name, texts)
+
+    def _ask(self, questions: list[Question], pending: set[str], level: int) -> None:
+        """Ask for all that is pending, into the journal; what is not reached stays out of it."""
+        in_a_row, medoids = 0, 0
+        groups = list(self._groups(questions, pending))
+        with tqdm(total=len(questions), initial=len(questions) - len(pending), desc=f"summaries, level {level}",
+                  unit="node", smoothing=0.05) as bar:
+            for group, outcome in _each(self._settle, groups, self.chat.workers):
+                if isinstance(outcome, Unreached):
+                    in_a_row += len(group)
+                    medoids += len(group)
+                    if in_a_row >= IN_A_ROW:
+                        raise UserError(f"memory.summariser: {self.chat.name}: no answer for {in_a_row} nodes in a row "
+                                        f"({outcome}); what was answered is kept: mend it and run the same command "
+                                        "again")
+                elif isinstance(outcome, Exception):
+                    raise outcome
+                else:
+                    self.journal.add(outcome)
+                    in_a_row = 0
+                    medoids += sum(bool(entry.fallback) for entry in outcome)
+                bar.update(len(group))
+                if medoids:
+                    bar.set_postfix(medoids=medoids)
+
+    def _groups(self, questions: list[Question], pending: set[str]) -> Iterator[list[Question]]:
+        for start in range(0, len(questions), self.chat.batch):
+            if group := [q for q in questions[start:start + self.chat.batch] if q.key in pending]:
+                yield group
+
+    def _settle(self, group: list[Question]) -> list[Entry]:
+        """The outcomes of questions that are asked together, each asked until its answer keeps the rule."""
+        settled: dict[str, Entry] = {}
+        chats = {question.key: question.messages for question in group}
+        rejected: dict[str, list[str]] = {question.key: [] for question in group}
+        problems: dict[str, str] = {}
+        for attempt in range(self.settings.attempts):
+            keys = [question.key for question in group if question.key not in settled]
+            if not keys:
+                break
+            for key, answer in zip(keys, self.chat.answer([chats[key] for key in keys], self._seed(keys, attempt)),
+                                   strict=True):
+                text, problems[key] = check_answer(answer, self.settings.words)
+                if text:
+                    settled[key] = Entry(key, text)
+                else:
+                    rejected[key].append(answer[:KEPT])
+                    chats[key] = self.prompt.repeat(chats[key], answer, problems[key], self.settings.words)
+        return [Entry(q.key, settled[q.key].text if q.key in settled else "", "" if q.key in settled else
+                      problems[q.key], q.members.level, q.members.node, tuple(rejected[q.key])) for q in group]
+
+    def _seed(self, keys: list[str], attempt: int) -> int:
+        """Fixed by what is asked, not by when."""
+        text = f"{self.settings.seed} {attempt} {' '.join(keys)}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
+
+    def look_up(self, node: Members) -> Summary:
+        """The summary of a node from what the journal holds; the medoid where it holds none."""
+        texts = self._shown(node)
+        if len(texts) == 1:
+            return Summary(node.texts[0], node.embeddings[0], 0)
+        entry = self.journal.known.get(self._key(texts))
+        if entry is not None and entry.text:
+            return Summary(entry.text)
+        why = UNREACHED if entry is None else entry.fallback
+        return dataclasses.replace(medoid(node), fallback=why)
+
+
+def _each(function: Callable[[list[Question]], list[Entry]], groups: list[list[Question]],
+          workers: int) -> Iterator[tuple[list[Question], list[Entry] | Exception]]:
+    """(group, outcome or error) as they come.  Who stops listening ends the work after the requests in flight."""
+    def outcome(group: list[Question]) -> list[Entry] | Exception:
+        try:
+            return function(group)
+        except Exception as error:  # handed to the thread that can report it
+            return error
+
+    def work() -> None:
+        while not stopped.is_set():
+            try:
+                group = waiting.get_nowait()
+            except queue.Empty:
+                return
+            done.put((group, outcome(group)))
+
+    if workers == 1:
+        yield from ((group, outcome(group)) for group in groups)
+        return
+    waiting, done, stopped = queue.SimpleQueue(), queue.SimpleQueue(), threading.Event()
+    for group in groups:
+        waiting.put(group)
+    for _ in range(min(workers, len(groups))):
+        threading.Thread(target=work, daemon=True).start()  # a daemon holds up no Ctrl-C
+    try:
+        for _ in groups:
+            yield done.get()
+    finally:
+        stopped.set()

@@ -1,0 +1,32 @@
+"""The most central member speaks for the node."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hicm.memory.summarisers.node import Members, Summary
+
+
+class Medoid:
+    """The member whose embedding is closest in cosine to the mean of all members'; the first one on ties.
+
+    Needs no model, invents nothing, and says whose caption it is.
+    """
+
+    name = "medoid"
+
+    def summarise(self, nodes: Sequence[Members]) -> list[Summary]:
+        return [medoid(node) for node in nodes]
+
+
+def medoid(node: Members) -> Summary:
+    """A node's most central member, word for word."""
+    author = node.texts.index(node.texts[int(np.argmax(centrality(node)))])  # of equal captions the first one,
+    return Summary(node.texts[author], node.embeddings[author], author)      # whatever the rounding
+
+
+def centrality(node: Members) -> np.ndarray:
+    """Cosine of each member [m] to the mean of all, but for one factor that they share."""
+    embeddings = node.embeddings.astype(np.float64)
+    norms = np.maximum(np.linalg.norm(embeddings, axis=1), 1e-12)
+    return embeddings @ embeddings.mean(axis=0) / norms
