@@ -103,6 +103,12 @@ class Bank:
         """Ids of all leaves under a node, ascending."""
         return np.flatnonzero(self.ancestors(number) == node)
 
+    def leaves_by_node(self, number: int) -> list[np.ndarray]:
+        """`leaves_of` every node of a level; empty arrays when the bank holds no captions."""
+        above = self.ancestors(number)
+        order = np.argsort(above, kind="stable")
+        return np.split(order, np.searchsorted(above[order], np.arange(1, len(self.level(number)))))
+
     def validate(self, where: str | Path = "memory bank") -> "Bank":
         """This bank, or UserError naming file, level and node that break the rules above."""
         if not self.levels:

@@ -35,7 +35,7 @@ def import_bank(source: str | Path, out: str | Path, encoder: str = "", annotati
     name of the text encoder that made the embeddings, as ``memory.encoder`` spells it; empty: unknown.
     ``annotations``: the files whose captions, in file order, are the sentences; they give a released bank its videos.
     ``widen``: float16 embeddings become float32.  ``captions_by`` embeds the captions of a released bank, which
-    leave-own-out needs and the pickle lacks; it must be the encoder of the bank.
+    leave-own-out needs and the pickle lacks; it must be the encoder of the bank, and takes ``annotations``.
 
     Does nothing when ``out`` holds this import already.  Raises UserError naming level and cluster (or row) of what
     is malformed, the first sentence that differs from the annotations, or another bank in ``out`` (unless
@@ -57,9 +57,10 @@ def import_bank(source: str | Path, out: str | Path, encoder: str = "", annotati
         levels, leaves = _widened(levels, leaves)
     info = {"encoder": encoder or "unknown", "summariser": "imported", "sources": [files[0].name],
             "imported": {"file": files[0].name, "sha256": sha256(files[0])},
-            "annotations": [{"file": Path(file).name, "sha256": sha256(file)} for file in annotations],
             "dtype": str(levels[0].embeddings.dtype), "captions": 0 if leaves is None else len(leaves),
             "captions_embedded": leaves is not None and leaves.embeddings is not None}
+    if annotations:
+        info["annotations"] = [{"file": Path(file).name, "sha256": sha256(file)} for file in annotations]
     if len(files) > 1:
         info["imported"]["with"] = {file.name: sha256(file) for file in files[1:]}
     return store_bank(Bank(levels, leaves, plain(info)).validate(source), out, overwrite)
@@ -152,8 +153,9 @@ def _with_origin(leaves: Leaves | None, files: Sequence[Path], source: Path) -> 
 
 def _embedded(leaves: Leaves | None, finest: Level, encoder: Encoder, named: str, source: Path) -> Leaves:
     """``leaves`` with embeddings by ``encoder``, after a look at whether it made those of the bank."""
-    if leaves is None:
-        raise UserError(f"{source}: gives no captions to embed; import it without them")
+    if leaves is None or not all(leaves.videos):
+        raise UserError(f"{source}: embedded captions serve to leave a video's own ones out, which takes their videos; "
+                        "give the annotations that the bank was built from")
     if named not in ("", encoder.name):
         raise UserError(f"{source}: made by {named}, captions to be embedded by {encoder.name}; use one encoder")
     stored = finest.embeddings[:PROBED].astype(np.float32)

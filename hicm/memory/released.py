@@ -71,7 +71,7 @@ def write_released(bank: Bank, path: str | Path) -> Path:
     """
     content, texts = {}, () if bank.leaves is None else bank.leaves.texts
     for number, level in enumerate(bank.levels, start=1):
-        indices = level.children if number == 1 else groups(bank.ancestors(number), len(level))
+        indices = level.children if number == 1 else bank.leaves_by_node(number)
         content[f"level_{number}"] = {f"cluster_{node}": {
             "indices": indices[node].tolist(),
             "sentences": [texts[child] for child in level.children[node]],
@@ -83,12 +83,6 @@ def write_released(bank: Bank, path: str | Path) -> Path:
     with atomic(path) as temporary:
         temporary.write_bytes(_with_old_names(pickle.dumps(content, PROTOCOL)))
     return Path(path)
-
-
-def groups(labels: np.ndarray, count: int) -> list[np.ndarray]:
-    """The places of each label 0 .. count - 1, ascending."""
-    order = np.argsort(labels, kind="stable")
-    return np.split(order, np.searchsorted(labels[order], np.arange(1, count)))
 
 
 def _with_old_names(data: bytes) -> bytes:

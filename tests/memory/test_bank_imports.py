@@ -155,18 +155,20 @@ def test_float16_can_be_widened(released, tmp_path):
     assert {level.embeddings.dtype for level in bank.levels} == {np.dtype(np.float32)}
 
 
-def test_captions_can_be_embedded(released, tmp_path):
-    path = write(tmp_path, released)
-    bank = load_bank(import_bank(path, tmp_path / "bank", captions_by=HASHING))
+def test_captions_can_be_embedded(released, annotations, tmp_path):
+    path, known = write(tmp_path, released), [annotations]
+    with pytest.raises(UserError, match="takes their videos; give the annotations"):
+        import_bank(path, tmp_path / "bank", captions_by=HASHING)
+    bank = load_bank(import_bank(path, tmp_path / "bank", annotations=known, captions_by=HASHING))
     assert np.array_equal(bank.leaves.embeddings, HASHING.encode(CAPTIONS)) and bank.info["encoder"] == "hashing:16"
     with pytest.raises(UserError, match="made by openclip:x, captions to be embedded by hashing:16"):
-        import_bank(path, tmp_path / "other", encoder="openclip:x", captions_by=HASHING)
+        import_bank(path, tmp_path / "other", "openclip:x", known, captions_by=HASHING)
     with pytest.raises(UserError, match="embeddings are 16 wide, those of hashing:8 8"):
-        import_bank(path, tmp_path / "other", captions_by=make_encoder("hashing:8"))
+        import_bank(path, tmp_path / "other", annotations=known, captions_by=make_encoder("hashing:8"))
     for entry in (entry for level in released.values() for entry in level.values()):
         entry["clip_embedding"] = entry["clip_embedding"][..., ::-1].copy()
     with pytest.raises(UserError, match=r"embeds the same summaries otherwise .cosine"):
-        import_bank(write(tmp_path, released), tmp_path / "other", captions_by=HASHING)
+        import_bank(write(tmp_path, released), tmp_path / "other", annotations=known, captions_by=HASHING)
 
 
 class Evil:
@@ -235,7 +237,7 @@ def test_a_malformed_bank_is_one_line(released, tmp_path, spoil, message):
 
 
 @given(st.data())
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_whatever_stands_in_a_pickle_is_one_line_or_a_bank(tmp_path_factory, data):
     """One field of one cluster replaced by anything plain."""
     value = data.draw(st.recursive(
