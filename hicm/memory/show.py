@@ -52,7 +52,7 @@ class _Tree:
             yield f"{indent}... and {len(ids) - limit} more"
 
     def _label(self, level: int, node: int) -> str:
-        text = _texts(self.bank, level)[node]
+        text = " ".join(_texts(self.bank, level)[node].split())
         leaf = node if level == 0 else self.bank.levels[level - 1].authors[node]
         leaves = self.bank.leaves
         origin = f"  [{origin_of(leaves, leaf)}]" if leaves is not None and leaf >= 0 else ""

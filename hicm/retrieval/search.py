@@ -73,7 +73,7 @@ class Found:
         return "\n".join(line for part in (self._head(), *map(_lines, self.windows)) for line in part)
 
     def _head(self) -> Iterator[str]:
-        yield f"{self.query}   in {self.bank}, {self.search}"
+        yield f"{_on_one_line(self.query)}   in {self.bank}, {self.search}"
 
 
 def search_text(bank_folder: str | Path, text: str, settings: RetrievalConfig, encoder: Encoder,
@@ -209,7 +209,12 @@ def _line(hit: Hit) -> str:
     place = "" if hit.level == 0 else f"{hit.level}.{hit.node:<6}"
     below = "" if hit.captions is None else f"({hit.captions:,})  "
     source = f"  [{hit.source}]" if hit.source else ""
-    return f"  {cosine}  {place}{below}{hit.text}{source}" + (f"  instead of: {hit.replaced}" if hit.replaced else "")
+    replaced = f"  instead of: {_on_one_line(hit.replaced)}" if hit.replaced else ""
+    return f"  {cosine}  {place}{below}{_on_one_line(hit.text)}{source}{replaced}"
+
+
+def _on_one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _clock(seconds: float) -> str:

@@ -74,6 +74,14 @@ def test_a_released_bank_is_read_as_it_is(released, tmp_path):
     assert bank.info["sources"] == [path.name] and len(bank.info["imported"]["sha256"]) == 64
 
 
+def test_an_imported_bank_is_shown(released, tmp_path):
+    """Its captions by their index, its summaries, line breaks and all, on a line each."""
+    released["level_2"]["cluster_0"]["summary"] = "Here it is:\n\nbread \n"
+    shown = show_memory(import_bank(write(tmp_path, released), tmp_path / "bank"), depth=3).splitlines()
+    assert "captions        6 of unknown videos" in shown
+    assert "2.0  (3)  Here it is: bread" in shown and "    - butter it  [#5]" in shown
+
+
 def test_annotations_name_the_videos(released, annotations, tmp_path):
     bank = load_bank(import_bank(write(tmp_path, released), tmp_path / "bank", annotations=[annotations]))
     assert bank.leaves.videos == ("v_one",) * 3 + ("v_two",) * 3
