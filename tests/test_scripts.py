@@ -204,8 +204,11 @@ def test_scoring_a_run(sandbox, name):
 def test_building_the_memory_shows_it(sandbox):
     assert sandbox.run("build_memory.sh", "configs/yc2.yaml", "--set", "memory.early_exit=false").returncode == 0
     assert sandbox.calls == [["hicm", "memory", "build", "configs/yc2.yaml", "--set", "memory.early_exit=false"],
+                             ["hicm", "memory", "stats", "presave/yc2/bank"],
                              ["hicm", "memory", "show", "presave/yc2/bank"]]
     check_calls(sandbox.calls)
+    assert sandbox.run("build_memory.sh", "configs/yc2.yaml", "--dry-run").returncode == 0
+    assert sandbox.calls[-1] == ["hicm", "memory", "build", "configs/yc2.yaml", "--dry-run"]
 
 
 def test_quickstart_and_test_hand_their_arguments_on(sandbox):

@@ -24,7 +24,7 @@ from hicm.memory.summarisers.journal import key_of
 from hicm.memory.summarisers.node import Members, Summariser, Summary
 
 EMBEDDINGS, PARTITIONS = "embeddings.npz", "partitions.npz"  # of a build under way
-OUTCOMES = ("summaries",)  # in a bank's info, but no setting
+OUTCOMES = ("summaries", "neighbour_agreement")  # in a bank's info, but no setting
 
 
 def build_memory(config: Config, overwrite: bool = False) -> Path:
@@ -42,7 +42,7 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
         return folder
     tree = plant_tree(config, encoder, captions)
     levels, summaries = summarise_tree(tree, summariser, encoder)
-    info |= _count(summaries)
+    info |= _count(summaries) | ({} if tree.agreement is None else {"neighbour_agreement": tree.agreement})
     save_bank(Bank(levels, tree.leaves, info), folder)
     clear_up(folder)
     _warn_of_fallbacks(info, len(summaries))
@@ -55,15 +55,23 @@ class Tree:
 
     leaves: Leaves
     labels: np.ndarray  # int64 [N, P], finest partition first
+    agreement: float | None  # share of exact among approximate neighbours; None: all are exact
 
 
 def plant_tree(config: Config, encoder: Encoder, captions: Captions) -> Tree:
     """Embed and cluster the captions, or take up what an interrupted build has left in the bank's folder."""
     texts_key = key_of(encoder.name, captions.texts)
-    embeddings = kept(config.bank / EMBEDDINGS, texts_key, lambda: _encode(encoder, captions.texts))
-    tree_key = key_of(texts_key, describe_hierarchy(config.memory))
-    labels = kept(config.bank / PARTITIONS, tree_key, lambda: partitions(embeddings, config.memory))
-    return Tree(Leaves(captions.texts, embeddings, captions.videos, captions.sentences), labels)
+    encoded = kept(config.bank / EMBEDDINGS, texts_key, lambda: {"embeddings": _encode(encoder, captions.texts)})
+    embeddings = encoded["embeddings"]
+
+    def clustered() -> dict[str, np.ndarray]:
+        labels, agreement = partitions(embeddings, config.memory)
+        return {"labels": labels, "agreement": np.float64(np.nan if agreement is None else agreement)}
+
+    tree = kept(config.bank / PARTITIONS, key_of(texts_key, describe_hierarchy(config.memory)), clustered)
+    agreement = float(tree["agreement"])
+    return Tree(Leaves(captions.texts, embeddings, captions.videos, captions.sentences), tree["labels"],
+                None if np.isnan(agreement) else agreement)
 
 
 def summarise_tree(tree: Tree, summariser: Summariser, encoder: Encoder) -> tuple[tuple[Level, ...], list[Summary]]:

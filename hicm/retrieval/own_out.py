@@ -35,7 +35,7 @@ class Provenance:
     """
 
     def __init__(self, bank: Bank) -> None:
-        if bank.leaves is None or bank.leaves.embeddings is None:
+        if bank.leaves is None or bank.leaves.embeddings is None or not all(bank.leaves.videos):
             raise UserError("memory bank: leaving a video's own captions out needs the bank's captions with their "
                             "videos and embeddings, and this bank has none; set retrieval.leave_own_out=false")
         self.bank = bank

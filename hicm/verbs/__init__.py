@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Annotated
 from hicm.errors import UserError
 from hicm.verbs.common import ConfigFile, DryRun, Overrides, RunFolder, load_settings, print_dry
 from hicm.verbs.memory import memory_build as memory_build
+from hicm.verbs.memory import memory_diff as memory_diff
+from hicm.verbs.memory import memory_export as memory_export
+from hicm.verbs.memory import memory_import as memory_import
+from hicm.verbs.memory import memory_map as memory_map
+from hicm.verbs.memory import memory_merge as memory_merge
+from hicm.verbs.memory import memory_search as memory_search
 from hicm.verbs.memory import memory_show as memory_show
+from hicm.verbs.memory import memory_stats as memory_stats
 
 if TYPE_CHECKING:
     from hicm.config import Config

@@ -12,7 +12,7 @@ from hicm.memory import build
 from hicm.memory.bank import Bank, load_bank, save_bank
 from hicm.memory.build import build_memory
 from hicm.memory.encoders import make_encoder
-from hicm.memory.finch import finch
+from hicm.memory.finch import Clustering, finch
 from hicm.memory.show import show_memory
 from hicm.memory.summarisers import Medoid
 from hicm.memory.summarisers.node import Members, Summary
@@ -95,7 +95,7 @@ def test_written_summaries_are_encoded_and_have_no_author(config, monkeypatch):
 def test_an_only_child_passes_its_summary_on(config, monkeypatch):
     """FINCH may leave a cluster alone at the next level; it is not paraphrased again."""
     labels = np.asarray([[0, 0], [0, 0], [1, 1], [1, 1], [2, 1]] + [[3, 1]] * 43)
-    monkeypatch.setattr(build, "partitions", lambda *_: labels)
+    monkeypatch.setattr(build, "partitions", lambda *_: Clustering(labels, None))
     monkeypatch.setattr(build, "make_summariser", lambda config: Writer())
     bank = load_bank(build_memory(config))
     assert bank.levels[0].texts[:3] == ("sum 1.0 of 2", "sum 1.1 of 2", bank.leaves.texts[4])

@@ -25,6 +25,8 @@ class OpenAIChat:
         self.model, self.settings, self.workers = model, settings, settings.concurrency
         if not model:
             raise UserError("memory.summariser: openai: expected openai:<model>, the name the endpoint knows it by")
+        if settings.endpoint and not settings.endpoint.startswith(("http://", "https://")):
+            raise UserError(f"summary.endpoint: {settings.endpoint!r}: expected a base URL, e.g. http://localhost:8000/v1")
         self._fields: dict[str, Any] = {"max_tokens": settings.max_tokens, "temperature": 0.0}
         if settings.sample:
             self._fields |= {"temperature": settings.temperature, "top_p": settings.top_p}
@@ -36,13 +38,8 @@ class OpenAIChat:
         import openai
 
         self._key = os.environ.get(self.settings.key_variable, "")
-        try:
-            return openai.OpenAI(api_key=self._key or "none", base_url=self.settings.endpoint or None,
-                                 timeout=self.settings.timeout, max_retries=self.settings.retries)
-        except Exception as error:  # an endpoint that is no URL, odd proxies in the environment
-            raise UserError(f"summary.endpoint: {self.settings.endpoint!r} cannot be used "
-                            f"({self._hide(reason(error))}); expected a base URL, e.g. http://localhost:8000/v1"
-                            ) from None
+        return openai.OpenAI(api_key=self._key or "none", base_url=self.settings.endpoint or None,
+                             timeout=self.settings.timeout, max_retries=self.settings.retries)
 
     def answer(self, chats: Sequence[Messages], seed: int) -> list[str]:
         """One answer a conversation; Unreached when none comes, UserError when the endpoint will never answer."""

@@ -103,7 +103,7 @@ class LanguageModel:
         groups = list(self._groups(questions, pending))
         with tqdm(total=len(questions), initial=len(questions) - len(pending), desc=f"summaries, level {level}",
                   unit="node", smoothing=0.05) as bar:
-            for group, outcome in _each(self._settle, groups, self.chat.workers):
+            for group, outcome in _each(self._settle_for_good, groups, self.chat.workers):
                 if isinstance(outcome, Unreached):
                     in_a_row += len(group)
                     medoids += len(group)
@@ -114,7 +114,6 @@ class LanguageModel:
                 elif isinstance(outcome, Exception):
                     raise outcome
                 else:
-                    self.journal.add(outcome)
                     in_a_row = 0
                     medoids += sum(bool(entry.fallback) for entry in outcome)
                 bar.update(len(group))
@@ -125,6 +124,12 @@ class LanguageModel:
         for start in range(0, len(questions), self.chat.batch):
             if group := [q for q in questions[start:start + self.chat.batch] if q.key in pending]:
                 yield group
+
+    def _settle_for_good(self, group: list[Question]) -> list[Entry]:
+        """Written down by whoever asked, before the next question: a kill costs what is on its way and no more."""
+        entries = self._settle(group)
+        self.journal.add(entries)
+        return entries
 
     def _settle(self, group: list[Question]) -> list[Entry]:
         """The outcomes of questions that are asked together, each asked until its answer keeps the rule."""
