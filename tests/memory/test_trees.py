@@ -33,7 +33,7 @@ def numbered(labels: np.ndarray) -> np.ndarray:
 @BOTH
 @given(seed=seeds, count=st.integers(1, 150), copies=st.integers(0, 40), branching=st.integers(2, 6),
        top=st.integers(1, 12))
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_partitions_are_nested_numbered_and_shrink(cluster, seed, count, copies, branching, top):
     points = cloud(seed, count, copies)
     labels = cluster(points, branching, top)

@@ -1,0 +1,191 @@
+"""A memory bank as one page: its captions in the plane, its tree to click through.
+
+P levels, n points drawn, D embedding width.  Points are captions (level 0), or the nodes of level 1 where the bank
+keeps no embeddings of captions.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from hicm import __version__
+from hicm.errors import UserError
+from hicm.files import atomic
+from hicm.memory.bank import Bank, load_bank
+from hicm.provenance import now
+
+COMPONENTS = 50  # of the PCA before t-SNE
+STEPS = 500  # of t-SNE; more than twice as many move points no more than a little
+FEW = 12  # up to so many points PCA alone places them
+MANY = 2000  # points from which on several threads are quicker than one, also on a busy machine
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """What the drawings ask of a bank: texts, sizes and ancestors, level 0 being the captions."""
+
+    bank: Bank
+
+    @property
+    def base(self) -> int:
+        """The level whose texts are the points: 0, or 1 without embeddings of captions."""
+        return int(self.bank.leaves is None or self.bank.leaves.embeddings is None)
+
+    @property
+    def unit(self) -> str:
+        """What sizes count."""
+        return "captions" if self.bank.leaves is not None else "finest nodes"
+
+    @property
+    def embeddings(self) -> np.ndarray:
+        """Of the points, [n, D]."""
+        return self.bank.levels[0].embeddings if self.base else self.bank.leaves.embeddings
+
+    def texts(self, level: int) -> tuple[str, ...]:
+        if level:
+            return self.bank.levels[level - 1].texts
+        return () if self.bank.leaves is None else self.bank.leaves.texts
+
+    @cached_property
+    def sizes(self) -> list[np.ndarray]:
+        """By level: captions (or finest nodes) under each node."""
+        sizes = [np.ones(len(self.texts(0)), np.int64)]
+        for level in self.bank.levels:
+            sizes.append(np.asarray([max(sizes[-1][ids].sum(), 1) for ids in level.children]))
+        return sizes
+
+    @cached_property
+    def parents(self) -> list[np.ndarray]:
+        """By level below the top: the node above each node; nobody's, and -1, for level 0 without captions."""
+        parents = []
+        for below, level in enumerate(self.bank.levels):
+            parents.append(np.full(len(self.texts(below)), -1))
+            for node, ids in enumerate(level.children):
+                parents[-1][ids] = node
+        return parents
+
+    def path(self, level: int, ids: np.ndarray) -> list[np.ndarray]:
+        """The nodes of level, level + 1, ... P above ``ids`` of that level, themselves first."""
+        path = [ids]
+        for parents in self.parents[level:]:
+            path.append(parents[path[-1]])
+        return path
+
+    @cached_property
+    def ranked(self) -> np.ndarray:
+        """Top nodes, the largest first."""
+        return np.argsort(-self.sizes[-1], kind="stable")
+
+    def origin(self, leaf: int) -> str:
+        """Where a caption was written."""
+        return f"{self.bank.leaves.videos[leaf]} #{self.bank.leaves.sentences[leaf]}"
+
+
+def draw_map(folder: str | Path, out: str | Path, points: int = 12_000, seed: int = 0) -> Path:
+    """Draw the bank of ``folder`` as the page ``out`` and, beside it, the map alone as a PNG; returns the page.
+
+    The page needs no network: a map of the captions coloured by top cluster, and the tree as tiles to click into, both
+    with full texts to point at.  Of more than ``points`` captions a sample drawn with ``seed`` is shown.  Raises
+    UserError when there is no bank, when ``out`` is no .html or cannot be written, or when ``points`` is below 1.
+
+    Source of the projection: t-SNE (van der Maaten and Hinton, JMLR 2008) by scikit-learn, of normalised embeddings.
+    """
+    out = Path(out)
+    if points < 1:
+        raise UserError(f"memory map: points={points}; expected 1 or more")
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise UserError(f"{out}: not the name of a page; expected a file that ends in .html")
+    if out.is_dir():
+        raise UserError(f"{out}: is a folder; name a file in it, such as {out / 'map.html'}")
+    outline = Outline(load_bank(folder))
+    with atomic(out.with_suffix(".png")) as picture, atomic(out) as page:  # refused before the work, not after
+        _draw(outline, Path(folder), page, picture, points, seed)
+    return out
+
+
+def project(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
+    """Places float32 [n, 2] of embeddings [n, D]: those of high cosine lie close together.
+
+    Normalised, PCA to 50, t-SNE; PCA alone for a handful of points.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.manifold import TSNE
+    from threadpoolctl import threadpool_limits
+
+    unit = embeddings.astype(np.float32)
+    unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    components = min(COMPONENTS, *unit.shape)
+    with np.errstate(divide="ignore", invalid="ignore"):  # points that are all the same have no variance to explain
+        reduced = PCA(components, random_state=seed).fit_transform(unit)
+    flat = np.zeros((len(unit), 2), np.float32)
+    flat[:, :components] = reduced[:, :2]
+    if len(unit) <= FEW:
+        return flat
+    start = 1e-4 * flat / max(float(flat[:, 0].std()), 1e-6)
+    start += 1e-6 * np.random.default_rng(seed).standard_normal(start.shape)  # copies may part
+    perplexity = min(30.0, (len(unit) - 1) / 3)
+    with threadpool_limits(1 if len(unit) < MANY else None):
+        return TSNE(perplexity=perplexity, init=start.astype(np.float32), max_iter=STEPS,
+                    random_state=seed).fit_transform(reduced)
+
+
+def _draw(outline: Outline, folder: Path, page: Path, picture: Path, points: int, seed: int) -> None:
+    from hicm.report.map_figures import NODES, cloud_figure, drawn_nodes, picture_bytes, tree_figure
+
+    total = len(outline.embeddings)
+    ids = np.arange(total)
+    if total > points:
+        ids = np.sort(np.random.default_rng(seed).choice(total, points, replace=False))
+    with tqdm(total=3, disable=len(ids) < 1000, unit="step", bar_format="{l_bar}{bar}| {elapsed}") as steps:
+        steps.set_description(f"t-SNE of {len(ids):,} points{', about a minute' if len(ids) > 5000 else ''}")
+        places = project(outline.embeddings[ids], seed)
+        steps.update()
+        steps.set_description("picture")
+        name = "/".join(folder.resolve().parts[-2:]).strip("/")
+        picture.write_bytes(picture_bytes(outline, ids, places, name))
+        steps.update()
+        steps.set_description("page")
+        nodes = drawn_nodes(outline)
+        _write(page, {
+            "name": name, "bank": outline.bank, "unit": outline.unit, "base": outline.base, "drawn": len(ids),
+            "total": total, "levels": _levels(outline), "all_nodes": len(nodes) >= sum(map(len, outline.sizes)),
+            "nodes": len(nodes), "most": NODES, "map": _embed(cloud_figure(outline, ids, places), "map"),
+            "tree": _embed(tree_figure(outline, nodes), "tree")})
+        steps.update()
+
+
+def _levels(outline: Outline) -> list[tuple[str, ...]]:
+    """Level, nodes, median and most children, median and most captions: as printed, the top first."""
+    rows = []
+    for number in range(outline.bank.depth, 0, -1):
+        children = np.asarray([len(ids) for ids in outline.bank.levels[number - 1].children])
+        spread = [f"{np.median(children):.0f}", f"{children.max():,}"] if children.any() else ["–", "–"]
+        sizes = outline.sizes[number]
+        rows.append((str(number), f"{len(sizes):,}", *spread, f"{np.median(sizes):.0f}", f"{sizes.max():,}"))
+    return rows
+
+
+def _embed(figure: Any, name: str) -> str:
+    """The figure as a <div> of this id and the script that fills it; < and / in texts stand as escapes."""
+    from plotly.io import to_html
+
+    buttons = [["toImage", "zoomIn2d", "zoomOut2d", "resetScale2d"]] if name == "map" else [["toImage"]]
+    return to_html(figure, {"displaylogo": False, "responsive": True, "scrollZoom": True, "modeBarButtons": buttons},
+                   full_html=False, include_plotlyjs=False, div_id=name)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    import jinja2
+    from plotly.offline import get_plotlyjs
+
+    from hicm.report.figures import DARK, LIGHT
+
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
+                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    page = environment.get_template("memory_map.html").render(
+        content, plotly=get_plotlyjs(), light=LIGHT, dark=DARK, date=now(), version=__version__)
+    path.write_text(page, encoding="utf-8")
