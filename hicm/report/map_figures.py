@@ -35,7 +35,7 @@ def cloud_figure(outline: "Outline", ids: np.ndarray, places: np.ndarray) -> Any
     for rank, rows in _groups(outline, path[-1]):
         x, y = places[rows].T
         figure.add_trace(graph_objects.Scatter(
-            x=x, y=y, mode="markers", name=html.escape(_legend(outline, rank)), hovertext=texts[rows].tolist(),
+            x=x, y=y, mode="markers", name=_escape(_legend(outline, rank)), hovertext=texts[rows].tolist(),
             hoverinfo="text", marker={"color": _colour(rank), "size": size, "opacity": 0.75, "line": {"width": 0}}))
     for rank, rows in _groups(outline, path[-1]):
         if rank >= 0:
@@ -80,7 +80,7 @@ def tree_figure(outline: "Outline", nodes: list[tuple[int, int]]) -> Any:
     for level, node in nodes:
         ids.append(f"{level}.{node}")
         parents.append(f"{level + 1}.{outline.parents[level][node]}" if level < top else "all")
-        labels.append(html.escape(_short(outline.texts(level)[node], 40)))
+        labels.append(_escape(_short(outline.texts(level)[node], 40)))
         short.append(_lines(_short(outline.texts(level)[node], 48), 20))
         texts.append(_tile_text(outline, level, node))
         values.append(int(outline.sizes[level][node]))
@@ -121,9 +121,7 @@ def picture_bytes(outline: "Outline", ids: np.ndarray, places: np.ndarray, name:
         axes.set_axis_off()
         for rank, rows in _groups(outline, tops)[::-1]:
             axes.scatter(*places[rows].T, s=5 if len(ids) > 3000 else 14, color=_colour(rank), linewidths=0, alpha=0.6)
-        axes.set_aspect("equal", adjustable="datalim")
         axes.autoscale_view()
-        axes.apply_aspect()
         found = [(rank, _densest(places, rows)) for rank, rows in _groups(outline, tops) if rank >= 0]
         labels = [_short(outline.texts(outline.bank.depth)[outline.ranked[rank]], 34)
                   for rank, _ in found]
@@ -174,7 +172,7 @@ def _hover_texts(outline: "Outline", path: list[np.ndarray]) -> list[str]:
 def _own_text(outline: "Outline", level: int, node: int) -> str:
     text = f"<b>{_lines(outline.texts(level)[node], WIDE)}</b>"
     if level == 0:
-        return f"{text}<br>{html.escape(outline.origin(node))}"
+        return f"{text}<br>{_escape(outline.origin(node))}"
     return f"{text}<br>level {level}, {outline.sizes[level][node]:,} {outline.unit}"
 
 
@@ -184,7 +182,7 @@ def _tile_text(outline: "Outline", level: int, node: int) -> str:
         return text
     author = outline.bank.levels[level - 1].authors[node]
     written = outline.bank.leaves is not None and author >= 0
-    return f"{text}<br>quoted from {html.escape(outline.origin(author))}" if written else text
+    return f"{text}<br>quoted from {_escape(outline.origin(author))}" if written else text
 
 
 def _short(text: str, width: int) -> str:
@@ -196,9 +194,14 @@ def _short(text: str, width: int) -> str:
     return (cut[:cut.rindex(" ")] if " " in cut[width // 2:] else cut) + "…"
 
 
+def _escape(text: str) -> str:
+    """For Plotly, which reads <b> and its like, and entities except those of quotes."""
+    return html.escape(text, quote=False)
+
+
 def _lines(text: str, width: int) -> str:
     """Escaped text broken into lines; words that are longer, and scripts without blanks, are cut."""
-    return "<br>".join(html.escape(line) for line in textwrap.wrap(text, width)) or "(no words)"
+    return "<br>".join(_escape(line) for line in textwrap.wrap(text, width)) or "(no words)"
 
 
 def _densest(places: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -134,7 +134,7 @@ def project(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
 
 
 def _draw(outline: Outline, folder: Path, page: Path, picture: Path, points: int, seed: int) -> None:
-    from hicm.report.map_figures import NODES, cloud_figure, drawn_nodes, picture_bytes, tree_figure
+    from hicm.report.map_figures import cloud_figure, drawn_nodes, picture_bytes, tree_figure
 
     total = len(outline.embeddings)
     ids = np.arange(total)
@@ -152,8 +152,8 @@ def _draw(outline: Outline, folder: Path, page: Path, picture: Path, points: int
         nodes = drawn_nodes(outline)
         _write(page, {
             "name": name, "bank": outline.bank, "unit": outline.unit, "base": outline.base, "drawn": len(ids),
-            "total": total, "levels": _levels(outline), "all_nodes": len(nodes) >= sum(map(len, outline.sizes)),
-            "nodes": len(nodes), "most": NODES, "map": _embed(cloud_figure(outline, ids, places), "map"),
+            "total": total, "levels": _levels(outline), "all_nodes": sum(map(len, outline.sizes)),
+            "nodes": len(nodes), "map": _embed(cloud_figure(outline, ids, places), "map"),
             "tree": _embed(tree_figure(outline, nodes), "tree")})
         steps.update()
 

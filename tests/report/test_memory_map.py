@@ -107,7 +107,7 @@ def test_header_and_levels(complete):
     assert "Encoder made up, 6 wide. Summaries by medoid." in complete.text
     assert "2 (top) 4 6 6 30 30" in complete.text  # nodes, children median and most, captions median and most
     assert "1 (finest) 24 5 5 5 5" in complete.text
-    assert "drawn at random" not in complete.text and "uppermost" not in complete.text
+    assert "drawn at random" not in complete.text and "The tree shows" not in complete.text
 
 
 def test_every_caption_stands_in_the_map_with_the_summaries_above_it(complete):
@@ -141,6 +141,7 @@ def test_texts_neither_run_nor_break_the_page(tmp_path):
     shown = [*page.points, *page.tree["hovertext"], *page.tree["labels"], *page.tree["text"],
              *(trace["name"] for trace in page.drawings["map"][0])]
     assert len(page.points) == 30 and "食べる שלום" in page.points[0]
+    assert page.points[0].startswith('<b>&lt;/script&gt;&lt;script&gt;alert("x")&lt;/script&gt; &lt;img src=x<br>')
     for text in shown:
         assert set(re.findall(r"<[^>]*>?", text)) <= {"<b>", "</b>", "<br>"}
         assert "hovertemplate" not in page.tree  # where %{x} would be filled in
@@ -170,13 +171,13 @@ def test_many_top_nodes_share_one_grey(tmp_path, monkeypatch):
     assert len(traces) == 21 and len(layout["annotations"]) == 20
     assert traces[-1]["name"] == "30 other clusters (120)" and traces[-1]["marker"]["color"] == map_figures.OTHER
     assert page.tree["ids"][-1] == "rest" and page.tree["values"][-1] == 80
-    assert page.tree["labels"][-1] == "20 smaller nodes" and "shows its 150 uppermost nodes" in page.text
+    assert page.tree["labels"][-1] == "20 smaller nodes" and "The tree shows 150 of 250 nodes and captions" in page.text
 
 
 def test_a_large_tree_ends_above_the_captions(tmp_path, monkeypatch):
     monkeypatch.setattr(map_figures, "NODES", 30)
     page = draw(make_bank(100), tmp_path)
-    assert len(page.tree["ids"]) == 1 + 4 + 20 and "shows its 24 uppermost nodes" in page.text
+    assert len(page.tree["ids"]) == 1 + 4 + 20 and "The tree shows 24 of 124 nodes and captions" in page.text
 
 
 @pytest.mark.parametrize("kind", ["no leaf embeddings", "no leaves"])
