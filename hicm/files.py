@@ -110,8 +110,9 @@ def write_text(path: str | Path, text: str) -> Path:
 
 
 def append(path: str | Path, line: str) -> None:
-    """Add a line to a text file.  Raises UserError when it cannot be written."""
+    """Add a line to a text file, made with its folder if absent.  Raises UserError when it cannot be written."""
     try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a", encoding="utf-8") as stream:
             stream.write(line + "\n")
     except OSError as error:

@@ -37,14 +37,16 @@ ALLOWED = {
     "training": CORE | {"data", "memory", "retrieval", "nn", "dvc_eval", "systems"},
     "report": CORE | {"data", "memory", "retrieval", "dvc_eval"},
     "demo": CORE | STAGES | {"verbs"},
-    "verbs": CORE | STAGES | {"demo"},
-    "cli": CORE | STAGES | {"demo", "verbs"},
+    "ablation": CORE | STAGES | {"verbs"},
+    "verbs": CORE | STAGES | {"ablation", "demo"},
+    "cli": CORE | STAGES | {"ablation", "demo", "verbs"},
     "__main__": {"cli"},
 }
 
 HEAVY = {"torch", "torchvision", "transformers", "open_clip", "accelerate", "safetensors"}
 HEAVY_PARTS = {"nn", "systems", "training"}  # may import them at the head of a file
 HEAVY_MODULES = {"hicm.data.feature_stores",  # .pth features
+                 "hicm.memory.neighbours.gpu",
                  "hicm.memory.encoders.openclip", "hicm.memory.encoders.huggingface",
                  "hicm.memory.summarisers.chat_transformers"}  # may, inside a function
 

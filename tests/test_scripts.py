@@ -20,8 +20,9 @@ from hicm.config import load_config
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
 PROMISED = {"quickstart.sh", "test.sh", "build_memory.sh", "train_yc2.sh", "train_vitt.sh", "train_anet.sh",
-            "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "common.sh"}
-NEED_ARGUMENTS = ("build_memory.sh", "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "bench_yc2_sim.sh")
+            "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "ablate_memory.sh", "common.sh"}
+NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh",
+                  "bench_yc2_sim.sh")
 RUN = "presave/runs/a run-12345678"  # a blank in it: every use must be quoted
 
 RECORD = r"""#!/bin/bash
@@ -209,6 +210,12 @@ def test_building_the_memory_shows_it(sandbox):
     check_calls(sandbox.calls)
     assert sandbox.run("build_memory.sh", "configs/yc2.yaml", "--dry-run").returncode == 0
     assert sandbox.calls[-1] == ["hicm", "memory", "build", "configs/yc2.yaml", "--dry-run"]
+
+
+def test_the_ablation_is_one_command(sandbox):
+    assert sandbox.run("ablate_memory.sh", "configs/yc2.yaml", "--search", "none", "descend").returncode == 0
+    assert sandbox.calls == [["hicm", "memory", "ablate", "configs/yc2.yaml", "--search", "none", "descend"]]
+    check_calls(sandbox.calls)
 
 
 def test_quickstart_and_test_hand_their_arguments_on(sandbox):

@@ -131,6 +131,28 @@ def memory_diff(first: BankFolder, second: BankFolder, *, json: Json = False) ->
     return _told(diff_banks(first, second), json)
 
 
+def memory_ablate(source: Annotated[str, "settings file: trains every cell; run folder: evaluates its captioner in "
+                                         "every cell"], *,
+                  out: Annotated[str, "folder written; empty: presave/<data.name>/ablation, or <run>/ablation"] = "",
+                  search: Annotated[Sequence[str], "searches; none: none zero random flat top_only descend"] = (),
+                  summariser: Annotated[Sequence[str], "who summarises; none: medoid, centroid and the settings' "
+                                                       "own"] = (),
+                  levels: Annotated[Sequence[str], "levels read: all, top, or numbers as 1 or 1,3; none: all 1 "
+                                                   "top"] = (),
+                  metrics: Annotated[Sequence[str], "metrics of table and plot; none: CIDEr METEOR soda_c"] = (),
+                  samples: Annotated[int, "draws of intervals and tests"] = 1000,
+                  seed: Annotated[int, "of the draws"] = 0, set_: Overrides = (),
+                  dry_run: Annotated[bool, "build the banks, list the cells, and stop"] = False) -> "Path | str":
+    """Compare searches, summarisers and levels: one table with intervals and a plot; run again, it continues."""
+    from hicm.ablation.grid import SEARCHES
+    from hicm.ablation.run import Ablation, run_ablation
+
+    chosen = {"summarisers": tuple(summariser), "levels": tuple(levels), "metrics": tuple(metrics)}
+    ablation = Ablation(tuple(search) or SEARCHES, **{name: value for name, value in chosen.items() if value},
+                        samples=samples, seed=seed)
+    return run_ablation(source, Path(out) if out else None, ablation, set_, dry_run)
+
+
 def _told(result: Any, as_json: bool) -> str:
     import json
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import torch
 
-from hicm.config import Config
+from hicm.config import Config, digest
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.systems.captioner.dataset import open_split, recall
@@ -15,16 +15,17 @@ from hicm.systems.captioner.weights import load_captioner
 def predict_split(config: Config, run: Path, checkpoint: Path, split: str, out: Path) -> Path:
     """Caption the videos of a split; returns ``out``: ``{"version", "run", "split", "checkpoint", "results"}``.
 
-    Finished videos of an interrupted call are kept beside ``out`` and not asked for again.  Raises UserError when the
+    What the videos recall stands beside ``out``, so that other retrieval settings need but another folder.  Finished
+    videos of an interrupted call are kept there too and not asked for again.  Raises UserError when the
     checkpoint does not fit the data.
     """
     model, vocabulary, about = load_captioner(checkpoint)
-    dataset = open_split(config, split, vocabulary, recall(config, split, run))
+    dataset = open_split(config, split, vocabulary, recall(config, split, out.parent))
     if model.config.use_video and model.feature_width != dataset.features.width:
         raise UserError(f"{config.data.features}: features are {dataset.features.width} wide, the captioner in "
                         f"{checkpoint} reads {model.feature_width}; use the features it was trained on")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    identity = f"{about.get('run')} step {about.get('step')} split {split}"
+    identity = f"{about.get('run')} step {about.get('step')} split {split} recall {digest(vars(config.retrieval))}"
     journal = out.with_name(f".{out.name}.part")
     results = predict(model.to(device), dataset, vocabulary, config.predict, device, journal=journal,
                       identity=identity)
