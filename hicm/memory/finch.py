@@ -4,40 +4,60 @@ Sarfraz et al., "Efficient Parameter-free Clustering Using First Neighbor Relati
 equations.  The LICENSE of the authors' repository is MIT; its source header speaks of academic use, also for
 re-implementations: ask them before commercial use.
 
-N points, n clusters so far, D width.  distance = 1 - cosine, in [0, 2].
+N points, n clusters so far, D width.  distance = 1 - cosine, in [0, 2].  Distances are float64, pair by pair, and
+float32 products are used only where their rounding cannot change the outcome (`Rows`): no result depends on a block.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse
 from scipy.sparse.csgraph import connected_components
-from tqdm import tqdm
 
 from hicm.errors import UserError
+from hicm.memory.neighbours import first_neighbours
+from hicm.memory.neighbours.exact import BLOCK, unit_rows
+from hicm.memory.neighbours.rows import Rows
 
 PAIRS = 1 << 22  # links held at once
+CHUNK = 4096  # points whose float64 copies are held at once
 
 
-def finch(points: np.ndarray, early_exit: bool = True, block: int = 1024) -> np.ndarray:
-    """Labels int64 [N, P] of points [N, D]: column p is partition p + 1, finest first.
+class Clustering(NamedTuple):
+    labels: np.ndarray  # int64 [N, P]: column p is partition p + 1, finest first
+    agreement: float | None  # lowest share of exact among approximate neighbours, over the levels; None: all exact
+
+
+def finch(points: np.ndarray, early_exit: bool = True, block: int = BLOCK, neighbours: str = "auto",
+          seed: int = 0) -> np.ndarray:
+    """The labels of `cluster`, int64 [N, P]."""
+    return cluster(points, early_exit, block, neighbours, seed).labels
+
+
+def cluster(points: np.ndarray, early_exit: bool = True, block: int = BLOCK, neighbours: str = "auto",
+            seed: int = 0) -> Clustering:
+    """Partitions of points [N, D], compared as float32.
 
     Partitions are nested, labels run from 0 in the order of each cluster's first point.  With ``early_exit``
-    clusters farther apart than the widest link of the first step are not joined.  ``block`` rows of distances are
-    held at once; it has no influence on the result.  Raises UserError when there is no point.
+    clusters farther apart than the widest link of the first step are not joined.  ``neighbours``: "exact",
+    "approximate" (drawn with ``seed``), or "auto", exact up to 100,000 different points.  ``block`` rows are compared
+    with as many at once; it has no influence on the result.
+    Raises UserError when there is no point, a point is not finite, or approximate neighbours lack their package.
     """
-    if len(points) == 0:
-        raise UserError("clustering: no point to cluster; the memory needs at least one caption")
-    original = points.astype(np.float32).astype(np.float64)  # float64 keeps near ties from hanging on block sizes
-    unit = _unit(original)
-    neighbours = _first_neighbours(original, unit, block)
-    labels = _components(len(unit), _links(unit, neighbours, np.inf, block))
-    widest = _widest_link(unit, neighbours, block) if early_exit and len(unit) > 2 else np.inf
-    partitions = [labels]
+    points = _checked(points)
+    rows = Rows(points)
+    _refuse_not_finite(rows)
+    nearest, agreement = first_neighbours(rows, neighbours, seed, block)
+    labels = _components(len(points), iter([(np.arange(len(points)), nearest)]))
+    widest = _widest_link(rows, nearest, block) if early_exit and len(points) > 2 else np.inf
+    partitions, agreements, sums, merged = [labels], [agreement], points, labels
     while (clusters := int(labels.max()) + 1) > 1:
-        means = _means(original, labels, clusters)
-        unit = _unit(means)
-        merged = _components(clusters, _links(unit, _first_neighbours(means, unit, block), widest, block))
+        sums, sizes = _sums(sums, merged, clusters), np.bincount(labels)
+        rows = Rows(sums / sizes[:, None])  # means of the points, not of means
+        nearest, agreement = first_neighbours(rows, neighbours, seed, block)
+        agreements.append(agreement)
+        merged = _components(clusters, _links(rows, nearest, widest, block))
         count = int(merged.max()) + 1
         if count in (1, clusters):
             break
@@ -45,77 +65,81 @@ def finch(points: np.ndarray, early_exit: bool = True, block: int = 1024) -> np.
         partitions.append(labels)
         if clusters - count == 1:
             break
-    return np.stack(partitions, axis=1)
+    return Clustering(np.stack(partitions, axis=1), min((a for a in agreements if a is not None), default=None))
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+def _checked(points: np.ndarray) -> np.ndarray:
+    points = np.asarray(points)
+    if len(points) == 0:
+        raise UserError("clustering: no point to cluster; the memory needs at least one caption")
+    if points.ndim != 2 or points.shape[1] == 0:
+        raise UserError(f"clustering: embeddings of shape {points.shape}; expected [captions, width]")
+    with np.errstate(over="ignore"):  # refused as not finite
+        return np.ascontiguousarray(points, np.float32)
 
 
-def _first_neighbours(rows: np.ndarray, unit: np.ndarray, block: int) -> np.ndarray:
-    """nn(i) [n]: the nearest other row, the one of lowest index on ties.
-
-    Identical rows (captions written twice) are at distance 0 exactly, whatever the rounding of a product: each has
-    its first twin as nearest, and all others see the first of them.
-    """
-    _, first, twin = np.unique(rows, axis=0, return_index=True, return_inverse=True)
-    first_of = first[twin.ravel()]
-    own = np.sort(first)  # one row of each kind, in index order
-    nearest = np.zeros(len(rows), np.int64)
-    starts = range(0, len(own), block)
-    for start in tqdm(starts, "nearest neighbours", unit="block", disable=len(starts) < 16):
-        cosines = np.minimum(unit[own[start:start + block]] @ unit[own].T, 1)
-        cosines[np.arange(len(cosines)), np.arange(start, start + len(cosines))] = -np.inf
-        nearest[own[start:start + block]] = own[np.argmax(cosines, axis=1)]
-    copies = np.flatnonzero(first_of != np.arange(len(rows)))
-    nearest[copies] = first_of[copies]
-    originals, first_copy = np.unique(first_of[copies], return_index=True)
-    nearest[originals] = copies[first_copy]
-    return nearest
+def _refuse_not_finite(rows: Rows) -> None:
+    wrong = np.flatnonzero(~np.isfinite(rows.squares))
+    if len(wrong):
+        raise UserError(f"clustering: embedding {wrong[0]} of {len(rows)} (counted from 0) holds a number that is not "
+                        f"finite in float32, {len(wrong)} embedding(s) in all; encode their captions again")
 
 
-def _direct(unit: np.ndarray, neighbours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _direct(rows: Rows, nearest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each point's link to its nearest: (distance [n], weight [n]); mutual nearest neighbours weigh 2."""
-    distances = 1 - np.clip(np.einsum("nd,nd->n", unit, unit[neighbours]), -1, 1)
-    mutual = neighbours[neighbours] == np.arange(len(neighbours))
-    return distances, np.where(mutual, 2.0, 1.0)
+    points = np.arange(len(nearest))
+    return 1 - rows.cosines(points, nearest), np.where(nearest[nearest] == points, 2.0, 1.0)
 
 
-def _siblings(unit: np.ndarray, neighbours: np.ndarray,
+def _siblings(nearest: np.ndarray) -> list[np.ndarray]:
+    """Groups [g], g > 1, of points that share their nearest."""
+    order = np.argsort(nearest, kind="stable")
+    groups = np.split(order, np.flatnonzero(np.diff(nearest[order])) + 1)
+    return [group for group in groups if len(group) > 1]
+
+
+def _products(rows: Rows, left: np.ndarray, right: np.ndarray,
               block: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Blocks of points that share their nearest: (rows [a], columns [b], distances [a, b]), all such pairs once."""
-    order = np.argsort(neighbours, kind="stable")
-    for group in np.split(order, np.flatnonzero(np.diff(neighbours[order])) + 1):
-        for start in range(0, len(group) - 1, block):
-            rows, columns = group[start:start + block], group[start:]
-            yield rows, columns, 1 - np.clip(unit[rows] @ unit[columns].T, -1, 1)
+    """Blocks (i [a], j [b], float32 products [a, b]) of all pairs of ``left`` and ``right``."""
+    for a in range(0, len(left), block):
+        for b in range(0, len(right), block):
+            i, j = left[a:a + block], right[b:b + block]
+            yield i, j, unit_rows(rows, i) @ unit_rows(rows, j).T
 
 
-def _widest_link(unit: np.ndarray, neighbours: np.ndarray, block: int) -> float:
-    """tau = max over i, j of D_ij * G_ij."""
-    distances, weights = _direct(unit, neighbours)
+def _widest_link(rows: Rows, nearest: np.ndarray, block: int) -> float:
+    """tau = max over i, j of D_ij * G_ij.
+
+    The angle between siblings is at most the sum of their angles to the neighbour they share, so that few groups of
+    siblings need a look: those where the sum of the two widest could exceed what has been found.
+    """
+    distances, weights = _direct(rows, nearest)
     widest = float((distances * weights).max())
-    for _, _, between in _siblings(unit, neighbours, block):
-        widest = max(widest, float(between[_upper(between)].max()))
+    angles = np.arccos(1 - distances)
+    groups = _siblings(nearest)
+    bounds = np.array([1 - np.cos(min(np.partition(angles[group], -2)[-2:].sum(), np.pi)) for group in groups])
+    for number in np.argsort(-bounds, kind="stable"):
+        if bounds[number] < widest - 1e-6:  # arccos rounds
+            break
+        for i, j, product in _products(rows, groups[number], groups[number], block):
+            far = product <= min(product.min(), 1 - widest) + rows.margin
+            a, b = np.nonzero(far)
+            widest = max(widest, float(1 - rows.cosines(i[a], j[b]).min(initial=1)))
     return widest
 
 
-def _links(unit: np.ndarray, neighbours: np.ndarray, widest: float,
-           block: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs (i, j) with G_ij > 0 and D_ij * G_ij <= widest."""
-    distances, weights = _direct(unit, neighbours)
-    near = np.flatnonzero(distances * weights <= widest)
-    yield near, neighbours[near]
-    if np.isinf(widest):
-        return  # siblings are linked through the neighbour they share
-    for rows, columns, between in _siblings(unit, neighbours, block):
-        i, j = np.nonzero(_upper(between) & (between <= widest))
-        yield rows[i], columns[j]
-
-
-def _upper(between: np.ndarray) -> np.ndarray:
-    """Where a block's column stands after its row, so that a pair counts once and a point is not its own sibling."""
-    return np.arange(between.shape[1]) > np.arange(between.shape[0])[:, None]
+def _links(rows: Rows, nearest: np.ndarray, widest: float, block: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Pairs (i, j) with G_ij > 0 and D_ij * G_ij <= widest, less the siblings that are linked through their nearest."""
+    distances, weights = _direct(rows, nearest)
+    near = distances * weights <= widest
+    yield np.flatnonzero(near), nearest[near]
+    for group in _siblings(nearest):
+        cut = group[~near[group]]
+        for i, j, product in _products(rows, cut, group, block):
+            a, b = np.nonzero(product >= 1 - widest - rows.margin)
+            i, j = i[a], j[b]
+            close = 1 - rows.cosines(i, j) <= widest
+            yield i[close], j[close]
 
 
 def _components(count: int, links: Iterator[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
@@ -138,8 +162,13 @@ def _components(count: int, links: Iterator[tuple[np.ndarray, np.ndarray]]) -> n
     return np.argsort(np.argsort(first))[inverse]
 
 
-def _means(points: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    """Mean of the original rows of each cluster [count, D]."""
-    member = scipy.sparse.csr_array((np.ones(len(labels)), (labels, np.arange(len(labels)))),
-                                    shape=(count, len(labels)))
-    return (member @ points) / np.bincount(labels, minlength=count)[:, None]
+def _sums(values: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """Sum of the values [n, D] of each cluster, float64 [count, D]."""
+    order = np.argsort(labels, kind="stable")
+    sums = np.zeros((count, values.shape[1]))
+    for start in range(0, len(order), CHUNK):
+        chunk = order[start:start + CHUNK]
+        first = np.flatnonzero(np.diff(labels[chunk], prepend=-1))
+        member = scipy.sparse.csr_array((np.ones(len(chunk)), np.arange(len(chunk)), np.append(first, len(chunk))))
+        sums[labels[chunk[first]]] += member @ values[chunk].astype(np.float64)
+    return sums

@@ -1,0 +1,195 @@
+"""Nearest neighbours: against float64 written plainly, whatever block, device or cell they were found in."""
+
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hicm.errors import UserError
+from hicm.memory import neighbours as module
+from hicm.memory.neighbours import approximate, exact, first_neighbours, gpu
+from hicm.memory.neighbours import rows as rows_module
+from hicm.memory.neighbours.rows import Rows
+
+SEEDS = st.integers(0, 2**31)
+
+
+def crowd(rng: np.random.Generator, count: int, width: int = 12, dtype: type = np.float32) -> np.ndarray:
+    """A few rows again and again: as they are, with the last bits of some numbers changed, or twice as long."""
+    kinds = rng.standard_normal((max(count // 6, 1), width)).astype(dtype)
+    rows = kinds[rng.integers(0, len(kinds), count)]
+    rows *= 1 + rng.integers(-2, 3, rows.shape) * rng.integers(0, 2, (count, 1)) * np.finfo(dtype).eps
+    rows *= 2.0 ** rng.integers(0, 2, (count, 1))
+    return rows.astype(dtype)
+
+
+def clustered(rng: np.random.Generator, count: int, width: int = 32) -> np.ndarray:
+    centres = 2 * rng.standard_normal((count // 20, width))
+    return (centres[rng.integers(0, len(centres), count)] + rng.standard_normal((count, width))).astype(np.float32)
+
+
+def plain(rows: Rows) -> np.ndarray:
+    """Neighbours out of all exact cosines; identical rows first."""
+    count = len(rows)
+    i, j = np.divmod(np.arange(count**2), count)
+    cosines = rows.cosines(i, j).reshape(count, count)
+    same = (rows.values[:, None] == rows.values[None]).all(axis=2)
+    twin = same.argmax(axis=1)
+    cosines[:, twin != np.arange(count)] = -2  # all others see the first of identical rows
+    cosines[same] = 2
+    np.fill_diagonal(cosines, -3)
+    return cosines.argmax(axis=1)
+
+
+@given(SEEDS, st.integers(2, 60), st.sampled_from([1, 3, 7, 1024]), st.sampled_from([np.float32, np.float16]))
+@settings(max_examples=60, deadline=None)
+def test_near_ties_and_twins_whatever_the_block(seed, count, block, dtype):
+    rows = Rows(crowd(np.random.default_rng(seed), count, dtype=dtype).astype(np.float32))
+    found, agreement = first_neighbours(rows, "exact", block=block)
+    np.testing.assert_array_equal(found, plain(rows))
+    assert agreement is None
+
+
+@given(SEEDS, st.integers(1, 700), st.integers(2, 40), st.floats(-12, 12))
+@settings(max_examples=60, deadline=None)
+def test_float32_products_stay_within_the_margin(seed, width, count, power):
+    rng = np.random.default_rng(seed)
+    values = rng.standard_normal((count, width)) * np.exp(rng.standard_normal(width)) * 10**power
+    for dtype in (np.float32, np.float64):
+        rows = Rows(values.astype(dtype))
+        i, j = np.divmod(np.arange(count**2), count)
+        unit = rows.unit(np.arange(count))
+        assert np.abs((unit @ unit.T).ravel() - rows.cosines(i, j)).max() <= rows.margin / 2
+        assert np.abs(unit[0, 0] * np.sqrt(rows.squares[0]) / rows.values[0, 0] - 1) < 1e-6
+
+
+@given(SEEDS, st.integers(1, 50), st.integers(1, 900))
+@settings(max_examples=60, deadline=None)
+def test_a_cosine_depends_on_its_two_rows_alone(seed, count, width):
+    rng = np.random.default_rng(seed)
+    rows = Rows(rng.standard_normal((count, width)).astype(np.float32))
+    i, j = rng.integers(0, count, (2, 40))
+    together = rows.cosines(i, j)
+    alone = [rows.cosines(i[k:k + 1], j[k:k + 1])[0] for k in range(40)]
+    assert together.tolist() == alone == rows.cosines(j, i).tolist()
+    assert (rows.cosines(i, i) == 1).all()
+
+
+def test_small_chunks_change_nothing(monkeypatch):
+    values = clustered(np.random.default_rng(5), 300)
+    rows, (expected, _) = Rows(values), first_neighbours(Rows(values), "exact")
+    monkeypatch.setattr(rows_module, "CHUNK", 7)
+    again = Rows(values)
+    assert again.squares.tolist() == rows.squares.tolist()
+    np.testing.assert_array_equal(first_neighbours(again, "exact", block=16)[0], expected)
+
+
+@pytest.mark.parametrize("block", [5, 64, 1024])
+def test_many_equal_cosines_are_settled_in_between(monkeypatch, block):
+    """Of orthogonal rows each is as near as any other: the first one is, and for the first the second."""
+    monkeypatch.setattr(exact, "HELD", 100)
+    rows = Rows(np.eye(150, dtype=np.float32)[::-1])
+    assert first_neighbours(rows, "exact", block=block)[0].tolist() == [1] + [0] * 149
+
+
+def test_signed_zeros_are_identical_and_a_row_of_zeros_is_near_to_none():
+    rows = Rows(np.array([[0., 1], [1, 1], [-0., 1], [0, 0]], np.float32))
+    assert rows.twins().tolist() == [0, 1, 0, 3]
+    assert first_neighbours(rows, "exact")[0].tolist() == [2, 0, 0, 0]
+    assert rows.cosines(np.array([3, 3]), np.array([0, 3])).tolist() == [0, 0]
+
+
+@given(SEEDS, st.integers(2, 100), st.sampled_from([9, 64, 8192]))
+@settings(max_examples=25, deadline=None)
+def test_torch_finds_the_same(seed, count, block):
+    pytest.importorskip("torch")
+    rows = Rows(crowd(np.random.default_rng(seed), count))
+    own = np.unique(rows.twins())
+    if len(own) > 1:
+        np.testing.assert_array_equal(gpu.nearest(rows, own, "cpu", block), exact.nearest(rows, own))
+
+
+def test_torch_computes_in_full_precision_and_leaves_the_setting():
+    torch = pytest.importorskip("torch")
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        with gpu._full_precision():
+            assert torch.get_float32_matmul_precision() == "highest"
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def test_many_rows_go_to_the_device(monkeypatch):
+    rows = Rows(clustered(np.random.default_rng(0), 200))
+    monkeypatch.setattr(module, "GPU_FROM", 200)
+    monkeypatch.setattr(gpu, "available", lambda: True)
+    monkeypatch.setattr(gpu, "nearest", lambda rows, own: np.full(len(own), 7))
+    assert first_neighbours(rows, "exact")[0].tolist() == [7] * 200
+    monkeypatch.setattr(gpu, "available", lambda: False)
+    assert first_neighbours(rows, "exact")[0].tolist() == plain(rows).tolist()
+
+
+@pytest.fixture
+def with_faiss():
+    pytest.importorskip("faiss", reason="faiss-cpu is not installed")
+
+
+def test_approximate_neighbours_agree_and_say_how_well(with_faiss):
+    rng = np.random.default_rng(3)
+    values = clustered(rng, 3000)
+    rows = Rows(np.concatenate([values, values[:50]]))
+    expected, _ = first_neighbours(rows, "exact")
+    found, agreement = first_neighbours(rows, "approximate", seed=1)
+    assert np.mean(found == expected) > 0.9 and abs(agreement - np.mean(found == expected)) < 0.03
+    assert found[3000:].tolist() == list(range(50)) and found[:50].tolist() == list(range(3000, 3050))
+    again, _ = first_neighbours(rows, "approximate", seed=1)
+    np.testing.assert_array_equal(found, again)
+
+
+@pytest.mark.parametrize("dimensions", [2, 32])
+def test_the_agreement_is_that_of_all_rows_when_they_are_few(with_faiss, monkeypatch, dimensions):
+    monkeypatch.setattr(approximate, "PROBES", (1,))
+    rows = Rows(clustered(np.random.default_rng(4), 900, dimensions))
+    found, agreement = first_neighbours(rows, "approximate")
+    assert agreement == np.mean(found == plain(rows)) and 0.2 < agreement < 1
+
+
+def test_more_cells_are_read_where_few_agree_badly(with_faiss, monkeypatch):
+    rows = Rows(np.random.default_rng(4).standard_normal((2000, 24)).astype(np.float32))  # no clusters at all
+    monkeypatch.setattr(approximate, "PROBES", (1, 8, 32))
+    _, many = first_neighbours(rows, "approximate")
+    monkeypatch.setattr(approximate, "WANTED", 0)
+    _, few = first_neighbours(rows, "approximate")
+    assert few < 0.5 < many
+
+
+@pytest.mark.parametrize("count", [2, 3, 9, 40])
+def test_a_row_alone_in_its_cells_is_compared_with_all(with_faiss, monkeypatch, count):
+    monkeypatch.setattr(approximate, "PROBES", (1,))
+    rng = np.random.default_rng(count)
+    values = np.eye(count, 64) + 0.01 * rng.standard_normal((count, 64))
+    rows = Rows(np.concatenate([values, -values[:1]]).astype(np.float32))
+    found, _ = first_neighbours(rows, "approximate")
+    assert (found != np.arange(count + 1)).all() and (found >= 0).all() and (found <= count).all()
+
+
+def test_auto_is_approximate_above_the_limit(monkeypatch):
+    rows = Rows(clustered(np.random.default_rng(0), 200))
+    monkeypatch.setattr(approximate, "nearest", lambda rows, own, seed: (own[::-1], 0.5))
+    assert first_neighbours(rows)[1] is None
+    monkeypatch.setattr(module, "EXACT_UP_TO", 199)
+    assert first_neighbours(rows)[1] == 0.5
+    assert first_neighbours(rows, "exact")[1] is None
+
+
+def test_what_is_missing_or_unknown(monkeypatch):
+    rows = Rows(np.eye(3, dtype=np.float32))
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(UserError, match=r"pip install 'hicm\[large\]'"):
+        first_neighbours(rows, "approximate")
+    with pytest.raises(UserError, match="auto, exact or approximate"):
+        first_neighbours(rows, "nearly")
