@@ -1,0 +1,187 @@
+"""Time and memory of clustering captions: ours beside the authors' package finch-clust, as Markdown tables.
+
+    python scripts/bench_memory.py [--sizes 10337 37421] [--large 200000 1000000] [--width 768] [--repeat 1]
+
+Each run is a process of its own, which first makes the same embeddings: Gaussian clusters within clusters around a
+common mean, float32, no two alike.  Counted is the call alone: wall time (best of --repeat), the most memory that the
+process ever held, and what of it came on top of what it held just before the call, the embeddings among it.
+
+finch-clust keeps all distances at once, several times: 4 bytes a pair and copy.  It runs only where that is less than
+half of the memory that is free; where three copies are more than that but one is not, without its early exit, which
+costs two copies and in version 0.2.3 changes no label.  It is always told to be exact, which above 20,000 points is
+not its default.  Labels are compared without our early exit for the same reason, in a second, untimed call.
+
+--large runs ours alone, with approximate neighbours.  1,000,000 x 768 float32 are 3.1 GB, and the index of faiss
+holds them once more.
+"""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LATENT = 64  # dimensions that clusters differ in
+CHUNK = 8192  # embeddings made at once
+
+
+def embeddings(count: int, width: int, seed: int = 0) -> np.ndarray:
+    """Float32 [count, width]: topics of groups of captions, some captions far from their group."""
+    rng = np.random.default_rng(seed)
+    topics = rng.standard_normal((max(count // 400, 4), LATENT), dtype=np.float32)
+    groups = topics[rng.integers(0, len(topics), max(count // 12, 8))]
+    groups += 0.7 * rng.standard_normal(groups.shape, dtype=np.float32)
+    spread = rng.standard_normal((LATENT, width), dtype=np.float32) / np.float32(LATENT**0.5)
+    mean = 0.5 * rng.standard_normal(width, dtype=np.float32)
+    points = np.empty((count, width), np.float32)
+    for start in range(0, count, CHUNK):
+        rows = points[start:start + CHUNK]
+        scale = rng.lognormal(-0.7, 0.5, (len(rows), 1)) * np.where(rng.random((len(rows), 1)) < 0.005, 4, 1)
+        own = scale.astype(np.float32) * rng.standard_normal((len(rows), LATENT), dtype=np.float32)
+        np.matmul(groups[rng.integers(0, len(groups), len(rows))] + own, spread, out=rows)
+        rows += mean
+    return points
+
+
+# one run, in a process of its own
+
+def work(what: str, count: int, width: int, labels: str) -> dict[str, Any]:
+    """Cluster and save the labels; seconds, MiB, clusters a level, agreement."""
+    if what == "ours":
+        from hicm.memory.finch import cluster, finch
+    elif what.startswith("finch-clust"):
+        import warnings
+
+        warnings.simplefilter("ignore")  # of a package that approximate neighbours would need
+        from finch import FINCH
+    else:
+        from hicm.memory.finch import cluster
+    points, agreement = embeddings(count, width), None
+    before, began = memory("VmRSS"), time.perf_counter()
+    if what.startswith("finch-clust"):
+        found = FINCH(points, distance="cosine", verbose=False, ann_threshold=max(20_000, count),
+                      ensure_early_exit=what == "finch-clust")[0]
+    else:
+        found, agreement = cluster(points, neighbours="exact" if what == "ours" else "approximate")
+    seconds, peak = time.perf_counter() - began, memory("VmHWM")
+    clusters = (found.max(axis=0) + 1).tolist()
+    if what == "ours":
+        found = finch(points, early_exit=False, neighbours="exact")
+        if found.shape[1] > 1 and found[:, -2].max() - found[:, -1].max() == 1:
+            found = found[:, :-1]  # finch-clust drops it
+    np.save(labels, found)
+    return {"seconds": seconds, "peak": peak, "extra": peak - before, "clusters": clusters, "agreement": agreement}
+
+
+def memory(field: str) -> float:
+    """MiB that this process holds (VmRSS) or held at most (VmHWM)."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(next(line for line in status.read_text().splitlines() if line.startswith(field)).split()[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def run(what: str, count: int, width: int, labels: Path, repeat: int = 1) -> dict[str, Any]:
+    """The fastest of ``repeat`` processes; SystemExit with the last line of one that fails."""
+    root = Path(__file__).resolve().parent.parent
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    found = []
+    for _ in range(repeat):
+        process = subprocess.run([sys.executable, __file__, "--work", what, str(count), str(width), str(labels)],
+                                 stdout=subprocess.PIPE, text=True, env=environment, check=False)
+        if process.returncode:
+            raise SystemExit(f"{what} failed on {count} points (status {process.returncode}; the message is above)")
+        found.append(json.loads(process.stdout.splitlines()[-1]))
+    return min(found, key=lambda one: one["seconds"])
+
+
+# the tables
+
+def free_bytes() -> float:
+    told = Path("/proc/meminfo")
+    if not told.exists():
+        return float("inf")
+    line = next(line for line in told.read_text().splitlines() if line.startswith("MemAvailable"))
+    return int(line.split()[1]) * 1024
+
+
+def theirs_of(count: int) -> tuple[str | None, str]:
+    """Which run of finch-clust the free memory allows, and what the table says of it."""
+    if find_spec("finch") is None:
+        return None, "finch-clust is not installed (pip install finch-clust)"
+    name, matrix, half = f"finch-clust {version('finch-clust')}", 4 * count**2, free_bytes() / 2
+    if 3 * matrix <= half:
+        return "finch-clust", name
+    if 1.25 * matrix <= half:
+        return "finch-clust without exit", f"{name}, early exit off"
+    return None, f"{name}: not run, needs {1.25 * matrix / 2**30:.0f} GiB, more than half of what is free"
+
+
+def side_by_side(sizes: list[int], width: int, repeat: int) -> None:
+    print("| captions | | seconds | peak MiB | MiB beyond the data | clusters a level |", "|--:|---|--:|--:|--:|---|",
+          sep="\n", flush=True)
+    for count in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            files = Path(folder, "ours.npy"), Path(folder, "theirs.npy")
+            what, name = theirs_of(count)
+            ours = run("ours", count, width, files[0], repeat)
+            print(row(count, "ours", ours), flush=True)
+            if what is None:
+                print(f"| {count:,} | {name} | | | | |", flush=True)
+                continue
+            theirs = run(what, count, width, files[1], repeat)
+            equal = np.array_equal(np.load(files[0]), np.load(files[1]))
+            print(row(count, name, theirs))
+            print(f"| {count:,} | finch-clust / ours | {theirs['seconds'] / ours['seconds']:.1f} "
+                  f"| {theirs['peak'] / ours['peak']:.1f} | {theirs['extra'] / ours['extra']:.1f} "
+                  f"| partitions equal, early exit off: {'yes' if equal else 'NO'} |", flush=True)
+
+
+def alone(sizes: list[int], width: int, repeat: int) -> None:
+    print("", "| captions | | seconds | peak MiB | MiB beyond the data | clusters a level | agreement |",
+          "|--:|---|--:|--:|--:|---|--:|", sep="\n", flush=True)
+    for count in sizes:
+        with tempfile.TemporaryDirectory() as folder:
+            one = run("approximate", count, width, Path(folder, "ours.npy"), repeat)
+        print(row(count, "ours, approximate", one), f"{one['agreement']:.3f} |", flush=True)
+
+
+def row(count: int, name: str, one: dict[str, Any]) -> str:
+    return (f"| {count:,} | {name} | {one['seconds']:.1f} | {one['peak']:,.0f} | {one['extra']:,.0f} "
+            f"| {', '.join(map(str, one['clusters']))} |")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--sizes", type=int, nargs="*", default=[10337, 37421], help="YouCook2's and ActivityNet's")
+    parser.add_argument("--large", type=int, nargs="*", default=[], help="sizes for approximate neighbours")
+    parser.add_argument("--width", type=int, default=768)
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--work", nargs=4, metavar=("WHAT", "COUNT", "WIDTH", "FILE"), help=argparse.SUPPRESS)
+    asked = parser.parse_args(arguments)
+    if asked.work:
+        what, count, width, labels = asked.work
+        print(json.dumps(work(what, int(count), int(width), labels)))
+        return 0
+    if min([*asked.sizes, *asked.large, asked.width, asked.repeat]) < 1:
+        parser.error("expected sizes, width and repeat of 1 or more")
+    print(f"{os.cpu_count()} CPUs, {free_bytes() / 2**30:.0f} GiB free, width {asked.width}, best of {asked.repeat}\n",
+          flush=True)
+    if asked.sizes:
+        side_by_side(asked.sizes, asked.width, asked.repeat)
+    if asked.large:
+        alone(asked.large, asked.width, asked.repeat)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
