@@ -19,8 +19,8 @@ from hicm.memory.bank import Bank, load_bank
 from hicm.provenance import now
 
 COMPONENTS = 50  # of the PCA before t-SNE
-STEPS = 500  # of t-SNE; more than twice as many move points no more than a little
-ANGLE = 0.7  # of t-SNE; a fifth quicker than 0.5, and as many true neighbours on YouCook2
+STEPS = 500  # of t-SNE, the first half of them with its early exaggeration
+ANGLE = 0.7  # of t-SNE; a fifth quicker than 0.5, and as many true neighbours (4,000 captions of YouCook2)
 FEW = 12  # up to so many points PCA alone places them
 MANY = 2000  # points from which on several threads are quicker than one, also on a busy machine
 
