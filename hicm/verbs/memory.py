@@ -78,7 +78,7 @@ def memory_search(bank: Annotated[str, "settings file, or bank folder"],
 
 
 def memory_map(bank: BankFolder, *, out: Annotated[str, "page written, with a picture beside it"] = "memory_map.html",
-               points: Annotated[int, "captions drawn at most"] = 20000,
+               points: Annotated[int, "captions drawn at most"] = 12000,
                seed: Annotated[int, "of the projection"] = 0) -> Path:
     """Draw a memory bank: a self-contained page with a 2-D map of its captions and its tree, texts on hover."""
     from hicm.report.memory_map import draw_map
