@@ -9,7 +9,9 @@ process ever held, and what of it came on top of what it held just before the ca
 finch-clust keeps all distances at once, several times: 4 bytes a pair and copy.  It runs only where that is less than
 half of the memory that is free; where three copies are more than that but one is not, without its early exit, which
 costs two copies and in version 0.2.3 changes no label.  It is always told to be exact, which above 20,000 points is
-not its default.  Labels are compared without our early exit for the same reason, in a second, untimed call.
+not its default.  NumPy's product of a large matrix with itself can crash (numpy issue 19685); where it does,
+finch-clust runs once more with one BLAS thread.  Labels are compared without our early exit, as finch-clust's has no
+effect, in a second, untimed call.
 
 --large runs ours alone, with approximate neighbours.  1,000,000 x 768 float32 are 3.1 GB, and the index of faiss
 holds them once more.
@@ -90,14 +92,21 @@ def memory(field: str) -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def run(what: str, count: int, width: int, labels: Path, repeat: int = 1) -> dict[str, Any]:
-    """The fastest of ``repeat`` processes; SystemExit with the last line of one that fails."""
+class Crash(Exception):
+    """The process ended by a signal."""
+
+
+def run(what: str, count: int, width: int, labels: Path, repeat: int = 1, **setting: str) -> dict[str, Any]:
+    """The fastest of ``repeat`` processes.  Raises SystemExit when one fails, Crash when a signal ends it."""
     root = Path(__file__).resolve().parent.parent
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]),
+                   **setting}
     found = []
     for _ in range(repeat):
         process = subprocess.run([sys.executable, __file__, "--work", what, str(count), str(width), str(labels)],
                                  stdout=subprocess.PIPE, text=True, env=environment, check=False)
+        if process.returncode < 0:
+            raise Crash
         if process.returncode:
             raise SystemExit(f"{what} failed on {count} points (status {process.returncode}; the message is above)")
         found.append(json.loads(process.stdout.splitlines()[-1]))
@@ -138,7 +147,11 @@ def side_by_side(sizes: list[int], width: int, repeat: int) -> None:
             if what is None:
                 print(f"| {count:,} | {name} | | | | |", flush=True)
                 continue
-            theirs = run(what, count, width, files[1], repeat)
+            try:
+                theirs = run(what, count, width, files[1], repeat)
+            except Crash:
+                theirs = run(what, count, width, files[1], repeat, OPENBLAS_NUM_THREADS="1")
+                name += ", one BLAS thread (more crash)"
             equal = np.array_equal(np.load(files[0]), np.load(files[1]))
             print(row(count, name, theirs))
             print(f"| {count:,} | finch-clust / ours | {theirs['seconds'] / ours['seconds']:.1f} "

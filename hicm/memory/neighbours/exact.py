@@ -51,7 +51,7 @@ def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, block: in
     """
     room = np.empty(min(block, len(unit)) * min(WIDER * block, len(unit)), np.float32)
     for rows, columns in blocks(len(unit), block, WIDER * block):
-        left, right = unit[rows], unit[columns]
+        left, right = unit[rows].copy(), unit[columns]  # a copy: numpy issues 19685, 31776 (a matrix times itself)
         product = room[:len(left) * len(right)].reshape(len(left), len(right))
         np.matmul(left, right.T, out=product)
         if rows.start == columns.start:
