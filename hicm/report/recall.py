@@ -8,7 +8,7 @@ from hicm.config import Config
 from hicm.data.ids import youtube_id
 from hicm.memory.bank import Bank
 from hicm.report.timeline import clock
-from hicm.retrieval.windows import window_rows
+from hicm.retrieval.windows import window_seconds
 
 NODES = 4  # nodes of a level shown for a window, best first, besides those that lead to them
 CAPTIONS = 3  # captions shown below a finest node
@@ -60,22 +60,6 @@ class Window:
         scored = [node for node in _flat(self.roots) if node.score is not None]
         finest = min((node.reaches for node in scored), default=0)
         return max((node for node in scored if node.reaches == finest), key=lambda node: node.score, default=None)
-
-
-def window_seconds(config: Config, duration: float) -> list[tuple[float, float] | None]:
-    """Start and end of each window in a video of ``duration`` seconds; None where a window holds only padding.
-
-    T > F rows are thinned to F, so the rows cover the whole video; with T < F row j stands for second j and padding
-    follows.
-    """
-    frames, rate = config.data.frames, min(config.data.feature_fps, 1.0)
-    per_row = max(duration / frames, 1 / rate)
-    spans: list[tuple[float, float] | None] = []
-    for rows in window_rows(frames, config.retrieval.windows, config.retrieval.tail):
-        inside = np.flatnonzero(rows)
-        start, end = inside[0] * per_row, min((inside[-1] + 1) * per_row, duration)
-        spans.append((float(start), float(end)) if end > start else None)
-    return spans
 
 
 class Memory:

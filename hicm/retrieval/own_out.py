@@ -19,6 +19,8 @@ from hicm.data.ids import youtube_id
 from hicm.errors import UserError
 from hicm.memory.bank import Bank
 
+TIE = 1e-6  # cosines this near are equal: float32 embeddings of length 1 are not exactly that
+
 
 @dataclass(frozen=True, eq=False)
 class OwnOut:
@@ -74,6 +76,8 @@ class Provenance:
         return OwnOut(removed, stand_ins)
 
     def _most_central(self, leaves: np.ndarray) -> int:
-        embeddings = self.bank.leaves.embeddings[leaves].astype(np.float32)
+        """Position in ``leaves`` of the one closest to their mean; the first on ties, whatever the rounding."""
+        embeddings = self.bank.leaves.embeddings[leaves].astype(np.float64)
         norms = np.maximum(np.linalg.norm(embeddings, axis=1), 1e-8)
-        return int(np.argmax(embeddings @ embeddings.mean(axis=0) / norms))
+        cosines = embeddings @ embeddings.mean(axis=0) / norms
+        return int(np.argmax(cosines >= cosines.max() - TIE))

@@ -20,7 +20,7 @@ from hicm.memory.encoders import Encoder
 from hicm.memory.show import origin_of
 from hicm.retrieval.read import Read, Reader
 from hicm.retrieval.scoring import unit_rows
-from hicm.retrieval.windows import window_rows
+from hicm.retrieval.windows import window_seconds
 
 
 @dataclass(frozen=True)
@@ -178,17 +178,11 @@ def _duration(config: Config, video: str) -> float | None:
     return None
 
 
-def _seconds(config: Config, rows: int, duration: float | None) -> list[tuple[float, float]]:
-    """Start and end of each window.  Of T rows, one each 1 / rate seconds, more than F are thinned as in `sample`."""
-    frames, rate = config.data.frames, min(config.data.feature_fps, 1.0)
-    first = np.arange(frames + 1) * max(rows, frames) // frames  # row of the store at which each frame starts
-    last = rows / rate if duration is None else min(rows / rate, duration)
-    spans = []
-    for window in window_rows(frames, config.retrieval.windows, config.retrieval.tail):
-        inside = np.flatnonzero(window)
-        start, end = first[inside[0]] / rate, first[inside[-1] + 1] / rate
-        spans.append((min(float(start), last), min(float(end), last)))
-    return spans
+def _seconds(config: Config, rows: int, duration: float | None) -> list[tuple[float, float] | None]:
+    """Start and end of each window of a video with so many rows of features."""
+    covered = rows / min(config.data.feature_fps, 1.0)
+    last = covered if duration is None else duration
+    return [span and (min(span[0], last), min(span[1], last)) for span in window_seconds(config, covered)]
 
 
 def _lines(window: Window) -> Iterator[str]:

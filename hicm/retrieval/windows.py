@@ -5,6 +5,7 @@ B videos, T rows (frames) a video, D width, W windows.
 
 import numpy as np
 
+from hicm.config import Config
 from hicm.errors import UserError
 
 
@@ -44,3 +45,19 @@ def window_means(frames: np.ndarray, mask: np.ndarray, windows: int, tail: str =
     counts = weights.sum(axis=2)
     sums = np.matmul(weights.astype(np.float32), frames.astype(np.float32, copy=False))
     return sums / np.maximum(counts, 1)[..., None].astype(np.float32), counts > 0
+
+
+def window_seconds(config: Config, duration: float) -> list[tuple[float, float] | None]:
+    """Start and end of each window in a video of ``duration`` seconds; None where a window holds only padding.
+
+    T > F rows are thinned to F, so the rows cover the whole video; with T < F row j stands for second j and padding
+    follows.
+    """
+    frames, rate = config.data.frames, min(config.data.feature_fps, 1.0)
+    per_row = max(duration / frames, 1 / rate)
+    spans: list[tuple[float, float] | None] = []
+    for rows in window_rows(frames, config.retrieval.windows, config.retrieval.tail):
+        inside = np.flatnonzero(rows)
+        start, end = inside[0] * per_row, min((inside[-1] + 1) * per_row, duration)
+        spans.append((float(start), float(end)) if end > start else None)
+    return spans

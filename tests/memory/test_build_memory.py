@@ -193,3 +193,12 @@ class TestShow:
     def test_no_bank(self, tmp_path):
         with pytest.raises(UserError, match="memory bank not found"):
             show_memory(tmp_path)
+
+
+def test_of_two_members_of_like_length_the_first_is_the_medoid():
+    """Both are equally near to their mean; rounding must not choose."""
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        pair = rng.standard_normal((2, 16)).astype(np.float32)
+        pair /= np.linalg.norm(pair, axis=1, keepdims=True)
+        assert Medoid().summarise([Members(1, 0, ("a", "b"), pair)])[0].text == "a"

@@ -6,6 +6,8 @@ import numpy as np
 
 from hicm.memory.summarisers.node import Members, Summary
 
+TIE = 1e-6  # of the highest: float32 embeddings of length 1 are not exactly that
+
 
 class Medoid:
     """The member whose embedding is closest in cosine to the mean of all members'; the first one on ties.
@@ -20,9 +22,15 @@ class Medoid:
 
 
 def medoid(node: Members) -> Summary:
-    """A node's most central member, word for word."""
-    author = node.texts.index(node.texts[int(np.argmax(centrality(node)))])  # of equal captions the first one,
-    return Summary(node.texts[author], node.embeddings[author], author)      # whatever the rounding
+    """A node's most central member, word for word.
+
+    Two members of like length are equally far from their mean: without a margin rounding would choose, on another
+    machine another one.
+    """
+    central = centrality(node)
+    author = int(np.argmax(central >= central.max() - TIE * np.abs(central).max()))
+    author = node.texts.index(node.texts[author])  # of equal captions the first
+    return Summary(node.texts[author], node.embeddings[author], author)
 
 
 def centrality(node: Members) -> np.ndarray:
