@@ -6,12 +6,11 @@ Each run is a process of its own, which first makes the same embeddings: Gaussia
 common mean, float32, no two alike.  Counted is the call alone: wall time (best of --repeat), the most memory that the
 process ever held, and what of it came on top of what it held just before the call, the embeddings among it.
 
-finch-clust keeps all distances at once, several times: 4 bytes a pair and copy.  It runs only where that is less than
-half of the memory that is free; where three copies are more than that but one is not, without its early exit, which
-costs two copies and in version 0.2.3 changes no label.  It is always told to be exact, which above 20,000 points is
-not its default.  NumPy's product of a large matrix with itself can crash (numpy issue 19685); where it does,
-finch-clust runs once more with one BLAS thread.  Labels are compared without our early exit, as finch-clust's has no
-effect, in a second, untimed call.
+finch-clust keeps all distances at once, and copies of them: about 12 bytes a pair.  It runs only where that is free
+and no more than half of the memory is in use.  It is always told to be exact, which above 20,000 points is not its
+default.  NumPy's product of a large matrix with itself can crash (numpy issue 19685); where it does, finch-clust runs
+once more with one BLAS thread.  Its early exit has no effect in version 0.2.3 (links set to 0 remain links of the
+sparse graph), therefore labels are compared without ours, in a second, untimed call.
 
 --large runs ours alone, with approximate neighbours.  1,000,000 x 768 float32 are 3.1 GB, and the index of faiss
 holds them once more.
@@ -60,7 +59,7 @@ def work(what: str, count: int, width: int, labels: str) -> dict[str, Any]:
     """Cluster and save the labels; seconds, MiB, clusters a level, agreement."""
     if what == "ours":
         from hicm.memory.finch import cluster, finch
-    elif what.startswith("finch-clust"):
+    elif what == "finch-clust":
         import warnings
 
         warnings.simplefilter("ignore")  # of a package that approximate neighbours would need
@@ -69,9 +68,8 @@ def work(what: str, count: int, width: int, labels: str) -> dict[str, Any]:
         from hicm.memory.finch import cluster
     points, agreement = embeddings(count, width), None
     before, began = memory("VmRSS"), time.perf_counter()
-    if what.startswith("finch-clust"):
-        found = FINCH(points, distance="cosine", verbose=False, ann_threshold=max(20_000, count),
-                      ensure_early_exit=what == "finch-clust")[0]
+    if what == "finch-clust":
+        found = FINCH(points, distance="cosine", verbose=False, ann_threshold=max(20_000, count))[0]
     else:
         found, agreement = cluster(points, neighbours="exact" if what == "ours" else "approximate")
     seconds, peak = time.perf_counter() - began, memory("VmHWM")
@@ -115,24 +113,24 @@ def run(what: str, count: int, width: int, labels: Path, repeat: int = 1, **sett
 
 # the tables
 
-def free_bytes() -> float:
+def memory_of_machine() -> tuple[float, float]:
+    """GiB that are free for a new process, and in all; infinite where the system does not tell."""
     told = Path("/proc/meminfo")
     if not told.exists():
-        return float("inf")
-    line = next(line for line in told.read_text().splitlines() if line.startswith("MemAvailable"))
-    return int(line.split()[1]) * 1024
+        return float("inf"), float("inf")
+    fields = dict(line.split(":") for line in told.read_text().splitlines())
+    free, total = (int(fields[name].split()[0]) / 2**20 for name in ("MemAvailable", "MemTotal"))
+    return free, total
 
 
-def theirs_of(count: int) -> tuple[str | None, str]:
-    """Which run of finch-clust the free memory allows, and what the table says of it."""
+def why_not_theirs(count: int) -> str:
+    """Why finch-clust cannot be run; empty if it can."""
     if find_spec("finch") is None:
-        return None, "finch-clust is not installed (pip install finch-clust)"
-    name, matrix, half = f"finch-clust {version('finch-clust')}", 4 * count**2, free_bytes() / 2
-    if 3 * matrix <= half:
-        return "finch-clust", name
-    if 1.25 * matrix <= half:
-        return "finch-clust without exit", f"{name}, early exit off"
-    return None, f"{name}: not run, needs {1.25 * matrix / 2**30:.0f} GiB, more than half of what is free"
+        return "not installed: pip install finch-clust"
+    needed, (free, total) = 12 * count**2 / 2**30, memory_of_machine()
+    if needed > free or free < total / 2:
+        return f"not run: needs about {needed:.0f} GiB, {free:.0f} of {total:.0f} are free"
+    return ""
 
 
 def side_by_side(sizes: list[int], width: int, repeat: int) -> None:
@@ -141,16 +139,16 @@ def side_by_side(sizes: list[int], width: int, repeat: int) -> None:
     for count in sizes:
         with tempfile.TemporaryDirectory() as folder:
             files = Path(folder, "ours.npy"), Path(folder, "theirs.npy")
-            what, name = theirs_of(count)
             ours = run("ours", count, width, files[0], repeat)
             print(row(count, "ours", ours), flush=True)
-            if what is None:
-                print(f"| {count:,} | {name} | | | | |", flush=True)
+            if reason := why_not_theirs(count):
+                print(f"| {count:,} | finch-clust, {reason} | | | | |", flush=True)
                 continue
+            name = f"finch-clust {version('finch-clust')}"
             try:
-                theirs = run(what, count, width, files[1], repeat)
+                theirs = run("finch-clust", count, width, files[1], repeat)
             except Crash:
-                theirs = run(what, count, width, files[1], repeat, OPENBLAS_NUM_THREADS="1")
+                theirs = run("finch-clust", count, width, files[1], repeat, OPENBLAS_NUM_THREADS="1")
                 name += ", one BLAS thread (more crash)"
             equal = np.array_equal(np.load(files[0]), np.load(files[1]))
             print(row(count, name, theirs))
@@ -187,8 +185,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if min([*asked.sizes, *asked.large, asked.width, asked.repeat]) < 1:
         parser.error("expected sizes, width and repeat of 1 or more")
-    print(f"{os.cpu_count()} CPUs, {free_bytes() / 2**30:.0f} GiB free, width {asked.width}, best of {asked.repeat}\n",
-          flush=True)
+    print(f"{os.cpu_count()} CPUs, {memory_of_machine()[0]:.0f} GiB free, width {asked.width}, best of {asked.repeat}",
+          "", sep="\n", flush=True)
     if asked.sizes:
         side_by_side(asked.sizes, asked.width, asked.repeat)
     if asked.large:

@@ -1,6 +1,11 @@
 """Exact nearest neighbours: every pair once in float32, what rounding leaves open again in float64."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain, starmap
+from threading import local
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -11,6 +16,7 @@ BLOCK = 512  # rows of a product
 WIDER = 4  # times as many columns: few calls, and the product stays in the cache
 HELD = 1 << 22  # candidates held at once
 
+T = TypeVar("T")
 Candidates = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows int64 [c], columns int64 [c], products float32 [c]
 
 
@@ -47,21 +53,55 @@ def blocks(count: int, height: int, width: int) -> Iterator[tuple[slice, slice]]
 def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, block: int) -> Iterator[Candidates]:
     """Candidates among rows [m, D] of length 1: a pair is multiplied once and looked at from both its sides.
 
-    ``best`` float32 [m] is kept at the highest product of each row so far.
+    ``best`` float32 [m] is kept at the highest product of each row so far.  Threads may overwrite each other's
+    progress there; a ``best`` that is too low lets more candidates through, never fewer.
     """
-    room = np.empty(min(block, len(unit)) * min(WIDER * block, len(unit)), np.float32)
-    for rows, columns in blocks(len(unit), block, WIDER * block):
+    rooms = local()  # one product a thread
+
+    def compare(rows: slice, columns: slice) -> list[Candidates]:
         left, right = unit[rows].copy(), unit[columns]  # a copy: numpy issues 19685, 31776 (a matrix times itself)
-        product = room[:len(left) * len(right)].reshape(len(left), len(right))
+        if not hasattr(rooms, "product"):
+            rooms.product = np.empty(min(block, len(unit)) * min(WIDER * block, len(unit)), np.float32)
+        product = rooms.product[:len(left) * len(right)].reshape(len(left), len(right))
         np.matmul(left, right.T, out=product)
         if rows.start == columns.start:
             np.fill_diagonal(product, -np.inf)
         i, j, cosines = _near_best(product, best[rows], margin, axis=1)
-        yield i + rows.start, j + columns.start, cosines
+        found = [(i + rows.start, j + columns.start, cosines)]
         if columns.stop > rows.stop:  # the columns that are not among the rows, seen from their side
             new = max(columns.start, rows.stop)
             i, j, cosines = _near_best(product[:, new - columns.start:], best[new:columns.stop], margin, axis=0)
-            yield j + new, i + rows.start, cosines
+            found.append((j + new, i + rows.start, cosines))
+        return found
+
+    pairs = blocks(len(unit), block, WIDER * block)
+    if len(unit) <= WIDER * block:
+        found = starmap(compare, pairs)
+    else:
+        found = _in_threads(compare, pairs)
+    return chain.from_iterable(found)
+
+
+def _in_threads(work: Callable[..., T], items: Iterable[tuple]) -> Iterator[T]:
+    """Results in order, from as many threads as the matrix product may use, each with a product of its own.
+
+    Two products at once wait less than two halves of one, the more so on a busy machine.  Without threadpoolctl
+    (scikit-learn brings it), one after the other.
+    """
+    try:
+        from threadpoolctl import threadpool_info, threadpool_limits
+    except ImportError:
+        yield from starmap(work, items)
+        return
+    threads = max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as executor:
+        waiting: deque[Future[T]] = deque()
+        for item in items:
+            waiting.append(executor.submit(work, *item))
+            if len(waiting) > 4 * threads:
+                yield waiting.popleft().result()
+        for one in waiting:
+            yield one.result()
 
 
 def _some_pairs(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, block: int) -> Iterator[Candidates]:
