@@ -97,8 +97,9 @@ def _is_begun(folder: Path) -> bool:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
+    command = ["git", "--no-optional-locks", "-C", str(root), *arguments]  # killed, it would leave a lock behind
     try:
-        return subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, encoding="utf-8",
-                              errors="replace", check=True, timeout=20).stdout
+        return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=True,
+                              timeout=20).stdout
     except (OSError, subprocess.SubprocessError):
         return None
