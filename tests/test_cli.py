@@ -28,7 +28,8 @@ from hicm.provenance import run_id
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
 VERBS = {name: function for name, function in inspect.getmembers(verbs, inspect.isfunction)
-         if function.__module__ in ("hicm.verbs", "hicm.verbs.memory") and not name.startswith("_")}
+         if function.__module__.startswith("hicm.verbs") and not name.startswith("_")
+         and function.__module__ != "hicm.verbs.common"}
 
 
 def leaves(parser: argparse.ArgumentParser,

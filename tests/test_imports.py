@@ -38,8 +38,9 @@ ALLOWED = {
     "report": CORE | {"data", "memory", "retrieval", "dvc_eval"},
     "demo": CORE | STAGES | {"verbs"},
     "ablation": CORE | STAGES | {"verbs"},
-    "verbs": CORE | STAGES | {"ablation", "demo"},
-    "cli": CORE | STAGES | {"ablation", "demo", "verbs"},
+    "results": CORE | STAGES | {"ablation", "verbs"},
+    "verbs": CORE | STAGES | {"ablation", "demo", "results"},
+    "cli": CORE | STAGES | {"ablation", "demo", "results", "verbs"},
     "__main__": {"cli"},
 }
 

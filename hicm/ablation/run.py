@@ -15,13 +15,15 @@ from hicm.errors import UserError
 from hicm.files import require
 from hicm.memory.bank import read_bank_json
 
+OWN = "own"  # in place of a summariser: the bank of the settings as it stands
+
 
 @dataclass(frozen=True)
 class Ablation:
     """What is varied, and how it is scored."""
 
     searches: tuple[str, ...]
-    summarisers: tuple[str, ...] = ()  # empty: medoid, centroid, and that of the settings
+    summarisers: tuple[str, ...] = ()  # empty: medoid, centroid, and that of the settings; or OWN
     levels: tuple[str, ...] = ("all", "1", "top")
     metrics: tuple[str, ...] = ("CIDEr", "METEOR", "soda_c")
     samples: int = 1000  # of intervals and tests
@@ -43,7 +45,7 @@ def run_ablation(source: str, out: Path | None, ablation: Ablation, overrides: S
         raise UserError(f"{run}: this captioner was trained without a memory and cannot read one; give a run with "
                         "memory, or train the grid")
     out = out or (Path(run) if run else Path(f"presave/{config.data.name}")) / "ablation"
-    banks = {summariser: _bank(settings_file, out, summariser, overrides)
+    banks = {summariser: config.bank if summariser == OWN else _bank(settings_file, out, summariser, overrides)
              for summariser in _summarisers(config, ablation.summarisers)} if _reads(ablation) else {}
     cells = make_grid(ablation.searches, ablation.levels, {summariser: len(read_bank_json(bank)["levels"])
                                                            for summariser, bank in banks.items()})
@@ -72,7 +74,9 @@ def _bank(settings_file: str, out: Path, summariser: str, overrides: Sequence[st
 
 
 def _settings(cell: Cell, banks: dict[str, Path]) -> list[str]:
-    bank = [f"memory.path={banks[cell.summariser]}", f"memory.summariser={cell.summariser}"] if cell.summariser else []
+    bank = [f"memory.path={banks[cell.summariser]}"] if cell.summariser else []
+    if cell.summariser not in ("", OWN):
+        bank.append(f"memory.summariser={cell.summariser}")
     return [*bank, *cell.overrides]
 
 

@@ -23,6 +23,8 @@ from hicm.verbs.memory import memory_merge as memory_merge
 from hicm.verbs.memory import memory_search as memory_search
 from hicm.verbs.memory import memory_show as memory_show
 from hicm.verbs.memory import memory_stats as memory_stats
+from hicm.verbs.published import reproduce as reproduce
+from hicm.verbs.published import results as results
 
 if TYPE_CHECKING:
     from hicm.config import Config

@@ -136,7 +136,7 @@ def memory_ablate(source: Annotated[str, "settings file: trains every cell; run 
                   out: Annotated[str, "folder written; empty: presave/<data.name>/ablation, or <run>/ablation"] = "",
                   search: Annotated[Sequence[str], "searches; none: none zero random flat top_only descend"] = (),
                   summariser: Annotated[Sequence[str], "who summarises; none: medoid, centroid and the settings' "
-                                                       "own"] = (),
+                                                       "summariser; own: the settings' bank as it stands"] = (),
                   levels: Annotated[Sequence[str], "levels read: all, top, or numbers as 1 or 1,3; none: all 1 "
                                                    "top"] = (),
                   metrics: Annotated[Sequence[str], "metrics of table and plot; none: CIDEr METEOR soda_c"] = (),

@@ -1,0 +1,51 @@
+"""A measured row: one run, one split, its scores with intervals and all that is needed to repeat it."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hicm.dvc_eval.score import Result
+from hicm.errors import UserError
+from hicm.files import read_json, write_json
+from hicm.provenance import now, revision
+
+
+@dataclass(frozen=True)
+class Record:
+    """Scores are fractions, as `hicm evaluate` writes them."""
+
+    dataset: str
+    name: str  # what was run, for the table
+    run: str
+    signature: str
+    videos: int  # scored
+    missing: int  # of the references, without a prediction
+    scores: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, list[float]] = field(default_factory=dict)
+    date: str = ""
+    commit: str = ""
+    command: str = ""
+
+
+def make_record(dataset: str, name: str, result: Result, command: str) -> Record:
+    """The record of a scored run."""
+    coverage = result.coverage
+    return Record(dataset, name, result.run or "", result.signature, len(result.videos), len(coverage["missing"]),
+                  dict(result.scores), {metric: [one.low, one.high] for metric, one in result.intervals.items()}, now(),
+                  revision().get("commit", ""), command)
+
+
+def write_record(record: Record, path: Path) -> Path:
+    """Write a record; returns its path."""
+    return write_json(path, asdict(record))
+
+
+def read_record(path: str | Path) -> Record:
+    """A record; UserError when the file is none."""
+    content: Any = read_json(path, "record of a measured result")
+    try:
+        record = Record(**content)
+        float(sum(record.scores.values()))
+    except (TypeError, AttributeError, ValueError) as error:
+        raise UserError(f"{path}: not a record of a measured result ({error}); 'hicm reproduce' writes them") from error
+    return record

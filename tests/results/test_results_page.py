@@ -1,0 +1,49 @@
+"""The page of results: complete, up to date, and honest about what was recalled or never measured."""
+
+from pathlib import Path
+
+import pytest
+
+from hicm.cli import main
+from hicm.errors import UserError
+from hicm.results.anchors import METRICS, benchmarks, find_benchmark
+from hicm.results.page import results_page
+from hicm.results.record import Record, read_record, write_record
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_page_in_the_repository_is_what_the_command_writes(tmp_path):
+    assert main(["results", *map(str, sorted((ROOT / "docs" / "results").glob("*.json"))), "--out",
+                 str(tmp_path / "results.md")]) == 0
+    assert (tmp_path / "results.md").read_text() == (ROOT / "docs" / "results.md").read_text()
+
+
+def test_anchors_are_complete():
+    for name, benchmark in benchmarks().items():
+        assert benchmark.released.method == "HiCM2", name
+        assert set(benchmark.tolerance) == set(METRICS)
+        for row in benchmark.anchors:
+            assert row.source and row.scores, row
+            assert set(row.recalled) <= set(row.scores) <= set(METRICS), row
+    with pytest.raises(UserError, match="tacos: no published scores to compare with; known are yc2, vitt"):
+        find_benchmark("tacos")
+
+
+RECORD = Record("yc2", "ours", "yc2-12345678", "p:x|v:1", 456, 1, {"CIDEr": 0.7012, "soda_c": 0.1},
+                {"CIDEr": [0.6, 0.8]}, "2026-01-02T00:00:00", "0123456789abcdef", "hicm reproduce yc2")
+
+
+def test_a_measured_row(tmp_path):
+    page = results_page([RECORD])
+    assert "| ours | 70.12 [60.00, 80.00] |  | 10.00 |  |  | 456, 1 missing | yc2-12345678, 2026-01-02 |" in page
+    assert "1. `hicm reproduce yc2`, revision 0123456789ab; signature `p:x|v:1`" in page
+    assert page.count("not yet: `hicm reproduce") == len(benchmarks()) - 1
+    assert read_record(write_record(RECORD, tmp_path / "r.json")) == RECORD
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"dataset": "yc2"}', "no json"])
+def test_what_is_no_record(tmp_path, content):
+    (tmp_path / "r.json").write_text(content)
+    with pytest.raises(UserError, match=r"r\.json: "):
+        read_record(tmp_path / "r.json")
