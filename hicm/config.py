@@ -18,6 +18,8 @@ from hicm.errors import UserError
 from hicm.files import atomic
 from hicm.strict import build, parse_yaml, read_yaml, to_yaml
 
+HOLDOUT = "holdout"  # the split that data.holdout makes: data.select is then this
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -31,11 +33,17 @@ class DataConfig:
     report: str = "val"  # split whose scores are reported
     frames: int = 100  # rows given to the model (HiCM2: 100)
     missing_features: Literal["refuse", "skip"] = "refuse"  # videos of a split without features
+    holdout: float = 0.0  # share of the training videos that neither train nor fill the memory: they select
+    holdout_seed: int = 0  # which ones
+
+    def __post_init__(self) -> None:
+        if self.holdout:
+            object.__setattr__(self, "select", HOLDOUT)
 
 
 @dataclass(frozen=True)
 class MemoryConfig:
-    path: str = ""  # folder of the bank; empty: presave/<data.name>/bank
+    path: str = ""  # folder of the bank; empty: presave/<data.name>/bank, or bank_holdout... under data.holdout
     source: list[str] = field(default_factory=lambda: ["train"])  # splits whose captions fill the memory
     encoder: str = "openclip:ViT-L-14/openai"  # or hf:<name or folder>, array:<npz>, hashing:<width>
     summariser: str = "medoid"  # who writes a node's text; or centroid, transformers:<name or folder>, openai:<model>
@@ -174,7 +182,9 @@ class Config:
     @property
     def bank(self) -> Path:
         """Folder of the memory bank."""
-        return Path(self.memory.path or f"presave/{self.data.name}/bank")
+        share, seed = self.data.holdout, self.data.holdout_seed
+        bank = f"bank_holdout{share:g}_{seed}" if share else "bank"
+        return Path(self.memory.path or f"presave/{self.data.name}/{bank}")
 
 
 # What the published code does and the defaults here mend.
@@ -205,6 +215,8 @@ LIMITS: dict[str, tuple[float, float]] = {
                      "predict.top_p", "summary.top_p"), (0, 1)),
     **dict.fromkeys(("memory.branching", "summary.members"), (2, math.inf)),
     "summary.timeout": (0.1, math.inf),
+    "data.holdout": (0, 0.5),
+    "data.holdout_seed": (0, math.inf),
     "captioner.time_bins": (2, math.inf),
 }
 

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hicm.config import DataConfig
+from hicm.config import HOLDOUT, DataConfig
+from hicm.data.holdout import part_of
+from hicm.data.ids import youtube_id
 from hicm.errors import UserError
 from hicm.files import read_json, require
 from hicm.types import Event, Span, Video
@@ -34,9 +36,23 @@ def read_annotations(path: str | Path) -> dict[str, Video]:
 def read_split(config: DataConfig, split: str) -> dict[str, Video]:
     """The videos of a split by its first file, i.e. by the first annotator.
 
+    Under ``data.holdout`` the training split is what is left of its file, and split "holdout" what is held out.
     Raises UserError when the settings know no such split, or as `read_annotations` does.
     """
-    return read_annotations(split_files(config, split)[0])
+    return part_of(config, split, read_annotations(split_files(config, split)[0]))
+
+
+def split_references(config: DataConfig, split: str) -> list[str] | list[dict[str, Video]]:
+    """What the predictions for a split are scored against, one entry per annotator: its files, or parts of them."""
+    files = split_files(config, split)
+    if not config.holdout or split not in (config.train, HOLDOUT):
+        return files
+    return [part_of(config, split, read_annotations(file)) for file in files]
+
+
+def held_out(config: DataConfig) -> set[str]:
+    """The YouTube ids that ``data.holdout`` keeps out of training and memory; none at 0."""
+    return set(map(youtube_id, read_split(config, HOLDOUT))) if config.holdout else set()
 
 
 def refuse_blank_captions(videos: Iterable[Video], path: str | Path) -> None:
@@ -50,8 +66,12 @@ def refuse_blank_captions(videos: Iterable[Video], path: str | Path) -> None:
 def split_files(config: DataConfig, split: str) -> list[str]:
     """The annotation files of a split, one per annotator: all of them are references in evaluation.
 
-    Raises UserError when the settings know no such split.
+    Those of split "holdout" are the training split's.  Raises UserError when the settings know no such split.
     """
+    if split == HOLDOUT and config.holdout:
+        if config.annotations.get(HOLDOUT):
+            raise UserError(f"data.annotations: {HOLDOUT!r} is the name of what data.holdout makes; rename the split")
+        split = config.train
     if not config.annotations.get(split):
         known = ", ".join(name for name, files in config.annotations.items() if files) or "none"
         raise UserError(f"data.annotations: no files for split {split!r}; known splits: {known}")

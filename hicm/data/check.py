@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from hicm.config import Config
-from hicm.data.annotations import read_annotations
+from hicm.config import HOLDOUT, Config
+from hicm.data.annotations import read_annotations, read_split
 from hicm.data.features import Features, open_features
+from hicm.data.holdout import describe_selection
 from hicm.data.ids import youtube_id
 from hicm.data.speech import open_speech
 from hicm.errors import UserError
@@ -41,10 +42,14 @@ class Problem:
 
 @dataclass(frozen=True)
 class Report:
-    """``rows``: one per annotation file, the values of `COLUMNS` (None: not looked at); ``problems``: errors first."""
+    """``rows``: one per annotation file, the values of `COLUMNS` (None: not looked at); ``problems``: errors first.
+
+    ``notes``: how the settings use the splits.
+    """
 
     rows: tuple[tuple[str | int | None, ...], ...]
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -59,7 +64,7 @@ class Report:
                  for line in table]
         errors = sum(problem.is_error for problem in self.problems)
         verdict = f"{'ok' if self.ok else 'not usable'}: {errors} error(s), {len(self.problems) - errors} warning(s)"
-        return "\n".join([*lines, "", *map(str, self.problems), verdict])
+        return "\n".join([*lines, "", *self.notes, *map(str, self.problems), verdict])
 
 
 def check_data(config: Config, deep: bool = False) -> Report:
@@ -89,12 +94,22 @@ class _Check:
                     rows.append(self._check_file(split, file, videos))
                     ids[split].update(map(youtube_id, videos))
         self._check_leak(ids)
-        return Report(tuple(rows), tuple(sorted(self.problems, key=lambda problem: not problem.is_error)))
+        notes = [f"selection: {describe_selection(self.config)}", *self._count_held_out()]
+        return Report(tuple(rows), tuple(sorted(self.problems, key=lambda problem: not problem.is_error)), tuple(notes))
+
+    def _count_held_out(self) -> list[str]:
+        if not self.data.holdout or not self.data.annotations.get(self.data.train):
+            return []
+        split = self._try(lambda: read_split(self.data, HOLDOUT), "settings")
+        return [] if split is None else [f"held out: {len(split)} videos of {self.data.train} neither train nor fill "
+                                         "the memory"]
 
     def _check_roles(self) -> None:
         known = ", ".join(self.data.annotations) or "none"
         for role in ("train", "select", "report"):
             split = getattr(self.data, role)
+            if role == "select" and self.data.holdout:
+                continue
             if not self.data.annotations.get(split):
                 self._report(True, "settings", f"data.{role} is split {split!r}, which has no annotation file",
                              f"list it in data.annotations (known splits: {known})")

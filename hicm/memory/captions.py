@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from hicm.config import Config, load_config
-from hicm.data.annotations import read_annotations, refuse_blank_captions, split_files
+from hicm.data.annotations import held_out, read_annotations, refuse_blank_captions, split_files
+from hicm.data.ids import youtube_id
 from hicm.errors import UserError
 from hicm.files import require
 
@@ -31,13 +32,14 @@ class Captions:
 
 
 def read_captions(config: Config) -> Captions:
-    """The captions of ``memory.source``.
+    """The captions of ``memory.source``, whatever the file without those of videos that ``data.holdout`` holds out.
 
     Raises UserError naming the first blank caption, a source that is nothing of the above, or when there is no
     caption at all.
     """
     files = tuple(source_file(config, source) for source in config.memory.source)
-    found = [caption for file in files for caption in _read(file)]
+    unseen = held_out(config.data)
+    found = [caption for file in files for caption in _read(file) if youtube_id(caption[1]) not in unseen]
     if not found:
         raise UserError(f"memory.source={config.memory.source}: no caption to build a memory from; name splits with "
                         "captions")

@@ -9,10 +9,12 @@ import numpy as np
 from tqdm import tqdm
 
 from hicm.config import Config
+from hicm.data.annotations import held_out
 from hicm.data.features import Features, sample
+from hicm.data.ids import youtube_id
 from hicm.data.splits import split_with_features
 from hicm.errors import UserError
-from hicm.memory.bank import bank_hash, load_bank, plain
+from hicm.memory.bank import Bank, bank_hash, load_bank, plain
 from hicm.retrieval.read import Read, Reader
 from hicm.retrieval.store import open_retrieved, save_retrieved
 
@@ -34,6 +36,8 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     if out.exists() and not overwrite and _is_same(out, info):
         return out
     bank = load_bank(config.bank) if needs_bank else None
+    if bank is not None and config.data.holdout:
+        _refuse_held_out(bank, config)
     if bank is not None and bank.width != features.width:
         raise UserError(f"{config.data.features}: features are {features.width} wide and the memory bank {bank.width} "
                         f"({config.bank}); build the bank with the text encoder that belongs to the features "
@@ -41,6 +45,18 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     reader = Reader(bank, settings)
     reads = _reads(reader, features, list(videos), config.data.frames, leave_own_out, split)
     return save_retrieved(out, list(videos), reads, info)
+
+
+def _refuse_held_out(bank: Bank, config: Config) -> None:
+    """UserError when the memory holds, or may hold, captions of the videos that are to select the checkpoint."""
+    remedy = "build it again under these settings, or set data.holdout=0"
+    if bank.leaves is None:
+        raise UserError(f"{config.bank}: does not say whose captions it was built from, so data.holdout cannot be kept "
+                        f"to; {remedy}")
+    known = sorted(held_out(config.data) & set(map(youtube_id, bank.leaves.videos)))
+    if known:
+        raise UserError(f"{config.bank}: was built with captions of {len(known)} held-out videos ({known[0]}, ...); "
+                        f"{remedy}")
 
 
 def _reads(reader: Reader, features: Features, ids: list[str], frames: int, leave_own_out: bool,

@@ -8,6 +8,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from hicm.config import Config, dump_config
+from hicm.data.holdout import describe_selection
 from hicm.errors import UserError
 from hicm.files import read_json, require, write_json
 from hicm.memory.bank import load_bank
@@ -32,7 +33,7 @@ def train(config: Config, folder: Path, run: str) -> Path:
         if accelerator.is_main_process:
             inputs = [require(path, "annotation file", "put the data where data/README.md says")
                       for split in config.data.annotations.values() for path in split]
-            open_run(folder, run, config, inputs, selected_on=_selection(config))
+            open_run(folder, run, config, inputs, selected_on=describe_selection(config))
         memories = {split: recall(config, split, folder, training=split == "training")
                     for split in ("training", config.data.select)}
         vocabulary = open_vocabulary(config, folder)
@@ -92,13 +93,6 @@ def _rereader(config: Config, width: int) -> Reread | None:
         return torch.from_numpy(read.vectors).to(rows.device)
 
     return reread
-
-
-def _selection(config: Config) -> str:
-    """How the best checkpoint is chosen, said aloud."""
-    same = config.data.select == config.data.report
-    return (f"best {config.train.select_on} on split {config.data.select}"
-            + (", which is also the reported split" if same else ""))
 
 
 def _finish(folder: Path, config: Config, best: float | None, step: int) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from hicm.config import Config
-from hicm.data.annotations import split_files
+from hicm.data.annotations import split_references
 from hicm.dvc_eval import evaluate
 from hicm.systems.captioner.batch import Batch, collate
 from hicm.systems.captioner.dataset import VideoDataset
@@ -69,7 +69,7 @@ class CaptionerSystem:
 
     def _score(self, predictions: Result) -> dict[str, float]:
         metrics = list(dict.fromkeys([self.config.train.select_on, "CIDEr", "F1", "soda_d"]))
-        references = split_files(self.config.data, self.config.data.select)
+        references = split_references(self.config.data, self.config.data.select)
         result = evaluate({"results": predictions}, references, self.config.evaluate.protocol, metrics=metrics)
         for name, reason in result.left_out.items():
             print(f"{name} left out: {reason}")
