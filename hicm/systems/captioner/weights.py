@@ -4,7 +4,9 @@ Nothing is unpickled but tensors and plain data, and every key is accounted for.
 """
 
 import argparse
-from dataclasses import asdict
+import zipfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,20 @@ from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
 
 EMBEDDINGS = ("t5.shared.weight", "t5.encoder.embed_tokens.weight", "t5.decoder.embed_tokens.weight",
               "t5.lm_head.weight")  # one tied matrix
+PLAIN = (str, int, float, bool, type(None))
+DEPTH = 4  # of lists and dicts in the settings of a released file
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds: tensors under our names, and plain facts on its training."""
+
+    state: dict[str, Tensor]  # one copy of the tied embedding matrix
+    renamed: dict[str, str] = field(default_factory=dict)  # name in the file -> ours, where they differ
+    tied: tuple[str, ...] = ()  # our names of the copies of the embedding matrix that the file had
+    epoch: int | None = None  # last finished, from 0
+    args: dict[str, Any] = field(default_factory=dict)  # the settings of the training program
+    dropped: tuple[str, ...] = ()  # other things in the file: the optimiser's state
 
 
 def released_name(name: str) -> str:
@@ -44,22 +60,71 @@ def released_name(name: str) -> str:
 
 
 def read_released(path: str | Path) -> dict[str, Tensor]:
-    """State dict of a released training file under our names.
+    """State dict of a released training file under our names; raises as `read_checkpoint`."""
+    return read_checkpoint(path).state
+
+
+def read_checkpoint(path: str | Path) -> Checkpoint:
+    """The content of a released training file; the tensors stay on disk until they are used.
 
     Reads tensors and an ``argparse.Namespace`` of plain data only.  Raises UserError on a missing or damaged file, on
-    one that needs code to be executed, and when the four tied embedding matrices differ.
+    one that needs code to be executed, when two keys are one name of ours, when a value is no tensor of floating point
+    numbers, and when the tied embedding matrices differ.
     """
-    path = require(path, "checkpoint", "check captioner.init")
+    path = require(path, "checkpoint", "check the path (captioner.init, or the file that is converted)")
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a damaged or malicious file can raise nearly anything
         raise UserError(f"{path}: checkpoint refused ({_first_line(error)}); expected a .pth of tensors and plain "
                         "data") from error
-    state = content.get("model", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    whole = isinstance(content, dict) and "model" in content
+    state = content["model"] if whole else content
+    if not isinstance(state, dict) or not state or not all(isinstance(name, str) for name in state) \
+            or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: expected a state dict, or a dict with 'model', as HiCM2 and VidChapters write")
-    return untie({released_name(name): value for name, value in state.items()}, str(path))
+    names = {name: released_name(name) for name in state}
+    _check_tensors(state, names, path)
+    ours = {names[name]: value for name, value in state.items()}
+    tied = tuple(name for name in EMBEDDINGS if name in ours)
+    args, epoch = (content.get("args"), content.get("epoch")) if whole else (None, None)
+    return Checkpoint(untie(ours, str(path)), {name: own for name, own in names.items() if name != own}, tied,
+                      epoch if type(epoch) is int else None, _plain_args(args, path),
+                      tuple(sorted(map(str, set(content) - {"model", "epoch", "args"}))) if whole else ())
+
+
+def _check_tensors(state: Mapping[str, Tensor], names: Mapping[str, str], path: Path) -> None:
+    first: dict[str, str] = {}
+    for name, own in names.items():
+        if own in first:
+            raise UserError(f"{path}: {first[own]} and {name} are both {own}; one of them has to go")
+        first[own] = name
+    odd = [f"{name} ({value.layout}, {value.dtype})" for name, value in state.items()
+           if value.layout != torch.strided or not value.is_floating_point()]
+    if odd:
+        raise UserError(f"{path}: expected floating point numbers, found {_some(odd)}; is this a captioner checkpoint?")
+
+
+def _plain_args(args: Any, path: Path) -> dict[str, Any]:
+    """The Namespace (or dict) of settings of a released file as plain data."""
+    if args is None:
+        return {}
+    values = vars(args) if isinstance(args, argparse.Namespace) else args
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: args is a {type(args).__name__}, expected an argparse.Namespace or a dict; save the "
+                        "file without it")
+    return {str(name): _plain(value, f"args.{name}", path, DEPTH) for name, value in values.items()}
+
+
+def _plain(value: Any, name: str, path: Path, depth: int) -> Any:
+    if type(value) in PLAIN:
+        return value
+    if depth and type(value) in (list, tuple, set):
+        return [_plain(item, name, path, depth - 1) for item in value]
+    if depth and type(value) is dict:
+        return {str(key): _plain(item, f"{name}.{key}", path, depth - 1) for key, item in value.items()}
+    what = f"a {type(value).__name__}" if depth else "data nested too deeply"
+    raise UserError(f"{path}: {name} is {what}; expected text, numbers, true, false, and lists or dicts of them")
 
 
 def untie(state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
@@ -106,7 +171,7 @@ def build(config: CaptionerConfig, vocabulary: Vocabulary, feature_width: int, f
                       memory_width)
     if config.init:
         path = require(config.init, "checkpoint", "check captioner.init")
-        state = _read_folder(path) if path.is_dir() else read_released(path)
+        state = read_folder(path) if path.is_dir() else read_released(path)
         load_state(model, state, str(path))
     return model
 
@@ -141,11 +206,36 @@ def load_captioner(folder: str | Path) -> tuple[Captioner, Vocabulary, dict[str,
                         f"({type(error).__name__}: {error}); was it edited, or written by another version?") from error
     vocabulary = load_vocabulary(str(folder / "tokenizer"), bins, offline=True)
     model = Captioner(config, T5ForConditionalGeneration(t5_config), *widths)
-    load_state(model, _read_folder(folder), str(folder))
+    load_state(model, read_folder(folder), str(folder))
     return model.eval(), vocabulary, about
 
 
-def _read_folder(folder: Path) -> dict[str, Tensor]:
+def save_pretrained(model: Captioner, vocabulary: Vocabulary, folder: str | Path, **about: Any) -> None:
+    """`save_captioner` under the name that users of transformers look for.
+
+    >>> save_pretrained(model, vocabulary, "presave/mine", run="mine")  # doctest: +SKIP
+    >>> model, vocabulary = from_pretrained("presave/mine")  # doctest: +SKIP
+    """
+    save_captioner(model, vocabulary, Path(folder), **about)
+
+
+def from_pretrained(folder: str | Path) -> tuple[Captioner, Vocabulary]:
+    """Model (evaluation mode) and vocabulary of a run folder (its best checkpoint, or its last) or a checkpoint."""
+    return load_captioner(checkpoint_folder(folder))[:2]
+
+
+def checkpoint_folder(folder: str | Path) -> Path:
+    """The folder of weights that ``folder`` is or holds: itself, ``best``, or ``last``.  UserError: none of them."""
+    folder = Path(folder)
+    for place in (folder, folder / "best", folder / "last"):
+        if (place / "captioner.json").exists():
+            return place
+    raise UserError(f"{folder}: no captioner.json there, nor in best or last; give a run folder of 'hicm train' or "
+                    "'hicm convert', or a released .pth")
+
+
+def read_folder(folder: Path) -> dict[str, Tensor]:
+    """State dict of a checkpoint folder of ours; UserError when it is missing or cannot be read."""
     path = require(folder / "model.safetensors", "weights", "train a captioner first: hicm train CONFIG")
     try:
         return load_file(path)
