@@ -16,7 +16,8 @@ from hicm import __version__, verbs
 from hicm.errors import UserError
 
 # shown as they are typed; "memory build" is verbs.memory_build
-COMMANDS = ("data check", "memory build", "memory show", "memory stats", "memory search", "memory map",
+COMMANDS = ("download", "pull", "push",
+            "data check", "memory build", "memory show", "memory stats", "memory search", "memory map",
             "memory import", "memory export", "memory merge", "memory diff", "memory ablate", "retrieve", "train",
             "predict", "evaluate", "compare", "protocols", "report", "reproduce", "results", "demo")
 

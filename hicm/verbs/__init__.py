@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from hicm.errors import UserError
 from hicm.verbs.common import ConfigFile, DryRun, Overrides, RunFolder, load_settings, print_dry
+from hicm.verbs.data import download as download
+from hicm.verbs.data import pull as pull
+from hicm.verbs.data import push as push
 from hicm.verbs.memory import memory_ablate as memory_ablate
 from hicm.verbs.memory import memory_build as memory_build
 from hicm.verbs.memory import memory_diff as memory_diff

@@ -1,0 +1,114 @@
+"""What the authors of HiCM2 released, file by file: where it is, and where the settings files expect it.
+
+Names are those of the published scripts (args.py, train_ret_*_hier.sh, util/ret_util.py) and README of
+ailab-kyunghee/HiCM2-DVC at `MEMORY_REVISION`; those of YouCook2 are also in the download script of a fork.  Whether
+the host still has every one of them, only the host can say.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+KINDS = ("annotations", "features", "speech", "model", "memory")
+
+HUB = "Geppa/HiCM2"  # a dataset repository and a model repository of this name
+MEMORY_REPOSITORY = "ailab-kyunghee/HiCM2-DVC"
+MEMORY_REVISION = "9ec33d55048580f419b7e88c053c4b066058a92b"  # the last commit, 2025-05-08
+
+
+@dataclass(frozen=True)
+class Item:
+    """One released file.
+
+    ``path`` is its place in the repository, ``target`` ours; ``gigabytes`` is approximate, None where no source gives
+    a size; ``git`` is its git blob id where that is known (then it can be verified).
+    """
+
+    kind: str
+    host: str  # dataset, model (of the Hugging Face hub) or git
+    path: str
+    target: str
+    needed: bool
+    gigabytes: float | None = None
+    git: str = ""
+
+    @property
+    def name(self) -> str:
+        return PurePosixPath(self.target).name
+
+    @property
+    def repository(self) -> str:
+        return MEMORY_REPOSITORY if self.host == "git" else HUB
+
+    @property
+    def page(self) -> str:
+        """Where a person can look at it."""
+        if self.host == "git":
+            return f"https://github.com/{MEMORY_REPOSITORY}"
+        return f"https://huggingface.co/{'datasets/' if self.host == 'dataset' else ''}{HUB}/tree/main"
+
+
+def _hub(kind: str, host: str, path: str, needed: bool = True, gigabytes: float | None = None) -> Item:
+    return Item(kind, host, path, path, needed, gigabytes)
+
+
+def _memory(name: str, git: str) -> Item:
+    file = f"hierarchical_clustering_results_{name}_70B.pkl"
+    return Item("memory", "git", file, f"presave/{name}/{file}", False, None, git)
+
+
+_START = _hub("model", "model", "presave/vid2seq_htmchapters.pth", False, 1.1)  # as VidChapters' files
+
+# Sizes: released YC2 model + data are about 4.4 GB (a fork's README); its split into 0.9 and 3.5 GB, and the size of
+# the ViTT model, are inferred from the number of parameters, float16 features and Adam's moments.
+# Blob ids: `git ls-tree` of MEMORY_REVISION.
+CATALOGUE: dict[str, tuple[Item, ...]] = {
+    "yc2": (
+        _hub("annotations", "dataset", "data/yc2/train.json"),
+        _hub("annotations", "dataset", "data/yc2/val.json"),
+        _hub("features", "dataset", "data/yc2/clipvitl14.pth", True, 0.9),
+        _hub("speech", "dataset", "data/yc2/youcook2_asr_align_proc.pkl"),
+        _hub("model", "model", "presave/yc2/best_model.pth", True, 3.5),
+        _START,
+        _memory("yc2", "248fb02dac76b0bdfdc1939cdc3343c45737bfb1"),
+    ),
+    "vitt": (
+        _hub("annotations", "dataset", "data/vitt/train.json"),
+        _hub("annotations", "dataset", "data/vitt/dev.json"),
+        _hub("annotations", "dataset", "data/vitt/test.json"),
+        _hub("features", "dataset", "data/vitt/clipvitl14.pth"),
+        _hub("speech", "dataset", "data/vitt/subtitles_align_proc.pkl"),
+        _hub("model", "model", "presave/vitt/best_model.pth", True, 3.5),
+        _START,
+        _memory("vitt", "7d8215cd30b762cb375e75ea488c2975c9798ff5"),
+    ),
+}
+
+# Videos and sentences of the official files, by data set and annotation file (without .json).  YouCook2: counted in
+# PDVC's copy; ActivityNet: counted; sentences of YouCook2's val: data/README.md.  ViTT: about 8,000 videos in all.
+OFFICIAL: dict[str, dict[str, tuple[int, int]]] = {
+    "yc2": {"train": (1333, 10337), "val": (457, 3492)},
+    "anet": {"train": (10009, 37421), "val_1": (4917, 17505), "val_2": (4885, 17031)},
+}
+OFFICIAL_TOTAL = {"vitt": 8000}  # videos, about
+
+
+def command_for(path: str | Path) -> str:
+    """The command that gets the file at ``path``, '' when it is none of the catalogue's.
+
+    >>> command_for("data/yc2/train.json"), command_for("elsewhere/data/vitt/dev.json"), command_for("own.json")
+    ('hicm download yc2', 'hicm download vitt --out elsewhere', '')
+    """
+    parts = Path(path).parts
+    for name, items in CATALOGUE.items():
+        for item in items:
+            tail = PurePosixPath(item.target).parts
+            if parts[-len(tail):] == tail:
+                base = Path(*parts[:-len(tail)])
+                return f"hicm download {name}" + (f" --out {base}" if base != Path() else "")
+    return ""
+
+
+def with_command(path: str | Path, remedy: str) -> str:
+    """``remedy`` for the missing file at ``path``, with the command that gets it where there is one."""
+    command = command_for(path)
+    return f"get it with '{command}', or {remedy}" if command else remedy

@@ -1,0 +1,187 @@
+"""Where files come from: the Hugging Face hub and git hosts, a mirror's URL, or a local folder.
+
+Every source tells about a file (`Remote`) and brings it whole or not at all: what has arrived stands beside the target
+as ``.<name>.<version>.part``, the next run continues it, and only a complete, verified file takes the target's name.
+huggingface_hub's own downloader is not used for that last step: it begins again after a kill and checks the size alone.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from hicm.data.catalogue import MEMORY_REVISION, Item
+from hicm.data.hub.net import Missing, endpoint, explained
+from hicm.data.hub.records import CHUNK, Digests, Records, digest_file
+from hicm.errors import UserError
+from hicm.files import atomic
+
+INSTEAD = "; or give --from FOLDER"
+GIT = "https://raw.githubusercontent.com"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file as its source describes it: ``size`` in bytes (None: not told), ``digest`` sha256 or git blob id ('': not
+    told), ``version`` changes with the content ('': not told, then an interrupted transfer begins again)."""
+
+    where: str  # URL or path
+    size: int | None
+    digest: str
+    version: str
+    revision: str
+
+
+class Source(Protocol):
+    def look(self, item: Item) -> Remote:
+        """What the source says of a file.  Raises Missing, or UserError naming file and remedy."""
+
+    def bring(self, item: Item, remote: Remote, target: Path) -> Digests:
+        """Put the file at ``target``, verified.  Raises UserError; ``target`` then is as it was."""
+
+
+def open_source(given: str, revision: str) -> Source:
+    """'' is the hub, http(s)://... a mirror, all else a folder; a mirror or folder is laid out as the hub's
+    repositories are (data/..., presave/...)."""
+    if given.startswith(("http://", "https://")):
+        return Web(given.rstrip("/"), revision)
+    if given:
+        return Folder(Path(given))
+    return Web("", revision)
+
+
+class Web:
+    """The hub and git hosts, or with ``base`` a mirror of the tree at that URL."""
+
+    def __init__(self, base: str, revision: str):
+        self.base, self.revision = base, revision
+
+    def look(self, item: Item) -> Remote:
+        from huggingface_hub import get_hf_file_metadata
+
+        url, on_hub = self._url(item), self._on_hub(item)
+        with explained(item.target, item.repository, item.page, url, INSTEAD):
+            found = get_hf_file_metadata(url, token=None if on_hub else False, endpoint=endpoint())
+        etag = found.etag or ""
+        told = on_hub and found.commit_hash and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", etag)
+        digest, revision = etag if told else "", found.commit_hash or ""
+        if item.host == "git" and not self.base:
+            digest, revision = item.git, MEMORY_REVISION
+        return Remote(url, found.size, digest, etag or digest, revision)
+
+    def bring(self, item: Item, remote: Remote, target: Path) -> Digests:
+        from huggingface_hub.file_download import http_get
+        from huggingface_hub.utils import build_hf_headers
+
+        headers = build_hf_headers(token=None if self._on_hub(item) else False) | {"Accept-Encoding": "identity"}
+        with _part(target, remote) as (path, stream):
+            with explained(item.target, item.repository, item.page, remote.where, INSTEAD):
+                http_get(remote.where, stream, resume_size=stream.tell(), headers=headers,
+                         expected_size=remote.size, displayed_filename=target.name)
+            stream.flush()
+            os.fsync(stream.fileno())
+            digests = digest_file(path)
+            if not digests.matches(remote.digest):
+                path.unlink()
+                raise UserError(f"{target}: arrived damaged ({digests.size} bytes, not the {remote.digest[:12]}... "
+                                "that the source names); run the same command again")
+            path.replace(target)
+        for stale in target.parent.glob(f".{target.name}.*.part"):  # of versions that the source has no more
+            stale.unlink(missing_ok=True)
+        return digests
+
+    def _url(self, item: Item) -> str:
+        from huggingface_hub import hf_hub_url
+
+        if self.base:
+            return f"{self.base}/{item.path if item.host != 'git' else item.target}"
+        if item.host == "git":
+            return f"{GIT}/{item.repository}/{MEMORY_REVISION}/{item.path}"
+        return hf_hub_url(item.repository, item.path, repo_type=item.host, revision=self.revision, endpoint=endpoint())
+
+    def _on_hub(self, item: Item) -> bool:
+        return not self.base and item.host != "git"
+
+
+class Folder:
+    """A local copy of the tree; its data/checksums.json, if it has one, says what the files must be."""
+
+    def __init__(self, folder: Path):
+        if not folder.is_dir():
+            raise UserError(f"{folder}: no such folder; --from takes a folder or URL with data/ and presave/ in it")
+        self.folder, self.records = folder, Records(folder)
+
+    def look(self, item: Item) -> Remote:
+        for place in (item.target, item.path):
+            path = self.folder / place
+            if path.is_file():
+                record = self.records.get(item.target)
+                return Remote(str(path), path.stat().st_size, record.sha256 if record else "", "",
+                              record.revision if record else "")
+        raise Missing(f"{item.target}: {self.folder} has no {item.target}; --from takes a folder with data/ and "
+                      "presave/ in it")
+
+    def bring(self, item: Item, remote: Remote, target: Path) -> Digests:
+        from tqdm import tqdm
+
+        with atomic(target) as temporary:
+            with _reading(remote.where) as source, open(temporary, "wb") as stream, \
+                    tqdm(total=remote.size, unit="B", unit_scale=True, desc=target.name, leave=False) as bar:
+                while chunk := source.read(CHUNK):
+                    stream.write(chunk)
+                    bar.update(len(chunk))
+            digests = digest_file(temporary)
+            if not digests.matches(remote.digest):
+                raise UserError(f"{remote.where}: sha256 {digests.sha256[:12]}... where {remote.digest[:12]}... is "
+                                "recorded; the copy is damaged or another version: copy it again")
+        return digests
+
+
+@contextlib.contextmanager
+def _part(target: Path, remote: Remote) -> Iterator[tuple[Path, BinaryIO]]:
+    """The file that grows while ``target`` arrives, open at its end, ours alone."""
+    path = part_path(target, remote)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        stream = path.open("ab")
+    except OSError as error:
+        raise UserError(f"{target}: cannot be written ({error.strerror}); choose another --out") from error
+    with stream:
+        _lock(stream, target)
+        if not remote.version or (remote.size is not None and stream.tell() > remote.size):
+            stream.truncate(0)
+        stream.seek(0, os.SEEK_END)
+        yield path, stream
+
+
+def part_path(target: Path, remote: Remote) -> Path:
+    """Where an unfinished transfer of this version of the file stands."""
+    version = hashlib.sha256((remote.version or remote.where).encode()).hexdigest()[:12]
+    return target.with_name(f".{target.name}.{version}.part")
+
+
+def _lock(stream: BinaryIO, target: Path) -> None:
+    """Two commands must not write to one file; the lock goes with the process."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return
+    try:
+        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(f"{target}: another hicm download is fetching it; wait for it") from None
+    except OSError:  # a file system without locks
+        return
+
+
+@contextlib.contextmanager
+def _reading(path: str) -> Iterator[Any]:
+    try:
+        with open(path, "rb") as stream:
+            yield stream
+    except OSError as error:
+        raise UserError(f"{path}: cannot be copied ({error.strerror})") from error
