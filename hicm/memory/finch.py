@@ -40,9 +40,10 @@ def cluster(points: np.ndarray, early_exit: bool = True, block: int = BLOCK, nei
     """Partitions of points [N, D], compared as float32.
 
     Partitions are nested, labels run from 0 in the order of each cluster's first point.  With ``early_exit``
-    clusters farther apart than the widest link of the first step are not joined.  ``neighbours``: "exact",
-    "approximate" (drawn with ``seed``), or "auto", exact up to 100,000 different points.  ``block`` rows are compared
-    with as many at once; it has no influence on the result.
+    clusters farther apart than the widest link of the first step are not joined.  ``neighbours``: "exact", "auto"
+    (exact up to 100,000 different points or clusters, approximate above), or "approximate" (the points, whatever
+    their number; then clusters as in "auto").  ``seed`` is that of approximate neighbours.  ``block`` rows are
+    compared at once; it has no influence on the result.
     Raises UserError when there is no point, a point is not finite, or approximate neighbours lack their package.
     """
     points = _checked(points)
@@ -55,7 +56,7 @@ def cluster(points: np.ndarray, early_exit: bool = True, block: int = BLOCK, nei
     while (clusters := int(labels.max()) + 1) > 1:
         sums, sizes = _sums(sums, merged, clusters), np.bincount(labels)
         rows = Rows(sums / sizes[:, None])  # means of the points, not of means
-        nearest, agreement = first_neighbours(rows, neighbours, seed, block)
+        nearest, agreement = first_neighbours(rows, "exact" if neighbours == "exact" else "auto", seed, block)
         agreements.append(agreement)
         merged = _components(clusters, _links(rows, nearest, widest, block))
         count = int(merged.max()) + 1

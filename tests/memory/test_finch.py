@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from hicm.errors import UserError
 from hicm.memory import finch as module
 from hicm.memory.finch import cluster, finch
+from hicm.memory.neighbours import first_neighbours
+from hicm.memory.neighbours.rows import Rows
 
 
 def distances(rows: np.ndarray) -> np.ndarray:
@@ -108,6 +110,24 @@ def test_partitions_are_nested_and_do_not_depend_on_the_order_of_points(seed, co
     assert shuffled.shape == labels.shape
     for before, after in zip(labels[order].T, shuffled.T, strict=True):
         assert len(np.unique(np.stack([before, after]), axis=1).T) == before.max() + 1 == after.max() + 1
+
+
+@given(st.integers(0, 2**31), st.integers(3, 60), st.sampled_from([2, 5, 1024]))
+@settings(max_examples=60, deadline=None)
+def test_widest_link_and_links_are_those_of_all_pairs(seed, count, block):
+    """Limits that are the very distance of a pair: that pair still counts."""
+    rng = np.random.default_rng(seed)
+    rows = Rows(cloud(rng, count, copies=3))
+    nearest, _ = first_neighbours(rows, "exact")
+    between = 1 - rows.cosines(*np.divmod(np.arange(len(rows)**2), len(rows))).reshape(len(rows), len(rows))
+    one_hot = np.eye(len(rows))[nearest] + np.eye(len(rows))
+    links = one_hot @ one_hot.T
+    np.fill_diagonal(links, 0)
+    assert module._widest_link(rows, nearest, block) == (between * links).max()
+    for widest in rng.choice(between[links == 1], 5) if (links == 1).any() else []:
+        expected = components(np.where(between * links <= widest, links, 0))
+        found = module._components(len(rows), module._links(rows, nearest, widest, block))
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_links_may_be_folded_in_at_any_time(monkeypatch):
