@@ -19,7 +19,7 @@ from hicm.errors import UserError
 COMMANDS = ("download", "pull", "push",
             "data check", "memory build", "memory show", "memory stats", "memory search", "memory map",
             "memory import", "memory export", "memory merge", "memory diff", "memory ablate", "retrieve", "train",
-            "predict", "evaluate", "compare", "protocols", "report", "reproduce", "results", "demo")
+            "convert", "predict", "evaluate", "compare", "protocols", "report", "reproduce", "results", "demo")
 
 # a file that is not written atomically (stats.jsonl, the tokenizer) on a full disk or in a folder that is not ours
 REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}

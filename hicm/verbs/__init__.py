@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from hicm.errors import UserError
-from hicm.verbs.common import ConfigFile, DryRun, Overrides, RunFolder, load_settings, print_dry
+from hicm.verbs.common import ConfigFile, DryRun, Overrides, load_settings, print_dry
 from hicm.verbs.data import download as download
 from hicm.verbs.data import pull as pull
 from hicm.verbs.data import push as push
@@ -26,6 +26,7 @@ from hicm.verbs.memory import memory_merge as memory_merge
 from hicm.verbs.memory import memory_search as memory_search
 from hicm.verbs.memory import memory_show as memory_show
 from hicm.verbs.memory import memory_stats as memory_stats
+from hicm.verbs.models import convert as convert
 from hicm.verbs.published import reproduce as reproduce
 from hicm.verbs.published import results as results
 
@@ -72,11 +73,20 @@ def train(config: ConfigFile, *, out: Annotated[str, "run folder; empty: presave
     return train(settings, folder, run)
 
 
-def predict(run: RunFolder, *, split: Annotated[str, "split of videos; empty: data.report of the run"] = "",
+def predict(run: Annotated[str, "run folder, or a released .pth, which needs --config and is converted first"], *,
+            config: Annotated[str, "settings file of a released .pth"] = "",
+            split: Annotated[str, "split of videos; empty: data.report of the run"] = "",
             checkpoint: Annotated[str, "best or last; empty: best, or last where there is no best"] = "",
             out: Annotated[str, "file written; empty: <run>/predictions_<split>.json"] = "",
             set_: Overrides = (), dry_run: DryRun = False) -> Path | None:
     """Caption every video of a split with a trained captioner; continues an interrupted prediction."""
+    if Path(run).is_file():
+        from hicm.verbs.models import convert_once
+
+        run = str(convert_once(run, config, set_))
+    elif config:
+        raise UserError(f"{run}: --config is for a released .pth; a run folder has its own settings (change them by "
+                        "--set)")
     settings = load_settings(_run_file(run, "config.yaml"), set_)
     split = split or settings.data.report
     folder = _checkpoint(Path(run), checkpoint)

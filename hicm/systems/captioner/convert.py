@@ -1,0 +1,240 @@
+"""Released weights -> a run folder, as if it had been trained here: ``hicm convert``.
+
+Nothing in a file is executed, every key is accounted for, and the folder appears whole or not at all.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import T5Config, T5ForConditionalGeneration
+
+from hicm.config import Config, digest, dump_config, save_config
+from hicm.errors import UserError
+from hicm.files import read_json, require, sha256, write_json, write_text
+from hicm.memory.bank import bank_hash, load_bank
+from hicm.provenance import describe
+from hicm.systems.captioner.card import card
+from hicm.systems.captioner.fit import (
+    MEMORY,
+    check_memory,
+    check_shapes,
+    check_vocabulary,
+    compare_args,
+    has_memory,
+    t5_shape,
+)
+from hicm.systems.captioner.model import Captioner
+from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
+from hicm.systems.captioner.weights import (
+    EMBEDDINGS,
+    Checkpoint,
+    checkpoint_folder,
+    load_state,
+    read_checkpoint,
+    read_folder,
+    save_captioner,
+)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A checkpoint as it lies on disk: a released .pth, or a folder of ours."""
+
+    path: Path  # the file, or the folder of weights
+    weights: Path  # the file that holds the weights
+    about: dict[str, Any]  # captioner.json of a folder of ours; empty for a released file
+    parent: dict[str, Any]  # manifest of the run it stands in, if any
+    sha256: str  # of the weights
+
+
+def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, fresh_memory: bool = False,
+                       overwrite: bool = False) -> Path:
+    """Write the run folder ``out`` with the weights of ``checkpoint`` under the settings; returns it.
+
+    ``checkpoint`` is a released ``.pth`` (HiCM2, Vid2Seq of VidChapters), or a run or checkpoint folder of ours.
+    ``fresh_memory`` gives a checkpoint without memory a projection of random weights.  Done before from the same
+    weights and settings, nothing happens.  Raises UserError when the checkpoint is refused, does not fit the settings,
+    or ``out`` holds anything else (``overwrite`` replaces another conversion, and nothing but that).
+    """
+    out, config = Path(out), _settled(config)
+    source = open_source(checkpoint)
+    run = converted_id(source, config, fresh_memory)
+    if _holds(out, run, overwrite):
+        return out
+    if out.resolve() in source.path.resolve().parents or out.resolve() == source.path.resolve():
+        raise UserError(f"{out}: holds the checkpoint {checkpoint}; choose another folder")
+    content, model, vocabulary, notes = _load(source, config, fresh_memory)
+    manifest = _manifest(run, source, config, content, model, notes)
+    with new_folder(out, run) as folder:
+        about = {"run": run, "step": source.about.get("step"), "epoch": content.epoch, "source": manifest["source"]}
+        save_captioner(model, vocabulary, folder / "best", **about)
+        vocabulary.save(folder / "tokenizer")
+        save_config(config, folder / "config.yaml")
+        write_text(folder / "README.md", card(manifest, config, out.name))
+        write_json(folder / "manifest.json", manifest)
+    for note in notes:
+        warnings.warn(f"{checkpoint}: {note}", stacklevel=2)
+    return out
+
+
+def open_source(checkpoint: str | Path) -> Source:
+    """Find the weights and hash them; nothing is loaded yet.  Raises UserError when there are none."""
+    path = require(checkpoint, "checkpoint", "give a released .pth, or a run folder")
+    if not path.is_dir():
+        return Source(path, path, {}, {}, sha256(path))
+    folder = checkpoint_folder(path)
+    about = read_json(folder / "captioner.json", "captioner")
+    manifest = (folder if folder == path else path) / "manifest.json"
+    weights = require(folder / "model.safetensors", "weights", "is the folder complete?")
+    return Source(folder, weights, about if isinstance(about, dict) else {},
+                  read_json(manifest, "run manifest") if manifest.exists() else {}, sha256(weights))
+
+
+def converted_id(source: Source, config: Config, fresh_memory: bool = False) -> str:
+    """``<name>-<hash>``: the same weights under the same settings give the same id."""
+    path = source.path
+    name = path.stem if path.is_file() else path.parent.name if path.name in ("best", "last") else path.name
+    return f"{name}-{digest([dump_config(_settled(config)), source.sha256, fresh_memory])}"
+
+
+def _settled(config: Config) -> Config:
+    """The settings of the run: it starts from nothing but itself."""
+    return replace(config, captioner=replace(config.captioner, init=""))
+
+
+def _load(source: Source, config: Config, fresh: bool) -> tuple[Checkpoint, Captioner, Vocabulary, list[str]]:
+    """The content of the file, the model that holds it, its vocabulary, and what the user should mind."""
+    captioner, where = config.captioner, str(source.path)
+    content = read_checkpoint(source.path) if not source.about else Checkpoint(read_folder(source.path))
+    state = content.state
+    rows = EMBEDDINGS[0] in state and state[EMBEDDINGS[0]].ndim and state[EMBEDDINGS[0]].shape[0]
+    vocabulary = _vocabulary(source, config)
+    check_vocabulary(int(rows), vocabulary, captioner.tokenizer or captioner.t5, where)
+    t5 = t5_shape(captioner, vocabulary.size) if not source.about else _own_t5(source)
+    memory = check_memory(state, config, fresh, where)
+    check_shapes(state, config, t5, where)
+    frames = state.get("visual_encoder.pos_embed")
+    width = frames.shape[2] if frames is not None and frames.ndim == 3 else t5.d_model
+    norm = state.get(f"{MEMORY}layers.0.norm.weight")
+    memory_width = 0 if not memory else len(norm) if norm is not None and norm.ndim else width
+    bank = load_bank(config.bank) if memory and config.bank.exists() else None
+    if bank is not None and bank.width != memory_width:
+        raise UserError(f"{where}: reads memory vectors {memory_width} wide, the bank {config.bank} holds "
+                        f"{bank.width}; set memory.path to the bank it was trained with, or build that one")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.train.seed)  # of a fresh memory projection
+        model = Captioner(captioner, T5ForConditionalGeneration(t5), width, config.data.frames, memory_width)
+    missing = load_state(model, state, where)
+    broken = [name for name, value in model.named_parameters() if not torch.isfinite(value).all()]
+    if broken:
+        raise UserError(f"{where}: holds numbers that are not finite, in {', '.join(broken[:5])}; the file is damaged, "
+                        "or its training had failed")
+    return content, model.eval(), vocabulary, _notes(source, content, config, missing)
+
+
+def _vocabulary(source: Source, config: Config) -> Vocabulary:
+    captioner = config.captioner
+    if source.about:
+        return load_vocabulary(str(source.path / "tokenizer"), captioner.time_bins, offline=True)
+    name = captioner.tokenizer or captioner.t5
+    if name in ("train", "scratch"):
+        raise UserError(f"{source.path}: captioner.tokenizer={captioner.tokenizer!r} and captioner.t5={captioner.t5} "
+                        "name no tokenizer; set captioner.tokenizer to the one it was trained with (t5-base)")
+    return load_vocabulary(name, captioner.time_bins, captioner.offline)
+
+
+def _own_t5(source: Source) -> T5Config:
+    try:
+        return T5Config(**source.about["t5_config"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{source.path / 'captioner.json'}: cannot be read as a captioner's description "
+                        f"({type(error).__name__}: {error}); was it edited?") from error
+
+
+def _notes(source: Source, content: Checkpoint, config: Config, missing: list[str]) -> list[str]:
+    notes = compare_args(content.args, config, has_memory(content.state))
+    own = source.about.get("settings")
+    if isinstance(own, dict):
+        ours = asdict(config.captioner)
+        notes += [f"trained with captioner.{name}={own[name]}, now captioner.{name}={value}"
+                  for name, value in ours.items() if name != "init" and name in own and own[name] != value]
+    elif config.preset != "released":
+        notes.append("the published programs attend to padding and read the memory's top level alone; --set "
+                     "preset=released asks for their behaviour")
+    if missing:
+        notes.append("its memory projection has random weights: train it before you believe its captions")
+    return notes
+
+
+def _manifest(run: str, source: Source, config: Config, content: Checkpoint, model: Captioner,
+              notes: list[str]) -> dict[str, Any]:
+    memory = model.memory_projection is not None
+    kind = "hicm" if source.about else "hicm2" if has_memory(content.state) else "vid2seq"
+    own = set(model.state_dict())
+    fresh = sorted(name for name in own if name.startswith(MEMORY) and name not in content.state)
+    selected = source.parent.get("selected")
+    if selected is None and source.path.stem.startswith("best"):  # the released file of the best validation score
+        selected = {"metric": config.train.select_on, "value": None}
+    manifest = describe("convert", run)
+    manifest["inputs"] = {str(source.weights): source.sha256}
+    return manifest | {
+        "source": {"kind": kind, "file": source.path.name, "sha256": source.sha256,
+                   "bytes": source.weights.stat().st_size, "epoch": content.epoch,
+                   "parent": source.parent.get("run")},
+        "selected": selected or "the checkpoint as it was published",
+        "keys": {"used": len(content.state), "rows": model.t5.config.vocab_size,
+                 "parameters": sum(value.numel() for value in content.state.values()), "tied": list(content.tied),
+                 "fresh": fresh, "renamed": content.renamed},
+        "dropped": list(content.dropped), "args": content.args, "warnings": notes,
+        "bank": {"path": str(config.bank), "sha256": bank_hash(config.bank) if config.bank.exists() else None}
+        if memory else None,
+        "settings": dump_config(config)}
+
+
+def _holds(out: Path, run: str, overwrite: bool) -> bool:
+    """Whether ``out`` is this very conversion.  UserError when it is anything else that may not be replaced."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    found = read_json(out / "manifest.json", "run manifest") if (out / "manifest.json").exists() else None
+    if not isinstance(found, dict) or found.get("kind") != "convert":
+        raise UserError(f"{out}: is no folder that 'hicm convert' made; choose another, it is not overwritten")
+    if found.get("run") == run:
+        return True
+    if not overwrite:
+        raise UserError(f"{out}: holds {found.get('run')}, other weights or settings than {run}; choose another "
+                        "folder, or replace it with --overwrite")
+    return False
+
+
+@contextlib.contextmanager
+def new_folder(out: Path, run: str) -> Iterator[Path]:
+    """A temporary folder that takes the place of ``out`` at the end, and vanishes on failure."""
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
+    try:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        if out.exists() and any(out.iterdir()):
+            old = temporary.with_name(f"{temporary.name}.old")
+            out.rename(old)
+            temporary.rename(out)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(out)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written ({error.strerror}); free space or choose another folder") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
