@@ -22,6 +22,7 @@ class Row:
     exact: bool  # the size is the file's or the server's word, not the catalogue's
     state: str
     remote: Remote | None = None
+    why: str = ""  # what the source says when it does not give the file
     to_fetch: int | None = 0
     ok: bool = True
 
@@ -134,25 +135,33 @@ def _verify(items: Sequence[Item], folder: Path, records: Records, accept: bool)
 
 def _plan(items: Sequence[Item], folder: Path, source: Source, asked: bool, dry_run: bool) -> dict[Item, Row]:
     """What the source says of files that are not here; optional ones may be missing there too."""
-    rows = {}
+    rows, silent = {}, {}
     for item in items:
         try:
+            if item.host in silent:
+                raise silent[item.host]
             remote = source.look(item)
         except UserError as error:
-            if not dry_run and (asked or item.needed):
+            wanted = asked or item.needed
+            if wanted and not dry_run:
                 raise
-            guess = None if item.gigabytes is None else round(item.gigabytes * 1e9)
-            missing = isinstance(error, Missing)
-            state = "not at the source" if missing else f"source does not tell: {error}"
-            rows[item] = Row(item, guess, False, state, None, 0 if missing else guess,
-                             not (missing and (asked or item.needed)))
+            rows[item] = _not_told(item, error, wanted)
+            if not isinstance(error, Missing):
+                silent[item.host] = error  # and is not asked again
             continue
         part = part_path(folder / item.target, remote)
         have = part.stat().st_size if part.exists() and remote.version else 0
         rest = None if remote.size is None else max(remote.size - have, 0)
         state = "to fetch" if not have else f"to fetch, {human(have)} of it are here"
-        rows[item] = Row(item, remote.size, remote.size is not None, state, remote, rest)
+        rows[item] = Row(item, remote.size, remote.size is not None, state, remote, "", rest)
     return rows
+
+
+def _not_told(item: Item, error: UserError, wanted: bool) -> Row:
+    guess = None if item.gigabytes is None else round(item.gigabytes * 1e9)
+    if isinstance(error, Missing):
+        return Row(item, guess, False, "not at the source", None, str(error), 0, ok=not wanted)
+    return Row(item, guess, False, "to fetch; the source does not answer", None, str(error), guess)
 
 
 def _space(rows: Sequence[Row], folder: Path, dry_run: bool) -> str:
@@ -172,7 +181,7 @@ def _space(rows: Sequence[Row], folder: Path, dry_run: bool) -> str:
 
 def _fetch(row: Row, folder: Path, source: Source, records: Records) -> Row:
     if row.remote is None:
-        return row
+        return replace(row, state="optional, not fetched")
     target, old = folder / row.item.target, records.get(row.item.target)
     digests = source.bring(row.item, row.remote, target)
     records.put(row.item.target, digests, row.remote.where, row.remote.revision)
@@ -189,13 +198,12 @@ def _arrived(item: Item, old: Record | None, digests: Digests) -> str:
 
 def _closing(rows: Sequence[Row], dataset: str, folder: Path, dry_run: bool) -> list[str]:
     """What to do next."""
-    notes = []
-    lacking = [row.item for row in rows if row.state == "not at the source"]
-    notes += [f"{item.target}: look for it at {item.page}" for item in lacking]
+    notes = list(dict.fromkeys(row.why for row in rows if row.why))
     for row in rows:
         if row.item.kind == "memory" and row.state == "fetched":
             notes.append(f"next: hicm memory import {folder / row.item.target} "
                          f"{folder / 'presave' / dataset / 'bank'} --encoder openclip:ViT-L-14/openai")
-    if not dry_run and not lacking:
-        notes.append(f"ok: {len(rows)} files, {human(sum(row.size or 0 for row in rows))}")
+    there = [row for row in rows if row.remote is not None or not row.why]
+    if not dry_run:
+        notes.append(f"ok: {len(there)} files, {human(sum(row.size or 0 for row in there))}")
     return notes

@@ -60,5 +60,5 @@ def _told(error: Exception, name: str, repository: str, page: str, url: str, ins
     if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):
         return UserError(f"{name}: cannot be written ({error.strerror}); free space or choose another folder")
     reason = " ".join(str(error).split())[:120] or type(error).__name__
-    return UserError(f"{name}: the transfer from {url} broke off ({reason}); check the network, the same command "
+    return UserError(f"{name}: {url} does not answer, or broke off ({reason}); check the network, the same command "
                      f"continues{instead}")
