@@ -5,6 +5,7 @@ ailab-kyunghee/HiCM2-DVC at `MEMORY_REVISION`; those of YouCook2 are also in the
 the host still has every one of them, only the host can say.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -90,6 +91,29 @@ OFFICIAL: dict[str, dict[str, tuple[int, int]]] = {
     "anet": {"train": (10009, 37421), "val_1": (4917, 17505), "val_2": (4885, 17031)},
 }
 OFFICIAL_TOTAL = {"vitt": 8000}  # videos, about
+
+
+def compare_counts(name: str, counts: Iterable[tuple[str, str, int, int]], videos: int) -> list[str]:
+    """Lines that hold a copy against the official counts of the data set ``name``.
+
+    ``counts``: split, annotation file, videos and captions of each file; ``videos``: those of all splits together.
+    """
+    notes = []
+    if name in OFFICIAL_TOTAL:
+        notes.append(f"official: about {OFFICIAL_TOTAL[name]:,} videos in all splits; {videos:,} here")
+    for split, file, *here in counts:
+        key = next((key for key in (Path(file).stem, split) if key in OFFICIAL.get(name, {})), None)
+        if key is not None:
+            pairs = zip(OFFICIAL[name][key], here, (f"{key} videos", "captions"), strict=True)
+            notes.append("official: " + "; ".join(f"{count:,} {what}, {_lacking(count - found)}"
+                                                  for count, found, what in pairs))
+    return notes
+
+
+def _lacking(difference: int) -> str:
+    if not difference:
+        return "all here"
+    return f"{abs(difference):,} {'not' if difference > 0 else 'more'} here"
 
 
 def command_for(path: str | Path) -> str:

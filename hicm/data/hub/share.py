@@ -39,6 +39,9 @@ def pull(repository: str, out: str | Path, revision: str = "main") -> Path:
     if _place(files) is None:
         raise UserError(f"{repository}: holds no captioner of ours ({' and '.join(CAPTIONER)}); released .pth files "
                         "come with 'hicm download'")
+    leading_out = [name for name in files if name.startswith("/") or ".." in name.split("/")]
+    if leading_out:
+        raise UserError(f"{repository}: {leading_out[0]} leads out of the folder; do not use this repository")
     staging = out.absolute().with_name(f".{out.absolute().name}.{found.sha[:12]}.part")
     with explained(repository, repository, page, page):
         snapshot_download(repository, revision=found.sha, local_dir=staging, allow_patterns=TAKEN, endpoint=endpoint())
