@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hicm.config import HOLDOUT, DataConfig
+from hicm.data.catalogue import with_command
 from hicm.data.holdout import part_of
 from hicm.data.ids import youtube_id
 from hicm.errors import UserError
@@ -25,7 +26,8 @@ def read_annotations(path: str | Path) -> dict[str, Video]:
     positive number, a timestamp that is not a pair of finite numbers, a sentence that is not text, or a video stands
     in the file twice.
     """
-    require(path, "annotation file", "put the data where data/README.md says, or correct data.annotations")
+    require(path, "annotation file",
+            with_command(path, "put the data where data/README.md says, or correct data.annotations"))
     content = read_json(path, "annotation file", _each_once)
     if not isinstance(content, dict) or not content:
         raise UserError(f"{path}: expected {{video id: {{duration, timestamps, sentences}}}} with at least one video, "

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from hicm.config import HOLDOUT, Config
 from hicm.data.annotations import read_annotations, read_split
+from hicm.data.catalogue import compare_counts
 from hicm.data.features import Features, open_features
 from hicm.data.holdout import describe_selection
 from hicm.data.ids import youtube_id
@@ -44,7 +45,7 @@ class Problem:
 class Report:
     """``rows``: one per annotation file, the values of `COLUMNS` (None: not looked at); ``problems``: errors first.
 
-    ``notes``: how the settings use the splits.
+    ``notes``: how the settings use the splits, what a copy lacks against the official counts.
     """
 
     rows: tuple[tuple[str | int | None, ...], ...]
@@ -95,6 +96,7 @@ class _Check:
                     ids[split].update(map(youtube_id, videos))
         self._check_leak(ids)
         notes = [f"selection: {describe_selection(self.config)}", *self._count_held_out()]
+        notes += compare_counts(self.data.name, [row[:4] for row in rows], len(set().union(*ids.values())))
         return Report(tuple(rows), tuple(sorted(self.problems, key=lambda problem: not problem.is_error)), tuple(notes))
 
     def _count_held_out(self) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from hicm.data.catalogue import with_command
 from hicm.errors import UserError
 from hicm.files import require
 
@@ -32,7 +33,7 @@ def open_store(path: Path) -> Store:
     """The store at ``path`` by its kind.  Raises UserError when it is missing or of no known kind."""
     if path == Path():
         raise UserError("data.features is empty: name the features; data/README.md says where to get them")
-    require(path, "features", "set data.features; data/README.md says where to get them")
+    require(path, "features", with_command(path, "set data.features; data/README.md says where to get them"))
     if path.is_dir():
         return FolderStore(path)
     if path.suffix in TORCH_SUFFIXES:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from hicm.config import Config, DataConfig
+from hicm.data.catalogue import compare_counts
 from hicm.data.check import COLUMNS, check_data
 from hicm.data.features import write_features
 
@@ -153,3 +154,35 @@ def test_every_annotator_of_a_split_is_looked_at(shared):
     assert [values[past_end] for values in report.rows] == [261, 134, 111]  # facts.md 3.1
     assert [values[2:4] for values in report.rows] == [(10009, 37421), (4917, 17505), (4885, 17031)]
     assert len(lines(report, "error")) == 1  # no features named
+
+
+def official(report):
+    return [note for note in report.notes if note.startswith("official")]
+
+
+def test_a_copy_is_held_against_the_official_counts(make):
+    report = check_data(make(name="yc2"))
+    assert report.ok and official(report) == [
+        "official: 1,333 train videos, 1,321 not here; 10,337 captions, 10,313 not here",
+        "official: 457 val videos, 455 not here; 3,492 captions, 3,488 not here"]
+    assert official(report)[0] in str(report) and official(check_data(make())) == []
+    assert official(check_data(make(name="vitt"))) == ["official: about 8,000 videos in all splits; 14 here"]
+    assert compare_counts("yc2", [("train", "x.json", 1333, 10338)], 0) == [
+        "official: 1,333 train videos, all here; 10,337 captions, 1 more here"]
+
+
+def test_whole_copies_are_whole(shared):
+    anet = shared / "data" / "anet"
+    files = {"train": [str(anet / "train.json")], "val": [str(anet / "val_1.json"), str(anet / "val_2.json")]}
+    assert official(check_data(Config(data=DataConfig(name="anet", annotations=files)))) == [
+        "official: 10,009 train videos, all here; 37,421 captions, all here",
+        "official: 4,917 val_1 videos, all here; 17,505 captions, all here",
+        "official: 4,885 val_2 videos, all here; 17,031 captions, all here"]
+
+
+def test_a_missing_released_file_names_the_command_that_gets_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    data = DataConfig("yc2", {"train": ["data/yc2/train.json"], "val": ["data/yc2/val.json"]},
+                      "data/yc2/clipvitl14.pth", speech="data/yc2/youcook2_asr_align_proc.pkl")
+    errors = lines(check_data(Config(data=data)), "error")
+    assert len(errors) == 4 and all("not found; get it with 'hicm download yc2', or " in error for error in errors)
