@@ -33,16 +33,18 @@ class HubServer:
 
     Misbehaviour is by the same keys.  ``refuse``: status and X-Error-Code; ``drop``: bytes of the answer after which
     the connection ends, for the next GETs in turn (None: a proper answer, a status: that refusal); ``damage``: bytes
-    sent in place of the file's.
+    sent in place of the file's; ``stall``: bytes of the answer after which nothing comes any more.
     """
 
     files: dict[str, bytes]
     refuse: dict[str, tuple[int, str]] = field(default_factory=dict)
     drop: dict[str, list[int | tuple[int] | None]] = field(default_factory=dict)
     damage: dict[str, bytes] = field(default_factory=dict)
+    stall: dict[str, int] = field(default_factory=dict)
     commit: str = COMMIT
     cdn: bool = False  # large files are answered with a redirect to another host
     asked: list[Asked] = field(default_factory=list)
+    ended: threading.Event = field(default_factory=threading.Event)
     url: str = ""
 
     def gets(self, ending: str) -> list[Asked]:
@@ -92,7 +94,11 @@ class Handler(BaseHTTPRequestHandler):
         if start:
             headers["Content-Range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
         rest = body[start:]
-        self.send(206 if start else 200, headers | {"Content-Length": str(len(rest))}, rest[:after])
+        stall = self.hub.stall.get(key)
+        self.send(206 if start else 200, headers | {"Content-Length": str(len(rest))},
+                  rest[:after if stall is None else stall])
+        if stall is not None:
+            self.hub.ended.wait(60)
         if after is not None:
             self.close_connection = True
 
@@ -154,5 +160,6 @@ def serve_hub(files: dict[str, bytes]) -> Iterator[HubServer]:
     try:
         yield hub
     finally:
+        hub.ended.set()
         server.shutdown()
         server.server_close()

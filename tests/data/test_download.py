@@ -3,7 +3,11 @@
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections import namedtuple
 from pathlib import Path
 
@@ -22,6 +26,7 @@ from tests.hub_server import COMMIT, git, serve_hub
 ROOT = Path(__file__).parents[2]
 DATA, MODEL = "datasets/Geppa/HiCM2/", "Geppa/HiCM2/"
 FEATURES, TRAIN = "data/yc2/clipvitl14.pth", "data/yc2/train.json"
+SLEEP = time.sleep  # not the one that `calm` takes away
 START = "presave/vid2seq_htmchapters.pth"
 MEMORY = "presave/yc2/hierarchical_clustering_results_yc2_70B.pkl"
 
@@ -127,7 +132,7 @@ def test_a_dry_run_counts_and_writes_nothing(hub, tmp_path):
     report = download("yc2", tmp_path, ["annotations", "features"], dry_run=True)
     assert [(row.size, row.exact, row.state) for row in report.rows] == [
         (1280, True, "here, not yet recorded"), (1280, True, "to fetch"), (25600, True, "to fetch")]
-    assert "disk: 28.2 kB needed (5 % to spare)" in str(report)  # 1.05 * (1,280 + 25,600)
+    assert ": 28.2 kB needed (5 % to spare)" in str(report)  # 1.05 * (1,280 + 25,600)
     assert not hub.gets("") and not (tmp_path / FILE).exists() and not (tmp_path / FEATURES).exists()
 
 
@@ -151,6 +156,24 @@ def test_a_dropped_transfer_goes_on_where_it_broke_off(hub, tmp_path, arrived):
     download("yc2", tmp_path, ["features"])
     assert [asked.start for asked in hub.gets("clipvitl14.pth")] == [arrived]
     assert_complete(tmp_path, FEATURES)
+
+
+def test_a_killed_download_continues(hub, tmp_path):
+    whole = bytes(range(256)) * (24 << 12)  # 24 MiB
+    hub.files[DATA + FEATURES] = whole
+    hub.stall[DATA + FEATURES] = 21 << 20
+    command = [sys.executable, "-m", "hicm", "download", "yc2", "--only", "features", "--out", str(tmp_path)]
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as running:
+        limit = time.monotonic() + 30
+        while sum(path.stat().st_size for path in tmp_path.rglob("*.part")) < 8 << 20 and time.monotonic() < limit:
+            SLEEP(0.02)
+        running.kill()
+    assert not (tmp_path / FEATURES).exists()
+    hub.stall.clear()
+    download("yc2", tmp_path, ["features"])
+    assert 8 << 20 <= hub.gets("clipvitl14.pth")[-1].start <= 21 << 20
+    assert (tmp_path / FEATURES).read_bytes() == whole and leftovers(tmp_path) == []
 
 
 def test_a_server_that_drops_again_and_again(hub, tmp_path):
@@ -234,6 +257,18 @@ def test_a_small_disk_is_seen_before_anything_is_fetched(hub, tmp_path, monkeypa
     assert not hub.gets("") and not (tmp_path / TRAIN).exists()
     assert "too little" in str(download("yc2", tmp_path, ["annotations", "features"], dry_run=True))
     assert download("yc2", tmp_path, ["annotations"]).ok
+
+
+def test_links_to_another_disk_are_followed(hub, tmp_path, monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    large = tmp_path / "large"
+    large.mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "data").symlink_to(large)
+    monkeypatch.setattr("hicm.data.hub.download.shutil.disk_usage",
+                        lambda path: usage(0, 0, 10 ** 9 if path.resolve() == large else 0))
+    assert download("yc2", tmp_path / "out", ["annotations"]).ok
+    assert (large / "yc2" / "train.json").read_bytes() == content_of(TRAIN)
 
 
 def test_two_commands_do_not_write_one_file(hub, tmp_path):
@@ -343,6 +378,12 @@ def test_a_folder_that_cannot_be_written(mirror, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
         download("yc2", tmp_path / "file", ["annotations"], source=str(mirror))
+
+
+def test_a_folder_in_the_place_of_a_file(hub, tmp_path):
+    (tmp_path / FEATURES).mkdir(parents=True)
+    with pytest.raises(UserError, match="cannot be written"):
+        download("yc2", tmp_path, ["features"])
 
 
 def test_a_source_on_a_removed_disk(mirror, tmp_path, monkeypatch):

@@ -84,7 +84,7 @@ def download(dataset: str, out: str | Path = ".", only: Sequence[str] = (), sour
     if absent:
         opened = open_source(source, revision)
         planned = _plan(absent, folder, opened, bool(only), dry_run)
-        notes = [_space(list(planned.values()), folder, dry_run)]
+        notes = _space(list(planned.values()), folder, dry_run)
         rows |= planned if dry_run else {item: _fetch(row, folder, opened, records) for item, row in planned.items()}
     ordered = [rows[item] for item in items]
     return Report(tuple(ordered), (*notes, *_closing(ordered, dataset, folder, dry_run)))
@@ -164,19 +164,27 @@ def _not_told(item: Item, error: UserError, wanted: bool) -> Row:
     return Row(item, guess, False, "to fetch; the source does not answer", None, str(error), guess)
 
 
-def _space(rows: Sequence[Row], folder: Path, dry_run: bool) -> str:
-    """Needed and free space in a line.  Raises UserError when it does not fit, unless in a dry run."""
-    needed = round(MARGIN * sum(row.to_fetch or 0 for row in rows))
-    place = folder.absolute()
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    short = needed > free
-    if short and not dry_run:
-        raise UserError(f"{folder}: {human(needed)} are needed (5 % to spare) and {human(free)} are free; free space, "
-                        "choose another --out, or fetch less with --only")
-    unknown = " and files of unknown size" if any(row.to_fetch is None for row in rows) else ""
-    return f"disk: {human(needed)}{unknown} needed (5 % to spare), {human(free)} free{': too little' * short}"
+def _space(rows: Sequence[Row], folder: Path, dry_run: bool) -> list[str]:
+    """Needed and free space, a line for each disk (data/ or presave/ may be links to another).
+
+    Raises UserError when it does not fit, unless in a dry run.
+    """
+    disks: dict[int, tuple[Path, list[Row]]] = {}
+    for row in rows:
+        place = (folder / row.item.target).parent.absolute()
+        while not place.exists():
+            place = place.parent
+        disks.setdefault(place.stat().st_dev, (place, []))[1].append(row)
+    lines = []
+    for place, own in disks.values():
+        needed, free = round(MARGIN * sum(row.to_fetch or 0 for row in own)), shutil.disk_usage(place).free
+        if needed > free and not dry_run:
+            raise UserError(f"{place}: {human(needed)} are needed (5 % to spare) and {human(free)} are free; free "
+                            "space, choose another --out, or fetch less with --only")
+        unknown = " and files of unknown size" if any(row.to_fetch is None for row in own) else ""
+        lines.append(f"disk of {place}: {human(needed)}{unknown} needed (5 % to spare), {human(free)} free"
+                     + ": too little" * (needed > free))
+    return lines
 
 
 def _fetch(row: Row, folder: Path, source: Source, records: Records) -> Row:

@@ -82,16 +82,20 @@ class Web:
             with explained(item.target, item.repository, item.page, remote.where, INSTEAD):
                 http_get(remote.where, stream, resume_size=stream.tell(), headers=headers,
                          expected_size=remote.size, displayed_filename=target.name)
-            stream.flush()
-            os.fsync(stream.fileno())
+                stream.flush()
+                os.fsync(stream.fileno())
             digests = digest_file(path)
             if not digests.matches(remote.digest):
                 path.unlink()
                 raise UserError(f"{target}: arrived damaged ({digests.size} bytes, not the {remote.digest[:12]}... "
                                 "that the source names); run the same command again")
-            path.replace(target)
+            try:
+                path.replace(target)
+            except OSError as error:
+                raise UserError(f"{target}: cannot be written ({error.strerror}); choose another --out") from error
         for stale in target.parent.glob(f".{target.name}.*.part"):  # of versions that the source has no more
-            stale.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                stale.unlink()
         return digests
 
     def _url(self, item: Item) -> str:
