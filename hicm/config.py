@@ -28,9 +28,10 @@ class DataConfig:
     features: str = ""  # a .pth dict, a folder of .npy / .mp4.npy, or an HDF5 file
     feature_fps: float = 1.0  # rows a second in the features file; thinned to 1 a second when higher
     speech: str = ""  # ASR: a .pkl or .json file, or a folder of them; empty: no speech
+    target: Literal["captions", "speech"] = "captions"  # what is learnt from the frames; speech: nothing is then heard
     train: str = "train"  # split that trains
-    select: str = "val"  # split that chooses the best checkpoint
-    report: str = "val"  # split whose scores are reported
+    select: str = "val"  # split that chooses the best checkpoint; empty: none, with train.eval_every: 0
+    report: str = "val"  # split whose scores are reported; empty: none
     frames: int = 100  # rows given to the model (HiCM2: 100)
     missing_features: Literal["refuse", "skip"] = "refuse"  # videos of a split without features
     holdout: float = 0.0  # share of the training videos that neither train nor fill the memory: they select
@@ -123,6 +124,7 @@ class CaptionerConfig:
 class TrainConfig:
     epochs: int = 20
     batch: int = 2  # videos a process and step
+    share: float = 1.0  # part of the training videos seen in an epoch, drawn anew (one of 8 released processes: 0.125)
     accumulate: int = 1  # steps whose gradients are summed before the optimiser acts
     lr: float = 3e-4
     schedule: Literal["cosine", "constant"] = "cosine"
@@ -216,6 +218,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("memory.branching", "summary.members"), (2, math.inf)),
     "summary.timeout": (0.1, math.inf),
     "data.holdout": (0, 0.5),
+    "train.share": (1e-6, 1),
     "data.holdout_seed": (0, math.inf),
     "captioner.time_bins": (2, math.inf),
 }

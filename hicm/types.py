@@ -27,7 +27,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Video:
-    """A video's reference annotation.  ``duration`` in seconds; events in file order."""
+    """A video's reference annotation: ``duration`` in seconds (NaN: only its features tell), events in file order."""
 
     id: str
     duration: float

@@ -244,17 +244,29 @@ def test_every_settings_file_round_trips(path, tmp_path):
 
 
 def test_settings_files_are_there_and_set_what_their_recipes_say():
-    """HiCM2's launch scripts: windows, k, epochs, rate, batch; ActivityNet's recipe is ours."""
+    """HiCM2's launch scripts and VidChapters' README: windows, k, epochs, rate, batch; ActivityNet's recipe is ours."""
     recipes = {path.stem: load_config(path) for path in FILES}
     assert {"yc2", "vitt", "anet", "yc2_sim"} <= recipes.keys()
     found = {name: (c.retrieval.windows, c.retrieval.top_k, c.train.epochs, c.train.lr, c.train.batch, c.data.select,
                     c.data.report) for name, c in recipes.items() if name != "yc2_sim"}
     assert found == {"yc2": (10, 10, 20, 3e-4, 2, "val", "val"), "vitt": (30, 30, 20, 3e-4, 2, "dev", "test"),
-                     "anet": (10, 10, 10, 3e-4, 2, "val", "val")}
+                     "anet": (10, 10, 10, 3e-4, 2, "val", "val"),
+                     "vid2seq_yc2": (10, 10, 40, 3e-4, 2, "val", "val"),
+                     "vid2seq_vitt": (10, 10, 20, 3e-4, 2, "dev", "test"),
+                     "pretrain_vidchapters": (10, 10, 10, 3e-4, 8, "val", "test"),
+                     "pretrain_htm": (10, 10, 5, 3e-4, 8, "", "")}
     assert len(recipes["anet"].data.annotations["val"]) == 2, "ActivityNet Captions has two annotators"
     for name, config in recipes.items():
         assert config.data.name == name, "derived files lie under the name of the settings file"
-        assert {config.data.train, config.data.select, config.data.report} <= config.data.annotations.keys()
+        roles = {config.data.train, config.data.select, config.data.report}
+        assert roles - ({""} if config.train.eval_every == 0 else set()) <= config.data.annotations.keys()
+    pretrained = {name: config for name, config in recipes.items() if name.startswith("pretrain_")}
+    assert all((c.train.clip, c.retrieval.search, c.captioner.init) == (0.1, "none", "") for c in pretrained.values())
+    assert recipes["pretrain_htm"].train.schedule == "constant" and recipes["pretrain_htm"].data.target == "speech"
+    started = [name for name, config in recipes.items() if config.captioner.init == "presave/vid2seq_htmchapters.pth"]
+    assert sorted(started) == ["vid2seq_vitt", "vid2seq_yc2", "vitt", "yc2"]
+    assert {name for name, c in recipes.items() if c.retrieval.search == "none"} == {
+        "vid2seq_yc2", "vid2seq_vitt", "pretrain_htm", "pretrain_vidchapters"}
 
 
 def test_bank_folder_follows_the_data_unless_named():

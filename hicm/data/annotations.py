@@ -1,7 +1,8 @@
 """Reference annotations: ``{video id: {"duration": s, "timestamps": [[start, end], ...], "sentences": [str, ...]}}``.
 
-Times in seconds.  Reading is strict about form.  What a caption or an event *says* (blank, reversed, past the end) is
-left as it is, because published files contain such events; ``hicm.data.check`` reports them.
+Times in seconds.  A ``.csv`` of HowTo100M's form lists videos without captions.  Reading is strict about form.  What a
+caption or an event *says* (blank, reversed, past the end) is left as it is, because published files contain such
+events; ``hicm.data.check`` reports them.
 """
 
 import math
@@ -13,6 +14,7 @@ from hicm.config import HOLDOUT, DataConfig
 from hicm.data.catalogue import with_command
 from hicm.data.holdout import part_of
 from hicm.data.ids import youtube_id
+from hicm.data.pretraining import read_listing
 from hicm.errors import UserError
 from hicm.files import read_json, require
 from hicm.types import Event, Span, Video
@@ -21,11 +23,14 @@ from hicm.types import Event, Span, Video
 def read_annotations(path: str | Path) -> dict[str, Video]:
     """Videos by id, in file order, events in file order; a video may have no events.
 
-    Other keys of an entry ("path", ...) are ignored.  Raises UserError naming file, video and item when the file is
-    unreadable, holds no video, or an entry lacks a key, has lists of unequal length, a duration that is not a
-    positive number, a timestamp that is not a pair of finite numbers, a sentence that is not text, or a video stands
-    in the file twice.
+    Other keys of an entry ("path", ...) are ignored.  The videos of a ``.csv`` (`hicm.data.pretraining.read_listing`)
+    have no events, and duration NaN: it is known once the features are read.  Raises UserError naming file, video and
+    item when the file is unreadable, holds no video, or an entry lacks a key, has lists of unequal length, a duration
+    that is not a positive number, a timestamp that is not a pair of finite numbers, a sentence that is not text, or a
+    video stands in the file twice.
     """
+    if Path(path).suffix == ".csv":
+        return {video_id: Video(video_id, math.nan, ()) for video_id in read_listing(path)}
     require(path, "annotation file",
             with_command(path, "put the data where data/README.md says, or correct data.annotations"))
     content = read_json(path, "annotation file", _each_once)

@@ -3,6 +3,7 @@
 An *error* is what training or evaluation cannot survive; a *warning* is what they survive but the user should know.
 """
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from hicm.data.catalogue import compare_counts
 from hicm.data.features import Features, open_features
 from hicm.data.holdout import describe_selection
 from hicm.data.ids import youtube_id
+from hicm.data.pretraining import read_listing
 from hicm.data.speech import open_speech
 from hicm.errors import UserError
 from hicm.types import Video
@@ -110,14 +112,15 @@ class _Check:
         known = ", ".join(self.data.annotations) or "none"
         for role in ("train", "select", "report"):
             split = getattr(self.data, role)
-            if role == "select" and self.data.holdout:
+            free = not split and not self.config.train.eval_every  # nothing is evaluated: train alone must be there
+            if (role == "select" and self.data.holdout) or (role != "train" and free):
                 continue
             if not self.data.annotations.get(split):
                 self._report(True, "settings", f"data.{role} is split {split!r}, which has no annotation file",
                              f"list it in data.annotations (known splits: {known})")
 
     def _check_file(self, split: str, file: str, videos: dict[str, Video]) -> tuple[str | int | None, ...]:
-        teaches = split == self.data.train or split in self.config.memory.source
+        teaches = self.data.target == "captions" and (split == self.data.train or split in self.config.memory.source)
         count = {name: self._report_items(is_error, file, what, found, remedy)
                  for name, (is_error, what, found, remedy) in _events(videos, teaches).items()}
         captions = sum(len(video.events) for video in videos.values())
@@ -175,14 +178,18 @@ class _Check:
 
     def _check_leak(self, ids: dict[str, set[str]]) -> None:
         for split in dict.fromkeys((self.data.select, self.data.report)):
-            if split != self.data.train:
+            if split not in ("", self.data.train):
                 both = sorted(ids[self.data.train] & ids[split])
                 self._report_items(False, "settings", f"videos are in {self.data.train} and in {split}", both,
                                    f"remove them from {self.data.train}: scores on {split} are flattered")
 
     def _open_features(self) -> Features | None:
         where = self.data.features or "settings"
-        features = self._try(lambda: open_features(self.data.features, self.data.feature_fps), where)
+        listed: dict[str, str] = {}
+        for file in (file for files in self.data.annotations.values() for file in files if file.endswith(".csv")):
+            with contextlib.suppress(UserError):  # reported where the file's videos are read
+                listed |= read_listing(file)
+        features = self._try(lambda: open_features(self.data.features, self.data.feature_fps, listed), where)
         return features if features is not None and self._try(lambda: features.width, where) is not None else None
 
     def _try(self, read: Callable, file: str):

@@ -5,6 +5,7 @@ never travel to another process: HDF5 handles shared over a fork return wrong da
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,13 +30,16 @@ class Store(Protocol):
         """The stored array.  Raises UserError when it is damaged."""
 
 
-def open_store(path: Path) -> Store:
-    """The store at ``path`` by its kind.  Raises UserError when it is missing or of no known kind."""
+def open_store(path: Path, listed: Mapping[str, str] | None = None) -> Store:
+    """The store at ``path`` by its kind; ``listed``: id -> file, for a folder whose files are not named ``<id>.npy``.
+
+    Raises UserError when it is missing or of no known kind.
+    """
     if path == Path():
         raise UserError("data.features is empty: name the features; data/README.md says where to get them")
     require(path, "features", with_command(path, "set data.features; data/README.md says where to get them"))
     if path.is_dir():
-        return FolderStore(path)
+        return FolderStore(path, listed)
     if path.suffix in TORCH_SUFFIXES:
         return TorchStore(path)
     if path.suffix in HDF5_SUFFIXES:
@@ -45,15 +49,17 @@ def open_store(path: Path) -> Store:
 
 
 class FolderStore:
-    """``<id>.mp4.npy`` or ``<id>.npy``, one file a video."""
+    """``<id>.mp4.npy`` or ``<id>.npy``, one file a video, or what ``listed`` names, relative to the folder."""
 
-    def __init__(self, path: Path):
-        self._path = path
+    def __init__(self, path: Path, listed: Mapping[str, str] | None = None):
+        self._path, self._listed = path, listed or {}
 
     def __contains__(self, key: str) -> bool:
         return self._file(key) is not None
 
     def first(self) -> str | None:
+        if self._listed:
+            return next((key for key in self._listed if key in self), None)
         name = min((entry.name for entry in os.scandir(self._path) if entry.name.endswith(".npy")), default=None)
         return name and name.removesuffix(".npy").removesuffix(".mp4")
 
@@ -66,7 +72,9 @@ class FolderStore:
             raise UserError(f"{file}: cannot be read as .npy array ({_line(error)}); extract it again") from error
 
     def _file(self, key: str) -> Path | None:
-        files = (self._path / f"{key}{suffix}" for suffix in ARRAY_SUFFIXES)
+        files = [self._path / f"{key}{suffix}" for suffix in ARRAY_SUFFIXES]
+        if key in self._listed:
+            files.insert(0, self._path / self._listed[key])
         return next((file for file in files if file.is_file()), None)
 
 

@@ -19,12 +19,12 @@ from hicm.files import atomic
 class Features:
     """Features by video id, whatever the prefix of the id; see `open_features`."""
 
-    def __init__(self, path: str | Path, fps: float = 1.0):
+    def __init__(self, path: str | Path, fps: float = 1.0, listed: Mapping[str, str] | None = None):
         if not (math.isfinite(fps) and fps > 0):
             raise UserError(f"data.feature_fps: expected rows a second > 0, found {fps}")
         self.path = Path(path)
         self.fps = fps
-        self._store = open_store(self.path)
+        self._store = open_store(self.path, listed)
         self._width: int | None = None
 
     @property
@@ -73,12 +73,13 @@ class Features:
         return next((name for name in candidates(video_id) if name in self._store), None)
 
 
-def open_features(path: str | Path, fps: float = 1.0) -> Features:
+def open_features(path: str | Path, fps: float = 1.0, listed: Mapping[str, str] | None = None) -> Features:
     """The features at ``path``: a ``.pth``/``.pt`` file, a folder of ``.npy`` files, or an HDF5 file.
 
-    ``fps`` is the rows a second of the store.  Raises UserError when there is nothing there or its kind is unknown.
+    ``fps`` is the rows a second of the store; ``listed`` names the files of a folder's videos where they are not
+    ``<id>.npy``.  Raises UserError when there is nothing there or its kind is unknown.
     """
-    return Features(path, fps)
+    return Features(path, fps, listed)
 
 
 def sample(x: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:

@@ -66,14 +66,24 @@ class SpeechStore:
         return _speech(entry, f"{source}: video {video_id}")
 
     def get(self, video_id: str, duration: float) -> Speech:
-        """The segments that the model hears: 0 <= start, end <= duration (seconds), text not blank.
+        """The segments that the model hears: 0 <= start, end <= duration (seconds; NaN: any), text not blank.
 
         A segment that crosses the end is dropped whole, as in VidChapters.  A video without an entry has no speech.
         """
         speech = self.all(video_id)
+        duration = math.inf if math.isnan(duration) else duration
         kept = [(start, end, text) for start, end, text in zip(speech.start, speech.end, speech.text, strict=True)
                 if start >= 0 and end <= duration and math.isfinite(end) and text.strip()]
         return Speech(*map(tuple, zip(*kept, strict=True))) if kept else Speech()
+
+    def duration(self, video_id: str) -> float | None:
+        """Seconds of the video where its entry tells (HowTo100M), else None."""
+        found = self._find(video_id)
+        entry = _read(found) if isinstance(found, Path) else self._entries[found] if found is not None else None
+        seconds = entry.get("duration") if isinstance(entry, dict) else None
+        if seconds is not None and not (_is_time(seconds) and 0 < seconds < math.inf):
+            raise UserError(f"{self.path}: video {video_id}: duration: expected seconds > 0, found {seconds!r}")
+        return None if seconds is None else float(seconds)
 
     def _find(self, video_id: str) -> str | Path | None:
         """The key of the video's entry, or its file when the store is a folder."""

@@ -1,8 +1,9 @@
 """The videos of a split that can be worked with: annotated and with features."""
 
 from hicm.config import DataConfig
-from hicm.data.annotations import read_split
+from hicm.data.annotations import read_split, split_files
 from hicm.data.features import Features, open_features
+from hicm.data.pretraining import read_listing
 from hicm.errors import UserError
 from hicm.types import Video
 
@@ -12,8 +13,9 @@ def split_with_features(config: DataConfig, split: str) -> tuple[dict[str, Video
 
     Videos without features raise UserError, or are left out under ``data.missing_features: skip``; never zero-filled.
     """
-    videos = read_split(config, split)
-    features = open_features(config.features, config.feature_fps)
+    videos, file = read_split(config, split), split_files(config, split)[0]
+    listed = read_listing(file) if file.endswith(".csv") else None
+    features = open_features(config.features, config.feature_fps, listed)
     missing = features.missing(videos)
     if missing and config.missing_features == "refuse":
         raise UserError(f"{config.features}: no features for {len(missing)} of {len(videos)} videos of split "

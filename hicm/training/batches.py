@@ -1,5 +1,7 @@
 """Which videos meet in which step: a function of (seed, epoch) alone, so that any step can be repeated."""
 
+import math
+
 import numpy as np
 
 from hicm.errors import UserError
@@ -8,21 +10,22 @@ Index = tuple[int, int]  # (epoch, row of the data set)
 
 
 def plan_epoch(size: int, batch: int, accumulate: int, processes: int, rank: int, seed: int,
-               epoch: int) -> list[list[list[Index]]]:
+               epoch: int, share: float = 1.0) -> list[list[list[Index]]]:
     """Steps of one epoch for one process: step -> micro-batch -> indices.
 
-    All ``size`` videos are shuffled and cut into steps of batch * accumulate * processes; the processes share each
-    micro-batch.  The last step holds what is left, so nothing is dropped or repeated.  Raises UserError when there
-    are fewer videos than processes.
+    All ``size`` videos are shuffled, and ceil(share * size) of them cut into steps of batch * accumulate * processes;
+    the processes share each micro-batch.  The last step holds what is left, so nothing is dropped or repeated.  Raises
+    UserError when there are fewer videos than processes.
 
     >>> plan_epoch(3, batch=1, accumulate=2, processes=1, rank=0, seed=0, epoch=0)
     [[[(0, 2)], [(0, 0)]], [[(0, 1)]]]
     """
-    if size < processes:
-        raise UserError(f"{size} training videos cannot be shared by {processes} processes; start fewer")
-    order = np.random.default_rng([seed, epoch]).permutation(size).tolist()
+    seen = math.ceil(share * size)
+    if seen < processes:
+        raise UserError(f"{seen} training videos cannot be shared by {processes} processes; start fewer")
+    order = np.random.default_rng([seed, epoch]).permutation(size)[:seen].tolist()
     whole = batch * processes
-    micro = [order[i:i + whole] for i in range(0, size, whole)]
+    micro = [order[i:i + whole] for i in range(0, seen, whole)]
     if len(micro[-1]) < processes:  # every process needs a video: the few that are left join the batch before
         micro[-2:] = [micro[-2] + micro[-1]]
     own = [[(epoch, row) for row in part[rank::processes]] for part in micro]

@@ -119,7 +119,7 @@ def seed_all(seed: int, rank: int, step: int) -> None:
 
 def _plan(system: System, config: TrainConfig, accelerator: Accelerator, epoch: int) -> list[list[list[Index]]]:
     return plan_epoch(system.size, config.batch, config.accumulate, accelerator.num_processes,
-                      accelerator.process_index, config.seed, epoch)
+                      accelerator.process_index, config.seed, epoch, config.share)
 
 
 def _group(batches: Iterable[Any], sizes: Iterable[int]) -> Iterator[list[Any]]:

@@ -28,6 +28,7 @@ def train(config: Config, folder: Path, run: str) -> Path:
     Raises UserError when the folder holds a run with other settings, when the bank or features are missing, or when
     training diverges.  What was done before an error or a kill is kept, and the same call continues.
     """
+    selecting = [config.data.select] if config.train.eval_every else []
     accelerator = Accelerator(mixed_precision=config.train.precision)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
@@ -35,11 +36,11 @@ def train(config: Config, folder: Path, run: str) -> Path:
                       for split in config.data.annotations.values() for path in split]
             open_run(folder, run, config, inputs, selected_on=describe_selection(config))
         memories = {split: recall(config, split, folder, training=split == "training")
-                    for split in ("training", config.data.select)}
+                    for split in ("training", *selecting)}
         vocabulary = open_vocabulary(config, folder)
 
     dataset = open_split(config, config.data.train, vocabulary, memories["training"])
-    select = open_split(config, config.data.select, vocabulary, memories[config.data.select])
+    select = next((open_split(config, split, vocabulary, memories[split]) for split in selecting), None)
     seed_all(config.train.seed, 0, 0)
     width = dataset.features.width
     model = build(config.captioner, vocabulary, width, config.data.frames,

@@ -32,6 +32,14 @@ def test_every_video_comes_once_an_epoch(size, batch, accumulate, processes, see
     assert {epoch for plan in plans for step in plan for micro in step for epoch, _ in micro} == {3}
 
 
+@given(st.integers(1, 60), st.sampled_from([0.125, 0.5, 1.0]), small)
+def test_an_epoch_may_see_a_share_of_the_videos(size, share, batch):
+    epochs = [[row for step in plan_epoch(size, batch, 1, 1, 0, 0, epoch, share) for micro in step for _, row in micro]
+              for epoch in range(200)]
+    assert {len(rows) for rows in epochs} == {math.ceil(share * size)} and len(set(epochs[0])) == len(epochs[0])
+    assert set().union(*epochs) == set(range(size)), "drawn anew each epoch"
+
+
 @given(st.integers(8, 60), st.integers(1, 3))
 def test_a_step_holds_the_same_videos_for_any_number_of_processes(size, half):
     def steps(batch, processes):

@@ -1,6 +1,8 @@
 """Videos of one split as items: frames sampled, speech and captions tokenised, memory looked up."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,12 @@ from hicm.data.annotations import refuse_blank_captions, split_files
 from hicm.data.features import Features, sample
 from hicm.data.speech import SpeechStore, open_speech
 from hicm.data.splits import split_with_features
+from hicm.errors import UserError
 from hicm.retrieval.retrieve import retrieve
 from hicm.retrieval.store import Retrieved, open_retrieved
 from hicm.systems.captioner.batch import Item
 from hicm.systems.captioner.sequences import Shuffler, caption_sequence, corrupt, speech_sequence
-from hicm.systems.captioner.vocabulary import Vocabulary
+from hicm.systems.captioner.vocabulary import EOS, Vocabulary
 from hicm.types import Video
 
 
@@ -42,20 +45,29 @@ class VideoDataset(Dataset):
     def item(self, row: int, rng: Shuffler) -> Item:
         """Video ``row``; ``rng`` draws the masked spans."""
         config, video = self.config, self.videos[row]
-        frames, frame_mask = sample(self.features.read(video.id), config.data.frames)
+        rows = self.features.read(video.id)
+        if math.isnan(video.duration):
+            video = replace(video, duration=self.speech.duration(video.id) or len(rows) + 1.0)
+        frames, frame_mask = sample(rows, config.data.frames)
         memory, memory_mask = np.zeros((0, self.features.width), np.float32), np.zeros(0, bool)
         if self.retrieved is not None:
             memory, memory_mask = self.retrieved.vectors(video.id), self.retrieved.mask(video.id)
-        speech = self.speech_ids(row)
-        target, _ = caption_sequence(video, self.vocabulary, config.captioner.max_caption_tokens)
+        speech = self._speech(video)
+        heard, target = speech, speech
+        if config.data.target == "captions":
+            target, _ = caption_sequence(video, self.vocabulary, config.captioner.max_caption_tokens)
+        else:
+            heard = [EOS]
         noisy_speech, noisy_target = corrupt(speech, self.vocabulary, rng, config.train.noise_density,
                                              config.train.noise_span)
-        return Item(video.id, video.duration, frames, frame_mask, memory, memory_mask, speech, target, noisy_speech,
+        return Item(video.id, video.duration, frames, frame_mask, memory, memory_mask, heard, target, noisy_speech,
                     noisy_target)
 
     def speech_ids(self, row: int) -> list[int]:
-        """The speech sequence of one video."""
-        video = self.videos[row]
+        """The speech that is heard of one video, as a sequence."""
+        return self._speech(self.videos[row]) if self.config.data.target == "captions" else [EOS]
+
+    def _speech(self, video: Video) -> list[int]:
         return speech_sequence(self.speech.get(video.id, video.duration), video.duration, self.vocabulary,
                                self.config.captioner.max_speech_tokens)[0]
 
@@ -65,6 +77,8 @@ def open_split(config: Config, split: str, vocabulary: Vocabulary, retrieved: Pa
 
     Raises UserError when videos have no features (and ``data.missing_features`` is not skip).
     """
+    if config.data.target == "speech" and not config.data.speech:
+        raise UserError("data.target: speech needs transcripts; set data.speech")
     videos, features = split_with_features(config.data, split)
     refuse_blank_captions(videos.values(), split_files(config.data, split)[0])
     return VideoDataset(config, videos, features, open_speech(config.data.speech), vocabulary,
