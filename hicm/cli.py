@@ -147,7 +147,8 @@ def _add_arguments(parser: argparse.ArgumentParser, function: Callable[..., Any]
         elif several:
             parser.add_argument(flag, dest=name, nargs="+", default=[], help=text)
         else:
-            parser.add_argument(flag, dest=name, type=kind, default=parameter.default, help=text)
+            parser.add_argument(flag, dest=name, type=kind, default=parameter.default, help=text,
+                                metavar=name.rstrip("_").upper())
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ class HubServer:
     damage: dict[str, bytes] = field(default_factory=dict)
     stall: dict[str, int] = field(default_factory=dict)
     commit: str = COMMIT
+    sizeless: bool = False  # HEAD tells no length
     cdn: bool = False  # large files are answered with a redirect to another host
     asked: list[Asked] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
@@ -85,7 +86,7 @@ class Handler(BaseHTTPRequestHandler):
                                    "X-Linked-Etag": f'"{tag}"', "X-Linked-Size": str(len(content))})
         headers = {"ETag": f'"{tag}"', "Accept-Ranges": "bytes"} | ({"X-Repo-Commit": self.hub.commit} if hub else {})
         if self.command == "HEAD":
-            return self.send(200, headers | {"Content-Length": str(len(content))})
+            return self.send(200, headers | ({} if self.hub.sizeless else {"Content-Length": str(len(content))}))
         body, start = self.hub.damage.get(key, content), self.hub.asked[-1].start
         planned = self.hub.drop.get(key, [])
         after = planned.pop(0) if planned else None

@@ -1,10 +1,8 @@
 """Released files, from a server that speaks the hub's protocol and misbehaves, and from folders."""
 
-import dataclasses
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -19,68 +17,15 @@ from hicm.data import catalogue
 from hicm.data.catalogue import CATALOGUE, KINDS, command_for
 from hicm.data.hub import sources
 from hicm.data.hub.download import choose, download
-from hicm.data.hub.records import FILE, Records, digest_file
+from hicm.data.hub.records import FILE
 from hicm.errors import UserError
-from tests.hub_server import COMMIT, git, serve_hub
+from tests.hub_files import DATA, FEATURES, MEMORY, MODEL, START, TRAIN, assert_complete, content_of, leftovers
+from tests.hub_server import COMMIT
 
 ROOT = Path(__file__).parents[2]
-DATA, MODEL = "datasets/Geppa/HiCM2/", "Geppa/HiCM2/"
-FEATURES, TRAIN = "data/yc2/clipvitl14.pth", "data/yc2/train.json"
 SLEEP = time.sleep  # not the one that `calm` takes away
-START = "presave/vid2seq_htmchapters.pth"
-MEMORY = "presave/yc2/hierarchical_clustering_results_yc2_70B.pkl"
 
-
-def content_of(path: str) -> bytes:
-    return hashlib.sha256(path.encode()).digest() * (40 if path.endswith(".json") else 800)  # 1,280 or 25,600 bytes
-
-
-@pytest.fixture(autouse=True)
-def calm(monkeypatch, tmp_path):
-    """No token of anybody's, no waiting between tries, small pieces, a memory whose blob id is that of the made-up."""
-    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", str(tmp_path / "no-token"))
-    monkeypatch.setattr("huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE", 1000)
-    monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda seconds: None)
-    for name, items in CATALOGUE.items():
-        monkeypatch.setitem(CATALOGUE, name, tuple(
-            dataclasses.replace(item, git=git(content_of(item.target))) if item.git else item for item in items))
-
-
-@pytest.fixture
-def hub(monkeypatch):
-    files = {}
-    for item in CATALOGUE["yc2"]:
-        key = {"dataset": DATA, "model": MODEL}.get(item.host)
-        files[key + item.path if key else f"/{item.repository}/{catalogue.MEMORY_REVISION}/{item.path}"] = \
-            content_of(item.target)
-    with serve_hub(files) as server:
-        monkeypatch.setenv("HF_ENDPOINT", server.url)
-        monkeypatch.setattr(sources, "GIT", server.url)
-        yield server
-
-
-@pytest.fixture
-def mirror(tmp_path):
-    """A folder laid out like the authors' repositories."""
-    folder = tmp_path / "mirror"
-    for item in CATALOGUE["yc2"]:
-        path = folder / item.target
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content_of(item.target))
-    return folder
-
-
-def leftovers(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob(".*") if path.is_file()]
-
-
-def assert_complete(folder: Path, *targets: str) -> None:
-    for target in targets or [item.target for item in CATALOGUE["yc2"]]:
-        assert (folder / target).read_bytes() == content_of(target), target
-    assert leftovers(folder) == []
+pytestmark = pytest.mark.usefixtures("calm")
 
 
 # the catalogue
@@ -294,103 +239,3 @@ def test_the_token_goes_to_the_hub_only(hub, tmp_path, monkeypatch, cdn):
     assert any(asked.path.startswith("/cdn/") for asked in hub.asked) == cdn
     assert all("/resolve/" in path for path in told), "neither the host of large files nor the git host"
     assert "hf_secret" not in str(report) + (tmp_path / "out" / FILE).read_text()
-
-
-# what is there already
-
-def test_a_changed_file_is_refused_by_name(hub, tmp_path, capsys):
-    download("yc2", tmp_path, ["annotations"])
-    (tmp_path / TRAIN).write_text("{}")
-    command = ["download", "yc2", "--only", "annotations", "--out", str(tmp_path)]
-    assert main(command) == 2
-    assert f"{tmp_path / TRAIN}: changed since it was fetched on 20" in capsys.readouterr().err
-    assert main([*command, "--dry-run"]) == 1 and (tmp_path / TRAIN).read_text() == "{}"
-    assert main([*command, "--accept-changes"]) == 0 and main(command) == 0
-    (tmp_path / TRAIN).unlink()
-    assert main(command) == 0
-    assert "another version than that of 20" in capsys.readouterr().out
-    assert_complete(tmp_path, TRAIN)
-
-
-def test_a_file_put_there_by_hand_is_recorded(hub, tmp_path):
-    (tmp_path / FEATURES).parent.mkdir(parents=True)
-    (tmp_path / FEATURES).write_bytes(b"mine")
-    assert download("yc2", tmp_path, ["features"]).rows[0].state == "recorded as it is here" and not hub.asked
-    (tmp_path / FEATURES).write_bytes(b"mime")
-    with pytest.raises(UserError, match="changed since"):
-        download("yc2", tmp_path, ["features"])
-
-
-@pytest.mark.parametrize("text", ["[]", "{", '{"a": 1}', '{"a": {"sha256": 1}}', "\x00"])
-def test_damaged_records_are_refused(tmp_path, text):
-    (tmp_path / "data").mkdir()
-    (tmp_path / FILE).write_text(text)
-    with pytest.raises(UserError, match=r"checksums\.json: "):
-        Records(tmp_path)
-
-
-def test_digests_are_those_of_the_hub(tmp_path):
-    (tmp_path / "x").write_bytes(b"hello\n")
-    digests = digest_file(tmp_path / "x")
-    assert digests.git == "ce013625030ba8dba906f756967f9e9ca394464a"  # git hash-object
-    assert digests.sha256 == "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03"  # sha256sum
-    assert digests.matches("") and digests.matches(digests.git) and not digests.matches(COMMIT)
-
-
-# from a folder, from a mirror
-
-def test_a_folder(mirror, tmp_path):
-    out = tmp_path / "out"
-    assert download("yc2", out, source=str(mirror)).ok
-    assert_complete(out)
-    assert json.loads((out / FILE).read_text())[TRAIN]["source"] == str(mirror / TRAIN)
-    (mirror / FEATURES).unlink()
-    with pytest.raises(UserError, match=f"{FEATURES}: {mirror} has no {FEATURES}"):
-        download("yc2", tmp_path / "other", source=str(mirror))
-    assert not (tmp_path / "other").exists()
-    with pytest.raises(UserError, match="no such folder; --from takes a folder or URL"):
-        download("yc2", tmp_path / "other", source=str(tmp_path / "none"))
-
-
-def test_a_folder_whose_records_disagree(mirror, tmp_path):
-    download("yc2", mirror)
-    (mirror / FEATURES).write_bytes(b"other")
-    with pytest.raises(UserError, match=f"{mirror / FEATURES}: sha256 .* is recorded; the copy is damaged"):
-        download("yc2", tmp_path / "out", source=str(mirror))
-    assert not (tmp_path / "out" / FEATURES).exists() and leftovers(tmp_path / "out") == []
-    assert (tmp_path / "out" / TRAIN).exists(), "what came before is kept"
-
-
-def test_a_mirror_by_url(mirror, tmp_path):
-    files = {f"/some/where/{path.relative_to(mirror).as_posix()}": path.read_bytes()
-             for path in mirror.rglob("*") if path.is_file()}
-    with serve_hub(files) as server:
-        server.drop[f"/some/where/{FEATURES}"] = [9000, (503,)]
-        with pytest.raises(UserError, match="503"):
-            download("yc2", tmp_path / "out", source=f"{server.url}/some/where/")
-        assert download("yc2", tmp_path / "out", source=f"{server.url}/some/where/").ok
-        assert server.gets("clipvitl14.pth")[-1].start == 9000
-        assert not any("Authorization" in asked.headers for asked in server.asked)
-    assert_complete(tmp_path / "out")
-
-
-def test_a_folder_that_cannot_be_written(mirror, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written"):
-        download("yc2", tmp_path / "file", ["annotations"], source=str(mirror))
-
-
-def test_a_folder_in_the_place_of_a_file(hub, tmp_path):
-    (tmp_path / FEATURES).mkdir(parents=True)
-    with pytest.raises(UserError, match="cannot be written"):
-        download("yc2", tmp_path, ["features"])
-
-
-def test_a_source_on_a_removed_disk(mirror, tmp_path, monkeypatch):
-    source = sources.open_source(str(mirror), "main")
-    item = choose("yc2", ["features"])[0]
-    remote = source.look(item)
-    shutil.rmtree(mirror)
-    with pytest.raises(UserError, match="No such file"):
-        source.bring(item, remote, tmp_path / FEATURES)
-    assert not (tmp_path / FEATURES).exists()

@@ -182,8 +182,9 @@ def _space(rows: Sequence[Row], folder: Path, dry_run: bool) -> list[str]:
             raise UserError(f"{place}: {human(needed)} are needed (5 % to spare) and {human(free)} are free; free "
                             "space, choose another --out, or fetch less with --only")
         unknown = " and files of unknown size" if any(row.to_fetch is None for row in own) else ""
-        lines.append(f"disk of {place}: {human(needed)}{unknown} needed (5 % to spare), {human(free)} free"
-                     + ": too little" * (needed > free))
+        if needed or unknown:
+            lines.append(f"disk of {place}: {human(needed)}{unknown} needed (5 % to spare), {human(free)} free"
+                         + ": too little" * (needed > free))
     return lines
 
 

@@ -54,7 +54,7 @@ def _told(error: Exception, name: str, repository: str, page: str, url: str, ins
         return UserError(f"{name}: {repository} is not there, or not for you ({status}); if it is private, log in with "
                          f"'hf auth login' or set HF_TOKEN; else look at {page}")
     if status in (404, 410):
-        return Missing(f"{name}: not at {url} ({status}); look for it at {page} and put it there by hand{instead}")
+        return Missing(f"{name}: not at {url} ({status}); look for it at {page} and put it in place by hand{instead}")
     if status:
         return UserError(f"{name}: {url} answers {status}; try later, the same command continues{instead}")
     if isinstance(error, OSError) and error.errno and not isinstance(error, ConnectionError):

@@ -65,21 +65,24 @@ class Records:
 
     def __init__(self, folder: Path):
         self.path = folder / FILE
-        self._records: dict[str, Record] = {}
-        if self.path.exists():
-            content = read_json(self.path, "record of checksums")
-            if not isinstance(content, dict):
-                raise self._refuse("expected {file: {sha256, ...}}")
-            self._records = {target: self._record(target, entry) for target, entry in content.items()}
+        self._records = self._read()
 
     def get(self, target: str) -> Record | None:
         return self._records.get(target)
 
     def put(self, target: str, digests: Digests, source: str, revision: str) -> Record:
         record = Record(digests.sha256, digests.size, source, revision, datetime.now(UTC).isoformat(timespec="seconds"))
-        self._records[target] = record
+        self._records = self._read() | {target: record}  # another command may have written meanwhile
         write_json(self.path, {name: asdict(self._records[name]) for name in sorted(self._records)})
         return record
+
+    def _read(self) -> dict[str, Record]:
+        if not self.path.exists():
+            return {}
+        content = read_json(self.path, "record of checksums")
+        if not isinstance(content, dict):
+            raise self._refuse("expected {file: {sha256, ...}}")
+        return {target: self._record(target, entry) for target, entry in content.items()}
 
     def _record(self, target: str, entry: Any) -> Record:
         kinds = {field.name: field.type for field in fields(Record)}

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
+from urllib.parse import urlsplit
 
 from hicm.data.catalogue import MEMORY_REVISION, Item
 from hicm.data.hub.net import Missing, endpoint, explained
@@ -26,8 +27,11 @@ GIT = "https://raw.githubusercontent.com"
 
 @dataclass(frozen=True)
 class Remote:
-    """A file as its source describes it: ``size`` in bytes (None: not told), ``digest`` sha256 or git blob id ('': not
-    told), ``version`` changes with the content ('': not told, then an interrupted transfer begins again)."""
+    """A file as its source describes it.
+
+    ``size`` in bytes (None: not told); ``digest``: sha256 or git blob id ('': not told); ``version`` changes with the
+    content ('': not told).  Without size or version an interrupted transfer begins again.
+    """
 
     where: str  # URL or path
     size: int | None
@@ -47,7 +51,10 @@ class Source(Protocol):
 def open_source(given: str, revision: str) -> Source:
     """'' is the hub, http(s)://... a mirror, all else a folder; a mirror or folder is laid out as the hub's
     repositories are (data/..., presave/...)."""
-    if given.startswith(("http://", "https://")):
+    if "://" in given:
+        parts = urlsplit(given)
+        if parts.scheme not in ("http", "https") or not re.fullmatch(r"[\w.:\[\]-]+", parts.netloc.rpartition("@")[2]):
+            raise UserError(f"--from {given}: expected http://host/... or https://host/..., or a folder")
         return Web(given.rstrip("/"), revision)
     if given:
         return Folder(Path(given))
@@ -156,7 +163,7 @@ def _part(target: Path, remote: Remote) -> Iterator[tuple[Path, BinaryIO]]:
         raise UserError(f"{target}: cannot be written ({error.strerror}); choose another --out") from error
     with stream:
         _lock(stream, target)
-        if not remote.version or (remote.size is not None and stream.tell() > remote.size):
+        if not remote.version or remote.size is None or stream.tell() > remote.size:
             stream.truncate(0)
         stream.seek(0, os.SEEK_END)
         yield path, stream
