@@ -27,17 +27,45 @@ use_venv() {
     command -v hicm >/dev/null || { echo "hicm is not installed; run: bash scripts/quickstart.sh" >&2; exit 2; }
 }
 
-# pipeline CONFIG [--set key=value ...]: every stage in order; each is skipped or continued when run again.
-pipeline() {
-    hicm data check "$@" --shallow
-    hicm memory build "$@"
-    local run
+# check REMEDY CONFIG [--set key=value ...]: stop with what gets the data when something is missing.
+check() {
+    local remedy=$1
+    shift
+    hicm data check "$@" --shallow || { echo "$1: something is missing or not usable, see above; $remedy" >&2; exit 1; }
+}
+
+# train CONFIG [--set key=value ...]: train on PROCESSES GPUs (default 1); prints the run folder.
+train() {
     if [ "${PROCESSES:-1}" != 1 ]; then
-        run=$(accelerate launch --num_processes "$PROCESSES" -m hicm train "$@" | tail -n 1)
+        accelerate launch --num_processes "$PROCESSES" -m hicm train "$@" | tail -n 1
     else
-        run=$(hicm train "$@" | tail -n 1)
+        hicm train "$@" | tail -n 1
     fi
-    hicm predict "$run"
+}
+
+# score RUN [--set key=value ...]: caption and score the reported split, write the report.
+score() {
+    local run=$1
+    hicm predict "$@"
     hicm evaluate "$run"
     hicm report "$run" --out "$run/report"
+}
+
+# pipeline REMEDY CONFIG [--set key=value ...]: every stage in order; each is skipped or continued when run again.
+pipeline() {
+    check "$@"
+    shift
+    hicm memory build "$@"
+    local run
+    run=$(train "$@")
+    score "$run"
+}
+
+# pipeline_without_memory REMEDY CONFIG [--set key=value ...]: the same for a captioner that recalls nothing.
+pipeline_without_memory() {
+    check "$@"
+    shift
+    local run
+    run=$(train "$@")
+    score "$run"
 }

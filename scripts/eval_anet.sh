@@ -4,8 +4,4 @@
 source "$(dirname "$0")/common.sh"
 use_venv
 [ $# -ge 1 ] || { echo "usage: bash scripts/eval_anet.sh presave/runs/anet-xxxxxxxx [--set key=value ...]" >&2; exit 2; }
-run=$1
-shift
-hicm predict "$run" "$@"
-hicm evaluate "$run"
-hicm report "$run" --out "$run/report"
+score "$@"

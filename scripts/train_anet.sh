@@ -3,4 +3,4 @@
 # Usage: [PROCESSES=8] bash scripts/train_anet.sh [--set key=value ...]      (data: see data/README.md)
 source "$(dirname "$0")/common.sh"
 use_venv
-pipeline configs/anet.yaml "$@"
+pipeline "put the data where data/README.md says" configs/anet.yaml "$@"

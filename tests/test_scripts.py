@@ -20,9 +20,18 @@ from hicm.config import load_config
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
 PROMISED = {"quickstart.sh", "test.sh", "build_memory.sh", "train_yc2.sh", "train_vitt.sh", "train_anet.sh",
-            "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "ablate_memory.sh", "common.sh"}
-NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh",
-                  "bench_yc2_sim.sh")
+            "train_vid2seq_yc2.sh", "train_vid2seq_vitt.sh", "pretrain_htm.sh", "pretrain_vidchapters.sh",
+            "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "eval_vid2seq_yc2.sh", "eval_vid2seq_vitt.sh",
+            "eval_vidchapters.sh", "ablate_memory.sh", "common.sh"}
+SCORE = ("eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "eval_vid2seq_yc2.sh", "eval_vid2seq_vitt.sh",
+         "eval_vidchapters.sh")
+NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "bench_yc2_sim.sh", *SCORE)
+WITHOUT_MEMORY = {"train_vid2seq_yc2.sh": "vid2seq_yc2", "train_vid2seq_vitt.sh": "vid2seq_vitt",
+                  "pretrain_vidchapters.sh": "pretrain_vidchapters"}
+REMEDIES = {"train_yc2.sh": "hicm download yc2", "train_vitt.sh": "hicm download vitt",
+            "train_vid2seq_yc2.sh": "hicm download yc2", "train_vid2seq_vitt.sh": "hicm download vitt",
+            "train_anet.sh": "data/README.md", "pretrain_htm.sh": "data/README.md",
+            "pretrain_vidchapters.sh": "data/README.md"}
 RUN = "presave/runs/a run-12345678"  # a blank in it: every use must be quoted
 
 RECORD = r"""#!/bin/bash
@@ -93,7 +102,7 @@ def check_calls(calls: list[list[str]]) -> None:
             program, *arguments = arguments[arguments.index("-m") + 1:]
         if program == "hicm":
             options = vars(make_parser().parse_args(arguments))
-            if "config" in options:
+            if options.get("config"):
                 load_config(ROOT / options["config"], options["set_"])
 
 
@@ -177,6 +186,40 @@ def test_training_goes_through_the_stages(sandbox, name):
     check_calls(sandbox.calls)
 
 
+@pytest.mark.parametrize(("script", "name"), WITHOUT_MEMORY.items())
+@pytest.mark.parametrize("processes", ["1", "8"])
+def test_training_without_memory_builds_none(sandbox, script, name, processes):
+    config, options = f"configs/{name}.yaml", ["--set", "train.lr=1e-4"]
+    done = sandbox.run(script, *options, PROCESSES=processes)
+    assert (done.returncode, done.stderr) == (0, "")
+    launch = ["hicm"] if processes == "1" else ["accelerate", "launch", "--num_processes", "8", "-m", "hicm"]
+    assert sandbox.calls == [["hicm", "data", "check", config, *options, "--shallow"],
+                             [*launch, "train", config, *options], ["hicm", "predict", RUN], ["hicm", "evaluate", RUN],
+                             ["hicm", "report", RUN, "--out", f"{RUN}/report"]]
+    check_calls(sandbox.calls)
+
+
+@pytest.mark.parametrize("processes", ["1", "8"])
+def test_howto100m_is_trained_on_and_not_scored(sandbox, processes):
+    done = sandbox.run("pretrain_htm.sh", "--set", "train.lr=1e-4", PROCESSES=processes)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.endswith(f"{RUN}\n")
+    assert [call[1] for call in sandbox.calls] == ["data", "train" if processes == "1" else "launch"]
+    check_calls(sandbox.calls)
+    assert sandbox.run("pretrain_htm.sh", FAIL="train", PROCESSES=processes).returncode != 0
+
+
+@pytest.mark.parametrize(("script", "remedy"), REMEDIES.items())
+def test_what_is_missing_comes_with_what_gets_it(sandbox, script, remedy):
+    done = sandbox.run(script, FAIL="data")
+    assert done.returncode == 1 and len(sandbox.calls) == 1
+    said = rf"configs/\w+.yaml: something is missing or not usable, see above; .*{remedy}.*\n"
+    assert re.fullmatch(said, done.stderr)
+    if remedy.startswith("hicm "):
+        check_calls([remedy.split()])
+    else:
+        assert (ROOT / remedy).is_file()
+
+
 def test_training_on_several_processes(sandbox):
     assert sandbox.run("train_yc2.sh", "--set", "train.lr=1e-4", PROCESSES="4").returncode == 0
     assert sandbox.calls[2] == ["accelerate", "launch", "--num_processes", "4", "-m", "hicm", "train",
@@ -193,13 +236,13 @@ def test_a_failing_stage_is_the_last(sandbox, stage, processes):
     assert len(sandbox.calls) == order.index(stage) + 1
 
 
-@pytest.mark.parametrize("name", ["yc2", "vitt", "anet"])
-def test_scoring_a_run(sandbox, name):
-    assert sandbox.run(f"eval_{name}.sh", RUN, "--set", "predict.beams=1").returncode == 0
+@pytest.mark.parametrize("script", SCORE)
+def test_scoring_a_run(sandbox, script):
+    assert sandbox.run(script, RUN, "--set", "predict.beams=1").returncode == 0
     assert sandbox.calls == [["hicm", "predict", RUN, "--set", "predict.beams=1"], ["hicm", "evaluate", RUN],
                              ["hicm", "report", RUN, "--out", f"{RUN}/report"]]
     check_calls(sandbox.calls)
-    assert sandbox.run(f"eval_{name}.sh", RUN, FAIL="predict").returncode != 0 and len(sandbox.calls) == 1
+    assert sandbox.run(script, RUN, FAIL="predict").returncode != 0 and len(sandbox.calls) == 1
 
 
 def test_building_the_memory_shows_it(sandbox):

@@ -7,6 +7,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from tqdm import tqdm
 
@@ -97,6 +98,10 @@ class _Check:
                     rows.append(self._check_file(split, file, videos))
                     ids[split].update(map(youtube_id, videos))
         self._check_leak(ids)
+        init = self.config.captioner.init
+        if init and not Path(init).exists():
+            self._report(True, "settings", f"captioner.init: {init} is not there",
+                         "get it, or start from T5 alone: captioner.init= (nothing after it)")
         notes = [f"selection: {describe_selection(self.config)}", *self._count_held_out()]
         notes += compare_counts(self.data.name, [row[:4] for row in rows], len(set().union(*ids.values())))
         return Report(tuple(rows), tuple(sorted(self.problems, key=lambda problem: not problem.is_error)), tuple(notes))

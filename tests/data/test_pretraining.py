@@ -192,6 +192,8 @@ def test_a_few_steps_on_vidchapters(tmp_path):
         overrides.append(f"data.annotations.{split}={tmp_path / split / 'out.json'}")
     config = load_config("configs/pretrain_vidchapters.yaml", overrides)
     assert check_data(config, deep=True).ok
+    problems = check_data(load_config("configs/pretrain_vidchapters.yaml", [*overrides, "captioner.init=gone"])).problems
+    assert "captioner.init: gone is not there; get it" in str(problems[0])
     torch.manual_seed(0)
     folder = train(config, tmp_path / "run", "chapters")
     scores = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
