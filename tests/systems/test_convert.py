@@ -225,6 +225,10 @@ def test_a_truncated_file_is_refused(released, settings, tmp_path, part):
 def test_files_that_are_no_checkpoint_are_refused(settings, tmp_path):
     torch.save([1, 2], tmp_path / "list.pth")
     refused(tmp_path / "list.pth", settings, tmp_path / "run", "expected a state dict")
+    (tmp_path / "checkpoint_200000").write_bytes(b"\x85\xa9optimizer")
+    refused(tmp_path / "checkpoint_200000", settings, tmp_path / "run", "Flax", "VidChapters")
+    (tmp_path / "page.pth").write_text("<html>Not Found</html>")
+    refused(tmp_path / "page.pth", settings, tmp_path / "run", "expected a .pth of tensors")
     refused(tmp_path / "absent.pth", settings, tmp_path / "run", "checkpoint not found")
     (tmp_path / "folder").mkdir()
     refused(tmp_path / "folder", settings, tmp_path / "run", "no captioner.json there")

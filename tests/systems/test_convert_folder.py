@@ -46,8 +46,12 @@ def test_the_default_behaviour_is_told_from_the_published_one(released, settings
     given = yaml.safe_load(settings.read_text())
     del given["preset"]
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(given))
-    with pytest.warns(UserWarning, match="preset=released"):
+    with pytest.warns(UserWarning, match=r"captioner.mask_padding=False \(here True\), retrieval.search=top_only"):
         convert_checkpoint(released, load_config(tmp_path / "own.yaml"), tmp_path / "run")
+    by_hand = ["captioner.mask_padding=false", "retrieval.search=top_only", "retrieval.tail=drop",
+               "retrieval.mask_padding=false", "retrieval.precision=stored"]
+    run = convert_checkpoint(released, load_config(tmp_path / "own.yaml", by_hand), tmp_path / "other")
+    assert read_json(run / "manifest.json")["warnings"] == []
 
 
 def test_text_in_the_file_does_not_break_the_card(golden, write, settings, tmp_path):
@@ -83,7 +87,8 @@ def test_vid2seq_without_memory(vid2seq, settings, tmp_path, weights):
 
 
 def test_vid2seq_with_a_fresh_memory(vid2seq, settings, tmp_path):
-    runs = [convert_checkpoint(vid2seq, load_config(settings), tmp_path / name, fresh_memory=True) for name in "ab"]
+    with pytest.warns(UserWarning, match="random weights"):
+        runs = [convert_checkpoint(vid2seq, load_config(settings), tmp_path / name, fresh_memory=True) for name in "ab"]
     manifest = read_json(runs[0] / "manifest.json")
     assert len(manifest["keys"]["fresh"]) == 8 and "random weights" in manifest["warnings"][-1]
     assert "not yet trained" in (runs[0] / "README.md").read_text()
@@ -161,12 +166,26 @@ def test_a_failure_while_writing_leaves_nothing(released, settings, tmp_path, mo
 
 
 def test_a_run_of_ours_is_taken_too(run, settings, tmp_path):
-    other = convert_checkpoint(run, load_config(settings, ["captioner.mask_padding=true"]), tmp_path / "other")
+    with pytest.warns(UserWarning, match=r"now captioner\.mask_padding=True"):
+        other = convert_checkpoint(run, load_config(settings, ["captioner.mask_padding=true"]), tmp_path / "other")
     manifest = read_json(other / "manifest.json")
     assert manifest["source"]["kind"] == "hicm" and manifest["source"]["parent"].startswith("best_model-")
     assert manifest["warnings"] == ["trained with captioner.mask_padding=False, now captioner.mask_padding=True"]
     assert sha256(other / "best" / "model.safetensors") == sha256(run / "best" / "model.safetensors")
     refused(run / "best", settings, tmp_path / "more", "captioner.visual_depth=3", set_=["captioner.visual_depth=3"])
+
+
+@pytest.mark.parametrize("file", ["best/captioner.json", "manifest.json"])
+def test_a_damaged_run_of_ours_is_refused(run, settings, tmp_path, file):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / file).write_text("[]")
+    refused(tmp_path / "run", settings, tmp_path / "out", file, "expected an object")
+
+
+def test_a_description_without_a_t5_is_refused(run, settings, tmp_path):
+    shutil.copytree(run, tmp_path / "run")
+    (tmp_path / "run" / "best" / "captioner.json").write_text("{}")
+    refused(tmp_path / "run", settings, tmp_path / "out", "captioner.json: cannot be read as a captioner's description")
 
 
 def test_save_and_load_by_the_names_of_transformers(run, tmp_path):

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,40 +19,13 @@ from transformers import T5Config, T5ForConditionalGeneration
 from hicm.config import Config, digest, dump_config, save_config
 from hicm.errors import UserError
 from hicm.files import read_json, require, sha256, write_json, write_text
-from hicm.memory.bank import bank_hash, load_bank
-from hicm.provenance import describe
-from hicm.systems.captioner.card import card
-from hicm.systems.captioner.fit import (
-    MEMORY,
-    check_memory,
-    check_shapes,
-    check_vocabulary,
-    compare_args,
-    has_memory,
-    t5_shape,
-)
+from hicm.memory.bank import load_bank
+from hicm.systems.captioner.card import Source, make_card, make_manifest, make_notes
+from hicm.systems.captioner.fit import MEMORY, check_memory, check_shapes, check_vocabulary, t5_shape
 from hicm.systems.captioner.model import Captioner
+from hicm.systems.captioner.released import EMBEDDINGS, Checkpoint, read_checkpoint
 from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
-from hicm.systems.captioner.weights import (
-    EMBEDDINGS,
-    Checkpoint,
-    checkpoint_folder,
-    load_state,
-    read_checkpoint,
-    read_folder,
-    save_captioner,
-)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A checkpoint as it lies on disk: a released .pth, or a folder of ours."""
-
-    path: Path  # the file, or the folder of weights
-    weights: Path  # the file that holds the weights
-    about: dict[str, Any]  # captioner.json of a folder of ours; empty for a released file
-    parent: dict[str, Any]  # manifest of the run it stands in, if any
-    sha256: str  # of the weights
+from hicm.systems.captioner.weights import checkpoint_folder, load_state, read_folder, save_captioner
 
 
 def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, fresh_memory: bool = False,
@@ -72,13 +45,13 @@ def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, 
     if out.resolve() in source.path.resolve().parents or out.resolve() == source.path.resolve():
         raise UserError(f"{out}: holds the checkpoint {checkpoint}; choose another folder")
     content, model, vocabulary, notes = _load(source, config, fresh_memory)
-    manifest = _manifest(run, source, config, content, model, notes)
+    manifest = make_manifest(run, source, config, content, model, notes)
     with new_folder(out, run) as folder:
         about = {"run": run, "step": source.about.get("step"), "epoch": content.epoch, "source": manifest["source"]}
         save_captioner(model, vocabulary, folder / "best", **about)
         vocabulary.save(folder / "tokenizer")
         save_config(config, folder / "config.yaml")
-        write_text(folder / "README.md", card(manifest, config, out.name))
+        write_text(folder / "README.md", make_card(manifest, config, out.name))
         write_json(folder / "manifest.json", manifest)
     for note in notes:
         warnings.warn(f"{checkpoint}: {note}", stacklevel=2)
@@ -91,11 +64,16 @@ def open_source(checkpoint: str | Path) -> Source:
     if not path.is_dir():
         return Source(path, path, {}, {}, sha256(path))
     folder = checkpoint_folder(path)
-    about = read_json(folder / "captioner.json", "captioner")
-    manifest = (folder if folder == path else path) / "manifest.json"
     weights = require(folder / "model.safetensors", "weights", "is the folder complete?")
-    return Source(folder, weights, about if isinstance(about, dict) else {},
-                  read_json(manifest, "run manifest") if manifest.exists() else {}, sha256(weights))
+    return Source(folder, weights, _object(folder / "captioner.json"), _object(path / "manifest.json"), sha256(weights))
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """The object of a json file; empty where there is no file.  UserError: it holds anything else."""
+    content = read_json(path) if path.exists() else {}
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected an object, found {type(content).__name__}; was it edited?")
+    return content
 
 
 def converted_id(source: Source, config: Config, fresh_memory: bool = False) -> str:
@@ -113,12 +91,12 @@ def _settled(config: Config) -> Config:
 def _load(source: Source, config: Config, fresh: bool) -> tuple[Checkpoint, Captioner, Vocabulary, list[str]]:
     """The content of the file, the model that holds it, its vocabulary, and what the user should mind."""
     captioner, where = config.captioner, str(source.path)
-    content = read_checkpoint(source.path) if not source.about else Checkpoint(read_folder(source.path))
+    content = read_checkpoint(source.path) if not source.ours else Checkpoint(read_folder(source.path))
     state = content.state
     rows = EMBEDDINGS[0] in state and state[EMBEDDINGS[0]].ndim and state[EMBEDDINGS[0]].shape[0]
     vocabulary = _vocabulary(source, config)
     check_vocabulary(int(rows), vocabulary, captioner.tokenizer or captioner.t5, where)
-    t5 = t5_shape(captioner, vocabulary.size) if not source.about else _own_t5(source)
+    t5 = t5_shape(captioner, vocabulary.size) if not source.ours else _own_t5(source)
     memory = check_memory(state, config, fresh, where)
     check_shapes(state, config, t5, where)
     frames = state.get("visual_encoder.pos_embed")
@@ -137,12 +115,12 @@ def _load(source: Source, config: Config, fresh: bool) -> tuple[Checkpoint, Capt
     if broken:
         raise UserError(f"{where}: holds numbers that are not finite, in {', '.join(broken[:5])}; the file is damaged, "
                         "or its training had failed")
-    return content, model.eval(), vocabulary, _notes(source, content, config, missing)
+    return content, model.eval(), vocabulary, make_notes(source, content, config, missing)
 
 
 def _vocabulary(source: Source, config: Config) -> Vocabulary:
     captioner = config.captioner
-    if source.about:
+    if source.ours:
         return load_vocabulary(str(source.path / "tokenizer"), captioner.time_bins, offline=True)
     name = captioner.tokenizer or captioner.t5
     if name in ("train", "scratch"):
@@ -157,46 +135,6 @@ def _own_t5(source: Source) -> T5Config:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{source.path / 'captioner.json'}: cannot be read as a captioner's description "
                         f"({type(error).__name__}: {error}); was it edited?") from error
-
-
-def _notes(source: Source, content: Checkpoint, config: Config, missing: list[str]) -> list[str]:
-    notes = compare_args(content.args, config, has_memory(content.state))
-    own = source.about.get("settings")
-    if isinstance(own, dict):
-        ours = asdict(config.captioner)
-        notes += [f"trained with captioner.{name}={own[name]}, now captioner.{name}={value}"
-                  for name, value in ours.items() if name != "init" and name in own and own[name] != value]
-    elif config.preset != "released":
-        notes.append("the published programs attend to padding and read the memory's top level alone; --set "
-                     "preset=released asks for their behaviour")
-    if missing:
-        notes.append("its memory projection has random weights: train it before you believe its captions")
-    return notes
-
-
-def _manifest(run: str, source: Source, config: Config, content: Checkpoint, model: Captioner,
-              notes: list[str]) -> dict[str, Any]:
-    memory = model.memory_projection is not None
-    kind = "hicm" if source.about else "hicm2" if has_memory(content.state) else "vid2seq"
-    own = set(model.state_dict())
-    fresh = sorted(name for name in own if name.startswith(MEMORY) and name not in content.state)
-    selected = source.parent.get("selected")
-    if selected is None and source.path.stem.startswith("best"):  # the released file of the best validation score
-        selected = {"metric": config.train.select_on, "value": None}
-    manifest = describe("convert", run)
-    manifest["inputs"] = {str(source.weights): source.sha256}
-    return manifest | {
-        "source": {"kind": kind, "file": source.path.name, "sha256": source.sha256,
-                   "bytes": source.weights.stat().st_size, "epoch": content.epoch,
-                   "parent": source.parent.get("run")},
-        "selected": selected or "the checkpoint as it was published",
-        "keys": {"used": len(content.state), "rows": model.t5.config.vocab_size,
-                 "parameters": sum(value.numel() for value in content.state.values()), "tied": list(content.tied),
-                 "fresh": fresh, "renamed": content.renamed},
-        "dropped": list(content.dropped), "args": content.args, "warnings": notes,
-        "bank": {"path": str(config.bank), "sha256": bank_hash(config.bank) if config.bank.exists() else None}
-        if memory else None,
-        "settings": dump_config(config)}
 
 
 def _holds(out: Path, run: str, overwrite: bool) -> bool:
