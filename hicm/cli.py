@@ -17,7 +17,7 @@ from hicm.errors import UserError
 
 # shown as they are typed; "memory build" is verbs.memory_build
 COMMANDS = ("download", "pull", "push",
-            "data check", "memory build", "memory show", "memory stats", "memory search", "memory map",
+            "data check", "data chapters", "memory build", "memory show", "memory stats", "memory search", "memory map",
             "memory import", "memory export", "memory merge", "memory diff", "memory ablate", "retrieve", "train",
             "convert", "predict", "evaluate", "compare", "protocols", "report", "reproduce", "results", "demo")
 

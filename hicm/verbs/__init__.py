@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from hicm.errors import UserError
 from hicm.verbs.common import ConfigFile, DryRun, Overrides, load_settings, print_dry
+from hicm.verbs.data import data_chapters as data_chapters
 from hicm.verbs.data import download as download
 from hicm.verbs.data import pull as pull
 from hicm.verbs.data import push as push

@@ -24,6 +24,16 @@ def download(dataset: Annotated[str, "yc2 or vitt"], *,
     return download(dataset, out, only, from_, revision, dry_run, accept_changes)
 
 
+def data_chapters(chapters: Annotated[str, "chapters.pkl or .json of VidChapters-7M"],
+                  split: Annotated[str, "json list of the split's video ids"],
+                  out: Annotated[str, "annotation file written"]) -> str:
+    """Write the annotations of a split of VidChapters-7M: each chapter is an event that lasts until the next."""
+    from hicm.data.pretraining import convert_chapters
+
+    counts = convert_chapters(chapters, split, out)
+    return "\n".join([*(f"{count:>9,} {what}" for what, count in counts.items() if count), out])
+
+
 def pull(repository: Annotated[str, "model repository of the Hugging Face hub, as owner/name"],
          out: Annotated[str, "run folder written"], *,
          revision: Annotated[str, "branch, tag or commit"] = "main") -> Path:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from hicm import verbs
 from hicm.config import load_config
 from hicm.data.annotations import read_annotations
 from hicm.data.check import check_data
@@ -192,10 +193,18 @@ def test_a_few_steps_on_vidchapters(tmp_path):
         overrides.append(f"data.annotations.{split}={tmp_path / split / 'out.json'}")
     config = load_config("configs/pretrain_vidchapters.yaml", overrides)
     assert check_data(config, deep=True).ok
-    problems = check_data(load_config("configs/pretrain_vidchapters.yaml", [*overrides, "captioner.init=gone"])).problems
+    overrides.append("captioner.init=gone")
+    problems = check_data(load_config("configs/pretrain_vidchapters.yaml", overrides)).problems
     assert "captioner.init: gone is not there; get it" in str(problems[0])
     torch.manual_seed(0)
     folder = train(config, tmp_path / "run", "chapters")
     scores = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
     assert sum(line.get("split") == "select" for line in scores) == 2, "every epoch"
     assert read_json(folder / "manifest.json")["selected_on"] == "best soda_d on split val"
+
+
+def test_the_command_says_what_it_made(tmp_path):
+    convert(tmp_path)
+    told = verbs.data_chapters(str(tmp_path / "chapters.json"), str(tmp_path / "ids.json"), str(tmp_path / "x.json"))
+    assert told.splitlines()[-1] == str(tmp_path / "x.json") and "        3 videos\n" in told
+    assert (tmp_path / "x.json").read_text() == (tmp_path / "out.json").read_text()
