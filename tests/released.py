@@ -1,6 +1,7 @@
 """A released training file and its settings, small, as the programs of HiCM2 and VidChapters write them."""
 
 import argparse
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -43,6 +44,8 @@ def released_args(golden, **changes) -> argparse.Namespace:
 
 def write_released(path: Path, state: State, golden, **content) -> Path:
     """``state`` with optimiser, epoch and arguments; ``content`` replaces or adds."""
+    state = OrderedDict(state)
+    state._metadata = OrderedDict({"": {"version": 1}})  # as that of a module has it
     optimizer = {"state": {0: {"step": torch.tensor(3.0), "exp_avg": torch.zeros(4)}},
                  "param_groups": [{"lr": 3e-4, "params": [0]}]}
     torch.save({"model": state, "optimizer": optimizer, "epoch": 12, "args": released_args(golden), **content}, path)

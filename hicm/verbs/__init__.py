@@ -81,9 +81,11 @@ def predict(run: Annotated[str, "run folder, or a released .pth, which needs --c
             out: Annotated[str, "file written; empty: <run>/predictions_<split>.json"] = "",
             set_: Overrides = (), dry_run: DryRun = False) -> Path | None:
     """Caption every video of a split with a trained captioner; continues an interrupted prediction."""
-    if Path(run).is_file():
+    if Path(run).is_file() or (config and not Path(run).is_dir()):
         from hicm.verbs.models import convert_once
 
+        if dry_run and config:
+            return print_dry(load_settings(config, set_), f"convert {run}, then caption with it")
         run = str(convert_once(run, config, set_))
     elif config:
         raise UserError(f"{run}: --config is for a released .pth; a run folder has its own settings (change them by "
@@ -201,12 +203,12 @@ def _scored_files(name: str, references: Sequence[str]) -> tuple[Path, list[str]
 
     path, settings = require(name, "predictions", "give a predictions file, or a folder that 'hicm train' wrote"), None
     if path.is_dir():
-        from hicm.data.annotations import split_files
+        from hicm.data.annotations import split_references
 
         settings = load_settings(_run_file(name, "config.yaml"))
         path = require(path / f"predictions_{settings.data.report}.json", "predictions",
                        f"make them with 'hicm predict {name}'")
-        references = references or split_files(settings.data, settings.data.report)
+        references = references or split_references(settings.data, settings.data.report)
     if not references:
         raise UserError(f"{path}: name the reference annotation files after the predictions")
     return path, list(references), settings

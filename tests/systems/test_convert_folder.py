@@ -172,6 +172,8 @@ def test_a_run_of_ours_is_taken_too(run, settings, tmp_path):
     assert manifest["source"]["kind"] == "hicm" and manifest["source"]["parent"].startswith("best_model-")
     assert manifest["warnings"] == ["trained with captioner.mask_padding=False, now captioner.mask_padding=True"]
     assert sha256(other / "best" / "model.safetensors") == sha256(run / "best" / "model.safetensors")
+    inner = convert_checkpoint(run / "best", load_config(settings), tmp_path / "inner")
+    assert read_json(inner / "manifest.json")["source"] == manifest["source"], "a run, or its checkpoint"
     refused(run / "best", settings, tmp_path / "more", "captioner.visual_depth=3", set_=["captioner.visual_depth=3"])
 
 
@@ -225,4 +227,11 @@ def test_predict_asks_for_settings_where_they_are_needed(released, run, settings
         verbs.predict(str(released))
     with pytest.raises(UserError, match="own settings"):
         verbs.predict(str(run), config=str(settings))
+    with pytest.raises(UserError, match="checkpoint not found"):
+        verbs.predict("absent.pth", config=str(settings))
     assert asked == []
+
+
+def test_a_dry_prediction_converts_nothing(released, settings, asked, capsys):
+    assert verbs.predict(str(released), config=str(settings), dry_run=True) is None
+    assert "convert" in capsys.readouterr().out and not Path("presave").exists() and asked == []

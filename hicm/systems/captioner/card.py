@@ -115,7 +115,8 @@ def make_card(manifest: Mapping[str, Any], config: Config, folder: str) -> str:
              f"| | |\n|---|---|\n{table}\n"]
     if manifest["warnings"]:
         parts.append("Mind:\n\n" + "\n".join(f"- {_text(line)}" for line in manifest["warnings"]) + "\n")
-    parts.append(f"## Run\n\n```bash\nhicm predict {folder}\nhicm evaluate {folder}\nhicm report {folder}\n```\n")
+    parts.append(f"## Run\n\n```bash\nhicm predict {folder}   # this folder, wherever it lies\n"
+                 f"hicm evaluate {folder}\nhicm report {folder}\n```\n")
     if trained:
         parts.append("## How it was trained\n\nArguments found in the file (all of them are in `manifest.json`):\n\n"
                      f"| argument | value |\n|---|---|\n{trained}")

@@ -46,7 +46,7 @@ def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, 
         raise UserError(f"{out}: holds the checkpoint {checkpoint}; choose another folder")
     content, model, vocabulary, notes = _load(source, config, fresh_memory)
     manifest = make_manifest(run, source, config, content, model, notes)
-    with new_folder(out, run) as folder:
+    with new_folder(out) as folder:
         about = {"run": run, "step": source.about.get("step"), "epoch": content.epoch, "source": manifest["source"]}
         save_captioner(model, vocabulary, folder / "best", **about)
         vocabulary.save(folder / "tokenizer")
@@ -65,7 +65,8 @@ def open_source(checkpoint: str | Path) -> Source:
         return Source(path, path, {}, {}, sha256(path))
     folder = checkpoint_folder(path)
     weights = require(folder / "model.safetensors", "weights", "is the folder complete?")
-    return Source(folder, weights, _object(folder / "captioner.json"), _object(path / "manifest.json"), sha256(weights))
+    manifest = (path if path != folder else folder.parent) / "manifest.json"
+    return Source(folder, weights, _object(folder / "captioner.json"), _object(manifest), sha256(weights))
 
 
 def _object(path: Path) -> dict[str, Any]:
@@ -153,7 +154,7 @@ def _holds(out: Path, run: str, overwrite: bool) -> bool:
 
 
 @contextlib.contextmanager
-def new_folder(out: Path, run: str) -> Iterator[Path]:
+def new_folder(out: Path) -> Iterator[Path]:
     """A temporary folder that takes the place of ``out`` at the end, and vanishes on failure."""
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
