@@ -39,6 +39,9 @@ setup(
             *LLM,
             *MAP,
             *LARGE,
+            "scipy>=1.11",
+            "threadpoolctl>=3.0",  # FINCH: one product a thread
+            "huggingface_hub>=1.0",  # hicm download, pull, push
             "h5py>=3.10",
             "torch>=2.6",
             "torchvision>=0.21",  # open_clip and parts of transformers import it

@@ -1,4 +1,7 @@
-"""Exact nearest neighbours: every pair once in float32, what rounding leaves open again in float64."""
+"""Exact nearest neighbours: every pair once in float32, what rounding leaves open again in float64.
+
+Where short rows bound the cosines (`short`), every pair is multiplied in short, and in full only what the bound leaves.
+"""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,12 +14,14 @@ import numpy as np
 from tqdm import tqdm
 
 from hicm.memory.neighbours.rows import Rows, parts
+from hicm.memory.neighbours.short import short_rows
 
 BLOCK = 512  # rows of a product
 WIDER = 4  # times as many columns: few calls, and the product stays in the cache
 HELD = 1 << 22  # candidates held at once
 
 T = TypeVar("T")
+Cosine = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of pairs (i, j), float32, within half a margin of exact
 Candidates = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows int64 [c], columns int64 [c], products float32 [c]
 
 
@@ -25,8 +30,17 @@ def nearest(rows: Rows, own: np.ndarray, block: int = BLOCK) -> np.ndarray:
 
     ``own`` are two rows or more in ascending order, no two identical.  ``block`` has no influence on the result.
     """
-    best = np.full(len(own), -np.inf, np.float32)
-    return own[settle(rows, own, own, best, _all_pairs(unit_rows(rows, own), best, rows.margin, block))]
+    best, unit, short = np.full(len(own), -np.inf, np.float32), unit_rows(rows, own), short_rows(rows, own)
+    if short is None:
+        return own[settle(rows, own, own, best, _all_pairs(unit, best, rows.margin, block))]
+
+    def cosine(i: np.ndarray, j: np.ndarray) -> np.ndarray:
+        found = np.empty(len(i), np.float32)
+        for part in parts(len(i)):
+            found[part] = np.einsum("nd,nd->n", unit[i[part]], unit[j[part]])
+        return found
+
+    return own[settle(rows, own, own, best, _all_pairs(short, best, rows.margin, block, cosine), cosine)]
 
 
 def nearest_of(rows: Rows, asked: np.ndarray, own: np.ndarray, block: int = BLOCK) -> np.ndarray:
@@ -50,11 +64,13 @@ def blocks(count: int, height: int, width: int) -> Iterator[tuple[slice, slice]]
         yield slice(a, min(a + height, count)), slice(b, min(b + width, count))
 
 
-def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, block: int) -> Iterator[Candidates]:
+def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, block: int,
+               cosine: Cosine | None = None) -> Iterator[Candidates]:
     """Candidates among rows [m, D] of length 1: a pair is multiplied once and looked at from both its sides.
 
-    ``best`` float32 [m] is kept at the highest product of each row so far.  Threads may overwrite each other's
-    progress there; a ``best`` that is too low lets more candidates through, never fewer.
+    ``best`` float32 [m] is kept at the highest product of each row so far; where the products are but bounds, at the
+    highest ``cosine`` of the pairs that were looked at.  Threads may overwrite each other's progress there; a ``best``
+    that is too low lets more candidates through, never fewer.
     """
     rooms = local()  # one product a thread
 
@@ -66,12 +82,14 @@ def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, block: in
         np.matmul(left, right.T, out=product)
         if rows.start == columns.start:
             np.fill_diagonal(product, -np.inf)
-        i, j, cosines = _near_best(product, best[rows], margin, axis=1)
+        i, j, cosines = _near_best(product, best[rows], margin, cosine and (
+            lambda i, j: cosine(i + rows.start, j + columns.start)))
         found = [(i + rows.start, j + columns.start, cosines)]
         if columns.stop > rows.stop:  # the columns that are not among the rows, seen from their side
             new = max(columns.start, rows.stop)
-            i, j, cosines = _near_best(product[:, new - columns.start:], best[new:columns.stop], margin, axis=0)
-            found.append((j + new, i + rows.start, cosines))
+            i, j, cosines = _near_best(product[:, new - columns.start:].T, best[new:columns.stop], margin, cosine and (
+                lambda i, j: cosine(i + new, j + rows.start)))
+            found.append((i + new, j + rows.start, cosines))
         return found
 
     pairs = blocks(len(unit), block, WIDER * block)
@@ -110,39 +128,52 @@ def _some_pairs(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray
         columns = own[start:start + block]
         product = unit @ unit_rows(rows, columns).T
         product[asked[:, None] == columns] = -np.inf
-        i, j, cosines = _near_best(product, best, rows.margin, axis=1)
+        i, j, cosines = _near_best(product, best, rows.margin)
         yield i, j + start, cosines
 
 
-def _near_best(product: np.ndarray, best: np.ndarray, margin: np.float32, axis: int) -> Candidates:
-    """Places in a block that may be the highest of their row (axis 1) or column (axis 0); raises ``best``."""
-    np.maximum(best, product.max(axis=axis), out=best)
-    near = product >= np.expand_dims(best - margin, axis)
-    i, j = np.divmod(np.flatnonzero(near), product.shape[1])  # faster than nonzero of a matrix
-    return i, j, product[i, j]
+def _near_best(product: np.ndarray, best: np.ndarray, margin: np.float32, cosine: Cosine | None = None) -> Candidates:
+    """Places in a block [a, b] that may be the highest of their row; raises ``best`` [a]."""
+    highest = product.max(axis=1)
+    if cosine is None:
+        np.maximum(best, highest, out=best)
+    else:
+        raised = np.flatnonzero(highest > best)
+        best[raised] = np.maximum(best[raised], cosine(raised, product[raised].argmax(axis=1)))
+    open_ = np.flatnonzero(highest >= best - margin)
+    part = product[open_]
+    i, j = np.divmod(np.flatnonzero(part >= (best[open_] - margin)[:, None]), part.shape[1])  # faster than nonzero
+    return open_[i], j, part[i, j]
 
 
-def settle(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray,
-           found: Iterator[Candidates]) -> np.ndarray:
+def settle(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, found: Iterator[Candidates],
+           cosine: Cosine | None = None) -> np.ndarray:
     """Out of all candidates for ``asked`` [a] the column [a] of highest exact cosine, the lowest one on ties.
 
-    ``best`` [a] is each row's highest product, up to date whenever a candidate comes.
+    ``best`` [a] is each row's highest product, up to date whenever a candidate comes.  ``cosine`` is given where the
+    products of the candidates are but bounds.
     """
     held, count = [], 0
     for candidates in found:
         held.append(candidates)
         count += len(candidates[0])
         if count > HELD:  # many equal cosines
-            held = [_winners(rows, asked, own, best, held)]
+            held = [_winners(rows, asked, own, best, held, cosine)]
             count = len(held[0][0])
-    return _winners(rows, asked, own, best, held)[1]
+    return _winners(rows, asked, own, best, held, cosine)[1]
 
 
-def _winners(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, held: list[Candidates]) -> Candidates:
+def _winners(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, held: list[Candidates],
+             cosine: Cosine | None) -> Candidates:
     """At most one candidate a row is left, in the order of rows."""
     i, j, product = (np.concatenate(side) for side in zip(*held, strict=True))
     still = product >= best[i] - rows.margin
     i, j, product = i[still], j[still], product[still]
+    if cosine is not None:
+        product = cosine(i, j)
+        np.maximum.at(best, i, product)
+        still = product >= best[i] - rows.margin
+        i, j, product = i[still], j[still], product[still]
     exact = np.ones(len(i))
     open_ = np.bincount(i, minlength=len(asked))[i] > 1
     exact[open_] = rows.cosines(asked[i[open_]], own[j[open_]])
