@@ -16,7 +16,7 @@ from hicm.errors import UserError
 from hicm.files import read_json, sha256
 from hicm.systems.captioner.convert import convert_checkpoint
 from hicm.systems.captioner.weights import from_pretrained, load_captioner
-from tests.released import make_settings, refused, released_args, rows, write_released
+from tests.released import T5TINY, make_settings, refused, released_args, rows, write_released
 
 golden, weights, write = released_file.golden, released_file.weights, released_file.write
 settings, released, run = released_file.settings, released_file.released, released_file.run
@@ -144,6 +144,8 @@ def test_keys_that_do_not_fit(write, settings, tmp_path, change, words):
     (["captioner.tokenizer="], ("captioner.t5=scratch name no tokenizer",)),
     (["captioner.visual_heads=7"], ("captioner.visual_heads",)),
     (["captioner.t5=somewhere/else"], ("captioner.t5: somewhere/else", "captioner.offline is on")),
+    ([f"captioner.t5={T5TINY}", "captioner.tokenizer="],
+     (f"T5 width (d_model) is 24 in the file and 768 in captioner.t5={T5TINY}", "T5 hidden units (d_ff) is 16")),
 ])
 def test_settings_that_do_not_fit(released, settings, tmp_path, set_, words):
     refused(released, settings, tmp_path / "run", *words, set_=set_)
