@@ -145,7 +145,20 @@ class TrainConfig:
     checkpoint_every: int = 500  # steps; besides, at the end of every epoch
     eval_every: int = 1  # epochs; 0: never
     eval_start: int = 1  # first epoch (1-based) that is evaluated
+    eval_epochs: list[int] = field(default_factory=list)  # just these epochs (1-based), whatever the two above say
     select_on: str = "CIDEr"  # metric of the select split; higher is better
+
+    def is_evaluated(self, epoch: int) -> bool:
+        """Whether the select split is scored after this epoch (1-based)."""
+        if self.eval_epochs:
+            return epoch in self.eval_epochs
+        return self.eval_every > 0 and epoch >= self.eval_start and (
+            epoch % self.eval_every == 0 or epoch == self.epochs)
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether any epoch is evaluated, so that a split must select."""
+        return any(map(self.is_evaluated, range(1, self.epochs + 1)))
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class _Check:
         known = ", ".join(self.data.annotations) or "none"
         for role in ("train", "select", "report"):
             split = getattr(self.data, role)
-            free = not split and not self.config.train.eval_every  # nothing is evaluated: train alone must be there
+            free = not split and not self.config.train.evaluates  # nothing is evaluated: train alone must be there
             if (role == "select" and self.data.holdout) or (role != "train" and free):
                 continue
             if not self.data.annotations.get(split):

@@ -51,7 +51,7 @@ def describe_split(config: DataConfig, split: str) -> str:
 def describe_selection(config: Config) -> str:
     """How the best checkpoint is chosen, said aloud."""
     data = config.data
-    if not config.train.eval_every:
+    if not config.train.evaluates:
         return "last checkpoint: nothing is evaluated while training"
     same = data.select == data.report
     return (f"best {config.train.select_on} on {describe_split(data, data.select)}"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hicm.config import dump_config
+from hicm.data.holdout import describe_split
 from hicm.report.runs import Run, is_number
 from hicm.report.tables import metric_label
 
@@ -35,8 +36,9 @@ def selection(runs: Sequence[Run], split: str) -> tuple[str, bool]:
     """How the first run used its splits, and whether the shown split also chose the checkpoint of some run."""
     data, by = runs[0].config.data, metric_label(runs[0].config.train.select_on)
     chosen = [run for run in runs if _is_chosen(run)]
-    how = f"checkpoint chosen by {by} on “{data.select}”" if chosen else "last checkpoint"
-    return (f"Trained on “{data.train}”; {how}; shown here: “{split}”.",
+    train, select = (describe_split(data, name) if data.holdout else f"“{name}”" for name in (data.train, data.select))
+    how = f"checkpoint chosen by {by} on {select}" if chosen else "last checkpoint"
+    return (f"Trained on {train}; {how}; shown here: “{split}”.",
             any(run.config.data.select == split for run in chosen))
 
 

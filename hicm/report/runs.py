@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hicm.config import Config, load_config
-from hicm.data.annotations import read_annotations
+from hicm.config import HOLDOUT, Config, load_config
+from hicm.data.annotations import read_annotations, split_references
 from hicm.errors import UserError
 from hicm.files import read_json, require
 from hicm.memory.bank import Bank, bank_hash, load_bank
@@ -60,11 +60,13 @@ def read_runs(folders: Sequence[Path], split: str = "") -> tuple[list[Run], str]
 def read_references(config: Config, split: str) -> tuple[list[dict[str, Video]], list[str]]:
     """The videos of a split, one mapping an annotator, and notes on what could not be read."""
     annotators, notes = [], []
-    files = config.data.annotations.get(split) or []
-    if not files:
+    parts = []
+    if config.data.annotations.get(split) or (split == HOLDOUT and config.data.holdout):
+        parts = _attempt(lambda: split_references(config.data, split), notes) or []
+    else:
         notes.append(f"The settings name no annotations for split {split}: timelines are without references.")
-    for file in files:
-        found = _attempt(lambda path=file: read_annotations(path), notes)
+    for part in parts:
+        found = part if isinstance(part, dict) else _attempt(lambda path=part: read_annotations(path), notes)
         if found is not None:
             annotators.append(found)
     return annotators, notes

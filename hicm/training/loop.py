@@ -92,8 +92,7 @@ def run_loop(system: System, config: TrainConfig, folder: Path, run: str, accele
         # evaluation, and the best checkpoint so far
         save()
         epoch = progress.epoch + 1
-        if config.eval_every and epoch >= config.eval_start and (
-                epoch % config.eval_every == 0 or epoch == config.epochs):
+        if config.is_evaluated(epoch):
             scores = system.evaluate(accelerator)
             if accelerator.is_main_process:
                 log.write(progress.step, epoch, split="select", metrics=scores)

@@ -28,7 +28,7 @@ def train(config: Config, folder: Path, run: str) -> Path:
     Raises UserError when the folder holds a run with other settings, when the bank or features are missing, or when
     training diverges.  What was done before an error or a kill is kept, and the same call continues.
     """
-    selecting = [config.data.select] if config.train.eval_every else []
+    selecting = [config.data.select] if config.train.evaluates else []
     accelerator = Accelerator(mixed_precision=config.train.precision)
     with accelerator.main_process_first():
         if accelerator.is_main_process:

@@ -8,15 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hicm.config import Config, DataConfig, load_config
+from hicm import verbs
+from hicm.config import Config, DataConfig, load_config, save_config
 from hicm.data.annotations import read_split, split_files, split_references
 from hicm.data.check import check_data
 from hicm.data.holdout import describe_selection, is_held_out
+from hicm.dvc_eval import evaluate
 from hicm.errors import UserError
 from hicm.files import read_json
 from hicm.memory.bank import load_bank
 from hicm.memory.build import build_memory
 from hicm.memory.captions import read_captions
+from hicm.report.facts import selection
+from hicm.report.runs import read_references, read_runs
+from hicm.training import train as stage
 from hicm.training.train import train
 from tests.tiny import make_tiny
 
@@ -122,7 +127,6 @@ def test_held_out_videos_write_nothing_in_the_memory(tiny):
 def test_held_out_videos_select_and_do_not_train(tiny, tmp_path, monkeypatch):
     _, part = tiny
     seen = {}
-    from hicm.training import train as stage
 
     class Spy(stage.CaptionerSystem):
         def __init__(self, config, model, vocabulary, objective, train, select, run):
@@ -140,6 +144,28 @@ def test_held_out_videos_select_and_do_not_train(tiny, tmp_path, monkeypatch):
     manifest = read_json(tmp_path / "run" / "manifest.json")
     assert manifest["selected_on"] == "best soda_d on 30 % of train held out"
     assert manifest["settings"]["data"]["select"] == "holdout"
+
+    # the held-out part can be captioned, scored and shown like any split
+    verbs.predict(str(tmp_path / "run"), split="holdout")
+    annotators, notes = read_references(part, "holdout")
+    assert [set(videos) for videos in annotators] == [out] and not notes
+    scores = evaluate(tmp_path / "run" / "predictions_holdout.json", annotators, metrics=["F1"])
+    assert not scores.coverage["missing"] and not scores.coverage["unknown"]
+    (run,), _ = read_runs([tmp_path / "run"], "holdout")
+    said, same = selection([run], "holdout")
+    assert said.startswith("Trained on split train without the 30 % held out; checkpoint chosen by SODA")
+    assert "on 30 % of train held out; shown here: “holdout”" in said and same
+
+
+def test_scores_of_a_run_that_reports_the_held_out_part(tmp_path):
+    config = dataclasses.replace(write(tmp_path / "train.json", [f"v{i}" for i in range(40)]), report="holdout")
+    (tmp_path / "run").mkdir()
+    save_config(Config(data=config), tmp_path / "run" / "config.yaml")
+    out = read_split(config, "holdout")
+    told = {video: [{"sentence": "stir", "timestamp": [0, 3]}] for video in out}
+    (tmp_path / "run" / "predictions_holdout.json").write_text(json.dumps({"results": told}))
+    scores = verbs.evaluate(str(tmp_path / "run"), metrics=["F1"]).results[0]
+    assert scores.scores["F1"] == 1 and not scores.coverage["missing"]
 
 
 def test_a_memory_that_knows_held_out_captions_is_refused(tiny, tmp_path):

@@ -8,6 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hicm.config import TrainConfig
 from hicm.errors import UserError
 from hicm.training.batches import plan_epoch
 from hicm.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -38,6 +39,16 @@ def test_an_epoch_may_see_a_share_of_the_videos(size, share, batch):
               for epoch in range(200)]
     assert {len(rows) for rows in epochs} == {math.ceil(share * size)} and len(set(epochs[0])) == len(epochs[0])
     assert set().union(*epochs) == set(range(size)), "drawn anew each epoch"
+
+
+@pytest.mark.parametrize(("settings", "evaluated"), [
+    ({}, [1, 2, 3, 4, 5]), ({"eval_every": 0}, []), ({"eval_every": 2}, [2, 4, 5]), ({"eval_start": 4}, [4, 5]),
+    ({"eval_start": 6}, []), ({"eval_epochs": [2, 5]}, [2, 5]), ({"eval_epochs": [3], "eval_every": 0}, [3]),
+    ({"eval_epochs": [9]}, [])])
+def test_which_epochs_are_evaluated(settings, evaluated):
+    config = TrainConfig(epochs=5, **settings)
+    assert [epoch for epoch in range(1, 6) if config.is_evaluated(epoch)] == evaluated
+    assert config.evaluates == bool(evaluated)
 
 
 @given(st.integers(8, 60), st.integers(1, 3))
