@@ -209,7 +209,7 @@ def test_short_rows_rule_out_no_nearest_one(seed, count, block, rank, noise):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(short, "FROM", 2)
         patch.setattr(short, "LEFT", 2.0)
-        found = short.short_rows(rows, own)
+        found = short.short_rows(exact.unit_rows(rows, own))
         assert found.shape == (len(own), short.STEP + 1)
         i, j = np.divmod(np.arange(len(own)**2), len(own))
         bounds = np.einsum("nd,nd->n", found[i], found[j])
@@ -221,8 +221,11 @@ def test_short_rows_are_used_where_they_pay():
     rng = np.random.default_rng(0)
     near = rng.standard_normal((short.FROM, 20)) @ rng.standard_normal((20, 96))
     everywhere = rng.standard_normal((short.FROM, 96))
-    index = np.arange(short.FROM)
-    assert short.short_rows(Rows(near.astype(np.float32)), index).shape[1] == 33
-    assert short.short_rows(Rows(everywhere.astype(np.float32)), index) is None
-    assert short.short_rows(Rows(near[:-1].astype(np.float32)), index[:-1]) is None, "few rows are quickly multiplied"
-    assert short.short_rows(Rows(near[:, :40].astype(np.float32)), index) is None, "not three times shorter"
+
+    def shortened(values: np.ndarray) -> np.ndarray | None:
+        return short.short_rows(exact.unit_rows(Rows(values.astype(np.float32)), np.arange(len(values))))
+
+    assert shortened(near).shape[1] == 33
+    assert shortened(everywhere) is None
+    assert shortened(near[:-1]) is None, "few rows are quickly multiplied"
+    assert shortened(near[:, :40]) is None, "not three times shorter"

@@ -30,7 +30,8 @@ def nearest(rows: Rows, own: np.ndarray, block: int = BLOCK) -> np.ndarray:
 
     ``own`` are two rows or more in ascending order, no two identical.  ``block`` has no influence on the result.
     """
-    best, unit, short = np.full(len(own), -np.inf, np.float32), unit_rows(rows, own), short_rows(rows, own)
+    best, unit = np.full(len(own), -np.inf, np.float32), unit_rows(rows, own)
+    short = short_rows(unit)
     if short is None:
         return own[settle(rows, own, own, best, _all_pairs(unit, best, rows.margin, block))]
 
@@ -87,8 +88,8 @@ def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, block: in
         found = [(i + rows.start, j + columns.start, cosines)]
         if columns.stop > rows.stop:  # the columns that are not among the rows, seen from their side
             new = max(columns.start, rows.stop)
-            i, j, cosines = _near_best(product[:, new - columns.start:].T, best[new:columns.stop], margin, cosine and (
-                lambda i, j: cosine(i + new, j + rows.start)))
+            i, j, cosines = _near_best_column(product[:, new - columns.start:], best[new:columns.stop], margin,
+                                              cosine and (lambda i, j: cosine(i + new, j + rows.start)))
             found.append((i + new, j + rows.start, cosines))
         return found
 
@@ -144,6 +145,32 @@ def _near_best(product: np.ndarray, best: np.ndarray, margin: np.float32, cosine
     part = product[open_]
     i, j = np.divmod(np.flatnonzero(part >= (best[open_] - margin)[:, None]), part.shape[1])  # faster than nonzero
     return open_[i], j, part[i, j]
+
+
+def _near_best_column(product: np.ndarray, best: np.ndarray, margin: np.float32,
+                      cosine: Cosine | None) -> Candidates:
+    """`_near_best` for the columns of a block [b, a], which is read as it lies: picking out columns is slow."""
+    highest = product.max(axis=0)
+    if cosine is None:
+        np.maximum(best, highest, out=best)
+    else:
+        raised = np.flatnonzero(highest > best)
+        if len(raised) > len(best) // 16:
+            place = np.empty(len(best), np.int64)
+            j, i = np.divmod(np.flatnonzero(product == highest), len(best))
+            place[i] = j
+            place = place[raised]
+        else:
+            place = product[:, raised].argmax(axis=0)
+        best[raised] = np.maximum(best[raised], cosine(raised, place))
+    least = best - margin
+    open_ = np.flatnonzero(highest >= least)
+    if len(open_) > len(best) // 16:
+        j, i = np.divmod(np.flatnonzero(product >= least), len(best))
+    else:
+        j, i = np.nonzero(product[:, open_] >= least[open_])
+        i = open_[i]
+    return i, j, product[j, i]
 
 
 def settle(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, found: Iterator[Candidates],
