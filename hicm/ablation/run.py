@@ -8,7 +8,7 @@ from hicm import verbs
 from hicm.ablation.grid import Cell, make_grid, slug
 from hicm.ablation.table import write_table
 from hicm.config import Config, load_config, save_config
-from hicm.data.annotations import split_files
+from hicm.data.annotations import split_references
 from hicm.dvc_eval import evaluate
 from hicm.dvc_eval.score import Result
 from hicm.errors import UserError
@@ -103,5 +103,5 @@ def _is_same(folder: Path, settings: Config) -> bool:
 
 def _score(config: Config, folder: Path, ablation: Ablation) -> Result:
     path = folder / f"predictions_{config.data.report}.json"
-    return evaluate(path, split_files(config.data, config.data.report), config.evaluate.protocol,
+    return evaluate(path, split_references(config.data, config.data.report), config.evaluate.protocol,
                     metrics=list(ablation.metrics), bootstrap=ablation.samples, seed=ablation.seed, progress=True)

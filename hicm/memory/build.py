@@ -103,10 +103,11 @@ def clear_up(folder: Path) -> None:
 
 def _describe(config: Config, encoder: Encoder, summariser: Summariser, captions: Captions) -> dict[str, Any]:
     """What decides the bank, as plain data."""
+    held_out = {"held_out": [config.data.holdout, config.data.holdout_seed]} if config.data.holdout else {}
     return plain({"encoder": encoder.name, "summariser": summariser.name, "sources": config.memory.source,
                   "captions": len(captions.texts),
                   "annotations": [{"file": file.name, "sha256": sha256(file)} for file in captions.files],
-                  "clustering": describe_hierarchy(config.memory)})
+                  "clustering": describe_hierarchy(config.memory), **held_out})
 
 
 def _is_same(folder: Path, info: dict[str, Any]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hicm import verbs
 from hicm.ablation.run import OWN, Ablation, run_ablation
-from hicm.data.annotations import split_files
+from hicm.data.annotations import split_references
 from hicm.dvc_eval import evaluate
 from hicm.dvc_eval.score import Result
 from hicm.results.anchors import METRICS, Benchmark, find_benchmark
@@ -86,7 +86,7 @@ def reproduce(dataset: str, config: str, source: str, out: Path, overrides: Sequ
     path = run / f"predictions_{split}.json"
     if not path.exists():
         verbs.predict(str(run))
-    result = evaluate(path, split_files(settings.data, split), "vidchapters", bootstrap=samples, progress=True)
+    result = evaluate(path, split_references(settings.data, split), "vidchapters", bootstrap=samples, progress=True)
     record = write_record(make_record(dataset, "HiCM2, released weights, released behaviour", result, command),
                           out / "record.json")
     table = _modes(run, out, samples) if modes else None

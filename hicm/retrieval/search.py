@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from hicm.config import Config, RetrievalConfig
-from hicm.data.annotations import read_split
+from hicm.data.annotations import read_annotations
 from hicm.data.features import open_features, sample
 from hicm.data.ids import youtube_id
 from hicm.errors import UserError
@@ -168,9 +168,9 @@ def _captions(bank: Bank, read: Read, query: np.ndarray, count: int) -> tuple[Hi
 
 def _duration(config: Config, video: str) -> float | None:
     """Seconds by the first split that knows the video; None when none does."""
-    for split, files in config.data.annotations.items():
+    for files in config.data.annotations.values():
         if files and Path(files[0]).exists():
-            videos = read_split(config.data, split)
+            videos = read_annotations(files[0])
             same = (other for name, other in videos.items() if youtube_id(name) == youtube_id(video))
             found = videos.get(video) or next(same, None)
             if found is not None:

@@ -8,6 +8,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from hicm.config import Config, dump_config
+from hicm.data.catalogue import with_command
 from hicm.data.holdout import describe_selection
 from hicm.errors import UserError
 from hicm.files import read_json, require, write_json
@@ -32,7 +33,7 @@ def train(config: Config, folder: Path, run: str) -> Path:
     accelerator = Accelerator(mixed_precision=config.train.precision)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
-            inputs = [require(path, "annotation file", "put the data where data/README.md says")
+            inputs = [require(path, "annotation file", with_command(path, "put the data where data/README.md says"))
                       for split in config.data.annotations.values() for path in split]
             open_run(folder, run, config, inputs, selected_on=describe_selection(config))
         memories = {split: recall(config, split, folder, training=split == "training")

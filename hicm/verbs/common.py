@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 ConfigFile = Annotated[str, "settings file, e.g. configs/yc2.yaml"]
 Overrides = Annotated[Sequence[str], "section.key=value over the settings file; repeat for more"]
 DryRun = Annotated[bool, "print what would run, with the resolved settings, and stop"]
-RunFolder = Annotated[str, "run folder, as 'hicm train' printed it"]
 
 
 def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> "Config":

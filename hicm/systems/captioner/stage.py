@@ -30,7 +30,8 @@ def predict_split(config: Config, run: Path, checkpoint: Path, split: str, out: 
     results = predict(model.to(device), dataset, vocabulary, config.predict, device, journal=journal,
                       identity=identity)
     manifest = read_json(run / "manifest.json", "run manifest")
+    step = {} if about.get("step") is None else {"step": about["step"]}  # of converted weights nobody knows it
     write_json(out, {"version": "VERSION 1.0", "external_data": {}, "run": manifest["run"], "split": split,
-                     "checkpoint": {"name": checkpoint.name, "step": about.get("step")}, "results": results})
+                     "checkpoint": {"name": checkpoint.name, **step}, "results": results})
     journal.unlink(missing_ok=True)
     return out

@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import T5Config, T5ForConditionalGeneration
 
 from hicm.config import CaptionerConfig
+from hicm.data.catalogue import with_command
 from hicm.errors import UserError
 from hicm.files import atomic, read_json, require, write_json
 from hicm.systems.captioner.model import Captioner, make_t5
@@ -46,7 +47,7 @@ def build(config: CaptionerConfig, vocabulary: Vocabulary, feature_width: int, f
     model = Captioner(config, make_t5(config, vocabulary.size, vocabulary.text_size), feature_width, frames,
                       memory_width)
     if config.init:
-        path = require(config.init, "checkpoint", "check captioner.init")
+        path = require(config.init, "checkpoint", with_command(config.init, "check captioner.init"))
         state = read_folder(path) if path.is_dir() else read_released(path)
         load_state(model, state, str(path))
     return model
