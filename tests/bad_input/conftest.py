@@ -1,12 +1,8 @@
 """One sound data set with memory and a trained run; a test puts one bad thing in the place of one good one."""
 
 import contextlib
-import os
 import re
-import resource
 import shutil
-import subprocess
-import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +12,9 @@ import pytest
 
 from hicm.cli import main
 from hicm.files import read_json, sha256, write_json
+from tests.processes import run_hicm
 from tests.tiny import make_tiny
 
-ROOT = Path(__file__).parents[2]
 BAR = re.compile(r"\d+%\||\x1b\[A|^ *$")  # a progress bar
 
 
@@ -94,11 +90,9 @@ def refused_on_full_disk():
     In a process of its own: an HDF5 file that could not be written leaves the library unfit for further use.
     """
     def refused_on_full_disk(size: int, *arguments: str | Path) -> str:
-        done = subprocess.run([sys.executable, "-B", "-m", "hicm", *map(str, arguments)], capture_output=True,
-                              text=True, timeout=120, env={**os.environ, "PYTHONPATH": str(ROOT)},
-                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)))
-        assert done.returncode == 2, done.stderr
-        return one_line(done.stderr)
+        ended = run_hicm(*arguments, largest_file=size)
+        assert ended.status == 2, ended.stderr
+        return one_line(ended.stderr)
     return refused_on_full_disk
 
 

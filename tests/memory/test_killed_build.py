@@ -1,12 +1,9 @@
 """A build that is killed -9, again and again: it goes on where it was, and nobody is asked twice."""
 
 import dataclasses
-import multiprocessing
 import random
 import signal
 import time
-
-import pytest
 
 from hicm.config import Config
 from hicm.files import sha256
@@ -16,23 +13,16 @@ from hicm.memory.summarisers import JOURNAL
 from hicm.memory.summarisers.journal import Journal
 from tests.chat_server import sentence, serve
 from tests.memory_data import asking, write_config
+from tests.processes import start
 
 KILLS, WORKERS = 10, 3
-
-
-@pytest.fixture(scope="module")
-def processes():
-    """Fresh processes that start at once: forked from one that has imported everything."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hicm.memory.build", "openai"])
-    return context
 
 
 def bank_of(config: Config) -> tuple[str, str]:
     return sha256(config.bank / TEXTS), sha256(config.bank / ARRAYS)
 
 
-def test_ten_kills(tmp_path, processes, monkeypatch):
+def test_ten_kills(tmp_path, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     config = write_config(tmp_path, videos=40)
     with serve() as server:
@@ -47,9 +37,8 @@ def test_ten_kills(tmp_path, processes, monkeypatch):
         server.asked, server.behave = [], lambda asked: dataclasses.replace(sentence(asked), stall=0.004)
         journal, in_flight, torn = config.bank / JOURNAL, 0, 0
         for _ in range(KILLS):
-            process = processes.Process(target=build_memory, args=(config,))
             before = len(server.asked)
-            process.start()
+            process = start(build_memory, config)
             wanted = before + chance.randint(1, len(questions) // (KILLS + 2))
             until = time.monotonic() + 60
             while len(server.asked) < wanted and process.is_alive() and time.monotonic() < until:

@@ -12,43 +12,49 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from tests.processes import start_hicm
 from tests.tiny import make_tiny
 
 STEPS = 120  # 8 videos, batch 2, 30 epochs
 
 
-def start(*arguments: str, launcher: tuple[str, ...] = ()) -> subprocess.Popen:
+def train(*arguments: str) -> None:
+    process = start_hicm("train", *arguments)
+    process.join(240)
+    assert process.exitcode == 0
+
+
+def train_on_two(*arguments: str) -> None:
     env = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true",
            "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.Popen([sys.executable, *launcher, "-m", "hicm", "train", *arguments], env=env,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process: subprocess.Popen) -> None:
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors[-2000:]
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")  # gloo
+    done = subprocess.run([sys.executable, *launcher, "-m", "hicm", "train", *arguments], env=env, capture_output=True,
+                          text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 def lines(run: Path) -> list[dict]:
+    """The diary as far as it is written: of a running process the last line may be half there."""
     path = run / "stats.jsonl"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return [json.loads(line) for line in path.read_text().splitlines(keepends=True)
+            if line.endswith("\n")] if path.exists() else []
 
 
 def test_killed_three_times_the_run_ends_with_the_same_weights(tmp_path):
     config = make_tiny(tmp_path, train__epochs=30, train__eval_every=10, train__checkpoint_every=7)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    finish(start(str(config), "--out", str(whole)))
+    train(str(config), "--out", str(whole))
 
     killed = []
     for step in (5, 43, 90):
-        process = start(str(config), "--out", str(broken))
-        while process.poll() is None and (not lines(broken) or lines(broken)[-1]["step"] < step):
+        process = start_hicm("train", str(config), "--out", str(broken))
+        while process.is_alive() and (not lines(broken) or lines(broken)[-1]["step"] < step):
             time.sleep(0.005)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.kill()
+        process.join()
         killed.append(lines(broken)[-1]["step"])
-    assert process.returncode == -signal.SIGKILL and max(killed) < STEPS, "the run ended before it was killed"
-    finish(start(str(config), "--out", str(broken)))
+    assert process.exitcode == -signal.SIGKILL and max(killed) < STEPS, "the run ended before it was killed"
+    train(str(config), "--out", str(broken))
 
     a, b = (load_file(run / "last" / "model.safetensors") for run in (whole, broken))
     assert a.keys() == b.keys()
@@ -65,9 +71,8 @@ def test_two_processes_learn_what_one_does(tmp_path):
             "captioner__visual_dropout": 0.0, "captioner__encoder_dropout": 0.0, "captioner__decoder_dropout": 0.0}
     config = make_tiny(tmp_path, videos=7, **same)
     one, two = tmp_path / "one", tmp_path / "two"
-    finish(start(str(config), "--out", str(one), "--set", "train.batch=4"))
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")  # gloo
-    finish(start(str(config), "--out", str(two), launcher=launcher))
+    train(str(config), "--out", str(one), "--set", "train.batch=4")
+    train_on_two(str(config), "--out", str(two))
     a, b = (load_file(run / "last" / "model.safetensors") for run in (one, two))
     for name in a:
         if name.endswith("attn.qkv.bias"):  # the softmax does not see a key bias: its gradient is rounding, and Adam
