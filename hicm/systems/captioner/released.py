@@ -150,5 +150,7 @@ def some(names: list[str], most: int = 5) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line of at most 200 characters."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    """What an error says, in one line of at most 200 characters; torch's advice to load with less care is left out."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    said = [line for line in lines if not line.startswith(("Weights only load", "Please file", "Check the docu"))]
+    return (said or lines or [type(error).__name__])[0][:200]
