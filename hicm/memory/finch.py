@@ -117,8 +117,14 @@ def _widest_link(rows: Rows, nearest: np.ndarray, block: int) -> float:
     distances, weights = _direct(rows, nearest)
     widest = float((distances * weights).max())
     angles = np.arccos(1 - distances)
-    groups = _siblings(nearest)
-    bounds = np.array([1 - np.cos(min(np.partition(angles[group], -2)[-2:].sum(), np.pi)) for group in groups])
+    order = np.lexsort((-angles, nearest))
+    starts = np.flatnonzero(np.diff(nearest[order], prepend=-1))
+    groups = [group for group in np.split(order, starts[1:]) if len(group) > 1]
+    if not groups:
+        return widest
+    first, second = np.array([group[:2] for group in groups]).T
+    widest = max(widest, float(1 - rows.cosines(first, second).min()))  # the likely ones, to stop early
+    bounds = 1 - np.cos(np.minimum(angles[first] + angles[second], np.pi))
     for number in np.argsort(-bounds, kind="stable"):
         if bounds[number] < widest - 1e-6:  # arccos rounds
             break

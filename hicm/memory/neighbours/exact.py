@@ -39,6 +39,7 @@ def nearest(rows: Rows, own: np.ndarray, block: int = BLOCK) -> np.ndarray:
         found = np.empty(len(i), np.float32)
         for part in parts(len(i)):
             found[part] = np.einsum("nd,nd->n", unit[i[part]], unit[j[part]])
+        np.maximum.at(best, j, found)  # the pair's other side knows it too
         return found
 
     return own[settle(rows, own, own, best, _all_pairs(short, best, rows.margin, block, cosine), cosine)]

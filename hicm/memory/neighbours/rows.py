@@ -14,25 +14,30 @@ class Rows:
     The cosine of two rows is what `cosines` says: float64, pair by pair, so that it depends on these two rows alone.
     A float32 product of two `unit` rows differs from it by ``margin / 2`` at most.  With relative rounding
     u = 2**-24: D u for a sum of D products in whatever order (Higham, "Accuracy and Stability of Numerical
-    Algorithms", 2nd ed., eq. 3.5), 2 u for the two rows; 6 u are spare for what is of second order, for the float64
+    Algorithms", 2nd ed., eq. 3.5), 4 u for the two rows; 6 u are spare for what is of second order, for the float64
     sums and for the rounding of ``highest - margin``.  So a row whose product is more than ``margin`` below the
     highest is not the nearest.
     """
 
     def __init__(self, values: np.ndarray) -> None:
         self.values = values
-        self.margin = np.float32(2 * (values.shape[1] + 8) * 2.0**-24)
+        self.margin = np.float32(2 * (values.shape[1] + 10) * 2.0**-24)
         self.squares = np.empty(len(values))  # squared length; not finite where a number of the row is not
         for part in parts(len(values)):
             chunk = values[part].astype(np.float64)
             self.squares[part] = _dots(chunk, chunk)
         np.maximum(self.squares, 1e-24, out=self.squares)  # a row of zeros has cosine 0 to all
+        self._inverse: np.ndarray | None = None  # 1 / length, where float32 holds it in full
+        if values.dtype == np.float32 and (self.squares < 1e60).all():
+            self._inverse = (1 / np.sqrt(self.squares)).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.values)
 
     def unit(self, index: np.ndarray) -> np.ndarray:
         """Rows of length 1, float32 [..., D] for an index [...]."""
+        if self._inverse is not None:
+            return self.values[index] * self._inverse[index][..., None]
         return (self.values[index] / np.sqrt(self.squares[index])[..., None]).astype(np.float32)
 
     def cosines(self, i: np.ndarray, j: np.ndarray) -> np.ndarray:
