@@ -34,7 +34,7 @@ def test_ten_kills(tmp_path, monkeypatch):
 
         chance = random.Random(0)
         config = asking(config, server.url, concurrency=WORKERS)
-        server.asked, server.behave = [], lambda asked: dataclasses.replace(sentence(asked), stall=0.004)
+        server.asked, server.behave = [], lambda asked: dataclasses.replace(sentence(asked), stall=0.03)
         journal, in_flight, torn = config.bank / JOURNAL, 0, 0
         for _ in range(KILLS):
             before = len(server.asked)
