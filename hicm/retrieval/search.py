@@ -178,11 +178,12 @@ def _duration(config: Config, video: str) -> float | None:
     return None
 
 
-def _seconds(config: Config, rows: int, duration: float | None) -> list[tuple[float, float] | None]:
-    """Start and end of each window of a video with so many rows of features."""
+def _seconds(config: Config, rows: int, duration: float | None) -> list[tuple[float, float]]:
+    """Start and end of each window of a video with so many rows of features; of padding alone: the end, twice."""
     covered = rows / min(config.data.feature_fps, 1.0)
-    last = covered if duration is None else duration
-    return [span and (min(span[0], last), min(span[1], last)) for span in window_seconds(config, covered)]
+    last = covered if duration is None else min(covered, duration)
+    return [(min(start, last), min(end, last))
+            for start, end in (span or (last, last) for span in window_seconds(config, covered))]
 
 
 def _lines(window: Window) -> Iterator[str]:

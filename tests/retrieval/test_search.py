@@ -149,6 +149,8 @@ def test_a_video_recalls_by_window(config):
 def test_padding_is_no_window_and_a_stray_video_ends_with_its_frames(config):
     assert times(search_video(config, "short")) == [(0, 3), (3, 6)]
     assert times(search_video(config, "v_stray")) == [(0, 3), (3, 6), (6, 9), (9, 12)]
+    attended = dataclasses.replace(config, retrieval=dataclasses.replace(config.retrieval, mask_padding=False))
+    assert times(search_video(attended, "short")) == [(0, 3), (3, 6), (6, 6), (6, 6)], "padding is read too"
     slow = dataclasses.replace(config, data=dataclasses.replace(config.data, feature_fps=0.5))
     assert times(search_video(slow, "stray")) == [(0, 6), (6, 12), (12, 18), (18, 24)], "a row every two seconds"
     fast = dataclasses.replace(config, data=dataclasses.replace(config.data, feature_fps=2.0))
