@@ -92,9 +92,9 @@ def _direct(rows: Rows, nearest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return 1 - rows.cosines(points, nearest), np.where(nearest[nearest] == points, 2.0, 1.0)
 
 
-def _siblings(nearest: np.ndarray) -> list[np.ndarray]:
-    """Groups [g], g > 1, of points that share their nearest."""
-    order = np.argsort(nearest, kind="stable")
+def _siblings(nearest: np.ndarray, order: np.ndarray | None = None) -> list[np.ndarray]:
+    """Groups [g], g > 1, of points that share their nearest; ``order`` [n] sorts the points by it, and within."""
+    order = np.argsort(nearest, kind="stable") if order is None else order
     groups = np.split(order, np.flatnonzero(np.diff(nearest[order])) + 1)
     return [group for group in groups if len(group) > 1]
 
@@ -117,9 +117,7 @@ def _widest_link(rows: Rows, nearest: np.ndarray, block: int) -> float:
     distances, weights = _direct(rows, nearest)
     widest = float((distances * weights).max())
     angles = np.arccos(1 - distances)
-    order = np.lexsort((-angles, nearest))
-    starts = np.flatnonzero(np.diff(nearest[order], prepend=-1))
-    groups = [group for group in np.split(order, starts[1:]) if len(group) > 1]
+    groups = _siblings(nearest, np.lexsort((-angles, nearest)))
     if not groups:
         return widest
     first, second = np.array([group[:2] for group in groups]).T

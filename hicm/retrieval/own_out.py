@@ -18,8 +18,7 @@ import numpy as np
 from hicm.data.ids import youtube_id
 from hicm.errors import UserError
 from hicm.memory.bank import Bank
-
-TIE = 1e-6  # cosines this near are equal: float32 embeddings of length 1 are not exactly that
+from hicm.memory.summarisers.medoid import most_central
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +65,7 @@ class Provenance:
                 others = np.flatnonzero((above == node) & ~mine)
                 if len(others):
                     nodes.append(node)
-                    leaves.append(others[self._most_central(others)])
+                    leaves.append(others[most_central(self.bank.leaves.embeddings[others])])
                 else:
                     empty.append(node)
             if empty:
@@ -74,10 +73,3 @@ class Provenance:
             if nodes:
                 stand_ins[number] = np.asarray(nodes), np.asarray(leaves)
         return OwnOut(removed, stand_ins)
-
-    def _most_central(self, leaves: np.ndarray) -> int:
-        """Position in ``leaves`` of the one closest to their mean; the first on ties, whatever the rounding."""
-        embeddings = self.bank.leaves.embeddings[leaves].astype(np.float64)
-        norms = np.maximum(np.linalg.norm(embeddings, axis=1), 1e-8)
-        cosines = embeddings @ embeddings.mean(axis=0) / norms
-        return int(np.argmax(cosines >= cosines.max() - TIE))

@@ -6,31 +6,24 @@ from pathlib import Path
 
 from hicm.files import sha256
 
-LARGE = 64 << 20  # bytes
+WEIGHTS = 64 << 20  # bytes: files above hold the weights of a large model
 
 
-def identify(source: str) -> str:
+def identify(source: str, largest: int | None = None) -> str:
     """``<name>@<hash of content>`` for a file or folder on this machine; a name on the hub stays as it is.
 
-    Of a folder, the files directly in it count.
+    Of a folder, the files directly in it count; those above ``largest`` bytes, which would take minutes, by their
+    size.
     """
     path = Path(source)
     if path.is_file():
         return f"{path.name}@{sha256(path)[:16]}"
     if path.is_dir():
-        listing = sorted(f"{file.name} {sha256(file)}" for file in path.iterdir() if file.is_file())
+        sizes = {file: file.stat().st_size for file in path.iterdir() if file.is_file()}
+        listing = sorted(f"{file.name} {sha256(file) if largest is None or size <= largest else size}"
+                         for file, size in sizes.items())
         return f"{path.name}@{hashlib.sha256(' '.join(listing).encode()).hexdigest()[:16]}"
     return source
-
-
-def identify_large(folder: str) -> str:
-    """`identify` for a folder of weights that would take minutes to hash: of files above 64 MiB name and size count."""
-    path = Path(folder)
-    if not path.is_dir():
-        return folder
-    listing = sorted(f"{file.name} {file.stat().st_size if file.stat().st_size > LARGE else sha256(file)}"
-                     for file in path.iterdir() if file.is_file())
-    return f"{path.name}@{hashlib.sha256(' '.join(listing).encode()).hexdigest()[:16]}"
 
 
 def reason(error: Exception) -> str:

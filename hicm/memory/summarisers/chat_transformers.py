@@ -7,7 +7,7 @@ from typing import Any
 
 from hicm.config import SummaryConfig, digest
 from hicm.errors import UserError
-from hicm.memory.encoders.model_files import identify_large, reason
+from hicm.memory.encoders.model_files import WEIGHTS, identify, reason
 from hicm.memory.summarisers.prompt import Messages
 
 
@@ -28,7 +28,7 @@ class TransformersChat:
             self.source, _, self.revision = rest.rpartition("@")
         decoding = [settings.max_tokens, settings.precision, settings.seed,
                     [settings.temperature, settings.top_p] if settings.sample else "greedy"]
-        self.name = f"transformers:{identify_large(rest)} (decoding {digest(decoding)})"
+        self.name = f"transformers:{identify(rest, WEIGHTS)} (decoding {digest(decoding)})"
 
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:

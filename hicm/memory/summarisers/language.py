@@ -90,7 +90,7 @@ class LanguageModel:
             first.setdefault(text, position)
         if len(first) > self.settings.members:
             positions = np.asarray(list(first.values()))
-            nearest = np.argsort(-centrality(node)[positions], kind="stable")[:self.settings.members]
+            nearest = np.argsort(-centrality(node.embeddings)[positions], kind="stable")[:self.settings.members]
             return tuple(node.texts[position] for position in sorted(positions[nearest]))
         return tuple(first)
 

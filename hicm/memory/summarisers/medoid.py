@@ -22,19 +22,23 @@ class Medoid:
 
 
 def medoid(node: Members) -> Summary:
-    """A node's most central member, word for word.
-
-    Two members of like length are equally far from their mean: without a margin rounding would choose, on another
-    machine another one.
-    """
-    central = centrality(node)
-    author = int(np.argmax(central >= central.max() - TIE * np.abs(central).max()))
-    author = node.texts.index(node.texts[author])  # of equal captions the first
+    """A node's most central member, word for word."""
+    author = node.texts.index(node.texts[most_central(node.embeddings)])  # of equal captions the first
     return Summary(node.texts[author], node.embeddings[author], author)
 
 
-def centrality(node: Members) -> np.ndarray:
-    """Cosine of each member [m] to the mean of all, but for one factor that they share."""
-    embeddings = node.embeddings.astype(np.float64)
+def most_central(embeddings: np.ndarray) -> int:
+    """The row of [m, D] that is closest in cosine to the mean of all; the first on ties.
+
+    Two rows of like length are equally far from their mean: without a margin rounding would choose, on another machine
+    another one.
+    """
+    central = centrality(embeddings)
+    return int(np.argmax(central >= central.max() - TIE * np.abs(central).max()))
+
+
+def centrality(embeddings: np.ndarray) -> np.ndarray:
+    """Cosine of each row [m] to the mean of all, but for one factor that they share."""
+    embeddings = embeddings.astype(np.float64)
     norms = np.maximum(np.linalg.norm(embeddings, axis=1), 1e-12)
     return embeddings @ embeddings.mean(axis=0) / norms
