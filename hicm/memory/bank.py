@@ -39,6 +39,14 @@ class Level:
     def __len__(self) -> int:
         return len(self.texts)
 
+    @cached_property
+    def parents(self) -> np.ndarray:
+        """The node of this level above each node of the level below (level 1: above each leaf), int64."""
+        parents = np.full(sum(map(len, self.children)), -1)
+        for node, children in enumerate(self.children):
+            parents[children] = node
+        return parents
+
 
 @dataclass(frozen=True, eq=False)
 class Leaves:
@@ -81,16 +89,27 @@ class Bank:
             raise UserError(f"memory bank: level {number} does not exist; it has levels 1 (finest) to {self.depth}")
         return self.levels[number - 1]
 
+    def texts(self, number: int) -> tuple[str, ...]:
+        """Summaries of a level, or the captions (level 0; none when the bank does not hold them)."""
+        if number:
+            return self.level(number).texts
+        return () if self.leaves is None else self.leaves.texts
+
+    @cached_property
+    def sizes(self) -> list[np.ndarray]:
+        """By level from 0, the captions: captions (or, without them, finest nodes) under each node."""
+        sizes = [np.ones(len(self.texts(0)), np.int64)]
+        for level in self.levels:
+            sizes.append(np.asarray([max(sizes[-1][ids].sum(), 1) for ids in level.children]))
+        return sizes
+
     @cached_property
     def _ancestors(self) -> list[np.ndarray]:
         """Per level, the node above each leaf [N]."""
         count = 0 if self.leaves is None else len(self.leaves)
         below, found = np.arange(count), []
         for level in self.levels:
-            parent = np.full(sum(map(len, level.children)), -1)
-            for node, children in enumerate(level.children):
-                parent[children] = node
-            below = parent[below]
+            below = level.parents[below]
             found.append(below)
         return found
 

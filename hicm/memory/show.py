@@ -22,10 +22,10 @@ def show_memory(folder: str | Path, depth: int = 2, children: int = 3, width: in
     bank or no text with these words.
     """
     bank = load_bank(folder)
-    sizes, hits = _sizes(bank), _hits(bank, find)
+    hits = _hits(bank, find)
     if not hits[bank.depth].any():
         raise UserError(f"{folder}: no text of this memory holds {find!r}; try fewer or other words")
-    tree = _Tree(bank, sizes, hits, children or len(_texts(bank, 0)) + len(bank.levels[0]),
+    tree = _Tree(bank, hits, children or len(bank.texts(0)) + len(bank.levels[0]),
                  lowest=bank.depth + 1 - depth, found_only=bool(find))
     lines = [*_header(bank, folder), "", *tree.lines(bank.depth, np.arange(len(bank.levels[-1])), "", limit=None)]
     return "\n".join(_cut(line, width) for line in lines) + "\n"
@@ -34,7 +34,6 @@ def show_memory(folder: str | Path, depth: int = 2, children: int = 3, width: in
 @dataclass(frozen=True, eq=False)
 class _Tree:
     bank: Bank
-    sizes: list[np.ndarray]  # by level, 0 = captions: captions (or finest nodes) under each node
     hits: list[np.ndarray]  # by level: the node or something below it holds the words
     children: int
     lowest: int  # level that is shown without a hit below it
@@ -42,7 +41,7 @@ class _Tree:
 
     def lines(self, level: int, ids: np.ndarray, indent: str, limit: int | None) -> Iterator[str]:
         ids = ids[self.hits[level][ids]]
-        ids = ids[np.argsort(-self.sizes[level][ids], kind="stable")]
+        ids = ids[np.argsort(-self.bank.sizes[level][ids], kind="stable")]
         for node in ids[:limit]:
             yield f"{indent}{self._label(level, node)}"
             below = self.bank.levels[level - 1].children[node] if level else ids[:0]
@@ -52,11 +51,12 @@ class _Tree:
             yield f"{indent}... and {len(ids) - limit} more"
 
     def _label(self, level: int, node: int) -> str:
-        text = " ".join(_texts(self.bank, level)[node].split())
+        text = " ".join(self.bank.texts(level)[node].split())
         leaf = node if level == 0 else self.bank.levels[level - 1].authors[node]
         leaves = self.bank.leaves
         origin = f"  [{origin_of(leaves, leaf)}]" if leaves is not None and leaf >= 0 else ""
-        return f"- {text}{origin}" if level == 0 else f"{level}.{node}  ({self.sizes[level][node]})  {text}{origin}"
+        size = self.bank.sizes[level][node]
+        return f"- {text}{origin}" if level == 0 else f"{level}.{node}  ({size})  {text}{origin}"
 
 
 def origin_of(leaves: Leaves, leaf: int) -> str:
@@ -64,24 +64,11 @@ def origin_of(leaves: Leaves, leaf: int) -> str:
     return f"{leaves.videos[leaf]} #{leaves.sentences[leaf]}".lstrip()
 
 
-def _texts(bank: Bank, level: int) -> tuple[str, ...]:
-    if level:
-        return bank.levels[level - 1].texts
-    return () if bank.leaves is None else bank.leaves.texts
-
-
-def _sizes(bank: Bank) -> list[np.ndarray]:
-    sizes = [np.ones(len(_texts(bank, 0)), np.int64)]
-    for level in bank.levels:
-        sizes.append(np.asarray([max(sizes[-1][ids].sum(), 1) for ids in level.children]))
-    return sizes
-
-
 def _hits(bank: Bank, find: str) -> list[np.ndarray]:
     words = find.lower()
 
     def own(number: int) -> np.ndarray:
-        return np.asarray([words in text.lower() for text in _texts(bank, number)], bool)
+        return np.asarray([words in text.lower() for text in bank.texts(number)], bool)
 
     hits = [own(0)]
     for number, level in enumerate(bank.levels, start=1):

@@ -131,9 +131,7 @@ def _cosines(bank: Bank, number: int, draw: np.random.Generator) -> tuple[float 
     if bank.leaves is not None and bank.leaves.embeddings is not None:
         below, above = bank.leaves.embeddings, bank.ancestors(number)
     elif number > 1:
-        below, above = bank.level(number - 1).embeddings, np.empty(len(bank.level(number - 1)), np.int64)
-        for node, children in enumerate(level.children):
-            above[children] = node
+        below, above = bank.level(number - 1).embeddings, level.parents
     else:
         return None, None
     return (_mean_cosine(below, level.embeddings, above),

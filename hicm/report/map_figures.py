@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hicm.memory.show import origin_of
+
 if TYPE_CHECKING:
     from hicm.report.memory_map import Outline
 
@@ -71,19 +73,19 @@ def tree_figure(outline: "Outline", nodes: list[tuple[int, int]]) -> Any:
     """The tree as a Plotly treemap: size = captions below, colour = top cluster, paler further down."""
     from plotly import graph_objects
 
-    top, total = outline.bank.depth, int(outline.sizes[-1].sum())
-    kept = int(sum(outline.sizes[level][node] for level, node in nodes if level == top))
-    ranks = [np.argsort(outline.ranked)[outline.path(level, np.arange(len(outline.texts(level))))[-1]]
+    top, total = outline.bank.depth, int(outline.bank.sizes[-1].sum())
+    kept = int(sum(outline.bank.sizes[level][node] for level, node in nodes if level == top))
+    ranks = [np.argsort(outline.ranked)[outline.path(level, np.arange(len(outline.bank.texts(level))))[-1]]
              for level in range(top + 1)]
     ids, parents, labels, short = ["all"], [""], ["all"], ["all"]
     texts, values, colours = [f"<b>the whole memory</b><br>{total:,} {outline.unit}"], [total], ["#dfe2e6"]
     for level, node in nodes:
         ids.append(f"{level}.{node}")
-        parents.append(f"{level + 1}.{outline.parents[level][node]}" if level < top else "all")
-        labels.append(_escape(_short(outline.texts(level)[node], 40)))
-        short.append(_lines(_short(outline.texts(level)[node], 48), 20))
+        parents.append(f"{level + 1}.{outline.bank.levels[level].parents[node]}" if level < top else "all")
+        labels.append(_escape(_short(outline.bank.texts(level)[node], 40)))
+        short.append(_lines(_short(outline.bank.texts(level)[node], 48), 20))
         texts.append(_tile_text(outline, level, node))
-        values.append(int(outline.sizes[level][node]))
+        values.append(int(outline.bank.sizes[level][node]))
         colours.append(_pale(_colour(int(ranks[level][node])), 0.35 + 0.45 * (top - level) / top))
     if kept < total:
         left = len(outline.ranked) - TOPS
@@ -123,7 +125,7 @@ def picture_bytes(outline: "Outline", ids: np.ndarray, places: np.ndarray, name:
             axes.scatter(*places[rows].T, s=5 if len(ids) > 3000 else 14, color=_colour(rank), linewidths=0, alpha=0.6)
         axes.autoscale_view()
         found = [(rank, _densest(places, rows)) for rank, rows in _groups(outline, tops) if rank >= 0]
-        labels = [_short(outline.texts(outline.bank.depth)[outline.ranked[rank]], 34)
+        labels = [_short(outline.bank.texts(outline.bank.depth)[outline.ranked[rank]], 34)
                   for rank, _ in found]
         wanted = axes.transData.transform([place for _, place in found])
         for (rank, _), label, start, end in zip(found, labels, wanted, _apart(figure, wanted, labels), strict=True):
@@ -151,29 +153,30 @@ def _colour(rank: int) -> str:
 
 
 def _legend(outline: "Outline", rank: int) -> str:
-    sizes = outline.sizes[-1]
+    sizes = outline.bank.sizes[-1]
     if rank < 0:
         rest = outline.ranked[len(COLOURS):]
         return f"{len(rest):,} other clusters ({sizes[rest].sum():,})"
     top = outline.ranked[rank]
-    return f"{rank + 1}  {_short(outline.texts(outline.bank.depth)[top], 48)} ({sizes[top]:,})"
+    return f"{rank + 1}  {_short(outline.bank.texts(outline.bank.depth)[top], 48)} ({sizes[top]:,})"
 
 
 def _hover_texts(outline: "Outline", path: list[np.ndarray]) -> list[str]:
     """One text a point: itself, where it is from, and the summaries above it, the top last."""
     above = []
     for level, nodes in enumerate(path[1:], start=outline.base + 1):
-        lines = {int(node): f"<br>{level}  {_lines(outline.texts(level)[node], WIDE)}" for node in np.unique(nodes)}
+        texts = outline.bank.texts(level)
+        lines = {int(node): f"<br>{level}  {_lines(texts[node], WIDE)}" for node in np.unique(nodes)}
         above.append([lines[node] for node in nodes.tolist()])
     return [_own_text(outline, outline.base, node) + "".join(lines)
             for node, *lines in zip(path[0].tolist(), *above, strict=True)]
 
 
 def _own_text(outline: "Outline", level: int, node: int) -> str:
-    text = f"<b>{_lines(outline.texts(level)[node], WIDE)}</b>"
+    text = f"<b>{_lines(outline.bank.texts(level)[node], WIDE)}</b>"
     if level == 0:
-        return f"{text}<br>{_escape(outline.origin(node))}"
-    return f"{text}<br>level {level}, {outline.sizes[level][node]:,} {outline.unit}"
+        return f"{text}<br>{_escape(origin_of(outline.bank.leaves, node))}"
+    return f"{text}<br>level {level}, {outline.bank.sizes[level][node]:,} {outline.unit}"
 
 
 def _tile_text(outline: "Outline", level: int, node: int) -> str:
@@ -182,7 +185,7 @@ def _tile_text(outline: "Outline", level: int, node: int) -> str:
         return text
     author = outline.bank.levels[level - 1].authors[node]
     written = outline.bank.leaves is not None and author >= 0
-    return f"{text}<br>quoted from {_escape(outline.origin(author))}" if written else text
+    return f"{text}<br>quoted from {_escape(origin_of(outline.bank.leaves, author))}" if written else text
 
 
 def _short(text: str, width: int) -> str:

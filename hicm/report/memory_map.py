@@ -27,7 +27,7 @@ MANY = 2000  # points from which on several threads are quicker than one, also o
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """What the drawings ask of a bank: texts, sizes and ancestors, level 0 being the captions."""
+    """What the drawings ask of a bank beyond what it says itself; level 0 are the captions."""
 
     bank: Bank
 
@@ -46,44 +46,17 @@ class Outline:
         """Of the points, [n, D]."""
         return self.bank.levels[0].embeddings if self.base else self.bank.leaves.embeddings
 
-    def texts(self, level: int) -> tuple[str, ...]:
-        if level:
-            return self.bank.levels[level - 1].texts
-        return () if self.bank.leaves is None else self.bank.leaves.texts
-
-    @cached_property
-    def sizes(self) -> list[np.ndarray]:
-        """By level: captions (or finest nodes) under each node."""
-        sizes = [np.ones(len(self.texts(0)), np.int64)]
-        for level in self.bank.levels:
-            sizes.append(np.asarray([max(sizes[-1][ids].sum(), 1) for ids in level.children]))
-        return sizes
-
-    @cached_property
-    def parents(self) -> list[np.ndarray]:
-        """By level below the top: the node above each node; nobody's, and -1, for level 0 without captions."""
-        parents = []
-        for below, level in enumerate(self.bank.levels):
-            parents.append(np.full(len(self.texts(below)), -1))
-            for node, ids in enumerate(level.children):
-                parents[-1][ids] = node
-        return parents
-
     def path(self, level: int, ids: np.ndarray) -> list[np.ndarray]:
         """The nodes of level, level + 1, ... P above ``ids`` of that level, themselves first."""
         path = [ids]
-        for parents in self.parents[level:]:
-            path.append(parents[path[-1]])
+        for above in self.bank.levels[level:]:
+            path.append(above.parents[path[-1]])
         return path
 
     @cached_property
     def ranked(self) -> np.ndarray:
         """Top nodes, the largest first."""
-        return np.argsort(-self.sizes[-1], kind="stable")
-
-    def origin(self, leaf: int) -> str:
-        """Where a caption was written."""
-        return f"{self.bank.leaves.videos[leaf]} #{self.bank.leaves.sentences[leaf]}"
+        return np.argsort(-self.bank.sizes[-1], kind="stable")
 
 
 def draw_map(folder: str | Path, out: str | Path, points: int = 12_000, seed: int = 0) -> Path:
@@ -153,7 +126,7 @@ def _draw(outline: Outline, folder: Path, page: Path, picture: Path, points: int
         nodes = drawn_nodes(outline)
         _write(page, {
             "name": name, "bank": outline.bank, "unit": outline.unit, "base": outline.base, "drawn": len(ids),
-            "total": total, "levels": _levels(outline), "all_nodes": sum(map(len, outline.sizes)),
+            "total": total, "levels": _levels(outline), "all_nodes": sum(map(len, outline.bank.sizes)),
             "nodes": len(nodes), "map": _embed(cloud_figure(outline, ids, places), "map"),
             "tree": _embed(tree_figure(outline, nodes), "tree")})
         steps.update()
@@ -165,7 +138,7 @@ def _levels(outline: Outline) -> list[tuple[str, ...]]:
     for number in range(outline.bank.depth, 0, -1):
         children = np.asarray([len(ids) for ids in outline.bank.levels[number - 1].children])
         spread = [f"{np.median(children):.0f}", f"{children.max():,}"] if children.any() else ["–", "–"]
-        sizes = outline.sizes[number]
+        sizes = outline.bank.sizes[number]
         rows.append((str(number), f"{len(sizes):,}", *spread, f"{np.median(sizes):.0f}", f"{sizes.max():,}"))
     return rows
 

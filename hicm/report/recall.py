@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from hicm.config import Config
 from hicm.data.ids import youtube_id
 from hicm.memory.bank import Bank
@@ -68,7 +66,7 @@ class Memory:
     def __init__(self, config: Config, bank: Bank) -> None:
         self.config = config
         self.bank = bank
-        self._parents = [_parents(level.children) for level in bank.levels]  # by level from 0, the captions
+        self._parents = [level.parents for level in bank.levels]  # by level from 0, the captions
 
     def windows(self, visited: list[Visited], duration: float, own: str = "") -> list[Window]:
         """The windows that recalled something, in order of time.
@@ -146,14 +144,6 @@ def _joined(node: Recalled) -> Recalled:
     if (child.text, child.score, child.replaced) != (node.text, node.score, node.replaced):
         return node
     return replace(node, below=child.below, more=child.more, lowest=child.reaches)
-
-
-def _parents(children: tuple[np.ndarray, ...]) -> np.ndarray:
-    """The node above each of those below."""
-    parent = np.full(sum(map(len, children)), -1)
-    for node, ids in enumerate(children):
-        parent[ids] = node
-    return parent
 
 
 def _flat(nodes: tuple[Recalled, ...]) -> list[Recalled]:

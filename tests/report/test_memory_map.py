@@ -234,7 +234,7 @@ def test_outline_follows_any_tree():
     outline = Outline(bank)
     for number, (column, found) in enumerate(zip(labels.T, outline.path(0, np.arange(200))[1:], strict=True), start=1):
         np.testing.assert_array_equal(column, found)
-        np.testing.assert_array_equal(outline.sizes[number], np.bincount(column))
+        np.testing.assert_array_equal(bank.sizes[number], np.bincount(column))
 
 
 def test_what_is_refused(tmp_path):
