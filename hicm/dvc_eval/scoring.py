@@ -14,7 +14,7 @@ from hicm.dvc_eval.clips import ClipCaptions, raw
 from hicm.dvc_eval.java import Unavailable
 from hicm.dvc_eval.localisation import precision_recall
 from hicm.dvc_eval.meteor import Meteor
-from hicm.dvc_eval.meteor15.native import NativeMeteor, run_alone
+from hicm.dvc_eval.meteor15.native import NativeMeteor
 from hicm.dvc_eval.overlaps import Overlaps, find_overlaps
 from hicm.dvc_eval.paragraphs import ParagraphScores
 from hicm.dvc_eval.part import Part, Scorer, join_parts
@@ -147,7 +147,7 @@ def _score_in_processes(cases: Sequence[Case], wanted: Sequence[Wanted], tokenis
     global _shared
     _shared = cases, wanted, tokeniser, LazyMeteor(None)
     try:
-        with multiprocessing.get_context("fork").Pool(workers, run_alone) as pool:
+        with multiprocessing.get_context("fork").Pool(workers) as pool:
             yield from pool.imap(_score_shared, range(len(cases)))
     finally:
         _shared = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hicm.dvc_eval.arrays import expand, rank_in_video
+from hicm.dvc_eval.arrays import count_distinct, expand, rank_in_video
 from hicm.dvc_eval.case import Case, Events
 from hicm.dvc_eval.measures import Measure, divide
 from hicm.dvc_eval.meteor import Meteor
@@ -62,7 +62,7 @@ class SodaScores:
         self.stories = make_stories(case, overlaps, texts, rules)
         asked = chosen_entries(case, self.stories, rules, self.kinds)
         self.size = len(texts.tokens) if texts is not None else 1
-        self.codes = np.unique(asked[:, 0] * self.size + asked[:, 1])
+        self.codes, _ = count_distinct(asked[:, 0] * self.size + asked[:, 1])
 
     def asks(self) -> list[tuple[str, str]]:
         """Pairs of captions; with swapped roles the reference is METEOR's hypothesis."""

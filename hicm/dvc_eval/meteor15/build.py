@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from hicm.dvc_eval.meteor15 import phrases
+from hicm.dvc_eval.meteor15.loops.phrases import NEW_LINE, scan_table
+from hicm.dvc_eval.meteor15.phrases import BUCKET_BITS
 from hicm.dvc_eval.meteor15.stem import stem
 from hicm.dvc_eval.meteor15.synonyms import parse_exceptions, parse_synsets, synset_set
 from hicm.dvc_eval.meteor15.words import word_hash, word_key
@@ -39,7 +40,7 @@ def build(jar: Path, table: Path) -> Arrays:
         text = _decompress(table)
         bar.update()
         bar.set_postfix_str("hashing its phrases")
-        hashes, spans = phrases.scan_table(text, int(np.count_nonzero(text == phrases.NEW_LINE)) // 3, WORD_SLOTS)
+        hashes, spans = scan_table(text, int(np.count_nonzero(text == NEW_LINE)) // 3, WORD_SLOTS)
         known = [text[start:end].tobytes().decode() for start, end in spans.tolist()]
         del text
         bar.update()
@@ -68,8 +69,8 @@ def _table_arrays(hashes: np.ndarray) -> Arrays:
     sizes[phrase] = lengths
     ranks = np.arange(len(hashes)) - np.repeat(starts, lengths)
     order = np.argsort(np.repeat(phrase, lengths) << 32 | paraphrase)
-    bits = np.uint64(64 - phrases.BUCKET_BITS)
-    buckets = np.searchsorted(strings >> bits, np.arange((1 << phrases.BUCKET_BITS) + 1, dtype=np.uint64))
+    bits = np.uint64(64 - BUCKET_BITS)
+    buckets = np.searchsorted(strings >> bits, np.arange((1 << BUCKET_BITS) + 1, dtype=np.uint64))
     return {"strings": strings, "buckets": buckets.astype(np.int32), "block_offsets": _offsets(sizes),
             "paraphrases": paraphrase[order].astype(np.uint32), "ranks": ranks[order].astype(np.uint16)}
 

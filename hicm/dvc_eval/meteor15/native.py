@@ -1,8 +1,5 @@
 """The steps of METEOR put together, for many pairs at a time."""
 
-import contextlib
-import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
@@ -10,56 +7,16 @@ from types import TracebackType
 
 import numpy as np
 
-from hicm.dvc_eval.java import Unavailable
+from hicm.dvc_eval.meteor15.align import align
+from hicm.dvc_eval.meteor15.compiled import load_loops
+from hicm.dvc_eval.meteor15.match import find_matches
 from hicm.dvc_eval.meteor15.normalise import CONTROLS, Prefixes, normalise
+from hicm.dvc_eval.meteor15.phrases import find_phrases
 from hicm.dvc_eval.meteor15.resources import DATA, load_index
 from hicm.dvc_eval.meteor15.score import scores, statistics
 from hicm.dvc_eval.meteor15.words import Words
-from hicm.errors import UserError
 
-_alone = False
 CELLS = 1 << 23  # words x words that are compared at a time: what bounds memory
-
-
-def run_alone() -> None:
-    """Say that this process runs no compiled code but METEOR's.
-
-    Then numba need not look for SciPy's BLAS when it starts, which takes it a fifth of a second; our loops use none.
-    """
-    global _alone
-    _alone = True
-
-
-@contextlib.contextmanager
-def _without_blas() -> Iterator[None]:
-    if not _alone or "scipy" in sys.modules:
-        yield
-        return
-    sys.modules["scipy"] = None  # an import of it fails, which numba takes for an answer
-    try:
-        yield
-    finally:
-        del sys.modules["scipy"]
-
-
-@contextlib.contextmanager
-def _compiling(loops: int) -> Iterator[Callable[[], None]]:
-    """Yields what to call after each of the loops; a bar appears if the first took long: it was compiled."""
-    began, bar, done = time.monotonic(), None, 0
-
-    def step() -> None:
-        nonlocal bar, done
-        done += 1
-        if bar is None and time.monotonic() - began > 1.0:
-            from tqdm import tqdm
-
-            bar = tqdm(total=loops, initial=done - 1, desc="METEOR's loops (compiled once)", unit="loop")
-        if bar is not None:
-            bar.update()
-
-    yield step
-    if bar is not None:
-        bar.close()
 
 
 class NativeMeteor:
@@ -74,19 +31,12 @@ class NativeMeteor:
     data = DATA
 
     def __init__(self, progress: Callable[[int, int], None] | None = None) -> None:
-        with _without_blas():
-            with ThreadPoolExecutor(1) as thread:
-                index = thread.submit(load_index)  # its digest is computed while numba loads
-                try:
-                    import numba  # noqa: F401, imported late because it takes long
-                except ImportError as error:
-                    raise Unavailable("METEOR without Java needs numba; pip install numba") from error
-                self._index = index.result()
-            self._prefixes = Prefixes.parse(self._index["prefixes"].tobytes().decode())
-            self._words = Words(self._index)
-            self._progress = None
-            with _compiling(loops=3) as step:
-                self._statistics([("a", "a")], step)
+        with ThreadPoolExecutor(1) as thread:
+            index = thread.submit(load_index)  # its digest is computed while the loops are loaded
+            load_loops()
+            self._index = index.result()
+        self._prefixes = Prefixes.parse(self._index["prefixes"].tobytes().decode())
+        self._words = Words(self._index)
         self._progress = progress
 
     def __enter__(self) -> "NativeMeteor":
@@ -119,12 +69,8 @@ class NativeMeteor:
         """Scores (S,) of statistics (S, 23), each of a pair or a sum over pairs (`hicm.dvc_eval.meteor.total`)."""
         return scores(np.asarray(statistics, dtype=np.float64))
 
-    def _statistics(self, pairs: Sequence[tuple[str, str]], step: Callable[[], object] = lambda: None) -> np.ndarray:
-        """Statistics (P, 23) of (candidate, reference); ``step`` is called after each of the compiled loops."""
-        from hicm.dvc_eval.meteor15.align import align
-        from hicm.dvc_eval.meteor15.match import TOO_MANY, find_matches
-        from hicm.dvc_eval.meteor15.phrases import find_phrases
-
+    def _statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Statistics (P, 23) of (candidate, reference)."""
         numbers = {caption: number for number, caption in enumerate(dict.fromkeys(chain.from_iterable(pairs)))}
         both = np.array([numbers[caption] for caption in chain.from_iterable(pairs)], dtype=np.int64).reshape(-1, 2)
         captions = [self._words.number(normalise(caption, self._prefixes)) for caption in numbers]
@@ -132,18 +78,12 @@ class NativeMeteor:
         starts = np.cumsum([0, *map(len, captions)])
         words, index = self._words.arrays(), self._index
         spans, span_offsets = find_phrases(tokens, starts, words.hash, index["strings"], index["buckets"])
-        step()
         found = np.zeros((len(pairs), 23))
         for block in _blocks(np.diff(starts)[both].prod(axis=1)):
             matches, offsets = find_matches(both[block], tokens, starts, spans, span_offsets, words.key,
                                             words.stem_key, words.synsets, words.synset_offsets,
                                             index["block_offsets"], index["paraphrases"], index["ranks"])
-            if offsets[-1] == TOO_MANY:
-                raise UserError("METEOR: a caption of thousands of words is compared with another like it (the longest "
-                                f"has {np.diff(starts)[both[block]].max()}); shorten or remove it")
-            step()
             chosen = align(both[block], starts, matches, offsets)
-            step()
             owner = np.searchsorted(offsets, chosen, side="right") - 1
             found[block] = statistics(both[block], tokens, starts, words.function, matches[chosen], owner)
             if self._progress:

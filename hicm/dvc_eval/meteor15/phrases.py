@@ -1,71 +1,15 @@
-"""Phrases as 64-bit hashes: of the paraphrase table's lines, and of every run of words in a caption.
-
-The compiled loops are kept together because a change in another file would not be noticed by numba's cache.
-"""
+"""The runs of words in captions that the paraphrase table knows, as 64-bit hashes."""
 
 import numpy as np
-from numba import njit
 
-from hicm.dvc_eval.meteor15.words import FNV_PRIME, FNV_START
+from hicm.dvc_eval.meteor15.compiled import FIND_PHRASES
 
-WORD_START, WORD_PRIME = np.uint64(FNV_START), np.uint64(FNV_PRIME)
-ROUND_1, ROUND_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # the finaliser of SplitMix64
 BUCKET_BITS = 20  # strings are looked up by the first bits of their hash, then one by one
 LONGEST = 7  # words in a phrase of the table
-NEW_LINE, BLANK = 10, 32
 
 
-@njit
-def mix(phrase, word):
-    """Hash of a phrase (uint64, 0 when empty) with one more word."""
-    value = (phrase + np.uint64(1)) * WORD_PRIME ^ word
-    value = (value ^ (value >> np.uint64(30))) * ROUND_1
-    value = (value ^ (value >> np.uint64(27))) * ROUND_2
-    return value ^ (value >> np.uint64(31))
-
-
-@njit(cache=True, nogil=True)
-def scan_table(text, groups, slots):
-    """Hashes of the table's lines and the place of each of its words.
-
-    ``text`` (bytes,) uint8: ``groups`` times three lines: probability, phrase, paraphrase.  Returns hashes
-    (groups, 2) uint64 of phrase and paraphrase, and words (n, 2) int64: start and end in ``text`` of the first
-    occurrence of each distinct word, in their order.  ``slots``: a power of two above twice the number of words.
-    """
-    hashes = np.zeros((groups, 2), np.uint64)
-    seen = np.zeros(slots, np.uint64)
-    words = np.zeros((slots // 2, 2), np.int64)
-    count = 0
-    at = 0
-    for group in range(groups):
-        while text[at] != NEW_LINE:
-            at += 1
-        at += 1
-        for side in range(2):
-            phrase = np.uint64(0)
-            while text[at] != NEW_LINE:
-                start = at
-                word = WORD_START
-                while text[at] != BLANK and text[at] != NEW_LINE:
-                    word = (word ^ np.uint64(text[at])) * WORD_PRIME
-                    at += 1
-                phrase = mix(phrase, word)
-                slot = np.int64(word & np.uint64(slots - 1))
-                while seen[slot] != 0 and seen[slot] != word:
-                    slot = (slot + 1) & (slots - 1)
-                if seen[slot] == 0:
-                    seen[slot] = word
-                    words[count, 0], words[count, 1] = start, at
-                    count += 1
-                if text[at] == BLANK:
-                    at += 1
-            hashes[group, side] = phrase
-            at += 1
-    return hashes, words[:count]
-
-
-@njit(cache=True, nogil=True)
-def find_phrases(tokens, starts, hashes, strings, buckets):
+def find_phrases(tokens: np.ndarray, starts: np.ndarray, hashes: np.ndarray, strings: np.ndarray,
+                 buckets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The runs of words in each caption that the table knows, as phrase or as paraphrase.
 
     ``tokens`` (T,) int64 word indices of all captions, caption c from starts[c] to starts[c + 1]; ``hashes`` (W,)
@@ -73,24 +17,7 @@ def find_phrases(tokens, starts, hashes, strings, buckets):
     first bits starts.  Returns spans (S, 3) int32: start, length, index in ``strings``, ordered by start and length,
     and offsets (captions + 1,) int64 into them.
     """
-    captions = len(starts) - 1
-    shift = np.uint64(64 - BUCKET_BITS)
-    spans = np.empty((len(tokens) * LONGEST, 3), np.int32)
-    offsets = np.zeros(captions + 1, np.int64)
-    count = 0
-    for caption in range(captions):
-        first, end = starts[caption], starts[caption + 1]
-        for start in range(first, end):
-            phrase = np.uint64(0)
-            for at in range(start, min(start + LONGEST, end)):
-                phrase = mix(phrase, hashes[tokens[at]])
-                bucket = np.int64(phrase >> shift)
-                for string in range(buckets[bucket], buckets[bucket + 1]):
-                    if strings[string] == phrase:
-                        spans[count, 0] = start - first
-                        spans[count, 1] = at - start + 1
-                        spans[count, 2] = string
-                        count += 1
-                        break
-        offsets[caption + 1] = count
+    spans = np.empty((len(tokens) * LONGEST, 3), dtype=np.int32)
+    offsets = np.empty(len(starts), dtype=np.int64)
+    count = FIND_PHRASES(tokens, starts, hashes, strings, buckets, spans, offsets)
     return spans[:count].copy(), offsets

@@ -5,7 +5,7 @@ import hashlib
 import json
 import mmap
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -40,21 +40,26 @@ def cache_folder() -> Path:
 
 
 def load_index() -> dict[str, np.ndarray]:
-    """The arrays of `build`, read-only and mapped from the cache; built first where they are missing or damaged.
+    """The arrays of `build`, kept.  Raises Unavailable when METEOR's data are not installed or are not version 1.5."""
+    return kept_arrays(NAME, build_arrays)
 
-    Raises Unavailable when METEOR's data are not installed, are not version 1.5, or the cache cannot be written.
+
+def kept_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays, read-only and mapped from a file of the cache; made first where it is missing or damaged.
+
+    Two processes do not make them at once.  Raises Unavailable when the cache cannot be written.
     """
-    path = cache_folder() / NAME
-    index = _read(path)
-    if index is None:
+    path = cache_folder() / name
+    kept = _read(path)
+    if kept is None:
         with _alone(path.with_suffix(".lock")):
-            index = _read(path)  # another process may have built it while this one waited
-            if index is None:
-                _write(path, build_arrays())
-                index = _read(path)
-    if index is None:
-        raise Unavailable(f"{path}: METEOR's index was written and cannot be read back; is the disk sound?")
-    return index
+            kept = _read(path)  # another process may have made them while this one waited
+            if kept is None:
+                _write(path, make())
+                kept = _read(path)
+    if kept is None:
+        raise Unavailable(f"{path}: was written and cannot be read back; is the disk sound?")
+    return kept
 
 
 def find_sources() -> list[Path]:
