@@ -19,7 +19,8 @@ from hicm.errors import UserError
 COMMANDS = ("download", "pull", "push",
             "data check", "data chapters", "memory build", "memory show", "memory stats", "memory search", "memory map",
             "memory import", "memory export", "memory merge", "memory diff", "memory ablate", "retrieve", "train",
-            "convert", "predict", "evaluate", "compare", "protocols", "report", "reproduce", "results", "demo")
+            "convert", "predict", "evaluate", "compare", "protocols", "selftest", "report", "reproduce", "results",
+            "demo")
 
 # a file that is not written atomically (stats.jsonl, the tokenizer) on a full disk or in a folder that is not ours
 REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
@@ -28,7 +29,7 @@ REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno
 def dvc_eval(arguments: Sequence[str] | None = None) -> int:
     """``dvc-eval``: the evaluator's commands under a name of their own, ``evaluate`` where none is named."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] not in ("compare", "protocols", "--version"):
+    if not words or words[0] not in ("compare", "protocols", "selftest", "--version"):
         words = ["evaluate", *words]
     return main(words)
 

@@ -6,7 +6,7 @@
     multi       of each video, and threshold, the annotator with the largest F; events in file order
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,7 +60,10 @@ class SodaScores:
         self.case, self.rules, self.texts = case, rules, texts
         self.kinds = [kind for kind in kinds if kind == "d" or texts is not None]
         self.stories = make_stories(case, overlaps, texts, rules)
-        asked = chosen_entries(case, self.stories, rules, self.kinds)
+        self.walks = walk_stories(case, self.stories, rules, self.kinds)
+        asked = [walk[:, 1:] for walk in self.walks.values()]
+        asked += [np.stack([story.written, story.said], axis=1) for story in self.stories if "c" in self.kinds]
+        asked = np.concatenate([np.zeros((0, 2), dtype=np.int64), *asked])
         self.size = len(texts.tokens) if texts is not None else 1
         self.codes, _ = count_distinct(asked[:, 0] * self.size + asked[:, 1])
 
@@ -74,18 +77,18 @@ class SodaScores:
     def fill(self, part: Part) -> None:
         """Type d."""
         if "d" in self.kinds:
-            part.soda["d"] = soda_triples(self.case, self.stories, "d", self.rules, None)
+            part.soda["d"] = soda_triples(self.case, self.stories, "d", self.rules)
 
     def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
         """Types a, b and c."""
-        each = meteor.score(statistics)
-
-        def look_up(written: np.ndarray, said: np.ndarray) -> np.ndarray:
-            return each[np.searchsorted(self.codes, written * self.size + said)]
-
+        look_up = self.pair_scores(meteor.score(statistics))
         for kind in self.kinds:
             if kind != "d":
-                part.soda[kind] = soda_triples(self.case, self.stories, kind, self.rules, look_up)
+                part.soda[kind] = soda_triples(self.case, self.stories, kind, self.rules, look_up, self.walks)
+
+    def pair_scores(self, each: np.ndarray) -> PairScores:
+        """``each`` score of the pairs asked for, to be looked up by their texts."""
+        return lambda written, said: each[np.searchsorted(self.codes, written * self.size + said)]
 
 
 def make_stories(case: Case, overlaps: Sequence[Overlaps], texts: Texts | None,
@@ -114,18 +117,19 @@ def make_stories(case: Case, overlaps: Sequence[Overlaps], texts: Texts | None,
     return stories
 
 
-def soda_triples(case: Case, stories: Sequence[Story], kind: str, rules: Protocol,
-                 meteor: PairScores | None) -> np.ndarray:
+def soda_triples(case: Case, stories: Sequence[Story], kind: str, rules: Protocol, meteor: PairScores | None = None,
+                 walks: Mapping[tuple[int, float], np.ndarray] | None = None) -> np.ndarray:
     """Precision, recall and F of every video and list of references, (V, lists, 3); NaN where it takes no part.
 
-    ``kind`` a, b, c or d; ``meteor`` is not needed for d.  All predictions count, without a cap.
+    ``kind`` a, b, c or d; ``meteor`` is not needed for d, ``walks`` for c and d.  All predictions count, without a cap.
     """
-    tious = rules.tious if kind == "a" else (0.0,)
+    tious = thresholds_of(kind, rules)
     found = np.full((len(case.videos), len(stories), len(tious), 3), np.nan)
     for place, story in enumerate(stories):
         for column, tiou in enumerate(tious):
             if kind in "ab":
-                sums = _chosen_sums(case, story, tiou, rules.soda_traceback, meteor)
+                video, written, said = walks[place, tiou].T
+                sums = np.bincount(video, weights=meteor(written, said), minlength=len(case.videos))
             else:
                 value = story.overlap if kind == "d" else story.overlap * meteor(story.written, story.said)
                 sums = best_sums(story.video, story.row, story.column, value, len(case.videos))
@@ -140,18 +144,18 @@ def soda_triples(case: Case, stories: Sequence[Story], kind: str, rules: Protoco
     return found
 
 
-def chosen_entries(case: Case, stories: Sequence[Story], rules: Protocol,
-                   kinds: Sequence[str]) -> np.ndarray:
-    """(reference, predicted) text indices (K, 2) whose METEOR types ``kinds`` will ask for."""
-    asked = [np.zeros((0, 2), dtype=np.int64)]
-    for story in stories:
-        if "c" in kinds:
-            asked.append(np.stack([story.written, story.said], axis=1))
-        thresholds = [*(rules.tious if "a" in kinds else ()), *((0.0,) if "b" in kinds else ())]
-        for tiou in thresholds:
-            _chosen_sums(case, story, tiou, rules.soda_traceback,
-                         lambda one, two: asked.append(np.stack([one, two], axis=1)) or np.zeros(len(one)))
-    return np.concatenate(asked)
+def thresholds_of(kind: str, rules: Protocol) -> tuple[float, ...]:
+    """The IoUs below which a type's matrix is 0: a score each."""
+    return rules.tious if kind == "a" else (0.0,)
+
+
+def walk_stories(case: Case, stories: Sequence[Story], rules: Protocol,
+                 kinds: Sequence[str]) -> dict[tuple[int, float], np.ndarray]:
+    """The pairs that types a and b among ``kinds`` sum over: {(story, threshold): (K, 3) video, reference and predicted
+    text}."""
+    thresholds = sorted({tiou for kind in kinds if kind in "ab" for tiou in thresholds_of(kind, rules)})
+    return {(place, tiou): _walk(case, story, tiou, rules.soda_traceback)
+            for place, story in enumerate(stories) for tiou in thresholds}
 
 
 def soda_measure(name: str, found: np.ndarray, rules: Protocol) -> Measure:
@@ -173,12 +177,12 @@ def soda_measure(name: str, found: np.ndarray, rules: Protocol) -> Measure:
     return Measure(name, rows, finish)
 
 
-def _chosen_sums(case: Case, story: Story, tiou: float, traceback: str, meteor: PairScores) -> np.ndarray:
-    """METEOR summed over the chosen pairs of each video, (V,)."""
+def _walk(case: Case, story: Story, tiou: float, traceback: str) -> np.ndarray:
+    """The chosen pairs of a story's videos: (K, 3) video, reference and predicted text."""
     counts = case.predicted.counts
     first_row, first_column = (np.cumsum(side) - side for side in (story.counts, counts))
     ends = np.searchsorted(story.video, np.arange(len(counts) + 1))
-    video, row, column = [], [], []
+    found = []
     for at in np.flatnonzero(story.takes_part & (counts > 0) & (story.counts > 0)).tolist():
         shape = int(story.counts[at]), int(counts[at])
         if shape[0] * shape[1] > MOST_CELLS:
@@ -186,13 +190,10 @@ def _chosen_sums(case: Case, story: Story, tiou: float, traceback: str, meteor: 
                             f"predictions, more than {MOST_CELLS} cells; leave soda_a and soda_b out of the metrics")
         matrix, own = np.zeros(shape), slice(ends[at], ends[at + 1])
         matrix[story.row[own], story.column[own]] = np.where(story.overlap[own] < tiou, 0.0, story.overlap[own])
-        for i, j in chosen_pairs(matrix, traceback):
-            video.append(at)
-            row.append(first_row[at] + i)
-            column.append(first_column[at] + j)
+        found += [(at, first_row[at] + i, first_column[at] + j) for i, j in chosen_pairs(matrix, traceback)]
+    video, row, column = np.array(found, dtype=np.int64).reshape(-1, 3).T
     written, said = story.texts_by_rank
-    scores = meteor(written[np.array(row, dtype=np.int64)], said[np.array(column, dtype=np.int64)])
-    return np.bincount(np.array(video, dtype=np.int64), weights=scores, minlength=len(counts))
+    return np.stack([video, written[row], said[column]], axis=1)
 
 
 def _best_annotator(found: np.ndarray) -> np.ndarray:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hicm.config import Config
     from hicm.data.check import Report
     from hicm.dvc_eval.report import Scores
+    from hicm.dvc_eval.selftest import SelfTest
 
 
 def data_check(config: ConfigFile, *, set_: Overrides = (),
@@ -177,6 +178,13 @@ def protocols() -> str:
     from hicm.dvc_eval.report import protocol_table
 
     return protocol_table()
+
+
+def selftest() -> "SelfTest":
+    """Check that the evaluator of this installation gives the reference scorers' numbers, on made-up videos."""
+    from hicm.dvc_eval.selftest import selftest
+
+    return selftest()
 
 
 def report(runs: Annotated[Sequence[str], "run folders, the one compared against first"], *,

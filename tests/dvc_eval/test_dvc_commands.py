@@ -13,7 +13,7 @@ import pytest
 from golden_case import files, score
 
 from hicm.cli import dvc_eval, main
-from hicm.dvc_eval import evaluate
+from hicm.dvc_eval import evaluate, selftest
 from hicm.dvc_eval.protocols import PROTOCOLS, Protocol
 from hicm.dvc_eval.significance import compare
 
@@ -219,3 +219,40 @@ def test_a_package_of_another_verb_is_named(tmp_path: Path) -> None:
                  "train", "configs/yc2.yaml", "--out", str(tmp_path / "run"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "hicm: error: the package torch is not installed; pip install 'hicm[all]'\n"
+
+
+# the check of an installation
+
+def test_selftest_holds_the_golden_numbers() -> None:
+    made = fresh("import sys; sys.path.insert(0, 'tests/golden'); import make_selftest; "
+                 "print(make_selftest.text(), end='')")
+    assert made.stdout == selftest.CASES.read_text(encoding="utf-8"), made.stderr
+
+
+def test_selftest(run: Run) -> None:
+    status, out, err = run("selftest", entry=dvc_eval)
+    lines = out.splitlines()
+    assert (status, err) == (0, "") and lines[-1] == "this installation gives the reference scorers' numbers"
+    assert {line.split()[1].rstrip(",") for line in lines[1:-1]} >= {"vidchapters", "activitynet-2021", "soda"}
+    assert all(line.startswith("ok ") for line in lines[1:-1]) and len(lines) == 12
+
+
+@pytest.mark.parametrize(("harm", "told"), [
+    (1.001, "WRONG  vidchapters, 1 reference file                         43  2.1e-03  differs most: CIDEr"),
+    (float("nan"), "differs most: METEOR")])
+def test_selftest_finds_wrong_numbers(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: float,
+                                      told: str) -> None:
+    content = json.loads(selftest.CASES.read_text())
+    scores = content["cases"][0]["scores"]
+    scores |= {name: value * harm for name, value in scores.items()}
+    monkeypatch.setattr(selftest, "CASES", tmp_path / "cases.json")
+    selftest.CASES.write_text(json.dumps(content))
+    status, out, _ = run("selftest")
+    assert status == 1 and told in out and out.count("WRONG") == 1
+    assert out.splitlines()[-1] == "1 of 10 cases are wrong: do not publish scores of this installation"
+
+
+def test_selftest_without_numba() -> None:
+    done = fresh("import sys; sys.modules['llvmlite'] = None; from hicm.cli import dvc_eval; "
+                 "sys.exit(dvc_eval(['selftest']))")
+    assert done.returncode == 1 and done.stdout.count("pip install numba") == done.stdout.count("WRONG") >= 7

@@ -1,0 +1,76 @@
+"""Whether the evaluator of this installation gives the reference scorers' numbers.
+
+``selftest.json`` holds ten made-up videos, two annotators, and what pycocoevalcap's Java scorers and plain loops around
+them gave (tests/golden/make_selftest.py).
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hicm.dvc_eval.evaluate import evaluate
+
+CASES = Path(__file__).with_suffix(".json")
+TOLERANCE = 1e-9  # the reference scorers' own numbers differ by rounding only
+
+
+@dataclass(frozen=True)
+class Case:
+    """One protocol: how many numbers were compared, the largest difference and whose it is, what was left out."""
+
+    name: str
+    numbers: int
+    difference: float
+    worst: str
+    left_out: dict[str, str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every number was computed and agrees."""
+        return not self.left_out and self.difference <= TOLERANCE
+
+    def __str__(self) -> str:
+        told = f"{'ok' if self.ok else 'WRONG':5}  {self.name:52} {self.numbers:3}  {self.difference:.1e}"
+        if not self.difference <= TOLERANCE:
+            told += f"  differs most: {self.worst}"
+        if self.left_out:
+            told += f"  not computed: {', '.join(self.left_out)} ({next(iter(self.left_out.values()))})"
+        return told
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """All cases; prints as a table."""
+
+    cases: tuple[Case, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether all cases are."""
+        return all(case.ok for case in self.cases)
+
+    def __str__(self) -> str:
+        wrong = [case.name for case in self.cases if not case.ok]
+        told = ("this installation gives the reference scorers' numbers" if self.ok else
+                f"{len(wrong)} of {len(self.cases)} cases are wrong: do not publish scores of this installation")
+        head = f"{'':5}  {'protocol':52} {'#':>3}  largest difference"
+        return "\n".join([head, *map(str, self.cases), told])
+
+
+def selftest() -> SelfTest:
+    """Score the made-up captions under every protocol that has reference numbers."""
+    content = json.loads(CASES.read_text(encoding="utf-8"))
+    return SelfTest(tuple(_run(case, content["predictions"], content["references"]) for case in content["cases"]))
+
+
+def _run(case: dict[str, Any], predictions: Any, references: list[Any]) -> Case:
+    expected = case["scores"]
+    result = evaluate(predictions, references[:case["annotators"]], case["protocol"], metrics=list(expected),
+                      rules=case["rules"], jobs=1)
+    differences = {name: abs(result.scores[name] - value) for name, value in expected.items() if name in result.scores}
+    worst = max(differences, key=lambda name: (differences[name] != differences[name], differences[name]), default="")
+    rules = ", ".join(f"{name}={value}" for name, value in case["rules"].items())
+    name = f"{case['protocol']}, {case['annotators']} reference file{'s' * (case['annotators'] > 1)}"
+    return Case(f"{name}, {rules}" if rules else name, len(differences), differences.get(worst, 0.0), worst,
+                dict(result.left_out))
