@@ -1,4 +1,4 @@
-"""What the command line prints and writes of results: text, json, Markdown or LaTeX, tables per video, explanations."""
+"""What the command line prints and writes of results: text, json, Markdown or LaTeX, tables per video."""
 
 import json
 from collections.abc import Sequence
@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from hicm.dvc_eval import tables
 from hicm.dvc_eval.protocols import PROTOCOLS, Protocol
-from hicm.dvc_eval.read import Track, read_predictions, read_references
 from hicm.dvc_eval.score import Result
 from hicm.errors import UserError
 from hicm.files import read_json, write_json, write_text
@@ -84,33 +83,6 @@ def write_videos(results: Sequence[Result], path: Path) -> None:
             raise UserError(f"{own}: the table per video is written as .csv or .json; change the ending")
 
 
-def explain(result: Result, predictions: Any, references: Any, video: str) -> str:
-    """Which prediction of a video met which event, with the scores of each pair, and which events nothing met."""
-    pairs = result.event_pairs(video)
-    said = read_predictions(predictions, [])[0].get(video)
-    annotators = [tracks.get(video) for tracks in read_references(references, [])]
-    lines = [f"video {video} under {result.protocol}; scores of each pair alone, times 100"]
-    met = set()
-    for place in range(len(said or ())):
-        lines.append(_event(f"prediction {place}", said, place))
-        own = [pair for pair in pairs if pair.prediction == place]
-        for pair in sorted(own, key=lambda pair: pair.event is None):
-            scores = ", ".join(f"{name} {100 * value:.1f}" for name, value in pair.scores.items())
-            if pair.event is None:
-                at = ", ".join(f"{tiou:g}" for tiou in result.rules.tious if tiou > pair.iou)
-                lines.append(f"    at IoU {at}: no event, compared with the unmatched string")
-            else:
-                met.add((pair.annotator, pair.event))
-                where = f"file {pair.annotator + 1} " if len(annotators) > 1 else ""
-                lines.append(f"    IoU {pair.iou:.3f}  {scores}  " + _event(
-                    f"{where}event {pair.event}", annotators[pair.annotator], pair.event))
-    for number, track in enumerate(annotators):
-        lines += [_event(f"met by nothing: {f'file {number + 1} ' if len(annotators) > 1 else ''}event {place}",
-                         track, place)
-                  for place in range(len(track or ())) if (number, place) not in met]
-    return "\n".join(lines)
-
-
 def protocol_table() -> str:
     """All protocols and their rules, in Markdown, a row a rule."""
     protocols = list(PROTOCOLS.values())
@@ -123,8 +95,3 @@ def _cell(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(f"{item:g}" if isinstance(item, float) else str(item) for item in value) or "–"
     return {True: "yes", False: "–"}.get(value, str(value)) if isinstance(value, bool) else str(value)
-
-
-def _event(name: str, track: Track, place: int) -> str:
-    start, end = track.spans[place].tolist()
-    return f"{name} [{start:g}, {end:g}] {track.captions[place]!r}"

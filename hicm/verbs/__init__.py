@@ -112,7 +112,7 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
              strict: Annotated[bool, "missing videos, and keys that toolkits ask for, are errors"] = False,
              out: Annotated[str, "scores as json; empty: metrics_* beside a predictions_* file"] = "",
              per_video: Annotated[str, "also write the table per video there (.csv or .json)"] = "",
-             explain: Annotated[str, "also print which prediction of this video met which event"] = "",
+             explain: Annotated[str, "also print what this video's scores are made of, pair by pair"] = "",
              json: Annotated[bool, "print json instead of a table"] = False,
              markdown: Annotated[bool, "print a Markdown table"] = False,
              latex: Annotated[bool, "print a LaTeX table (booktabs)"] = False,
@@ -132,7 +132,11 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
     options = {"metrics": metrics or None, "rules": _rules(rule)}
     results = evaluate(path, references, protocol, **options, bootstrap=bootstrap, seed=seed, strict=strict, jobs=jobs,
                        progress=True)
-    told = reporting.explain(results[0], path, references, explain) if explain else ""
+    told = ""
+    if explain:
+        from hicm.dvc_eval.explain import explain as explain_video
+
+        told = explain_video(results[0], path, references, explain)
     target = Path(out) if out else path.with_name(path.name.replace("predictions_", "metrics_", 1))
     if target != path:
         reporting.write_metrics(results, target)

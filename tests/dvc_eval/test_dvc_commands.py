@@ -14,6 +14,7 @@ from golden_case import files, score
 
 from hicm.cli import dvc_eval, main
 from hicm.dvc_eval import evaluate, selftest
+from hicm.dvc_eval.explain import explain
 from hicm.dvc_eval.protocols import PROTOCOLS, Protocol
 from hicm.dvc_eval.significance import compare
 
@@ -105,8 +106,14 @@ def test_explain(golden: Path, run: Run) -> None:
     assert told[1] == "prediction 0 [1, 9] 'a girl unrolls a kite'"
     assert re.match(r"    IoU 0\.875  .*event 0 \[2, 9\] 'A girl unrolls the string of a red kite\.'$", told[2])
     assert told[3] == "    at IoU 0.9: no event, compared with the unmatched string"
-    assert told[-2:] == ["prediction 3 [60, 70] 'people clap'",
-                         "    at IoU 0.3, 0.5, 0.7, 0.9: no event, compared with the unmatched string"]
+    assert told[-7:] == [
+        "prediction 3 [60, 70] 'people clap'",
+        "    at IoU 0.3, 0.5, 0.7, 0.9: no event, compared with the unmatched string",
+        "SODA d matches",
+        "    prediction 0 with event 0: IoU 0.875",
+        "    prediction 1 with event 1: IoU 0.833",
+        "    prediction 2 with event 2: IoU 0.882",
+        "    sum 2.591 over 4 predictions and 3 events: precision 64.77, recall 86.36, F 74.02"]
     assert "met by nothing" not in out
     assert "met by nothing: event 0 [1, 6] 'a diver jumps'" in run(
         "evaluate", *files(golden), *METRICS, "--explain", "dive_06")[1]
@@ -219,6 +226,33 @@ def test_a_package_of_another_verb_is_named(tmp_path: Path) -> None:
                  "train", "configs/yc2.yaml", "--out", str(tmp_path / "run"))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "hicm: error: the package torch is not installed; pip install 'hicm[all]'\n"
+
+
+SODA = [f"soda_{kind}" for kind in "abcd"]
+
+
+@pytest.mark.parametrize("annotators", [1, 2])
+@pytest.mark.parametrize("rules", [{}, {"soda_roles": "corrected", "soda_traceback": "optimal"},
+                                   {"soda_files": "merged"}, {"soda_files": "multi"}])
+def test_explained_matching_gives_the_scores(golden: Path, annotators: int, rules: dict[str, str]) -> None:
+    """Of every video and type: the F of the pairs that are told (of one list, their mean, or the best) is its score."""
+    paths = files(golden, annotators)
+    result = evaluate(paths[0], paths[1:], "soda", metrics=SODA, rules=rules)
+    told_of = 0
+    for video in result.videos:
+        found: dict[str, dict[str, list[float]]] = {}
+        for line in explain(result, paths[0], paths[1:], video).splitlines():
+            if heading := re.match(r"SODA (\w)(?:, (file \d))?(?: at IoU \S+)? matches", line):
+                kind, file = heading[1], heading[2] or ""
+            elif line.startswith("    sum "):
+                found.setdefault(kind, {}).setdefault(file, []).append(float(line.rsplit(" ", 1)[1]))
+        for kind, lists in found.items():
+            best = rules.get("soda_files") == "multi"
+            values = [max(values) if best else sum(values) / len(values) for values in
+                      (zip(*lists.values(), strict=True) if best else lists.values())]
+            told_of += 1
+            assert sum(values) / len(values) == pytest.approx(100 * result.per_video[video][f"soda_{kind}"], abs=0.006)
+    assert told_of >= 4 * 8
 
 
 # the check of an installation
