@@ -21,7 +21,7 @@ runs=()
 for search in none descend; do
     run=$(hicm train $config --set retrieval.search=$search "$@" | tail -n 1)
     hicm predict "$run"
-    hicm evaluate "$run"
+    hicm evaluate "$run" --bootstrap 1000
     runs+=("$run")
 done
 hicm report "${runs[@]}" --out presave/yc2_sim/report

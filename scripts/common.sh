@@ -47,7 +47,7 @@ train() {
 score() {
     local run=$1
     hicm predict "$@"
-    hicm evaluate "$run"
+    hicm evaluate "$run" --bootstrap 1000
     hicm report "$run" --out "$run/report"
 }
 

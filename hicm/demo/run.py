@@ -28,6 +28,6 @@ def run_demo(folder: Path, seed: int = 0) -> Path:
         print(f"\ncaptioner with retrieval.search={search}")
         verbs.train(str(config), out=run, set_=[*where, f"retrieval.search={search}"])
         verbs.predict(run)
-        print(verbs.evaluate(run))
+        print(verbs.evaluate(run, bootstrap=1000))
         runs.append(run)
     return verbs.report(runs, out=str(folder / "report"))

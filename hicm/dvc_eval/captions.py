@@ -121,7 +121,7 @@ class EventCaptions:
             part.corpora += [self._corpus(column, tiou) for column, tiou in enumerate(self.rules.tious)]
         part.pairs = EventPairs(pairs.video, self.case.predicted.place[pairs.prediction], pairs.annotator,
                                 self._event_places(), pairs.low, pairs.high,
-                                {name: values[self.place] for name, values in each.items()})
+                                {self.wanted.get(name, name): values[self.place] for name, values in each.items()})
 
     def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
         """METEOR: the score of a video's summed statistics."""

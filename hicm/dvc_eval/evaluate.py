@@ -46,9 +46,13 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
     line naming file, video and event.
     """
     several = not isinstance(protocol, str | Protocol)
+    if several and not isinstance(protocol, Sequence):
+        raise UserError(f"protocol is {protocol!r}, expected a name, e.g. 'vidchapters', or a list of names")
     names = list(protocol) if several else [protocol]
     if not names:
         raise UserError("protocol is empty: name at least one")
+    if jobs < 0:
+        raise UserError(f"jobs is {jobs}, expected a number of processes, or 0 for one a core")
     changed = [change_rules(find_protocol(name), rules or {}) for name in names]
     wanted = [Wanted(one, select_metrics(one, metrics)) for one in changed]
     if bootstrap < 0:

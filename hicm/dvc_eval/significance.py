@@ -17,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from hicm.dvc_eval import tables
 from hicm.dvc_eval.measures import Measure
 from hicm.errors import UserError
 
@@ -122,19 +123,12 @@ class Comparison:
 
     def to_markdown(self, decimals: int = 2) -> str:
         """A table, below it the videos, warnings and the signature."""
-        headings, rows = _table(self, decimals)
-        lines = [headings, ["---"] * 2 + ["---:"] * (len(headings) - 2), *rows]
-        table = ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
-        return "\n".join([*table, *(f"\n{note}" for note in _notes(self)), f"\n`{self.signature}`"])
+        table = tables.markdown(*_table(self, decimals), names=2)
+        return "\n".join([table, *(f"\n{note}" for note in _notes(self)), f"\n`{self.signature}`"])
 
     def to_latex(self, decimals: int = 2) -> str:
         """A booktabs table; the videos, warnings and the signature are comments."""
-        headings, rows = _table(self, decimals)
-        body = [" & ".join([*map(_escape, row[:2]), *map(_number, row[2:])]) + r" \\" for row in rows]
-        return "\n".join([
-            rf"\begin{{tabular}}{{ll{'r' * (len(headings) - 2)}}}", r"\toprule",
-            " & ".join(map(_escape, headings)) + r" \\", r"\midrule", *body, r"\bottomrule", r"\end{tabular}",
-            *(f"% {note}" for note in [*_notes(self), self.signature])])
+        return tables.latex(*_table(self, decimals), notes=[*_notes(self), self.signature], names=2)
 
     def __str__(self) -> str:
         """The table, the videos that differ most, warnings, the signature."""
@@ -384,12 +378,3 @@ def _table(comparison: Comparison, decimals: int) -> tuple[list[str], list[list[
                          f"[{', '.join(ends)}]", *(f"{p:.4f}" for p in p_values if p is not None),
                          f"{row.won}/{row.tied}/{row.lost}"])
     return headings, rows
-
-
-def _number(cell: str) -> str:
-    return f"${cell}$" if cell[:1] in ("+", "-", "[") else cell
-
-
-def _escape(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(sign, f"\\{sign}" if sign in "&%$#_{}" else sign) for sign in text)

@@ -40,22 +40,22 @@ def result_table(results: Sequence["Result"], decimals: int, labels: Sequence[st
     return ["", *map(heading, names)], rows
 
 
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> str:
-    """A table with the first column to the left, the others to the right, notes below as code.
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = (), names: int = 1) -> str:
+    """A table with the first columns, ``names``, to the left, the others to the right, notes below as code.
 
     >>> print(markdown(["", "C"], [["ours", "1.0"]]))
     |  | C |
     |---|---:|
     | ours | 1.0 |
     """
-    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+    lines = [headings, [*["---"] * names, *["---:"] * (len(headings) - names)], *rows]
     made = ["|" + "|".join(f" {cell} " if cell[:3] != "---" else cell for cell in line) + "|"
             for line in ([str(cell).replace("|", "\\|") for cell in line] for line in lines)]
     return "\n".join([*made, *(f"\n`{note}`" for note in notes)])
 
 
-def latex(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> str:
-    r"""A booktabs table; notes become comments.
+def latex(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = (), names: int = 1) -> str:
+    r"""A booktabs table with the first columns, ``names``, to the left; notes become comments.
 
     >>> print(latex(["", "B4"], [["a_b", "1.0 [0.5, 2.0]"]]))
     \begin{tabular}{lr}
@@ -66,12 +66,14 @@ def latex(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequenc
     \bottomrule
     \end{tabular}
     """
-    def cell(text: str) -> str:
+    def number(text: str) -> str:
+        if text[:1] in ("+", "-", "["):
+            return f"${text}$"  # a sign, not a hyphen
         value, bracket, rest = _escape(text).partition(" [")
         return f"{value} {{\\scriptsize [{rest}}}" if bracket and rest.endswith("]") else _escape(text)
 
-    body = [" & ".join(map(cell, row)) + r" \\" for row in rows]
-    return "\n".join([rf"\begin{{tabular}}{{l{'r' * (len(headings) - 1)}}}", r"\toprule",
+    body = [" & ".join([*map(_escape, row[:names]), *map(number, row[names:])]) + r" \\" for row in rows]
+    return "\n".join([rf"\begin{{tabular}}{{{'l' * names}{'r' * (len(headings) - names)}}}", r"\toprule",
                       " & ".join(map(_escape, headings)) + r" \\", r"\midrule", *body, r"\bottomrule",
                       r"\end{tabular}", *(f"% {note}" for note in notes)])
 
@@ -125,6 +127,5 @@ def _localisation(result: "Result") -> list[str]:
 
 
 def _escape(text: str) -> str:
-    for sign in "&%$#_{}":
-        text = text.replace(sign, f"\\{sign}")
-    return text
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(sign, f"\\{sign}" if sign in "&%$#_{}" else sign) for sign in text)

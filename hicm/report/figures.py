@@ -66,18 +66,23 @@ def draw_panel(axes: Axes, panel: Panel, theme: Theme) -> Axes:
 
 
 def draw_metrics(axes: Axes, rows: Sequence[Row], labels: Sequence[str], theme: Theme) -> Axes:
-    """Scores times 100 as points, one line a metric, one marker a run."""
+    """Scores times 100 as points, one line a metric, one marker a run, with the 95 % intervals that are there."""
     values = np.array([[float(cell.value) if cell.value != "–" else np.nan for cell in row.cells] for row in rows])
     places = np.arange(len(rows))
     seen = ~np.isnan(values).all(axis=1)
     axes.hlines(places[seen], np.nanmin(values[seen], axis=1), np.nanmax(values[seen], axis=1), color=theme.line,
                 linewidth=3, zorder=1)
     for run, label in enumerate(labels):
-        axes.scatter(values[:, run], places, s=34, color=theme.run(run), marker=MARKERS[run % len(MARKERS)],
+        with_ends = [(place, row.cells[run].interval) for place, row in enumerate(rows) if row.cells[run].interval]
+        aside = 0.16 * (run - (len(labels) - 1) / 2) if with_ends else 0.0  # so that intervals do not hide each other
+        for place, ends in with_ends:
+            axes.hlines(place + aside, *ends, color=theme.run(run), linewidth=1.4, zorder=2)
+        axes.scatter(values[:, run], places + aside, s=34, color=theme.run(run), marker=MARKERS[run % len(MARKERS)],
                      label=label, zorder=3, linewidths=0, clip_on=False)
     axes.set_yticks(places, [row.label for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
-    low, high = min(0.0, np.nanmin(values)), max(np.nanmax(values), 1.0)
+    ends = [end for row in rows for cell in row.cells for end in cell.interval]
+    low, high = min(0.0, np.nanmin(values), *ends), max(np.nanmax(values), 1.0, *ends)
     axes.set_xlim(low, high + 0.04 * (high - low))
     axes.xaxis.set_major_locator(MaxNLocator(6))
     style(axes, theme)

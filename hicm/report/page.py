@@ -68,7 +68,7 @@ def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -
         notes.append(f"The runs name different references for split {split}; shown are those of {found[0].label}.")
     notes += [f"{run.label}: {note}" for run in found for note in run.notes]
 
-    main, single = score_rows([run.metrics.get("scores") or {} for run in found])
+    main, single = score_rows(*([run.metrics.get(kind) or {} for run in found] for kind in ("scores", "intervals")))
     labels = [run.label for run in found]
     drawn = panels(found)
     curves = [(panel.title, _both(lambda theme, panel=panel: panel_figure(panel, theme), about)) for panel in drawn]
@@ -86,7 +86,9 @@ def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -
         "name": found[0].config.data.name, "split": split, "date": now(), "version": __version__, "runs": found,
         "facts": facts.run_facts(found), "selection": how, "same_split": same, "notes": notes,
         "main": main, "single": single, "left_out": left_out(found), "coverage": facts.coverage_lines(found),
-        "signatures": signatures, "comparable": comparable(signatures), "metrics_picture": metrics, "curves": curves,
+        "signatures": signatures, "comparable": comparable(signatures),
+        "intervals": any(cell.interval for row in main for cell in row.cells), "metrics_picture": metrics,
+        "curves": curves,
         "ranking": ranking and metric_label(ranking[0]), "ranking_run": ranking and ranking[1], "total": len(order),
         "views": views, "light": LIGHT, "dark": DARK, "clock": clock, "ticks": ticks, "overlapping": overlapping})
 

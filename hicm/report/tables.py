@@ -28,11 +28,13 @@ KINDS = ("F1", "Precision", "Recall")
 
 @dataclass(frozen=True)
 class Cell:
-    """One score: ``value`` times 100, ``difference`` to the first run ("" there), ``best`` of its row."""
+    """One score: ``value`` times 100, ``difference`` to the first run ("" there), ``best`` of its row, and the ends of
+    its 95 % ``interval`` times 100, empty where none was computed."""
 
     value: str
     difference: str = ""
     best: bool = False
+    interval: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,11 @@ class Row:
     cells: tuple[Cell, ...]
 
 
-def score_rows(scores: Sequence[Mapping[str, float]]) -> tuple[list[Row], list[Row]]:
+def score_rows(scores: Sequence[Mapping[str, float]],
+               intervals: Sequence[Mapping[str, Sequence[float]]] = ()) -> tuple[list[Row], list[Row]]:
     """Rows of the main table, and of the single thresholds (``F1@0.5``, ``Recall@3s``); one mapping a run.
+
+    ``intervals``: {metric: both ends} of each run, as `hicm evaluate --bootstrap` writes them; none for no run.
 
     >>> main, _ = score_rows([{"CIDEr": 0.5}, {"CIDEr": 0.625}])
     >>> main[0].label, main[0].cells[1]
@@ -56,7 +61,8 @@ def score_rows(scores: Sequence[Mapping[str, float]]) -> tuple[list[Row], list[R
     order = {name: place for place, name in enumerate(METRICS)}
     plain = sorted((name for name in names if "@" not in name), key=lambda name: order.get(_known(name), len(order)))
     single = sorted((name for name in names if "@" in name), key=_threshold_order)
-    return [_row(name, scores) for name in plain], [_row(name, scores) for name in single]
+    intervals = intervals or [{}] * len(scores)
+    return [_row(name, scores, intervals) for name in plain], [_row(name, scores, intervals) for name in single]
 
 
 def metric_label(name: str) -> str:
@@ -81,13 +87,13 @@ def left_out(runs: Sequence[Run]) -> list[tuple[str, str, list[str]]]:
 
 
 def comparable(signatures: Sequence[str]) -> bool:
-    """Whether scores with these signatures may be compared: equal but for the coverage.
+    """Whether scores with these signatures may be compared: equal but for the coverage and the draws of intervals.
 
     >>> comparable(["proto:a|cov:3/4|v:1", "proto:a|cov:4/4|v:1"]), comparable(["proto:a|v:1", "proto:b|v:1"])
     (True, False)
     """
     def rules(signature: str) -> list[str]:
-        return [part for part in signature.split("|") if not part.startswith("cov:")]
+        return [part for part in signature.split("|") if not part.startswith(("cov:", "boot:"))]
 
     return all(rules(signature) == rules(signatures[0]) for signature in signatures)
 
@@ -96,7 +102,7 @@ def _known(name: str) -> str:
     return _SAME_AS.get(name, name)
 
 
-def _row(name: str, scores: Sequence[Mapping[str, float]]) -> Row:
+def _row(name: str, scores: Sequence[Mapping[str, float]], intervals: Sequence[Mapping[str, Sequence[float]]]) -> Row:
     values = [100 * given[name] if is_number(given.get(name)) else None for given in scores]
     present = [round(value, 2) for value in values if value is not None]
     top = max(present) if len(set(present)) > 1 else None
@@ -106,7 +112,10 @@ def _row(name: str, scores: Sequence[Mapping[str, float]]) -> Row:
             cells.append(Cell("–"))
             continue
         difference = f"{value - values[0]:+.2f}".replace("-", "−") if place and values[0] is not None else ""
-        cells.append(Cell(f"{value:.2f}", difference, round(value, 2) == top))
+        ends = intervals[place].get(name)
+        known = isinstance(ends, list | tuple) and len(ends) == 2 and all(map(is_number, ends))
+        interval = tuple(100 * end for end in ends) if known else ()
+        cells.append(Cell(f"{value:.2f}", difference, round(value, 2) == top, interval))
     kind, _, threshold = name.partition("@")
     meaning = METRICS.get(_known(name), ("", ""))[1]
     if threshold:

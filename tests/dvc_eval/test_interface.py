@@ -198,6 +198,8 @@ def test_bad_rules(rules: dict[Any, Any], message: str) -> None:
     ({"protocol": ["vidchapters", "soad"]}, "protocol 'soad' is unknown; the nearest is 'soda'; known: hicm, "),
     ({"protocol": "VidChapters"}, "the nearest is 'vidchapters'"),
     ({"protocol": ["vidchapters", "soda"], "metrics": ["CIDEr"]}, "metric 'CIDEr' is unknown to protocol soda"),
+    ({"protocol": None}, "protocol is None, expected a name, e.g. 'vidchapters', or a list of names"),
+    ({"jobs": -1}, "jobs is -1, expected a number of processes, or 0 for one a core"),
     ({"bootstrap": -1}, "bootstrap is -1, expected a number of samples, or 0 for none"),
 ])
 def test_bad_settings(options: dict[str, Any], message: str) -> None:

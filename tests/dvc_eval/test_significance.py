@@ -365,7 +365,7 @@ def test_three_systems_print_the_corrected_p_values():
 def test_markdown_and_latex():
     found = compare({"base|1": scored(40), "ours_50%": scored(41)}, samples=50)
     rows = found.to_markdown(1).splitlines()
-    assert rows[0].startswith("| metric | system | score |") and rows[1].startswith("| --- | --- | ---: |")
+    assert rows[0].startswith("| metric | system | score |") and rows[1].startswith("|---|---|---:|")
     assert "| base\\|1 |" in rows[2] and rows[-1] == f"`{found.signature}`"
     assert len({row.replace("\\|", "").count("|") for row in rows[:6]}) == 1
     latex = found.to_latex()

@@ -16,7 +16,7 @@ from hicm.report.curves import Panel, Series, panels
 from hicm.report.figures import LIGHT, draw_metrics, draw_panel, draw_timeline, timeline_figure
 from hicm.report.recall import NODES, Memory, window_seconds
 from hicm.report.runs import Run
-from hicm.report.tables import left_out, score_rows
+from hicm.report.tables import comparable, left_out, score_rows
 from hicm.report.timeline import make_track, overlapping, spread, ticks
 from hicm.retrieval.store import open_retrieved
 from hicm.types import Event, Span
@@ -43,6 +43,14 @@ def test_rows_come_in_a_fixed_order_and_thresholds_apart():
     assert [row.name for row in single] == ["F1@0.3", "Recall@0.9", "F1@3s", "Recall@10s"]
     assert single[2].meaning == "F1 of times at starts closer than 3 s."
     assert score_rows([{}, {"F1": math.nan}]) == ([], [])
+
+
+def test_intervals_stand_beside_their_scores():
+    given = {"F1": [0.25, 0.5], "CIDEr": [0.1, math.nan], "Recall": 3}
+    (f1, cider, recall), _ = score_rows([{"F1": 0.3, "CIDEr": 0.2, "Recall": 1.0}], [given])
+    assert [row.cells[0].interval for row in (f1, cider, recall) if row.name == "F1"] == [(25.0, 50.0)]
+    assert [row.cells[0].interval for row in (f1, cider, recall) if row.name != "F1"] == [(), ()]
+    assert comparable(["proto:a|cov:3/4|boot:1000,seed=0", "proto:a|cov:3/4"])
 
 
 def test_equal_reasons_stand_together():
@@ -205,6 +213,10 @@ def test_drawing_returns_its_axes():
     main, _ = score_rows([{"F1": 0.1}, {"F1": 0.2, "Recall": 0.0}])
     axes = Figure().subplots()
     assert draw_metrics(axes, main, ["a", "b"], LIGHT) is axes
+    main, _ = score_rows([{"F1": 0.1}, {"F1": 0.2, "Recall": 0.0}], [{}, {"F1": [0.15, 0.5]}])
+    axes = draw_metrics(Figure().subplots(), main, ["a", "b"], LIGHT)
+    (line,) = axes.collections[-2].get_segments()  # of run b, under its points
+    assert line[:, 0].tolist() == [15.0, 50.0] and axes.get_xlim()[1] > 50
     tracks = [make_track("x", [Event(Span(0, 5), "$not_math$")], 10), make_track("y", [], 10, 0)]
     axes = Figure().subplots()
     assert draw_timeline(axes, tracks, 10, LIGHT) is axes and len(axes.patches) == 1
