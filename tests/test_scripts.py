@@ -194,7 +194,8 @@ def test_training_without_memory_builds_none(sandbox, script, name, processes):
     assert (done.returncode, done.stderr) == (0, "")
     launch = ["hicm"] if processes == "1" else ["accelerate", "launch", "--num_processes", "8", "-m", "hicm"]
     assert sandbox.calls == [["hicm", "data", "check", config, *options, "--shallow"],
-                             [*launch, "train", config, *options], ["hicm", "predict", RUN], ["hicm", "evaluate", RUN, "--bootstrap", "1000"],
+                             [*launch, "train", config, *options], ["hicm", "predict", RUN],
+                             ["hicm", "evaluate", RUN, "--bootstrap", "1000"],
                              ["hicm", "report", RUN, "--out", f"{RUN}/report"]]
     check_calls(sandbox.calls)
 
@@ -239,7 +240,8 @@ def test_a_failing_stage_is_the_last(sandbox, stage, processes):
 @pytest.mark.parametrize("script", SCORE)
 def test_scoring_a_run(sandbox, script):
     assert sandbox.run(script, RUN, "--set", "predict.beams=1").returncode == 0
-    assert sandbox.calls == [["hicm", "predict", RUN, "--set", "predict.beams=1"], ["hicm", "evaluate", RUN, "--bootstrap", "1000"],
+    assert sandbox.calls == [["hicm", "predict", RUN, "--set", "predict.beams=1"],
+                             ["hicm", "evaluate", RUN, "--bootstrap", "1000"],
                              ["hicm", "report", RUN, "--out", f"{RUN}/report"]]
     check_calls(sandbox.calls)
     assert sandbox.run(script, RUN, FAIL="predict").returncode != 0 and len(sandbox.calls) == 1

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hicm.dvc_eval.protocols import Protocol, change_rules, find_protocol, selec
 from hicm.dvc_eval.read import read_predictions, read_references
 from hicm.dvc_eval.score import Result
 from hicm.dvc_eval.scoring import Scored, Wanted, score_case
-from hicm.dvc_eval.signature import references_digest, signature
+from hicm.dvc_eval.signature import read_signature, references_digest, signature, unlike
 from hicm.dvc_eval.tokenise import PtbTokeniser, Tokeniser
 from hicm.errors import UserError
 
@@ -30,6 +31,8 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
              seed: int = 0, strict: bool = False, run: str | None = None, jobs: int = 0, progress: bool = False,
              tokeniser: Tokeniser | None = None, meteor: Meteor | None = None) -> Any:
     """Score dense video captions by a named protocol (see `hicm.dvc_eval.protocols`), or by several in one pass.
+
+    A signature in place of a name asks for its rules and metrics; a warning says what of it could not be met.
 
     ``predictions``: a path or its content, ``{"results": {id: [{"sentence", "timestamp": [start, end]}, ..]}}`` or
     the inner mapping; seconds.  ``references``: ``{id: {"duration", "timestamps", "sentences"}}`` as path or content,
@@ -53,8 +56,7 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
         raise UserError("protocol is empty: name at least one")
     if jobs < 0:
         raise UserError(f"jobs is {jobs}, expected a number of processes, or 0 for one a core")
-    changed = [change_rules(find_protocol(name), rules or {}) for name in names]
-    wanted = [Wanted(one, select_metrics(one, metrics)) for one in changed]
+    wanted = [_wanted(name, metrics, rules or {}) for name in names]
     if bootstrap < 0:
         raise UserError(f"bootstrap is {bootstrap}, expected a number of samples, or 0 for none")
     tokeniser = tokeniser or PtbTokeniser()
@@ -63,20 +65,33 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
     annotators = read_references(references, warnings)
     case = build_case(predicted, annotators)
     if strict:
-        _insist(case, keys, changed)
+        _insist(case, keys, [one.rules for one in wanted])
     warnings += input_warnings(case, annotators)
     scored = score_case(case, wanted, tokeniser, meteor, jobs or os.cpu_count() or 1, progress)
     digest = references_digest(annotators)
     names_of = tokeniser.name, getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")
     results = []
-    for one, part, told in zip(wanted, scored.parts, scored.warnings, strict=True):
+    for name, one, part, told in zip(names, wanted, scored.parts, scored.warnings, strict=True):
         covered = coverage(predicted, annotators, one.rules)
         # Clips are read by rules of their own.
         of_captions = scored.oddities.warnings() if one.of_tokens and one.rules.pairing == "overlap" else []
         result = _result(case, one, part, scored, covered, [*warnings, *of_captions, *told], digest, names_of,
                          run or named_run)
+        if _is_signature(name):
+            others = unlike(name, result.signature)
+            result = replace(result, warnings=(*result.warnings, *(f"signature: {other}" for other in others)))
         results.append(result.with_intervals(bootstrap, seed) if bootstrap else result)
     return tuple(results) if several else results[0]
+
+
+def _is_signature(name: str | Protocol) -> bool:
+    return isinstance(name, str) and name.startswith("proto:")
+
+
+def _wanted(name: str | Protocol, metrics: Iterable[str] | None, rules: Mapping[str, Any]) -> Wanted:
+    protocol, named = read_signature(name) if _is_signature(name) else (find_protocol(name), None)
+    protocol = change_rules(protocol, rules)
+    return Wanted(protocol, select_metrics(protocol, named if metrics is None else metrics))
 
 
 def _insist(case: Case, keys: Sequence[str], rules: Sequence[Protocol]) -> None:

@@ -4,8 +4,11 @@ import hashlib
 from collections.abc import Sequence
 
 from hicm import __version__
-from hicm.dvc_eval.protocols import PROTOCOLS, Protocol, canonical
+from hicm.dvc_eval.protocols import PROTOCOLS, Protocol, canonical, change_rules, find_protocol
 from hicm.dvc_eval.read import Tracks
+from hicm.errors import UserError
+
+FREE = ("cov", "boot", "run")  # parts of a signature that may differ: they change no video's score
 
 
 def signature(rules: Protocol, metrics: Sequence[str], annotators: int, references: str, tokeniser: str, meteor: str,
@@ -50,6 +53,46 @@ def signature(rules: Protocol, metrics: Sequence[str], annotators: int, referenc
     return "|".join(parts)
 
 
+def read_signature(text: str) -> tuple[Protocol, tuple[str, ...]]:
+    """The rules and metrics that a signature speaks of: the way back from `signature`.
+
+    Rules that it leaves out, as no metric of it needs them, are the protocol's own.  Raises UserError for what is none.
+    """
+    parts = dict(part.split(":", 1) for part in text.split("|") if ":" in part)
+    rules = find_protocol(parts.get("proto", "").removesuffix("(changed)"))
+    direct = {"iou": "tious", "dist": "distances", "f1": "f1", "unmatched": "unmatched", "missing": "missing",
+              "cap": "max_proposals"}
+    changes = {rule: parts[part] for part, rule in direct.items() if part in parts}
+    if "idf" in parts and rules.pairing == "overlap":
+        changes["cider"] = parts["idf"]
+    types, *told = parts.get("soda", "").split(",")
+    soda = dict(one.split("=", 1) for one in told if "=" in one)
+    if types:
+        changes |= {f"soda_{name}": value for name, value in soda.items()}
+        changes.setdefault("soda_missing", parts.get("missing", rules.missing))
+        changes.setdefault("soda_empty", "zero")
+        if "d" in types and "soda_d" in rules.soda:
+            changes.setdefault("soda_d", "f")
+    clips = dict(one.split("=", 1) for one in parts.get("pairs", "").split(",") if "=" in one)
+    if "roles" in clips:
+        changes["clip_roles"] = clips["roles"]
+    rules = change_rules(rules, changes)
+    wanted = {*parts.get("metrics", "").split("+"), *(f"soda_{kind}" for kind in types.split("+")),
+              *(f"para_{name}" for name in parts.get("para", "").split("+"))}
+    metrics = tuple(name for name in rules.metrics if _family(name, rules) in wanted)
+    if not metrics:
+        raise UserError(f"signature {text!r:.80}: names no metric of protocol {rules.name}; expected the line that is "
+                        "printed below scores")
+    return rules, metrics
+
+
+def unlike(asked: str, found: str) -> list[str]:
+    """Parts of a signature that differ from those asked for, coverage and intervals aside."""
+    one, two = (dict(part.partition(":")[::2] for part in text.split("|")) for text in (asked, found))
+    return [f"{key}:{two.get(key, '(none)')} instead of {key}:{one.get(key, '(none)')}" for key in {**one, **two}
+            if key not in FREE and one.get(key) != two.get(key)]
+
+
 def references_digest(annotators: Sequence[Tracks]) -> str:
     """Eight hexadecimal digits of what the references say, whatever their files look like or in which order they come.
 
@@ -65,6 +108,15 @@ def references_digest(annotators: Sequence[Tracks]) -> str:
             digest.update("\0".join(track.captions).encode("utf-8", "surrogatepass"))
         files.append(digest.hexdigest())
     return hashlib.sha256("".join(sorted(files)).encode()).hexdigest()[:8]
+
+
+def _family(metric: str, rules: Protocol) -> str:
+    """What a signature calls a metric."""
+    if metric in rules.captions:
+        return _short(metric)
+    if metric.startswith("para_"):
+        return f"para_{_short(metric.removeprefix('para_'))}"
+    return metric[:6] if metric.startswith("soda") else "loc"
 
 
 def _short(metric: str) -> str:

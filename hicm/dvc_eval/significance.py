@@ -19,13 +19,13 @@ import numpy as np
 
 from hicm.dvc_eval import tables
 from hicm.dvc_eval.measures import Measure
+from hicm.dvc_eval.signature import FREE
 from hicm.errors import UserError
 
 CELLS = 50_000  # b x V at most: what is drawn at once stays in the processor's cache
 TIE = 1e-12  # differences below it are rounding
 LARGEST = 5  # videos listed with each comparison
 LEVEL = 0.95
-FREE = ("cov", "boot", "run")  # parts of a signature that may differ: they change no video's score
 
 Key = TypeVar("Key")
 

@@ -104,7 +104,7 @@ def predict(run: Annotated[str, "run folder, or a released .pth, which needs --c
 
 def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
              references: Annotated[Sequence[str], "annotation files, one per annotator; none: those of the run"] = (),
-             *, protocol: Annotated[Sequence[str], "named sets of rules; none: vidchapters, or the run's"] = (),
+             *, protocol: Annotated[Sequence[str], "sets of rules, or signatures; none: vidchapters or the run's"] = (),
              metrics: Annotated[Sequence[str], "metrics computed; none: all of the protocol"] = (),
              rule: Annotated[Sequence[str], "rules changed, as name=value: see 'hicm protocols'"] = (),
              bootstrap: Annotated[int, "samples for confidence intervals over videos; 0: no intervals"] = 0,
