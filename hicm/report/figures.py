@@ -69,7 +69,7 @@ def draw_metrics(axes: Axes, rows: Sequence[Row], labels: Sequence[str], theme: 
     """Scores times 100 as points, one line a metric, one marker a run, with the 95 % intervals that are there."""
     values = np.array([[float(cell.value) if cell.value != "–" else np.nan for cell in row.cells] for row in rows])
     places = np.arange(len(rows))
-    seen = ~np.isnan(values).all(axis=1)
+    seen = ~np.isnan(values).all(axis=1) & np.array([not any(cell.interval for cell in row.cells) for row in rows])
     axes.hlines(places[seen], np.nanmin(values[seen], axis=1), np.nanmax(values[seen], axis=1), color=theme.line,
                 linewidth=3, zorder=1)
     for run, label in enumerate(labels):

@@ -87,7 +87,7 @@ def load_loops() -> dict[str, Callable[..., int]]:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     # For any processor of this kind: a home folder may be shared by several machines.
-    machine = llvm.Target.from_default_triple().create_target_machine(opt=3)
+    machine = llvm.Target.from_default_triple().create_target_machine(opt=3, jit=True)
     kept = kept_arrays(f"meteor15-loops-{_digest(llvmlite.__version__, machine.triple)}.index",
                        lambda: _compile_all(llvm, machine))
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
