@@ -8,6 +8,9 @@ from hypothesis import settings
 settings.register_profile("hicm", deadline=None)  # a loaded machine is no reason to fail
 settings.load_profile("hicm")
 
+# Two files of this name, each read for docstring examples, would be one module to pytest.
+collect_ignore_glob = ["conftest.py", "*/conftest.py"]
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
