@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 
 from hicm import __version__
-from hicm.dvc_eval.protocols import PROTOCOLS, Protocol, canonical, change_rules, find_protocol
+from hicm.dvc_eval.protocols import GOOGLE_ROUGE, PROTOCOLS, Protocol, canonical, change_rules, find_protocol
 from hicm.dvc_eval.read import Tracks
 from hicm.errors import UserError
 
@@ -63,6 +63,8 @@ def read_signature(text: str) -> tuple[Protocol, tuple[str, ...]]:
     direct = {"iou": "tious", "dist": "distances", "f1": "f1", "unmatched": "unmatched", "missing": "missing",
               "cap": "max_proposals"}
     changes = {rule: parts[part] for part, rule in direct.items() if part in parts}
+    if "f1" in parts:
+        changes.setdefault("distances", ())
     if "idf" in parts and rules.pairing == "overlap":
         changes["cider"] = parts["idf"]
     types, *told = parts.get("soda", "").split(",")
@@ -120,9 +122,11 @@ def _family(metric: str, rules: Protocol) -> str:
 
 
 def _short(metric: str) -> str:
+    """A caption metric's name in signatures; Google's ROUGE, which is another one, says so."""
     name = canonical(metric)
-    return "bleu" if name.startswith("Bleu") else {"ROUGE_L": "rougeL"}.get(name, name if name.startswith("rouge")
-                                                                           else name.lower())
+    if name in GOOGLE_ROUGE:
+        return f"google-{name}"
+    return "bleu" if name.startswith("Bleu") else {"ROUGE_L": "rougeL"}.get(name, name.lower())
 
 
 def _soda(rules: Protocol, types: str, metrics: Sequence[str]) -> str:

@@ -54,8 +54,8 @@ def score_rows(scores: Sequence[Mapping[str, float]],
     ``intervals``: {metric: both ends} of each run, as `hicm evaluate --bootstrap` writes them; none for no run.
 
     >>> main, _ = score_rows([{"CIDEr": 0.5}, {"CIDEr": 0.625}])
-    >>> main[0].label, main[0].cells[1]
-    ('CIDEr', Cell(value='62.50', difference='+12.50', best=True))
+    >>> main[0].label, main[0].cells[1].value, main[0].cells[1].difference, main[0].cells[1].best
+    ('CIDEr', '62.50', '+12.50', True)
     """
     names = list(dict.fromkeys(name for given in scores for name, value in given.items() if is_number(value)))
     order = {name: place for place, name in enumerate(METRICS)}

@@ -238,9 +238,9 @@ def test_pairs_by_hand() -> None:
     by_place = {(pair.prediction, pair.event): pair for pair in pairs}
     assert {place: pair.iou for place, pair in by_place.items()} == pytest.approx(
         {(0, 0): 1, (1, 0): 0.6, (1, None): 0.6, (2, None): 0, (3, None): 2 / 18}, abs=1e-8)
-    assert by_place[0, 0].scores == pytest.approx({"Bleu_4": 1, "ROUGE_L": 1, "METEOR": 1}, abs=1e-6)
+    assert by_place[0, 0].scores == pytest.approx({"Bleu_4": 1, "Rouge-L": 1, "METEOR": 1}, abs=1e-6)
     assert max(by_place[1, 0].scores.values()) < 1e-3 and by_place[1, 0].scores["METEOR"] == 0  # no word in common
-    assert by_place[3, None].scores["ROUGE_L"] == by_place[3, None].scores["METEOR"] == 0
+    assert by_place[3, None].scores["Rouge-L"] == by_place[3, None].scores["METEOR"] == 0
 
 
 @pytest.mark.parametrize("protocol", ["vidchapters", "activitynet-2018"])
