@@ -26,7 +26,8 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["hicm", "hicm.*"]),
-    package_data={"hicm": ["demo/*.yaml", "dvc_eval/*.json", "memory/prompts/*.yaml", "report/*.html", "results/*.yaml"]},
+    package_data={"hicm": ["demo/*.yaml", "dvc_eval/*.json", "memory/prompts/*.yaml", "report/*.html",
+                           "results/*.yaml"]},
     # Light on purpose: other projects depend on the evaluator alone, hicm[eval].  hicm[all] is everything.
     install_requires=["numpy>=2.0", "pyyaml>=6.0", "tqdm>=4.66"],
     extras_require={

@@ -3,5 +3,5 @@
 #   -m java    cross-checks that need a Java runtime        -m slow    what takes long        -m gpu    what needs one
 source "$(dirname "$0")/common.sh"
 setup_venv
-ruff check hicm tests scripts
+ruff check hicm tests scripts setup.py
 python -m pytest "$@"

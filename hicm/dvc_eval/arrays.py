@@ -40,6 +40,21 @@ def largest(values: np.ndarray, index: np.ndarray, size: int) -> np.ndarray:
     return best
 
 
+def sums_by(values: np.ndarray, owner: np.ndarray, sets: int) -> np.ndarray:
+    """Sums (sets, K) of rows (P, K) by the set (P,) of each."""
+    return np.stack([np.bincount(owner, weights=column, minlength=sets) for column in values.T], axis=1)
+
+
+def block_ends(sizes: np.ndarray, size: int) -> list[int]:
+    """Where runs of items of about ``size`` together end; at least one item each, and none for no items.
+
+    >>> block_ends(np.array([3, 3, 3, 9, 1]), 6)
+    [1, 3, 5]
+    """
+    ends = np.flatnonzero(np.diff(np.cumsum(sizes) // size)) + 1
+    return [*ends.tolist(), len(sizes)] if len(sizes) else []
+
+
 def count_distinct(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distinct codes, ascending, and how often each occurs: `numpy.unique`, which hashes where sorting is faster.
 

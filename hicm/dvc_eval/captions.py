@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hicm.dvc_eval.arrays import largest
+from hicm.dvc_eval.arrays import largest, sums_by
 from hicm.dvc_eval.case import Case
 from hicm.dvc_eval.measures import divide
 from hicm.dvc_eval.meteor import Meteor, total
@@ -168,8 +168,3 @@ class EventCaptions:
             own = self.pairs.annotator == annotator
             places[own] = events.place[self.pairs.event[own]]
         return places
-
-
-def sums_by(values: np.ndarray, owner: np.ndarray, sets: int) -> np.ndarray:
-    """Sums (sets, K) of rows (P, K) by the set (P,) of each."""
-    return np.stack([np.bincount(owner, weights=column, minlength=sets) for column in values.T], axis=1)

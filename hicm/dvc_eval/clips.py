@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from hicm.dvc_eval import segments
-from hicm.dvc_eval.captions import sums_by
+from hicm.dvc_eval.arrays import sums_by
 from hicm.dvc_eval.case import Case
 from hicm.dvc_eval.meteor import Meteor, total
 from hicm.dvc_eval.part import Corpus, Part
@@ -20,7 +20,6 @@ from hicm.dvc_eval.text.rouge import common_lengths, f_score
 from hicm.errors import UserError
 
 _OTHERS = re.compile("[^a-z0-9]+")
-SAMPLES = 1000  # of Google's aggregation
 
 
 class ClipCaptions:
@@ -108,17 +107,6 @@ def google_rouge(hypotheses: Sequence[str], references: Sequence[str]) -> np.nda
     common = common_lengths(tokens, np.arange(count), np.arange(count, 2 * count)).astype(float)
     found[:, 2] = found[:, 3] = _f1(common, length[:count], length[count:])
     return found
-
-
-def bootstrap_middle(scores: np.ndarray, seed: int) -> np.ndarray:
-    """What Google's package reports instead of the means of (S, 4): the middle of 1000 resampled means, (4,).
-
-    It moves by about 1e-4 with the seed of NumPy's old generator, so `evaluate` gives the means.
-    """
-    generator = np.random.RandomState(seed)
-    samples = [[column[generator.choice(len(column), len(column))].mean() for _ in range(SAMPLES)]
-               for column in scores.T]
-    return np.percentile(samples, 50, axis=1)
 
 
 def _f1(common: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -67,7 +67,7 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
     if strict:
         _insist(case, keys, [one.rules for one in wanted])
     warnings += input_warnings(case, annotators)
-    scored = score_case(case, wanted, tokeniser, meteor, jobs or os.cpu_count() or 1, progress)
+    scored = score_case(case, wanted, tokeniser, meteor, jobs or _cores(), progress)
     digest = references_digest(annotators)
     names_of = tokeniser.name, getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")
     results = []
@@ -82,6 +82,11 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
             result = replace(result, warnings=(*result.warnings, *(f"signature: {other}" for other in others)))
         results.append(result.with_intervals(bootstrap, seed) if bootstrap else result)
     return tuple(results) if several else results[0]
+
+
+def _cores() -> int:
+    """Those that this process may use: on a cluster fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _is_signature(name: str | Protocol) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hicm.dvc_eval.arrays import largest
+from hicm.dvc_eval.arrays import largest, sums_by
 from hicm.dvc_eval.case import Case, Events
 from hicm.dvc_eval.measures import divide
 from hicm.dvc_eval.overlaps import Overlaps, nearest_start
@@ -44,5 +44,4 @@ def precision_recall(case: Case, overlaps: Sequence[Overlaps], tious: tuple[floa
 
 def _share(events: Events, hits: np.ndarray, videos: int) -> np.ndarray:
     """Share of each video's events that hit, (V, columns) of ``hits`` (N, columns)."""
-    sums = np.stack([np.bincount(events.video, weights=column, minlength=videos) for column in hits.T], axis=1)
-    return divide(sums, np.bincount(events.video, minlength=videos)[:, None])
+    return divide(sums_by(hits, events.video, videos), np.bincount(events.video, minlength=videos)[:, None])

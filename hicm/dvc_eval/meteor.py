@@ -8,18 +8,15 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol
 
 import numpy as np
 
+from hicm.dvc_eval.arrays import sums_by
 from hicm.dvc_eval.java import PINNED, Unavailable, environment, find_jar, find_java, last_line
-from hicm.dvc_eval.meteor15.score import whole
-
-# len1 len2 func1 func2, then content1 content2 function1 function2 of four stages, then chunks matched1 matched2.
-STATISTICS = 23
-CHUNKS = 20
+from hicm.dvc_eval.meteor15.score import CHUNKS, STATISTICS, whole
 
 
 class Meteor(Protocol):
@@ -44,7 +41,7 @@ def total(statistics: np.ndarray, owner: np.ndarray, sets: int) -> np.ndarray:
     complete = whole(statistics)
     statistics = statistics.copy()
     statistics[complete, CHUNKS] = 0
-    return np.stack([np.bincount(owner, weights=column, minlength=sets) for column in statistics.T], axis=1)
+    return sums_by(statistics, owner, sets)
 
 
 class JarMeteor:
@@ -56,10 +53,10 @@ class JarMeteor:
 
     name = "1.5-jar"
 
-    def __init__(self, patience: float = 300.0, progress: Callable[[int, int], None] | None = None) -> None:
+    def __init__(self, patience: float = 300.0) -> None:
         jar = find_jar("meteor/meteor-1.5.jar")
         command = [find_java(), "-Xmx2G", *PINNED, "-jar", jar.name, "-", "-", "-stdio", "-l", "en", "-norm"]
-        self._patience, self._progress = patience, progress
+        self._patience = patience
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed with the process
         try:
             self._process = subprocess.Popen(command, cwd=jar.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -111,14 +108,12 @@ class JarMeteor:
         watch.start()
         received = []
         try:
-            for count in range(1, answers + 1):
+            for _ in range(answers):
                 line = self._process.stdout.readline()
                 if not line.endswith(b"\n"):
                     raise self._died()
                 self._heard = time.monotonic()
                 received.append(line.decode())
-                if self._progress and (count % 50 == 0 or count == answers):
-                    self._progress(count, answers)
         finally:
             finished.set()
         writer.join()

@@ -101,7 +101,7 @@ def find_protocol(name: "str | Protocol") -> Protocol:
     if isinstance(name, Protocol):
         return name
     if name not in PROTOCOLS:
-        raise UserError(f"protocol {name!r} is unknown; {_nearest(name, PROTOCOLS)}; known: {', '.join(PROTOCOLS)}")
+        raise UserError(f"protocol {name!r} is unknown; {nearest(name, PROTOCOLS)}; known: {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
 
 
@@ -116,7 +116,7 @@ def change_rules(protocol: Protocol, rules: Mapping[str, Any]) -> Protocol:
     changed = {}
     for name, value in rules.items():
         if name not in CHANGEABLE:
-            raise UserError(f"rule {name!r} is unknown; {_nearest(name, CHANGEABLE)}; known: {', '.join(CHANGEABLE)}")
+            raise UserError(f"rule {name!r} is unknown; {nearest(name, CHANGEABLE)}; known: {', '.join(CHANGEABLE)}")
         changed[name] = _rule_value(name, value)
     return replace(protocol, **changed)
 
@@ -129,7 +129,7 @@ def select_metrics(protocol: Protocol, metrics: Iterable[str] | None) -> tuple[s
     for name in sorted(wanted, key=str):
         if name not in protocol.metrics:
             raise UserError(f"metric {name!r} is unknown to protocol {protocol.name}; "
-                            f"{_nearest(name, protocol.metrics)}; known: {', '.join(protocol.metrics)}")
+                            f"{nearest(name, protocol.metrics)}; known: {', '.join(protocol.metrics)}")
     if not wanted:
         raise UserError("metrics is empty: name at least one, or pass None for all of the protocol")
     return tuple(name for name in protocol.metrics if name in wanted)
@@ -162,6 +162,8 @@ def _rule_value(name: str, value: Any) -> Any:
             name, "a whole number, 1 or more")
         raise UserError(f"rule {name} is {value!r}, expected {expected}, e.g. {name}="
                         f"{ {'tious': '0.5,0.7', 'distances': '1,5'}.get(name, '1000')}") from error
+    if name == "unmatched" and not {"|", "\n"}.isdisjoint(str(value)):
+        raise UserError(f"rule unmatched is {value!r}, expected text without '|', which parts signatures, on one line")
     choices = {"true": True, "false": False} if kind is bool else {choice: choice for choice in get_args(kind)}
     key = str(value).lower() if kind is bool else str(value)
     if choices and key not in choices:
@@ -169,7 +171,8 @@ def _rule_value(name: str, value: Any) -> Any:
     return choices[key] if choices else str(value)
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What an error says of an unknown name."""
     # Case is what people get wrong most: cider, Rouge-l.
     by_lower = {str(entry).lower(): entry for entry in known}
     near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.0)

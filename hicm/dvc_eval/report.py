@@ -66,21 +66,27 @@ def to_text(content: Any) -> str:
 
 def write_metrics(results: Sequence[Result], path: Path) -> None:
     """Scores as json: the first protocol's at ``path``, every other's beside it, its name before the ending."""
-    for place, result in enumerate(results):
-        write_json(path if not place else path.with_name(f"{path.stem}.{result.protocol}{path.suffix}"),
-                   result.to_json())
+    for result, own in zip(results, paths(results, path), strict=True):
+        write_json(own, result.to_json())
 
 
 def write_videos(results: Sequence[Result], path: Path) -> None:
     """The table per video as csv, or as json where the name ends so: one protocol at a time, as `write_metrics`."""
-    for place, result in enumerate(results):
-        own = path if not place else path.with_name(f"{path.stem}.{result.protocol}{path.suffix}")
+    for result, own in zip(results, paths(results, path), strict=True):
         if own.suffix == ".json":
             write_json(own, result.per_video_thresholds | {"signature": result.signature})
         elif own.suffix == ".csv":
             write_text(own, result.to_csv())
         else:
             raise UserError(f"{own}: the table per video is written as .csv or .json; change the ending")
+
+
+def paths(results: Sequence[Result], path: Path) -> list[Path]:
+    """``path`` for the first protocol; for the others beside it, by name, numbered where a name comes again."""
+    names = [result.protocol for result in results]
+    again = ["" if name not in names[:at] else f"-{names[:at].count(name) + 1}" for at, name in enumerate(names)]
+    return [path, *(path.with_name(f"{path.stem}.{name}{number}{path.suffix}")
+                    for name, number in list(zip(names, again, strict=True))[1:])]
 
 
 def protocol_table() -> str:

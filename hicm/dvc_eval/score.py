@@ -13,6 +13,7 @@ from hicm.dvc_eval import tables
 from hicm.dvc_eval.measures import Measure, divide, harmonic_mean
 from hicm.dvc_eval.part import EventPairs
 from hicm.dvc_eval.protocols import Protocol
+from hicm.dvc_eval.signature import of_parts, parts_of
 from hicm.errors import UserError
 
 if TYPE_CHECKING:
@@ -109,14 +110,19 @@ class Result:
                                 if place < len(values[row])} for place, label in enumerate(self.thresholds)}
                 for row, video in enumerate(self.videos)}
 
-    def event_pairs(self, video: str) -> list[EventPair]:
-        """Which prediction of a video met which event, with the scores of each pair.  UserError for an unknown id."""
+    def place_of(self, video: str) -> int:
+        """The row of a video; UserError for an unknown id."""
         if video not in self.videos:
             raise UserError(f"video {video}: not scored; known are {', '.join(self.videos[:3])} ...")
+        return self.videos.index(video)
+
+    def event_pairs(self, video: str) -> list[EventPair]:
+        """Which prediction of a video met which event, with the scores of each pair.  UserError for an unknown id."""
+        place = self.place_of(video)
         if self.pairs is None:
             raise UserError(f"video {video}: no captions were compared event by event under {self.protocol}")
         pairs = self.pairs
-        chosen = np.flatnonzero(pairs.video == self.videos.index(video))
+        chosen = np.flatnonzero(pairs.video == place)
         return [EventPair(
             int(pairs.prediction[at]), None if pairs.event[at] < 0 else int(pairs.annotator[at]),
             None if pairs.event[at] < 0 else int(pairs.event[at]),
@@ -128,7 +134,7 @@ class Result:
         from hicm.dvc_eval.significance import bootstrap
 
         return replace(self, intervals=bootstrap(self.measures, samples, seed),
-                       signature="|".join([*_parts(self.signature), f"boot:{samples},seed={seed}"]))
+                       signature=of_parts(parts_of(self.signature) | {"boot": f"{samples},seed={seed}"}))
 
     def __add__(self, other: "Result") -> "Result":
         """The result of both sets of videos.  UserError where they share videos or were not made alike."""
@@ -191,11 +197,6 @@ class Result:
             yield row
 
 
-def _parts(signature: str) -> list[str]:
-    """Of a signature, intervals aside."""
-    return [part for part in signature.split("|") if not part.startswith("boot:")]
-
-
 def _add(one: Result, two: Result) -> Result:
     """Rows of both, sorted by video."""
     order = np.argsort(np.array([*one.videos, *two.videos], dtype=object), kind="stable")
@@ -222,7 +223,7 @@ def _add(one: Result, two: Result) -> Result:
         columns={name: tuple(rows(a, b) for a, b in zip(column, two.columns[name], strict=True))
                  for name, column in one.columns.items()},
         left_out=one.left_out | two.left_out, warnings=tuple(dict.fromkeys(one.warnings + two.warnings)),
-        signature=_add_signatures(one.signature, two.signature, f"cov:{covered['scored']}/{covered['videos']}"))
+        signature=_add_signatures(one.signature, two.signature, f"{covered['scored']}/{covered['videos']}"))
 
 
 def _add_coverage(one: Result, two: Result) -> dict[str, Any]:
@@ -237,8 +238,8 @@ def _add_coverage(one: Result, two: Result) -> dict[str, Any]:
 
 def _add_signatures(one: str, two: str, coverage: str) -> str:
     """Of equal rules: digests of both references, common coverage, no intervals."""
-    digests = sorted({part.partition("@")[2] for text in (one, two) for part in _parts(text)
-                      if part.startswith("refs:")})
-    return "|".join(coverage if part.startswith("cov:") else
-                    f"{part.partition('@')[0]}@{'+'.join(digests)}" if part.startswith("refs:") else part
-                    for part in _parts(one))
+    parts, others = parts_of(one), parts_of(two)
+    annotators = parts["refs"].partition("@")[0]
+    digests = sorted({part.partition("@")[2] for part in (parts["refs"], others["refs"])})
+    parts.pop("boot", None)
+    return of_parts(parts | {"refs": f"{annotators}@{'+'.join(digests)}", "cov": coverage})

@@ -8,13 +8,14 @@ from itertools import chain
 
 import numpy as np
 
+from hicm.dvc_eval.arrays import block_ends
 from hicm.dvc_eval.captions import EventCaptions
 from hicm.dvc_eval.case import Case
 from hicm.dvc_eval.clips import ClipCaptions, raw
 from hicm.dvc_eval.java import Unavailable
 from hicm.dvc_eval.localisation import precision_recall
 from hicm.dvc_eval.meteor import Meteor
-from hicm.dvc_eval.meteor15.native import NativeMeteor
+from hicm.dvc_eval.meteor15.native import NativeMeteor, TooAlike
 from hicm.dvc_eval.overlaps import Overlaps, find_overlaps
 from hicm.dvc_eval.paragraphs import ParagraphScores
 from hicm.dvc_eval.part import Part, Scorer, join_parts
@@ -124,9 +125,7 @@ def _shown(parts: Iterable[Scored], cases: Sequence[Case]) -> Iterator[Scored]:
 
 def part_ends(case: Case) -> list[int]:
     """Where parts of about EVENTS events end, by index of the video; at least one video each."""
-    events = case.predicted.counts + sum(events.counts for events in case.annotators)
-    ends = np.flatnonzero(np.diff(np.cumsum(events) // EVENTS)) + 1
-    return [*ends.tolist(), len(events)]
+    return block_ends(case.predicted.counts + sum(events.counts for events in case.annotators), EVENTS)
 
 
 def may_fork() -> bool:
@@ -198,13 +197,20 @@ def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, mete
         except Unavailable as error:
             scored.no_meteor = str(error)
             return scored
-        except UserError as error:  # two captions too long to compare
-            longest = max(range(len(case.predicted.captions)), key=lambda at: len(case.predicted.captions[at]))
-            raise UserError(f"predictions: video {case.videos[case.predicted.video[longest]]}, event "
-                            f"{case.predicted.place[longest]}: {error}") from error
+        except TooAlike as error:
+            raise UserError(f"predictions: {_who_says(error.pair, case, texts)}{error}") from error
         for (part, scorer), statistics in zip(work, answers, strict=True):
             scorer.fill_meteor(part, statistics, meteor())
     return scored
+
+
+def _who_says(pair: tuple[str, str], case: Case, texts: Texts | None) -> str:
+    """The first predicted event that says one of two texts, for the head of an error; empty where none does."""
+    known = [at for at, text in enumerate(texts.tokens) if text in pair] if texts is not None else []
+    if not known or not np.isin(texts.predicted, known).any():
+        return ""
+    at = int(np.isin(texts.predicted, known).argmax())
+    return f"video {case.videos[case.predicted.video[at]]}, event {case.predicted.place[at]}: "
 
 
 def _scorers(case: Case, one: Wanted, overlaps: Sequence[Overlaps], texts: Texts | None, tokeniser: Tokeniser,

@@ -16,7 +16,7 @@ TOLERANCE = 1e-9  # the reference scorers' own numbers differ by rounding only
 
 
 @dataclass(frozen=True)
-class Case:
+class Check:
     """One protocol: how many numbers were compared, the largest difference and whose it is, what was left out."""
 
     name: str
@@ -43,7 +43,7 @@ class Case:
 class SelfTest:
     """All cases; prints as a table."""
 
-    cases: tuple[Case, ...]
+    cases: tuple[Check, ...]
 
     @property
     def ok(self) -> bool:
@@ -64,7 +64,7 @@ def selftest() -> SelfTest:
     return SelfTest(tuple(_run(case, content["predictions"], content["references"]) for case in content["cases"]))
 
 
-def _run(case: dict[str, Any], predictions: Any, references: list[Any]) -> Case:
+def _run(case: dict[str, Any], predictions: Any, references: list[Any]) -> Check:
     expected = case["scores"]
     result = evaluate(predictions, references[:case["annotators"]], case["protocol"], metrics=list(expected),
                       rules=case["rules"], jobs=1)
@@ -72,5 +72,5 @@ def _run(case: dict[str, Any], predictions: Any, references: list[Any]) -> Case:
     worst = max(differences, key=lambda name: (differences[name] != differences[name], differences[name]), default="")
     rules = ", ".join(f"{name}={value}" for name, value in case["rules"].items())
     name = f"{case['protocol']}, {case['annotators']} reference file{'s' * (case['annotators'] > 1)}"
-    return Case(f"{name}, {rules}" if rules else name, len(differences), differences.get(worst, 0.0), worst,
-                dict(result.left_out))
+    return Check(f"{name}, {rules}" if rules else name, len(differences), differences.get(worst, 0.0), worst,
+                {name: result.left_out.get(name, "no such score") for name in expected if name not in result.scores})

@@ -1,14 +1,14 @@
-"""The one line that says how a score was made.  Compare two scores only when it agrees (but for ``cov``)."""
+"""The one line that says how a score was made.  Compare two scores only when it agrees (but for FREE)."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from hicm import __version__
 from hicm.dvc_eval.protocols import GOOGLE_ROUGE, PROTOCOLS, Protocol, canonical, change_rules, find_protocol
 from hicm.dvc_eval.read import Tracks
 from hicm.errors import UserError
 
-FREE = ("cov", "boot", "run")  # parts of a signature that may differ: they change no video's score
+FREE = ("cov", "boot")  # parts of a signature that may differ: they change no video's score
 
 
 def signature(rules: Protocol, metrics: Sequence[str], annotators: int, references: str, tokeniser: str, meteor: str,
@@ -28,9 +28,9 @@ def signature(rules: Protocol, metrics: Sequence[str], annotators: int, referenc
     if rules.pairing == "order":
         parts.append(f"pairs:order,roles={rules.clip_roles}")
     elif captions or localised or "a" in types:
-        parts.append("iou:" + ",".join(f"{t:g}".lstrip("0") for t in rules.tious))
+        parts.append("iou:" + ",".join(_number(t).lstrip("0") for t in rules.tious))
     if localised:
-        parts += ["dist:" + ",".join(f"{d:g}" for d in rules.distances)] if rules.distances else []
+        parts += ["dist:" + ",".join(map(_number, rules.distances))] if rules.distances else []
         parts.append(f"f1:{rules.f1}")
     if captions and rules.pairing == "overlap":
         parts.append(f"unmatched:{rules.unmatched}")
@@ -58,7 +58,7 @@ def read_signature(text: str) -> tuple[Protocol, tuple[str, ...]]:
 
     Rules that it leaves out, as no metric of it needs them, are the protocol's own.  Raises UserError for what is none.
     """
-    parts = dict(part.split(":", 1) for part in text.split("|") if ":" in part)
+    parts = parts_of(text)
     rules = find_protocol(parts.get("proto", "").removesuffix("(changed)"))
     direct = {"iou": "tious", "dist": "distances", "f1": "f1", "unmatched": "unmatched", "missing": "missing",
               "cap": "max_proposals"}
@@ -88,9 +88,23 @@ def read_signature(text: str) -> tuple[Protocol, tuple[str, ...]]:
     return rules, metrics
 
 
+def parts_of(signature: str) -> dict[str, str]:
+    """Its parts by name.
+
+    >>> parts_of("proto:hicm|iou:.5")
+    {'proto': 'hicm', 'iou': '.5'}
+    """
+    return dict(part.partition(":")[::2] for part in signature.split("|"))
+
+
+def of_parts(parts: Mapping[str, str]) -> str:
+    """The way back from `parts_of`."""
+    return "|".join(f"{name}:{value}" for name, value in parts.items())
+
+
 def unlike(asked: str, found: str) -> list[str]:
-    """Parts of a signature that differ from those asked for, coverage and intervals aside."""
-    one, two = (dict(part.partition(":")[::2] for part in text.split("|")) for text in (asked, found))
+    """How the second of two signatures differs from the first, part by part; coverage and intervals may."""
+    one, two = parts_of(asked), parts_of(found)
     return [f"{key}:{two.get(key, '(none)')} instead of {key}:{one.get(key, '(none)')}" for key in {**one, **two}
             if key not in FREE and one.get(key) != two.get(key)]
 
@@ -127,6 +141,15 @@ def _short(metric: str) -> str:
     if name in GOOGLE_ROUGE:
         return f"google-{name}"
     return "bleu" if name.startswith("Bleu") else {"ROUGE_L": "rougeL"}.get(name, name.lower())
+
+
+def _number(value: float) -> str:
+    """All its digits.
+
+    >>> _number(0.5), _number(10), _number(1 / 3)
+    ('0.5', '10', '0.3333333333333333')
+    """
+    return repr(float(value)).removesuffix(".0")
 
 
 def _soda(rules: Protocol, types: str, metrics: Sequence[str]) -> str:

@@ -9,7 +9,6 @@ d is the difference of a system to the baseline.  With B samples, p is (hits + 1
 are not corrected for one another.  V videos, K statistics, b samples of one block.
 """
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +18,8 @@ import numpy as np
 
 from hicm.dvc_eval import tables
 from hicm.dvc_eval.measures import Measure
-from hicm.dvc_eval.signature import FREE
+from hicm.dvc_eval.protocols import nearest
+from hicm.dvc_eval.signature import of_parts, parts_of, unlike
 from hicm.errors import UserError
 
 CELLS = 50_000  # b x V at most: what is drawn at once stays in the processor's cache
@@ -287,19 +287,12 @@ def _check_draws(samples: int, seed: int) -> None:
         raise UserError(f"seed is {seed}, expected 0 or more")
 
 
-def _parts(signature: str) -> dict[str, str]:
-    return {part.partition(":")[0]: part for part in signature.split("|")}
-
-
 def _check_signatures(systems: Mapping[str, Comparable]) -> None:
     baseline = next(iter(systems))
-    first = _parts(systems[baseline].signature)
     for system, result in systems.items():
-        own = _parts(result.signature)
-        unlike = [f"{own.get(key, f'no {key}')} against {first.get(key, f'no {key}')}" for key in {**first, **own}
-                  if key not in FREE and own.get(key) != first.get(key)]
-        if unlike:
-            raise UserError(f"{system} was not scored as {baseline} was: {'; '.join(unlike)}; score both by the same "
+        others = unlike(systems[baseline].signature, result.signature)
+        if others:
+            raise UserError(f"{system} was not scored as {baseline} was: {'; '.join(others)}; score both by the same "
                             "protocol, metrics, references and version")
 
 
@@ -312,9 +305,7 @@ def _select_metrics(systems: Mapping[str, Comparable], metrics: Iterable[str] | 
                         f"{', '.join(systems)} share no metric; score them alike")
     for name in wanted:
         if name not in shared:
-            by_lower = {known.lower(): known for known in shared}
-            near = by_lower[difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.0)[0]]
-            raise UserError(f"metric {name!r} is unknown to {', '.join(systems)}; the nearest is {near!r}; known to "
+            raise UserError(f"metric {name!r} is unknown to {', '.join(systems)}; {nearest(name, shared)}; known to "
                             f"all: {', '.join(shared)}")
     return wanted
 
@@ -335,11 +326,11 @@ def _common_rows(result: Comparable, metrics: Sequence[str], videos: Sequence[st
 
 
 def _warnings(systems: Mapping[str, Comparable], metrics: Sequence[str], common: int, known: int) -> tuple[str, ...]:
-    coverage = {system: _parts(result.signature).get("cov", f"cov:{len(result.videos)}")
+    coverage = {system: parts_of(result.signature).get("cov", str(len(result.videos)))
                 for system, result in systems.items()}
     if common == known and len(set(coverage.values())) == 1:
         return ()
-    told = ", ".join(f"{system} {part[4:]}" for system, part in coverage.items())
+    told = ", ".join(f"{system} {part}" for system, part in coverage.items())
     warnings = [f"coverage differs ({told}); compared on the {common} videos that all systems have"]
     fixed = [name for name in metrics if not all(result.measures[name].additive for result in systems.values())]
     if fixed:
@@ -348,11 +339,11 @@ def _warnings(systems: Mapping[str, Comparable], metrics: Sequence[str], common:
 
 
 def _joint_signature(signature: str, common: int, samples: int, seed: int) -> str:
-    parts = _parts(signature)
+    parts = parts_of(signature)
     if "cov" in parts:
-        parts["cov"] = f"cov:{common}/{parts['cov'].partition('/')[2] or common}"
-    kept = [part for key, part in parts.items() if key == "cov" or key not in FREE]
-    return "|".join([*kept, f"paired:{samples},seed={seed}"])
+        parts["cov"] = f"{common}/{parts['cov'].partition('/')[2] or common}"
+    parts.pop("boot", None)
+    return of_parts(parts | {"paired": f"{samples},seed={seed}"})
 
 
 def _notes(comparison: Comparison) -> list[str]:

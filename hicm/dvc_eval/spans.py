@@ -16,12 +16,3 @@ def pair_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     union = np.minimum(np.maximum(end, other_end) - np.minimum(start, other_start),
                        ((other_end - other_start) + end) - start)
     return shared / (union + 1e-8)
-
-
-def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """`pair_iou` of all pairs, (n, 2) and (m, 2) -> (n, m).
-
-    >>> iou(np.array([[0.0, 10.0]]), np.array([[0.0, 5.0], [20.0, 30.0]])).round(6).tolist()
-    [[0.5, 0.0]]
-    """
-    return pair_iou(first[:, None], second[None])

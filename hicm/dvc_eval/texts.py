@@ -49,10 +49,10 @@ class Oddities:
                 for kind in say for (side, of), found in self.captions.items() if of == kind]
 
 
-def intern_captions(case: Case, tokeniser: Tokeniser, oddities: Oddities, ascii_only: bool = True) -> Texts:
+def intern_captions(case: Case, tokeniser: Tokeniser, oddities: Oddities) -> Texts:
     """Clean and tokenise each distinct caption once.  Raises Unavailable when the tokeniser cannot work here.
 
-    ``ascii_only``: every other character becomes a blank first, as in the event protocols.
+    Every character outside ASCII becomes a blank first, as the event protocols have it.
     """
     said = list(dict.fromkeys(case.predicted.captions))
     written = list(dict.fromkeys(caption for events in case.annotators for caption in events.captions))
@@ -60,9 +60,8 @@ def intern_captions(case: Case, tokeniser: Tokeniser, oddities: Oddities, ascii_
     for side, texts in (("predictions", said), ("references", written)):
         odd = [caption for caption in texts if not is_plain(caption)]
         oddities.add(side, "broken", (caption for caption in odd if LINE_BREAKS.search(caption)))
-        if ascii_only:
-            oddities.add(side, "foreign", (caption for caption in odd if not caption.isascii()))
-        captions |= zip(texts, clean(texts, ascii_only), strict=True)
+        oddities.add(side, "foreign", (caption for caption in odd if not caption.isascii()))
+        captions |= zip(texts, clean(texts), strict=True)
     distinct = list(dict.fromkeys(captions.values()))
     tokens = dict(zip(distinct, tokeniser.tokenise(distinct), strict=True))
     oddities.add("", "unproven", tokeniser.unproven)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hicm.dvc_eval.signature import unlike
 from hicm.report.runs import Run, is_number
 
 # name in a metrics file -> (name printed, what it is)
@@ -92,10 +93,7 @@ def comparable(signatures: Sequence[str]) -> bool:
     >>> comparable(["proto:a|cov:3/4|v:1", "proto:a|cov:4/4|v:1"]), comparable(["proto:a|v:1", "proto:b|v:1"])
     (True, False)
     """
-    def rules(signature: str) -> list[str]:
-        return [part for part in signature.split("|") if not part.startswith(("cov:", "boot:"))]
-
-    return all(rules(signature) == rules(signatures[0]) for signature in signatures)
+    return all(not unlike(signatures[0], signature) for signature in signatures)
 
 
 def _known(name: str) -> str:

@@ -124,19 +124,18 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
     from hicm.dvc_eval import report as reporting
 
     style = reporting.choose_style(json, markdown, latex)
+    if explain and style != "text":
+        raise UserError(f"--explain and --{style} are both given; an explanation is text")
     path, references, settings = _scored_files(predictions, references)
     protocol, metrics = list(protocol), list(metrics)
     if settings is not None:
-        protocol, metrics = protocol or [settings.evaluate.protocol], metrics or list(settings.evaluate.metrics)
+        # A signature names its metrics itself.
+        metrics = metrics or ([] if protocol else list(settings.evaluate.metrics))
+        protocol = protocol or [settings.evaluate.protocol]
     protocol = protocol or ["vidchapters"]
     options = {"metrics": metrics or None, "rules": _rules(rule)}
     results = evaluate(path, references, protocol, **options, bootstrap=bootstrap, seed=seed, strict=strict, jobs=jobs,
                        progress=True)
-    told = ""
-    if explain:
-        from hicm.dvc_eval.explain import explain as explain_video
-
-        told = explain_video(results[0], path, references, explain)
     target = Path(out) if out else path.with_name(path.name.replace("predictions_", "metrics_", 1))
     if target != path:
         reporting.write_metrics(results, target)
@@ -146,6 +145,11 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
         from hicm.dvc_eval.crosscheck import print_differences
 
         print_differences(results, path, references, protocol, **options)
+    told = ""
+    if explain:
+        from hicm.dvc_eval.explain import explain as explain_video
+
+        told = explain_video(results[0], path, references, explain)
     return reporting.Scores(results, style, told)
 
 

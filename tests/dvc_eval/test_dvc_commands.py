@@ -268,7 +268,7 @@ def test_selftest(run: Run) -> None:
     lines = out.splitlines()
     assert (status, err) == (0, "") and lines[-1] == "this installation gives the reference scorers' numbers"
     assert {line.split()[1].rstrip(",") for line in lines[1:-1]} >= {"vidchapters", "activitynet-2021", "soda"}
-    assert all(line.startswith("ok ") for line in lines[1:-1]) and len(lines) == 12
+    assert all(line.startswith("ok ") for line in lines[1:-1]) and len(lines) == 15
 
 
 @pytest.mark.parametrize(("harm", "told"), [
@@ -283,7 +283,7 @@ def test_selftest_finds_wrong_numbers(run: Run, tmp_path: Path, monkeypatch: pyt
     selftest.CASES.write_text(json.dumps(content))
     status, out, _ = run("selftest")
     assert status == 1 and told in out and out.count("WRONG") == 1
-    assert out.splitlines()[-1] == "1 of 10 cases are wrong: do not publish scores of this installation"
+    assert out.splitlines()[-1] == "1 of 13 cases are wrong: do not publish scores of this installation"
 
 
 def test_selftest_without_numba() -> None:

@@ -242,6 +242,17 @@ def test_long_captions_and_many_events() -> None:
     assert score(changed(many, "results", "one")).scores["Recall"] > 0
 
 
+def test_captions_too_long_and_alike_are_named() -> None:
+    """The prediction that says one of them, not the longest one of all."""
+    predictions, references = copy.deepcopy(said()), copy.deepcopy(REFERENCE)
+    predictions["results"]["one"][0]["sentence"] = "stir " * 6000
+    predictions["results"]["one"][1]["sentence"] = "salt and pepper " * 3000
+    references["one"]["sentences"] = ["stir " * 5000 for _ in references["one"]["sentences"]]
+    with pytest.raises(UserError, match=r"^predictions: video one, event 0: METEOR: a caption of thousands of words is "
+                                        r"compared with another like it \(of 6000 and 5000 words\); shorten"):
+        evaluate(predictions, references, metrics=["METEOR"])
+
+
 def test_result_is_plain_and_frozen() -> None:
     result = score(said())
     stored = result.to_json()

@@ -19,7 +19,7 @@ from hicm.dvc_eval.measures import harmonic_mean
 from hicm.dvc_eval.overlaps import find_overlaps, nearest_start
 from hicm.dvc_eval.read import Track
 from hicm.dvc_eval.soda import UP, best_sums, chosen_pairs
-from hicm.dvc_eval.spans import iou
+from hicm.dvc_eval.spans import pair_iou
 from hicm.dvc_eval.texts import Texts
 from hicm.errors import UserError
 
@@ -225,6 +225,11 @@ def test_too_many_overlaps_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(spans, min_size=1, max_size=8).map(np.array), st.lists(spans, min_size=1, max_size=8).map(np.array))
+def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Of all pairs, (n, 2) and (m, 2) -> (n, m)."""
+    return pair_iou(first[:, None], second[None])
+
+
 def test_iou(first: np.ndarray, second: np.ndarray) -> None:
     overlap = iou(first, second)
     assert overlap == pytest.approx(iou(second, first).T, abs=1e-12)

@@ -7,7 +7,7 @@ LLVM, which numba compiles with, loads machine code by itself in a tenth of the 
 import ctypes
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -17,10 +17,13 @@ from typing import Any
 import numpy as np
 
 from hicm.dvc_eval.java import Unavailable
-from hicm.dvc_eval.meteor15.resources import kept_arrays
+from hicm.dvc_eval.meteor15.resources import kept_arrays, need_numba, no_numba
 
 FOLDER = Path(__file__).parent
 NUMBAS = "numba_", "NRT_", "Py"  # how the names of its functions and of Python's start
+LIBRARY = {"memset", "memcpy", "memmove"}  # what the loader finds in every process
+
+Type = tuple[np.dtype, int]  # of an array: dtype and number of dimensions
 
 
 class Loop:
@@ -43,21 +46,29 @@ class Loop:
         return load_loops()[self.name](*(array.ctypes.data for array in (*arrays, shapes)))
 
     def compile(self) -> tuple[str, str]:
-        """Symbol and LLVM's language, by numba.
-
-        C knows no arrays: the compiled function takes the address of each, and in the end that of all their shapes.
-        """
+        """Symbol, and the code in LLVM's language, by numba."""
         from numba import carray, cfunc, from_dtype, types
 
-        places, names = count(), [f"array{at}" for at in range(len(self.types))]
-        arrays = [f"carray({name}, ({''.join(f'shapes[{next(places)}], ' for _ in range(dimensions))}))"
-                  for name, (_, dimensions) in zip(names, self.types, strict=True)]
         loop = getattr(import_module(f"hicm.dvc_eval.meteor15.loops.{self.module}"), self.name)
-        source = f"lambda {', '.join(names)}, shapes: loop({', '.join(arrays)})"
-        function = eval(source, {"carray": carray, "loop": loop})
+        function = eval(wrapper(self.types), {"carray": carray, "loop": loop})
         addresses = [types.CPointer(from_dtype(dtype)) for dtype, _ in self.types]
         compiled = cfunc(types.int64(*addresses, types.CPointer(types.int64)))(function)
         return compiled.native_name, compiled.inspect_llvm()
+
+
+def wrapper(types: Sequence[Type]) -> str:
+    """The function that is compiled, as text.  C knows no arrays: it takes their addresses, then that of all shapes.
+
+    >>> wrapper([(np.dtype("int64"), 1), (np.dtype("int32"), 2)])
+    'lambda a0, a1, shapes: loop(carray(a0, (shapes[0],)), carray(a1, (shapes[1], shapes[2])))'
+    """
+    places = count()
+    names = [f"a{at}" for at in range(len(types))]
+    arrays = []
+    for name, (_, dimensions) in zip(names, types, strict=True):
+        sizes = [f"shapes[{next(places)}]" for _ in range(dimensions)]
+        arrays.append(f"carray({name}, ({', '.join(sizes)}{',' * (dimensions == 1)}))")
+    return f"lambda {', '.join(names)}, shapes: loop({', '.join(arrays)})"
 
 
 FIND_PHRASES = Loop("phrases", "find_phrases", "int64[:]", "int64[:]", "uint64[:]", "uint64[:]", "int32[:]",
@@ -77,19 +88,20 @@ LOOPS = (FIND_PHRASES, KEEP_PRESENT, FIND_MATCHES, ALIGN)
 def load_loops() -> dict[str, Callable[..., int]]:
     """All loops by name, compiled first where that was not done: some 10 s, with a progress bar.
 
-    Raises Unavailable where numba is not installed or the user's cache folder cannot be written.
+    Raises Unavailable where numba cannot be imported or the user's cache folder cannot be written.
     """
     try:
         import llvmlite  # part of numba
         import llvmlite.binding as llvm
     except ImportError as error:
-        raise _no_numba() from error
+        raise no_numba(error) from error
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    # For any processor of this kind: a home folder may be shared by several machines.
-    machine = llvm.Target.from_default_triple().create_target_machine(opt=3, jit=True)
-    kept = kept_arrays(f"meteor15-loops-{_digest(llvmlite.__version__, machine.triple)}.index",
-                       lambda: _compile_all(llvm, machine))
+    # Numba writes code for this processor.  A home folder may be shared by several: each has its own file.
+    processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
+    machine = llvm.Target.from_default_triple().create_target_machine(*processor, opt=3, jit=True)
+    key = _digest(llvmlite.__version__, machine.triple, *processor)
+    kept = kept_arrays(f"meteor15-loops-{key}.index", lambda: _compile_all(llvm, machine))
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(kept["code"].tobytes()))
     engine.finalize_object()
@@ -102,7 +114,7 @@ def load_loops() -> dict[str, Callable[..., int]]:
 
 
 def _digest(*versions: str) -> str:
-    """Of all that the machine code depends on."""
+    """Of the source of METEOR's loops and of what they are compiled with and for."""
     digest = hashlib.sha256("\n".join(versions).encode())
     for path in sorted(FOLDER.rglob("*.py")):
         digest.update(path.read_bytes())
@@ -113,26 +125,37 @@ def _compile_all(llvm: ModuleType, machine: Any) -> dict[str, np.ndarray]:
     """Object code of all loops, and the symbols of each, as text."""
     from tqdm import tqdm
 
+    need_numba()
+    from numba.core.errors import NumbaError
+
     module, symbols = llvm.parse_assembly(""), []
     try:
         for loop in tqdm(LOOPS, desc="METEOR's loops (compiled once)", unit="loop"):
             symbol, assembly = loop.compile()
             symbols.append(symbol)
             module.link_in(llvm.parse_assembly(assembly))
-    except ImportError as error:
-        raise _no_numba() from error
+    except NumbaError as error:
+        raise Unavailable(f"METEOR's loops: this numba cannot compile them ({str(error).splitlines()[0]}); pip install "
+                          "--upgrade numba") from error
     module.link_in(llvm.parse_assembly(_stand_ins(module)))
+    unknown = sorted(set(_absent(module)) - LIBRARY)
+    if unknown:  # the loader would end the process
+        raise Unavailable(f"METEOR's loops, compiled by this numba, call {', '.join(unknown)}; pip install --upgrade "
+                          "numba")
     return {"code": np.frombuffer(machine.emit_object(module), dtype=np.uint8),
             "symbols": np.frombuffer("\n".join(symbols).encode(), dtype=np.uint8)}
 
 
 def _stand_ins(module: Any) -> str:
     """In LLVM's language, what numba's code refers to for the case that it raises, which ours never does: a trap."""
-    functions = [one.name for one in module.functions if one.is_declaration and one.name.startswith(NUMBAS)]
-    variables = [one.name for one in module.global_variables if one.is_declaration and one.name.startswith(NUMBAS)]
-    return "\n".join([*(f"define void @{name}() {{ call void @llvm.trap() unreachable }}" for name in functions),
-                      *(f"@{name} = global i8 0" for name in variables), "declare void @llvm.trap()"])
+    variables = {one.name for one in module.global_variables}
+    lines = [f"@{name} = global i8 0" if name in variables else
+             f"define void @{name}() {{ call void @llvm.trap() unreachable }}"
+             for name in _absent(module) if name.startswith(NUMBAS)]
+    return "\n".join([*lines, "declare void @llvm.trap()"])
 
 
-def _no_numba() -> Unavailable:
-    return Unavailable("METEOR without Java needs numba; pip install numba")
+def _absent(module: Any) -> list[str]:
+    """Names that the code refers to and does not define, LLVM's own aside."""
+    return [one.name for one in (*module.functions, *module.global_variables)
+            if one.is_declaration and not one.name.startswith("llvm.")]

@@ -7,12 +7,18 @@ import numpy as np
 
 from hicm.dvc_eval.arrays import count_distinct, expand
 from hicm.dvc_eval.meteor15.compiled import FIND_MATCHES, KEEP_PRESENT
-from hicm.errors import UserError
 
 EXACT, STEM, SYNONYM, PARAPHRASE = range(4)
 MOST = 10_000_000  # matches of one pair: 3,000 times the same word on both sides; the jar's memory ends before
-TOO_MANY = -1
 USUAL = 64  # matches of a pair, more than most have: how much room is made at first
+
+
+class TooManyMatches(Exception):
+    """A pair has more than MOST matches; ``pair``: its place."""
+
+    def __init__(self, pair: int) -> None:
+        super().__init__(f"pair {pair}")
+        self.pair = pair
 
 
 def find_matches(pairs: np.ndarray, tokens: np.ndarray, starts: np.ndarray, spans: np.ndarray,
@@ -24,7 +30,7 @@ def find_matches(pairs: np.ndarray, tokens: np.ndarray, starts: np.ndarray, span
     ``pairs`` (P, 2) int64 candidate and reference, as captions of ``tokens`` and ``starts``; ``spans`` and
     ``span_offsets`` as `phrases.find_phrases` gives them; the rest as in `build`, by word number.  Returns matches
     (M, 5) int32 and offsets (P + 1,) int64.  Sides with equal keys throughout have exact matches only.  Raises
-    UserError for two captions so long and so much alike that they have more than MOST.
+    TooManyMatches for captions so long and so much alike that they have more than MOST.
     """
     synonyms, synonym_offsets = _synonyms(tokens, synsets, synset_offsets)
     strings, *table = _present(spans[:, 2], block_offsets, paraphrases, ranks)
@@ -40,9 +46,8 @@ def find_matches(pairs: np.ndarray, tokens: np.ndarray, starts: np.ndarray, span
         done = FIND_MATCHES(np.array([done]), pairs, tokens, starts, spans, span_offsets, key[tokens],
                             stem_key[tokens], synonyms, synonym_offsets, strings, *table, marked, last, following,
                             hits, matches, offsets)
-        if done == TOO_MANY:
-            raise UserError("METEOR: a caption of thousands of words is compared with another like it (the longest has "
-                            f"{np.diff(starts)[pairs].max()}); shorten or remove it")
+        if done < 0:
+            raise TooManyMatches(-1 - done)
         if done < len(pairs):
             matches = np.concatenate([matches, np.empty_like(matches)])
     return matches[:offsets[-1]], offsets

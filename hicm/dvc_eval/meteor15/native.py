@@ -1,59 +1,58 @@
 """The steps of METEOR put together, for many pairs at a time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
-from types import TracebackType
 
 import numpy as np
 
+from hicm.dvc_eval.arrays import block_ends
 from hicm.dvc_eval.meteor15.align import align
 from hicm.dvc_eval.meteor15.compiled import load_loops
-from hicm.dvc_eval.meteor15.match import find_matches
+from hicm.dvc_eval.meteor15.match import TooManyMatches, find_matches
 from hicm.dvc_eval.meteor15.normalise import CONTROLS, Prefixes, normalise
 from hicm.dvc_eval.meteor15.phrases import find_phrases
 from hicm.dvc_eval.meteor15.resources import DATA, load_index
-from hicm.dvc_eval.meteor15.score import scores, statistics
+from hicm.dvc_eval.meteor15.score import STATISTICS, scores, statistics
 from hicm.dvc_eval.meteor15.words import Words
+from hicm.errors import UserError
 
 CELLS = 1 << 23  # words x words that are compared at a time: what bounds memory
 
 
+class TooAlike(UserError):
+    """Two captions, ``pair``, so long and so much alike that METEOR's matches of their words would fill the memory."""
+
+    def __init__(self, pair: tuple[str, str]) -> None:
+        super().__init__("METEOR: a caption of thousands of words is compared with another like it (of "
+                         f"{' and '.join(str(len(text.split())) for text in pair)} words); shorten or remove it")
+        self.pair = pair
+
+
 class NativeMeteor:
-    """METEOR 1.5 as `hicm.dvc_eval.meteor.Meteor`; a context manager only to be exchangeable with the jar.
+    """METEOR 1.5 as `hicm.dvc_eval.meteor.Meteor`.
 
     The first one on a machine builds the index of METEOR's data and compiles the loops: about 20 s, with progress
-    bars.  ``progress`` is told how many pairs are done, and of how many; ``data`` names METEOR's data by their digest.
-    Raises Unavailable when the data or numba are not installed.
+    bars.  ``data`` names METEOR's data by their digest.  Raises Unavailable when the data are not installed, or when
+    there is something to be built or compiled and no numba.
     """
 
     name = "1.5-native"
     data = DATA
 
-    def __init__(self, progress: Callable[[int, int], None] | None = None) -> None:
+    def __init__(self) -> None:
         with ThreadPoolExecutor(1) as thread:
             index = thread.submit(load_index)  # its digest is computed while the loops are loaded
             load_loops()
             self._index = index.result()
         self._prefixes = Prefixes.parse(self._index["prefixes"].tobytes().decode())
         self._words = Words(self._index)
-        self._progress = progress
-
-    def __enter__(self) -> "NativeMeteor":
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
-                 traceback: TracebackType | None) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Nothing to end."""
 
     def statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
         """Statistics (P, 23) float64 of (hypothesis, reference) pairs of captions, as the jar gives them.
 
         A reference with ``|||`` inside is several: the one with the highest score, of equal ones the first, counts.
-        Raises UserError for two captions so long and so much alike that their matches fill the memory.
+        Raises TooAlike for two captions so long and so much alike that their matches fill the memory.
         """
         flat = [(one.replace("  ", " "), two) for one, two in pairs if "|||" not in one and "|||" not in two]
         if len(flat) == len(pairs):
@@ -78,16 +77,18 @@ class NativeMeteor:
         starts = np.cumsum([0, *map(len, captions)])
         words, index = self._words.arrays(), self._index
         spans, span_offsets = find_phrases(tokens, starts, words.hash, index["strings"], index["buckets"])
-        found = np.zeros((len(pairs), 23))
-        for block in _blocks(np.diff(starts)[both].prod(axis=1)):
-            matches, offsets = find_matches(both[block], tokens, starts, spans, span_offsets, words.key,
-                                            words.stem_key, words.synsets, words.synset_offsets,
-                                            index["block_offsets"], index["paraphrases"], index["ranks"])
+        found = np.zeros((len(pairs), STATISTICS))
+        ends = block_ends(np.diff(starts)[both].prod(axis=1), CELLS)
+        for block in map(slice, [0, *ends], ends):
+            try:
+                matches, offsets = find_matches(both[block], tokens, starts, spans, span_offsets, words.key,
+                                                words.stem_key, words.synsets, words.synset_offsets,
+                                                index["block_offsets"], index["paraphrases"], index["ranks"])
+            except TooManyMatches as error:
+                raise TooAlike(pairs[block.start + error.pair]) from error
             chosen = align(both[block], starts, matches, offsets)
             owner = np.searchsorted(offsets, chosen, side="right") - 1
             found[block] = statistics(both[block], tokens, starts, words.function, matches[chosen], owner)
-            if self._progress:
-                self._progress(block.stop, len(pairs))
         return found
 
 
@@ -102,11 +103,3 @@ def segment(hypothesis: str, reference: str) -> tuple[str, list[str]]:
         parts.pop()
     *references, candidate = [part.strip(CONTROLS) for part in parts]
     return candidate, references
-
-
-def _blocks(cells: np.ndarray) -> Iterator[slice]:
-    """Runs of pairs with about CELLS ``cells`` (P,) each, at least one pair."""
-    ends = np.flatnonzero(np.diff(np.cumsum(cells) // CELLS)) + 1
-    for start, end in zip([0, *ends.tolist()], [*ends.tolist(), len(cells)], strict=True):
-        if start < end:
-            yield slice(start, end)

@@ -1,4 +1,4 @@
-"""The index of METEOR's data in the user's cache folder: one file, mapped into memory, built on first use."""
+"""What METEOR needs, made on first use and kept in the user's cache folder: the index of its data, and its loops."""
 
 import contextlib
 import hashlib
@@ -74,9 +74,28 @@ def find_sources() -> list[Path]:
 
 def build_arrays() -> dict[str, np.ndarray]:
     """The arrays of the index, from METEOR's data.  Raises Unavailable."""
-    from hicm.dvc_eval.meteor15.build import build  # its compiled loops are needed here only
+    sources = find_sources()
+    need_numba()
+    from hicm.dvc_eval.meteor15.build import build
 
-    return build(*find_sources())
+    return build(*sources)
+
+
+def need_numba() -> None:
+    """Import numba, which takes long: only what compiles needs it.  Raises Unavailable where it cannot compile."""
+    try:
+        import numba
+    except ImportError as error:
+        raise no_numba(error) from error
+    if numba.config.DISABLE_JIT:
+        raise Unavailable("METEOR without Java needs numba's compiler; unset NUMBA_DISABLE_JIT")
+
+
+def no_numba(error: ImportError) -> Unavailable:
+    """What to say where numba, or LLVM in it, cannot be imported."""
+    absent = isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in ("numba", "llvmlite")
+    return Unavailable("METEOR without Java needs numba" + ("" if absent else f", which cannot be imported ({error})")
+                       + "; pip install numba")
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:

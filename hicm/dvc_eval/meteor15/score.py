@@ -8,7 +8,8 @@ import numpy as np
 
 ALPHA, BETA, GAMMA, DELTA = 0.85, 0.20, 0.60, 0.75
 STAGE_WEIGHTS = (1.0, 0.6, 0.8, 0.6)  # exact, stem, synonym, paraphrase
-CHUNKS, MATCHED_1, MATCHED_2 = 20, 21, 22
+STATISTICS = 23
+CHUNKS, MATCHED_1, MATCHED_2 = 20, 21, 22  # columns
 
 
 def statistics(pairs: np.ndarray, tokens: np.ndarray, starts: np.ndarray, function: np.ndarray, matches: np.ndarray,
@@ -18,7 +19,7 @@ def statistics(pairs: np.ndarray, tokens: np.ndarray, starts: np.ndarray, functi
     Caption c is ``tokens[starts[c]:starts[c + 1]]``, word numbers; ``function`` (W,) bool by word number; ``owner``
     (K,) the pair of each match; matches are ordered by pair and start2.
     """
-    found = np.zeros((len(pairs), 23))
+    found = np.zeros((len(pairs), STATISTICS))
     running = np.concatenate([[0], np.cumsum(function[tokens])])
     for side in (0, 1):
         first, end = starts[pairs[:, side]], starts[pairs[:, side] + 1]

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from hicm.dvc_eval.meteor15.match import EXACT, MOST, PARAPHRASE, STEM, SYNONYM, TOO_MANY
+from hicm.dvc_eval.meteor15.match import EXACT, MOST, PARAPHRASE, STEM, SYNONYM
 
 
 @njit
@@ -68,7 +68,10 @@ def _unchain(strings, first, end, last):
 @njit
 def find_matches(done, pairs, tokens, starts, spans, span_offsets, keys, stem_keys, synonyms, synonym_offsets, strings,
                  block_offsets, paraphrases, ranks, marked, last, following, hits, matches, offsets):
-    """Go on from pair ``done[0]`` for as long as ``matches`` has room; returns the pair it came to, or TOO_MANY."""
+    """Go on from pair ``done[0]`` for as long as ``matches`` has room.
+
+    Returns the pair it came to, or -1 - the pair that has more than MOST.
+    """
     for pair in range(done[0], len(pairs)):
         count = offsets[pair]
         one, two = pairs[pair, 0], pairs[pair, 1]
@@ -78,7 +81,7 @@ def find_matches(done, pairs, tokens, starts, spans, span_offsets, keys, stem_ke
             same = same and keys[first1 + at] == keys[first2 + at]
         for at2 in range(first2, end2):
             if count > offsets[pair] + MOST:
-                return TOO_MANY
+                return -1 - pair
             if count + 3 * (end1 - first1) > len(matches):
                 return pair
             word2 = tokens[at2]
@@ -106,7 +109,7 @@ def find_matches(done, pairs, tokens, starts, spans, span_offsets, keys, stem_ke
                 first, end = block_offsets[strings[span]], block_offsets[strings[span] + 1]
                 found = _hits(first, end, paraphrases, ranks, last, following, hits)
                 if count > offsets[pair] + MOST:
-                    return TOO_MANY
+                    return -1 - pair
                 if count + found > len(matches):
                     return pair
                 for hit in range(found):
