@@ -5,6 +5,7 @@ import contextlib
 import errno
 import gc
 import inspect
+import io
 import os
 import sys
 import typing
@@ -36,6 +37,9 @@ def dvc_eval(arguments: Sequence[str] | None = None) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status: 0 done, 1 a check failed, 2 bad input."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # captions are in any language, terminals may not be
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # silences a warning in worker processes
     warnings.formatwarning = lambda message, *_, **__: f"hicm: warning: {message}\n"
     warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub|accelerate|tensorboard)\b")

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from hicm.dvc_eval.protocols import Protocol, change_rules, find_protocol, selec
 from hicm.dvc_eval.read import read_predictions, read_references
 from hicm.dvc_eval.score import Result
 from hicm.dvc_eval.scoring import Scored, Wanted, score_case
-from hicm.dvc_eval.signature import read_signature, references_digest, signature, unlike
+from hicm.dvc_eval.signature import is_signature, read_signature, references_digest, signature, unlike
 from hicm.dvc_eval.tokenise import PtbTokeniser, Tokeniser
 from hicm.errors import UserError
 
@@ -49,16 +50,16 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
     line naming file, video and event.
     """
     several = not isinstance(protocol, str | Protocol)
-    if several and not isinstance(protocol, Sequence):
+    if several and (isinstance(protocol, bytes) or not isinstance(protocol, Sequence)):
         raise UserError(f"protocol is {protocol!r}, expected a name, e.g. 'vidchapters', or a list of names")
     names = list(protocol) if several else [protocol]
     if not names:
         raise UserError("protocol is empty: name at least one")
-    if jobs < 0:
-        raise UserError(f"jobs is {jobs}, expected a number of processes, or 0 for one a core")
-    wanted = [_wanted(name, metrics, rules or {}) for name in names]
-    if bootstrap < 0:
-        raise UserError(f"bootstrap is {bootstrap}, expected a number of samples, or 0 for none")
+    for name, value, zero in (("jobs", jobs, "processes, or 0 for one a core"),
+                              ("bootstrap", bootstrap, "samples, or 0 for none")):
+        if not isinstance(value, Integral) or value < 0:
+            raise UserError(f"{name} is {value!r}, expected a number of {zero}")
+    wanted = _wanted(names, metrics, rules)
     tokeniser = tokeniser or PtbTokeniser()
     warnings: list[str] = []
     predicted, named_run, keys = read_predictions(predictions, warnings)
@@ -77,7 +78,7 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
         of_captions = scored.oddities.warnings() if one.of_tokens and one.rules.pairing == "overlap" else []
         result = _result(case, one, part, scored, covered, [*warnings, *of_captions, *told], digest, names_of,
                          run or named_run)
-        if _is_signature(name):
+        if is_signature(name):
             others = unlike(name, result.signature)
             result = replace(result, warnings=(*result.warnings, *(f"signature: {other}" for other in others)))
         results.append(result.with_intervals(bootstrap, seed) if bootstrap else result)
@@ -89,14 +90,18 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _is_signature(name: str | Protocol) -> bool:
-    return isinstance(name, str) and name.startswith("proto:")
-
-
-def _wanted(name: str | Protocol, metrics: Iterable[str] | None, rules: Mapping[str, Any]) -> Wanted:
-    protocol, named = read_signature(name) if _is_signature(name) else (find_protocol(name), None)
-    protocol = change_rules(protocol, rules)
-    return Wanted(protocol, select_metrics(protocol, named if metrics is None else metrics))
+def _wanted(names: Sequence[str | Protocol], metrics: Iterable[str] | None,
+            rules: Mapping[str, Any] | None) -> list[Wanted]:
+    """The rules and metrics of each protocol or signature; ``metrics`` and ``rules`` change what they say."""
+    if metrics is not None and not isinstance(metrics, Iterable):
+        raise UserError(f"metrics is {metrics!r}, expected names of scores, or None for all")
+    if rules is not None and not isinstance(rules, Mapping):
+        raise UserError(f"rules is {rules!r}, expected a mapping from rule to value")
+    metrics = metrics if metrics is None or isinstance(metrics, str) else tuple(metrics)
+    read = [read_signature(name) if is_signature(name) else (find_protocol(name), None) for name in names]
+    protocols = [change_rules(protocol, rules or {}) for protocol, _ in read]
+    return [Wanted(protocol, select_metrics(protocol, told if metrics is None else metrics, protocols))
+            for protocol, (_, told) in zip(protocols, read, strict=True)]
 
 
 def _insist(case: Case, keys: Sequence[str], rules: Sequence[Protocol]) -> None:

@@ -14,7 +14,7 @@ from hicm.dvc_eval.protocols import Protocol
 from hicm.dvc_eval.read import Track, read_predictions, read_references
 from hicm.dvc_eval.score import EventPair, Result
 from hicm.dvc_eval.soda import chosen_pairs, triples
-from hicm.dvc_eval.stories import PairScores, SodaScores, Story, thresholds_of
+from hicm.dvc_eval.stories import MOST_CELLS, PairScores, SodaScores, Story, thresholds_of
 from hicm.dvc_eval.texts import Oddities, intern_captions
 from hicm.dvc_eval.tokenise import PtbTokeniser
 
@@ -49,23 +49,29 @@ def explain(result: Result, predictions: Any, references: Any, video: str) -> st
     said = read_predictions(predictions, [])[0].get(video)
     annotators = [tracks.get(video) for tracks in read_references(references, [])]
     lines = [f"video {video} under {result.protocol}; scores of each pair alone, times 100"]
+    if said is None:
+        lines.append(f"not predicted: {'left out of every mean' if result.rules.missing == 'skip' else 'counts 0'}")
+    elif not len(said):
+        lines.append("predicted without events")
     if result.pairs is not None or not kinds:
-        lines += _meetings(result.event_pairs(video), result.rules.tious, said, annotators)
+        lines += _meetings(result.event_pairs(video), result.rules, said, annotators)
     if kinds and said:
         lines += _soda(result.rules, kinds, video, said, annotators)
     return "\n".join(lines)
 
 
-def _meetings(pairs: Sequence[EventPair], tious: Sequence[float], said: Track | None,
+def _meetings(pairs: Sequence[EventPair], rules: Protocol, said: Track | None,
               annotators: Sequence[Track | None]) -> Iterator[str]:
     met = set()
     for place in range(len(said or ())):
         yield _event(f"prediction {place}", said, place)
+        if place >= rules.max_proposals:
+            yield f"    beyond the first {rules.max_proposals}, which alone are compared"
         own = [pair for pair in pairs if pair.prediction == place]
         for pair in sorted(own, key=lambda pair: pair.event is None):
             scores = ", ".join(f"{name} {100 * value:.1f}" for name, value in pair.scores.items())
             if pair.event is None:
-                at = ", ".join(f"{tiou:g}" for tiou in tious if tiou > pair.iou)
+                at = ", ".join(f"{tiou:g}" for tiou in rules.tious if tiou > pair.iou)
                 yield f"    at IoU {at}: no event, compared with the unmatched string"
             else:
                 met.add((pair.annotator, pair.event))
@@ -81,6 +87,9 @@ def _soda(rules: Protocol, kinds: str, video: str, said: Track,
           annotators: Sequence[Track | None]) -> Iterator[str]:
     """SODA's matching of each of the ``kinds`` and list of references."""
     lists = _lists(rules, annotators)
+    if len(said) * max(map(len, lists), default=0) > MOST_CELLS:
+        yield f"SODA's matching is not shown: more than {MOST_CELLS} pairs of predictions and events"
+        return
     tracks = [_track([annotators[number] for number, _ in events], [place for _, place in events])
               for events in lists]
     for events, matchings in zip(lists, _matchings(rules, kinds, video, said, tracks), strict=True):

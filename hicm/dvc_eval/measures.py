@@ -49,16 +49,23 @@ def mean_measure(name: str, values: np.ndarray, counts: np.ndarray | None = None
 def f1_measure(name: str, precision: np.ndarray, recall: np.ndarray, of_means: bool) -> Measure:
     """F1 of mean precision and mean recall (V, T): at each column and then averaged, or (``of_means``) of the means
     over columns."""
-    columns = precision.shape[1]
+    rows = np.concatenate([precision, recall, np.ones((len(precision), 1))], axis=1)
+    return Measure(name, rows, f1_of_means if of_means else mean_of_f1s)
 
-    def finish(sums: np.ndarray) -> np.ndarray:
-        means = divide(sums[..., :-1], sums[..., -1:])
-        both = means[..., :columns], means[..., columns:]
-        if of_means:
-            return harmonic_mean(both[0].mean(axis=-1), both[1].mean(axis=-1))
-        return harmonic_mean(*both).mean(axis=-1)
 
-    return Measure(name, np.concatenate([precision, recall, np.ones((len(precision), 1))], axis=1), finish)
+def mean_of_f1s(sums: np.ndarray) -> np.ndarray:
+    """Sums (..., 2 T + 1) of precision and recall at T columns and of videos -> the mean of the T F1s."""
+    return harmonic_mean(*_precision_recall(sums)).mean(axis=-1)
+
+
+def f1_of_means(sums: np.ndarray) -> np.ndarray:
+    """Likewise -> the F1 of precision and recall that are averaged over columns first."""
+    precision, recall = _precision_recall(sums)
+    return harmonic_mean(precision.mean(axis=-1), recall.mean(axis=-1))
+
+
+def _precision_recall(sums: np.ndarray) -> list[np.ndarray]:
+    return np.split(divide(sums[..., :-1], sums[..., -1:]), 2, axis=-1)
 
 
 def mean_of_means(sums: np.ndarray) -> np.ndarray:

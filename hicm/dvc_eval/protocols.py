@@ -5,7 +5,7 @@ can be changed by name (`change_rules`), and the signature says so.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, get_args, get_type_hints
 
@@ -87,9 +87,9 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
     Protocol("soda-multi", used_by="the SODA toolkit, multi-reference", missing="skip", captions=(),
              localisation=False, soda=SODA_PARTS, soda_files="multi"),
     Protocol("vidchapters-vc", used_by="VidChapters, captions of given events", missing="skip", pairing="order",
-             localisation=False, clip_roles="swapped"),
+             cider="corpus", localisation=False, clip_roles="swapped"),
     Protocol("video-recap", used_by="Video ReCap, captions of given clips", missing="skip", pairing="order",
-             localisation=False, clip_text="raw", captions=(*CAPTION_METRICS, *GOOGLE_ROUGE)),
+             cider="corpus", localisation=False, clip_text="raw", captions=(*CAPTION_METRICS, *GOOGLE_ROUGE)),
 )}
 
 CHANGEABLE = tuple(field.name for field in fields(Protocol)
@@ -121,18 +121,25 @@ def change_rules(protocol: Protocol, rules: Mapping[str, Any]) -> Protocol:
     return replace(protocol, **changed)
 
 
-def select_metrics(protocol: Protocol, metrics: Iterable[str] | None) -> tuple[str, ...]:
-    """The wanted metrics in the protocol's order (None: all); UserError names the nearest to an unknown one."""
+def select_metrics(protocol: Protocol, metrics: Iterable[str] | None,
+                   others: Sequence[Protocol] = ()) -> tuple[str, ...]:
+    """The wanted metrics in the protocol's order (None: all); UserError names the nearest to an unknown one.
+
+    ROUGE-L goes by both of its names.  What one of the ``others``, scored beside it, knows may be unknown here.
+    """
     if metrics is None:
         return protocol.metrics
     wanted = {metrics} if isinstance(metrics, str) else set(metrics)
-    for name in sorted(wanted, key=str):
-        if name not in protocol.metrics:
-            raise UserError(f"metric {name!r} is unknown to protocol {protocol.name}; "
-                            f"{nearest(name, protocol.metrics)}; known: {', '.join(protocol.metrics)}")
     if not wanted:
         raise UserError("metrics is empty: name at least one, or pass None for all of the protocol")
-    return tuple(name for name in protocol.metrics if name in wanted)
+    known = {canonical(name): name for name in protocol.metrics}
+    elsewhere = {canonical(name) for other in others for name in other.metrics}
+    found = {known[canonical(name)] for name in wanted if canonical(name) in known}
+    for name in sorted(wanted, key=str):
+        if canonical(name) not in known and (canonical(name) not in elsewhere or not found):
+            raise UserError(f"metric {name!r} is unknown to protocol {protocol.name}; "
+                            f"{nearest(name, protocol.metrics)}; known: {', '.join(protocol.metrics)}")
+    return tuple(name for name in protocol.metrics if name in found)
 
 
 def canonical(name: str) -> str:

@@ -1,6 +1,5 @@
 """Predictions and references in: any accepted layout becomes one `Track` a video, or one clear line of error."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -12,6 +11,8 @@ import numpy as np
 from hicm.errors import UserError
 from hicm.files import read_json
 from hicm.types import Event, Video
+
+LARGEST = 1e300  # seconds; not a number and infinity are not below it, and an int may be too large for a float
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,9 @@ def read_references(source: Any, warnings: list[str]) -> list[Tracks]:
     `hicm.types.Video`, or a list of such.  Raises UserError that names file, video and event, also for a video
     without events.
     """
+    if not isinstance(source, str | Path | Mapping | Sequence):
+        raise UserError(f"references: expected a path, the content of an annotation file, or a list of them, found "
+                        f"{_kind(source)}")
     sources = [source] if isinstance(source, str | Path | Mapping) else list(source)
     if not sources:
         raise UserError("references: an empty list, expected at least one annotation file")
@@ -66,7 +70,7 @@ def read_references(source: Any, warnings: list[str]) -> list[Tracks]:
         content, where = _load(one, f"references {number}" if len(sources) > 1 else "references", warnings)
         if "results" in content and isinstance(content["results"], Mapping):
             raise UserError(f"{where}: this is a predictions file, expected annotations {{id: {{'duration', "
-                            "'timestamps', 'sentences'}}}}; are predictions and references exchanged?")
+                            "'timestamps', 'sentences'}}; are predictions and references exchanged?")
         if not content:
             raise UserError(f"{where}: no videos; expected {{id: {{'duration', 'timestamps', 'sentences'}}}}")
         annotators.append({str(video): _annotated(entry, f"{where}: video {video}") for video, entry in
@@ -100,6 +104,10 @@ def _load(source: Any, name: str, warnings: list[str]) -> tuple[Mapping[str, Any
         content, where = source, name
     if not isinstance(content, Mapping):
         raise UserError(f"{where}: expected a json object by video id, found {_kind(content)}")
+    results = content.get("results")
+    for video in results if isinstance(results, Mapping) else content:
+        if not str(video).isascii() and str(video).encode("utf-8", "ignore").decode() != video:
+            raise UserError(f"{where}: video {str(video)!a}: half a character, which no file can hold; mend the id")
     return content, where
 
 
@@ -146,7 +154,7 @@ def _annotated(entry: Any, where: str) -> Track:
     spans = [_span(span, f"{where}, event {index}") for index, span in enumerate(entry["timestamps"])]
     captions = tuple(_caption(text, f"{where}, event {index}") for index, text in enumerate(entry["sentences"]))
     duration = entry.get("duration")
-    known = isinstance(duration, Real) and not isinstance(duration, bool) and math.isfinite(duration)
+    known = isinstance(duration, Real) and not isinstance(duration, bool) and abs(duration) < LARGEST
     return Track(np.array(spans, dtype=np.float64), captions, float(duration) if known else None)
 
 
@@ -156,7 +164,7 @@ def _span(value: Any, where: str) -> tuple[float, float]:
     for number in value:
         if not isinstance(number, float | int | Real) or isinstance(number, bool):  # the quick ones first
             raise UserError(f"{where}: timestamp {value!r:.60}, expected numbers (seconds), found {_kind(number)}")
-        if not abs(number) < 1e300:  # also nan; an int may be too large for a float
+        if not abs(number) < LARGEST:
             raise UserError(f"{where}: timestamp {value!r:.60}, expected finite seconds")
     return float(value[0]), float(value[1])
 

@@ -1,7 +1,7 @@
 """What the command line prints and writes of results: text, json, Markdown or LaTeX, tables per video."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +22,12 @@ class Scores:
     results: tuple[Result, ...]
     style: Style = "text"
     explanation: str = ""
+    asked: tuple[str, ...] = ()  # metrics that were asked for by name
+
+    @property
+    def ok(self) -> bool:
+        """Whether all metrics that were asked for by name could be computed."""
+        return not any(set(self.asked) & set(result.left_out) for result in self.results)
 
     def __str__(self) -> str:
         if self.style == "json":
@@ -29,9 +35,9 @@ class Scores:
             return to_text(contents[0] if len(contents) == 1 else contents)
         if self.style == "text":
             return "\n\n".join([*map(str, self.results), *([self.explanation] if self.explanation else [])])
-        table = tables.result_table(self.results, 2, [result.protocol for result in self.results])
         write = tables.markdown if self.style == "markdown" else tables.latex
-        return write(*table, notes=[result.signature for result in self.results])
+        return write(*tables.result_table(self.results, 2, names_of(self.results)),
+                     notes=[result.signature for result in self.results])
 
 
 def choose_style(json_: bool, markdown: bool, latex: bool) -> Style:
@@ -46,7 +52,10 @@ def split_files(files: Sequence[str]) -> tuple[list[str], list[str]]:
     """Predictions (or folders) and the annotation files behind them, told apart by what they hold."""
     systems, references = [], []
     for name in files:
-        if Path(name).is_dir() or "results" in read_json(name, "file"):
+        content = {"results": {}} if Path(name).is_dir() else read_json(name, "file")
+        if not isinstance(content, Mapping):
+            raise UserError(f"{name}: expected predictions or annotations, a json object")
+        if "results" in content:
             if references:
                 raise UserError(f"{name}: predictions after the annotations {references[0]}; name predictions first, "
                                 "then annotations")
@@ -71,22 +80,50 @@ def write_metrics(results: Sequence[Result], path: Path) -> None:
 
 
 def write_videos(results: Sequence[Result], path: Path) -> None:
-    """The table per video as csv, or as json where the name ends so: one protocol at a time, as `write_metrics`."""
+    """The table per video as csv, or as json where the name ends so: one protocol at a time, as `write_metrics`.
+
+    Raises UserError for another ending.
+    """
+    check_ending(str(path))
     for result, own in zip(results, paths(results, path), strict=True):
         if own.suffix == ".json":
             write_json(own, result.per_video_thresholds | {"signature": result.signature})
-        elif own.suffix == ".csv":
-            write_text(own, result.to_csv())
         else:
-            raise UserError(f"{own}: the table per video is written as .csv or .json; change the ending")
+            write_text(own, result.to_csv())
 
 
 def paths(results: Sequence[Result], path: Path) -> list[Path]:
-    """``path`` for the first protocol; for the others beside it, by name, numbered where a name comes again."""
+    """``path`` for the first protocol; for the others beside it, by name."""
+    return [path, *(path.with_name(f"{path.stem}.{name}{path.suffix}") for name in names_of(results)[1:])]
+
+
+def names_of(results: Sequence[Result]) -> list[str]:
+    """The protocols, numbered where a name comes again: as signatures they may differ in their rules."""
     names = [result.protocol for result in results]
-    again = ["" if name not in names[:at] else f"-{names[:at].count(name) + 1}" for at, name in enumerate(names)]
-    return [path, *(path.with_name(f"{path.stem}.{name}{number}{path.suffix}")
-                    for name, number in list(zip(names, again, strict=True))[1:])]
+    return [name if name not in names[:at] else f"{name}-{names[:at].count(name) + 1}"
+            for at, name in enumerate(names)]
+
+
+def account(results: Sequence[Result]) -> str:
+    """What a table does not say: coverage, what was left out, warnings."""
+    return "\n".join(f"{name}: {line}" for name, result in zip(names_of(results), results, strict=True)
+                     for line in tables.account(result))
+
+
+def told_of_systems(systems: Mapping[str, Result]) -> list[str]:
+    """Coverage that is not whole, what was left out, and warnings of compared systems; what all share stands once."""
+    lines = {name: tables.account(result) if result.warnings or result.left_out or
+             any(result.coverage[kind] for kind in ("missing", "empty", "unknown")) else []
+             for name, result in systems.items()}
+    shared = [line for line in next(iter(lines.values())) if all(line in told for told in lines.values())]
+    told = shared + [f"{name}: {line}" for name, own in lines.items() for line in own if line not in shared]
+    return [line.removeprefix("warning: ").replace(": warning: ", ": ", 1) for line in told]
+
+
+def check_ending(path: str) -> None:
+    """UserError for a table per video that is neither .csv nor .json."""
+    if path and Path(path).suffix not in (".csv", ".json"):
+        raise UserError(f"{path}: the table per video is written as .csv or .json; change the ending")
 
 
 def protocol_table() -> str:

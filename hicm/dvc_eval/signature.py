@@ -4,11 +4,15 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from hicm import __version__
-from hicm.dvc_eval.protocols import GOOGLE_ROUGE, PROTOCOLS, Protocol, canonical, change_rules, find_protocol
+from hicm.dvc_eval.protocols import GOOGLE_ROUGE, PROTOCOLS, Protocol, canonical, change_rules, find_protocol, nearest
 from hicm.dvc_eval.read import Tracks
 from hicm.errors import UserError
 
-FREE = ("cov", "boot")  # parts of a signature that may differ: they change no video's score
+FREE = ("cov", "boot", "paired")  # parts of a signature that may differ: they change no video's score
+CHANGED = "(changed)"  # behind the name of a protocol whose rules are not its own
+# part of a signature -> the rule that it tells
+DIRECT = {"iou": "tious", "dist": "distances", "f1": "f1", "unmatched": "unmatched", "idf": "cider",
+          "missing": "missing", "cap": "max_proposals"}
 
 
 def signature(rules: Protocol, metrics: Sequence[str], annotators: int, references: str, tokeniser: str, meteor: str,
@@ -22,12 +26,13 @@ def signature(rules: Protocol, metrics: Sequence[str], annotators: int, referenc
     types = "".join(dict.fromkeys(name[5] for name in metrics if name.startswith("soda")))
     localised = any(name.startswith(("Recall", "Precision", "F1")) for name in metrics)
     changed = PROTOCOLS.get(rules.name) != rules
-    parts = [f"proto:{rules.name}{'(changed)' if changed else ''}"]
+    parts = [f"proto:{rules.name}{CHANGED if changed else ''}"]
     if captions or localised:
         parts.append("metrics:" + "+".join([*captions, *(["loc"] if localised else [])]))
-    if rules.pairing == "order":
+    meet = (captions and rules.pairing == "overlap") or localised  # by IoU
+    if captions and rules.pairing == "order":
         parts.append(f"pairs:order,roles={rules.clip_roles}")
-    elif captions or localised or "a" in types:
+    if meet or "a" in types:
         parts.append("iou:" + ",".join(_number(t).lstrip("0") for t in rules.tious))
     if localised:
         parts += ["dist:" + ",".join(map(_number, rules.distances))] if rules.distances else []
@@ -35,9 +40,9 @@ def signature(rules: Protocol, metrics: Sequence[str], annotators: int, referenc
     if captions and rules.pairing == "overlap":
         parts.append(f"unmatched:{rules.unmatched}")
     if "cider" in captions:
-        parts.append("idf:" + ("corpus" if rules.pairing == "order" else rules.cider))
+        parts.append(f"idf:{rules.cider}")
     parts.append(f"missing:{rules.missing}")
-    if (captions or localised) and rules.pairing == "overlap":
+    if meet:
         parts.append(f"cap:{rules.max_proposals}")
     parts.append(f"refs:{annotators}@{references}")
     if types:
@@ -53,48 +58,58 @@ def signature(rules: Protocol, metrics: Sequence[str], annotators: int, referenc
     return "|".join(parts)
 
 
+def is_signature(name: object) -> bool:
+    """Whether a protocol is named by a signature, maybe with the code marks of a Markdown table around it."""
+    return isinstance(name, str) and name.lstrip("` \n").startswith("proto:")
+
+
 def read_signature(text: str) -> tuple[Protocol, tuple[str, ...]]:
-    """The rules and metrics that a signature speaks of: the way back from `signature`.
+    """The rules and metrics that a signature speaks of: the way back from `signature`; it may be broken into lines.
 
     Rules that it leaves out, as no metric of it needs them, are the protocol's own.  Raises UserError for what is none.
     """
     parts = parts_of(text)
-    rules = find_protocol(parts.get("proto", "").removesuffix("(changed)"))
-    direct = {"iou": "tious", "dist": "distances", "f1": "f1", "unmatched": "unmatched", "missing": "missing",
-              "cap": "max_proposals"}
-    changes = {rule: parts[part] for part, rule in direct.items() if part in parts}
+    known = ("proto", "metrics", "pairs", "missing", "refs", "soda", "para", "tok", "meteor", "v", *DIRECT, *FREE)
+    for name in parts:
+        if name not in known:
+            raise UserError(f"signature: part {name!r} is unknown; {nearest(name, known)}; expected the line that is "
+                            "printed below scores")
+    rules = find_protocol(parts.get("proto", "").removesuffix(CHANGED))
+    changes = {rule: parts[part] for part, rule in DIRECT.items() if part in parts}
     if "f1" in parts:
         changes.setdefault("distances", ())
-    if "idf" in parts and rules.pairing == "overlap":
-        changes["cider"] = parts["idf"]
     types, *told = parts.get("soda", "").split(",")
-    soda = dict(one.split("=", 1) for one in told if "=" in one)
+    changes |= {f"soda_{name}": value for name, _, value in (one.partition("=") for one in told)}
     if types:
-        changes |= {f"soda_{name}": value for name, value in soda.items()}
         changes.setdefault("soda_missing", parts.get("missing", rules.missing))
         changes.setdefault("soda_empty", "zero")
         if "d" in types and "soda_d" in rules.soda:
             changes.setdefault("soda_d", "f")
-    clips = dict(one.split("=", 1) for one in parts.get("pairs", "").split(",") if "=" in one)
-    if "roles" in clips:
-        changes["clip_roles"] = clips["roles"]
+    changes |= {f"clip_{name}": value for name, _, value in
+                (one.partition("=") for one in parts.get("pairs", "").split(",")[1:])}
+    named = {*parts.get("metrics", "").split("+"), *(f"soda_{kind}" for kind in types.split("+") if kind),
+             *(f"para_{name}" for name in parts.get("para", "").split("+") if name)} - {""}
+    changes |= {"localisation": True} if "loc" in named else {}
+    changes |= {"paragraph": True} if "para" in parts else {}
     rules = change_rules(rules, changes)
-    wanted = {*parts.get("metrics", "").split("+"), *(f"soda_{kind}" for kind in types.split("+")),
-              *(f"para_{name}" for name in parts.get("para", "").split("+"))}
-    metrics = tuple(name for name in rules.metrics if _family(name, rules) in wanted)
-    if not metrics:
-        raise UserError(f"signature {text!r:.80}: names no metric of protocol {rules.name}; expected the line that is "
-                        "printed below scores")
-    return rules, metrics
+    families = {name: _family(name, rules) for name in rules.metrics}
+    for name in sorted(named - set(families.values())):
+        raise UserError(f"signature: metric {name!r} is unknown to protocol {rules.name}; "
+                        f"{nearest(name, families.values())}")
+    if not named:
+        raise UserError(f"signature: names no metric of protocol {rules.name}; expected the line that is printed below "
+                        "scores")
+    return rules, tuple(name for name, family in families.items() if family in named)
 
 
 def parts_of(signature: str) -> dict[str, str]:
-    """Its parts by name.
+    """Its parts by name; it may be broken into lines and quoted as code.
 
-    >>> parts_of("proto:hicm|iou:.5")
+    >>> parts_of("`proto:hicm|\\niou:.5`")
     {'proto': 'hicm', 'iou': '.5'}
     """
-    return dict(part.partition(":")[::2] for part in signature.split("|"))
+    line = "".join(part.strip() for part in signature.strip("` \n").splitlines())
+    return dict(part.partition(":")[::2] for part in line.split("|"))
 
 
 def of_parts(parts: Mapping[str, str]) -> str:
@@ -103,8 +118,11 @@ def of_parts(parts: Mapping[str, str]) -> str:
 
 
 def unlike(asked: str, found: str) -> list[str]:
-    """How the second of two signatures differs from the first, part by part; coverage and intervals may."""
-    one, two = parts_of(asked), parts_of(found)
+    """How the second of two signatures differs from the first, part by part; coverage and intervals may.
+
+    That rules were changed is no part: those tell which, but for rules that no metric needed.
+    """
+    one, two = (parts_of(signature.replace(f"{CHANGED}|", "|", 1)) for signature in (asked, found))
     return [f"{key}:{two.get(key, '(none)')} instead of {key}:{one.get(key, '(none)')}" for key in {**one, **two}
             if key not in FREE and one.get(key) != two.get(key)]
 

@@ -157,10 +157,11 @@ def bootstrap(measures: Mapping[str, Measure], samples: int = 1000, seed: int = 
 
 
 def compare(systems: Mapping[str, Comparable], metrics: Iterable[str] | None = None, samples: int = 1000,
-            seed: int = 0) -> Comparison:
+            seed: int = 0, warnings: Sequence[str] = ()) -> Comparison:
     """Compare systems, two or more, with the first of them, video by video, on the videos that all have.
 
     ``metrics``: the wanted ones (None: all that the systems share; tables then leave out those of one threshold).
+    ``warnings``: what else is to be said below the table.
     Source of the tests: see the head of this file.  Raises UserError for fewer than two systems, signatures that
     differ in more than coverage, no common videos, or an unknown metric (the nearest is named).
     """
@@ -185,7 +186,7 @@ def compare(systems: Mapping[str, Comparable], metrics: Iterable[str] | None = N
     return Comparison(
         systems=tuple(systems), videos=videos, known=known, rows=tuple(rows), printed=printed or wanted,
         signature=_joint_signature(systems[baseline].signature, len(videos), samples, seed),
-        warnings=_warnings(systems, wanted, len(videos), known))
+        warnings=(*_warnings(systems, wanted, len(videos), known), *warnings))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

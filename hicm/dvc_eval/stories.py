@@ -8,6 +8,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -163,18 +164,19 @@ def soda_measure(name: str, found: np.ndarray, rules: Protocol) -> Measure:
 
     Means over the videos of each list, then over lists with any.  ``soda_d`` may be the mean of P, R and F.
     """
-    part = "prf" if name == "soda_d" and rules.soda_d == "mean-of-prf" else PARTS[name[6:]]
+    part = None if name == "soda_d" and rules.soda_d == "mean-of-prf" else PARTS[name[6:]]
     lists = found.shape[1]
     takes_part = ~np.isnan(found[..., :1])
     rows = np.concatenate([np.where(takes_part, found, 0.0), takes_part], axis=2).reshape(len(found), -1)
+    return Measure(name, rows, partial(mean_of_lists, lists=lists, part=part))
 
-    def finish(sums: np.ndarray) -> np.ndarray:
-        by_list = sums.reshape(*sums.shape[:-1], lists, 4)
-        means = divide(by_list[..., :3], by_list[..., 3:])
-        value = means.mean(axis=-1) if part == "prf" else means[..., part]
-        return divide(value.sum(axis=-1), (by_list[..., 3] > 0).sum(axis=-1))
 
-    return Measure(name, rows, finish)
+def mean_of_lists(sums: np.ndarray, lists: int, part: int | None) -> np.ndarray:
+    """Sums (..., 4 lists) of precision, recall, F and of videos -> the mean over lists of one part (None: of all)."""
+    by_list = sums.reshape(*sums.shape[:-1], lists, 4)
+    means = divide(by_list[..., :3], by_list[..., 3:])
+    value = means.mean(axis=-1) if part is None else means[..., part]
+    return divide(value.sum(axis=-1), (by_list[..., 3] > 0).sum(axis=-1))
 
 
 def _walk(case: Case, story: Story, tiou: float, traceback: str) -> np.ndarray:

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from hicm.dvc_eval.protocols import canonical
+
 if TYPE_CHECKING:
     from hicm.dvc_eval.score import Result
 
 # As papers head their columns.
 SHORT = {"METEOR": "M", "CIDEr": "C", "ROUGE_L": "R-L", "Rouge-L": "R-L", "Bleu_1": "B1", "Bleu_2": "B2",
-         "Bleu_3": "B3", "Bleu_4": "B4", "Precision": "P", "Recall": "R", "F1_of_means": "F1", "soda_a": "SODA a",
-         "soda_b": "SODA b", "soda_c": "SODA c", "soda_d": "SODA d", "soda_d_f": "SODA d (F)"}
+         "Bleu_3": "B3", "Bleu_4": "B4", "Precision": "P", "Recall": "R", "F1_of_means": "F1 of means",
+         "soda_a": "SODA a", "soda_b": "SODA b", "soda_c": "SODA c", "soda_d": "SODA d", "soda_d_f": "SODA d (F)"}
 
 
 def heading(metric: str) -> str:
@@ -26,18 +28,21 @@ def heading(metric: str) -> str:
 def result_table(results: Sequence["Result"], decimals: int, labels: Sequence[str] = (),
                  ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of the scores without thresholds of their own; an interval stands in brackets."""
-    names = list(dict.fromkeys(name for result in results for name in result.scores if "@" not in name))
+    # One column for what protocols call by two names.
+    columns = list(dict.fromkeys(canonical(name) for result in results for name in result.scores if "@" not in name))
     rows = []
     for place, result in enumerate(results):
         cells = [labels[place] if labels else result.run or result.protocol]
-        for name in names:
+        own = {canonical(name): name for name in result.scores}
+        for column in columns:
+            name = own.get(column, column)
             cell = f"{100 * result.scores[name]:.{decimals}f}" if name in result.scores else ""
             if name in result.intervals:
                 interval = result.intervals[name]
                 cell += f" [{100 * interval.low:.{decimals}f}, {100 * interval.high:.{decimals}f}]"
             cells.append(cell)
         rows.append(cells)
-    return ["", *map(heading, names)], rows
+    return ["", *map(heading, columns)], rows
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = (), names: int = 1) -> str:
@@ -91,10 +96,14 @@ def text(result: "Result") -> str:
         if result.intervals:
             lines += ["  ".join(f"{100 * getattr(result.intervals[name], end):{width}.2f}" for name in part) +
                       f"  95 % {end}" for end in ("low", "high")]
-    lines += _localisation(result)
+    return "\n".join([*lines, *_localisation(result), *account(result), result.signature])
+
+
+def account(result: "Result") -> list[str]:
+    """What scores do not say: coverage, what was left out and why, warnings; a line each."""
     covered = result.coverage
     counts = ", ".join(f"{len(covered[kind])} {kind}" for kind in ("missing", "empty", "unknown"))
-    lines.append(f"coverage: {covered['scored']} of {covered['videos']} videos scored ({counts})")
+    lines = [f"coverage: {covered['scored']} of {covered['videos']} videos scored ({counts})"]
     if result.missing_as_zero:
         some = [name for name in ("CIDEr", "METEOR", "soda_c", "F1", "soda_d") if name in result.missing_as_zero]
         told = ", ".join(f"{name} {100 * result.missing_as_zero[name]:.2f}" for name in some)
@@ -103,8 +112,7 @@ def text(result: "Result") -> str:
     for name, reason in result.left_out.items():
         by_reason.setdefault(reason, []).append(name)
     lines += [f"left out: {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
-    lines += [f"warning: {warning}" for warning in result.warnings]
-    return "\n".join([*lines, result.signature])
+    return lines + [f"warning: {warning}" for warning in result.warnings]
 
 
 def _localisation(result: "Result") -> list[str]:

@@ -7,6 +7,7 @@ Each function reads files, writes files and returns what it wrote or found; runn
 Heavy packages are imported when a stage runs, so ``--help`` is quick.
 """
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -126,6 +127,7 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
     style = reporting.choose_style(json, markdown, latex)
     if explain and style != "text":
         raise UserError(f"--explain and --{style} are both given; an explanation is text")
+    reporting.check_ending(per_video)
     path, references, settings = _scored_files(predictions, references)
     protocol, metrics = list(protocol), list(metrics)
     if settings is not None:
@@ -149,8 +151,10 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
     if explain:
         from hicm.dvc_eval.explain import explain as explain_video
 
-        told = explain_video(results[0], path, references, explain)
-    return reporting.Scores(results, style, told)
+        told = "\n\n".join(explain_video(result, path, references, explain) for result in results)
+    if style in ("markdown", "latex"):
+        print(reporting.account(results), file=sys.stderr)
+    return reporting.Scores(results, style, told, tuple(metrics))
 
 
 def compare(files: Annotated[Sequence[str], "predictions files or run folders, the one compared against first; then "
@@ -176,7 +180,10 @@ def compare(files: Annotated[Sequence[str], "predictions files or run folders, t
         rules = protocol or (settings.evaluate.protocol if settings is not None else "vidchapters")
         label = name if name not in systems else f"{name} ({len(systems) + 1})"
         systems[label] = evaluate(path, own, rules, metrics=list(metrics) or None, rules=_rules(rule), progress=True)
-    found = compare(systems, list(metrics) or None, samples=samples, seed=seed)
+        for metric in set(metrics) & set(systems[label].left_out):
+            raise UserError(f"{metric} cannot be computed here: {systems[label].left_out[metric]}")
+    found = compare(systems, list(metrics) or None, samples=samples, seed=seed,
+                    warnings=reporting.told_of_systems(systems))
     return {"text": lambda: str(found), "json": lambda: reporting.to_text(found.to_json()),
             "markdown": found.to_markdown, "latex": found.to_latex}[style]()
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,9 @@ from golden_case import files, score
 from hicm.cli import dvc_eval, main
 from hicm.dvc_eval import evaluate, selftest
 from hicm.dvc_eval.explain import explain
+from hicm.dvc_eval.meteor15 import compiled
 from hicm.dvc_eval.protocols import PROTOCOLS, Protocol
+from hicm.dvc_eval.report import told_of_systems
 from hicm.dvc_eval.significance import compare
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -98,6 +101,25 @@ def test_the_table_per_video(golden: Path, tmp_path: Path, run: Run) -> None:
         run("evaluate", *files(golden), *METRICS, "--per-video", str(tmp_path / "videos.txt")))
 
 
+def test_protocols_of_one_name_do_not_overwrite_each_other(golden: Path, run: Run, tmp_path: Path) -> None:
+    lines = [score(golden, rules={"tious": [tiou]}, metrics=["F1"]).signature for tiou in (0.5, 0.9)]
+    status, out, err = run("evaluate", *files(golden), "--protocol", "hicm", *lines, "--metrics", "F1", "--out",
+                           str(tmp_path / "m.json"), "--per-video", str(tmp_path / "v.csv"), "--markdown")
+    assert status == 0 and [row.split("|")[1].strip() for row in out.splitlines()[2:5]] == [
+        "hicm", "vidchapters", "vidchapters-2"]
+    assert "vidchapters-2: coverage: 9 of 10 videos scored" in err  # which a table does not hold
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "m.json", "m.vidchapters-2.json", "m.vidchapters.json", "v.csv", "v.vidchapters-2.csv", "v.vidchapters.csv"]
+    for name, line in zip(("m.vidchapters.json", "m.vidchapters-2.json"), lines, strict=True):
+        assert json.loads((tmp_path / name).read_text())["signature"] == line
+
+
+def test_terminals_that_know_only_ascii(golden: Path) -> None:
+    done = subprocess.run([sys.executable, "-m", "hicm", "protocols"], cwd=ROOT, capture_output=True, check=False,
+                          env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert done.returncode == 0 and b"\\u2013" in done.stdout and not done.stderr
+
+
 def test_explain(golden: Path, run: Run) -> None:
     """Prediction 3 of kite_01 lies behind the last event; prediction 0 shares 7 s of 8 s with event 0."""
     status, out, _ = run("evaluate", *files(golden), *METRICS, "--explain", "kite_01")
@@ -149,8 +171,9 @@ def other(golden: Path, tmp_path: Path) -> str:
 def test_compare(golden: Path, other: str, run: Run) -> None:
     predictions, *references = files(golden, 2)
     words = ("compare", predictions, other, *references, *METRICS, "--samples", "50", "--seed", "3")
-    expected = compare({name: evaluate(name, references, metrics=LOCAL) for name in (predictions, other)}, LOCAL,
-                       samples=50, seed=3)
+    systems = {name: evaluate(name, references, metrics=LOCAL) for name in (predictions, other)}
+    expected = compare(systems, LOCAL, samples=50, seed=3, warnings=told_of_systems(systems))
+    assert [warning for warning in expected.warnings if warning.startswith(f"{predictions}: coverage: 9 of 10")]
     printed = {(): str(expected), ("--markdown",): expected.to_markdown(), ("--latex",): expected.to_latex()}
     for style, text in printed.items():
         assert run(*words, *style)[:2] == (0, f"{text}\n")
@@ -169,7 +192,7 @@ def test_a_system_is_no_better_than_itself(golden: Path, run: Run) -> None:
         assert row["difference"] == 0 and row["bootstrap_p"] == row["randomisation_p"] == 1
 
 
-def test_compare_refuses_in_one_line(golden: Path, other: str, run: Run) -> None:
+def test_compare_refuses_in_one_line(golden: Path, other: str, run: Run, tmp_path: Path) -> None:
     predictions, references = files(golden)
     assert "predictions after the annotations" in refused(run("compare", predictions, references, other))
     assert "1 predictions files among" in refused(run("compare", predictions, references))
@@ -177,6 +200,27 @@ def test_compare_refuses_in_one_line(golden: Path, other: str, run: Run) -> None
     assert "--markdown and --latex are both given" in refused(run("compare", predictions, other, references,
                                                                   "--latex", "--markdown"))
     assert "name the reference annotation files" in refused(run("compare", predictions, other))
+    number = tmp_path / "number.json"
+    number.write_text("3")
+    assert "number.json: expected predictions or annotations, a json object" in refused(
+        run("compare", predictions, str(number), references))
+
+
+def test_compare_says_why_a_metric_is_not_there(golden: Path, other: str, run: Run, tmp_path: Path,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
+    """METEOR has no place to be kept: by name it is refused with the reason, else it is left out and told."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    compiled.load_loops.cache_clear()
+    predictions, references = files(golden)
+    words = ("compare", predictions, other, references, "--samples", "10")
+    assert "METEOR cannot be computed here: " in refused(run(*words, "--metrics", "METEOR"))
+    status, out, _ = run(*words)
+    assert status == 0 and "warning: left out: METEOR, soda_c: " in out
+    status, out, _ = run("evaluate", predictions, references, "--metrics", "METEOR")
+    assert status == 1 and "left out: METEOR: " in out
+    monkeypatch.undo()
+    compiled.load_loops.cache_clear()
 
 
 @pytest.mark.parametrize("entry", [main, dvc_eval])
@@ -228,6 +272,25 @@ def test_a_package_of_another_verb_is_named(tmp_path: Path) -> None:
     assert done.stderr == "hicm: error: the package torch is not installed; pip install 'hicm[all]'\n"
 
 
+def test_explain_tells_what_was_not_compared(golden: Path, run: Run) -> None:
+    words = ("evaluate", *files(golden), *METRICS)
+    out = run(*words, "--rule", "max_proposals=1", "--explain", "kite_01")[1]
+    assert out.count("    beyond the first 1, which alone are compared") == 3
+    missing, empty = (score(golden).coverage[kind][0] for kind in ("missing", "empty"))
+    assert f"video {missing}: not scored" in refused(run(*words, "--explain", missing))
+    assert "\nnot predicted: counts 0\n" in run(*words, "--rule", "missing=zero", "--explain", missing)[1]
+    assert "\npredicted without events\n" in run(*words, "--explain", empty)[1]
+    both = run(*words, "--protocol", "hicm", "vidchapters", "--explain", "kite_01")[1]
+    assert re.findall("video kite_01 under (.*);", both) == ["hicm", "vidchapters"]
+    assert "--explain and --json are both given" in refused(run(*words, "--json", "--explain", "kite_01"))
+
+
+def test_explain_of_very_many_events(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hicm.dvc_eval.explain.MOST_CELLS", 5)
+    told = explain(score(golden, metrics=["soda_d"]), *files(golden), "kite_01")
+    assert told.splitlines()[-1] == "SODA's matching is not shown: more than 5 pairs of predictions and events"
+
+
 SODA = [f"soda_{kind}" for kind in "abcd"]
 
 
@@ -272,7 +335,7 @@ def test_selftest(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("harm", "told"), [
-    (1.001, "WRONG  vidchapters, 1 reference file                         43  2.1e-03  differs most: CIDEr"),
+    (1.001, "WRONG        vidchapters, 1 reference file                         43  2.1e-03  differs most: CIDEr"),
     (float("nan"), "differs most: METEOR")])
 def test_selftest_finds_wrong_numbers(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: float,
                                       told: str) -> None:
@@ -289,4 +352,5 @@ def test_selftest_finds_wrong_numbers(run: Run, tmp_path: Path, monkeypatch: pyt
 def test_selftest_without_numba() -> None:
     done = fresh("import sys; sys.modules['llvmlite'] = None; from hicm.cli import dvc_eval; "
                  "sys.exit(dvc_eval(['selftest']))")
-    assert done.returncode == 1 and done.stdout.count("pip install numba") == done.stdout.count("WRONG") >= 7
+    assert done.returncode == 1 and done.stdout.count("pip install numba") == done.stdout.count("not checked") - 1 >= 7
+    assert "WRONG" not in done.stdout and done.stdout.splitlines()[-1].startswith("what could be computed agrees; ")

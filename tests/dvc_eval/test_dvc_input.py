@@ -290,3 +290,25 @@ def test_two_annotators() -> None:
     assert both.per_video["one"]["Recall"] == 1
     assert both.scores["soda_d"] == pytest.approx((first.scores["soda_d"] + second.scores["soda_d"]) / 2, abs=1e-12)
     assert both.scores["CIDEr"] != first.scores["CIDEr"]
+
+
+def test_durations_that_are_no_number_are_unknown() -> None:
+    """Nobody scores by them, so they are no error."""
+    for duration in (10 ** 400, float("nan"), "long", True, None):
+        references = {video: {**entry, "duration": duration} for video, entry in REFERENCE.items()}
+        assert score(said(), references).scores == score(said()).scores
+
+
+def test_ids_that_no_file_can_hold() -> None:
+    half = {"\ud800": REFERENCE["one"]}
+    for predictions, references in ((said(half), half), (said(half), REFERENCE), (said(), half)):
+        with pytest.raises(UserError, match=r"video '\\ud800': half a character, which no file can hold; mend the id"):
+            evaluate(predictions, references)
+    whole = {"café 猫": REFERENCE["one"]}
+    assert score(said(whole), whole).scores["Recall"] == 1
+
+
+@pytest.mark.parametrize("references", [None, 3])
+def test_references_that_are_none(references: Any) -> None:
+    with pytest.raises(UserError, match="references: expected a path, the content of an annotation file, or a list"):
+        evaluate(said(), references)

@@ -202,6 +202,11 @@ def ratios(said: np.ndarray, written: np.ndarray, tious: tuple, distances: tuple
 odd_span = st.tuples(seconds, st.integers(-4, 40)).map(lambda pair: [pair[0], pair[0] + pair[1] / 2])
 
 
+def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Of all pairs, (n, 2) and (m, 2) -> (n, m)."""
+    return pair_iou(first[:, None], second[None])
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.lists(odd_span, max_size=9), st.lists(odd_span, min_size=1, max_size=9))
 def test_overlaps_are_those_of_all_pairs(said: list, written: list) -> None:
@@ -225,11 +230,6 @@ def test_too_many_overlaps_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(spans, min_size=1, max_size=8).map(np.array), st.lists(spans, min_size=1, max_size=8).map(np.array))
-def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Of all pairs, (n, 2) and (m, 2) -> (n, m)."""
-    return pair_iou(first[:, None], second[None])
-
-
 def test_iou(first: np.ndarray, second: np.ndarray) -> None:
     overlap = iou(first, second)
     assert overlap == pytest.approx(iou(second, first).T, abs=1e-12)

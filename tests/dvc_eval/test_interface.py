@@ -1,6 +1,7 @@
 """Several protocols in one pass, changed rules, strictness: what `evaluate` takes and refuses."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,12 @@ def test_bad_rules(rules: dict[Any, Any], message: str) -> None:
     ({"protocol": "VidChapters"}, "the nearest is 'vidchapters'"),
     ({"protocol": ["vidchapters", "soda"], "metrics": ["CIDEr"]}, "metric 'CIDEr' is unknown to protocol soda"),
     ({"protocol": None}, "protocol is None, expected a name, e.g. 'vidchapters', or a list of names"),
+    ({"protocol": b"hicm"}, "protocol is b'hicm', expected a name"),
+    ({"metrics": 3}, "metrics is 3, expected names of scores, or None for all"),
+    ({"rules": ["missing"]}, "rules is ..missing.., expected a mapping from rule to value"),
+    ({"jobs": "2"}, "jobs is '2', expected a number of processes, or 0 for one a core"),
+    ({"bootstrap": 2.5}, "bootstrap is 2.5, expected a number of samples"),
+    ({"protocol": ["hicm", "vidchapters"], "metrics": ["Rouge"]}, "metric 'Rouge' is unknown to protocol hicm"),
     ({"jobs": -1}, "jobs is -1, expected a number of processes, or 0 for one a core"),
     ({"bootstrap": -1}, "bootstrap is -1, expected a number of samples, or 0 for none"),
 ])
@@ -234,3 +241,19 @@ def test_strict_asks_for_every_video() -> None:
         evaluate(predictions, first | written(e=[[0, 1]], d=[[0, 1]]), strict=True, metrics=["soda_d"])
     predictions["results"]["a"] = []  # empty is not missing
     assert evaluate(predictions, first, strict=True, metrics=["soda_d"]).coverage["empty"] == ["a"]
+
+
+# metrics of several protocols, results that travel
+
+def test_a_metric_goes_by_both_names_and_one_protocol_may_lack_it(golden: Path) -> None:
+    """Metrics may come from an iterator, too."""
+    ours, theirs = score(golden, ["hicm", "vidchapters"], metrics=iter(["ROUGE_L", "F1", "F1@3s"]))
+    assert list(ours.scores) == ["ROUGE_L", "F1"] and list(theirs.scores) == ["Rouge-L", "F1", "F1@3s"]
+    assert score(golden, metrics="ROUGE_L").scores == {"Rouge-L": theirs.scores["Rouge-L"]}
+
+
+@pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
+def test_results_can_be_pickled(golden: Path, protocol: str) -> None:
+    result = score(golden, protocol)
+    again = pickle.loads(pickle.dumps(result))
+    assert again.scores == result.scores and again.per_video == result.per_video

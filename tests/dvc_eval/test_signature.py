@@ -15,12 +15,13 @@ from hicm.errors import UserError
 
 RULES = {
     "missing": st.sampled_from(["skip", "zero"]), "unmatched": st.sampled_from(["word", "abc123!@#", "x y"]),
-    "tious": st.lists(st.sampled_from([0.1, 0.25, 0.5, 0.95, 1.0]), min_size=1, unique=True),
+    "tious": st.lists(st.sampled_from([0.1, 0.25, 1 / 3, 0.95, 0.9500001, 1.0]), min_size=1, unique=True),
     "max_proposals": st.integers(1, 5000), "distances": st.lists(st.sampled_from([0.5, 1, 60]), unique=True),
     "f1": st.sampled_from(["per-threshold", "of-means"]), "soda_d": st.sampled_from(["f", "mean-of-prf"]),
     "soda_roles": st.sampled_from(["swapped", "corrected"]), "cider": st.sampled_from(["video", "corpus"]),
     "soda_files": st.sampled_from(["per-file", "per-video", "merged", "multi"]),
     "soda_missing": st.sampled_from(["skip", "zero"]), "soda_empty": st.sampled_from(["zero", "skip"]),
+    "localisation": st.just(True), "paragraph": st.just(True),
     "soda_traceback": st.sampled_from(["shipped", "optimal"]), "clip_roles": st.sampled_from(["swapped", "corrected"]),
 }
 
@@ -39,6 +40,8 @@ def test_round_trip(name: str, changes: dict[str, Any], data: st.DataObject) -> 
     assert set(metrics) <= set(wanted)
     # What no metric of it needs is not told, so a change of it is not read; the line is the same but for that word.
     assert written(read, wanted).replace("(changed)", "") == line.replace("(changed)", "")
+    assert unlike(line, written(read, wanted)) == []
+    assert read_signature(f"`{line}`\n") == read_signature(line.replace("|", "|\n   ")) == (read, wanted)
 
 
 @pytest.mark.parametrize("protocol", sorted(PROTOCOLS))
@@ -66,7 +69,23 @@ def test_what_cannot_be_met_is_told(golden: Path) -> None:
     assert unlike(line, line) == []
 
 
+def test_what_would_break_a_signature_is_refused(golden: Path) -> None:
+    for text in ("a|b", "a\nb"):
+        with pytest.raises(UserError, match=r"rule unmatched is .*, expected text without '|', which parts signatures"):
+            score(golden, rules={"unmatched": text})
+
+
+@pytest.mark.parametrize("protocol", ["hicm", "vidchapters-vc"])
+def test_other_thresholds_have_another_signature(golden: Path, protocol: str) -> None:
+    lines = {score(golden, protocol, metrics=["F1"], rules={"tious": [tiou], "localisation": "true"}).signature
+             for tiou in (0.9499999, 0.9500001, 0.5)}
+    assert len(lines) == 3
+
+
 @pytest.mark.parametrize(("line", "message"), [
+    ("proto:hicm|metrics:meteor+ciderr", "metric 'ciderr' is unknown to protocol hicm; the nearest is 'cider'"),
+    ("proto:hicm|soda:x", "metric 'soda_x' is unknown to protocol hicm; the nearest is 'soda_"),
+    ("proto:hicm|metrix:cider", "part 'metrix' is unknown; the nearest is 'metrics'"),
     ("proto:vidchapter|iou:.5", "protocol 'vidchapter' is unknown; the nearest is 'vidchapters'"),
     ("proto:vidchapters|v:1", "names no metric of protocol vidchapters; expected the line that is printed below"),
     ("proto:vidchapters|metrics:loc|iou:.x", "rule tious is '.x', expected numbers above 0"),
