@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
@@ -27,10 +27,17 @@ def available_metrics(protocol: str | Protocol = "vidchapters") -> tuple[str, ..
     return find_protocol(protocol).metrics
 
 
+@overload
+def evaluate(predictions: Any, references: Any, protocol: str | Protocol = ..., **options: Any) -> Result: ...
+@overload
+def evaluate(predictions: Any, references: Any, protocol: Sequence[str | Protocol],
+             **options: Any) -> tuple[Result, ...]: ...
+
+
 def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Sequence[str | Protocol] = "vidchapters", *,
              metrics: Iterable[str] | None = None, rules: Mapping[str, Any] | None = None, bootstrap: int = 0,
              seed: int = 0, strict: bool = False, run: str | None = None, jobs: int = 0, progress: bool = False,
-             tokeniser: Tokeniser | None = None, meteor: Meteor | None = None) -> Any:
+             tokeniser: Tokeniser | None = None, meteor: Meteor | None = None) -> Result | tuple[Result, ...]:
     """Score dense video captions by a named protocol (see `hicm.dvc_eval.protocols`), or by several in one pass.
 
     A signature in place of a name asks for its rules and metrics; a warning says what of it could not be met.
