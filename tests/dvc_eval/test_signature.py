@@ -30,7 +30,7 @@ def written(rules: Protocol, metrics: tuple[str, ...]) -> str:
     return signature(rules, metrics, 2, "0123abcd", "ptb", "1.5", 3, 4)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(st.sampled_from(sorted(PROTOCOLS)), st.fixed_dictionaries({}, optional=RULES), st.data())
 def test_round_trip(name: str, changes: dict[str, Any], data: st.DataObject) -> None:
     rules = change_rules(PROTOCOLS[name], changes)
