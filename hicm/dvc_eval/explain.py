@@ -93,10 +93,10 @@ def _soda(rules: Protocol, kinds: str, video: str, said: Track,
     tracks = [_track([annotators[number] for number, _ in events], [place for _, place in events])
               for events in lists]
     for events, matchings in zip(lists, _matchings(rules, kinds, video, said, tracks), strict=True):
-        alone = len(lists) > 1  # a file of several, which the heading names
-        names = [f"event {place}" if alone else _name((number, place), annotators) for number, place in events]
+        several = len(lists) > 1  # then the heading names the file
+        names = [f"event {place}" if several else _name((number, place), annotators) for number, place in events]
         for matching in matchings:
-            yield _heading(matching, rules, f", file {events[0][0] + 1}" if alone else "")
+            yield _heading(matching, rules, f", file {events[0][0] + 1}" if several else "")
             for prediction, event, overlap, score in matching.pairs:
                 told = f", METEOR {100 * score:.1f}" if matching.kind != "d" else ""
                 yield f"    prediction {prediction} with {names[event]}: IoU {overlap:.3f}{told}"

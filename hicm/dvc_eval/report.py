@@ -112,12 +112,12 @@ def account(results: Sequence[Result]) -> str:
 
 def told_of_systems(systems: Mapping[str, Result]) -> list[str]:
     """Coverage that is not whole, what was left out, and warnings of compared systems; what all share stands once."""
-    lines = {name: tables.account(result) if result.warnings or result.left_out or
-             any(result.coverage[kind] for kind in ("missing", "empty", "unknown")) else []
-             for name, result in systems.items()}
+    lines = {}
+    for name, result in systems.items():
+        whole = not result.left_out and not any(result.coverage[kind] for kind in ("missing", "empty", "unknown"))
+        lines[name] = [*([] if whole else tables.coverage_lines(result)), *result.warnings]
     shared = [line for line in next(iter(lines.values())) if all(line in told for told in lines.values())]
-    told = shared + [f"{name}: {line}" for name, own in lines.items() for line in own if line not in shared]
-    return [line.removeprefix("warning: ").replace(": warning: ", ": ", 1) for line in told]
+    return shared + [f"{name}: {line}" for name, own in lines.items() for line in own if line not in shared]
 
 
 def check_ending(path: str) -> None:

@@ -207,10 +207,10 @@ def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, mete
 def _who_says(pair: tuple[str, str], case: Case, texts: Texts | None) -> str:
     """The first predicted event that says one of two texts, for the head of an error; empty where none does."""
     known = [at for at, text in enumerate(texts.tokens) if text in pair] if texts is not None else []
-    if not known or not np.isin(texts.predicted, known).any():
-        return ""
-    at = int(np.isin(texts.predicted, known).argmax())
-    return f"video {case.videos[case.predicted.video[at]]}, event {case.predicted.place[at]}: "
+    for at, text in enumerate(texts.predicted.tolist() if known else ()):
+        if text in known:
+            return f"video {case.videos[case.predicted.video[at]]}, event {case.predicted.place[at]}: "
+    return ""
 
 
 def _scorers(case: Case, one: Wanted, overlaps: Sequence[Overlaps], texts: Texts | None, tokeniser: Tokeniser,

@@ -101,6 +101,11 @@ def text(result: "Result") -> str:
 
 def account(result: "Result") -> list[str]:
     """What scores do not say: coverage, what was left out and why, warnings; a line each."""
+    return [*coverage_lines(result), *(f"warning: {warning}" for warning in result.warnings)]
+
+
+def coverage_lines(result: "Result") -> list[str]:
+    """Which videos were scored, the scores with missing ones counted 0, and metrics left out with the reason."""
     covered = result.coverage
     counts = ", ".join(f"{len(covered[kind])} {kind}" for kind in ("missing", "empty", "unknown"))
     lines = [f"coverage: {covered['scored']} of {covered['videos']} videos scored ({counts})"]
@@ -111,8 +116,7 @@ def account(result: "Result") -> list[str]:
     by_reason: dict[str, list[str]] = {}
     for name, reason in result.left_out.items():
         by_reason.setdefault(reason, []).append(name)
-    lines += [f"left out: {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
-    return lines + [f"warning: {warning}" for warning in result.warnings]
+    return lines + [f"left out: {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
 
 
 def _localisation(result: "Result") -> list[str]:

@@ -50,16 +50,16 @@ class Loop:
         from numba import carray, cfunc, from_dtype, types
 
         loop = getattr(import_module(f"hicm.dvc_eval.meteor15.loops.{self.module}"), self.name)
-        function = eval(wrapper(self.types), {"carray": carray, "loop": loop})
+        function = eval(wrapper_source(self.types), {"carray": carray, "loop": loop})
         addresses = [types.CPointer(from_dtype(dtype)) for dtype, _ in self.types]
         compiled = cfunc(types.int64(*addresses, types.CPointer(types.int64)))(function)
         return compiled.native_name, compiled.inspect_llvm()
 
 
-def wrapper(types: Sequence[Type]) -> str:
+def wrapper_source(types: Sequence[Type]) -> str:
     """The function that is compiled, as text.  C knows no arrays: it takes their addresses, then that of all shapes.
 
-    >>> wrapper([(np.dtype("int64"), 1), (np.dtype("int32"), 2)])
+    >>> wrapper_source([(np.dtype("int64"), 1), (np.dtype("int32"), 2)])
     'lambda a0, a1, shapes: loop(carray(a0, (shapes[0],)), carray(a1, (shapes[1], shapes[2])))'
     """
     places = count()
