@@ -1,5 +1,6 @@
 """One video in words: which prediction met which event, and which pairs SODA sums over."""
 
+import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -126,7 +127,7 @@ def _matchings(rules: Protocol, kinds: str, video: str, said: Track,
     case = build_case({video: said}, [{video: track} for track in tracks])
     texts = intern_captions(case, PtbTokeniser(), Oddities())
     scorer = SodaScores(case, [find_overlaps(case, events) for events in case.annotators], texts, rules, kinds)
-    scores = scorer.pair_scores(_meteor(scorer)) if kinds != "d" else None
+    scores = None if kinds == "d" else scorer.pair_scores(_meteor().score(_meteor().statistics(scorer.asks())))
     columns = np.argsort(said.spans[:, 0], kind="stable").tolist()
     # A list that is merged comes as one story, its files already joined in ``tracks``.
     for story, track in zip(scorer.stories, tracks, strict=True):
@@ -138,9 +139,9 @@ def _matchings(rules: Protocol, kinds: str, video: str, said: Track,
             for kind in kinds for tiou in thresholds_of(kind, rules)]
 
 
-def _meteor(scorer: SodaScores) -> np.ndarray:
-    meteor = NativeMeteor()
-    return meteor.score(meteor.statistics(scorer.asks()))
+@functools.cache
+def _meteor() -> NativeMeteor:
+    return NativeMeteor()
 
 
 def _matching(story: Story, kind: str, tiou: float, traceback: str,

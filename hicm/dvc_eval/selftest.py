@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hicm.dvc_eval.evaluate import evaluate
+from hicm.dvc_eval.java import Unavailable
+from hicm.dvc_eval.meteor15 import NativeMeteor
 
 CASES = Path(__file__).with_suffix(".json")
 TOLERANCE = 1e-9  # the reference scorers' own numbers differ by rounding only
@@ -70,13 +72,18 @@ class SelfTest:
 def selftest() -> SelfTest:
     """Score the made-up captions under every protocol that has reference numbers."""
     content = json.loads(CASES.read_text(encoding="utf-8"))
-    return SelfTest(tuple(_run(case, content["predictions"], content["references"]) for case in content["cases"]))
+    try:
+        meteor = NativeMeteor()  # loaded once for all cases
+    except Unavailable:
+        meteor = None  # every case says why
+    return SelfTest(tuple(_run(case, content["predictions"], content["references"], meteor)
+                          for case in content["cases"]))
 
 
-def _run(case: dict[str, Any], predictions: Any, references: list[Any]) -> Check:
+def _run(case: dict[str, Any], predictions: Any, references: list[Any], meteor: NativeMeteor | None) -> Check:
     expected = case["scores"]
     result = evaluate(predictions, references[:case["annotators"]], case["protocol"], metrics=list(expected),
-                      rules=case["rules"], jobs=1)
+                      rules=case["rules"], jobs=1, meteor=meteor)
     differences = {name: abs(result.scores[name] - value) for name, value in expected.items() if name in result.scores}
     worst = max(differences, key=lambda name: (differences[name] != differences[name], differences[name]), default="")
     rules = ", ".join(f"{name}={value}" for name, value in case["rules"].items())
