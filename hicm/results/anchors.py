@@ -34,7 +34,7 @@ class Benchmark:
     @property
     def anchors(self) -> tuple[Anchor, ...]:
         """The rows, typed."""
-        return tuple(build(Anchor, row, FILE.name, {}) for row in self.rows)
+        return tuple(build(Anchor, row, FILE.name) for row in self.rows)
 
     @property
     def released(self) -> Anchor:
@@ -45,7 +45,7 @@ class Benchmark:
 @functools.cache
 def benchmarks() -> dict[str, Benchmark]:
     """{data set: its published rows}."""
-    return {name: build(Benchmark, content, FILE.name, {}) for name, content in read_yaml(FILE).items()}
+    return {name: build(Benchmark, content, FILE.name) for name, content in read_yaml(FILE).items()}
 
 
 def find_benchmark(dataset: str) -> Benchmark:

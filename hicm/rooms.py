@@ -1,0 +1,69 @@
+"""Where each system lives.  A system is a package, its room, found by its name: there is no list of systems.
+
+``captioner`` is the package ``hicm.systems.captioner``.  Another distribution adds a room by an entry point of the group
+``hicm.systems`` whose value is the name of a package.  Every room has ``settings.py``, which loads without torch and
+defines ``Settings`` (a dataclass) and may define ``PRESETS``; and ``system.py``, which defines ``System``
+(`hicm.systems.base`).
+"""
+
+import difflib
+import importlib
+import importlib.metadata
+import importlib.util
+import pkgutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hicm.errors import UserError
+
+PACKAGE, GROUP = "hicm.systems", "hicm.systems"
+
+
+def room_names() -> list[str]:
+    """Names of all systems, those of other distributions included."""
+    here = importlib.import_module(PACKAGE)
+    own = {found.name for found in pkgutil.iter_modules(here.__path__) if found.ispkg}
+    return sorted(own | {point.name for point in importlib.metadata.entry_points(group=GROUP)})
+
+
+def is_room(name: str) -> bool:
+    """Whether there is a system of that name."""
+    return name in room_names()
+
+
+def room_package(name: str) -> str:
+    """The package of a system.  Raises UserError when there is none of that name."""
+    if not is_room(name):
+        close = difflib.get_close_matches(name, room_names(), n=1, cutoff=0.0)[0]
+        raise UserError(f"system: {name!r} is not known; the nearest of {', '.join(room_names())} is {close}")
+    outside = [point.value for point in importlib.metadata.entry_points(group=GROUP) if point.name == name]
+    return outside[0] if outside else f"{PACKAGE}.{name}"
+
+
+def room_module(name: str, file: str) -> ModuleType:
+    """One file of a system's room, e.g. ``room_module("captioner", "settings")``.
+
+    Raises UserError when there is no such system; ModuleNotFoundError when it, or what it imports, is not installed.
+    """
+    return importlib.import_module(f"{room_package(name)}.{file}")
+
+
+def room_has(name: str, file: str) -> bool:
+    """Whether a system's room has a file or folder of that name; nothing of it is imported but its package."""
+    return importlib.util.find_spec(f"{room_package(name)}.{file}") is not None
+
+
+def settings_class(name: str) -> type:
+    """``Settings`` of a system's room."""
+    return room_module(name, "settings").Settings
+
+
+def presets(name: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """``PRESETS`` of a system's room: preset -> section -> setting -> value."""
+    return getattr(room_module(name, "settings"), "PRESETS", {})
+
+
+def described_by(folder: Path) -> str:
+    """The system whose model lies in ``folder``, by the name of its description ``<system>.json``; '' for none."""
+    return next((name for name in room_names() if (folder / f"{name}.json").is_file()), "")
