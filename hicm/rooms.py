@@ -2,8 +2,13 @@
 
 ``captioner`` is the package ``hicm.systems.captioner``.  Another distribution adds a room by an entry point of the group
 ``hicm.systems`` whose value is the name of a package.  Every room has ``settings.py``, which loads without torch and
-defines ``Settings`` (a dataclass) and may define ``PRESETS``; and ``system.py``, which defines ``System``
-(`hicm.systems.base`).
+defines ``Settings`` (a dataclass); and ``system.py``, which defines ``System`` (`hicm.systems.base`).  ``settings.py`` may
+also define
+
+    PRESETS                 {preset: {section: {setting: value}}}
+    PREDICTION_ONLY         settings that do not decide what training yields, e.g. how captions are decoded
+    AT_PREDICTION           settings that prediction reads, which may differ from those of the training (default: all)
+    start_files(settings)   {setting: file or folder} a training starts from
 """
 
 import difflib
@@ -62,6 +67,12 @@ def settings_class(name: str) -> type:
 def presets(name: str) -> dict[str, dict[str, dict[str, Any]]]:
     """``PRESETS`` of a system's room: preset -> section -> setting -> value."""
     return getattr(room_module(name, "settings"), "PRESETS", {})
+
+
+def start_files(name: str, settings: Any) -> dict[str, str]:
+    """The files that a training under these settings of a room starts from, by setting."""
+    found = getattr(room_module(name, "settings"), "start_files", None)
+    return {} if found is None else found(settings)
 
 
 def described_by(folder: Path) -> str:

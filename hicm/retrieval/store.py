@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from hicm.data.samples import MemoryTokens
 from hicm.errors import UserError
 from hicm.files import atomic, require
 from hicm.retrieval.read import Read
@@ -85,6 +86,12 @@ class Retrieved:
     def mask(self, video: str) -> np.ndarray:
         """bool [W], False where a window holds no real frame."""
         return self._read(video, "mask")[0]
+
+    def tokens(self, video: str) -> MemoryTokens:
+        """What is handed over for a video.  Raises UserError when the video is missing or the file is damaged."""
+        vectors, mask = self._read(video, "vectors", "mask")
+        windows = np.arange(self.windows, dtype=np.int32)
+        return MemoryTokens(vectors, mask, np.stack([windows, np.full_like(windows, -1), np.full_like(windows, -1)], 1))
 
     def visited(self, video: str) -> list[list[tuple[int, int, float, int]]]:
         """Per window the nodes kept, as (level, node, score, stand-in leaf or -1): coarse to fine, best first."""

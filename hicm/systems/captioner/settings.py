@@ -1,6 +1,7 @@
 """Settings of the captioner: the section ``captioner`` of a settings file."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from hicm.strict import limited
@@ -63,9 +64,10 @@ class Settings:
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
 
-# What a trained model may be asked under other values of; all else is in its weights.
-CHANGEABLE = ("decode", "use_speech", "mask_padding", "max_speech_tokens", "max_caption_tokens", "objective", "init",
-              "t5", "tokenizer", "visual_dropout", "encoder_dropout", "decoder_dropout", "memory_dropout")
+PREDICTION_ONLY = ("decode",)  # decides nothing of a training but which checkpoint scores best
+AT_PREDICTION = ("decode", "use_speech", "mask_padding", "max_speech_tokens")  # may change after training
+IN_WEIGHTS = ("t5_config", "time_bins", "use_video", "visual_depth", "visual_heads", "visual_mlp",
+              "memory_projection")  # may not
 
 # What the published code does and the defaults mend.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -77,3 +79,10 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
                       "decode": {"isolated_time_tokens": "keep"}},
     },
 }
+
+
+def start_files(settings: Settings) -> dict[str, str]:
+    """The files and folders a training starts from, by setting: weights, a T5 and a tokenizer on this disk."""
+    found = {"captioner.init": settings.init} if settings.init else {}
+    named = {"captioner.t5": settings.t5, "captioner.tokenizer": settings.tokenizer}
+    return found | {name: path for name, path in named.items() if path and Path(path).is_dir()}

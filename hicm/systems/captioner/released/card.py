@@ -6,12 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from hicm.config import PRESETS, Config, dump_config
+from hicm.config import Config, dump_config
 from hicm.memory.bank import bank_hash
 from hicm.provenance import describe
-from hicm.systems.captioner.fit import MEMORY, compare_args, has_memory
+from hicm.systems.captioner.released.compatibility import MEMORY, compare_args, has_memory
 from hicm.systems.captioner.model import Captioner
-from hicm.systems.captioner.released import Checkpoint
+from hicm.systems.captioner.released.checkpoint import Checkpoint
+from hicm.systems.captioner.settings import PRESETS
 
 KINDS = {"hicm2": "HiCM2 (Kim et al., AAAI 2025, arXiv 2412.14585)",
          "vid2seq": "Vid2Seq (Yang et al., CVPR 2023; PyTorch weights of VidChapters)",
@@ -42,9 +43,10 @@ def make_notes(source: Source, content: Checkpoint, config: Config, missing: lis
     notes = compare_args(content.args, config, has_memory(content.state))
     own = source.about.get("settings")
     if isinstance(own, dict):
-        ours = asdict(config.captioner)
+        ours = asdict(config.room)
         notes += [f"trained with captioner.{name}={own[name]}, now captioner.{name}={value}"
-                  for name, value in ours.items() if name != "init" and name in own and own[name] != value]
+                  for name, value in ours.items()
+                  if name not in ("init", "objective", "decode") and name in own and own[name] != value]
     elif not source.ours:
         notes += _unlike_released(config, has_memory(content.state))
     if missing:
@@ -57,7 +59,8 @@ def _unlike_released(config: Config, memory: bool) -> list[str]:
     preset, ours = PRESETS["released"], dump_config(config)
     others = [f"{section}.{key}={value} (here {ours[section][key]})"
               for section in ("captioner", *(("retrieval",) if memory else ()))
-              for key, value in preset[section].items() if key != "leave_own_out" and ours[section][key] != value]
+              for key, value in preset[section].items()
+              if key != "leave_own_out" and not isinstance(value, dict) and ours[section][key] != value]
     if not others:
         return []
     return [f"the published program has {', '.join(others)}; --set preset=released behaves as it does"]
@@ -92,7 +95,7 @@ def make_manifest(run: str, source: Source, config: Config, content: Checkpoint,
 def make_card(manifest: Mapping[str, Any], config: Config, folder: str) -> str:
     """The card of a run as Markdown; ``manifest`` is that of `make_manifest`, ``folder`` what commands name."""
     source, keys, bank = manifest["source"], manifest["keys"], manifest["bank"]
-    captioner, retrieval = config.captioner, config.retrieval
+    captioner, retrieval = config.room, config.retrieval
     mode = config.preset or "default"
     rows = {
         "model": KINDS[source["kind"]],

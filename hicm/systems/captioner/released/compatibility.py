@@ -6,8 +6,9 @@ from typing import Any
 from torch import Tensor
 from transformers import T5Config
 
-from hicm.config import CaptionerConfig, Config, dump_config
+from hicm.config import Config, dump_config
 from hicm.errors import UserError
+from hicm.systems.captioner.settings import Settings
 from hicm.systems.captioner.vocabulary import PAD, Vocabulary
 
 MEMORY = "memory_projection."
@@ -20,8 +21,8 @@ ARGUMENTS = {
     "use_speech": "captioner.use_speech", "visual_encoder_dropout": "captioner.visual_dropout",
     "text_encoder_dropout": "captioner.encoder_dropout", "text_decoder_dropout": "captioner.decoder_dropout",
     "max_input_tokens": "captioner.max_speech_tokens", "max_output_tokens": "captioner.max_caption_tokens",
-    "num_beams": "predict.beams", "length_penalty": "predict.length_penalty",
-    "repetition_penalty": "predict.repetition_penalty",
+    "num_beams": "captioner.decode.beams", "length_penalty": "captioner.decode.length_penalty",
+    "repetition_penalty": "captioner.decode.repetition_penalty",
 }
 MEMORY_ARGUMENTS = {"window_size": "retrieval.windows", "soft_k": "retrieval.top_k",
                     "hier_ret_num": "retrieval.select", "ret2t5_proj": "captioner.memory_projection",
@@ -33,16 +34,16 @@ def has_memory(state: Mapping[str, Tensor]) -> bool:
     return any(name.startswith(MEMORY) for name in state)
 
 
-def t5_shape(config: CaptionerConfig, size: int) -> T5Config:
+def t5_shape(config: Settings, size: int, offline: bool = False) -> T5Config:
     """The T5 of the settings with ``size`` embedding rows, without its weights."""
     try:
         if config.t5 == "scratch":
             return T5Config(**{"decoder_start_token_id": PAD, **config.t5_config, "vocab_size": size})
-        shape = T5Config.from_pretrained(config.t5, local_files_only=config.offline)
+        shape = T5Config.from_pretrained(config.t5, local_files_only=offline)
     except (OSError, ValueError, TypeError) as error:
         if config.t5 == "scratch":
             raise UserError(f"captioner.t5_config: {error}") from error
-        where = "in the local cache (captioner.offline is on)" if config.offline else "on disk or on the hub"
+        where = "in the local cache (offline is on)" if offline else "on disk or on the hub"
         raise UserError(f"captioner.t5: {config.t5}: no T5 description found {where}; give a hub name, a folder, or "
                         "'scratch' with captioner.t5_config") from error
     shape.vocab_size = size
@@ -51,7 +52,7 @@ def t5_shape(config: CaptionerConfig, size: int) -> T5Config:
 
 def check_shapes(state: Mapping[str, Tensor], config: Config, t5: T5Config, where: str) -> None:
     """Raise UserError naming every setting that contradicts a shape in the file."""
-    captioner = config.captioner
+    captioner = config.room
     seen = {  # what -> (in the file, setting, its value)
         "visual layers": (_layers(state, "visual_encoder.blocks."), "captioner.visual_depth", captioner.visual_depth),
         "hidden units in a visual layer": (_size(state, "visual_encoder.blocks.0.mlp.fc1.weight", 0),
@@ -101,7 +102,7 @@ def check_vocabulary(rows: int, vocabulary: Vocabulary, tokenizer: str, where: s
 
 def check_memory(state: Mapping[str, Tensor], config: Config, fresh: bool, where: str) -> bool:
     """Whether the model gets a memory projection.  Raises UserError where file, settings and ``fresh`` disagree."""
-    wanted = config.captioner.use_video and config.retrieval.search != "none"
+    wanted = config.room.use_video and config.retrieval.search != "none"
     given = has_memory(state)
     if given and not wanted:
         raise UserError(f"{where}: has a memory projection and the settings have no memory (retrieval.search=none); "
@@ -128,7 +129,7 @@ def compare_args(args: Mapping[str, Any], config: Config, memory: bool) -> list[
                 continue
         if name in args and value is not None and value != ours:
             lines.append(f"trained with {name}={value}, {setting}={ours}")
-    name, t5 = args.get("model_name"), config.captioner.t5
+    name, t5 = args.get("model_name"), config.room.t5
     if isinstance(name, str) and t5 != "scratch" and name.rstrip("/").split("/")[-1] != t5.rstrip("/").split("/")[-1]:
         lines.append(f"trained with model_name={name}, captioner.t5={t5}")
     return lines
@@ -143,8 +144,9 @@ def _levels(value: Any) -> list[int] | None:
 
 
 def _value(config: Config, setting: str) -> Any:
-    section, key = setting.split(".")
-    value = dump_config(config)[section][key]
+    value: Any = dump_config(config)
+    for key in setting.split("."):
+        value = value[key]
     return sorted(value) if isinstance(value, list) else value
 
 

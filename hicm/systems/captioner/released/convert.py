@@ -20,10 +20,10 @@ from hicm.config import Config, digest, dump_config, save_config
 from hicm.errors import UserError
 from hicm.files import read_json, require, sha256, write_json, write_text
 from hicm.memory.bank import load_bank
-from hicm.systems.captioner.card import Source, make_card, make_manifest, make_notes
-from hicm.systems.captioner.fit import MEMORY, check_memory, check_shapes, check_vocabulary, t5_shape
+from hicm.systems.captioner.released.card import Source, make_card, make_manifest, make_notes
+from hicm.systems.captioner.released.compatibility import MEMORY, check_memory, check_shapes, check_vocabulary, t5_shape
 from hicm.systems.captioner.model import Captioner
-from hicm.systems.captioner.released import EMBEDDINGS, Checkpoint, read_checkpoint
+from hicm.systems.captioner.released.checkpoint import EMBEDDINGS, Checkpoint, read_checkpoint
 from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
 from hicm.systems.captioner.weights import checkpoint_folder, load_state, read_folder, save_captioner
 
@@ -86,18 +86,18 @@ def converted_id(source: Source, config: Config, fresh_memory: bool = False) -> 
 
 def _settled(config: Config) -> Config:
     """The settings of the run: it starts from nothing but itself."""
-    return replace(config, captioner=replace(config.captioner, init=""))
+    return replace(config, room=replace(config.room, init=""))
 
 
 def _load(source: Source, config: Config, fresh: bool) -> tuple[Checkpoint, Captioner, Vocabulary, list[str]]:
     """The content of the file, the model that holds it, its vocabulary, and what the user should mind."""
-    captioner, where = config.captioner, str(source.path)
+    captioner, where = config.room, str(source.path)
     content = read_checkpoint(source.path) if not source.ours else Checkpoint(read_folder(source.path))
     state = content.state
     rows = EMBEDDINGS[0] in state and state[EMBEDDINGS[0]].ndim and state[EMBEDDINGS[0]].shape[0]
     vocabulary = _vocabulary(source, config)
     check_vocabulary(int(rows), vocabulary, captioner.tokenizer or captioner.t5, where)
-    t5 = t5_shape(captioner, vocabulary.size) if not source.ours else _own_t5(source)
+    t5 = t5_shape(captioner, vocabulary.size, config.offline) if not source.ours else _own_t5(source)
     memory = check_memory(state, config, fresh, where)
     check_shapes(state, config, t5, where)
     frames = state.get("visual_encoder.pos_embed")
@@ -120,14 +120,14 @@ def _load(source: Source, config: Config, fresh: bool) -> tuple[Checkpoint, Capt
 
 
 def _vocabulary(source: Source, config: Config) -> Vocabulary:
-    captioner = config.captioner
+    captioner = config.room
     if source.ours:
         return load_vocabulary(str(source.path / "tokenizer"), captioner.time_bins, offline=True)
     name = captioner.tokenizer or captioner.t5
     if name in ("train", "scratch"):
         raise UserError(f"{source.path}: captioner.tokenizer={captioner.tokenizer!r} and captioner.t5={captioner.t5} "
                         "name no tokenizer; set captioner.tokenizer to the one it was trained with (t5-base)")
-    return load_vocabulary(name, captioner.time_bins, captioner.offline)
+    return load_vocabulary(name, captioner.time_bins, config.offline)
 
 
 def _own_t5(source: Source) -> T5Config:
