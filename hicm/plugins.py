@@ -1,0 +1,95 @@
+"""Interchangeable parts found by name: a module of a package of ours, or of another installed package.
+
+A part is one module, or one folder, that defines an agreed name: a search defines ``search``, a read ``read``.  The
+module's own name is what users write in their settings; nothing is registered anywhere.  Another package offers a
+part through an entry point of the agreed group, whose name is what users write and whose value is the module:
+
+    [project.entry-points."hicm.searches"]
+    nearest_event = "my_package.nearest_event"
+
+Modules whose name begins with an underscore, and helpers that do not define the agreed name, do not count.
+"""
+
+import ast
+import difflib
+import importlib
+import pkgutil
+from importlib.machinery import ModuleSpec
+from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from types import ModuleType
+
+from hicm.errors import UserError
+
+
+def find_module(package: str, group: str, name: str, what: str, defines: str = "") -> ModuleType:
+    """The module called ``name``: of ``package``, else the one that an entry point of ``group`` offers.
+
+    ``what`` is the setting that names it, for errors ("retrieval.search").  ``defines`` is the name that a module has
+    to define to count, at its top level and not by an import; for a folder, also a file in it.  Empty: every module
+    counts.  Raises UserError when there is no such part, or when the one of another package cannot be used.
+    """
+    check_name(package, group, name, what, defines)
+    if _is_own(package, name, defines):
+        return importlib.import_module(f"{package}.{name}")
+    return _load(_offered(group, name), name, what, defines)
+
+
+def check_name(package: str, group: str, name: str, what: str, defines: str = "") -> None:
+    """UserError with the known names and the nearest one unless there is a part called ``name``; imports no part.
+
+    The arguments are those of `find_module`.
+    """
+    if not _is_own(package, name, defines) and not _offered(group, name):
+        names = known(package, group, defines)
+        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; {package} and the entry points {group} offer none"
+        raise UserError(f"{what}: expected one of {', '.join(map(repr, names))}, found {name!r}{hint}")
+
+
+def known(package: str, group: str, defines: str = "") -> list[str]:
+    """The names of all parts, sorted: modules of ``package``, and what other packages offer.  Imports no part."""
+    own = {module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)
+           if _is_own(package, module.name, defines)}
+    return sorted(own | {point.name for point in entry_points(group=group)})
+
+
+def _is_own(package: str, name: str, defines: str) -> bool:
+    if not name.isidentifier() or name.startswith("_"):
+        return False
+    spec = find_spec(f"{package}.{name}")
+    return spec is not None and (not defines or defines in _defined(spec))
+
+
+def _defined(spec: ModuleSpec) -> set[str]:
+    """The names that a module defines at its top level, read from its source; of a folder, its files too."""
+    source = getattr(spec.loader, "get_source", lambda _: None)(spec.name) or ""
+    names = {file.name for file in pkgutil.iter_modules(spec.submodule_search_locations or [])}
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return names
+
+
+def _offered(group: str, name: str) -> list[EntryPoint]:
+    """What other packages offer under ``name``; one offer that is found twice on the path counts once."""
+    return list({point.value: point for point in entry_points(group=group, name=name)}.values())
+
+
+def _load(points: list[EntryPoint], name: str, what: str, defines: str) -> ModuleType:
+    if len(points) > 1:
+        offers = " and ".join(point.value for point in points)
+        raise UserError(f"{what}: several installed packages offer {name!r} ({offers}); uninstall all but one")
+    point = points[0]
+    where = f"{what}: {name!r} is the entry point {point.value} of group {point.group}"
+    try:
+        module = point.load()
+    except (ImportError, AttributeError) as error:
+        raise UserError(f"{where}, which cannot be imported ({error}); fix or uninstall that package") from error
+    if not isinstance(module, ModuleType) or (defines and not hasattr(module, defines)):
+        raise UserError(f"{where}; expected a module{f' that defines {defines}' if defines else ''}, found "
+                        f"{type(module).__name__} {getattr(module, '__name__', module)}")
+    return module
