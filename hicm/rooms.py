@@ -11,39 +11,35 @@ also define
     start_files(settings)   {setting: file or folder} a training starts from
 """
 
-import difflib
 import importlib
-import importlib.metadata
 import importlib.util
 import pkgutil
+from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hicm.errors import UserError
+from hicm.plugins import check_name
 
 PACKAGE, GROUP = "hicm.systems", "hicm.systems"
 
 
 def room_names() -> list[str]:
     """Names of all systems, those of other distributions included."""
-    here = importlib.import_module(PACKAGE)
-    own = {found.name for found in pkgutil.iter_modules(here.__path__) if found.ispkg}
-    return sorted(own | {point.name for point in importlib.metadata.entry_points(group=GROUP)})
+    return sorted({*_own(), *(point.name for point in entry_points(group=GROUP))})
 
 
 def is_room(name: str) -> bool:
     """Whether there is a system of that name."""
-    return name in room_names()
+    return name in _own() or bool(entry_points(group=GROUP, name=name))
 
 
 def room_package(name: str) -> str:
     """The package of a system.  Raises UserError when there is none of that name."""
-    if not is_room(name):
-        close = difflib.get_close_matches(name, room_names(), n=1, cutoff=0.0)[0]
-        raise UserError(f"system: {name!r} is not known; the nearest of {', '.join(room_names())} is {close}")
-    outside = [point.value for point in importlib.metadata.entry_points(group=GROUP) if point.name == name]
-    return outside[0] if outside else f"{PACKAGE}.{name}"
+    if name in _own():
+        return f"{PACKAGE}.{name}"
+    check_name(PACKAGE, GROUP, name, "system", "system")
+    return next(point.value for point in entry_points(group=GROUP, name=name))
 
 
 def room_module(name: str, file: str) -> ModuleType:
@@ -78,3 +74,7 @@ def start_files(name: str, settings: Any) -> dict[str, str]:
 def described_by(folder: Path) -> str:
     """The system whose model lies in ``folder``, by the name of its description ``<system>.json``; '' for none."""
     return next((name for name in room_names() if (folder / f"{name}.json").is_file()), "")
+
+
+def _own() -> set[str]:
+    return {found.name for found in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__) if found.ispkg}

@@ -160,7 +160,7 @@ def test_imports_go_one_way():
     ("hicm.training.x", "from hicm.report import report"),
     ("hicm.report.x", "from hicm.systems.captioner.model import Captioner"),
     ("hicm.report.x", "from hicm import verbs"),
-    ("hicm.demo.x", "from hicm.cli import main"),
+    ("hicm.recipes.demo.x", "from hicm.cli import main"),
     ("hicm.verbs", "from hicm import cli"),
     ("hicm.config", "from hicm.provenance import now"),
     ("hicm.errors", "import hicm.files"),
@@ -183,7 +183,7 @@ def test_what_is_allowed_is_not_seen():
         "hicm.systems.captioner.x": "from . import model\nfrom hicm.nn import masks\nimport transformers",
         "hicm.dvc_eval.x": "from hicm import __version__\nfrom hicm.types import Span",
         "hicm.report.x": "from typing import TYPE_CHECKING\nimport numpy, matplotlib",
-        "hicm.demo.x": "from hicm import verbs",
+        "hicm.recipes.demo.x": "from hicm import verbs",
     }) == []
     assert violations({"hicm.memory.x": "from .bank import Bank", "hicm.memory.y": "from ..data import check"}) == []
 
@@ -196,7 +196,7 @@ def pulled(module: str, *paths: Path) -> set[str]:
                               check=True).stdout.split())
 
 
-@pytest.mark.parametrize("module", ["hicm.dvc_eval", "hicm.memory.build", "hicm.retrieval.retrieve", "hicm.cli"])
+@pytest.mark.parametrize("module", ["hicm.dvc_eval", "hicm.memory.build", "hicm.stages.retrieve", "hicm.cli"])
 def test_importing_loads_no_torch(module):
     assert pulled(module) == set()
 

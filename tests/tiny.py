@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from hicm.config import Config, load_config
-from hicm.demo.dataset import make_dataset
+from hicm.recipes.demo.dataset import make_dataset
 from hicm.memory.build import build_memory
 
 WIDTH = 24

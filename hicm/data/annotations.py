@@ -2,7 +2,7 @@
 
 Times in seconds.  A ``.csv`` of HowTo100M's form lists videos without captions.  Reading is strict about form.  What a
 caption or an event *says* (blank, reversed, past the end) is left as it is, because published files contain such
-events; ``hicm.data.check`` reports them.
+events; ``hicm.stages.check`` reports them.
 """
 
 import math

@@ -34,7 +34,7 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     holds another one (unless ``overwrite``), when a caption is blank, or when encoder or language model fail.
     """
     folder = config.bank
-    encoder = make_encoder(config.memory.encoder, config.captioner.offline)
+    encoder = make_encoder(config.memory.encoder, config.offline)
     summariser = make_summariser(config)
     captions = read_captions(config)
     info = _describe(config, encoder, summariser, captions)

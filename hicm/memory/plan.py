@@ -59,7 +59,7 @@ def plan_memory(config: Config) -> Plan:
 
     Raises UserError as `hicm.memory.build.build_memory` does.
     """
-    encoder, summariser = make_encoder(config.memory.encoder, config.captioner.offline), make_summariser(config)
+    encoder, summariser = make_encoder(config.memory.encoder, config.offline), make_summariser(config)
     captions = read_captions(config)
     tree = plant_tree(config, encoder, captions)
     counting = _Counting(summariser, [])

@@ -20,6 +20,7 @@ from hicm.data.ids import youtube_id
 from hicm.data.pretraining import read_listing
 from hicm.data.speech import open_speech
 from hicm.errors import UserError
+from hicm.rooms import start_files
 from hicm.types import Video
 
 SHOWN = 10  # items named in a problem's line
@@ -98,10 +99,10 @@ class _Check:
                     rows.append(self._check_file(split, file, videos))
                     ids[split].update(map(youtube_id, videos))
         self._check_leak(ids)
-        init = self.config.captioner.init
-        if init and not Path(init).exists():
-            self._report(True, "settings", f"captioner.init: {init} is not there",
-                         "get it, or start from T5 alone: captioner.init= (nothing after it)")
+        for setting, path in start_files(self.config.system, self.config.room).items():
+            if not Path(path).exists():
+                self._report(True, "settings", f"{setting}: {path} is not there",
+                             f"get it, or train without: {setting}= (nothing after it)")
         notes = [f"selection: {describe_selection(self.config)}", *self._count_held_out()]
         notes += compare_counts(self.data.name, [row[:4] for row in rows], len(set().union(*ids.values())))
         return Report(tuple(rows), tuple(sorted(self.problems, key=lambda problem: not problem.is_error)), tuple(notes))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from hicm.errors import UserError
-from hicm.verbs.common import ConfigFile, DryRun, Overrides, load_settings, print_dry
+from hicm.verbs.common import ConfigFile, DryRun, Overrides, load_settings, model_path, print_dry
 from hicm.verbs.data import data_chapters as data_chapters
 from hicm.verbs.data import download as download
 from hicm.verbs.data import pull as pull
@@ -33,8 +33,7 @@ from hicm.verbs.published import reproduce as reproduce
 from hicm.verbs.published import results as results
 
 if TYPE_CHECKING:
-    from hicm.config import Config
-    from hicm.data.check import Report
+    from hicm.stages.check import Report
     from hicm.dvc_eval.report import Scores
     from hicm.dvc_eval.selftest import SelfTest
 
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 def data_check(config: ConfigFile, *, set_: Overrides = (),
                shallow: Annotated[bool, "look only whether features are there, do not read them"] = False) -> "Report":
     """Count videos, events, captions and speech; list everything that training or evaluation would trip over."""
-    from hicm.data.check import check_data
+    from hicm.stages.check import check_data
 
     return check_data(load_settings(config, set_), deep=not shallow)
 
@@ -53,7 +52,7 @@ def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; empt
              set_: Overrides = (),
              overwrite: Annotated[bool, "replace a file made with other settings"] = False) -> Path:
     """Recall memory for every window of every video of a split."""
-    from hicm.retrieval.retrieve import retrieve
+    from hicm.stages.retrieve import retrieve
 
     settings = load_settings(config, set_)
     split = split or settings.data.report
@@ -63,44 +62,45 @@ def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; empt
 
 def train(config: ConfigFile, *, out: Annotated[str, "run folder; empty: presave/runs/<settings file>-<hash>"] = "",
           set_: Overrides = (), dry_run: DryRun = False) -> Path | None:
-    """Train a captioner; the same command continues an interrupted run.  Several GPUs: accelerate launch -m hicm."""
-    from hicm.provenance import run_id
-
-    settings = load_settings(config, set_)
-    run = run_id(Path(config).stem, settings)
-    folder = Path(out or f"presave/runs/{run}")
+    """Train a system; the same command continues an interrupted run.  Several GPUs: accelerate launch -m hicm."""
+    settings, stem = load_settings(config, set_), Path(config).stem
     if dry_run:
-        return print_dry(settings, f"run {run} -> {folder}")
-    from hicm.training.train import train
+        return print_dry(settings, f"train {settings.system} -> {out or f'presave/runs/{stem}-<hash>'}")
+    from hicm.stages.train import train
 
-    return train(settings, folder, run)
+    return train(settings, stem, Path(out) if out else None)
 
 
-def predict(run: Annotated[str, "run folder, or a released .pth, which needs --config and is converted first"], *,
+def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth, which needs --config and is converted "
+                                "first"], *,
             config: Annotated[str, "settings file of a released .pth"] = "",
             split: Annotated[str, "split of videos; empty: data.report of the run"] = "",
             checkpoint: Annotated[str, "best or last; empty: best, or last where there is no best"] = "",
             out: Annotated[str, "file written; empty: <run>/predictions_<split>.json"] = "",
-            set_: Overrides = (), dry_run: DryRun = False) -> Path | None:
-    """Caption every video of a split with a trained captioner; continues an interrupted prediction."""
+            set_: Overrides = (),
+            overwrite: Annotated[bool, "replace predictions made with other settings or inputs"] = False,
+            dry_run: DryRun = False) -> Path | None:
+    """Caption every video of a split with a trained system; continues an interrupted prediction."""
+    run = model_path(run)
     if Path(run).is_file() or (config and not Path(run).is_dir()):
         from hicm.verbs.models import convert_once
 
         if dry_run and config:
             return print_dry(load_settings(config, set_), f"convert {run}, then caption with it")
         run = str(convert_once(run, config, set_))
+        set_ = [one for one in set_ if not one.strip().startswith("preset=")]  # in the run's settings already
     elif config:
         raise UserError(f"{run}: --config is for a released .pth; a run folder has its own settings (change them by "
                         "--set)")
-    settings = load_settings(_run_file(run, "config.yaml"), set_)
-    split = split or settings.data.report
-    folder = _checkpoint(Path(run), checkpoint)
-    path = Path(out or Path(run) / f"predictions_{split}.json")
-    if dry_run:
-        return print_dry(settings, f"{folder} on split {split} -> {path}")
-    from hicm.systems.captioner.stage import predict_split
+    from hicm.stages.predict import predict, prediction_config
+    from hicm.stages.run_folder import model_folder
 
-    return predict_split(settings, Path(run), folder, split, path)
+    if dry_run:
+        settings = prediction_config(Path(run), set_)
+        split = split or settings.data.report
+        return print_dry(settings, f"{model_folder(Path(run), checkpoint)} on split {split} -> "
+                                   f"{out or Path(run) / f'predictions_{split}.json'}")
+    return predict(Path(run), split, checkpoint, Path(out) if out else None, set_, overwrite)
 
 
 def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
@@ -122,13 +122,15 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
              ) -> "Scores":
     """Score predictions: METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, with coverage and signature."""
     from hicm.dvc_eval import evaluate
-    from hicm.dvc_eval import report as reporting
+    from hicm.dvc_eval.results import report as reporting
+    from hicm.stages.evaluate import find_scored, write_scores
 
     style = reporting.choose_style(json, markdown, latex)
     if explain and style != "text":
         raise UserError(f"--explain and --{style} are both given; an explanation is text")
     reporting.check_ending(per_video)
-    path, references, settings = _scored_files(predictions, references)
+    scored = find_scored(model_path(predictions), references)
+    path, references, settings = scored.path, scored.references, scored.settings
     protocol, metrics = list(protocol), list(metrics)
     if settings is not None:
         # A signature names its metrics itself.
@@ -138,9 +140,7 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
     options = {"metrics": metrics or None, "rules": _rules(rule)}
     results = evaluate(path, references, protocol, **options, bootstrap=bootstrap, seed=seed, strict=strict, jobs=jobs,
                        progress=True)
-    target = Path(out) if out else path.with_name(path.name.replace("predictions_", "metrics_", 1))
-    if target != path:
-        reporting.write_metrics(results, target)
+    write_scores(scored, results, Path(out) if out else None)
     if per_video:
         reporting.write_videos(results, Path(per_video))
     if check_with_java:
@@ -169,17 +169,18 @@ def compare(files: Annotated[Sequence[str], "predictions files or run folders, t
             latex: Annotated[bool, "print a LaTeX table (booktabs)"] = False) -> str:
     """Compare systems on the same videos: differences, intervals, paired bootstrap and randomisation tests."""
     from hicm.dvc_eval import evaluate
-    from hicm.dvc_eval import report as reporting
-    from hicm.dvc_eval.significance import compare
+    from hicm.dvc_eval.results import report as reporting
+    from hicm.dvc_eval.results.significance import compare
+    from hicm.stages.evaluate import find_scored
 
     style = reporting.choose_style(json, markdown, latex)
     names, references = reporting.split_files(files)
     systems = {}
     for name in names:
-        path, own, settings = _scored_files(name, references)
-        rules = protocol or (settings.evaluate.protocol if settings is not None else "vidchapters")
+        scored = find_scored(name, references)
+        rules = protocol or (scored.settings.evaluate.protocol if scored.settings is not None else "vidchapters")
         label = name if name not in systems else f"{name} ({len(systems) + 1})"
-        systems[label] = evaluate(path, own, rules, metrics=list(metrics) or None, rules=_rules(rule), progress=True)
+        systems[label] = evaluate(scored.path, scored.references, rules, metrics=list(metrics) or None, rules=_rules(rule), progress=True)
         for metric in set(metrics) & set(systems[label].left_out):
             raise UserError(f"{metric} cannot be computed here: {systems[label].left_out[metric]}")
     found = compare(systems, list(metrics) or None, samples=samples, seed=seed,
@@ -215,26 +216,9 @@ def report(runs: Annotated[Sequence[str], "run folders, the one compared against
 def demo(*, out: Annotated[str, "folder for data, memory, runs and report"] = "presave/demo",
          seed: Annotated[int, "of the made-up data and of training"] = 0) -> Path:
     """Make a small data set, train with and without memory, score both, write the report: minutes on a CPU."""
-    from hicm.demo.run import run_demo
+    from hicm.recipes.demo.run import run_demo
 
     return run_demo(Path(out), seed)
-
-
-def _scored_files(name: str, references: Sequence[str]) -> tuple[Path, list[str], "Config | None"]:
-    """Predictions file, references and, for a run folder, its settings."""
-    from hicm.files import require
-
-    path, settings = require(name, "predictions", "give a predictions file, or a folder that 'hicm train' wrote"), None
-    if path.is_dir():
-        from hicm.data.annotations import split_references
-
-        settings = load_settings(_run_file(name, "config.yaml"))
-        path = require(path / f"predictions_{settings.data.report}.json", "predictions",
-                       f"make them with 'hicm predict {name}'")
-        references = references or split_references(settings.data, settings.data.report)
-    if not references:
-        raise UserError(f"{path}: name the reference annotation files after the predictions")
-    return path, list(references), settings
 
 
 def _rules(pairs: Sequence[str]) -> dict[str, str]:
@@ -242,17 +226,3 @@ def _rules(pairs: Sequence[str]) -> dict[str, str]:
         if "=" not in pair:
             raise UserError(f"rule {pair!r}: expected name=value, e.g. missing=zero")
     return dict(pair.split("=", 1) for pair in pairs)
-
-
-def _run_file(run: str, name: str) -> Path:
-    from hicm.files import require
-
-    return require(Path(run) / name, "run", "give a folder that 'hicm train' wrote")
-
-
-def _checkpoint(run: Path, name: str) -> Path:
-    names = [name] if name else ["best", "last"]
-    for candidate in names:
-        if (run / candidate / "captioner.json").exists():
-            return run / candidate
-    raise UserError(f"{run}: no {' or '.join(names)} checkpoint yet; train first: hicm train CONFIG")

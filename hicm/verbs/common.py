@@ -19,6 +19,15 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> "Config":
     return load_config(path, overrides)
 
 
+def model_path(name: str) -> str:
+    """The folder of a model: of ``hub:owner/name`` (or ``hub:owner/name@revision``) a copy that is fetched once."""
+    if not name.startswith("hub:"):
+        return name
+    from hicm.data.hub.share import pull_once
+
+    return str(pull_once(name.removeprefix("hub:")))
+
+
 def print_dry(settings: "Config", what: str) -> None:
     from hicm.config import config_text
 

@@ -73,7 +73,7 @@ def memory_search(bank: Annotated[str, "settings file, or bank folder"],
     settings = load_settings(bank, [*set_, *([f"memory.encoder={encoder}"] if encoder else [])])
     if video:
         return _told(search_video(settings, video, nodes), json)
-    asked = make_encoder(settings.memory.encoder, settings.captioner.offline)
+    asked = make_encoder(settings.memory.encoder, settings.offline)
     return _told(search_text(settings.bank, words, settings.retrieval, asked, nodes), json)
 
 
@@ -144,8 +144,8 @@ def memory_ablate(source: Annotated[str, "settings file: trains every cell; run 
                   seed: Annotated[int, "of the draws"] = 0, set_: Overrides = (),
                   dry_run: Annotated[bool, "build the banks, list the cells, and stop"] = False) -> "Path | str":
     """Compare searches, summarisers and levels: one table with intervals and a plot; run again, it continues."""
-    from hicm.ablation.grid import SEARCHES
-    from hicm.ablation.run import Ablation, run_ablation
+    from hicm.recipes.ablation.grid import SEARCHES
+    from hicm.recipes.ablation.run import Ablation, run_ablation
 
     chosen = {"summarisers": tuple(summariser), "levels": tuple(levels), "metrics": tuple(metrics)}
     ablation = Ablation(tuple(search) or SEARCHES, **{name: value for name, value in chosen.items() if value},

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 from hicm.verbs.common import Overrides
 
 if TYPE_CHECKING:
-    from hicm.results.reproduce import Reproduction
+    from hicm.recipes.reproduce import Reproduction
 
 
 def reproduce(dataset: Annotated[str, "yc2 or vitt"], *,
@@ -19,7 +19,7 @@ def reproduce(dataset: Annotated[str, "yc2 or vitt"], *,
               samples: Annotated[int, "bootstrap samples of the intervals"] = 1000,
               set_: Overrides = ()) -> "Reproduction":
     """Reproduce a paper's numbers from its released files: download, convert, caption, score, compare."""
-    from hicm.results.reproduce import reproduce
+    from hicm.recipes.reproduce import reproduce
 
     words = [f"hicm reproduce {dataset}", *(f"--set {one}" for one in set_), *(["--modes"] if modes else [])]
     return reproduce(dataset, config or f"configs/{dataset}.yaml", from_,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hicm import verbs
-from hicm.ablation.grid import SEARCHES, Cell, make_grid, slug
+from hicm.recipes.ablation.grid import SEARCHES, Cell, make_grid, slug
 from hicm.cli import main
 from hicm.errors import UserError
 from tests.tiny import make_tiny

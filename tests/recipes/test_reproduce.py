@@ -13,7 +13,7 @@ import yaml
 from hicm.cli import main
 from hicm.config import load_config
 from hicm.data.features import open_features
-from hicm.demo.dataset import make_dataset
+from hicm.recipes.demo.dataset import make_dataset
 from hicm.memory.build import build_memory
 from hicm.memory.exports import export_bank
 from tests.hub_server import serve_hub

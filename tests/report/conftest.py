@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from hicm.config import load_config
-from hicm.demo.dataset import make_dataset
+from hicm.recipes.demo.dataset import make_dataset
 from hicm.dvc_eval import evaluate
 from hicm.files import atomic, write_json
 from hicm.memory.build import build_memory
 from hicm.provenance import open_run
 from hicm.report import page
-from hicm.retrieval.retrieve import retrieve
+from hicm.stages.retrieve import retrieve
 
 METRICS = ["Recall", "Precision", "F1", "Recall@0.5", "F1@3s", "soda_d"]  # need no Java
 

@@ -6,7 +6,7 @@ import pytest
 
 from hicm.cli import main
 from hicm.errors import UserError
-from hicm.results.anchors import METRICS, benchmarks, find_benchmark
+from hicm.results.published import METRICS, benchmarks, find_benchmark
 from hicm.results.page import results_page
 from hicm.results.record import Record, read_record, write_record
 

@@ -6,7 +6,7 @@ import pytest
 
 from hicm.config import Config, DataConfig
 from hicm.data.catalogue import compare_counts
-from hicm.data.check import COLUMNS, check_data
+from hicm.stages.check import COLUMNS, check_data
 from hicm.data.features import write_features
 
 IDS = [f"video{i:06d}" for i in range(14)]

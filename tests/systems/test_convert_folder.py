@@ -15,7 +15,7 @@ from hicm import verbs
 from hicm.config import load_config
 from hicm.errors import UserError
 from hicm.files import read_json, sha256
-from hicm.systems.captioner.convert import convert_checkpoint
+from hicm.systems.captioner.released.convert import convert_checkpoint
 from hicm.systems.captioner.weights import from_pretrained, save_pretrained
 from tests.released import refused, released_args
 

@@ -33,7 +33,7 @@ def make_summariser(config: Config) -> Summariser:
         case "medoid" | "centroid" if kind == spec:
             return Medoid() if kind == "medoid" else Centroid()
         case "transformers":
-            chat = TransformersChat(rest, settings, config.captioner.offline)
+            chat = TransformersChat(rest, settings, config.offline)
         case "openai":
             chat = OpenAIChat(rest, settings)
         case _:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hicm import verbs
-from hicm.ablation.grid import Cell, make_grid, slug
-from hicm.ablation.table import write_table
+from hicm.recipes.ablation.grid import Cell, make_grid, slug
+from hicm.recipes.ablation.table import write_table
 from hicm.config import Config, load_config, save_config
 from hicm.data.annotations import split_references
 from hicm.dvc_eval import evaluate

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hicm.ablation.grid import Cell
+from hicm.recipes.ablation.grid import Cell
 from hicm.dvc_eval.score import Result
 from hicm.dvc_eval.significance import Comparison, Versus, compare
 from hicm.errors import UserError

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from hicm.config import load_config, save_config
 from hicm.data.features import write_features
-from hicm.demo.grammar import ACTIVITIES, FILLERS, KINDS
+from hicm.recipes.demo.grammar import ACTIVITIES, FILLERS, KINDS
 from hicm.errors import UserError
 from hicm.files import write_json
 from hicm.memory.encoders import make_encoder

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hicm import verbs
-from hicm.demo.dataset import make_dataset
+from hicm.recipes.demo.dataset import make_dataset
 from hicm.errors import UserError
 
 
