@@ -10,7 +10,7 @@ from hicm.ablation.table import write_table
 from hicm.config import Config, load_config, save_config
 from hicm.data.annotations import split_references
 from hicm.dvc_eval import evaluate
-from hicm.dvc_eval.score import Result
+from hicm.dvc_eval.results.score import Result
 from hicm.errors import UserError
 from hicm.files import require
 from hicm.memory.bank import read_bank_json

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from hicm.ablation.grid import Cell
-from hicm.dvc_eval.score import Result
-from hicm.dvc_eval.significance import Comparison, Versus, compare
+from hicm.dvc_eval.results.score import Result
+from hicm.dvc_eval.results.significance import Comparison, Versus, compare
 from hicm.errors import UserError
 from hicm.files import write_json, write_text
 

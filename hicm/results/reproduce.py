@@ -11,7 +11,7 @@ from hicm import verbs
 from hicm.ablation.run import OWN, Ablation, run_ablation
 from hicm.data.annotations import split_references
 from hicm.dvc_eval import evaluate
-from hicm.dvc_eval.score import Result
+from hicm.dvc_eval.results.score import Result
 from hicm.results.anchors import METRICS, Benchmark, find_benchmark
 from hicm.results.record import make_record, write_record
 from hicm.verbs.common import load_settings

@@ -35,7 +35,7 @@ from hicm.verbs.published import results as results
 if TYPE_CHECKING:
     from hicm.config import Config
     from hicm.data.check import Report
-    from hicm.dvc_eval.report import Scores
+    from hicm.dvc_eval.results.report import Scores
     from hicm.dvc_eval.selftest import SelfTest
 
 
@@ -122,7 +122,7 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
              ) -> "Scores":
     """Score predictions: METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, with coverage and signature."""
     from hicm.dvc_eval import evaluate
-    from hicm.dvc_eval import report as reporting
+    from hicm.dvc_eval.results import report as reporting
 
     style = reporting.choose_style(json, markdown, latex)
     if explain and style != "text":
@@ -149,7 +149,7 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
         print_differences(results, path, references, protocol, **options)
     told = ""
     if explain:
-        from hicm.dvc_eval.explain import explain as explain_video
+        from hicm.dvc_eval.results.explain import explain as explain_video
 
         told = "\n\n".join(explain_video(result, path, references, explain) for result in results)
     if style in ("markdown", "latex"):
@@ -169,8 +169,8 @@ def compare(files: Annotated[Sequence[str], "predictions files or run folders, t
             latex: Annotated[bool, "print a LaTeX table (booktabs)"] = False) -> str:
     """Compare systems on the same videos: differences, intervals, paired bootstrap and randomisation tests."""
     from hicm.dvc_eval import evaluate
-    from hicm.dvc_eval import report as reporting
-    from hicm.dvc_eval.significance import compare
+    from hicm.dvc_eval.results import report as reporting
+    from hicm.dvc_eval.results.significance import compare
 
     style = reporting.choose_style(json, markdown, latex)
     names, references = reporting.split_files(files)
@@ -190,7 +190,7 @@ def compare(files: Annotated[Sequence[str], "predictions files or run folders, t
 
 def protocols() -> str:
     """Print the evaluation protocols and their rules, as a Markdown table."""
-    from hicm.dvc_eval.report import protocol_table
+    from hicm.dvc_eval.results.report import protocol_table
 
     return protocol_table()
 
