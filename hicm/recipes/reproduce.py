@@ -7,14 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hicm import verbs
-from hicm.recipes.ablation.run import OWN, Ablation, run_ablation
+from hicm.config import load_config
 from hicm.data.annotations import split_references
+from hicm.data.hub.download import download
 from hicm.dvc_eval import evaluate
-from hicm.dvc_eval.score import Result
+from hicm.dvc_eval.results.score import Result
+from hicm.memory.imports import import_bank
+from hicm.recipes.ablation.run import OWN, Ablation, run_ablation
 from hicm.results.published import METRICS, Benchmark, find_benchmark
 from hicm.results.record import make_record, write_record
-from hicm.verbs.common import load_settings
+from hicm.rooms import room_module
+from hicm.stages.predict import predict
 
 MODES = ("descend", "zero", "none")  # beside the released one
 
@@ -74,18 +77,15 @@ def reproduce(dataset: str, config: str, source: str, out: Path, overrides: Sequ
     what was done before is kept.
     """
     benchmark = find_benchmark(dataset)
-    fetched = verbs.download(dataset, from_=source)
-    print(fetched)
+    print(download(dataset, ".", (), source, "main", False, False))
     overrides = [*overrides, "preset=released", f"memory.path={out / 'bank'}"]
-    settings = load_settings(config, overrides)
-    verbs.memory_import(f"presave/{dataset}/hierarchical_clustering_results_{dataset}_70B.pkl", str(out / "bank"),
-                        encoder=settings.memory.encoder)
-    run = out / "run"
-    verbs.convert(f"presave/{dataset}/best_model.pth", config, str(run), set_=overrides)
+    settings = load_config(config, overrides)
+    import_bank(f"presave/{dataset}/hierarchical_clustering_results_{dataset}_70B.pkl", out / "bank",
+                settings.memory.encoder, (), False, False, None)
+    run, convert = out / "run", room_module(settings.system, "released.convert")
+    convert.convert_checkpoint(f"presave/{dataset}/best_model.pth", settings, run)
     split = settings.data.report
-    path = run / f"predictions_{split}.json"
-    if not path.exists():
-        verbs.predict(str(run))
+    path = predict(run)
     result = evaluate(path, split_references(settings.data, split), "vidchapters", bootstrap=samples, progress=True)
     record = write_record(make_record(dataset, "HiCM2, released weights, released behaviour", result, command),
                           out / "record.json")

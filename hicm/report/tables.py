@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hicm.dvc_eval.signature import unlike
+from hicm.dvc_eval.results.signature import unlike
 from hicm.report.runs import Run, is_number
 
 # name in a metrics file -> (name printed, what it is)

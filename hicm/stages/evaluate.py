@@ -11,6 +11,7 @@ from hicm.files import read_json, require, sha256, write_json
 
 if TYPE_CHECKING:
     from hicm.config import Config
+    from hicm.dvc_eval.results.report import Scores
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,20 @@ def find_scored(name: str, references: Sequence[str]) -> Scored:
     if not found:
         raise UserError(f"{path}: name the reference annotation files after the predictions")
     return Scored(path, found, settings)
+
+
+def evaluate_run(run: str | Path, bootstrap: int = 0, seed: int = 0) -> "Scores":
+    """Score the reported split of a run under the protocol of its settings, and write the scores."""
+    from hicm.dvc_eval import evaluate
+    from hicm.dvc_eval.results.report import Scores
+
+    scored = find_scored(str(run), ())
+    rules = scored.settings.evaluate if scored.settings is not None else None
+    protocol, metrics = (rules.protocol, list(rules.metrics)) if rules is not None else ("vidchapters", [])
+    results = evaluate(scored.path, scored.references, [protocol], metrics=metrics or None, bootstrap=bootstrap,
+                       seed=seed, progress=True)
+    write_scores(scored, results)
+    return Scores(tuple(results))
 
 
 def write_scores(scored: Scored, results: Sequence[Any], out: Path | None = None) -> Path | None:

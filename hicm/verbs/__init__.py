@@ -33,8 +33,7 @@ from hicm.verbs.published import reproduce as reproduce
 from hicm.verbs.published import results as results
 
 if TYPE_CHECKING:
-    from hicm.stages.check import Report
-    from hicm.dvc_eval.report import Scores
+    from hicm.dvc_eval.results.report import Scores
     from hicm.dvc_eval.selftest import SelfTest
 
 
@@ -123,7 +122,7 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
     """Score predictions: METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, with coverage and signature."""
     from hicm.dvc_eval import evaluate
     from hicm.dvc_eval.results import report as reporting
-    from hicm.stages.evaluate import find_scored, write_scores
+    from hicm.dvc_eval.results.report import Scores
 
     style = reporting.choose_style(json, markdown, latex)
     if explain and style != "text":
@@ -149,7 +148,7 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
         print_differences(results, path, references, protocol, **options)
     told = ""
     if explain:
-        from hicm.dvc_eval.explain import explain as explain_video
+        from hicm.dvc_eval.results.explain import explain as explain_video
 
         told = "\n\n".join(explain_video(result, path, references, explain) for result in results)
     if style in ("markdown", "latex"):
@@ -171,7 +170,7 @@ def compare(files: Annotated[Sequence[str], "predictions files or run folders, t
     from hicm.dvc_eval import evaluate
     from hicm.dvc_eval.results import report as reporting
     from hicm.dvc_eval.results.significance import compare
-    from hicm.stages.evaluate import find_scored
+    from hicm.dvc_eval.results.report import Scores
 
     style = reporting.choose_style(json, markdown, latex)
     names, references = reporting.split_files(files)
@@ -191,7 +190,7 @@ def compare(files: Annotated[Sequence[str], "predictions files or run folders, t
 
 def protocols() -> str:
     """Print the evaluation protocols and their rules, as a Markdown table."""
-    from hicm.dvc_eval.report import protocol_table
+    from hicm.dvc_eval.results.report import protocol_table
 
     return protocol_table()
 

@@ -4,16 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hicm import verbs
-from hicm.recipes.ablation.grid import Cell, make_grid, slug
-from hicm.recipes.ablation.table import write_table
 from hicm.config import Config, load_config, save_config
 from hicm.data.annotations import split_references
 from hicm.dvc_eval import evaluate
-from hicm.dvc_eval.score import Result
+from hicm.dvc_eval.results.score import Result
 from hicm.errors import UserError
 from hicm.files import require
 from hicm.memory.bank import read_bank_json
+from hicm.memory.build import build_memory
+from hicm.recipes.ablation.grid import Cell, make_grid, slug
+from hicm.recipes.ablation.table import write_table
+from hicm.stages.predict import predict
+from hicm.stages.train import train
 
 OWN = "own"  # in place of a summariser: the bank of the settings as it stands
 
@@ -70,7 +72,7 @@ def _summarisers(config: Config, asked: Sequence[str]) -> list[str]:
 
 def _bank(settings_file: str, out: Path, summariser: str, overrides: Sequence[str]) -> Path:
     place = [f"memory.path={out / 'banks' / slug(summariser)}", f"memory.summariser={summariser}"]
-    return Path(verbs.memory_build(settings_file, set_=[*overrides, *place]))
+    return build_memory(load_config(settings_file, [*overrides, *place]))
 
 
 def _settings(cell: Cell, banks: dict[str, Path]) -> list[str]:
@@ -87,10 +89,10 @@ def _predict(settings_file: str, folder: Path, overrides: list[str], run: str) -
         return
     if run:
         save_config(settings, folder / "config.yaml")
-        verbs.predict(run, set_=overrides, out=str(path))
+        predict(Path(run), out=path, overrides=overrides)
     else:
-        verbs.train(settings_file, out=str(folder), set_=overrides)
-        verbs.predict(str(folder))
+        train(settings, Path(settings_file).stem, folder)
+        predict(folder)
 
 
 def _is_same(folder: Path, settings: Config) -> bool:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hicm.recipes.ablation.grid import Cell
-from hicm.dvc_eval.score import Result
-from hicm.dvc_eval.significance import Comparison, Versus, compare
+from hicm.dvc_eval.results.score import Result
+from hicm.dvc_eval.results.significance import Comparison, Versus, compare
 from hicm.errors import UserError
 from hicm.files import write_json, write_text
+from hicm.recipes.ablation.grid import Cell
 
 
 def write_table(results: Mapping[Cell, Result], out: Path, metrics: Sequence[str], samples: int, seed: int,

@@ -2,9 +2,18 @@
 
 from pathlib import Path
 
-from hicm import verbs
-from hicm.recipes.demo.dataset import make_dataset
+from hicm.config import load_config
 from hicm.errors import UserError
+from hicm.memory.build import build_memory
+from hicm.memory.show import show_memory
+from hicm.recipes.demo.dataset import make_dataset
+from hicm.report import report
+from hicm.stages.check import check_data
+from hicm.stages.evaluate import evaluate_run
+from hicm.stages.predict import predict
+from hicm.stages.train import train
+
+SYSTEMS = {"none": ["retrieval.search=none"], "descend": ["retrieval.search=descend"]}
 
 
 def run_demo(folder: Path, seed: int = 0) -> Path:
@@ -12,22 +21,21 @@ def run_demo(folder: Path, seed: int = 0) -> Path:
 
     The same seed gives the same data and the same training.  Running again continues what was interrupted.
     """
-    config = make_dataset(folder / "data", seed=seed)
-    check = verbs.data_check(str(config))
+    settings = make_dataset(folder / "data", seed=seed)
+    where = [f"memory.path={folder / 'bank'}", f"train.seed={seed}"]
+    check = check_data(load_config(settings, where), deep=True)
     print(check)
     if not check.ok:
-        raise UserError(f"{config}: the made-up data does not pass its own check")
+        raise UserError(f"{settings}: the made-up data does not pass its own check")
 
-    where = [f"memory.path={folder / 'bank'}", f"train.seed={seed}"]
-    bank = verbs.memory_build(str(config), set_=where)
-    print(verbs.memory_show(str(bank), depth=3, children=2))
+    bank = build_memory(load_config(settings, where))
+    print(show_memory(bank, depth=3, children=2))
 
     runs = []
-    for search in ("none", "descend"):
-        run = str(folder / "runs" / search)
-        print(f"\ncaptioner with retrieval.search={search}")
-        verbs.train(str(config), out=run, set_=[*where, f"retrieval.search={search}"])
-        verbs.predict(run)
-        print(verbs.evaluate(run, bootstrap=1000))
+    for name, changes in SYSTEMS.items():
+        print(f"\n{name}: {', '.join(changes)}")
+        run = train(load_config(settings, [*where, *changes]), settings.stem, folder / "runs" / name)
+        predict(run)
+        print(evaluate_run(run, bootstrap=1000))
         runs.append(run)
-    return verbs.report(runs, out=str(folder / "report"))
+    return report(runs, folder / "report")
