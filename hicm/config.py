@@ -1,9 +1,8 @@
 """The settings that all systems share, and how settings are read: typed, explained, strict.
 
-A system's own settings stand in ``hicm/systems/<name>/settings.py`` and, in a file, in the section of its name.  Order of
-force: defaults here < preset < ``configs/*.yaml`` < ``--set section.key=value``.  A preset that is itself
-given by ``--set`` outweighs the file and yields only to other ``--set``.  An unknown key is an error that names the
-nearest known one.
+A system's own settings stand in ``hicm/systems/<name>/settings.py`` and, in a file, in the section of its name.  Later
+ones win: defaults, preset, ``configs/*.yaml``, ``--set section.key=value``.  A preset that is itself given by ``--set``
+wins over the file and yields only to other ``--set``.  An unknown key is an error that names the nearest known one.
 """
 
 import dataclasses
@@ -37,7 +36,7 @@ class DataConfig:
     report: str = "val"  # split whose scores are reported; empty: none
     frames: int = limited(100, 1)  # rows given to the model (HiCM2: 100)
     missing_features: Literal["refuse", "skip"] = "refuse"  # videos of a split without features
-    holdout: float = limited(0.0, 0, 0.5)  # share of the training videos that neither train nor fill the memory: they select
+    holdout: float = limited(0.0, 0, 0.5)  # share of the training videos that select the checkpoint instead
     holdout_seed: int = limited(0, 0)  # which ones
 
     def __post_init__(self) -> None:
@@ -79,7 +78,7 @@ class SummaryConfig:
     key_variable: str = "OPENAI_API_KEY"  # openai: environment variable with the key; it is never written anywhere
     concurrency: int = limited(8, 1)  # openai: requests at once
     timeout: float = limited(60.0, 0.1)  # openai: seconds a request
-    retries: int = limited(5, 0)  # openai: further tries, with growing pauses, when an answer does not come (429, 5xx, timeout)
+    retries: int = limited(5, 0)  # openai: further tries, with growing pauses (429, 5xx, timeout)
     request: dict[str, Any] = field(default_factory=dict)  # openai: fields over ours in the request, null removes one
 
 
@@ -103,7 +102,7 @@ class RetrievalConfig:
 class TrainConfig:
     epochs: int = limited(20, 0)
     batch: int = limited(2, 1)  # videos a process and step
-    share: float = limited(1.0, 1e-6, 1)  # part of the training videos seen in an epoch, drawn anew (one of 8 released processes: 0.125)
+    share: float = limited(1.0, 1e-6, 1)  # part of the training videos seen per epoch (one of 8 released processes: 0.125)
     accumulate: int = limited(1, 1)  # steps whose gradients are summed before the optimiser acts
     lr: float = limited(3e-4, 0)
     schedule: Literal["cosine", "constant"] = "cosine"

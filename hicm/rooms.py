@@ -1,13 +1,14 @@
 """Where each system lives.  A system is a package, its room, found by its name: there is no list of systems.
 
-``captioner`` is the package ``hicm.systems.captioner``.  Another distribution adds a room by an entry point of the group
-``hicm.systems`` whose value is the name of a package.  Every room has ``settings.py``, which loads without torch and
-defines ``Settings`` (a dataclass); and ``system.py``, which defines ``System`` (`hicm.systems.base`).  ``settings.py`` may
-also define
+``captioner`` is the package ``hicm.systems.captioner``.  Another distribution adds a room by an entry point of the
+group ``hicm.systems`` whose value is the name of a package.  Every room has ``settings.py``, which loads without torch
+and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``System`` (`hicm.systems.base`).
+``settings.py`` may also define
 
     PRESETS                 {preset: {section: {setting: value}}}
     PREDICTION_ONLY         settings that do not decide what training yields, e.g. how captions are decoded
     AT_PREDICTION           settings that prediction reads, which may differ from those of the training (default: all)
+    FILES                   files of a saved model beside its description <system>.json and tokenizer/
     start_files(settings)   {setting: file or folder} a training starts from
 """
 
@@ -63,6 +64,11 @@ def settings_class(name: str) -> type:
 def presets(name: str) -> dict[str, dict[str, dict[str, Any]]]:
     """``PRESETS`` of a system's room: preset -> section -> setting -> value."""
     return getattr(room_module(name, "settings"), "PRESETS", {})
+
+
+def model_files(name: str) -> tuple[str, ...]:
+    """Files of a saved model of the system beside its description."""
+    return getattr(room_module(name, "settings"), "FILES", ())
 
 
 def start_files(name: str, settings: Any) -> dict[str, str]:

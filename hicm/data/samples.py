@@ -1,7 +1,7 @@
 """What every system reads: one video, or a part of one, as a `Sample`; a split of them as `Samples`.
 
-A sample holds the frame features with their clock, the speech, what is known of its events, and what the memory recalls for
-it.  It comes from a split of annotation files (`open_samples`) or from one video that stands in none (`single_sample`).
+A sample holds the frame features with their clock, the speech, what is known of its events, and what the memory recalls
+for it.  It comes from a split of annotation files (`open_samples`) or from one video of its own (`single_sample`).
 """
 
 import math

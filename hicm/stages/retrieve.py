@@ -33,9 +33,9 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     videos, features = split_with_features(config.data, split)
     leave_own_out = training and settings.leave_own_out
     needs_bank = settings.search not in ("none", "zero")
-    info = plain({"retrieval": changes(settings), "leave_own_out": leave_own_out, "split": split, "videos": list(videos),
-                  "bank": bank_hash(config.bank) if needs_bank else None, "frames": config.data.frames,
-                  "features": features.fingerprint(videos)})
+    info = plain({"retrieval": changes(settings), "leave_own_out": leave_own_out, "split": split,
+                  "videos": list(videos), "bank": bank_hash(config.bank) if needs_bank else None,
+                  "frames": config.data.frames, "features": features.fingerprint(videos)})
     if out.exists() and not overwrite and _is_same(out, info, dataclasses.asdict(settings)):
         return out
     bank = load_bank(config.bank) if needs_bank else None
@@ -95,8 +95,8 @@ def _is_same(out: Path, info: dict[str, Any], settings: dict[str, Any]) -> bool:
                                        or value != plain(getattr(RetrievalConfig(), name))}}
     different = [key for key in info if found.get(key) != info[key] and not (former and key == "features")]
     if different:
-        differences = "; ".join(_change(key, found.get(key), info[key]) for key in different)
-        raise UserError(f"{out}: was recalled from something else ({differences}); remove it to recall again, or choose "
+        changed = "; ".join(_change(key, found.get(key), info[key]) for key in different)
+        raise UserError(f"{out}: was recalled from something else ({changed}); remove it to recall again, or choose "
                         "another output")
     if former:
         print(f"{out}: does not say from which features it was recalled; recalled again")

@@ -1,7 +1,7 @@
 """Run folders: what `train` leaves and the other stages read.
 
-A run folder holds ``config.yaml``, ``manifest.json``, ``uncommitted.diff`` (if any), ``stats.jsonl``, ``bank/`` (the memory
-bank that it read), checkpoints, ``best/`` and ``last/``, ``predictions_<split>.json`` and ``metrics_<split>.json``.
+A run folder holds ``config.yaml``, ``manifest.json``, ``uncommitted.diff`` (if any), ``stats.jsonl``, ``bank/`` (the
+memory bank that it read), checkpoints, ``best/`` and ``last/``, ``predictions_<split>.json``, ``metrics_<split>.json``.
 """
 
 from dataclasses import replace

@@ -1,7 +1,7 @@
 """What a system is: the protocol that stages and the training loop know, and nothing of captions or T5.
 
-A room ``hicm/systems/<name>/`` (or a package of another distribution, see `hicm.rooms`) defines in ``system.py`` a class
-``System``: a `Learner`, which is trained by the loop, or a `Chooser`, which only chooses its settings.
+A room ``hicm/systems/<name>/`` (or a package of another distribution, see `hicm.rooms`) defines in ``system.py`` a
+class ``System``: a `Learner`, which is trained by the loop, or a `Chooser`, which only chooses its settings.
 """
 
 from abc import ABC, abstractmethod
@@ -21,6 +21,7 @@ from hicm.types import Event
 Device = torch.device | str
 Events = dict[str, list[Event]]  # by video id, in the order of generation
 Memory = Literal["none", "tokens", "bank"]
+Score = Callable[[Mapping[str, list[Event]]], float]  # of events of some training videos, higher is better
 
 
 class System(ABC):
@@ -84,7 +85,7 @@ class Learner(System):
     def total(self, sums: Tensor, counts: Tensor) -> Tensor:
         """The scalar to minimise."""
 
-    def after_step(self) -> None:  # noqa: B027  (most systems have nothing to do)
+    def after_step(self) -> None:
         """Called after every optimiser step."""
 
 
@@ -92,11 +93,8 @@ class Chooser(System):
     """A system without weights of its own: a few settings are chosen on the training samples."""
 
     @abstractmethod
-    def choose(self, score: Callable[[Mapping[str, list[Event]]], float], progress: bool = True) -> list[dict[str, Any]]:
-        """Try settings, keep the best ones in this object; returns what was tried, each with its ``score``.
-
-        ``score`` scores events of some training videos, higher is better.
-        """
+    def choose(self, score: Score) -> list[dict[str, Any]]:
+        """Try settings, keep the best ones in this object; returns what was tried, each with its ``score``."""
 
 
 def find_system(name: str) -> type[System]:

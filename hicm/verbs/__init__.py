@@ -35,6 +35,7 @@ from hicm.verbs.published import results as results
 if TYPE_CHECKING:
     from hicm.dvc_eval.results.report import Scores
     from hicm.dvc_eval.selftest import SelfTest
+    from hicm.stages.check import Report
 
 
 def data_check(config: ConfigFile, *, set_: Overrides = (),
@@ -122,7 +123,7 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
     """Score predictions: METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, with coverage and signature."""
     from hicm.dvc_eval import evaluate
     from hicm.dvc_eval.results import report as reporting
-    from hicm.dvc_eval.results.report import Scores
+    from hicm.stages.evaluate import find_scored, write_scores
 
     style = reporting.choose_style(json, markdown, latex)
     if explain and style != "text":
@@ -170,7 +171,7 @@ def compare(files: Annotated[Sequence[str], "predictions files or run folders, t
     from hicm.dvc_eval import evaluate
     from hicm.dvc_eval.results import report as reporting
     from hicm.dvc_eval.results.significance import compare
-    from hicm.dvc_eval.results.report import Scores
+    from hicm.stages.evaluate import find_scored
 
     style = reporting.choose_style(json, markdown, latex)
     names, references = reporting.split_files(files)
@@ -179,7 +180,8 @@ def compare(files: Annotated[Sequence[str], "predictions files or run folders, t
         scored = find_scored(name, references)
         rules = protocol or (scored.settings.evaluate.protocol if scored.settings is not None else "vidchapters")
         label = name if name not in systems else f"{name} ({len(systems) + 1})"
-        systems[label] = evaluate(scored.path, scored.references, rules, metrics=list(metrics) or None, rules=_rules(rule), progress=True)
+        systems[label] = evaluate(scored.path, scored.references, rules, metrics=list(metrics) or None,
+                                  rules=_rules(rule), progress=True)
         for metric in set(metrics) & set(systems[label].left_out):
             raise UserError(f"{metric} cannot be computed here: {systems[label].left_out[metric]}")
     found = compare(systems, list(metrics) or None, samples=samples, seed=seed,

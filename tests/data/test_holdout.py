@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from hicm import verbs
 from hicm.config import Config, DataConfig, load_config, save_config
 from hicm.data.annotations import read_split, split_files, split_references
-from hicm.stages.check import check_data
 from hicm.data.holdout import describe_selection, is_held_out
 from hicm.dvc_eval import evaluate
 from hicm.errors import UserError
@@ -21,8 +20,9 @@ from hicm.memory.build import build_memory
 from hicm.memory.captions import read_captions
 from hicm.report.facts import selection
 from hicm.report.runs import read_references, read_runs
-from hicm.training import train as stage
+from hicm.stages.check import check_data
 from hicm.stages.train import train
+from hicm.training import train as stage
 from tests.tiny import make_tiny
 
 IDS = st.lists(st.text("abcdefghijkl0123-_", min_size=11, max_size=11), unique=True, max_size=60)

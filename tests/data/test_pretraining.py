@@ -12,13 +12,13 @@ import torch
 from hicm import verbs
 from hicm.config import load_config
 from hicm.data.annotations import read_annotations
-from hicm.stages.check import check_data
 from hicm.data.pretraining import convert_chapters, read_listing
 from hicm.data.speech import open_speech
 from hicm.errors import UserError
 from hicm.files import read_json
-from hicm.systems.captioner.dataset import open_split
+from hicm.stages.check import check_data
 from hicm.stages.train import open_vocabulary, train
+from hicm.systems.captioner.dataset import open_split
 
 WIDTH = 8
 SMALL = ["captioner.t5=scratch", "captioner.tokenizer=train", "captioner.vocabulary=60", "captioner.visual_depth=1",

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hicm import verbs
-from hicm.recipes.ablation.grid import SEARCHES, Cell, make_grid, slug
 from hicm.cli import main
 from hicm.errors import UserError
+from hicm.recipes.ablation.grid import SEARCHES, Cell, make_grid, slug
 from tests.tiny import make_tiny
 
 OPTIONS = ["--metrics", "F1", "soda_d", "--samples", "50"]
@@ -48,7 +48,8 @@ def test_slugs():
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    return make_tiny(tmp_path_factory.mktemp("tiny"), train__epochs=1, train__eval_every=0, predict__max_tokens=12)
+    return make_tiny(tmp_path_factory.mktemp("tiny"), train__epochs=1, train__eval_every=0,
+                     captioner__decode__max_tokens=12)
 
 
 def test_a_grid_is_trained_and_continued(tiny, tmp_path, capsys):

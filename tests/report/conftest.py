@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from hicm.config import load_config
-from hicm.recipes.demo.dataset import make_dataset
 from hicm.dvc_eval import evaluate
 from hicm.files import atomic, write_json
 from hicm.memory.build import build_memory
 from hicm.provenance import open_run
+from hicm.recipes.demo.dataset import make_dataset
 from hicm.report import page
 from hicm.stages.retrieve import retrieve
 

@@ -6,8 +6,8 @@ import pytest
 
 from hicm.config import Config, DataConfig
 from hicm.data.catalogue import compare_counts
-from hicm.stages.check import COLUMNS, check_data
 from hicm.data.features import write_features
+from hicm.stages.check import COLUMNS, check_data
 
 IDS = [f"video{i:06d}" for i in range(14)]
 CLEAN = {"duration": 30.0, "timestamps": [[0, 10], [12, 30]], "sentences": ["boil water", "add rice"]}

@@ -13,8 +13,8 @@ from hicm.memory.bank import load_bank
 from hicm.memory.build import build_memory
 from hicm.memory.encoders import make_encoder
 from hicm.retrieval.read import Reader
-from hicm.stages.retrieve import BATCH, retrieve
 from hicm.retrieval.store import open_retrieved
+from hicm.stages.retrieve import BATCH, retrieve
 
 VERBS, THINGS = ("add", "cut", "boil", "fry", "serve"), ("salt", "onion", "rice", "meat", "sauce", "egg", "soup")
 ENCODER = "hashing:16"

@@ -22,9 +22,10 @@ def generate(model: Captioner, batch: Batch, vocabulary: Vocabulary, settings: D
     """Generated ids of every video of a batch, the decoder start included."""
     states, mask = model.encode(batch)
     grammar = [EventGrammar(vocabulary)] if settings.grammar else None
-    how: dict[str, Any] = ({"do_sample": True, "num_beams": 1, "top_p": settings.top_p, "temperature": settings.temperature}
-           if settings.sample else {"do_sample": False, "num_beams": settings.beams})
-    if settings.beams > 1 and not settings.sample:
+    how: dict[str, Any] = {"do_sample": settings.sample, "num_beams": 1 if settings.sample else settings.beams}
+    if settings.sample:
+        how |= {"top_p": settings.top_p, "temperature": settings.temperature}
+    elif settings.beams > 1:
         how["length_penalty"] = settings.length_penalty
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())  # the library's own is sized by the encoder's layers
     ids = model.t5.generate(encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(),

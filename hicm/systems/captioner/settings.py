@@ -64,6 +64,7 @@ class Settings:
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
 
+FILES = ("model.safetensors",)
 PREDICTION_ONLY = ("decode",)  # decides nothing of a training but which checkpoint scores best
 AT_PREDICTION = ("decode", "use_speech", "mask_padding", "max_speech_tokens")  # may change after training
 IN_WEIGHTS = ("t5_config", "time_bins", "use_video", "visual_depth", "visual_heads", "visual_mlp",

@@ -9,9 +9,9 @@ from typing import Any
 from hicm.config import Config, dump_config
 from hicm.memory.bank import bank_hash
 from hicm.provenance import describe
-from hicm.systems.captioner.released.compatibility import MEMORY, compare_args, has_memory
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.released.checkpoint import Checkpoint
+from hicm.systems.captioner.released.compatibility import MEMORY, compare_args, has_memory
 from hicm.systems.captioner.settings import PRESETS
 
 KINDS = {"hicm2": "HiCM2 (Kim et al., AAAI 2025, arXiv 2412.14585)",

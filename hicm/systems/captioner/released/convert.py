@@ -20,10 +20,10 @@ from hicm.config import Config, digest, dump_config, save_config
 from hicm.errors import UserError
 from hicm.files import read_json, require, sha256, write_json, write_text
 from hicm.memory.bank import load_bank
-from hicm.systems.captioner.released.card import Source, make_card, make_manifest, make_notes
-from hicm.systems.captioner.released.compatibility import MEMORY, check_memory, check_shapes, check_vocabulary, t5_shape
 from hicm.systems.captioner.model import Captioner
+from hicm.systems.captioner.released.card import Source, make_card, make_manifest, make_notes
 from hicm.systems.captioner.released.checkpoint import EMBEDDINGS, Checkpoint, read_checkpoint
+from hicm.systems.captioner.released.compatibility import MEMORY, check_memory, check_shapes, check_vocabulary, t5_shape
 from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
 from hicm.systems.captioner.weights import checkpoint_folder, load_state, read_folder, save_captioner
 
