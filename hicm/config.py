@@ -102,7 +102,7 @@ class RetrievalConfig:
 class TrainConfig:
     epochs: int = limited(20, 0)
     batch: int = limited(2, 1)  # videos a process and step
-    share: float = limited(1.0, 1e-6, 1)  # part of the training videos seen per epoch (one of 8 released processes: 0.125)
+    share: float = limited(1.0, 1e-6, 1)  # of the training videos, seen per epoch (one of 8 released processes: 0.125)
     accumulate: int = limited(1, 1)  # steps whose gradients are summed before the optimiser acts
     lr: float = limited(3e-4, 0)
     schedule: Literal["cosine", "constant"] = "cosine"

@@ -24,8 +24,8 @@ WIDTH = 8
 SMALL = ["captioner.t5=scratch", "captioner.tokenizer=train", "captioner.vocabulary=60", "captioner.visual_depth=1",
          "captioner.visual_heads=2", "captioner.visual_mlp=16", "captioner.max_speech_tokens=30", "train.workers=0",
          "captioner.t5_config={d_model: 16, d_kv: 8, d_ff: 16, num_layers: 1, num_decoder_layers: 1, num_heads: 2}",
-         "train.batch=2", "train.epochs=2", "train.log_every=1", "data.frames=10", "predict.max_tokens=12",
-         "predict.beams=1", "train.select_on=soda_d"]
+         "train.batch=2", "train.epochs=2", "train.log_every=1", "data.frames=10", "captioner.decode.max_tokens=12",
+         "captioner.decode.beams=1", "train.select_on=soda_d"]
 WORDS = "now we add the salt to the pan and stir it well until the sauce is thick and brown"
 
 

@@ -143,7 +143,7 @@ def test_keys_that_do_not_fit(write, settings, tmp_path, change, words):
     (["captioner.tokenizer=train"], ("captioner.tokenizer",)),
     (["captioner.tokenizer="], ("captioner.t5=scratch name no tokenizer",)),
     (["captioner.visual_heads=7"], ("captioner.visual_heads",)),
-    (["captioner.t5=somewhere/else"], ("captioner.t5: somewhere/else", "captioner.offline is on")),
+    (["captioner.t5=somewhere/else"], ("captioner.t5: somewhere/else", "offline is on")),
     ([f"captioner.t5={T5TINY}", "captioner.tokenizer="],
      (f"T5 width (d_model) is 24 in the file and 768 in captioner.t5={T5TINY}", "T5 hidden units (d_ff) is 16")),
 ])

@@ -30,7 +30,7 @@ def test_differences_from_the_file_s_settings_are_told(golden, write, settings, 
     with pytest.warns(UserWarning) as told:
         run = convert_checkpoint(path, load_config(settings, ["retrieval.levels=[1, 2]"]), tmp_path / "run")
     lines = read_json(run / "manifest.json")["warnings"]
-    assert lines == ["trained with heads=8, captioner.visual_heads=12", "trained with num_beams=1, predict.beams=4",
+    assert lines == ["trained with heads=8, captioner.visual_heads=12", "trained with num_beams=1, captioner.decode.beams=4",
                      "trained with window_size=30, retrieval.windows=10", "trained with soft_k=30, retrieval.top_k=10",
                      "trained with hier_ret_num=max, retrieval.select=top-k",
                      "trained with hier_use=[1, 2, 3, 4], retrieval.levels=[1, 2]"]
@@ -127,7 +127,7 @@ def test_another_source_is_refused_unless_asked(run, vid2seq, settings, tmp_path
 
 
 def test_other_settings_are_another_run(run, released, settings):
-    refused(released, settings, run, "other weights or settings", set_=["predict.beams=1"])
+    refused(released, settings, run, "other weights or settings", set_=["captioner.decode.beams=1"])
 
 
 @pytest.mark.parametrize("holds", ["photo.png", "manifest.json"])
@@ -213,13 +213,13 @@ def asked(monkeypatch, tmp_path):
 
 
 def test_predict_takes_a_released_file_and_converts_it_once(released, settings, asked, tmp_path):
-    for more in ([], ["predict.beams=1"]):
+    for more in ([], ["captioner.decode.beams=1"]):
         verbs.predict(str(released), config=str(settings), set_=more)
     folders = list(Path("presave/converted").iterdir())
     assert len(folders) == 1 and re.fullmatch(r"best_model-[0-9a-f]{8}", folders[0].name)
     assert [given[1] for given in asked] == folders * 2
-    assert [given[0].predict.beams for given in asked] == [4, 1]
-    assert load_config(folders[0] / "config.yaml").predict.beams == 4
+    assert [given[0].captioner.decode.beams for given in asked] == [4, 1]
+    assert load_config(folders[0] / "config.yaml").captioner.decode.beams == 4
 
 
 def test_predict_asks_for_settings_where_they_are_needed(released, run, settings, asked):
