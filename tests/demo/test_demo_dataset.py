@@ -13,8 +13,8 @@ from hicm.data.features import open_features
 from hicm.data.speech import open_speech
 from hicm.demo.dataset import ID_LENGTH, make_dataset
 from hicm.demo.grammar import ACTIVITIES, FILLERS, KINDS
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
-from hicm.memory.encoders import make_encoder
 
 COUNTS = {"train": 40, "val": 12}
 SLOT = re.compile(r"\{(\w+)\}")

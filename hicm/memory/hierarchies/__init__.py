@@ -1,52 +1,49 @@
-"""Embeddings to nested partitions, by the method of ``memory.hierarchy``."""
+"""Hierarchies turn embeddings into nested partitions; each stands in a module of its own, found by its name.
 
-import zipfile
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+``memory.hierarchy`` names the module: finch, agglomerative, kmeans.  A new one is a new module here, or a module of
+another package under the entry-point group ``hicm.hierarchies``, with
+
+    FORM                             how it is written in the settings
+    partition(embeddings, settings)  [N, D] -> `Clustering`
+    describe(settings)               what decides the partitions, as plain data, for the bank's info
+"""
+
+from types import ModuleType
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from hicm.config import MemoryConfig
-from hicm.files import atomic
-from hicm.memory.finch import Clustering, cluster
-from hicm.memory.trees import agglomerative, kmeans
+from hicm.errors import UserError
+from hicm.plugins import find_part, known_forms
+
+GROUP = "hicm.hierarchies"
+FUNCTION = "partition"
+
+
+class Clustering(NamedTuple):
+    """Nested partitions of N points."""
+
+    labels: np.ndarray  # int64 [N, P]: column p is partition p + 1, finest first
+    agreement: float | None  # lowest share of exact among approximate neighbours, over the levels; None: all exact
 
 
 def describe_hierarchy(settings: MemoryConfig) -> dict[str, Any]:
     """What decides the partitions, as plain data."""
-    if settings.hierarchy == "finch":
-        neighbours = {} if settings.neighbours == "auto" else {"neighbours": settings.neighbours}
-        seed = {"seed": settings.seed} if settings.seed and settings.neighbours != "exact" else {}
-        return {"method": "finch", "early_exit": settings.early_exit, **neighbours, **seed}
-    seed = {"seed": settings.seed} if settings.hierarchy == "kmeans" else {}
-    return {"method": settings.hierarchy, "branching": settings.branching, "top": settings.top, **seed}
+    return _find(settings.hierarchy).describe(settings)
 
 
 def partitions(embeddings: np.ndarray, settings: MemoryConfig) -> Clustering:
-    """Labels int64 [N, P] of embeddings [N, D]: column p is partition p + 1, finest first, nested.
+    """Partitions of embeddings [N, D] by the method of ``memory.hierarchy``, finest first, nested.
 
-    Raises UserError when the method cannot take so many captions.
+    Raises UserError when there is no such method, or when it cannot take so many captions.
     """
-    match settings.hierarchy:
-        case "agglomerative":
-            return Clustering(agglomerative(embeddings, settings.branching, settings.top), None)
-        case "kmeans":
-            return Clustering(kmeans(embeddings, settings.branching, settings.top, settings.seed), None)
-        case _:
-            return cluster(embeddings, settings.early_exit, neighbours=settings.neighbours, seed=settings.seed)
+    return _find(settings.hierarchy).partition(embeddings, settings)
 
 
-def kept(path: Path, key: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays of ``path`` if they were made for ``key``, else ``make()``, written there."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
-        if str(arrays.pop("key")) == key:
-            return arrays
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        pass  # absent, or of an interrupted copy: made again
-    arrays = make()
-    with atomic(path) as temporary:
-        np.savez(temporary, key=key, **arrays)
-    return arrays
+def _find(name: str) -> ModuleType:
+    module = find_part(name, __name__, GROUP, FUNCTION)
+    if module is None:
+        raise UserError(f"memory.hierarchy: {name!r} is not a hierarchy; expected one of "
+                        f"{known_forms(__name__, GROUP, FUNCTION)}")
+    return module
