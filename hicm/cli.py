@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hicm import __version__, verbs
+from hicm.data.catalogue import message_of
 from hicm.errors import UserError
 
 # shown as they are typed; "memory build" is verbs.memory_build
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
             return show(function(**options))
     except UserError as error:
-        return refuse(str(error))
+        return refuse(message_of(error))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("", "hicm"):
             raise

@@ -69,11 +69,25 @@ def _refusal(temporary: Path | None) -> OSError | None:
     return None
 
 
+class MissingFile(UserError):
+    """A file or folder that is not there: its ``path``, ``what`` it is, and the ``remedy``.
+
+    Whoever reports the error may know a better remedy for this path (`hicm.data.catalogue.message_of`).
+    """
+
+    def __init__(self, path: Path, what: str, remedy: str) -> None:
+        super().__init__(f"{path}: {what} not found; {remedy}")
+        self.path, self.what, self.remedy = path, what, remedy
+
+    def __reduce__(self) -> tuple[type["MissingFile"], tuple[Path, str, str]]:
+        return MissingFile, (self.path, self.what, self.remedy)  # from a worker process to its parent
+
+
 def require(path: str | Path, what: str, remedy: str) -> Path:
-    """``path`` as a Path, or UserError saying that ``what`` is missing there and what to do."""
+    """``path`` as a Path.  Raises MissingFile, saying what to do, when nothing is there."""
     path = Path(path)
     if not path.exists():
-        raise UserError(f"{path}: {what} not found; {remedy}")
+        raise MissingFile(path, what, remedy)
     return path
 
 

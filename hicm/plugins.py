@@ -35,6 +35,23 @@ def find_module(package: str, group: str, name: str, what: str, defines: str = "
     return _load(_offered(group, name), name, what, defines)
 
 
+def find_part(name: str, package: str, group: str, defines: str) -> ModuleType | None:
+    """`find_module`, but None when there is no such part."""
+    if not _is_own(package, name, defines) and not _offered(group, name):
+        return None
+    return find_module(package, group, name, name, defines)
+
+
+def known_forms(package: str, group: str, defines: str) -> str:
+    """How every part is written, for error messages: ``array:<npz>, hashing:<width>, ...``.
+
+    Parts say it in ``FORM``; for those of other packages, which are not imported here, it is their name.
+    """
+    own = {name for name in known(package, group, defines) if _is_own(package, name, defines)}
+    forms = {name: getattr(importlib.import_module(f"{package}.{name}"), "FORM", name) for name in own}
+    return ", ".join(forms.get(name, name) for name in known(package, group, defines))
+
+
 def check_name(package: str, group: str, name: str, what: str, defines: str = "") -> None:
     """UserError with the known names and the nearest one unless there is a part called ``name``; imports no part.
 

@@ -58,14 +58,14 @@ def embeddings(count: int, width: int, seed: int = 0) -> np.ndarray:
 def work(what: str, count: int, width: int, labels: str) -> dict[str, Any]:
     """Cluster and save the labels; seconds, MiB, clusters a level, agreement."""
     if what == "ours":
-        from hicm.memory.finch import cluster, finch
+        from hicm.memory.hierarchies.finch import cluster, finch
     elif what == "finch-clust":
         import warnings
 
         warnings.simplefilter("ignore")  # of a package that approximate neighbours would need
         from finch import FINCH
     else:
-        from hicm.memory.finch import cluster
+        from hicm.memory.hierarchies.finch import cluster
     points, agreement = embeddings(count, width), None
     before, began = memory("VmRSS"), time.perf_counter()
     if what == "finch-clust":

@@ -148,7 +148,8 @@ def test_options_arrive_as_what_they_are(replace):
     assert main(["memory", "show", "bank", "--depth", "3", "--find", "salt"]) == 0
     assert show == [{"bank": "bank", "depth": 3, "children": 3, "width": 100, "find": "salt"}]
     assert main(["train", "--set", "train.lr=1e-4", "c.yaml", "--set", "captioner.decode.beams=1", "--dry-run"]) == 0
-    assert train == [{"config": "c.yaml", "out": "", "set_": ["train.lr=1e-4", "captioner.decode.beams=1"], "dry_run": True}]
+    assert train == [{"config": "c.yaml", "out": "", "set_": ["train.lr=1e-4", "captioner.decode.beams=1"],
+                      "dry_run": True}]
     assert main(["evaluate", "p.json", "a.json", "b.json", "--metrics", "CIDEr", "F1", "--out", "m.json"]) == 0
     defaults = {"protocol": [], "rule": [], "bootstrap": 0, "seed": 0, "strict": False, "per_video": "", "explain": "",
                 "json": False, "markdown": False, "latex": False, "jobs": 0, "check_with_java": False}

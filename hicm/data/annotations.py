@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from hicm.config import HOLDOUT, DataConfig
-from hicm.data.catalogue import with_command
 from hicm.data.holdout import part_of
 from hicm.data.ids import youtube_id
 from hicm.data.pretraining import read_listing
@@ -31,8 +30,7 @@ def read_annotations(path: str | Path) -> dict[str, Video]:
     """
     if Path(path).suffix == ".csv":
         return {video_id: Video(video_id, math.nan, ()) for video_id in read_listing(path)}
-    require(path, "annotation file",
-            with_command(path, "put the data where data/README.md says, or correct data.annotations"))
+    require(path, "annotation file", "put the data where data/README.md says, or correct data.annotations")
     content = read_json(path, "annotation file", _each_once)
     if not isinstance(content, dict) or not content:
         raise UserError(f"{path}: expected {{video id: {{duration, timestamps, sentences}}}} with at least one video, "

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from hicm.errors import UserError
+from hicm.files import MissingFile
+
 KINDS = ("annotations", "features", "speech", "model", "memory")
 
 HUB = "Geppa/HiCM2"  # a dataset repository and a model repository of this name
@@ -133,6 +136,13 @@ def command_for(path: str | Path) -> str:
 
 
 def with_command(path: str | Path, remedy: str) -> str:
-    """``remedy`` for the missing file at ``path``, with the command that gets it where there is one."""
+    """``remedy`` for the missing file at ``path``, preceded by the command that gets it where there is one."""
     command = command_for(path)
-    return f"get it with '{command}', or {remedy}" if command else remedy
+    return f"get it with '{command}', or {remedy}" if command and command not in remedy else remedy
+
+
+def message_of(error: UserError) -> str:
+    """The error in one line; that of a missing file names the command that gets the file where there is one."""
+    if not isinstance(error, MissingFile):
+        return str(error)
+    return str(MissingFile(error.path, error.what, with_command(error.path, error.remedy)))

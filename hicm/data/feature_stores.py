@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hicm.data.catalogue import with_command
 from hicm.errors import UserError
 from hicm.files import require
 
@@ -40,7 +39,7 @@ def open_store(path: Path, listed: Mapping[str, str] | None = None) -> Store:
     """
     if path == Path():
         raise UserError("data.features is empty: name the features; data/README.md says where to get them")
-    require(path, "features", with_command(path, "set data.features; data/README.md says where to get them"))
+    require(path, "features", "set data.features; data/README.md says where to get them")
     if path.is_dir():
         return FolderStore(path, listed)
     if path.suffix in TORCH_SUFFIXES:

@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from hicm.data.catalogue import with_command
 from hicm.data.ids import candidates
 from hicm.errors import UserError
 from hicm.files import read_json, read_pickle, require
@@ -42,8 +41,7 @@ class SpeechStore:
         self._entries: dict[str, Any] = {}
         if self.path is None:
             return
-        require(self.path, "speech",
-                with_command(self.path, "set data.speech, or leave it empty to work without speech"))
+        require(self.path, "speech", "set data.speech, or leave it empty to work without speech")
         if self.path.is_dir():
             self._entries = None
         else:

@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 
 from hicm.config import Config
+from hicm.encoders import Encoder, make_encoder
 from hicm.errors import UserError
 from hicm.files import sha256
 from hicm.memory.bank import TEXTS, Bank, Leaves, Level, plain, read_bank_json, save_bank
+from hicm.memory.cached_arrays import cached_arrays
 from hicm.memory.captions import Captions, read_captions
-from hicm.memory.encoders import Encoder, make_encoder
-from hicm.memory.hierarchy import describe_hierarchy, kept, partitions
+from hicm.memory.hierarchies import describe_hierarchy, partitions
 from hicm.memory.summarisers import make_summariser
 from hicm.memory.summarisers.journal import key_of
 from hicm.memory.summarisers.node import Members, Summariser, Summary
@@ -35,7 +36,7 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     """
     folder = config.bank
     encoder = make_encoder(config.memory.encoder, config.offline)
-    summariser = make_summariser(config)
+    summariser = make_summariser(config.memory.summariser, config.summary, folder, config.offline)
     captions = read_captions(config)
     info = _describe(config, encoder, summariser, captions)
     if (folder / TEXTS).exists() and not overwrite and _is_same(folder, info):
@@ -61,14 +62,15 @@ class Tree:
 def plant_tree(config: Config, encoder: Encoder, captions: Captions) -> Tree:
     """Embed and cluster the captions, or take up what an interrupted build has left in the bank's folder."""
     texts_key = key_of(encoder.name, captions.texts)
-    encoded = kept(config.bank / EMBEDDINGS, texts_key, lambda: {"embeddings": _encode(encoder, captions.texts)})
+    encoded = cached_arrays(config.bank / EMBEDDINGS, texts_key,
+                            lambda: {"embeddings": _encode(encoder, captions.texts)})
     embeddings = encoded["embeddings"]
 
     def clustered() -> dict[str, np.ndarray]:
         labels, agreement = partitions(embeddings, config.memory)
         return {"labels": labels, "agreement": np.float64(np.nan if agreement is None else agreement)}
 
-    tree = kept(config.bank / PARTITIONS, key_of(texts_key, describe_hierarchy(config.memory)), clustered)
+    tree = cached_arrays(config.bank / PARTITIONS, key_of(texts_key, describe_hierarchy(config.memory)), clustered)
     agreement = float(tree["agreement"])
     return Tree(Leaves(captions.texts, embeddings, captions.videos, captions.sentences), tree["labels"],
                 None if np.isnan(agreement) else agreement)

@@ -3,7 +3,7 @@
     json      {"info", "nodes": [{level, node, text, captions, children, author}], "captions": [{caption, video,
               sentence, text}]}; children are nodes one level down (level 1: captions); author "video#sentence" or null
     csv       one row a caption: caption, video, sentence, text, then node and summary at every level, fine to coarse
-    released  the pickle of `hicm.memory.released`
+    released  the pickle of `hicm.memory.released_pickle`
     cm2       a folder with the three arrays of `hicm.memory.imports`: the captions alone
 """
 
@@ -19,7 +19,7 @@ from hicm.errors import UserError
 from hicm.files import atomic, write_json
 from hicm.memory.bank import Bank, load_bank
 from hicm.memory.imports import EMBEDDINGS, SENTENCES, VIDEOS
-from hicm.memory.released import write_released
+from hicm.memory.released_pickle import write_released
 
 
 def export_bank(folder: str | Path, out: str | Path, format: str = "json") -> Path:

@@ -1,4 +1,4 @@
-"""Memory banks of published code as ours: HiCM2's pickle (`hicm.memory.released`) and CM2's flat bank.
+"""Memory banks of published code as ours: HiCM2's pickle (`hicm.memory.released_pickle`) and CM2's flat bank.
 
 A CM2 bank is three arrays of N training sentences in one folder:
 
@@ -17,11 +17,11 @@ from pathlib import Path
 import numpy as np
 
 from hicm.data.annotations import read_annotations
+from hicm.encoders import Encoder
 from hicm.errors import UserError
 from hicm.files import require, sha256
 from hicm.memory.bank import Bank, Leaves, Level, plain, store_bank
-from hicm.memory.encoders import Encoder
-from hicm.memory.released import read_released
+from hicm.memory.released_pickle import read_released
 
 EMBEDDINGS, SENTENCES, VIDEOS = "_clip_token_embeds.npy", "_scene_sentences.npy", "_scene_videoID.npy"
 PROBED, ALIKE = 16, 0.95  # summaries encoded again to recognise a bank's encoder, and their median cosine at least

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hicm.config import Config
+from hicm.encoders import make_encoder
 from hicm.memory.bank import TEXTS
 from hicm.memory.build import clear_up, plant_tree, summarise_tree
 from hicm.memory.captions import read_captions
-from hicm.memory.encoders import make_encoder
 from hicm.memory.summarisers import make_summariser
 from hicm.memory.summarisers.language import LanguageModel
 from hicm.memory.summarisers.medoid import medoid
@@ -59,7 +59,9 @@ def plan_memory(config: Config) -> Plan:
 
     Raises UserError as `hicm.memory.build.build_memory` does.
     """
-    encoder, summariser = make_encoder(config.memory.encoder, config.offline), make_summariser(config)
+    offline = config.offline
+    encoder = make_encoder(config.memory.encoder, offline)
+    summariser = make_summariser(config.memory.summariser, config.summary, config.bank, offline)
     captions = read_captions(config)
     tree = plant_tree(config, encoder, captions)
     counting = _Counting(summariser, [])

@@ -2,14 +2,12 @@
 
 import html
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hicm.memory.show import origin_of
-
-if TYPE_CHECKING:
-    from hicm.report.memory_map import Outline
+from hicm.report.memory_map_outline import Outline
 
 # The largest top clusters; neighbours in rank differ in hue and lightness.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a8790a", "#882255", "#4fa9dd", "#6a8f1f", "#7a52c7", "#f0a202",
@@ -26,7 +24,7 @@ SANS = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, s
 WIDE = 60  # characters a line of the texts to point at
 
 
-def cloud_figure(outline: "Outline", ids: np.ndarray, places: np.ndarray) -> Any:
+def cloud_figure(outline: Outline, ids: np.ndarray, places: np.ndarray) -> Any:
     """The plane as a Plotly figure: one trace a coloured top cluster, the others grey; numbered where densest."""
     from plotly import graph_objects
 
@@ -54,7 +52,7 @@ def cloud_figure(outline: "Outline", ids: np.ndarray, places: np.ndarray) -> Any
     return figure
 
 
-def drawn_nodes(outline: "Outline") -> list[tuple[int, int]]:
+def drawn_nodes(outline: Outline) -> list[tuple[int, int]]:
     """The (level, node) that become tiles: the largest top nodes, then whole levels below them while there is room."""
     level, ids = outline.bank.depth, outline.ranked[:TOPS]
     nodes = []
@@ -69,7 +67,7 @@ def drawn_nodes(outline: "Outline") -> list[tuple[int, int]]:
     return nodes
 
 
-def tree_figure(outline: "Outline", nodes: list[tuple[int, int]]) -> Any:
+def tree_figure(outline: Outline, nodes: list[tuple[int, int]]) -> Any:
     """The tree as a Plotly treemap: size = captions below, colour = top cluster, paler further down."""
     from plotly import graph_objects
 
@@ -106,7 +104,7 @@ def tree_figure(outline: "Outline", nodes: list[tuple[int, int]]) -> Any:
     return figure
 
 
-def picture_bytes(outline: "Outline", ids: np.ndarray, places: np.ndarray, name: str) -> bytes:
+def picture_bytes(outline: Outline, ids: np.ndarray, places: np.ndarray, name: str) -> bytes:
     """The plane as a PNG, the summaries of the coloured clusters at their densest places."""
     import matplotlib
     from matplotlib import font_manager
@@ -140,7 +138,7 @@ def picture_bytes(outline: "Outline", ids: np.ndarray, places: np.ndarray, name:
         return save(figure, None, f"memory map of {name}")
 
 
-def _groups(outline: "Outline", tops: np.ndarray) -> list[tuple[int, np.ndarray]]:
+def _groups(outline: Outline, tops: np.ndarray) -> list[tuple[int, np.ndarray]]:
     """(rank, points) of each coloured top cluster, the largest first, and (-1, points) of all others together."""
     shown = outline.ranked[:len(COLOURS)]
     groups = [(rank, np.flatnonzero(tops == top)) for rank, top in enumerate(shown)]
@@ -152,7 +150,7 @@ def _colour(rank: int) -> str:
     return COLOURS[rank] if 0 <= rank < len(COLOURS) else OTHER
 
 
-def _legend(outline: "Outline", rank: int) -> str:
+def _legend(outline: Outline, rank: int) -> str:
     sizes = outline.bank.sizes[-1]
     if rank < 0:
         rest = outline.ranked[len(COLOURS):]
@@ -161,7 +159,7 @@ def _legend(outline: "Outline", rank: int) -> str:
     return f"{rank + 1}  {_short(outline.bank.texts(outline.bank.depth)[top], 48)} ({sizes[top]:,})"
 
 
-def _hover_texts(outline: "Outline", path: list[np.ndarray]) -> list[str]:
+def _hover_texts(outline: Outline, path: list[np.ndarray]) -> list[str]:
     """One text a point: itself, where it is from, and the summaries above it, the top last."""
     above = []
     for level, nodes in enumerate(path[1:], start=outline.base + 1):
@@ -172,14 +170,14 @@ def _hover_texts(outline: "Outline", path: list[np.ndarray]) -> list[str]:
             for node, *lines in zip(path[0].tolist(), *above, strict=True)]
 
 
-def _own_text(outline: "Outline", level: int, node: int) -> str:
+def _own_text(outline: Outline, level: int, node: int) -> str:
     text = f"<b>{_lines(outline.bank.texts(level)[node], WIDE)}</b>"
     if level == 0:
         return f"{text}<br>{_escape(origin_of(outline.bank.leaves, node))}"
     return f"{text}<br>level {level}, {outline.bank.sizes[level][node]:,} {outline.unit}"
 
 
-def _tile_text(outline: "Outline", level: int, node: int) -> str:
+def _tile_text(outline: Outline, level: int, node: int) -> str:
     text = _own_text(outline, level, node)
     if level == 0:
         return text

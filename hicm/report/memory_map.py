@@ -4,8 +4,6 @@ P levels, n points drawn, D embedding width.  Points are captions (level 0), or 
 keeps no embeddings of captions.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,48 +13,15 @@ from tqdm import tqdm
 from hicm import __version__
 from hicm.errors import UserError
 from hicm.files import atomic
-from hicm.memory.bank import Bank, load_bank
+from hicm.memory.bank import load_bank
 from hicm.provenance import now
+from hicm.report.memory_map_outline import Outline
 
 COMPONENTS = 50  # of the PCA before t-SNE
 STEPS = 500  # of t-SNE, the first half of them with its early exaggeration
 ANGLE = 0.7  # of t-SNE; a fifth quicker than 0.5, and as many true neighbours (4,000 captions of YouCook2)
 FEW = 12  # up to so many points PCA alone places them
 MANY = 2000  # points from which on several threads are quicker than one, also on a busy machine
-
-
-@dataclass(frozen=True, eq=False)
-class Outline:
-    """What the drawings ask of a bank beyond what it says itself; level 0 are the captions."""
-
-    bank: Bank
-
-    @property
-    def base(self) -> int:
-        """The level whose texts are the points: 0, or 1 without embeddings of captions."""
-        return int(self.bank.leaves is None or self.bank.leaves.embeddings is None)
-
-    @property
-    def unit(self) -> str:
-        """What sizes count."""
-        return "captions" if self.bank.leaves is not None else "finest nodes"
-
-    @property
-    def embeddings(self) -> np.ndarray:
-        """Of the points, [n, D]."""
-        return self.bank.levels[0].embeddings if self.base else self.bank.leaves.embeddings
-
-    def path(self, level: int, ids: np.ndarray) -> list[np.ndarray]:
-        """The nodes of level, level + 1, ... P above ``ids`` of that level, themselves first."""
-        path = [ids]
-        for above in self.bank.levels[level:]:
-            path.append(above.parents[path[-1]])
-        return path
-
-    @cached_property
-    def ranked(self) -> np.ndarray:
-        """Top nodes, the largest first."""
-        return np.argsort(-self.bank.sizes[-1], kind="stable")
 
 
 def draw_map(folder: str | Path, out: str | Path, points: int = 12_000, seed: int = 0) -> Path:

@@ -14,9 +14,9 @@ from hicm.config import Config, RetrievalConfig
 from hicm.data.annotations import read_annotations
 from hicm.data.features import open_features, sample
 from hicm.data.ids import youtube_id
+from hicm.encoders import Encoder
 from hicm.errors import UserError
 from hicm.memory.bank import Bank, load_bank
-from hicm.memory.encoders import Encoder
 from hicm.memory.show import origin_of
 from hicm.retrieval.read import Read, Reader
 from hicm.retrieval.scoring import unit_rows

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from hicm.config import HOLDOUT, Config
 from hicm.data.annotations import read_annotations, read_split
-from hicm.data.catalogue import compare_counts
+from hicm.data.catalogue import compare_counts, message_of
 from hicm.data.features import Features, open_features
 from hicm.data.holdout import describe_selection
 from hicm.data.ids import youtube_id
@@ -203,7 +203,7 @@ class _Check:
         try:
             return read()
         except UserError as error:
-            self._report(True, file, str(error).removeprefix(f"{file}: "))
+            self._report(True, file, message_of(error).removeprefix(f"{file}: "))
             return None
 
     def _report(self, is_error: bool, file: str, what: str, remedy: str = "") -> None:

@@ -55,8 +55,8 @@ def memory_search(bank: Annotated[str, "settings file, or bank folder"],
                   nodes: Annotated[int, "nodes shown a level"] = 5, set_: Overrides = (), json: Json = False) -> str:
     """Show what would be recalled for a text, or for every window of a video."""
     from hicm.config import RetrievalConfig
+    from hicm.encoders import make_encoder
     from hicm.memory.bank import read_bank_json
-    from hicm.memory.encoders import make_encoder
     from hicm.retrieval.search import search_text, search_video
 
     if bool(text) == bool(video):
@@ -97,7 +97,7 @@ def memory_import(source: Annotated[str, "hierarchical_clustering_results_*.pkl,
                   widen: Annotated[bool, "float16 embeddings become float32"] = False,
                   overwrite: Overwrite = False) -> Path:
     """Turn a released memory (HiCM2's pickle, CM2's .npy files) into a bank; nothing in it is run."""
-    from hicm.memory.encoders import make_encoder
+    from hicm.encoders import make_encoder
     from hicm.memory.imports import import_bank
 
     if embed_captions and not encoder:

@@ -14,11 +14,12 @@ import pytest
 from hicm.cli import main
 from hicm.config import load_config
 from hicm.data import catalogue
-from hicm.data.catalogue import CATALOGUE, KINDS, command_for
+from hicm.data.catalogue import CATALOGUE, KINDS, command_for, message_of, with_command
 from hicm.data.hub import sources
 from hicm.data.hub.download import choose, download
 from hicm.data.hub.records import FILE
 from hicm.errors import UserError
+from hicm.files import MissingFile
 from tests.hub_files import DATA, FEATURES, MEMORY, MODEL, START, TRAIN, assert_complete, content_of, leftovers
 from tests.hub_server import COMMIT
 
@@ -44,6 +45,11 @@ def test_a_missing_file_names_its_command():
     assert command_for(TRAIN) == "hicm download yc2"
     assert command_for("/mnt/x/data/vitt/dev.json") == "hicm download vitt --out /mnt/x"
     assert command_for("data/yc2/mine.json") == command_for("train.json") == ""
+    for path, remedy in ((TRAIN, "get it with 'hicm download yc2', or correct it"), ("own.json", "correct it")):
+        found = message_of(MissingFile(Path(path), "annotation file", "correct it"))
+        assert found == f"{path}: annotation file not found; {remedy}"
+    assert with_command(TRAIN, with_command(TRAIN, "correct it")) == with_command(TRAIN, "correct it")
+    assert message_of(UserError("something else")) == "something else"
 
 
 def test_only_chooses_kinds():

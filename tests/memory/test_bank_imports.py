@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
 from hicm.memory.bank import bank_hash, load_bank
-from hicm.memory.encoders import make_encoder
 from hicm.memory.imports import import_bank
 from hicm.memory.show import show_memory
 from hicm.memory.stats import bank_stats

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from hicm.config import Config, DataConfig, MemoryConfig
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
 from hicm.memory import build
 from hicm.memory.bank import Bank, load_bank, save_bank
 from hicm.memory.build import build_memory
-from hicm.memory.encoders import make_encoder
-from hicm.memory.finch import Clustering, finch
+from hicm.memory.hierarchies.finch import Clustering, finch
 from hicm.memory.show import show_memory
-from hicm.memory.summarisers import Medoid
+from hicm.memory.summarisers.medoid import Medoid
 from hicm.memory.summarisers.node import Members, Summary
 
 VERBS, THINGS = ("add", "cut", "boil", "fry"), ("salt", "onion", "rice", "meat", "sauce", "egg")
@@ -83,7 +83,7 @@ class Writer:
 
 
 def test_written_summaries_are_encoded_and_have_no_author(config, monkeypatch):
-    monkeypatch.setattr(build, "make_summariser", lambda config: Writer())
+    monkeypatch.setattr(build, "make_summariser", lambda *_: Writer())
     bank = load_bank(build_memory(config))
     for level in bank.levels:
         assert (level.authors == -1).all()
@@ -96,7 +96,7 @@ def test_an_only_child_passes_its_summary_on(config, monkeypatch):
     """FINCH may leave a cluster alone at the next level; it is not paraphrased again."""
     labels = np.asarray([[0, 0], [0, 0], [1, 1], [1, 1], [2, 1]] + [[3, 1]] * 43)
     monkeypatch.setattr(build, "partitions", lambda *_: Clustering(labels, None))
-    monkeypatch.setattr(build, "make_summariser", lambda config: Writer())
+    monkeypatch.setattr(build, "make_summariser", lambda *_: Writer())
     bank = load_bank(build_memory(config))
     assert bank.levels[0].texts[:3] == ("sum 1.0 of 2", "sum 1.1 of 2", bank.leaves.texts[4])
     assert bank.levels[0].authors.tolist() == [-1, -1, 4, -1]

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicm.errors import UserError
-from hicm.memory import finch as module
-from hicm.memory.finch import cluster, finch
+from hicm.memory.hierarchies import finch as module
+from hicm.memory.hierarchies.finch import cluster, finch
 from hicm.memory.neighbours import first_neighbours
 from hicm.memory.neighbours.rows import Rows
 

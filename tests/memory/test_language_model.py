@@ -16,8 +16,7 @@ from hicm.files import sha256
 from hicm.memory.bank import ARRAYS, TEXTS, load_bank
 from hicm.memory.build import build_memory
 from hicm.memory.plan import plan_memory
-from hicm.memory.summarisers import JOURNAL
-from hicm.memory.summarisers.journal import Entry, Journal
+from hicm.memory.summarisers.journal import JOURNAL, Entry, Journal
 from hicm.memory.summarisers.language import LanguageModel, Unreached
 from hicm.memory.summarisers.medoid import medoid
 from hicm.memory.summarisers.node import Members

@@ -11,8 +11,8 @@ from hicm.config import load_config
 from hicm.data.annotations import read_annotations
 from hicm.data.features import open_features
 from hicm.data.speech import open_speech
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
-from hicm.memory.encoders import make_encoder
 from hicm.recipes.demo.dataset import ID_LENGTH, make_dataset
 from hicm.recipes.demo.grammar import ACTIVITIES, FILLERS, KINDS
 

@@ -12,10 +12,11 @@ from PIL import Image
 
 from hicm.errors import UserError
 from hicm.memory.bank import Bank, Leaves, Level, save_bank
-from hicm.memory.trees import kmeans
+from hicm.memory.hierarchies.kmeans import kmeans
 from hicm.report import map_figures
 from hicm.report.map_figures import COLOURS
-from hicm.report.memory_map import Outline, draw_map, project
+from hicm.report.memory_map import draw_map, project
+from hicm.report.memory_map_outline import Outline
 
 NASTY = """</script><script>alert("x")</script> <img src=x onerror=alert(1)> & %{x} 'quoted' $a_b$ 食べる שלום"""
 

@@ -11,10 +11,10 @@ from naive_read import WIDTH, naive_read, random_bank
 
 from hicm.config import Config, DataConfig, MemoryConfig, RetrievalConfig
 from hicm.data.features import write_features
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
 from hicm.memory.bank import Bank, Leaves, Level, load_bank, save_bank
-from hicm.memory.encoders import make_encoder
 from hicm.retrieval.search import search_text, search_video
 
 HASHING = make_encoder("hashing:64")

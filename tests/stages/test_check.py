@@ -1,10 +1,12 @@
 import dataclasses
 import json
+import warnings
 
 import numpy as np
 import pytest
 
-from hicm.config import Config, DataConfig
+from hicm.cli import main
+from hicm.config import Config, DataConfig, save_config
 from hicm.data.catalogue import compare_counts
 from hicm.data.features import write_features
 from hicm.stages.check import COLUMNS, check_data
@@ -186,3 +188,17 @@ def test_a_missing_released_file_names_the_command_that_gets_it(tmp_path, monkey
                       "data/yc2/clipvitl14.pth", speech="data/yc2/youcook2_asr_align_proc.pkl")
     errors = lines(check_data(Config(data=data)), "error")
     assert len(errors) == 4 and all("not found; get it with 'hicm download yc2', or " in error for error in errors)
+
+
+def test_so_does_every_command(tmp_path, monkeypatch, capsys):
+    """The readers do not know what was released; the command line adds it to whatever they refuse."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # `main` sets it
+    (tmp_path / "own.json").write_text(json.dumps({"a": CLEAN}))
+    released = DataConfig("yc2", {"val": ["data/yc2/val.json"]}, "data/yc2/clipvitl14.pth")
+    for data, missing in ((released, "data/yc2/val.json"),
+                          (dataclasses.replace(released, annotations={"val": ["own.json"]}), released.features)):
+        save_config(Config(data=data), "settings.yaml")
+        assert main(["retrieve", "settings.yaml"]) == 2
+        message = capsys.readouterr().err
+        assert missing in message and message.count("get it with 'hicm download yc2', or ") == 1

@@ -7,11 +7,11 @@ import pytest
 
 from hicm.config import Config, DataConfig, MemoryConfig, RetrievalConfig
 from hicm.data.features import open_features, sample, write_features
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
 from hicm.memory.bank import load_bank
 from hicm.memory.build import build_memory
-from hicm.memory.encoders import make_encoder
 from hicm.retrieval.read import Reader
 from hicm.retrieval.store import open_retrieved
 from hicm.stages.retrieve import BATCH, retrieve

@@ -30,7 +30,8 @@ def test_differences_from_the_file_s_settings_are_told(golden, write, settings, 
     with pytest.warns(UserWarning) as told:
         run = convert_checkpoint(path, load_config(settings, ["retrieval.levels=[1, 2]"]), tmp_path / "run")
     lines = read_json(run / "manifest.json")["warnings"]
-    assert lines == ["trained with heads=8, captioner.visual_heads=12", "trained with num_beams=1, captioner.decode.beams=4",
+    assert lines == ["trained with heads=8, captioner.visual_heads=12",
+                     "trained with num_beams=1, captioner.decode.beams=4",
                      "trained with window_size=30, retrieval.windows=10", "trained with soft_k=30, retrieval.top_k=10",
                      "trained with hier_ret_num=max, retrieval.select=top-k",
                      "trained with hier_use=[1, 2, 3, 4], retrieval.levels=[1, 2]"]

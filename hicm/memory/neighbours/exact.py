@@ -1,6 +1,7 @@
 """Exact nearest neighbours: every pair once in float32, what rounding leaves open again in float64.
 
-Where short rows bound the cosines (`short`), every pair is multiplied in short, and in full only what the bound leaves.
+Where projections to few dimensions bound the cosines (`projected`), every pair is multiplied in the projection, and in
+full only where the bound does not rule it out.
 """
 
 from collections import deque
@@ -13,8 +14,8 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from hicm.memory.neighbours.projected import projected_rows
 from hicm.memory.neighbours.rows import Rows, parts
-from hicm.memory.neighbours.short import short_rows
 
 BLOCK = 512  # rows of a product
 WIDER = 4  # times as many columns: few calls, and the product stays in the cache
@@ -31,8 +32,8 @@ def nearest(rows: Rows, own: np.ndarray, block: int = BLOCK) -> np.ndarray:
     ``own`` are two rows or more in ascending order, no two identical.  ``block`` has no influence on the result.
     """
     best, unit = np.full(len(own), -np.inf, np.float32), unit_rows(rows, own)
-    short = short_rows(unit)
-    if short is None:
+    projected = projected_rows(unit)
+    if projected is None:
         return own[settle(rows, own, own, best, _all_pairs(unit, best, rows.margin, block))]
 
     def cosine(i: np.ndarray, j: np.ndarray) -> np.ndarray:
@@ -42,7 +43,7 @@ def nearest(rows: Rows, own: np.ndarray, block: int = BLOCK) -> np.ndarray:
         np.maximum.at(best, j, found)  # the pair's other side knows it too
         return found
 
-    return own[settle(rows, own, own, best, _all_pairs(short, best, rows.margin, block, cosine), cosine)]
+    return own[settle(rows, own, own, best, _all_pairs(projected, best, rows.margin, block, cosine), cosine)]
 
 
 def nearest_of(rows: Rows, asked: np.ndarray, own: np.ndarray, block: int = BLOCK) -> np.ndarray:
@@ -74,13 +75,13 @@ def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, block: in
     highest ``cosine`` of the pairs that were looked at.  Threads may overwrite each other's progress there; a ``best``
     that is too low lets more candidates through, never fewer.
     """
-    rooms = local()  # one product a thread
+    buffers = local()  # one product a thread
 
     def compare(rows: slice, columns: slice) -> list[Candidates]:
         left, right = unit[rows].copy(), unit[columns]  # a copy: numpy issues 19685, 31776 (a matrix times itself)
-        if not hasattr(rooms, "product"):
-            rooms.product = np.empty(min(block, len(unit)) * min(WIDER * block, len(unit)), np.float32)
-        product = rooms.product[:len(left) * len(right)].reshape(len(left), len(right))
+        if not hasattr(buffers, "product"):
+            buffers.product = np.empty(min(block, len(unit)) * min(WIDER * block, len(unit)), np.float32)
+        product = buffers.product[:len(left) * len(right)].reshape(len(left), len(right))
         np.matmul(left, right.T, out=product)
         if rows.start == columns.start:
             np.fill_diagonal(product, -np.inf)

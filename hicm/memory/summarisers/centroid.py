@@ -1,11 +1,20 @@
 """The mean of a node's captions: an embedding that no sentence has."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from hicm.config import SummaryConfig
 from hicm.memory.summarisers.medoid import medoid
 from hicm.memory.summarisers.node import Members, Summary
+
+FORM = "centroid"
+
+
+def summariser(rest: str, settings: SummaryConfig, folder: Path, offline: bool) -> "Centroid":
+    """Needs no settings."""
+    return Centroid()
 
 
 class Centroid:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from hicm.errors import UserError
 
+JOURNAL = "summaries.jsonl"  # in the bank's folder
+
 
 @dataclass(frozen=True)
 class Entry:

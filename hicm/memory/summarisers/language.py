@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -16,10 +17,10 @@ from tqdm import tqdm
 
 from hicm.config import SummaryConfig
 from hicm.errors import UserError
-from hicm.memory.summarisers.journal import Entry, Journal, key_of
+from hicm.memory.summarisers.journal import JOURNAL, Entry, Journal, key_of
 from hicm.memory.summarisers.medoid import centrality, medoid
 from hicm.memory.summarisers.node import Members, Summary
-from hicm.memory.summarisers.prompt import Messages, Prompt, check_answer
+from hicm.memory.summarisers.prompt import Messages, Prompt, check_answer, load_prompt
 
 IN_A_ROW = 10  # nodes without any answer, one after the other, before the build stops
 UNREACHED = "was not reached"
@@ -167,6 +168,14 @@ class LanguageModel:
             return Summary(entry.text)
         why = UNREACHED if entry is None else entry.fallback
         return dataclasses.replace(medoid(node), fallback=why)
+
+
+def open_language_model(chat: Chat, settings: SummaryConfig, folder: Path) -> LanguageModel:
+    """Summaries by ``chat`` with the prompt of the settings; the journal in ``folder`` is continued.
+
+    Raises UserError when the prompt or the journal cannot be read.
+    """
+    return LanguageModel(chat, load_prompt(settings.prompt), settings, Journal(folder / JOURNAL))
 
 
 def _each(function: Callable[[list[Question]], list[Entry]], groups: list[list[Question]],

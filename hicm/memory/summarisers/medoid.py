@@ -1,12 +1,20 @@
 """The most central member speaks for the node."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
+from hicm.config import SummaryConfig
 from hicm.memory.summarisers.node import Members, Summary
 
+FORM = "medoid"
 TIE = 1e-6  # of the highest: float32 embeddings of length 1 are not exactly that
+
+
+def summariser(rest: str, settings: SummaryConfig, folder: Path, offline: bool) -> "Medoid":
+    """Needs no settings."""
+    return Medoid()
 
 
 class Medoid:

@@ -18,9 +18,9 @@ from tqdm import tqdm
 
 from hicm.config import load_config, save_config
 from hicm.data.features import write_features
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
-from hicm.memory.encoders import make_encoder
 from hicm.recipes.demo.grammar import ACTIVITIES, FILLERS, KINDS
 from hicm.types import Event, Span, Video
 

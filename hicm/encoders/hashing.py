@@ -10,7 +10,14 @@ import numpy as np
 
 from hicm.errors import UserError
 
+FORM = "hashing:<width>"
+
 _WORD = re.compile(r"[^\W_]+")
+
+
+def text_encoder(rest: str, offline: bool) -> "HashingEncoder":
+    """Vectors of ``rest`` numbers."""
+    return HashingEncoder(rest)
 
 
 class HashingEncoder:

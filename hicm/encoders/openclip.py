@@ -9,10 +9,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from hicm.encoders.model_files import identify, reason
 from hicm.errors import UserError
-from hicm.memory.encoders.model_files import identify, reason
 
-BATCH = 128  # texts a forward pass
+FORM = "openclip:<model>/<pretrained>"
+BATCH = 128  # texts per forward pass
+
+
+def text_encoder(rest: str, offline: bool) -> "OpenClipEncoder":
+    """The text tower of the model ``rest``."""
+    return OpenClipEncoder(rest, offline)
 
 
 class OpenClipEncoder:

@@ -1,4 +1,4 @@
-"""Short rows whose products bound the cosines of long ones: most pairs need not be multiplied in full.
+"""Rows projected to few dimensions, whose products bound the cosines: most pairs need not be multiplied in full.
 
 Let p be the first k coordinates of a row x of length 1 in an orthonormal basis, and r the length of what they leave of
 it; q and s those of a row y.  Then x y <= p q + r s (Cauchy and Schwarz on what is left), and the right side is the
@@ -18,7 +18,7 @@ LEFT = 0.07  # mean of r squared that is small enough
 ROUNDS = 2  # of subspace iteration
 
 
-def short_rows(unit: np.ndarray) -> np.ndarray | None:
+def projected_rows(unit: np.ndarray) -> np.ndarray | None:
     """[p, r] of rows [m, D] of length 1 (or 0), float32 [m, k + 1]; None where less than a third of D leaves too much.
 
     The bound holds for the rows as they are given, up to the rounding that `Rows.margin` counts in.
@@ -31,14 +31,14 @@ def short_rows(unit: np.ndarray) -> np.ndarray | None:
     if not len(enough):
         return None
     basis = basis[:, :STEP * (enough[0] + 1)]
-    short = np.empty((len(unit), basis.shape[1] + 1), np.float32)
+    projected = np.empty((len(unit), basis.shape[1] + 1), np.float32)
     for part in parts(len(unit)):
         rows = unit[part].astype(np.float64)
         coordinates = rows @ basis
-        short[part, :-1] = coordinates
+        projected[part, :-1] = coordinates
         rest = np.einsum("nd,nd->n", rows, rows) - np.einsum("nk,nk->n", coordinates, coordinates)
-        short[part, -1] = np.sqrt(np.maximum(rest, 0))
-    return short
+        projected[part, -1] = np.sqrt(np.maximum(rest, 0))
+    return projected
 
 
 def _basis(sample: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:

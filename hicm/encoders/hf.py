@@ -7,10 +7,16 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from hicm.encoders.model_files import identify, reason
 from hicm.errors import UserError
-from hicm.memory.encoders.model_files import identify, reason
 
-BATCH = 128  # texts a forward pass
+FORM = "hf:<name or folder>"
+BATCH = 128  # texts per forward pass
+
+
+def text_encoder(rest: str, offline: bool) -> "HuggingFaceEncoder":
+    """The sentence encoder in the folder or hub repository ``rest``."""
+    return HuggingFaceEncoder(rest, offline)
 
 
 class HuggingFaceEncoder:

@@ -3,13 +3,21 @@
 import os
 from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from hicm.config import SummaryConfig, digest
+from hicm.encoders.model_files import reason
 from hicm.errors import UserError
-from hicm.memory.encoders.model_files import reason
-from hicm.memory.summarisers.language import Unreached
+from hicm.memory.summarisers.language import LanguageModel, Unreached, open_language_model
 from hicm.memory.summarisers.prompt import Messages
+
+FORM = "openai:<model>"
+
+
+def summariser(rest: str, settings: SummaryConfig, folder: Path, offline: bool) -> LanguageModel:
+    """The model that the endpoint knows as ``rest``."""
+    return open_language_model(OpenAIChat(rest, settings), settings, folder)
 
 
 class OpenAIChat:
@@ -23,8 +31,6 @@ class OpenAIChat:
 
     def __init__(self, model: str, settings: SummaryConfig) -> None:
         self.model, self.settings, self.workers = model, settings, settings.concurrency
-        if not model:
-            raise UserError("memory.summariser: openai: expected openai:<model>, the name the endpoint knows it by")
         if settings.endpoint and not settings.endpoint.startswith(("http://", "https://")):
             raise UserError(f"summary.endpoint: {settings.endpoint!r}: expected a base URL, e.g. http://localhost:8000/v1")
         self._fields: dict[str, Any] = {"max_tokens": settings.max_tokens, "temperature": 0.0}

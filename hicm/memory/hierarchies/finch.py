@@ -9,24 +9,34 @@ float32 products are used only where their rounding cannot change the outcome (`
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 import scipy.sparse
 from scipy.sparse.csgraph import connected_components
 
+from hicm.config import MemoryConfig
 from hicm.errors import UserError
+from hicm.memory.hierarchies import Clustering
 from hicm.memory.neighbours import first_neighbours
 from hicm.memory.neighbours.exact import BLOCK, unit_rows
 from hicm.memory.neighbours.rows import Rows
 
+FORM = "finch"
 PAIRS = 1 << 22  # links held at once
 CHUNK = 4096  # points whose float64 copies are held at once
 
 
-class Clustering(NamedTuple):
-    labels: np.ndarray  # int64 [N, P]: column p is partition p + 1, finest first
-    agreement: float | None  # lowest share of exact among approximate neighbours, over the levels; None: all exact
+def describe(settings: MemoryConfig) -> dict[str, Any]:
+    """What decides the partitions; settings at their defaults are left out where they came later."""
+    neighbours = {} if settings.neighbours == "auto" else {"neighbours": settings.neighbours}
+    seed = {"seed": settings.seed} if settings.seed and settings.neighbours != "exact" else {}
+    return {"method": "finch", "early_exit": settings.early_exit, **neighbours, **seed}
+
+
+def partition(embeddings: np.ndarray, settings: MemoryConfig) -> Clustering:
+    """`cluster` with the values of the settings."""
+    return cluster(embeddings, settings.early_exit, neighbours=settings.neighbours, seed=settings.seed)
 
 
 def finch(points: np.ndarray, early_exit: bool = True, block: int = BLOCK, neighbours: str = "auto",

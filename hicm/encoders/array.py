@@ -4,9 +4,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hicm.encoders.model_files import identify
 from hicm.errors import UserError
 from hicm.files import require
-from hicm.memory.encoders.model_files import identify
+
+FORM = "array:<npz>"
+
+
+def text_encoder(rest: str, offline: bool) -> "ArrayEncoder":
+    """The embeddings in the file ``rest``."""
+    return ArrayEncoder(rest)
 
 
 class ArrayEncoder:

@@ -6,9 +6,17 @@ from pathlib import Path
 from typing import Any
 
 from hicm.config import SummaryConfig, digest
+from hicm.encoders.model_files import WEIGHTS, identify, reason
 from hicm.errors import UserError
-from hicm.memory.encoders.model_files import WEIGHTS, identify, reason
+from hicm.memory.summarisers.language import LanguageModel, open_language_model
 from hicm.memory.summarisers.prompt import Messages
+
+FORM = "transformers:<hub name or folder>"
+
+
+def summariser(rest: str, settings: SummaryConfig, folder: Path, offline: bool) -> LanguageModel:
+    """The chat model in the folder or hub repository ``rest``."""
+    return open_language_model(TransformersChat(rest, settings, offline), settings, folder)
 
 
 class TransformersChat:
@@ -20,8 +28,6 @@ class TransformersChat:
     workers = 1
 
     def __init__(self, rest: str, settings: SummaryConfig, offline: bool) -> None:
-        if not rest:
-            raise UserError("memory.summariser: transformers: expected transformers:<hub name or folder>")
         self.settings, self.offline, self.batch = settings, offline, settings.batch
         self.source, self.revision = rest, None
         if "@" in rest and not Path(rest).is_dir():
