@@ -119,10 +119,10 @@ def text(result: Reportable) -> str:
         if result.intervals:
             lines += ["  ".join(f"{100 * getattr(result.intervals[name], end):{width}.2f}" for name in part) +
                       f"  95 % {end}" for end in ("low", "high")]
-    return "\n".join([*lines, *_localisation(result), *account(result), result.signature])
+    return "\n".join([*lines, *_localisation(result), *caveats(result), result.signature])
 
 
-def account(result: Reportable) -> list[str]:
+def caveats(result: Reportable) -> list[str]:
     """What scores do not say: coverage, what was left out and why, warnings; a line each."""
     return [*coverage_lines(result), *(f"warning: {warning}" for warning in result.warnings)]
 
