@@ -11,7 +11,7 @@ from hicm.files import read_json, require, sha256, write_json
 
 if TYPE_CHECKING:
     from hicm.config import Config
-    from hicm.dvc_eval.results.report import Scores
+    from hicm.dvc_eval.results.output import Scores
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def find_scored(name: str, references: Sequence[str]) -> Scored:
 def evaluate_run(run: str | Path, bootstrap: int = 0, seed: int = 0) -> "Scores":
     """Score the reported split of a run under the protocol of its settings, and write the scores."""
     from hicm.dvc_eval import evaluate
-    from hicm.dvc_eval.results.report import Scores
+    from hicm.dvc_eval.results.output import Scores
 
     scored = find_scored(str(run), ())
     rules = scored.settings.evaluate if scored.settings is not None else None
@@ -63,7 +63,7 @@ def write_scores(scored: Scored, results: Sequence[Any], out: Path | None = None
     Of several protocols, those after the first stand beside it under their names.  Scores of other predictions are
     replaced, and that is said.  Returns the first path; None when the predictions' name does not lead to one.
     """
-    from hicm.dvc_eval.results.report import paths
+    from hicm.dvc_eval.results.output import paths
 
     target = out or scored.path.with_name(scored.path.name.replace("predictions_", "metrics_", 1))
     if target == scored.path:

@@ -33,7 +33,7 @@ from hicm.verbs.published import reproduce as reproduce
 from hicm.verbs.published import results as results
 
 if TYPE_CHECKING:
-    from hicm.dvc_eval.results.report import Scores
+    from hicm.dvc_eval.results.output import Scores
     from hicm.dvc_eval.selftest import SelfTest
     from hicm.stages.check import Report
 
@@ -122,7 +122,7 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
              ) -> "Scores":
     """Score predictions: METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, with coverage and signature."""
     from hicm.dvc_eval import evaluate
-    from hicm.dvc_eval.results import report as reporting
+    from hicm.dvc_eval.results import output as reporting
     from hicm.stages.evaluate import find_scored, write_scores
 
     style = reporting.choose_style(json, markdown, latex)
@@ -153,7 +153,7 @@ def evaluate(predictions: Annotated[str, "predictions json, or a run folder"],
 
         told = "\n\n".join(explain_video(result, path, references, explain) for result in results)
     if style in ("markdown", "latex"):
-        print(reporting.account(results), file=sys.stderr)
+        print(reporting.caveats(results), file=sys.stderr)
     return reporting.Scores(results, style, told, tuple(metrics))
 
 
@@ -169,7 +169,7 @@ def compare(files: Annotated[Sequence[str], "predictions files or run folders, t
             latex: Annotated[bool, "print a LaTeX table (booktabs)"] = False) -> str:
     """Compare systems on the same videos: differences, intervals, paired bootstrap and randomisation tests."""
     from hicm.dvc_eval import evaluate
-    from hicm.dvc_eval.results import report as reporting
+    from hicm.dvc_eval.results import output as reporting
     from hicm.dvc_eval.results.significance import compare
     from hicm.stages.evaluate import find_scored
 
@@ -185,14 +185,14 @@ def compare(files: Annotated[Sequence[str], "predictions files or run folders, t
         for metric in set(metrics) & set(systems[label].left_out):
             raise UserError(f"{metric} cannot be computed here: {systems[label].left_out[metric]}")
     found = compare(systems, list(metrics) or None, samples=samples, seed=seed,
-                    warnings=reporting.told_of_systems(systems))
+                    warnings=reporting.system_warnings(systems))
     return {"text": lambda: str(found), "json": lambda: reporting.to_text(found.to_json()),
             "markdown": found.to_markdown, "latex": found.to_latex}[style]()
 
 
 def protocols() -> str:
     """Print the evaluation protocols and their rules, as a Markdown table."""
-    from hicm.dvc_eval.results.report import protocol_table
+    from hicm.dvc_eval.results.output import protocol_table
 
     return protocol_table()
 

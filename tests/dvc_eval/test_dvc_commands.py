@@ -17,7 +17,7 @@ from hicm.cli import dvc_eval, main
 from hicm.dvc_eval import evaluate, selftest
 from hicm.dvc_eval.inputs.protocols import PROTOCOLS, Protocol
 from hicm.dvc_eval.results.explain import explain
-from hicm.dvc_eval.results.report import told_of_systems
+from hicm.dvc_eval.results.output import system_warnings
 from hicm.dvc_eval.results.significance import compare
 from hicm.dvc_eval.words.meteor15 import compiled
 
@@ -172,7 +172,7 @@ def test_compare(golden: Path, other: str, run: Run) -> None:
     predictions, *references = files(golden, 2)
     words = ("compare", predictions, other, *references, *METRICS, "--samples", "50", "--seed", "3")
     systems = {name: evaluate(name, references, metrics=LOCAL) for name in (predictions, other)}
-    expected = compare(systems, LOCAL, samples=50, seed=3, warnings=told_of_systems(systems))
+    expected = compare(systems, LOCAL, samples=50, seed=3, warnings=system_warnings(systems))
     assert [warning for warning in expected.warnings if warning.startswith(f"{predictions}: coverage: 9 of 10")]
     printed = {(): str(expected), ("--markdown",): expected.to_markdown(), ("--latex",): expected.to_latex()}
     for style, text in printed.items():

@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from hicm.dvc_eval.inputs.protocols import Protocol
+from hicm.dvc_eval.metrics.corpus import cider_scores, corpus_measure
 from hicm.dvc_eval.metrics.measures import Measure, f1_measure, mean_measure
 from hicm.dvc_eval.metrics.part import Part
-from hicm.dvc_eval.metrics.segments import cider_scores, segment_measure
-from hicm.dvc_eval.metrics.stories import soda_measure
+from hicm.dvc_eval.metrics.soda_scores import soda_measure
 
 Columns = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -62,7 +62,7 @@ def _measure(name: str, part: Part, rules: Protocol) -> Measure | None:
         return _localisation(name, kind, label, part.columns, rules)
     if name in part.columns:
         return mean_measure(name, *part.columns[name], additive=rules.cider == "video" or name != "CIDEr")
-    return segment_measure(name, part.rows)
+    return corpus_measure(name, part.rows)
 
 
 def _localisation(name: str, kind: str, label: str, columns: Columns, rules: Protocol) -> Measure | None:

@@ -13,7 +13,7 @@ import numpy as np
 from hicm.dvc_eval.inputs.arrays import sums_by
 from hicm.dvc_eval.inputs.case import Case
 from hicm.dvc_eval.inputs.protocols import GOOGLE_ROUGE, Protocol
-from hicm.dvc_eval.metrics import segments
+from hicm.dvc_eval.metrics import corpus
 from hicm.dvc_eval.metrics.part import Corpus, Part
 from hicm.dvc_eval.words.meteor import Meteor, total
 from hicm.dvc_eval.words.rouge import common_lengths, f_score
@@ -48,10 +48,10 @@ class ClipCaptions:
 
     def fill(self, part: Part) -> None:
         """BLEU, both kinds of ROUGE; CIDEr is counted over the whole data set in the end."""
-        rows = segments.overlap_rows(self.said, [self.written], self.wanted)
+        rows = corpus.overlap_rows(self.said, [self.written], self.wanted)
         if self.wanted & set(GOOGLE_ROUGE):
             scores = google_rouge(*self.captions)
-            rows |= {name: segments.counted(column) for name, column in zip(GOOGLE_ROUGE, scores.T, strict=True)}
+            rows |= {name: corpus.counted(column) for name, column in zip(GOOGLE_ROUGE, scores.T, strict=True)}
         part.rows |= {name: sums_by(values, self.video, self.videos) for name, values in rows.items()}
         if "CIDEr" in self.wanted:
             part.corpora.append(Corpus("CIDEr", 0, self.video, self.said, [self.written]))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hicm.dvc_eval.inputs.case import Case, Events
-from hicm.dvc_eval.metrics import segments
+from hicm.dvc_eval.metrics import corpus
 from hicm.dvc_eval.metrics.part import Corpus, Part
 from hicm.dvc_eval.words.meteor import Meteor
 from hicm.errors import UserError
@@ -34,19 +34,19 @@ class ParagraphScores:
 
     def asks(self) -> list[tuple[str, str]]:
         """Each paragraph with each of its references."""
-        return segments.meteor_pairs(self.said, self.written) if "METEOR" in self.wanted else []
+        return corpus.meteor_pairs(self.said, self.written) if "METEOR" in self.wanted else []
 
     def fill(self, part: Part) -> None:
         """BLEU and ROUGE-L; CIDEr is counted over the whole data set in the end."""
         part.rows |= {f"para_{name}": rows for name, rows in
-                      segments.overlap_rows(self.said, self.written, self.wanted).items()}
+                      corpus.overlap_rows(self.said, self.written, self.wanted).items()}
         if "CIDEr" in self.wanted:
             part.corpora.append(Corpus("para_CIDEr", 0, np.arange(len(self.said)), self.said, self.written))
 
     def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
         """METEOR, with the best reference of each paragraph."""
         if "METEOR" in self.wanted:
-            part.rows["para_METEOR"] = segments.meteor_rows(self.written, statistics)
+            part.rows["para_METEOR"] = corpus.meteor_rows(self.written, statistics)
 
 
 def predicted_paragraphs(case: Case) -> list[str]:

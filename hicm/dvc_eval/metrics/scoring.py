@@ -17,7 +17,7 @@ from hicm.dvc_eval.metrics.localisation import precision_recall
 from hicm.dvc_eval.metrics.overlaps import Overlaps, find_overlaps
 from hicm.dvc_eval.metrics.paragraphs import ParagraphScores
 from hicm.dvc_eval.metrics.part import Part, Scorer, join_parts
-from hicm.dvc_eval.metrics.stories import SodaScores
+from hicm.dvc_eval.metrics.soda_scores import SodaScores
 from hicm.dvc_eval.words.java import Unavailable
 from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.meteor15.native import NativeMeteor, TooAlike

@@ -13,7 +13,7 @@ from hicm.dvc_eval.inputs.protocols import Protocol
 from hicm.dvc_eval.inputs.read import Track, read_predictions, read_references
 from hicm.dvc_eval.metrics.overlaps import find_overlaps
 from hicm.dvc_eval.metrics.soda import chosen_pairs, triples
-from hicm.dvc_eval.metrics.stories import MOST_CELLS, PairScores, SodaScores, Story, thresholds_of
+from hicm.dvc_eval.metrics.soda_scores import MOST_CELLS, PairScores, SodaScores, Story, thresholds_of
 from hicm.dvc_eval.results.score import EventPair, Result
 from hicm.dvc_eval.words.meteor15 import NativeMeteor
 from hicm.dvc_eval.words.texts import Oddities, intern_captions

@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +13,9 @@ from hicm.dvc_eval.inputs.protocols import Protocol
 from hicm.dvc_eval.metrics.measures import Measure, divide, harmonic_mean
 from hicm.dvc_eval.metrics.part import EventPairs
 from hicm.dvc_eval.results import tables
+from hicm.dvc_eval.results.intervals import Interval, bootstrap
 from hicm.dvc_eval.results.signature import of_parts, parts_of
 from hicm.errors import UserError
-
-if TYPE_CHECKING:
-    from hicm.dvc_eval.results.significance import Interval
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Result:
     warnings: tuple[str, ...] = ()
     run: str | None = None
     with_missing: dict[str, Measure] = field(default_factory=dict, repr=False)
-    intervals: dict[str, "Interval"] = field(default_factory=dict, repr=False)
+    intervals: dict[str, Interval] = field(default_factory=dict, repr=False)
 
     @cached_property
     def scores(self) -> dict[str, float]:
@@ -131,8 +129,6 @@ class Result:
 
     def with_intervals(self, samples: int = 1000, seed: int = 0) -> "Result":
         """The same with percentile bootstrap intervals over videos (95 %), and the signature that says so."""
-        from hicm.dvc_eval.results.significance import bootstrap
-
         return replace(self, intervals=bootstrap(self.measures, samples, seed),
                        signature=of_parts(parts_of(self.signature) | {"boot": f"{samples},seed={seed}"}))
 

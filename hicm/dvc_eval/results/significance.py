@@ -1,6 +1,6 @@
-"""Intervals and paired tests over videos: resample rows of statistics, sum them, finish; nothing is scored again.
+"""Paired tests over videos, from resampled rows of statistics; nothing is scored again.
 
-    interval            percentile bootstrap                       Efron and Tibshirani 1993; Koehn, EMNLP 2004
+    interval            percentile bootstrap                       see `intervals`
     p of the bootstrap  |d_b - mean(d_b)| >= |d|, two-sided        Koehn 2004, centred as sacreBLEU does
     p of the swaps      |d*| >= |d|, approximate randomisation     Riezler and Maxwell, ACL workshop MTSE 2005
     Holm                step-down over the systems of one metric   Holm, Scand. J. Statist. 6, 1979
@@ -10,24 +10,21 @@ are not corrected for one another.  V videos, K statistics, b samples of one blo
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 
 from hicm.dvc_eval.inputs.protocols import nearest
 from hicm.dvc_eval.metrics.measures import Measure
 from hicm.dvc_eval.results import tables
+from hicm.dvc_eval.results.intervals import LEVEL, Interval, blocks, check_draws, percentile_interval, resampled_scores
 from hicm.dvc_eval.results.signature import of_parts, parts_of, unlike
 from hicm.errors import UserError
 
-CELLS = 50_000  # b x V at most: what is drawn at once stays in the processor's cache
 TIE = 1e-12  # differences below it are rounding
 LARGEST = 5  # videos listed with each comparison
-LEVEL = 0.95
-
-Key = TypeVar("Key")
 
 
 class Comparable(Protocol):
@@ -39,14 +36,6 @@ class Comparable(Protocol):
     def measures(self) -> dict[str, Measure]: ...
     @property
     def signature(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Both ends, in the unit of the score."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -142,20 +131,6 @@ class Comparison:
         return "\n".join([*lines, *_notes(self), self.signature])
 
 
-def bootstrap(measures: Mapping[str, Measure], samples: int = 1000, seed: int = 0, level: float = LEVEL,
-              ) -> dict[str, Interval]:
-    """Percentile bootstrap intervals of all scores, from the same resampled videos (rows), so they are paired.
-
-    Source: Koehn, "Statistical Significance Tests for Machine Translation Evaluation", EMNLP 2004.  The same ``seed``
-    gives the same intervals, whatever the order of ``measures``.  Raises UserError for ``samples`` below 1, ``level``
-    outside (0, 1) or a negative ``seed``.
-    """
-    _check_draws(samples, seed)
-    if not 0.0 < level < 1.0:
-        raise UserError(f"level is {level}, expected a share between 0 and 1, e.g. {LEVEL}")
-    return {name: _interval(scores, level) for name, scores in _resampled(measures, samples, seed).items()}
-
-
 def compare(systems: Mapping[str, Comparable], metrics: Iterable[str] | None = None, samples: int = 1000,
             seed: int = 0, warnings: Sequence[str] = ()) -> Comparison:
     """Compare systems, two or more, with the first of them, video by video, on the videos that all have.
@@ -165,7 +140,7 @@ def compare(systems: Mapping[str, Comparable], metrics: Iterable[str] | None = N
     Source of the tests: see the head of this file.  Raises UserError for fewer than two systems, signatures that
     differ in more than coverage, no common videos, or an unknown metric (the nearest is named).
     """
-    _check_draws(samples, seed)
+    check_draws(samples, seed)
     if len(systems) < 2:
         raise UserError(f"{len(systems)} systems to compare, expected two or more, the baseline first")
     _check_signatures(systems)
@@ -174,7 +149,7 @@ def compare(systems: Mapping[str, Comparable], metrics: Iterable[str] | None = N
     videos, known = _common_videos(systems)
     measures = {(metric, system): replace(result.measures[metric], statistics=rows) for system, result in
                 systems.items() for metric, rows in _common_rows(result, wanted, videos).items()}
-    resampled = _resampled(measures, samples, seed)
+    resampled = resampled_scores(measures, samples, seed)
     swapped = _swapped(measures, wanted, baseline, others, samples, seed)
     rows: list[Versus] = []
     for metric in wanted:
@@ -202,17 +177,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def _resampled(measures: Mapping[Key, Measure], samples: int, seed: int) -> dict[Key, np.ndarray]:
-    """Scores (samples,) of videos drawn with replacement, as many as there are, the same ones for all measures."""
-    random, scores = np.random.default_rng(seed), {key: np.empty(samples) for key in measures}
-    videos = max((len(measure.statistics) for measure in measures.values()), default=0)
-    for block in _blocks(samples, videos):
-        weights = _draw_videos(random, block, videos)
-        for key, measure in measures.items():
-            scores[key][block] = measure.finish(weights @ measure.statistics)
-    return scores
-
-
 def _swapped(measures: Mapping[tuple[str, str], Measure], metrics: Sequence[str], baseline: str,
              others: Sequence[str], samples: int, seed: int) -> dict[tuple[str, str], np.ndarray]:
     """Differences (samples,) to the baseline by metric and system, each video's rows swapped with probability 1/2."""
@@ -220,7 +184,7 @@ def _swapped(measures: Mapping[tuple[str, str], Measure], metrics: Sequence[str]
     random = np.random.default_rng([seed, 1])
     found = {(metric, system): np.empty(samples) for metric in metrics for system in others}
     videos = len(measures[metrics[0], baseline].statistics)
-    for block in _blocks(samples, videos):
+    for block in blocks(samples, videos):
         swap = random.integers(0, 2, (block.stop - block.start, videos)).astype(float)
         # Both sums are made of rows, not one from the other: a difference of sums leaves rounding where 0 is due.
         both = np.concatenate([1.0 - swap, swap])
@@ -231,23 +195,6 @@ def _swapped(measures: Mapping[tuple[str, str], Measure], metrics: Sequence[str]
                 stays, moves = np.split(both @ measures[metric, system].statistics, 2)
                 found[metric, system][block] = finish(stays + base_moves) - finish(base_stays + moves)
     return found
-
-
-def _blocks(samples: int, videos: int) -> Iterator[slice]:
-    size = max(1, CELLS // max(videos, 1))
-    return (slice(first, min(first + size, samples)) for first in range(0, samples, size))
-
-
-def _draw_videos(random: np.random.Generator, block: slice, videos: int) -> np.ndarray:
-    """Multinomial counts (b, V): how often each video is drawn."""
-    size = block.stop - block.start
-    drawn = random.integers(0, max(videos, 1), (size, videos)) + videos * np.arange(size)[:, None]
-    return np.bincount(drawn.ravel(), minlength=size * videos).reshape(size, videos).astype(float)
-
-
-def _interval(scores: np.ndarray, level: float) -> Interval:
-    low, high = np.quantile(scores, [(1.0 - level) / 2.0, (1.0 + level) / 2.0]).tolist()
-    return Interval(low, high)
 
 
 def _versus(videos: Sequence[str], metric: str, system: str, one: Measure, two: Measure, resampled: np.ndarray,
@@ -263,7 +210,7 @@ def _versus(videos: Sequence[str], metric: str, system: str, one: Measure, two: 
     difference = scores[1] - scores[0]
     return Versus(
         metric=metric, system=system, baseline_score=scores[0], score=scores[1], difference=difference,
-        interval=_interval(resampled, LEVEL), bootstrap_p=_p_value(resampled - resampled.mean(), difference),
+        interval=percentile_interval(resampled, LEVEL), bootstrap_p=_p_value(resampled - resampled.mean(), difference),
         randomisation_p=_p_value(swapped, difference), bootstrap_p_holm=None, randomisation_p_holm=None,
         won=won, tied=len(differences) - won - lost, lost=lost,
         largest=tuple(VideoDifference(videos[at], float(by_video[0][at]), float(by_video[1][at]),
@@ -279,13 +226,6 @@ def _p_value(under_null: np.ndarray, difference: float) -> float:
 def _adjust(rows: Sequence[Versus]) -> list[Versus]:
     one, two = (holm([getattr(row, name) for row in rows]) for name in ("bootstrap_p", "randomisation_p"))
     return [replace(row, bootstrap_p_holm=one[at], randomisation_p_holm=two[at]) for at, row in enumerate(rows)]
-
-
-def _check_draws(samples: int, seed: int) -> None:
-    if samples < 1:
-        raise UserError(f"samples is {samples}, expected 1 or more, e.g. 1000")
-    if seed < 0:
-        raise UserError(f"seed is {seed}, expected 0 or more")
 
 
 def _check_signatures(systems: Mapping[str, Comparable]) -> None:

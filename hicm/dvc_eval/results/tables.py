@@ -1,17 +1,40 @@
 """Tables of scores: for the terminal, Markdown and LaTeX.  Values are times 100, as papers print them."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from hicm.dvc_eval.inputs.protocols import canonical
-
-if TYPE_CHECKING:
-    from hicm.dvc_eval.results.score import Result
+from hicm.dvc_eval.results.intervals import Interval
 
 # As papers head their columns.
 SHORT = {"METEOR": "M", "CIDEr": "C", "ROUGE_L": "R-L", "Rouge-L": "R-L", "Bleu_1": "B1", "Bleu_2": "B2",
          "Bleu_3": "B3", "Bleu_4": "B4", "Precision": "P", "Recall": "R", "F1_of_means": "F1 of means",
          "soda_a": "SODA a", "soda_b": "SODA b", "soda_c": "SODA c", "soda_d": "SODA d", "soda_d_f": "SODA d (F)"}
+
+
+class Reportable(Protocol):
+    """What the tables need of a result (`score.Result` is one)."""
+
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def run(self) -> str | None: ...
+    @property
+    def scores(self) -> Mapping[str, float]: ...
+    @property
+    def missing_as_zero(self) -> Mapping[str, float]: ...
+    @property
+    def intervals(self) -> Mapping[str, Interval]: ...
+    @property
+    def thresholds(self) -> Sequence[str]: ...
+    @property
+    def coverage(self) -> Mapping[str, Any]: ...
+    @property
+    def left_out(self) -> Mapping[str, str]: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
+    @property
+    def signature(self) -> str: ...
 
 
 def heading(metric: str) -> str:
@@ -25,7 +48,7 @@ def heading(metric: str) -> str:
     return SHORT.get(metric, metric)
 
 
-def result_table(results: Sequence["Result"], decimals: int, labels: Sequence[str] = (),
+def result_table(results: Sequence[Reportable], decimals: int, labels: Sequence[str] = (),
                  ) -> tuple[list[str], list[list[str]]]:
     """Headings and rows of the scores without thresholds of their own; an interval stands in brackets."""
     # One column for what protocols call by two names.
@@ -83,7 +106,7 @@ def latex(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequenc
                       r"\end{tabular}", *(f"% {note}" for note in notes)])
 
 
-def text(result: "Result") -> str:
+def text(result: Reportable) -> str:
     """A result for the terminal: scores, intervals, localisation, coverage, warnings, signature."""
     scores = result.scores
     lines = [f"{result.protocol}, times 100"]
@@ -96,15 +119,15 @@ def text(result: "Result") -> str:
         if result.intervals:
             lines += ["  ".join(f"{100 * getattr(result.intervals[name], end):{width}.2f}" for name in part) +
                       f"  95 % {end}" for end in ("low", "high")]
-    return "\n".join([*lines, *_localisation(result), *account(result), result.signature])
+    return "\n".join([*lines, *_localisation(result), *caveats(result), result.signature])
 
 
-def account(result: "Result") -> list[str]:
+def caveats(result: Reportable) -> list[str]:
     """What scores do not say: coverage, what was left out and why, warnings; a line each."""
     return [*coverage_lines(result), *(f"warning: {warning}" for warning in result.warnings)]
 
 
-def coverage_lines(result: "Result") -> list[str]:
+def coverage_lines(result: Reportable) -> list[str]:
     """Which videos were scored, the scores with missing ones counted 0, and metrics left out with the reason."""
     covered = result.coverage
     counts = ", ".join(f"{len(covered[kind])} {kind}" for kind in ("missing", "empty", "unknown"))
@@ -119,7 +142,7 @@ def coverage_lines(result: "Result") -> list[str]:
     return lines + [f"left out: {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
 
 
-def _localisation(result: "Result") -> list[str]:
+def _localisation(result: Reportable) -> list[str]:
     def value(kind: str, label: str) -> tuple[str, float | None]:
         name = kind if label == "mean" else f"{kind}@{label}"
         return name, result.scores.get(name)

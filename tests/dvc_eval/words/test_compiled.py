@@ -1,6 +1,7 @@
 """METEOR's loops as kept machine code: it needs no numba, and is made anew when anything that it depends on changes."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 from golden_case import files
 
 from hicm.dvc_eval.words.java import Unavailable
-from hicm.dvc_eval.words.meteor15 import NativeMeteor, compiled, resources
+from hicm.dvc_eval.words.meteor15 import NativeMeteor, cache, compiled
 from hicm.dvc_eval.words.meteor15.compiled import ALIGN, FIND_PHRASES, LOOPS
 
 PAIRS = [("a man is running fast", "the men run quickly"), ("stir", "stir"), ("", "fry the onions")]
@@ -54,20 +55,29 @@ def test_loops_are_compiled_again_when_their_source_changes(tmp_path: Path, monk
     shutil.copytree(compiled.FOLDER, tmp_path / "meteor15")
     monkeypatch.setattr(compiled, "FOLDER", tmp_path / "meteor15")
     assert compiled._digest("0.48", "x86_64") == before
-    with open(tmp_path / "meteor15" / "loops" / "align.py", "a") as stream:
-        stream.write("\n")
-    assert compiled._digest("0.48", "x86_64") != before
+    for name, compiled_from in (("native.py", False), ("layout.py", True), ("loops/align.py", True)):
+        with open(tmp_path / "meteor15" / name, "a") as stream:
+            stream.write("\n")
+        after = compiled._digest("0.48", "x86_64")
+        assert (after != before) == compiled_from
+        before = after
+
+
+def test_loops_import_nothing_that_the_digest_does_not_cover() -> None:
+    names = {name for path in (compiled.FOLDER / "loops").glob("*.py")
+             for name in re.findall(r"^(?:from|import) (\S+)", path.read_text(encoding="utf-8"), re.MULTILINE)}
+    assert names == {"numpy", "numba", "hicm.dvc_eval.words.meteor15.layout"}
 
 
 def test_damaged_machine_code_is_never_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A byte of its head, its middle or its end is changed: the loops are compiled again."""
     names: list[str] = []
-    monkeypatch.setattr(compiled, "kept_arrays",
-                        lambda name, make: names.append(name) or resources.kept_arrays(name, make))
+    monkeypatch.setattr(compiled, "cached_arrays",
+                        lambda name, make: names.append(name) or cache.cached_arrays(name, make))
     compiled.load_loops.__wrapped__()
     name = names[0]
-    sound = (resources.cache_folder() / name).read_bytes()
-    kept = resources.kept_arrays(name, dict)
+    sound = (cache.cache_folder() / name).read_bytes()
+    kept = cache.cached_arrays(name, dict)
     made = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(compiled, "_compile_all", lambda *_: made.append("again") or kept)
@@ -108,5 +118,5 @@ def test_where_nothing_is_kept_yet(tmp_path: Path, golden: Path, prepare: str, t
 
 def test_a_numba_that_refuses_to_be_imported_says_why() -> None:
     refused = ImportError("Numba needs NumPy 2.3 or less")
-    assert str(resources.no_numba(refused)) == (
+    assert str(cache.no_numba(refused)) == (
         "METEOR without Java needs numba, which cannot be imported (Numba needs NumPy 2.3 or less); pip install numba")

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from hicm.dvc_eval.words.java import Unavailable
 from hicm.dvc_eval.words.meteor import CHUNKS, JarMeteor, total
-from hicm.dvc_eval.words.meteor15 import NativeMeteor, match, resources
+from hicm.dvc_eval.words.meteor15 import NativeMeteor, index, layout
+from hicm.dvc_eval.words.meteor15.cache import cache_folder
 from hicm.dvc_eval.words.meteor15.normalise import Prefixes, normalise
 from hicm.dvc_eval.words.meteor15.stem import stem
 from hicm.dvc_eval.words.meteor15.synonyms import parse_exceptions, parse_synsets, synset_set
@@ -193,7 +194,7 @@ def test_ten_thousand_words(meteor: NativeMeteor) -> None:
     """Against an ordinary caption they are scored; the same word on both sides is refused, where the jar fails."""
     row = meteor.statistics([("the man cuts a big onion " * 2000, "a man chops the onions")])[0]
     assert row[0] == 12000 and row[MATCHED_2] == 4
-    assert match.MOST < 10_000 ** 2
+    assert layout.MOST < 10_000 ** 2
     with pytest.raises(UserError, match=r"thousands of words .* \(of 10000 and 9999 words\); shorten or remove"):
         meteor.statistics([("a man", "a man"), ("a " * 10_000, "a " * 9_999)])
 
@@ -208,29 +209,29 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
     """A cache folder of its own and a quick builder instead of METEOR's; returns the list of its calls."""
     calls: list[int] = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(resources, "build_arrays", lambda: calls.append(1) or SMALL)
+    monkeypatch.setattr(index, "build_arrays", lambda: calls.append(1) or SMALL)
     return calls
 
 
 def index_file() -> Path:
-    return resources.cache_folder() / resources.NAME
+    return cache_folder() / index.NAME
 
 
 def test_index_is_built_once_and_read_as_written(small: list[int], tmp_path: Path) -> None:
     for _ in range(3):
-        index = resources.load_index()
-        assert {name: (array.dtype, array.tolist()) for name, array in index.items()} == \
+        loaded = index.load_index()
+        assert {name: (array.dtype, array.tolist()) for name, array in loaded.items()} == \
             {name: (array.dtype, array.tolist()) for name, array in SMALL.items()}
     assert small == [1] and index_file().parent.parent == tmp_path
 
 
 @pytest.mark.parametrize("harm", ["flipped", "short", "empty", "header", "text"])
 def test_damaged_index_is_rebuilt(small: list[int], harm: str) -> None:
-    resources.load_index()
+    index.load_index()
     sound = index_file().read_bytes()
     index_file().write_bytes({"flipped": sound[:-3] + bytes([sound[-3] ^ 1]) + sound[-2:], "short": sound[:-1],
                               "empty": b"", "header": b"{" + sound[1:], "text": b"not an index\n"}[harm])
-    assert resources.load_index()["ranks"].tolist() == list(range(7))
+    assert index.load_index()["ranks"].tolist() == list(range(7))
     assert small == [1, 1] and index_file().read_bytes() == sound
 
 
@@ -239,14 +240,14 @@ def test_two_processes_build_once(tmp_path: Path) -> None:
     program = """if True:
         import sys, time
         import numpy as np
-        from hicm.dvc_eval.words.meteor15 import resources
+        from hicm.dvc_eval.words.meteor15 import index
         def build_arrays():
             with open(sys.argv[1], "a") as stream:
                 stream.write("built\\n")
             time.sleep(1)
             return {"ranks": np.arange(7)}
-        resources.build_arrays = build_arrays
-        print(resources.load_index()["ranks"].tolist())
+        index.build_arrays = build_arrays
+        print(index.load_index()["ranks"].tolist())
     """
     log = tmp_path / "log"
     both = [subprocess.Popen([sys.executable, "-c", program, str(log)], stdout=subprocess.PIPE, text=True,
@@ -259,17 +260,17 @@ def test_cache_that_cannot_be_written(small: list[int], tmp_path: Path, monkeypa
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     with pytest.raises(Unavailable, match=r"file/hicm.*: cannot be written .*set XDG_CACHE_HOME"):
-        resources.load_index()
+        index.load_index()
 
 
 def test_data_must_be_those_of_meteor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for inside in resources.DIGESTS:
+    for inside in index.DIGESTS:
         path = tmp_path / inside
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("another version")
-    monkeypatch.setattr(resources, "find_jar", lambda inside: tmp_path / inside)
+    monkeypatch.setattr(index, "find_jar", lambda inside: tmp_path / inside)
     with pytest.raises(Unavailable, match=r"meteor-1\.5\.jar: not the file of pycocoevalcap 1\.2; pip install"):
-        resources.find_sources()
+        index.find_sources()
 
 
 def test_numba_is_imported_late_and_named_when_missing() -> None:
@@ -299,7 +300,7 @@ def test_first_use(tmp_path: Path) -> None:
     assert done.stdout == "{'strings': (2616378,), 'ranks': (5274084,)}\n"
     assert "METEOR's data (once)" in done.stderr and "METEOR's loops (compiled once)" in done.stderr
     kept = sorted(path.name for path in (tmp_path / "cache" / "hicm").iterdir())
-    assert kept[:2] == [resources.NAME, Path(resources.NAME).with_suffix(".lock").name]
+    assert kept[:2] == [index.NAME, Path(index.NAME).with_suffix(".lock").name]
     assert [re.sub("[0-9a-f]{16}", "KEY", name) for name in kept[2:]] == [
         "meteor15-loops-KEY.index", "meteor15-loops-KEY.lock"]
 

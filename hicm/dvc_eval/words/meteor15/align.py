@@ -3,9 +3,7 @@
 import numpy as np
 
 from hicm.dvc_eval.words.meteor15.compiled import ALIGN
-
-BEAM = 40  # paths that are followed at a time
-FIELDS = 6  # of a path
+from hicm.dvc_eval.words.meteor15.layout import BEAM, FIELDS
 
 
 def align(pairs: np.ndarray, starts: np.ndarray, matches: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from hicm.dvc_eval.words.meteor15.layout import BUCKET_BITS
 from hicm.dvc_eval.words.meteor15.loops.phrases import NEW_LINE, scan_table
-from hicm.dvc_eval.words.meteor15.phrases import BUCKET_BITS
 from hicm.dvc_eval.words.meteor15.stem import stem
 from hicm.dvc_eval.words.meteor15.synonyms import parse_exceptions, parse_synsets, synset_set
 from hicm.dvc_eval.words.meteor15.words import word_hash, word_key

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from hicm.dvc_eval.words.java import Unavailable
-from hicm.dvc_eval.words.meteor15.resources import kept_arrays, need_numba, no_numba
+from hicm.dvc_eval.words.meteor15.cache import cached_arrays, need_numba, no_numba
 
 FOLDER = Path(__file__).parent
 NUMBAS = "numba_", "NRT_", "Py"  # how the names of its functions and of Python's start
@@ -101,7 +101,7 @@ def load_loops() -> dict[str, Callable[..., int]]:
     processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     machine = llvm.Target.from_default_triple().create_target_machine(*processor, opt=3, jit=True)
     key = _digest(llvmlite.__version__, machine.triple, *processor)
-    kept = kept_arrays(f"meteor15-loops-{key}.index", lambda: _compile_all(llvm, machine))
+    kept = cached_arrays(f"meteor15-loops-{key}.index", lambda: _compile_all(llvm, machine))
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(kept["code"].tobytes()))
     engine.finalize_object()
@@ -116,7 +116,7 @@ def load_loops() -> dict[str, Callable[..., int]]:
 def _digest(*versions: str) -> str:
     """Of the source of METEOR's loops and of what they are compiled with and for."""
     digest = hashlib.sha256("\n".join(versions).encode())
-    for path in sorted(FOLDER.rglob("*.py")):
+    for path in (FOLDER / "compiled.py", FOLDER / "layout.py", *sorted(FOLDER.glob("loops/*.py"))):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 

@@ -8,13 +8,11 @@ import numpy as np
 from hicm.dvc_eval.inputs.arrays import count_distinct, expand
 from hicm.dvc_eval.words.meteor15.compiled import FIND_MATCHES, KEEP_PRESENT
 
-EXACT, STEM, SYNONYM, PARAPHRASE = range(4)
-MOST = 10_000_000  # matches of one pair: 3,000 times the same word on both sides; the jar's memory ends before
 USUAL = 64  # matches of a pair, more than most have: how much room is made at first
 
 
 class TooManyMatches(Exception):
-    """A pair has more than MOST matches; ``pair``: its place."""
+    """A pair has more than `layout.MOST` matches; ``pair``: its place."""
 
     def __init__(self, pair: int) -> None:
         super().__init__(f"pair {pair}")
@@ -30,7 +28,7 @@ def find_matches(pairs: np.ndarray, tokens: np.ndarray, starts: np.ndarray, span
     ``pairs`` (P, 2) int64 candidate and reference, as captions of ``tokens`` and ``starts``; ``spans`` and
     ``span_offsets`` as `phrases.find_phrases` gives them; the rest as in `build`, by word number.  Returns matches
     (M, 5) int32 and offsets (P + 1,) int64.  Sides with equal keys throughout have exact matches only.  Raises
-    TooManyMatches for captions so long and so much alike that they have more than MOST.
+    TooManyMatches for captions so long and so much alike that they have more than `layout.MOST`.
     """
     synonyms, synonym_offsets = _synonyms(tokens, synsets, synset_offsets)
     strings, *table = _present(spans[:, 2], block_offsets, paraphrases, ranks)

@@ -9,10 +9,10 @@ import numpy as np
 from hicm.dvc_eval.inputs.arrays import block_ends
 from hicm.dvc_eval.words.meteor15.align import align
 from hicm.dvc_eval.words.meteor15.compiled import load_loops
+from hicm.dvc_eval.words.meteor15.index import DATA, load_index
 from hicm.dvc_eval.words.meteor15.match import TooManyMatches, find_matches
 from hicm.dvc_eval.words.meteor15.normalise import CONTROLS, Prefixes, normalise
 from hicm.dvc_eval.words.meteor15.phrases import find_phrases
-from hicm.dvc_eval.words.meteor15.resources import DATA, load_index
 from hicm.dvc_eval.words.meteor15.score import STATISTICS, scores, statistics
 from hicm.dvc_eval.words.meteor15.words import Words
 from hicm.errors import UserError

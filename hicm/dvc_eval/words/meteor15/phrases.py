@@ -3,9 +3,7 @@
 import numpy as np
 
 from hicm.dvc_eval.words.meteor15.compiled import FIND_PHRASES
-
-BUCKET_BITS = 20  # strings are looked up by the first bits of their hash, then one by one
-LONGEST = 7  # words in a phrase of the table
+from hicm.dvc_eval.words.meteor15.layout import LONGEST
 
 
 def find_phrases(tokens: np.ndarray, starts: np.ndarray, hashes: np.ndarray, strings: np.ndarray,

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hicm.dvc_eval.words.meteor15.layout import FNV_PRIME, FNV_START
 from hicm.dvc_eval.words.meteor15.stem import stem
 from hicm.dvc_eval.words.meteor15.synonyms import synset_set
-
-FNV_START, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
 
 
 def word_key(word: str) -> int:

@@ -8,7 +8,7 @@ that tie keep their order.  Rank is chunks minus gain x 2^32, so that less is be
 import numpy as np
 from numba import njit
 
-from hicm.dvc_eval.words.meteor15.align import BEAM, FIELDS
+from hicm.dvc_eval.words.meteor15.layout import BEAM, FIELDS
 
 GAIN = 1 << 32
 RANK, DISTANCE, LAST, NEXT, PARENT, MATCH = range(FIELDS)  # of a path; parent and match (-1: none) tell its last step

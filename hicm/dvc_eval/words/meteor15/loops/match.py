@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from hicm.dvc_eval.words.meteor15.match import EXACT, MOST, PARAPHRASE, STEM, SYNONYM
+from hicm.dvc_eval.words.meteor15.layout import EXACT, MOST, PARAPHRASE, STEM, SYNONYM
 
 
 @njit

@@ -3,8 +3,7 @@
 import numpy as np
 from numba import njit
 
-from hicm.dvc_eval.words.meteor15.phrases import BUCKET_BITS, LONGEST
-from hicm.dvc_eval.words.meteor15.words import FNV_PRIME, FNV_START
+from hicm.dvc_eval.words.meteor15.layout import BUCKET_BITS, FNV_PRIME, FNV_START, LONGEST
 
 WORD_START, WORD_PRIME = np.uint64(FNV_START), np.uint64(FNV_PRIME)
 ROUND_1, ROUND_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)  # the finaliser of SplitMix64

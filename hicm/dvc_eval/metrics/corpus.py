@@ -57,7 +57,7 @@ def meteor_rows(references: Sequence[Sequence[str | None]], statistics: np.ndarr
     return total(best, np.arange(len(best)), len(best))  # ready to be summed
 
 
-def segment_measure(name: str, rows: Mapping[str, np.ndarray]) -> Measure | None:
+def corpus_measure(name: str, rows: Mapping[str, np.ndarray]) -> Measure | None:
     """The measure of a corpus metric, ``para_`` before its name or not, from rows by video; None without its rows."""
     metric = name.removeprefix("para_")
     key = name.replace(metric, "Bleu") if metric.startswith("Bleu_") else name

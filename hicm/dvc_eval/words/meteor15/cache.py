@@ -1,4 +1,4 @@
-"""What METEOR needs, made on first use and kept in the user's cache folder: the index of its data, and its loops."""
+"""Arrays that are made on first use and kept in the user's cache folder: METEOR's index, and its compiled loops."""
 
 import contextlib
 import hashlib
@@ -10,23 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from hicm.dvc_eval.words.java import Unavailable, find_jar
+from hicm.dvc_eval.words.java import Unavailable
 from hicm.errors import UserError
-from hicm.files import atomic, sha256
+from hicm.files import atomic
 
 try:
     import fcntl
 except ImportError:  # Windows: two processes that build at once then both build, and the last to finish is kept
     fcntl = None
 
-# METEOR 1.5 as pycocoevalcap 1.2 ships it.  Other data would give other scores under the same name.
-DIGESTS = {
-    "meteor/meteor-1.5.jar": "1e57b4c72c0830ebe68558f1c799a624e96cbc1b6045c9f6330e26dcff6eafc2",
-    "meteor/data/paraphrase-en.gz": "c147ac7d2c91f2fbb3ad31e4b352235061eb83145e0434daf217ee9ca5975f48",
-}
-DATA = hashlib.sha256("".join(DIGESTS.values()).encode()).hexdigest()[:8]  # names both, for signatures
-FORMAT = 1  # of the file's content; to be raised whenever `build` changes
-NAME = f"meteor15-en-{FORMAT}.index"
 ALIGNMENT = 64  # of the arrays, in bytes
 DIGEST_LINE = 65  # bytes: SHA-256 in hexadecimal and a line feed
 
@@ -39,12 +31,7 @@ def cache_folder() -> Path:
         raise Unavailable("METEOR's index has no place: this user has no home folder; set XDG_CACHE_HOME") from error
 
 
-def load_index() -> dict[str, np.ndarray]:
-    """The arrays of `build`, kept.  Raises Unavailable when METEOR's data are not installed or are not version 1.5."""
-    return kept_arrays(NAME, build_arrays)
-
-
-def kept_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def cached_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Arrays, read-only and mapped from a file of the cache; made first where it is missing or damaged.
 
     Two processes do not make them at once.  Raises Unavailable when the cache cannot be written.
@@ -60,25 +47,6 @@ def kept_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[st
     if kept is None:
         raise Unavailable(f"{path}: was written and cannot be read back; is the disk sound?")
     return kept
-
-
-def find_sources() -> list[Path]:
-    """METEOR's data files in the installed package pycocoevalcap, checked.  Raises Unavailable."""
-    sources = [find_jar(inside) for inside in DIGESTS]
-    for source, digest in zip(sources, DIGESTS.values(), strict=True):
-        if sha256(source) != digest:
-            raise Unavailable(f"{source}: not the file of pycocoevalcap 1.2; pip install --force-reinstall "
-                              "pycocoevalcap==1.2")
-    return sources
-
-
-def build_arrays() -> dict[str, np.ndarray]:
-    """The arrays of the index, from METEOR's data.  Raises Unavailable."""
-    sources = find_sources()
-    need_numba()
-    from hicm.dvc_eval.words.meteor15.build import build
-
-    return build(*sources)
 
 
 def need_numba() -> None:

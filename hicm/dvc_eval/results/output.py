@@ -104,13 +104,13 @@ def names_of(results: Sequence[Result]) -> list[str]:
             for at, name in enumerate(names)]
 
 
-def account(results: Sequence[Result]) -> str:
+def caveats(results: Sequence[Result]) -> str:
     """What a table does not say: coverage, what was left out, warnings."""
     return "\n".join(f"{name}: {line}" for name, result in zip(names_of(results), results, strict=True)
-                     for line in tables.account(result))
+                     for line in tables.caveats(result))
 
 
-def told_of_systems(systems: Mapping[str, Result]) -> list[str]:
+def system_warnings(systems: Mapping[str, Result]) -> list[str]:
     """Coverage that is not whole, what was left out, and warnings of compared systems; what all share stands once."""
     lines = {}
     for name, result in systems.items():
