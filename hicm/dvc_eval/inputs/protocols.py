@@ -36,7 +36,7 @@ class Protocol:
     soda: tuple[str, ...] = ()  # names of scores; _p, _r, _f ask for precision, recall and F
     soda_d: Literal["f", "mean-of-prf"] = "f"  # what plain soda_d reports
     soda_roles: Literal["swapped", "corrected"] = "swapped"  # swapped: the reference is METEOR's hypothesis
-    soda_files: Literal["per-file", "per-video", "merged", "multi"] = "per-file"  # several annotators, see `soda_scores`
+    soda_files: Literal["per-file", "per-video", "merged", "multi"] = "per-file"  # annotators: see `soda_scores`
     soda_missing: Literal["skip", "zero"] = "skip"
     soda_empty: Literal["zero", "skip"] = "zero"  # a video predicted without events
     soda_traceback: Literal["shipped", "optimal"] = "shipped"  # types a and b only
