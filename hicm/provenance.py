@@ -46,12 +46,17 @@ class Origin:
         there, here = found["settings"], self.to_json()["settings"]
         lines = [f"{name} is {_shown(there, name)} there and {_shown(here, name)} here"
                  for name in sorted({**there, **here}) if there.get(name) != here.get(name)]
-        return lines + [f"{role} has other content" for role in sorted({**found["inputs"], **self.inputs})
-                        if found["inputs"].get(role) != self.inputs.get(role)]
+        inputs = found["inputs"]
+        return lines + [f"{role} {_changed(inputs.get(role), self.inputs.get(role))}"
+                        for role in sorted({**inputs, **self.inputs}) if inputs.get(role) != self.inputs.get(role)]
 
 
 def _shown(settings: dict[str, Any], name: str) -> str:
     return repr(settings[name]) if name in settings else "the default"
+
+
+def _changed(there: str | None, here: str | None) -> str:
+    return "is not read here" if here is None else "was not read there" if there is None else "has other content"
 
 
 def plain(content: Any) -> Any:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hicm.config import HOLDOUT, Config, load_config
+from hicm.config import HOLDOUT, Config, changes, load_config
 from hicm.data.annotations import read_annotations, split_references
 from hicm.errors import UserError
-from hicm.files import read_json, require
-from hicm.memory.bank import Bank, bank_hash, load_bank
+from hicm.files import read_json, require, sha256
+from hicm.memory.bank import OWN, TEXTS, Bank, bank_hash, load_bank
 from hicm.retrieval.store import Retrieved, open_retrieved
+from hicm.rooms import room_module
 from hicm.types import Event, Span, Video
 
 Found = TypeVar("Found")
@@ -76,17 +77,23 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
     notes: list[str] = []
     stats = _attempt(lambda: _read_stats(folder / "stats.jsonl"), notes) or []
     predicted = _attempt(lambda: _read_predictions(folder / f"predictions_{split}.json"), notes)
-    predictions, checkpoint = predicted or ({}, {})
+    predictions, checkpoint, decided = predicted or ({}, {}, {})
     metrics = _attempt(lambda: _read_metrics(folder / f"metrics_{split}.json"), notes) or {}
     if metrics.get("run") not in (None, manifest["run"]):
         notes.append(f"metrics_{split}.json was made from predictions of run {metrics['run']}, not of this one.")
+    known = (metrics.get("predictions") or {}).get("sha256")
+    if known and predicted is not None and known != sha256(folder / f"predictions_{split}.json"):
+        notes.append(f"metrics_{split}.json holds the scores of other predictions than predictions_{split}.json: they "
+                     "are not shown; evaluate again.")
+        metrics = {}
+    notes += asked_otherwise(config, decided)
     retrieved = bank = None
     search = config.retrieval.search
     if search in ("none", "zero"):
         notes.append(f"Search “{search}” recalls nothing from a memory.")
     else:
         retrieved = _attempt(lambda: _open_retrieved(folder, config, split), notes)
-        bank = _attempt(lambda: _load_bank(config, retrieved), notes) if retrieved is not None else None
+        bank = _attempt(lambda: _load_bank(folder, config, retrieved), notes) if retrieved is not None else None
     return Run(folder, manifest["run"], label, config, manifest, stats, predictions, checkpoint, metrics, retrieved,
                bank, tuple(notes))
 
@@ -126,14 +133,29 @@ def _read_stats(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any]]:
-    """Events by video, and which checkpoint made them (empty: the file does not say)."""
+def asked_otherwise(config: Config, decided: dict[str, Any]) -> list[str]:
+    """A note when the predictions were made with other settings of retrieval or system than those of the run."""
+    read = getattr(room_module(config.system, "settings"), "AT_PREDICTION", None)
+    own = {f"retrieval.{name}": value for name, value in changes(config.retrieval).items()}
+    own |= {f"{config.system}.{name}": value for name, value in changes(config.room).items()
+            if read is None or name.partition(".")[0] in read}
+    found = {name: value for name, value in (decided.get("settings") or {}).items()
+             if name.startswith(("retrieval.", f"{config.system}."))}
+    if found.get("retrieval.search") in ("none", "zero"):  # then nothing else of that section is read
+        own = {name: value for name, value in own.items() if name in found or name == "retrieval.search"}
+    other = [f"{name}={found.get(name, 'its default')}" for name in sorted({**own, **found})
+             if own.get(name) != found.get(name)] if decided else []
+    return [f"The predictions were made with {', '.join(other)}, unlike the run's own settings."] if other else []
+
+
+def _read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any], dict[str, Any]]:
+    """Events by video, which checkpoint made them, and what decided them (empty: the file does not say)."""
     require(path, "predictions", "make them with `hicm predict`")
     content = read_json(path, "predictions")
     try:
         events = {video: [Event(Span(*map(float, event["timestamp"])), str(event["sentence"])) for event in found]
                   for video, found in content["results"].items()}
-        return events, dict(content.get("checkpoint") or {})
+        return events, dict(content.get("checkpoint") or {}), dict(content.get("decided_by") or {})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: expected {{'results': {{id: [{{'sentence', 'timestamp': [start, end]}}]}}}} "
                         f"({type(error).__name__}: {error}); predict again") from error
@@ -158,11 +180,12 @@ def _open_retrieved(folder: Path, config: Config, split: str) -> Retrieved:
     return retrieved
 
 
-def _load_bank(config: Config, retrieved: Retrieved) -> Bank:
+def _load_bank(run: Path, config: Config, retrieved: Retrieved) -> Bank:
     """The bank that was read, and no other: its texts are printed as what was recalled."""
-    bank = load_bank(config.bank)
-    if retrieved.info.get("bank") != bank_hash(config.bank):
-        raise UserError(f"{config.bank}: is not the memory bank that {retrieved.path} was recalled from (built again "
+    folder = run / OWN if (run / OWN / TEXTS).exists() else config.bank
+    bank = load_bank(folder)
+    if retrieved.info.get("bank") != bank_hash(folder):
+        raise UserError(f"{folder}: is not the memory bank that {retrieved.path} was recalled from (built again "
                         "since?); recalled texts cannot be shown, retrieve again")
     return bank
 

@@ -35,9 +35,10 @@ def training_origin(config: Config, splits: Sequence[str]) -> Origin:
 def prediction_origin(config: Config, checkpoint: Path, samples: Samples, split: str) -> Origin:
     """What decides predictions: the model, what it is asked about, and how."""
     read = getattr(room_module(config.system, "settings"), "AT_PREDICTION", None)
-    room = changes(config.room)
-    settings = {"data": _without(changes(config.data), *PLACES, "report", "train", "select", "holdout", "holdout_seed"),
-                "retrieval": changes(config.retrieval) if find_system(config.system).memory(config) == "tokens" else {},
+    needs, room = find_system(config.system).memory(config), changes(config.room)
+    data, retrieval = changes(config.data), changes(config.retrieval)
+    settings = {"data": _without(data, *PLACES, "report", "train", "select", "holdout", "holdout_seed"),
+                "retrieval": retrieval if needs == "tokens" else _only(retrieval, "search"),
                 config.system: room if read is None else _only(room, *read)}
     durations = Origin({}, {video.id: repr(video.duration) for video in samples.videos}).identity
     inputs = {"model": path_digest(checkpoint, "checkpoint"), f"videos of {split}": durations}

@@ -11,13 +11,12 @@ from typing import Any
 from hicm.config import Config, config_text, load_config, save_config
 from hicm.errors import UserError
 from hicm.files import copy_file, read_json, require, write_json, write_text
-from hicm.memory.bank import ARRAYS, TEXTS
+from hicm.memory.bank import ARRAYS, OWN, TEXTS
 from hicm.provenance import Origin, describe, uncommitted
 from hicm.rooms import described_by, room_module
 from hicm.stages.origins import needs_bank, training_settings
 
 RUNS = Path("presave/runs")
-BANK = "bank"  # the run's own copy
 
 
 def run_name(stem: str, origin: Origin) -> str:
@@ -81,15 +80,15 @@ def keep_bank(folder: Path, config: Config) -> None:
     """Give a run folder the memory bank that its system reads, so that it can be used and shared alone."""
     if needs_bank(config):
         for name in (ARRAYS, TEXTS):
-            copy_file(config.bank / name, folder / BANK / name)
+            copy_file(config.bank / name, folder / OWN / name)
 
 
 def with_own_bank(folder: Path, config: Config) -> Config:
     """``config`` with the run's own bank, unless it names another one than the run's settings do."""
     own = load_config(require(folder / "config.yaml", "run", "give a folder that 'hicm train' wrote"))
-    if config.bank != own.bank or not (folder / BANK / TEXTS).exists():
+    if config.bank != own.bank or not (folder / OWN / TEXTS).exists():
         return config
-    return replace(config, memory=replace(config.memory, path=str(folder / BANK)))
+    return replace(config, memory=replace(config.memory, path=str(folder / OWN)))
 
 
 def model_folder(run: Path, name: str = "") -> Path:
@@ -122,5 +121,5 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _is_begun(folder: Path) -> bool:
     """Whether the folder holds more than its description, its bank and recalled vectors (which know their origin)."""
-    return any(path.name not in ("config.yaml", "manifest.json", "uncommitted.diff", BANK)
+    return any(path.name not in ("config.yaml", "manifest.json", "uncommitted.diff", OWN)
                and not path.name.startswith((".", "retrieved_")) for path in folder.iterdir())
