@@ -8,13 +8,13 @@ A source is
     vitt/train             split train of the settings file vitt.yaml or configs/vitt.yaml; any path: other/vitt/train
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hicm.config import Config, load_config
+from hicm.config import DataConfig, load_config
 from hicm.data.annotations import held_out, read_annotations, refuse_blank_captions, split_files
 from hicm.data.ids import youtube_id
 from hicm.errors import UserError
@@ -31,26 +31,25 @@ class Captions:
     files: tuple[Path, ...]  # where they came from
 
 
-def read_captions(config: Config) -> Captions:
-    """The captions of ``memory.source``, whatever the file without those of videos that ``data.holdout`` holds out.
+def read_captions(data: DataConfig, sources: Sequence[str]) -> Captions:
+    """The captions of ``sources``, without those of videos that ``data.holdout`` holds out, in whatever file they are.
 
-    Raises UserError naming the first blank caption, a source that is nothing of the above, or when there is no
-    caption at all.
+    Raises UserError naming the first blank caption or a source that is none of the above, and when there is no caption
+    at all.
     """
-    files = tuple(source_file(config, source) for source in config.memory.source)
-    unseen = held_out(config.data)
+    files = tuple(source_file(data, source) for source in sources)
+    unseen = held_out(data)
     found = [caption for file in files for caption in _read(file) if youtube_id(caption[1]) not in unseen]
     if not found:
-        raise UserError(f"memory.source={config.memory.source}: no caption to build a memory from; name splits with "
-                        "captions")
+        raise UserError(f"memory.source={list(sources)}: no caption to build a memory from; name splits with captions")
     texts, videos, sentences = zip(*found, strict=True)
     return Captions(texts, videos, np.asarray(sentences, np.int64), files)
 
 
-def source_file(config: Config, source: str) -> Path:
-    """The file behind a source: of a split with several annotators the first one's."""
-    if source in config.data.annotations or (not source.endswith((".json", ".txt")) and "/" not in source):
-        return Path(split_files(config.data, source)[0])
+def source_file(data: DataConfig, source: str) -> Path:
+    """The file behind a source; of a split with several annotators, that of the first one."""
+    if source in data.annotations or (not source.endswith((".json", ".txt")) and "/" not in source):
+        return Path(split_files(data, source)[0])
     if source.endswith((".json", ".txt")):
         return require(source, "captions", "correct memory.source")
     dataset, _, split = source.rpartition("/")

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from hicm.config import Config
 from hicm.encoders import make_encoder
 from hicm.memory.bank import TEXTS
-from hicm.memory.build import clear_up, plant_tree, summarise_tree
 from hicm.memory.captions import read_captions
+from hicm.memory.summarise import summarise_tree
 from hicm.memory.summarisers import make_summariser
 from hicm.memory.summarisers.language import LanguageModel
 from hicm.memory.summarisers.medoid import medoid
 from hicm.memory.summarisers.node import Members, Summariser, Summary
+from hicm.memory.tree import build_tree, remove_intermediates
 
 CHARACTERS = 4  # a token, roughly, in English
 
@@ -62,12 +63,12 @@ def plan_memory(config: Config) -> Plan:
     offline = config.offline
     encoder = make_encoder(config.memory.encoder, offline)
     summariser = make_summariser(config.memory.summariser, config.summary, config.bank, offline)
-    captions = read_captions(config)
-    tree = plant_tree(config, encoder, captions)
+    captions = read_captions(config.data, config.memory.source)
+    tree = build_tree(captions, encoder, config.memory, config.bank)
     counting = _Counting(summariser, [])
     summarise_tree(tree, counting, encoder)
     if (config.bank / TEXTS).exists():
-        clear_up(config.bank)  # nothing is under way there
+        remove_intermediates(config.bank)  # nothing is under way there
     rows = []
     for number in range(tree.labels.shape[1], 0, -1):
         questions, answered, tokens = counting.seen[number - 1]

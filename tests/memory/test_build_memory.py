@@ -9,7 +9,7 @@ from hicm.config import Config, DataConfig, MemoryConfig
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
-from hicm.memory import build
+from hicm.memory import build, tree
 from hicm.memory.bank import Bank, load_bank, save_bank
 from hicm.memory.build import build_memory
 from hicm.memory.hierarchies.finch import Clustering, finch
@@ -95,7 +95,7 @@ def test_written_summaries_are_encoded_and_have_no_author(config, monkeypatch):
 def test_an_only_child_passes_its_summary_on(config, monkeypatch):
     """FINCH may leave a cluster alone at the next level; it is not paraphrased again."""
     labels = np.asarray([[0, 0], [0, 0], [1, 1], [1, 1], [2, 1]] + [[3, 1]] * 43)
-    monkeypatch.setattr(build, "partitions", lambda *_: Clustering(labels, None))
+    monkeypatch.setattr(tree, "partitions", lambda *_: Clustering(labels, None))
     monkeypatch.setattr(build, "make_summariser", lambda *_: Writer())
     bank = load_bank(build_memory(config))
     assert bank.levels[0].texts[:3] == ("sum 1.0 of 2", "sum 1.1 of 2", bank.leaves.texts[4])
