@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-CORE = {"", "errors", "files", "types", "strict", "config", "provenance"}
+CORE = {"", "errors", "files", "types", "strict", "packaged", "config", "provenance"}
 STAGES = {"data", "memory", "retrieval", "nn", "dvc_eval", "systems", "training", "report"}
 
 # part of hicm -> the other parts it may import
@@ -26,7 +26,8 @@ ALLOWED = {
     "types": set(),
     "files": {"errors"},
     "strict": {"errors"},
-    "config": {"errors", "files", "strict"},
+    "packaged": {"errors"},
+    "config": {"errors", "files", "packaged", "strict"},
     "provenance": {"", "errors", "files", "config"},
     "data": CORE,
     "memory": CORE | {"data"},
