@@ -16,7 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-CORE = {"", "errors", "files", "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal"}
+CORE = {"", "errors", "files", "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal",
+        "packaged"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks"}
 STAGES = BELOW | {"systems", "training", "report", "results"}
 
@@ -29,9 +30,10 @@ ALLOWED = {
     "strict": {"errors"},
     "plugins": {"errors"},
     "journal": {"files"},
+    "packaged": {"errors"},
     "rooms": {"errors", "plugins"},
     "former": {"errors"},
-    "config": {"errors", "files", "strict", "rooms", "former"},
+    "config": {"errors", "files", "strict", "rooms", "former", "packaged"},
     "provenance": {"", "config"},
     "encoders": {"errors", "files", "plugins"},
     "data": CORE,
