@@ -17,6 +17,7 @@ from typing import Any, Literal
 from hicm.errors import UserError
 from hicm.files import atomic
 from hicm.former import FORMER, renew
+from hicm.packaged import packaged_config
 from hicm.rooms import is_room, presets, room_names, room_package, settings_class
 from hicm.strict import build, limited, nearest, parse_yaml, read_yaml, setting_names, to_yaml
 
@@ -171,13 +172,14 @@ SHARED = tuple(name for name in Config.__dataclass_fields__ if name != "room")  
 def load_config(path: str | Path | None = None, overrides: typing.Sequence[str] = ()) -> Config:
     """Defaults < preset < the yaml file < ``section.key=value`` overrides (a preset among them: over the file).
 
-    A file may hold sections of several systems; only that of ``system`` is used, the others are checked.  Raises
-    UserError on an unknown key (with the nearest known one), a value of the wrong type or outside its limits, or bad
-    yaml.
+    ``path``: a file, or the name of a recipe that comes with hicm, as yc2.  A file may hold sections of several
+    systems; only that of ``system`` is used, the others are checked.  Raises UserError on an unknown key (with the
+    nearest known one), a value of the wrong type or outside its limits, or bad yaml.
     """
+    path = None if path is None else packaged_config(path)
     where = str(path) if path is not None else "settings"
     given, former = renew({} if path is None else _sections(read_yaml(path), where), where)
-    if former and path is not None and not Path(path).with_name("manifest.json").exists():
+    if former and path is not None and not path.with_name("manifest.json").exists():
         _warn_of(former, where)
     asked = [_read_override(override) for override in overrides]
     system = _last(asked, "system") or given.get("system") or Config.system

@@ -24,10 +24,11 @@ def make_settings(folder: Path, golden, **t5_config: int) -> Path:
     path = folder / "parity.yaml"
     mlp = SMALL[golden.mlp_dim] if t5_config else golden.mlp_dim
     path.write_text(yaml.safe_dump({
-        "preset": "released", "data": {"name": "parity", "frames": 100}, "memory": {"path": str(folder / "no_bank")},
+        "preset": "released", "offline": True,
+        "data": {"name": "parity", "frames": 100}, "memory": {"path": str(folder / "no_bank")},
         "retrieval": {"windows": golden.window_size, "top_k": golden.soft_k},
         "captioner": {"t5": "scratch", "t5_config": {**golden.t5_config, **t5_config}, "tokenizer": str(T5TINY),
-                      "offline": True, "time_bins": golden.num_bins, "visual_depth": golden.depth,
+                      "time_bins": golden.num_bins, "visual_depth": golden.depth,
                       "visual_heads": golden.heads, "visual_mlp": mlp, "init": "anything.pth"}}))
     return path
 

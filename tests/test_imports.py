@@ -253,7 +253,7 @@ def pulled(module: str, *paths: Path) -> set[str]:
                               check=True).stdout.split())
 
 
-@pytest.mark.parametrize("module", ["hicm.dvc_eval", "hicm.memory.build", "hicm.retrieval.read", "hicm.cli",
+@pytest.mark.parametrize("module", ["hicm.dvc_eval", "hicm.stages.build_memory", "hicm.retrieval.read", "hicm.cli",
                                     "hicm.systems.captioner.settings", "hicm.stages.evaluate"])
 def test_importing_loads_no_torch(module):
     assert pulled(module) == set()

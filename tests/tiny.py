@@ -5,8 +5,8 @@ from pathlib import Path
 import yaml
 
 from hicm.config import Config, load_config
-from hicm.memory.build import build_memory
 from hicm.recipes.demo.dataset import make_dataset
+from hicm.stages.build_memory import build_memory
 
 WIDTH = 24
 

@@ -58,7 +58,7 @@ class Plan:
 def plan_memory(config: Config) -> Plan:
     """Embed, cluster and count; embeddings and partitions are kept for the build.
 
-    Raises UserError as `hicm.memory.build.build_memory` does.
+    Raises UserError as `hicm.stages.build_memory.build_memory` does.
     """
     offline = config.offline
     encoder = make_encoder(config.memory.encoder, offline)

@@ -88,7 +88,6 @@ def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth,
         if dry_run and config:
             return print_dry(load_settings(config, set_), f"convert {run}, then caption with it")
         run = str(convert_once(run, config, set_))
-        set_ = [one for one in set_ if not one.strip().startswith("preset=")]  # in the run's settings already
     elif config:
         raise UserError(f"{run}: --config is for a released .pth; a run folder has its own settings (change them by "
                         "--set)")

@@ -22,8 +22,8 @@ def memory_build(config: ConfigFile, *, set_: Overrides = (),
                  dry_run: Annotated[bool, "embed and cluster, print nodes a level, calls and tokens, and stop"] = False,
                  ) -> "Path | Plan":
     """Build the memory bank: captions -> embeddings -> tree -> a summary for every node; continues a killed build."""
-    from hicm.memory.build import build_memory
     from hicm.memory.plan import plan_memory
+    from hicm.stages.build_memory import build_memory
 
     settings = load_settings(config, [*set_, *([f"memory.source={list(source)}"] if source else [])])
     return plan_memory(settings) if dry_run else build_memory(settings, overwrite)

@@ -16,10 +16,10 @@ from hicm.dvc_eval import evaluate
 from hicm.errors import UserError
 from hicm.files import read_json
 from hicm.memory.bank import load_bank
-from hicm.memory.build import build_memory
 from hicm.memory.captions import read_captions
 from hicm.report.facts import selection
 from hicm.report.runs import read_references, read_runs
+from hicm.stages.build_memory import build_memory
 from hicm.stages.check import check_data
 from hicm.stages.train import train
 from hicm.training import train as stage

@@ -13,9 +13,9 @@ import yaml
 from hicm.cli import main
 from hicm.config import load_config
 from hicm.data.features import open_features
-from hicm.memory.build import build_memory
 from hicm.memory.exports import export_bank
 from hicm.recipes.demo.dataset import make_dataset
+from hicm.stages.build_memory import build_memory
 from tests.hub_server import serve_hub
 from tests.released import golden, make_settings, weights, write_released  # noqa: F401 (fixtures)
 

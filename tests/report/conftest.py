@@ -11,10 +11,10 @@ import pytest
 from hicm.config import load_config
 from hicm.dvc_eval import evaluate
 from hicm.files import atomic, write_json
-from hicm.memory.build import build_memory
 from hicm.provenance import open_run
 from hicm.recipes.demo.dataset import make_dataset
 from hicm.report import page
+from hicm.stages.build_memory import build_memory
 from hicm.stages.retrieve import retrieve
 
 METRICS = ["Recall", "Precision", "F1", "Recall@0.5", "F1@3s", "soda_d"]  # need no Java

@@ -76,7 +76,8 @@ class System(Learner):
         if samples.width != self.width:
             raise UserError(f"features are {samples.width} wide, the model reads {self.width}")
         for s in samples:
-            centre, length = nn.Sequential.forward(self.module.to(device), torch.tensor(s.rows.mean(0))[None])[0].tolist()
+            mean = torch.tensor(s.rows.mean(0))[None].to(device)
+            centre, length = nn.Sequential.forward(self.module.to(device), mean)[0].tolist()
             span = Span(max(0, centre - length / 2) * s.duration, min(1, centre + length / 2) * s.duration)
             yield {s.id: [Event(span, self.config.room.caption)]}
 

@@ -11,9 +11,9 @@ from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
 from hicm.memory.bank import load_bank
-from hicm.memory.build import build_memory
 from hicm.retrieval.read import Reader
 from hicm.retrieval.store import open_retrieved
+from hicm.stages.build_memory import build_memory
 from hicm.stages.retrieve import BATCH, retrieve
 
 VERBS, THINGS = ("add", "cut", "boil", "fry", "serve"), ("salt", "onion", "rice", "meat", "sauce", "egg", "soup")

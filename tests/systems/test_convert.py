@@ -47,7 +47,7 @@ def test_the_converted_run_gives_the_golden_ids(golden, model, vocabulary, batch
 def test_the_run_folder_is_whole(run, released, weights):
     assert {path.name for path in run.iterdir()} == {"config.yaml", "manifest.json", "README.md", "best", "tokenizer"}
     config, manifest = load_config(run / "config.yaml"), read_json(run / "manifest.json")
-    assert config.captioner.init == "" and config.retrieval.search == "top_only"
+    assert config.room.init == "" and config.retrieval.search == "top_only"
     assert manifest["kind"] == "convert" and manifest["run"].startswith("best_model-")
     source = manifest["source"]
     assert source["sha256"] == sha256(released) and source["bytes"] == released.stat().st_size

@@ -157,7 +157,7 @@ def test_an_empty_folder_is_taken(released, settings, tmp_path):
 
 
 def test_a_failure_while_writing_leaves_nothing(released, settings, tmp_path, monkeypatch):
-    from hicm.systems.captioner import convert as module
+    from hicm.systems.captioner.released import convert as module
 
     def fail(*_):
         raise OSError(28, "No space left on device")
@@ -205,11 +205,11 @@ def test_save_and_load_by_the_names_of_transformers(run, tmp_path):
 @pytest.fixture
 def asked(monkeypatch, tmp_path):
     """Predictions asked for, instead of made."""
-    from hicm.systems.captioner import stage
+    from hicm.stages import predict
 
     calls = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage, "predict_split", lambda *given: calls.append(given) or given[-1])
+    monkeypatch.setattr(predict, "predict", lambda *given: calls.append(given) or given[0])
     return calls
 
 
@@ -218,9 +218,9 @@ def test_predict_takes_a_released_file_and_converts_it_once(released, settings, 
         verbs.predict(str(released), config=str(settings), set_=more)
     folders = list(Path("presave/converted").iterdir())
     assert len(folders) == 1 and re.fullmatch(r"best_model-[0-9a-f]{8}", folders[0].name)
-    assert [given[1] for given in asked] == folders * 2
-    assert [given[0].captioner.decode.beams for given in asked] == [4, 1]
-    assert load_config(folders[0] / "config.yaml").captioner.decode.beams == 4
+    assert [given[0] for given in asked] == folders * 2
+    assert [given[4] for given in asked] == [[], ["captioner.decode.beams=1"]]
+    assert load_config(folders[0] / "config.yaml").room.decode.beams == 4
 
 
 def test_predict_asks_for_settings_where_they_are_needed(released, run, settings, asked):

@@ -11,9 +11,9 @@ from hicm.dvc_eval.results.score import Result
 from hicm.errors import UserError
 from hicm.files import require
 from hicm.memory.bank import read_bank_json
-from hicm.memory.build import build_memory
 from hicm.recipes.ablation.grid import Cell, make_grid, slug
 from hicm.recipes.ablation.table import write_table
+from hicm.stages.build_memory import build_memory
 from hicm.stages.predict import predict
 from hicm.stages.train import train
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from hicm.config import load_config
 from hicm.errors import UserError
-from hicm.memory.build import build_memory
 from hicm.memory.show import show_memory
 from hicm.recipes.demo.dataset import make_dataset
 from hicm.report import report
+from hicm.stages.build_memory import build_memory
 from hicm.stages.check import check_data
 from hicm.stages.evaluate import evaluate_run
 from hicm.stages.predict import predict

@@ -11,11 +11,11 @@ from hicm.errors import UserError
 from hicm.files import write_json
 from hicm.memory import build, tree
 from hicm.memory.bank import Bank, load_bank, save_bank
-from hicm.memory.build import build_memory
 from hicm.memory.hierarchies.finch import Clustering, finch
 from hicm.memory.show import show_memory
 from hicm.memory.summarisers.medoid import Medoid
 from hicm.memory.summarisers.node import Members, Summary
+from hicm.stages.build_memory import build_memory
 
 VERBS, THINGS = ("add", "cut", "boil", "fry"), ("salt", "onion", "rice", "meat", "sauce", "egg")
 
