@@ -142,7 +142,8 @@ def asked_otherwise(config: Config, decided: dict[str, Any]) -> list[str]:
     found = {name: value for name, value in (decided.get("settings") or {}).items()
              if name.startswith(("retrieval.", f"{config.system}."))}
     if found.get("retrieval.search") in ("none", "zero"):  # then nothing else of that section is read
-        own = {name: value for name, value in own.items() if name in found or name == "retrieval.search"}
+        own = {name: value for name, value in own.items()
+               if name == "retrieval.search" or not name.startswith("retrieval.")}
     other = [f"{name}={found.get(name, 'its default')}" for name in sorted({**own, **found})
              if own.get(name) != found.get(name)] if decided else []
     return [f"The predictions were made with {', '.join(other)}, unlike the run's own settings."] if other else []

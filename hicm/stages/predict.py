@@ -37,10 +37,15 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     folder = model_folder(run, checkpoint)
     samples = open_samples(config.data, split)
     origin = prediction_origin(config, folder, samples, split)
-    if out.exists() and not overwrite and _is_same(out, origin):
+    other = _differences(out, origin) if out.exists() and not overwrite else []
+    if out.exists() and not overwrite and not other:
+        print(f"{out}: made by these settings and inputs already")
         return out
     kind = find_system(config.system)
     system = kind.load(folder, config)
+    if other:  # a damaged model is reported first
+        raise UserError(f"{out}: holds other predictions ({'; '.join(other)}); choose another --out, or replace them "
+                        "with --overwrite")
     if kind.memory(config) == "tokens":
         name = "" if out.name == f"predictions_{split}.json" else out.stem
         samples = samples.with_recall(open_retrieved(recall(config, split, out.parent, name=name)).tokens)
@@ -75,15 +80,10 @@ def prediction_config(run: Path, overrides: Sequence[str] = ()) -> Config:
     return with_own_bank(run, config)
 
 
-def _is_same(out: Path, origin: Origin) -> bool:
-    """Whether ``out`` was made by ``origin``; UserError with the differences when otherwise."""
+def _differences(out: Path, origin: Origin) -> list[str]:
+    """How ``out`` was made otherwise than by ``origin``; empty: in no way."""
     content = read_json(out, "predictions")
-    found = content.get("decided_by") if isinstance(content, dict) else None
-    if differences := origin.differences(found):
-        raise UserError(f"{out}: holds other predictions ({'; '.join(differences)}); choose another --out, or replace "
-                        "them with --overwrite")
-    print(f"{out}: made by these settings and inputs already")
-    return True
+    return origin.differences(content.get("decided_by") if isinstance(content, dict) else None)
 
 
 def _predict(system: Any, samples: Samples, device: torch.device, journal: Journal) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def test_output_below_a_file(sound, refused, below, command):
     ("memory build {config} --overwrite --set memory.path={copy}/bank", "bank/bank.npz"),
     ("retrieve {config} --out {copy}/run/retrieved_val.h5 --overwrite --set retrieval.windows=3",
      "run/retrieved_val.h5"),
-    ("predict {copy}/run --set captioner.decode.max_tokens=20", "run/predictions_val.json"),
+    ("predict {copy}/run --overwrite --set captioner.decode.max_tokens=20", "run/predictions_val.json"),
     ("evaluate {copy}/run --metrics soda_d", "run/metrics_val.json")])
 @pytest.mark.parametrize("half", [False, True], ids=["full", "fills"])
 def test_full_disk(sound, refused_on_full_disk, tmp_path, command, file, half):
@@ -97,7 +97,7 @@ def test_damaged_checkpoint(sound, refused, run, damage):
 
 
 def test_other_settings_in_the_same_folder(sound, refused, run):
-    assert re.match(rf"{run}: holds run tiny-\w+, not tiny-\w+; choose another --out",
+    assert re.match(rf"{run}: holds run tiny-\w+, begun otherwise .train\.lr is 0\.001 there and 0\.01 here.; choose",
                     refused("train", sound.config, "--out", run, "--set", "train.lr=1e-2"))
 
 

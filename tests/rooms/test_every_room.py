@@ -186,7 +186,7 @@ def test_the_journal_of_other_settings_is_not_mixed_in(run):
 def test_one_bad_setting_of_the_room_is_named(room, data, capsys):
     capsys.readouterr()
     assert hicm("train", data, "--set", f"system={room}", "--set", f"{room}.no_such_setting=1") == 2
-    assert f"unknown setting {room}.no_such_setting; the nearest known one is {room}." in capsys.readouterr().err
+    assert f"unknown setting {room}.no_such_setting; the nearest known one is " in capsys.readouterr().err
 
 
 def test_unknown_names_are_refused():

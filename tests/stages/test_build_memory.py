@@ -9,12 +9,13 @@ from hicm.config import Config, DataConfig, MemoryConfig
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
-from hicm.memory import build, tree
+from hicm.memory import tree
 from hicm.memory.bank import Bank, load_bank, save_bank
 from hicm.memory.hierarchies.finch import Clustering, finch
 from hicm.memory.show import show_memory
 from hicm.memory.summarisers.medoid import Medoid
 from hicm.memory.summarisers.node import Members, Summary
+from hicm.stages import build_memory as build
 from hicm.stages.build_memory import build_memory
 
 VERBS, THINGS = ("add", "cut", "boil", "fry"), ("salt", "onion", "rice", "meat", "sauce", "egg")
