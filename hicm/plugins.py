@@ -14,6 +14,7 @@ import ast
 import difflib
 import importlib
 import pkgutil
+from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -58,13 +59,19 @@ def _is_own(package: str, name: str, defines: str) -> bool:
     if not name.isidentifier() or name.startswith("_"):
         return False
     spec = find_spec(f"{package}.{name}")
-    return spec is not None and (not defines or defines in _defined(spec))
+    return spec is not None and (not defines or _defines(spec, defines))
 
 
-def _defined(spec: ModuleSpec) -> set[str]:
-    """The names that a module defines at its top level, read from its source; of a folder, its files too."""
+def _defines(spec: ModuleSpec, name: str) -> bool:
+    """Whether a module defines ``name`` at its top level, by its source; for a folder, also by a file in it."""
     source = getattr(spec.loader, "get_source", lambda _: None)(spec.name) or ""
-    names = {file.name for file in pkgutil.iter_modules(spec.submodule_search_locations or [])}
+    return name in _defined(source) or any(
+        file.name == name for file in pkgutil.iter_modules(spec.submodule_search_locations or []))
+
+
+@lru_cache
+def _defined(source: str) -> set[str]:
+    names = set()
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)

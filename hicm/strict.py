@@ -76,7 +76,10 @@ def _build(cls: type, given: Any, where: str, limits: Limits, prefix: str, root:
         else:
             values[key] = _check(value, hints[key], f"{where}: {name}")
             _check_limits(values[key], limits.get(name), f"{where}: {name}")
-    return cls(**values)
+    try:
+        return cls(**values)
+    except UserError as error:  # a section that checks itself does not know where its values come from
+        raise UserError(f"{where}: {error}") from error
 
 
 def _nearest(key: str, prefix: str, siblings: list[str], root: type) -> str:

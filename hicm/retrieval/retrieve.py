@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from hicm.config import Config
+from hicm.config import Config, RetrievalConfig
 from hicm.data.annotations import held_out
 from hicm.data.features import Features, sample
 from hicm.data.ids import youtube_id
 from hicm.data.splits import split_with_features
 from hicm.errors import UserError
 from hicm.memory.bank import Bank, bank_hash, load_bank, plain
-from hicm.retrieval.read import Read, Reader
+from hicm.retrieval.reader import Reader, needs_bank
+from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
 
 BATCH = 64  # videos read at once
@@ -31,11 +32,11 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     out, settings = Path(out), config.retrieval
     videos, features = split_with_features(config.data, split)
     leave_own_out = training and settings.leave_own_out
-    needs_bank = settings.search not in ("none", "zero")
-    info = _describe(config, split, list(videos), leave_own_out, bank_hash(config.bank) if needs_bank else None)
+    with_bank = needs_bank(settings)
+    info = _describe(config, split, list(videos), leave_own_out, bank_hash(config.bank) if with_bank else None)
     if out.exists() and not overwrite and _is_same(out, info):
         return out
-    bank = load_bank(config.bank) if needs_bank else None
+    bank = load_bank(config.bank) if with_bank else None
     if bank is not None and config.data.holdout:
         _refuse_held_out(bank, config)
     if bank is not None and bank.width != features.width:
@@ -60,7 +61,7 @@ def _refuse_held_out(bank: Bank, config: Config) -> None:
 
 
 def _reads(reader: Reader, features: Features, ids: list[str], frames: int, leave_own_out: bool,
-           split: str) -> Iterator[Read]:
+           split: str) -> Iterator[Recalled]:
     with tqdm(total=len(ids), desc=f"recall {split}", unit="video") as progress:
         for start in range(0, len(ids), BATCH):
             batch = ids[start:start + BATCH]
@@ -81,6 +82,7 @@ def _describe(config: Config, split: str, ids: list[str], leave_own_out: bool, b
 
 def _is_same(out: Path, info: dict[str, Any]) -> bool:
     found = open_retrieved(out).info
+    found["retrieval"] = {**dataclasses.asdict(RetrievalConfig()), **found.get("retrieval", {})}  # settings added since
     different = [key for key in info if found.get(key) != info[key]]
     if different:
         changes = "; ".join(_change(key, found.get(key), info[key]) for key in different)

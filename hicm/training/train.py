@@ -14,7 +14,7 @@ from hicm.errors import UserError
 from hicm.files import read_json, require, write_json
 from hicm.memory.bank import load_bank
 from hicm.provenance import now, open_run
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 from hicm.systems.captioner.dataset import open_split, recall
 from hicm.systems.captioner.objective import Objective, Reread
 from hicm.systems.captioner.system import CaptionerSystem

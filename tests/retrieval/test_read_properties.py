@@ -10,7 +10,7 @@ from naive_read import WIDTH, frames_of, naive_query, naive_read, random_bank
 
 from hicm.config import RetrievalConfig
 from hicm.memory.bank import Bank, Leaves, Level
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 
 pytestmark = pytest.mark.filterwarnings("ignore:retrieval.search=top_only")
 

@@ -12,7 +12,7 @@ from hicm.files import write_json
 from hicm.memory.bank import load_bank
 from hicm.memory.build import build_memory
 from hicm.memory.encoders import make_encoder
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 from hicm.retrieval.retrieve import BATCH, retrieve
 from hicm.retrieval.store import open_retrieved
 

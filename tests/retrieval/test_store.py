@@ -8,7 +8,7 @@ from naive_read import WIDTH, frames_of, random_bank
 
 from hicm.config import RetrievalConfig
 from hicm.errors import UserError
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 from hicm.retrieval.store import Retrieved, open_retrieved, save_retrieved
 
 IDS = [f"video-{number:05d}" for number in range(5)]
