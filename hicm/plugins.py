@@ -30,10 +30,12 @@ def find_module(package: str, group: str, name: str, what: str, defines: str = "
     to define to count, at its top level and not by an import; for a folder, also a file in it.  Empty: every module
     counts.  Raises UserError when there is no such part, or when the one of another package cannot be used.
     """
-    check_name(package, group, name, what, defines)
     if _is_own(package, name, defines):
         return importlib.import_module(f"{package}.{name}")
-    return _load(_offered(group, name), name, what, defines)
+    points = _offered(group, name)
+    if not points:
+        raise _unknown(package, group, name, what, defines)
+    return _load(points, name, what, defines)
 
 
 def check_name(package: str, group: str, name: str, what: str, defines: str = "") -> None:
@@ -42,10 +44,7 @@ def check_name(package: str, group: str, name: str, what: str, defines: str = ""
     The arguments are those of `find_module`.
     """
     if not _is_own(package, name, defines) and not _offered(group, name):
-        names = known(package, group, defines)
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; {package} and the entry points {group} offer none"
-        raise UserError(f"{what}: expected one of {', '.join(map(repr, names))}, found {name!r}{hint}")
+        raise _unknown(package, group, name, what, defines)
 
 
 def known(package: str, group: str, defines: str = "") -> list[str]:
@@ -53,6 +52,15 @@ def known(package: str, group: str, defines: str = "") -> list[str]:
     own = {module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)
            if _is_own(package, module.name, defines)}
     return sorted(own | {point.name for point in entry_points(group=group)})
+
+
+def _unknown(package: str, group: str, name: str, what: str, defines: str) -> UserError:
+    names = known(package, group, defines)
+    if not names:
+        return UserError(f"{what}={name}: neither {package} nor an entry point of group {group} offers any")
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+    listed = ", ".join(map(repr, names))
+    return UserError(f"{what}: expected one of {listed}, found {name!r}; did you mean {nearest!r}?")
 
 
 def _is_own(package: str, name: str, defines: str) -> bool:
