@@ -18,6 +18,7 @@ from hicm.errors import UserError
 from hicm.files import atomic
 from hicm.former import FORMER, renew
 from hicm.packaged import packaged_config
+from hicm.plugins import check_name
 from hicm.rooms import is_room, presets, room_names, room_package, settings_class
 from hicm.strict import build, limited, nearest, parse_yaml, read_yaml, setting_names, to_yaml
 
@@ -83,20 +84,30 @@ class SummaryConfig:
     request: dict[str, Any] = field(default_factory=dict)  # openai: fields over ours in the request, null removes one
 
 
+SEARCHES = {"package": "hicm.retrieval.search", "group": "hicm.searches", "what": "retrieval.search",
+            "defines": "search"}  # for hicm.plugins
+READS = {"package": "hicm.retrieval.reads", "group": "hicm.reads", "what": "retrieval.read", "defines": "read"}
+
+
 @dataclass(frozen=True)
 class RetrievalConfig:
-    search: Literal["descend", "top_only", "flat", "none", "zero", "random"] = "descend"
+    search: str = "descend"  # which nodes are kept: descend, top_only, flat, random, zero, none, or another package's
+    read: str = "mean"  # what of them is handed over: mean (a vector per window), levels (one per window and level)
     select: Literal["top-k", "max", "similarity"] = "top-k"
-    windows: int = limited(10, 1)  # queries a video, W (YC2: 10, ViTT: 30)
-    top_k: int = limited(10, 1)  # nodes kept a level (YC2: 10, ViTT: 30)
+    windows: int = limited(10, 1)  # queries per video, W (YC2: 10, ViTT: 30)
+    top_k: int = limited(10, 1)  # nodes kept per level (YC2: 10, ViTT: 30)
     threshold: float = 0.7  # cosine a node needs under select=similarity
     levels: list[int] = field(default_factory=list)  # levels that are read, 1 = finest; empty: all
     flat_level: int = limited(1, 0)  # the level of search=flat; 0 = the captions themselves
-    tail: Literal["spread", "drop"] = "spread"  # W nearly equal windows, or floor(T/W) rows each and a lost tail
+    tail: Literal["spread", "drop"] = "spread"  # W nearly equal windows; or floor(T/W) rows each, the rest unused
     leave_own_out: bool = True  # in training, recall nothing that a video's own captions wrote
     mask_padding: bool = True  # padded rows take no part in a window's query; empty windows are masked out
     precision: Literal["float32", "stored"] = "float32"  # stored: round means to the bank's dtype, as released
     seed: int = limited(0, 0)  # of search=random
+
+    def __post_init__(self) -> None:
+        check_name(name=self.search, **SEARCHES)
+        check_name(name=self.read, **READS)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import ast
 import difflib
 import importlib
 import pkgutil
+from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -29,10 +30,12 @@ def find_module(package: str, group: str, name: str, what: str, defines: str = "
     to define to count, at its top level and not by an import; for a folder, also a file in it.  Empty: every module
     counts.  Raises UserError when there is no such part, or when the one of another package cannot be used.
     """
-    check_name(package, group, name, what, defines)
     if _is_own(package, name, defines):
         return importlib.import_module(f"{package}.{name}")
-    return _load(_offered(group, name), name, what, defines)
+    points = _offered(group, name)
+    if not points:
+        raise _unknown(package, group, name, what, defines)
+    return _load(points, name, what, defines)
 
 
 def find_part(name: str, package: str, group: str, defines: str) -> ModuleType | None:
@@ -58,10 +61,7 @@ def check_name(package: str, group: str, name: str, what: str, defines: str = ""
     The arguments are those of `find_module`.
     """
     if not _is_own(package, name, defines) and not _offered(group, name):
-        names = known(package, group, defines)
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else f"; {package} and the entry points {group} offer none"
-        raise UserError(f"{what}: expected one of {', '.join(map(repr, names))}, found {name!r}{hint}")
+        raise _unknown(package, group, name, what, defines)
 
 
 def known(package: str, group: str, defines: str = "") -> list[str]:
@@ -71,17 +71,32 @@ def known(package: str, group: str, defines: str = "") -> list[str]:
     return sorted(own | {point.name for point in entry_points(group=group)})
 
 
+def _unknown(package: str, group: str, name: str, what: str, defines: str) -> UserError:
+    names = known(package, group, defines)
+    if not names:
+        return UserError(f"{what}={name}: neither {package} nor an entry point of group {group} offers any")
+    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+    listed = ", ".join(map(repr, names))
+    return UserError(f"{what}: expected one of {listed}, found {name!r}; did you mean {nearest!r}?")
+
+
 def _is_own(package: str, name: str, defines: str) -> bool:
     if not name.isidentifier() or name.startswith("_"):
         return False
     spec = find_spec(f"{package}.{name}")
-    return spec is not None and (not defines or defines in _defined(spec))
+    return spec is not None and (not defines or _defines(spec, defines))
 
 
-def _defined(spec: ModuleSpec) -> set[str]:
-    """The names that a module defines at its top level, read from its source; of a folder, its files too."""
+def _defines(spec: ModuleSpec, name: str) -> bool:
+    """Whether a module defines ``name`` at its top level, by its source; for a folder, also by a file in it."""
     source = getattr(spec.loader, "get_source", lambda _: None)(spec.name) or ""
-    names = {file.name for file in pkgutil.iter_modules(spec.submodule_search_locations or [])}
+    return name in _defined(source) or any(
+        file.name == name for file in pkgutil.iter_modules(spec.submodule_search_locations or []))
+
+
+@lru_cache
+def _defined(source: str) -> set[str]:
+    names = set()
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)

@@ -78,7 +78,10 @@ def build(cls: type, given: Any, where: str, prefix: str = "", known: Mapping[st
         else:
             values[key] = _check(value, hints[key], f"{where}: {name}")
             _check_limits(values[key], limits[key], f"{where}: {name}")
-    return cls(**values)
+    try:
+        return cls(**values)
+    except UserError as error:  # a section that checks itself does not know where its values come from
+        raise UserError(f"{where}: {error}") from error
 
 
 def setting_names(cls: type, prefix: str = "") -> dict[str, str]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from hicm.config import RetrievalConfig
 from hicm.memory.bank import Bank, Leaves, Level
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 
 SENTENCES, VIDEOS, NODES = 10337, 1333, (2362, 735, 192, 44)
 

@@ -18,7 +18,7 @@ from hicm.config import RetrievalConfig
 from hicm.data.features import sample
 from hicm.data.speech import open_speech
 from hicm.memory.bank import Bank, Level
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 from hicm.systems.captioner.batch import Item, collate
 from hicm.systems.captioner.decode import generate
 from hicm.systems.captioner.model import Captioner, make_t5

@@ -55,10 +55,10 @@ def test_an_unknown_name(house, name):
             refuse(*ROOM, name, "room.lamp", "light")
 
 
-def test_the_nearest_name_is_told(house):
+def test_the_nearest_name_is_given(house):
     with pytest.raises(UserError, match=r"found 'oill'; did you mean 'oil'\?"):
         check_name(*ROOM, "oill", "room.lamp", "light")
-    with pytest.raises(UserError, match=r"house\.lamps\.shop and the entry points house\.none offer none"):
+    with pytest.raises(UserError, match=r"neither house\.lamps\.shop nor an entry point of group house\.none offers"):
         check_name("house.lamps.shop", "house.none", "oil", "room.lamp", "light")
 
 

@@ -74,7 +74,9 @@ class Memory:
         ``own``: the video, if its captions were left out of what it may recall; they are then not shown either.
         """
         found = []
-        for span, nodes in zip(window_seconds(self.config, duration), visited, strict=True):
+        retrieval, data = self.config.retrieval, self.config.data
+        for span, nodes in zip(window_seconds(retrieval, duration, data.frames, data.feature_fps), visited,
+                               strict=True):
             if nodes and span is not None:
                 shown = self._shown(nodes)
                 found.append(Window(*span, self._trees(shown, own), len(nodes), len(shown)))

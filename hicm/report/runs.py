@@ -12,6 +12,7 @@ from hicm.data.annotations import read_annotations, split_references
 from hicm.errors import UserError
 from hicm.files import read_json, require, sha256
 from hicm.memory.bank import OWN, TEXTS, Bank, bank_hash, load_bank
+from hicm.retrieval.reader import needs_bank
 from hicm.retrieval.store import Retrieved, open_retrieved
 from hicm.rooms import room_module
 from hicm.types import Event, Span, Video
@@ -88,9 +89,8 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
         metrics = {}
     notes += asked_otherwise(config, decided)
     retrieved = bank = None
-    search = config.retrieval.search
-    if search in ("none", "zero"):
-        notes.append(f"Search “{search}” recalls nothing from a memory.")
+    if not needs_bank(config.retrieval):
+        notes.append(f"Search “{config.retrieval.search}” recalls nothing from a memory.")
     else:
         retrieved = _attempt(lambda: _open_retrieved(folder, config, split), notes)
         bank = _attempt(lambda: _load_bank(folder, config, retrieved), notes) if retrieved is not None else None

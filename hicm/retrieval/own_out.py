@@ -30,9 +30,9 @@ class OwnOut:
 
 
 class Provenance:
-    """Who wrote what in a bank, looked up by video and remembered.
+    """Who wrote what in a bank, looked up by video and cached.
 
-    Raises UserError when the bank does not know its captions' videos or embeddings.
+    Raises UserError when the bank does not hold its captions' videos or embeddings.
     """
 
     def __init__(self, bank: Bank) -> None:
@@ -40,7 +40,8 @@ class Provenance:
             raise UserError("memory bank: leaving a video's own captions out needs the bank's captions with their "
                             "videos and embeddings, and this bank has none; set retrieval.leave_own_out=false")
         self.bank = bank
-        self._number = {}
+        self._embeddings = bank.leaves.embeddings
+        self._number: dict[str, int] = {}
         videos = [self._number.setdefault(youtube_id(video), len(self._number)) for video in bank.leaves.videos]
         self._video = np.asarray(videos, np.int64)  # of each leaf
         self._known: dict[str, OwnOut | None] = {}
@@ -65,7 +66,7 @@ class Provenance:
                 others = np.flatnonzero((above == node) & ~mine)
                 if len(others):
                     nodes.append(node)
-                    leaves.append(others[most_central(self.bank.leaves.embeddings[others])])
+                    leaves.append(others[most_central(self._embeddings[others])])
                 else:
                     empty.append(node)
             if empty:

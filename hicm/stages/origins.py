@@ -11,6 +11,7 @@ from hicm.errors import UserError
 from hicm.files import require, sha256
 from hicm.memory.bank import bank_hash
 from hicm.provenance import Origin
+from hicm.retrieval import reader
 from hicm.rooms import room_module, start_files
 from hicm.systems.base import find_system
 
@@ -74,7 +75,7 @@ def bank_digest(config: Config) -> dict[str, str]:
 def needs_bank(config: Config) -> bool:
     """Whether the system reads a memory bank under these settings."""
     needs = find_system(config.system).memory(config)
-    return needs == "bank" or (needs == "tokens" and config.retrieval.search not in ("none", "zero"))
+    return needs == "bank" or (needs == "tokens" and reader.needs_bank(config.retrieval))
 
 
 def path_digest(path: str | Path, what: str) -> str:

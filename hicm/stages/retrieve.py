@@ -16,7 +16,8 @@ from hicm.data.splits import split_with_features
 from hicm.errors import UserError
 from hicm.memory.bank import Bank, bank_hash, load_bank
 from hicm.provenance import plain
-from hicm.retrieval.read import Read, Reader
+from hicm.retrieval.reader import Reader, needs_bank
+from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
 
 BATCH = 64  # videos read at once
@@ -32,13 +33,13 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     out, settings = Path(out), config.retrieval
     videos, features = split_with_features(config.data, split)
     leave_own_out = training and settings.leave_own_out
-    needs_bank = settings.search not in ("none", "zero")
+    with_bank = needs_bank(settings)
     info = plain({"retrieval": changes(settings), "leave_own_out": leave_own_out, "split": split,
-                  "videos": list(videos), "bank": bank_hash(config.bank) if needs_bank else None,
+                  "videos": list(videos), "bank": bank_hash(config.bank) if with_bank else None,
                   "frames": config.data.frames, "features": features.fingerprint(videos)})
     if out.exists() and not overwrite and _is_same(out, info, dataclasses.asdict(settings)):
         return out
-    bank = load_bank(config.bank) if needs_bank else None
+    bank = load_bank(config.bank) if with_bank else None
     if bank is not None and config.data.holdout:
         _refuse_held_out(bank, config)
     if bank is not None and bank.width != features.width:
@@ -73,7 +74,7 @@ def _refuse_held_out(bank: Bank, config: Config) -> None:
 
 
 def _reads(reader: Reader, features: Features, ids: list[str], frames: int, leave_own_out: bool,
-           split: str) -> Iterator[Read]:
+           split: str) -> Iterator[Recalled]:
     with tqdm(total=len(ids), desc=f"recall {split}", unit="video") as progress:
         for start in range(0, len(ids), BATCH):
             batch = ids[start:start + BATCH]

@@ -57,7 +57,7 @@ def memory_search(bank: Annotated[str, "settings file, or bank folder"],
     from hicm.config import RetrievalConfig
     from hicm.encoders import make_encoder
     from hicm.memory.bank import read_bank_json
-    from hicm.retrieval.search import search_text, search_video
+    from hicm.retrieval.lookup import search_text, search_video
 
     if bool(text) == bool(video):
         raise UserError("memory search: give either a text or --video ID")

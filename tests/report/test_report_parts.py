@@ -110,13 +110,11 @@ def test_ticks_are_few_and_inside(duration):
     (50, 5, 2, [(0, 30), (30, 50)]),  # 5 rows in 2 windows: 3 and 2
 ])
 def test_window_seconds(duration, frames, windows, expected):
-    config = Config(data=DataConfig(frames=frames), retrieval=RetrievalConfig(windows=windows))
-    assert window_seconds(config, duration) == expected
+    assert window_seconds(RetrievalConfig(windows=windows), duration, frames) == expected
 
 
 def test_window_seconds_of_slow_features():
-    config = Config(data=DataConfig(frames=10, feature_fps=0.5), retrieval=RetrievalConfig(windows=2))
-    assert window_seconds(config, 12) == [(0, 10), (10, 12)]  # a row every 2 s
+    assert window_seconds(RetrievalConfig(windows=2), 12, 10, 0.5) == [(0, 10), (10, 12)]  # a row every 2 s
 
 
 def test_paths_follow_the_tree_and_keep_the_best(world):

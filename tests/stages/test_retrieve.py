@@ -1,7 +1,9 @@
 """From annotations and features to the file of recalled vectors."""
 
 import dataclasses
+import json
 
+import h5py
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
 from hicm.memory.bank import load_bank
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 from hicm.retrieval.store import open_retrieved
 from hicm.stages.build_memory import build_memory
 from hicm.stages.retrieve import BATCH, retrieve
@@ -93,6 +95,18 @@ def test_a_finished_file_is_kept_and_a_stale_one_refused(config, tmp_path):
     build_memory(other, overwrite=True)
     with pytest.raises(UserError, match="bank: "):
         retrieve(with_retrieval(config, top_k=2), "val", out)
+
+
+def test_a_file_made_before_there_were_reads_is_kept(config, tmp_path):
+    out = retrieve(config, "val", tmp_path / "out.h5")
+    with h5py.File(out, "r+") as file:
+        info = json.loads(file.attrs["info"])
+        del info["retrieval"]["read"], file["slots"], file.attrs["windows"]
+        file.attrs.update({"format": 1, "info": json.dumps(info)})
+    before = out.read_bytes()
+    assert retrieve(config, "val", out).read_bytes() == before
+    with pytest.raises(UserError, match=r"retrieval\.read: 'mean' there, 'levels' here"):
+        retrieve(with_retrieval(config, read="levels"), "val", out)
 
 
 @pytest.mark.parametrize(("search", "windows"), [("none", 0), ("zero", 4)])

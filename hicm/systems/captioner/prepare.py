@@ -12,7 +12,7 @@ from hicm.data.speech import open_speech
 from hicm.data.text import normalise
 from hicm.errors import UserError
 from hicm.memory.bank import load_bank
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 from hicm.systems.captioner.objective import Reread
 from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary, train_vocabulary
 

@@ -1,6 +1,6 @@
-"""What the memory answers to a text, or recalls for a video, as lists to be read.
+"""What the memory answers to a text, or recalls for a video, as readable lists.
 
-The search is the one of ``retrieval``: a text is read like a video of one frame and one window.
+The search is the one of ``retrieval``: a text is treated like a video of one frame and one window.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,8 @@ from hicm.encoders import Encoder
 from hicm.errors import UserError
 from hicm.memory.bank import Bank, load_bank
 from hicm.memory.show import origin_of
-from hicm.retrieval.read import Read, Reader
+from hicm.retrieval.reader import Reader, needs_bank
+from hicm.retrieval.records import Recalled
 from hicm.retrieval.scoring import unit_rows
 from hicm.retrieval.windows import window_seconds
 
@@ -58,7 +59,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Found:
-    """The answer to a query; ``str()`` is a list to be read, `to_json` plain data."""
+    """The answer to a query; ``str()`` gives a readable list, `to_json` plain data."""
 
     query: str  # the text, or the video's id
     bank: str
@@ -80,10 +81,10 @@ def search_text(bank_folder: str | Path, text: str, settings: RetrievalConfig, e
                 nodes: int = 10) -> Found:
     """What the bank answers to ``text``: per level at most ``nodes`` of the kept nodes, and the nearest captions.
 
-    Raises UserError when the text is blank, when ``encoder`` is not the bank's, or when ``settings`` recall nothing
-    or at random.
+    Raises UserError when the text is blank, when ``encoder`` is not the bank's, or when the search keeps nothing or
+    draws at random.
     """
-    _refuse_blind(settings, ("none", "zero", "random"))
+    _refuse_blind(settings, settings.search == "random")
     if not text.strip():
         raise UserError("the text to search for is blank; write what a caption might say")
     bank = load_bank(bank_folder)
@@ -93,71 +94,73 @@ def search_text(bank_folder: str | Path, text: str, settings: RetrievalConfig, e
                         "use the bank's (memory.encoder), or import the bank again naming its encoder")
     query = np.asarray(encoder.encode([text]), np.float32)
     settings = replace(settings, windows=1)
-    read = Reader(bank, settings).read(query[None], np.ones((1, 1), bool))
-    window = _window(bank, read, 0, (None, None), nodes)
+    recalled = Reader(bank, settings).read(query[None], np.ones((1, 1), bool))
+    window = _window(bank, recalled, 0, (None, None), nodes)
     return Found(text, str(bank_folder), _how(settings),
-                 (replace(window, captions=_captions(bank, read, query[0], nodes)),))
+                 (replace(window, captions=_captions(bank, recalled, query[0], nodes)),))
 
 
 def search_video(config: Config, video: str, nodes: int = 3, training: bool = False) -> Found:
     """What each window of ``video`` recalls: its seconds, and per level at most ``nodes`` of the kept nodes.
 
-    ``video`` may stand in any split or in none, as long as it has features; one of the annotated videos ends where its
-    annotation says, another with its features.  ``training``: its own captions are left out, as ``retrieval
-    .leave_own_out`` asks.  Raises UserError when the video has no features or they do not fit the bank.
+    ``video`` may be in any split or in none, as long as it has features; its last window ends where its annotation
+    says, or without one, with its features.  ``training``: its own captions are left out, as
+    ``retrieval.leave_own_out`` asks.  Raises UserError when the video has no features or they do not fit the bank.
     """
-    _refuse_blind(config.retrieval, ("none", "zero"))
+    _refuse_blind(config.retrieval)
     features = open_features(config.data.features, config.data.feature_fps)
     rows = features.read(video)
     bank = load_bank(config.bank)
     frames, mask = sample(rows, config.data.frames)
     own = [video] if training and config.retrieval.leave_own_out else None
-    read = Reader(bank, config.retrieval).read(frames[None], mask[None], own, [video])
+    recalled = Reader(bank, config.retrieval).read(frames[None], mask[None], own, [video])
     spans = _seconds(config, len(rows), _duration(config, video))
-    windows = tuple(_window(bank, read, number, spans[number], nodes) for number in np.flatnonzero(read.mask[0]))
+    windows = tuple(_window(bank, recalled, number, spans[number], nodes)
+                    for number in np.flatnonzero(recalled.windows[0]).tolist())
     return Found(video, str(config.bank), _how(config.retrieval), windows)
 
 
-def _refuse_blind(settings: RetrievalConfig, searches: tuple[str, ...]) -> None:
-    if settings.search in searches:
+def _refuse_blind(settings: RetrievalConfig, blind: bool = False) -> None:
+    if blind or not needs_bank(settings):
         raise UserError(f"retrieval.search={settings.search} does not look into the memory; set "
                         "retrieval.search=descend (or top_only, flat)")
 
 
 def _how(settings: RetrievalConfig) -> str:
-    rule = {"top-k": f"best {settings.top_k} a level", "max": "the best a level",
+    rule = {"top-k": f"best {settings.top_k} per level", "max": "the best per level",
             "similarity": f"cosine {settings.threshold:g} or more"}[settings.select]
     return f"{settings.search}, {rule}"
 
 
-def _window(bank: Bank, read: Read, number: int, span: tuple[float | None, float | None], nodes: int) -> Window:
+def _window(bank: Bank, recalled: Recalled, number: int, span: tuple[float | None, float | None],
+            nodes: int) -> Window:
     levels = []
-    for level, kept in read.nodes.items():
+    for level, kept in recalled.nodes.items():
         listed = kept[0, number][kept[0, number] >= 0]
         hits = [_hit(bank, level, int(node), float(score), int(leaf)) for node, score, leaf in zip(
-            listed[:nodes], read.scores[level][0, number], read.stand_in[level][0, number], strict=False)]
-        size = len(bank.leaves) if level == 0 else len(bank.level(level))
-        levels.append(Hits(level, size, len(listed), tuple(hits)))
+            listed[:nodes], recalled.scores[level][0, number], recalled.stand_in[level][0, number], strict=False)]
+        levels.append(Hits(level, len(bank.texts(level)), len(listed), tuple(hits)))
     return Window(*span, tuple(levels))
 
 
 def _hit(bank: Bank, level: int, node: int, score: float | None, stand_in: int = -1) -> Hit:
-    leaves = bank.leaves
+    leaves, text = bank.leaves, bank.texts(level)[node]
+    if leaves is None:
+        return Hit(level, node, score, text)
     if level == 0:
-        return Hit(0, node, score, leaves.texts[node], source=origin_of(leaves, node))
-    text = bank.level(level).texts[node]
-    captions = None if leaves is None else int((bank.ancestors(level) == node).sum())
+        return Hit(0, node, score, text, source=origin_of(leaves, node))
+    captions = int((bank.ancestors(level) == node).sum())
     if stand_in < 0:
         return Hit(level, node, score, text, captions)
     return Hit(level, node, score, leaves.texts[stand_in], captions, origin_of(leaves, stand_in), text)
 
 
-def _captions(bank: Bank, read: Read, query: np.ndarray, count: int) -> tuple[Hit, ...]:
+def _captions(bank: Bank, recalled: Recalled, query: np.ndarray, count: int) -> tuple[Hit, ...]:
     """Captions below the finest kept nodes, nearest first; without their embeddings, in the order of the nodes."""
-    level = min(read.nodes)
+    level = min(recalled.nodes, default=0)
     if bank.leaves is None or level == 0:
         return ()
-    kept = read.nodes[level][0, 0]
+    kept = recalled.nodes[level][0, 0]
     ids = np.concatenate([bank.leaves_of(level, node) for node in kept[kept >= 0]] or [kept[:0]])
     if bank.leaves.embeddings is None:
         return tuple(_hit(bank, 0, int(leaf), None) for leaf in ids[:count])
@@ -167,7 +170,7 @@ def _captions(bank: Bank, read: Read, query: np.ndarray, count: int) -> tuple[Hi
 
 
 def _duration(config: Config, video: str) -> float | None:
-    """Seconds by the first split that knows the video; None when none does."""
+    """Seconds, from the first split that has the video; None when none does."""
     for files in config.data.annotations.values():
         if files and Path(files[0]).exists():
             videos = read_annotations(files[0])
@@ -179,16 +182,17 @@ def _duration(config: Config, video: str) -> float | None:
 
 
 def _seconds(config: Config, rows: int, duration: float | None) -> list[tuple[float, float]]:
-    """Start and end of each window of a video with so many rows of features; of padding alone: the end, twice."""
+    """Start and end of each window of a video with ``rows`` rows of features; the end, twice, if it is all padding."""
     covered = rows / min(config.data.feature_fps, 1.0)
     last = covered if duration is None else min(covered, duration)
     return [(min(start, last), min(end, last))
-            for start, end in (span or (last, last) for span in window_seconds(config, covered))]
+            for start, end in (span or (last, last) for span in window_seconds(
+                config.retrieval, covered, config.data.frames, config.data.feature_fps))]
 
 
 def _lines(window: Window) -> Iterator[str]:
     yield ""
-    if window.start is not None:
+    if window.start is not None and window.end is not None:
         yield f"{_clock(window.start)} - {_clock(window.end)}"
     for level in window.levels:
         name = "captions" if level.level == 0 else f"level {level.level}"

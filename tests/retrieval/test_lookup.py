@@ -15,7 +15,7 @@ from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
 from hicm.memory.bank import Bank, Leaves, Level, load_bank, save_bank
-from hicm.retrieval.search import search_text, search_video
+from hicm.retrieval.lookup import search_text, search_video
 
 HASHING = make_encoder("hashing:64")
 CAPTIONS = ("cut the bread", "butter the bread", "fry an egg", "fry the bacon", "serve")
@@ -56,7 +56,7 @@ def test_a_text_finds_its_captions(folder):
     assert window.captions[0].text == "fry the bacon" and window.captions[0].cosine == pytest.approx(1)
     assert window.captions[0].source == "w #1"
     lines = str(found).splitlines()
-    assert lines[0].startswith("fry the bacon   in ") and lines[0].endswith("descend, best 2 a level")
+    assert lines[0].startswith("fry the bacon   in ") and lines[0].endswith("descend, best 2 per level")
     assert "level 1: 2 of 3 kept" in lines and any("1.00  fry the bacon  [w #1]" in line for line in lines)
 
 
