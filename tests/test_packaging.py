@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -100,6 +101,18 @@ def test_pins_lie_within_the_ranges():
 def test_all_is_every_extra_but_dev():
     (own,) = [one for one in map(Requirement, EXTRAS["all"]) if one.name == "hicm"]
     assert own.extras == set(EXTRAS) - {"all", "dev"}
+
+
+# citation and changelog
+
+def test_the_citation_is_of_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert citation["version"] == hicm.__version__ and citation["license"] == PROJECT["license"]
+    assert {"cff-version", "message", "title", "authors", "type"} <= citation.keys()
+    for paper in citation["references"]:
+        assert {"type", "title", "authors", "year"} <= paper.keys(), "the fields that the format asks for"
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert f"## [{hicm.__version__}] - {citation['date-released']}\n" in changes
 
 
 # the wheel
