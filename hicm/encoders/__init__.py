@@ -29,7 +29,9 @@ FUNCTION = "text_encoder"
 class Encoder(Protocol):
     """Texts in, embeddings out.  Models are loaded at first use, not at construction."""
 
-    name: str  # specification, and the hash of what it reads from disk: equal names, equal embeddings
+    @property
+    def name(self) -> str:
+        """The specification, with a hash of what is read from disk: equal names, equal embeddings."""
 
     @property
     def width(self) -> int:

@@ -19,7 +19,7 @@ def text_encoder(rest: str, offline: bool) -> "ArrayEncoder":
 class ArrayEncoder:
     """An npz file with ``sentences`` str [N] and ``embeddings`` float [N, D].
 
-    Blanks around a sentence do not count; of a sentence that is listed twice the first embedding does.
+    Spaces around a sentence are ignored; of a sentence that is listed twice, the first embedding counts.
     """
 
     def __init__(self, path: str) -> None:
@@ -37,7 +37,7 @@ class ArrayEncoder:
                             f"{embeddings.dtype}")
         self.name = f"array:{identify(path)}"
         self._embeddings = embeddings.astype(np.float32)
-        self._rows = {}
+        self._rows: dict[str, int] = {}
         for row, sentence in enumerate(sentences.tolist()):
             self._rows.setdefault(sentence.strip(), row)
 
@@ -46,8 +46,8 @@ class ArrayEncoder:
         return self._embeddings.shape[1]
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """float32 [len(texts), D]; UserError naming the first text that the file does not hold."""
+        """float32 [len(texts), D].  Raises UserError naming the first text that is not in the file."""
         for text in texts:
             if text.strip() not in self._rows:
-                raise UserError(f"{self.path}: no embedding for {text!r}; add it, letter for letter")
+                raise UserError(f"{self.path}: no embedding for {text!r}; add one for exactly this text")
         return self._embeddings[[self._rows[text.strip()] for text in texts]]

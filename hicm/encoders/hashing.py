@@ -1,4 +1,4 @@
-"""A text encoder without a model: similar words, similar vectors.  For demonstrations and tests."""
+"""A text encoder without a model: similar words give similar vectors.  For demonstrations and tests."""
 
 import functools
 import itertools
@@ -21,9 +21,9 @@ def text_encoder(rest: str, offline: bool) -> "HashingEncoder":
 
 
 class HashingEncoder:
-    """Sum of one fixed pseudo-random sign vector for each word and each pair of neighbouring words, L2-normalised.
+    """Sum of one fixed pseudo-random sign vector per word and per pair of adjacent words, L2-normalised.
 
-    Words are lower-cased; punctuation is left out.  A text without a word gets the vector of its characters.
+    Words are lower-cased; punctuation is ignored.  A text without words gets the vector of the text as a whole.
     """
 
     def __init__(self, width: str) -> None:

@@ -20,9 +20,9 @@ def text_encoder(rest: str, offline: bool) -> "HuggingFaceEncoder":
 
 
 class HuggingFaceEncoder:
-    """Mean of the last hidden states over real tokens, L2-normalised, float32 (all-MiniLM-L6-v2 and its like).
+    """Mean of the last hidden states over real tokens, L2-normalised, float32 (all-MiniLM-L6-v2 and the like).
 
-    Texts are cut to what the model takes.  ``rest`` is a hub name or a folder with model and tokenizer.
+    Texts are cut to the model's maximum length.  ``rest`` is a hub name or a folder with model and tokenizer.
     """
 
     def __init__(self, rest: str, offline: bool) -> None:
@@ -37,7 +37,7 @@ class HuggingFaceEncoder:
         try:
             tokenizer = AutoTokenizer.from_pretrained(self.source, local_files_only=self.offline)
             model = AutoModel.from_pretrained(self.source, local_files_only=self.offline)
-        except Exception as error:  # unknown names, missing files, no network: each raises its own
+        except Exception as error:  # unknown names, missing files, no network: all raise their own
             raise UserError(f"memory.encoder: {self.name}: cannot be loaded ({reason(error)}); check the "
                             "name, or give a folder with the model and its tokenizer") from error
         return model.eval().float().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
@@ -53,7 +53,7 @@ class HuggingFaceEncoder:
         model, tokenizer = self._loaded
         longest = min(tokenizer.model_max_length, getattr(model.config, "max_position_embeddings", 512))
         out = np.empty((len(texts), self.width), np.float32)
-        order = np.argsort([len(text) for text in texts], kind="stable")  # like lengths pad little
+        order = np.argsort([len(text) for text in texts], kind="stable")  # similar lengths need little padding
         batches = range(0, len(order), BATCH)
         with torch.inference_mode():
             for start in tqdm(batches, "embed", unit="batch", disable=len(batches) < 2):

@@ -1,4 +1,4 @@
-"""What the encoders that load a model share."""
+"""What everything that loads a model shares: the identity of its files, and the reason why it cannot be loaded."""
 
 import hashlib
 import textwrap
@@ -6,14 +6,14 @@ from pathlib import Path
 
 from hicm.files import sha256
 
-WEIGHTS = 64 << 20  # bytes: files above hold the weights of a large model
+WEIGHTS = 64 << 20  # bytes: larger files hold the weights of a large model
 
 
 def identify(source: str, largest: int | None = None) -> str:
-    """``<name>@<hash of content>`` for a file or folder on this machine; a name on the hub stays as it is.
+    """``<name>@<hash of content>`` for a file or folder on this machine; a name on the hub is returned unchanged.
 
-    Of a folder, the files directly in it count; those above ``largest`` bytes, which would take minutes, by their
-    size.
+    For a folder, the files directly in it are hashed; of those above ``largest`` bytes, which would take minutes, only
+    the size is used.
     """
     path = Path(source)
     if path.is_file():
@@ -27,6 +27,6 @@ def identify(source: str, largest: int | None = None) -> str:
 
 
 def reason(error: Exception) -> str:
-    """The first line of a library's complaint, of bearable length."""
+    """The first line of a library's error message, shortened."""
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return textwrap.shorten(lines[0], 240, placeholder=" ...")

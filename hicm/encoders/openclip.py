@@ -50,14 +50,14 @@ class OpenClipEncoder:
             raise UserError(f"memory.encoder: {self.name}: open_clip knows no model {self._model}; the nearest is "
                             f"{near}")
         # OpenAI's and some other weights were trained with another activation than the configuration of the same
-        # name says; open_clip only warns of it, and the embeddings would be wrong.
+        # name states; open_clip only warns about it, and the embeddings would be wrong.
         tag = open_clip.get_pretrained_cfg(self._model, self._pretrained) if self._pretrained else {}
         try:
             with _offline(self.offline):
                 model = open_clip.create_model(self._model, self._pretrained, require_pretrained=True,
                                                force_quick_gelu=bool(tag.get("quick_gelu")))
                 return model.eval().to(_device()), open_clip.get_tokenizer(self._model)
-        except Exception as error:  # unknown names, missing files, no network: each raises its own
+        except Exception as error:  # unknown names, missing files, no network: all raise their own
             raise UserError(f"memory.encoder: {self.name}: cannot be loaded ({reason(error)}); check the "
                             "names, or give a file or folder on this machine") from error
 
@@ -81,7 +81,7 @@ class OpenClipEncoder:
 
 @contextlib.contextmanager
 def _offline(offline: bool) -> Iterator[None]:
-    """Keep the hub client from the network; open_clip has no such argument."""
+    """Keep the hub client off the network; open_clip has no argument for that."""
     from huggingface_hub import constants
 
     before = constants.HF_HUB_OFFLINE

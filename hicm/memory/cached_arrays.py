@@ -3,13 +3,14 @@
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hicm.files import atomic
 
 
-def cached_arrays(path: Path, key: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def cached_arrays(path: Path, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The arrays in ``path`` if they were made for ``key``, else those of ``make()``, which are written there."""
     try:
         with np.load(path, allow_pickle=False) as stored:

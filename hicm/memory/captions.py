@@ -1,11 +1,11 @@
-"""The captions a memory is built from: splits, other data sets' splits, and plain files, one after the other.
+"""The captions a memory is built from: splits, splits of other data sets, and plain files, in the order given.
 
-A source is
+A source is one of
 
     train                  a split of data.annotations
     captions.json          an annotation file
-    captions.txt           one caption a line, of no known video (blank lines do not count)
-    vitt/train             split train of the settings file vitt.yaml or configs/vitt.yaml; any path: other/vitt/train
+    captions.txt           one caption per line, of no known video (blank lines are skipped)
+    vitt/train             split train of the settings file vitt.yaml or configs/vitt.yaml; paths work: other/vitt/train
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,12 +23,12 @@ from hicm.files import require
 
 @dataclass(frozen=True, eq=False)
 class Captions:
-    """N captions as they stand, in file order, duplicates kept."""
+    """N captions as they were written, in file order, duplicates kept."""
 
     texts: tuple[str, ...]
-    videos: tuple[str, ...]  # video id of each; of a text file its name
-    sentences: np.ndarray  # [N] int64, index of the caption within its video (text file: of the line)
-    files: tuple[Path, ...]  # where they came from
+    videos: tuple[str, ...]  # video id of each; for a text file, the file's name
+    sentences: np.ndarray  # [N] int64, index of the caption within its video (text file: index of the line)
+    files: tuple[Path, ...]  # the files they came from
 
 
 def read_captions(data: DataConfig, sources: Sequence[str]) -> Captions:

@@ -4,12 +4,12 @@
                                "sentences":       their texts at level 1, the children's summaries above
                                "summary":         text
                                "clip_embedding":  array (1, D), float16
-                               "parent_clusters": None at level 1; above, in spite of its name, the *children*:
+                               "parent_clusters": None at level 1; above, despite the name, the *children*:
                                                   ids one level finer}, ...},
      "level_2": ...}
 
 Level 1 is the finest; a cluster's id is the number at the end of its key.  The pickle is read without running
-anything in it (`hicm.files.read_pickle`).
+any code in it (`hicm.files.read_pickle`).
 """
 
 import io
@@ -29,7 +29,7 @@ from hicm.errors import UserError
 from hicm.files import atomic, read_pickle
 from hicm.memory.bank import Bank, Leaves, Level
 
-PROTOCOL = 3  # the last one that writes the names of functions as plain lines
+PROTOCOL = 3  # the last protocol that writes the names of functions as plain lines
 _ID = re.compile(r"(?:^|\D)([0-9]{1,9})$")
 _NAMES = {"numpy._core.multiarray": "numpy.core.multiarray", "numpy._core.numeric": "numpy.core.numeric"}
 
@@ -42,12 +42,12 @@ class _Cluster:
 
 
 def read_released(path: str | Path) -> tuple[tuple[Level, ...], Leaves | None]:
-    """Levels and captions of a released pickle; ids are renumbered from 0 in their order.
+    """Levels and captions of a released pickle; ids are renumbered from 0, in their order.
 
-    The captions have neither embeddings nor videos ("" each), and their index in place of a sentence number; they are
-    None when the file gives no indices at level 1.  No author is known (-1): the summaries were written from all
-    captions.  Where the children are missing they are derived from the indices.  Raises UserError naming level and
-    cluster of what is malformed; warns when indices and children disagree (the children count).
+    The captions have no embeddings, no videos ("" each), and their index in place of a sentence number; they are None
+    when the file has no indices at level 1.  Authors are -1: the summaries were written from all captions.  Missing
+    children are derived from the indices.  Raises UserError naming the level and cluster that is malformed; warns when
+    indices and children disagree (the children are used).
     """
     stages = _stages(read_pickle(path, "released memory bank"), path)
     leaves, children = _leaves(stages[0])
@@ -65,7 +65,7 @@ def read_released(path: str | Path) -> tuple[tuple[Level, ...], Leaves | None]:
 
 
 def write_released(bank: Bank, path: str | Path) -> Path:
-    """Write ``bank`` in the layout above, atomically, so that NumPy 1 and 2 read it.
+    """Write ``bank`` in the layout above, atomically, readable by NumPy 1 and 2; returns the path.
 
     Embeddings keep their dtype (the released files: float16); sentence indices are leaf ids; authors are not kept.
     """
@@ -86,11 +86,11 @@ def write_released(bank: Bank, path: str | Path) -> Path:
 
 
 def _with_old_names(data: bytes) -> bytes:
-    """NumPy 2 pickles arrays by a module name that NumPy 1 lacks; both know the old one."""
+    """NumPy 2 pickles arrays under a module name that NumPy 1 lacks; both know the old name."""
     out, last = io.BytesIO(), 0
     for opcode, argument, place in pickletools.genops(data):
         module, _, name = str(argument).partition(" ")
-        if opcode.name == "GLOBAL" and module in _NAMES:
+        if opcode.name == "GLOBAL" and module in _NAMES and place is not None:
             out.write(data[last:place] + f"c{_NAMES[module]}\n{name}\n".encode())
             last = place + len(f"c{module}\n{name}\n")
     out.write(data[last:])
@@ -121,7 +121,7 @@ def _clusters(stage: Any, where: str) -> list[_Cluster]:
             raise UserError(f"{where}: key {str(key)[:40]!r} does not end in a number; expected cluster_<id>")
         cluster = _Cluster(int(number[1]), f"{where}, {str(key)[:40]}", entry)
         if cluster.id in clusters:
-            raise UserError(f"{cluster.where}: its id {cluster.id} stands twice; every cluster needs its own")
+            raise UserError(f"{cluster.where}: id {cluster.id} occurs twice; every cluster needs an id of its own")
         if not isinstance(entry, dict):
             raise UserError(f"{cluster.where}: expected {{summary, clip_embedding, ...}}, found {type(entry).__name__}")
         clusters[cluster.id] = cluster
@@ -130,23 +130,26 @@ def _clusters(stage: Any, where: str) -> list[_Cluster]:
 
 def _leaves(clusters: list[_Cluster]) -> tuple[Leaves | None, tuple[np.ndarray, ...]]:
     """The captions in the order of their indices, and those of each finest cluster."""
-    indices = [_ids(cluster, "indices") for cluster in clusters]
-    given = [ids is not None for ids in indices]
-    if not any(given):
+    found = [(cluster, _ids(cluster, "indices")) for cluster in clusters]
+    without = [cluster for cluster, ids in found if ids is None]
+    if len(without) == len(clusters):
         return None, (np.zeros(0, np.int64),) * len(clusters)
-    if not all(given):
-        raise UserError(f"{clusters[given.index(False)].where}: no indices, though other clusters have them; expected "
-                        "those of its sentences")
-    texts, owner = {}, {}
+    if without:
+        raise UserError(f"{without[0].where}: no indices, though other clusters have them; expected those of its "
+                        "sentences")
+    indices = [ids for _, ids in found if ids is not None]
+    texts: dict[int, str] = {}
+    owner: dict[int, str] = {}
     for cluster, ids in zip(clusters, indices, strict=True):
         sentences = _sentences(cluster)
         if len(sentences) != len(ids):
-            raise UserError(f"{cluster.where}: {len(sentences)} sentences and {len(ids)} indices; expected as many")
+            raise UserError(f"{cluster.where}: {len(sentences)} sentences but {len(ids)} indices; expected equal "
+                            "counts")
         for index, text in zip(ids.tolist(), sentences, strict=True):
             if index < 0:
                 raise UserError(f"{cluster.where}: sentence index {index}; expected 0 or more")
             if index in owner:
-                raise UserError(f"{cluster.where}: sentence index {index} stands in {owner[index]} already")
+                raise UserError(f"{cluster.where}: sentence index {index} is already in {owner[index]}")
             texts[index], owner[index] = text, cluster.where.rpartition(", ")[2]
     order = np.asarray(sorted(texts), np.int64)
     leaves = Leaves(tuple(texts[index] for index in order.tolist()), None, ("",) * len(order), order)
@@ -155,13 +158,17 @@ def _leaves(clusters: list[_Cluster]) -> tuple[Leaves | None, tuple[np.ndarray, 
 
 def _children(finer: list[_Cluster], coarser: list[_Cluster], above: np.ndarray | None,
               by_index: np.ndarray | None) -> tuple[np.ndarray, ...]:
-    """Rows of the level below for each cluster, checked: each is there, once, and none is left out."""
+    """Rows of the level below for each cluster; every row must occur exactly once.
+
+    ``above``: the node of the level below above each caption; ``by_index``: the cluster of each caption by the
+    clusters' own indices.  Both are None where there are no captions or no indices.
+    """
     row = {cluster.id: place for place, cluster in enumerate(finer)}
     owner: dict[int, str] = {}
     children = []
     for place, cluster in enumerate(coarser):
         ids = _ids(cluster, "parent_clusters")
-        if ids is None and by_index is not None:
+        if ids is None and above is not None and by_index is not None:
             ids = np.asarray([finer[node].id for node in np.unique(above[by_index == place])])
         if ids is None or not len(ids):
             raise UserError(f"{cluster.where}: no children; expected their ids in parent_clusters")
@@ -174,12 +181,13 @@ def _children(finer: list[_Cluster], coarser: list[_Cluster], above: np.ndarray 
         children.append(np.asarray([row[child] for child in ids.tolist()], np.int64))
     for cluster in finer:
         if cluster.id not in owner:
-            raise UserError(f"{cluster.where}: no cluster of the level above has it as a child; the tree is incomplete")
+            raise UserError(f"{cluster.where}: no cluster of the level above has it as a child; the tree is "
+                            "incomplete")
     return tuple(children)
 
 
 def _labels(children: tuple[np.ndarray, ...]) -> np.ndarray:
-    """The node above each of those below."""
+    """The node above each node of the level below."""
     labels = np.empty(sum(map(len, children)), np.int64)
     for node, ids in enumerate(children):
         labels[ids] = node
@@ -189,7 +197,7 @@ def _labels(children: tuple[np.ndarray, ...]) -> np.ndarray:
 def _index_labels(clusters: list[_Cluster], order: np.ndarray) -> np.ndarray | None:
     """The cluster of each caption by the clusters' own indices, -1: none; None when a cluster has no indices.
 
-    ``order``: the index of each caption, ascending.  Indices of captions that level 1 lacks are passed over.
+    ``order``: the index of each caption, ascending.  Indices of captions that level 1 lacks are ignored.
     """
     labels = np.full(len(order), -1)
     for place, cluster in enumerate(clusters):
@@ -205,7 +213,7 @@ def _warn_if_different(clusters: list[_Cluster], above: np.ndarray, by_index: np
     different = np.unique(above[above != by_index])
     if len(different):
         warnings.warn(f"{clusters[different[0]].where}{f' and {len(different) - 1} more' * (len(different) > 1)}: the "
-                      "indices are not those of the children; the children are used", stacklevel=3)
+                      "indices disagree with the children; the children are used", stacklevel=3)
 
 
 def _level(clusters: list[_Cluster], children: tuple[np.ndarray, ...]) -> Level:
@@ -213,23 +221,23 @@ def _level(clusters: list[_Cluster], children: tuple[np.ndarray, ...]) -> Level:
     for cluster, embedding in zip(clusters, embeddings, strict=True):
         if len(embedding) != len(embeddings[0]):
             raise UserError(f"{cluster.where}: clip_embedding is {len(embedding)} wide, that of the first cluster "
-                            f"{len(embeddings[0])}; all must agree")
+                            f"{len(embeddings[0])}; all must have one width")
     return Level(tuple(_text(cluster.entry.get("summary"), f"{cluster.where}: summary") for cluster in clusters),
                  np.stack(embeddings), children, np.full(len(clusters), -1))
 
 
 def _one_type(levels: list[Level], path: str | Path) -> tuple[Level, ...]:
-    """float16 when all levels are, else float32; all equally wide."""
+    """All levels as float16 if they all are, else as float32; all must have the same width."""
     kind = np.result_type(*(level.embeddings for level in levels))
     for number, level in enumerate(levels, start=1):
         if level.embeddings.shape[1] != levels[0].embeddings.shape[1]:
             raise UserError(f"{path}: level_{number}: clip_embedding is {level.embeddings.shape[1]} wide, at level_1 "
-                            f"{levels[0].embeddings.shape[1]}; all must agree")
+                            f"{levels[0].embeddings.shape[1]}; all must have one width")
     return tuple(replace(level, embeddings=level.embeddings.astype(kind, copy=False)) for level in levels)
 
 
 def _embedding(cluster: _Cluster) -> np.ndarray:
-    """[D]: float16 as it is, float32 of any other number."""
+    """[D]: float16 stays, any other float type becomes float32."""
     where, value = f"{cluster.where}: clip_embedding", cluster.entry.get("clip_embedding")
     if not isinstance(value, np.ndarray) or value.dtype.kind != "f" or not value.size \
             or value.shape not in ((value.size,), (1, value.size)):
@@ -259,7 +267,7 @@ def _ids(cluster: _Cluster, field: str) -> np.ndarray | None:
 
 
 def _sentences(cluster: _Cluster) -> list[str]:
-    value = cluster.entry.get("sentences")
+    value: Any = cluster.entry.get("sentences")
     if not isinstance(value, list | tuple) and np.ndim(value) != 1:
         raise UserError(f"{cluster.where}: sentences: expected a list of texts, found {type(value).__name__}")
     return [_text(text, f"{cluster.where}: sentences[{place}]") for place, text in enumerate(value)]
@@ -271,5 +279,5 @@ def _text(value: Any, where: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError as error:
-        raise UserError(f"{where}: no valid Unicode text (character {error.start}); mend it") from error
+        raise UserError(f"{where}: not valid Unicode text (character {error.start}); correct it") from error
     return str(value)

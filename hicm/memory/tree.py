@@ -6,6 +6,7 @@ An interrupted build continues: embeddings and partitions are kept in the bank's
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,9 +42,9 @@ def build_tree(captions: Captions, encoder: Encoder, settings: MemoryConfig, fol
                             lambda: {"embeddings": encode_texts(encoder, captions.texts)})
     embeddings = encoded["embeddings"]
 
-    def clustered() -> dict[str, np.ndarray]:
+    def clustered() -> dict[str, Any]:
         labels, agreement = partitions(embeddings, settings)
-        return {"labels": labels, "agreement": np.asarray(np.nan if agreement is None else agreement, np.float64)}
+        return {"labels": labels, "agreement": np.float64(np.nan if agreement is None else agreement)}
 
     tree = cached_arrays(folder / PARTITIONS, key_of(texts_key, describe_hierarchy(settings)), clustered)
     agreement = float(tree["agreement"])

@@ -201,5 +201,5 @@ def test_points_of_another_shape(points):
 
 
 def test_no_point():
-    with pytest.raises(UserError, match="no point to cluster"):
+    with pytest.raises(UserError, match="no points to cluster"):
         finch(np.zeros((0, 3), np.float32))

@@ -125,7 +125,7 @@ def test_points_that_hardly_differ(cluster):
 @BOTH
 def test_bad_input(cluster):
     points = np.eye(3, dtype=np.float32)
-    with pytest.raises(UserError, match="no point to cluster"):
+    with pytest.raises(UserError, match="no points to cluster"):
         cluster(points[:0])
     with pytest.raises(UserError, match=r"memory\.branching=1: expected 2 or more"):
         cluster(points, branching=1)

@@ -180,7 +180,7 @@ class TestShow:
         found = [line for line in tree.splitlines() if line.lstrip().startswith("- ")]
         assert len(found) == sum("fry rice" in text for text in bank.leaves.texts) > 0
         assert all("fry rice" in line for line in found)
-        with pytest.raises(UserError, match="no text of this memory holds 'xylophone'"):
+        with pytest.raises(UserError, match="no text of this memory contains 'xylophone'"):
             show_memory(config.bank, find="xylophone")
 
     def test_without_captions(self, config, tmp_path):

@@ -1,6 +1,6 @@
 """Bottom-up average linkage under cosine distance, with FINCH's output.
 
-N points, n of them different, D width; captions written twice are one point, so they are never parted.
+N points, n of them different, D width; captions written twice are one point, so they are never separated.
 """
 
 from typing import Any
@@ -32,14 +32,14 @@ def partition(embeddings: np.ndarray, settings: MemoryConfig) -> Clustering:
 def agglomerative(points: np.ndarray, branching: int = 5, top: int = 8) -> np.ndarray:
     """Labels int64 [N, P] of points [N, D] by average linkage under cosine distance; no randomness.
 
-    One tree is built and cut at n / branching, n / branching^2, ... clusters, the last cut at ``top`` or more.  Column
-    p is partition p + 1, finest first; partitions are nested, labels run from 0 in the order of each cluster's first
-    point.  Choose it for a small memory whose levels should have planned sizes, or to ask what FINCH's own rule
-    contributes; look at the sizes, for captions one cluster easily swallows most of the others.  It holds all
-    n * (n - 1) / 2 distances: UserError above 20,000 different points, or without any.
+    One tree is built and cut at n / branching, n / branching^2, ... clusters; the last cut leaves ``top`` or more.
+    Column p is partition p + 1, finest first; partitions are nested, labels run from 0 in the order of each cluster's
+    first point.  Choose it for a small memory whose levels should have planned sizes, or to see what FINCH's own rule
+    contributes; check the sizes, since on captions one cluster easily swallows most of the others.  It holds all
+    n * (n - 1) / 2 distances: raises UserError above 20,000 different points, and when there is no point.
 
     Source: UPGMA (Sokal and Michener, 1958), as in scikit-learn's AgglomerativeClustering(linkage="average"), which
-    hands it to the same scipy.cluster.hierarchy.linkage.
+    calls the same scipy.cluster.hierarchy.linkage.
     """
     check_shape(points, branching, top)
     unit, _, twin = different_rows(points, np.float64)
@@ -64,14 +64,14 @@ def _joins(unit: np.ndarray) -> np.ndarray:
         distances[start:start + count - row - 1] = 1 - unit[row + 1:] @ unit[row]
         start += count - row - 1
     tree = linkage(np.maximum(distances, 0, out=distances), "average")[:, :2].astype(np.int64)
-    member = np.arange(2 * count - 1)  # one row of every cluster
+    member = np.arange(2 * count - 1)  # one row of each cluster
     for join, (left, _) in enumerate(tree, start=count):
         member[join] = member[left]
     return member[tree]
 
 
 def _cut(joins: np.ndarray, clusters: int) -> np.ndarray:
-    """Labels [n] after the first joins, when so many clusters are left."""
+    """Labels [n] after the first joins, when ``clusters`` clusters are left."""
     count = len(joins) + 1
     left, right = joins[:count - clusters].T
     graph = scipy.sparse.coo_array((np.ones(len(left)), (left, right)), shape=(count, count))

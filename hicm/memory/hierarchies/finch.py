@@ -1,11 +1,11 @@
-"""FINCH: clustering by first neighbours, a partition at every level, no parameter (Sarfraz et al., CVPR 2019).
+"""FINCH: clustering by first neighbours, one partition per level, no parameters.
 
 Sarfraz et al., "Efficient Parameter-free Clustering Using First Neighbor Relations", CVPR 2019.  Written from the
-equations.  The LICENSE of the authors' repository is MIT; its source header speaks of academic use, also for
+equations.  The LICENSE of the authors' repository is MIT, but a header in its source speaks of academic use, also for
 re-implementations: ask them before commercial use.
 
-N points, n clusters so far, D width.  distance = 1 - cosine, in [0, 2].  Distances are float64, pair by pair, and
-float32 products are used only where their rounding cannot change the outcome (`Rows`): no result depends on a block.
+N points, n clusters so far, D width.  distance = 1 - cosine, in [0, 2].  Distances are float64, pair by pair; float32
+products are used only where their rounding cannot change the outcome (`Rows`), so no result depends on a block size.
 """
 
 from collections.abc import Iterator
@@ -18,17 +18,18 @@ from scipy.sparse.csgraph import connected_components
 from hicm.config import MemoryConfig
 from hicm.errors import UserError
 from hicm.memory.hierarchies import Clustering
+from hicm.memory.hierarchies.shapes import number_clusters
 from hicm.memory.neighbours import first_neighbours
 from hicm.memory.neighbours.exact import BLOCK, unit_rows
 from hicm.memory.neighbours.rows import Rows
 
 FORM = "finch"
-PAIRS = 1 << 22  # links held at once
-CHUNK = 4096  # points whose float64 copies are held at once
+PAIRS = 1 << 22  # links held in memory at once
+CHUNK = 4096  # points whose float64 copies are held in memory at once
 
 
 def describe(settings: MemoryConfig) -> dict[str, Any]:
-    """What decides the partitions; settings at their defaults are left out where they came later."""
+    """What decides the partitions; newer settings are left out at their defaults, so that older banks still match."""
     neighbours = {} if settings.neighbours == "auto" else {"neighbours": settings.neighbours}
     seed = {"seed": settings.seed} if settings.seed and settings.neighbours != "exact" else {}
     return {"method": "finch", "early_exit": settings.early_exit, **neighbours, **seed}
@@ -49,12 +50,13 @@ def cluster(points: np.ndarray, early_exit: bool = True, block: int = BLOCK, nei
             seed: int = 0) -> Clustering:
     """Partitions of points [N, D], compared as float32.
 
-    Partitions are nested, labels run from 0 in the order of each cluster's first point.  With ``early_exit``
+    Partitions are nested; labels run from 0 in the order of each cluster's first point.  With ``early_exit``,
     clusters farther apart than the widest link of the first step are not joined.  ``neighbours``: "exact", "auto"
-    (exact up to 100,000 different points or clusters, approximate above), or "approximate" (the points, whatever
-    their number; then clusters as in "auto").  ``seed`` is that of approximate neighbours.  ``block`` rows are
-    compared at once; it has no influence on the result.
-    Raises UserError when there is no point, a point is not finite, or approximate neighbours lack their package.
+    (exact up to 100,000 different points or clusters, approximate above), or "approximate" (for the points, however
+    few there are; then for clusters as in "auto").  ``seed`` is for approximate neighbours.  ``block`` rows are
+    compared at once; it does not affect the result.
+    Raises UserError when there is no point, when a point is not finite, or when the package for approximate neighbours
+    is not installed.
     """
     points = _checked(points)
     rows = Rows(points)
@@ -82,7 +84,7 @@ def cluster(points: np.ndarray, early_exit: bool = True, block: int = BLOCK, nei
 def _checked(points: np.ndarray) -> np.ndarray:
     points = np.asarray(points)
     if len(points) == 0:
-        raise UserError("clustering: no point to cluster; the memory needs at least one caption")
+        raise UserError("clustering: no points to cluster; the memory needs at least one caption")
     if points.ndim != 2 or points.shape[1] == 0:
         raise UserError(f"clustering: embeddings of shape {points.shape}; expected [captions, width]")
     with np.errstate(over="ignore"):  # refused as not finite
@@ -92,18 +94,18 @@ def _checked(points: np.ndarray) -> np.ndarray:
 def _refuse_not_finite(rows: Rows) -> None:
     wrong = np.flatnonzero(~np.isfinite(rows.squares))
     if len(wrong):
-        raise UserError(f"clustering: embedding {wrong[0]} of {len(rows)} (counted from 0) holds a number that is not "
-                        f"finite in float32, {len(wrong)} embedding(s) in all; encode their captions again")
+        raise UserError(f"clustering: embedding {wrong[0]} of {len(rows)} (counted from 0) has a number that is not "
+                        f"finite in float32 ({len(wrong)} such embeddings in all); encode their captions again")
 
 
 def _direct(rows: Rows, nearest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each point's link to its nearest: (distance [n], weight [n]); mutual nearest neighbours weigh 2."""
+    """The link of each point to its nearest: (distance [n], weight [n]); mutual nearest neighbours weigh 2."""
     points = np.arange(len(nearest))
     return 1 - rows.cosines(points, nearest), np.where(nearest[nearest] == points, 2.0, 1.0)
 
 
 def _siblings(nearest: np.ndarray, order: np.ndarray | None = None) -> list[np.ndarray]:
-    """Groups [g], g > 1, of points that share their nearest; ``order`` [n] sorts the points by it, and within."""
+    """Groups [g], g > 1, of points that share their nearest.  ``order`` [n] sorts by nearest, then within groups."""
     order = np.argsort(nearest, kind="stable") if order is None else order
     groups = np.split(order, np.flatnonzero(np.diff(nearest[order])) + 1)
     return [group for group in groups if len(group) > 1]
@@ -121,8 +123,8 @@ def _products(rows: Rows, left: np.ndarray, right: np.ndarray,
 def _widest_link(rows: Rows, nearest: np.ndarray, block: int) -> float:
     """tau = max over i, j of D_ij * G_ij.
 
-    The angle between siblings is at most the sum of their angles to the neighbour they share, so that few groups of
-    siblings need a look: those where the sum of the two widest could exceed what has been found.
+    The angle between siblings is at most the sum of their angles to the neighbour they share, so only few groups of
+    siblings are examined: those where the sum of the two widest angles could exceed the maximum so far.
     """
     distances, weights = _direct(rows, nearest)
     widest = float((distances * weights).max())
@@ -131,7 +133,7 @@ def _widest_link(rows: Rows, nearest: np.ndarray, block: int) -> float:
     if not groups:
         return widest
     first, second = np.array([group[:2] for group in groups]).T
-    widest = max(widest, float(1 - rows.cosines(first, second).min()))  # the likely ones, to stop early
+    widest = max(widest, float(1 - rows.cosines(first, second).min()))  # the likeliest first, to stop early
     bounds = 1 - np.cos(np.minimum(angles[first] + angles[second], np.pi))
     for number in np.argsort(-bounds, kind="stable"):
         if bounds[number] < widest - 1e-6:  # arccos rounds
@@ -144,7 +146,7 @@ def _widest_link(rows: Rows, nearest: np.ndarray, block: int) -> float:
 
 
 def _links(rows: Rows, nearest: np.ndarray, widest: float, block: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Pairs (i, j) with G_ij > 0 and D_ij * G_ij <= widest, less the siblings that are linked through their nearest."""
+    """Pairs (i, j) with G_ij > 0 and D_ij * G_ij <= widest, except siblings that are linked through their nearest."""
     distances, weights = _direct(rows, nearest)
     near = distances * weights <= widest
     yield np.flatnonzero(near), nearest[near]
@@ -158,10 +160,11 @@ def _links(rows: Rows, nearest: np.ndarray, widest: float, block: int) -> Iterat
 
 
 def _components(count: int, links: Iterator[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Connected components [count] numbered by their smallest member; links are folded in as they come."""
-    labels, held, total = np.arange(count), [], 0
+    """Connected components [count], numbered by their smallest member; links are merged in as they arrive."""
+    labels, total = np.arange(count), 0
+    held: list[tuple[np.ndarray, np.ndarray]] = []
 
-    def fold() -> np.ndarray:
+    def merge() -> np.ndarray:
         i, j = (np.concatenate(side) for side in zip(*held, strict=True))
         graph = scipy.sparse.coo_array((np.ones(len(i), bool), (labels[i], labels[j])), shape=(count, count))
         return connected_components(graph, directed=False)[1][labels]
@@ -170,15 +173,14 @@ def _components(count: int, links: Iterator[tuple[np.ndarray, np.ndarray]]) -> n
         held.append(pair)
         total += len(pair[0])
         if total > PAIRS:
-            labels, held, total = fold(), [], 0
+            labels, held, total = merge(), [], 0
     if held:
-        labels = fold()
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(first))[inverse]
+        labels = merge()
+    return number_clusters(labels)
 
 
 def _sums(values: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    """Sum of the values [n, D] of each cluster, float64 [count, D]."""
+    """Sum of the rows of ``values`` [n, D] in each cluster, float64 [count, D]."""
     order = np.argsort(labels, kind="stable")
     sums = np.zeros((count, values.shape[1]))
     for start in range(0, len(order), CHUNK):

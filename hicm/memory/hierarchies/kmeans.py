@@ -1,6 +1,6 @@
 """Top-down k-means on normalised rows, with FINCH's output.
 
-N points, n of them different, D width; captions written twice are one point, so they are never parted.
+N points, n of them different, D width; captions written twice are one point, so they are never separated.
 """
 
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from hicm.memory.hierarchies import Clustering
 from hicm.memory.hierarchies.shapes import check_shape, different_rows, number_clusters, planned_counts
 
 FORM = "kmeans"
-LARGE = 50_000  # points of a cluster from which on it is split by batches
-BATCH = 8192
+LARGE = 50_000  # points; larger clusters are split by mini-batches
+BATCH = 8192  # points per mini-batch
 MANY = 20_000  # points from which on a progress bar is shown
 
 
@@ -33,17 +33,18 @@ def partition(embeddings: np.ndarray, settings: MemoryConfig) -> Clustering:
 def kmeans(points: np.ndarray, branching: int = 5, top: int = 8, seed: int = 0) -> np.ndarray:
     """Labels int64 [N, P] of points [N, D] by k-means on normalised rows, from the top down.
 
-    All points are split into the coarsest clusters, each of these again, and so on: nested by construction.  Counts
-    are about those of `agglomerative`, larger clusters get more children, and columns and labels are as there.  Equal
-    seeds give equal labels.  Choose it for memories of up to millions of captions, and for nodes of even size.  Raises
-    UserError when there is no point.
+    All points are split into the coarsest clusters, each of these again, and so on: nested by construction.  The
+    numbers of clusters are about those of `agglomerative`, larger clusters get more children, and columns and labels
+    are as there.  Equal seeds give equal labels.  Choose it for memories of up to millions of captions, and for nodes
+    of even size.  Raises UserError when there is no point.
 
     Source: hierarchical k-means (Nister and Stewenius, "Scalable Recognition with a Vocabulary Tree", CVPR 2006), with
     scikit-learn's KMeans, and its MiniBatchKMeans where a cluster holds more than 50,000 points.
     """
     check_shape(points, branching, top)
     unit, copies, twin = different_rows(points, np.float32)
-    random, labels, partitions = np.random.RandomState(seed), np.zeros(len(unit), np.int64), []
+    random, labels = np.random.RandomState(seed), np.zeros(len(unit), np.int64)
+    partitions: list[np.ndarray] = []
     counts = planned_counts(len(unit), branching, top)[::-1]
     with _one_thread(), tqdm(counts, "k-means", unit="level", disable=len(unit) < MANY) as levels:
         for count in levels:
@@ -83,9 +84,10 @@ def _nearest_centre(rows: np.ndarray, weights: np.ndarray, clusters: int, random
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Sums in one order, and so the same labels, whatever the number of processors.
+    """One thread, so that sums have one order and labels do not depend on the number of processors.
 
-    Rows so close that fewer clusters than asked for come out are no reason to warn: the labels are numbered again.
+    scikit-learn warns when rows are so close that it finds fewer clusters than it was asked for; the labels are
+    renumbered, so the warning is suppressed.
     """
     import warnings
 

@@ -9,16 +9,17 @@ from hicm.errors import UserError
 
 
 def check_shape(points: np.ndarray, branching: int, top: int) -> None:
+    """Raise UserError when there is no point, or when the shape is impossible."""
     if len(points) == 0:
-        raise UserError("clustering: no point to cluster; the memory needs at least one caption")
+        raise UserError("clustering: no points to cluster; the memory needs at least one caption")
     if branching < 2:
-        raise UserError(f"memory.branching={branching}: expected 2 or more children a node")
+        raise UserError(f"memory.branching={branching}: expected 2 or more children per node")
     if top < 1:
-        raise UserError(f"memory.top={top}: expected 1 node or more on the coarsest level")
+        raise UserError(f"memory.top={top}: expected 1 or more nodes on the coarsest level")
 
 
 def planned_counts(points: int, branching: int, top: int) -> list[int]:
-    """Clusters of each partition, finest first; the first holds two points a cluster or more.
+    """The number of clusters of each partition, finest first; the first has at least two points per cluster.
 
     >>> planned_counts(1000, 5, 8), planned_counts(20, 5, 8), planned_counts(3, 5, 8)
     ([200, 40, 8], [8], [1])
@@ -30,7 +31,10 @@ def planned_counts(points: int, branching: int, top: int) -> list[int]:
 
 
 def different_rows(points: np.ndarray, dtype: type) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Different rows at length 1 [n, D] in the order they come, copies of each [n], and the row of each point [N]."""
+    """The different rows, scaled to length 1 [n, D], how often each occurs [n], and the row of each point [N].
+
+    Rows keep the order of their first occurrence.
+    """
     unit = np.asarray(points, np.float32) + np.float32(0)  # -0.0 becomes 0.0; rows are compared by their bytes
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
     whole = np.ascontiguousarray(unit).view(np.dtype((np.void, unit.itemsize * unit.shape[1])))[:, 0]

@@ -3,7 +3,7 @@
 ``memory.summariser`` chooses one; what stands before the colon is the module's name:
 
     medoid                                the most central member, word for word; no model
-    centroid                              the mean embedding of the node's captions; the medoid's text to read
+    centroid                              the mean embedding of the node's captions, with the medoid's text
     transformers:<hub name or folder>     a chat model on this machine
     openai:<model>                        a chat model behind an OpenAI-compatible endpoint (summary.endpoint)
 

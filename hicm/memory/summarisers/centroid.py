@@ -1,4 +1,4 @@
-"""The mean of a node's captions: an embedding that no sentence has."""
+"""The mean of a node's captions: an embedding that belongs to no sentence."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +18,9 @@ def summariser(rest: str, settings: SummaryConfig, folder: Path, offline: bool) 
 
 
 class Centroid:
-    """Embedding: the mean of all captions below the node.  Text: the medoid's, for people to read.
+    """Embedding: the mean of all captions below the node.  Text: that of the medoid, for people to read.
 
-    What is recalled is the embedding, and it was made from all captions: the node has no author.
+    What is recalled is the embedding, which was made from all captions, so the node has no author.
     """
 
     name = "centroid"

@@ -1,4 +1,4 @@
-"""A language model behind an OpenAI-compatible endpoint: vLLM, Ollama, llama.cpp, LM Studio, hosted ones."""
+"""A language model behind an OpenAI-compatible endpoint: vLLM, Ollama, llama.cpp, LM Studio, or a hosted one."""
 
 import os
 from collections.abc import Sequence
@@ -16,15 +16,15 @@ FORM = "openai:<model>"
 
 
 def summariser(rest: str, settings: SummaryConfig, folder: Path, offline: bool) -> LanguageModel:
-    """The model that the endpoint knows as ``rest``."""
+    """The model that the endpoint knows by the name ``rest``."""
     return open_language_model(OpenAIChat(rest, settings), settings, folder)
 
 
 class OpenAIChat:
-    """``summary.concurrency`` requests at once.  Pauses and tries again after 408, 409, 429, 5xx and lost connections.
+    """Up to ``summary.concurrency`` requests at once; retries after 408, 409, 429, 5xx and lost connections.
 
-    A ``Retry-After`` is obeyed.  The key is read from the environment when the first question is asked, goes into the
-    request's header and nowhere else; where there is none, none is needed (servers on one's own machine).
+    ``Retry-After`` is respected.  The key is read from the environment when the first question is asked, and goes only
+    into the request's header; without one, requests are sent without a key (servers on one's own machine).
     """
 
     batch = 1
@@ -48,7 +48,7 @@ class OpenAIChat:
                              timeout=self.settings.timeout, max_retries=self.settings.retries)
 
     def answer(self, chats: Sequence[Messages], seed: int) -> list[str]:
-        """One answer a conversation; Unreached when none comes, UserError when the endpoint will never answer."""
+        """One answer per conversation.  Raises Unreached when none comes, UserError when none will ever come."""
         return [self._answer(messages, seed) for messages in chats]
 
     def _answer(self, messages: Messages, seed: int) -> str:
@@ -63,12 +63,12 @@ class OpenAIChat:
         except (openai.AuthenticationError, openai.PermissionDeniedError, openai.NotFoundError) as error:
             raise UserError(f"memory.summariser: {self.name}: {self._client.base_url} refuses "
                             f"({self._hide(reason(error))}); check the model's name, summary.endpoint and the key in "
-                            f"the environment variable {self.settings.key_variable}; what was answered is kept"
+                            f"the environment variable {self.settings.key_variable}; answers so far are kept"
                             ) from None
-        except Exception as error:  # timeouts, broken answers, lost connections: each layer has its own
+        except Exception as error:  # timeouts, broken answers, lost connections: every layer raises its own
             raise Unreached(self._hide(reason(error))) from None
         return content if isinstance(content, str) else ""
 
     def _hide(self, text: str) -> str:
-        """Servers like to repeat the key they were sent."""
+        """The text without the key: servers tend to repeat the key they were sent."""
         return text.replace(self._key, "***") if self._key else text

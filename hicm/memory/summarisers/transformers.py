@@ -20,9 +20,9 @@ def summariser(rest: str, settings: SummaryConfig, folder: Path, offline: bool) 
 
 
 class TransformersChat:
-    """Hub name, ``name@revision`` or folder of an instruct model.  Greedy, or sampled with a seed for every batch.
+    """Hub name, ``name@revision`` or folder of an instruct model.  Greedy, or sampled with one seed per batch.
 
-    Weights load at the first question, in bfloat16 on a GPU, spread over the devices as ``summary.device_map`` says.
+    Weights are loaded at the first question, in bfloat16 on a GPU, spread over devices as ``summary.device_map`` says.
     """
 
     workers = 1
@@ -48,7 +48,7 @@ class TransformersChat:
             model = AutoModelForCausalLM.from_pretrained(
                 self.source, dtype=torch.bfloat16 if half else torch.float32, device_map=self.settings.device_map,
                 **options)
-        except Exception as error:  # unknown names, missing files, no network, too little memory: each raises its own
+        except Exception as error:  # unknown names, missing files, no network, too little memory: all raise their own
             raise UserError(f"memory.summariser: {self.name}: cannot be loaded ({reason(error)}); check the name, or "
                             "give a folder with an instruct model and its tokenizer") from error
         if not tokenizer.chat_template:
@@ -59,7 +59,7 @@ class TransformersChat:
         return model.eval(), tokenizer
 
     def answer(self, chats: Sequence[Messages], seed: int) -> list[str]:
-        """One answer a conversation, until the end of turn or ``summary.max_tokens`` new tokens."""
+        """One answer per conversation, until the end of turn or ``summary.max_tokens`` new tokens."""
         import torch
 
         model, tokenizer = self._loaded
@@ -69,7 +69,7 @@ class TransformersChat:
         if room and start + self.settings.max_tokens > room:
             raise UserError(f"memory.summariser: {self.name}: a question of {start} tokens and an answer of "
                             f"{self.settings.max_tokens} do not fit the model's {room}; lower summary.members")
-        decoding = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        decoding: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
         if self.settings.sample:
             decoding = {"do_sample": True, "temperature": self.settings.temperature, "top_p": self.settings.top_p,
                         "top_k": 0}
@@ -84,7 +84,10 @@ class TransformersChat:
         return tokenizer.batch_decode(out[:, start:], skip_special_tokens=True)
 
     def _encode(self, chats: Sequence[Messages]) -> Any:
-        """Token ids and mask, padded on the left.  Some templates know no system message: it opens the user's then."""
+        """Token ids and mask, padded on the left.
+
+        For templates without system messages, the system message is put at the start of the user's.
+        """
         options = {"add_generation_prompt": True, "padding": True, "return_tensors": "pt", "return_dict": True}
         tokenizer = self._loaded[1]
         try:
