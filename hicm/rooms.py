@@ -10,6 +10,8 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
     AT_PREDICTION           settings that prediction reads, which may differ from those of the training (default: all)
     FILES                   files of a saved model beside its description <system>.json and tokenizer/
     start_files(settings)   {setting: file or folder} a training starts from
+    memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says, the
+                            "bank" itself, or "none" (the default)
 """
 
 import importlib
@@ -75,6 +77,12 @@ def start_files(name: str, settings: Any) -> dict[str, str]:
     """The files that a training under these settings of a room starts from, by setting."""
     found = getattr(room_module(name, "settings"), "start_files", None)
     return {} if found is None else found(settings)
+
+
+def memory_need(config: Any) -> str:
+    """What the system of these settings reads of the memory: none, tokens or bank."""
+    found = getattr(room_module(config.system, "settings"), "memory", None)
+    return "none" if found is None else found(config)
 
 
 def described_by(folder: Path) -> str:

@@ -14,7 +14,7 @@ from hicm.files import read_json, require, sha256
 from hicm.memory.bank import OWN, TEXTS, Bank, bank_hash, load_bank
 from hicm.retrieval.reader import needs_bank
 from hicm.retrieval.store import Retrieved, open_retrieved
-from hicm.rooms import room_module
+from hicm.rooms import memory_need, room_module
 from hicm.types import Event, Span, Video
 
 Found = TypeVar("Found")
@@ -89,7 +89,9 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
         metrics = {}
     notes += asked_otherwise(config, decided)
     retrieved = bank = None
-    if not needs_bank(config.retrieval):
+    if memory_need(config) == "bank":
+        notes.append(f"System {config.system} looks into the memory itself; its captions are quotes from there.")
+    elif not needs_bank(config.retrieval):
         notes.append(f"Search “{config.retrieval.search}” recalls nothing from a memory.")
     else:
         retrieved = _attempt(lambda: _open_retrieved(folder, config, split), notes)
@@ -112,8 +114,9 @@ def _run_file(folder: Path, name: str) -> Path:
 
 
 def _labels(folders: Sequence[Path], configs: list[Config], ids: list[str]) -> list[str]:
-    """How runs are called: by their memory search where that tells them apart, else by run id or folder."""
-    for names in ([config.retrieval.search for config in configs], ids, [Path(folder).name for folder in folders]):
+    """How runs are called: by their memory search, or their system, where that tells them apart, else by run id or folder."""
+    kinds = [config.retrieval.search if memory_need(config) != "bank" else config.system for config in configs]
+    for names in (kinds, ids, [Path(folder).name for folder in folders]):
         if len(set(names)) == len(names):
             return list(names)
     return [str(folder) for folder in folders]

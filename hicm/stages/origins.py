@@ -12,8 +12,7 @@ from hicm.files import require, sha256
 from hicm.memory.bank import bank_hash
 from hicm.provenance import Origin
 from hicm.retrieval import reader
-from hicm.rooms import room_module, start_files
-from hicm.systems.base import find_system
+from hicm.rooms import memory_need, room_module, start_files
 
 # Of section data: names and places, which decide nothing (inputs are known by content), and what other stages read.
 PLACES = ("name", "annotations", "features", "speech")
@@ -36,7 +35,7 @@ def training_origin(config: Config, splits: Sequence[str]) -> Origin:
 def prediction_origin(config: Config, checkpoint: Path, samples: Samples, split: str) -> Origin:
     """What decides predictions: the model, what it is asked about, and how."""
     read = getattr(room_module(config.system, "settings"), "AT_PREDICTION", None)
-    needs, room = find_system(config.system).memory(config), changes(config.room)
+    needs, room = memory_need(config), changes(config.room)
     data, retrieval = changes(config.data), changes(config.retrieval)
     settings = {"data": _without(data, *PLACES, "report", "train", "select", "holdout", "holdout_seed"),
                 "retrieval": retrieval if needs == "tokens" else _only(retrieval, "search"),
@@ -74,7 +73,7 @@ def bank_digest(config: Config) -> dict[str, str]:
 
 def needs_bank(config: Config) -> bool:
     """Whether the system reads a memory bank under these settings."""
-    needs = find_system(config.system).memory(config)
+    needs = memory_need(config)
     return needs == "bank" or (needs == "tokens" and reader.needs_bank(config.retrieval))
 
 

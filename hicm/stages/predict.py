@@ -14,7 +14,7 @@ from hicm.files import read_json, require, write_json
 from hicm.journal import Journal
 from hicm.provenance import Origin
 from hicm.retrieval.store import open_retrieved
-from hicm.rooms import room_module
+from hicm.rooms import memory_need, room_module
 from hicm.stages.origins import prediction_origin
 from hicm.stages.retrieve import recall
 from hicm.stages.run_folder import model_folder, with_own_bank
@@ -46,7 +46,7 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     if other:  # a damaged model is reported first
         raise UserError(f"{out}: holds other predictions ({'; '.join(other)}); choose another --out, or replace them "
                         "with --overwrite")
-    if kind.memory(config) == "tokens":
+    if memory_need(config) == "tokens":
         name = "" if out.name == f"predictions_{split}.json" else out.stem
         samples = samples.with_recall(open_retrieved(recall(config, split, out.parent, name=name)).tokens)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

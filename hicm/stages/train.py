@@ -9,13 +9,13 @@ from accelerate import Accelerator
 
 from hicm.config import Config, dump_config
 from hicm.data.annotations import split_references
-from hicm.data.holdout import describe_selection
+from hicm.data.holdout import describe_selection, describe_split
 from hicm.data.samples import Samples, open_samples
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.provenance import now
 from hicm.retrieval.store import open_retrieved
-from hicm.rooms import start_files
+from hicm.rooms import memory_need, start_files
 from hicm.stages.origins import training_origin
 from hicm.stages.retrieve import recall
 from hicm.stages.run_folder import find_run, keep_bank, open_run, run_name
@@ -32,19 +32,20 @@ def train(config: Config, stem: str, out: Path | None = None) -> Path:
     Raises UserError when the folder holds a run with other settings or inputs, when bank or features are missing, or
     when training diverges.  What was done before an error or a kill is kept, and the same call continues.
     """
-    selecting = [config.data.select] if config.train.evaluates else []
+    kind = find_system(config.system)
+    selecting = [config.data.select] if issubclass(kind, Learner) and config.train.evaluates else []
     origin = training_origin(config, dict.fromkeys([config.data.train, *selecting]))
     folder = out or find_run(stem, config, origin)
-    kind = find_system(config.system)
     accelerator = Accelerator(mixed_precision=config.train.precision)
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             run, config = open_run(folder, run_name(stem, origin), config, origin, device=describe_device(),
-                                   parents=_parents(config), selected_on=describe_selection(config))
+                                   parents=_parents(config),
+                                   selected_on=_selected_on(config, kind))
             keep_bank(folder, config)
         else:
             run = read_json(folder / "manifest.json", "run manifest")["run"]
-        samples = {split: _samples(config, kind, split, folder) for split in ("training", *selecting)}
+        samples = {split: _samples(config, split, folder) for split in ("training", *selecting)}
         seed_all(config.train.seed, 0, 0)
         system = kind.prepare(config, folder, samples["training"])
     selected: Any = "nothing to select: the system has no checkpoints"
@@ -68,11 +69,11 @@ def describe_device() -> dict[str, Any]:
             "cuda": torch.version.cuda}
 
 
-def _samples(config: Config, kind: type[System], split: str, folder: Path) -> Samples:
+def _samples(config: Config, split: str, folder: Path) -> Samples:
     """The samples of a split, with what they recall where the system reads that."""
     training = split == "training"
     samples = open_samples(config.data, config.data.train if training else split)
-    if kind.memory(config) != "tokens":
+    if memory_need(config) != "tokens":
         return samples
     return samples.with_recall(open_retrieved(recall(config, split, folder, training)).tokens)
 
@@ -94,6 +95,13 @@ def _choose(config: Config, system: Chooser, folder: Path, run: str) -> dict[str
     write_json(folder / "tried.json", {"metric": metric, "tried": tried})
     system.save(folder / "best", run=run, metric=metric, score=best)
     return {"metric": metric, "value": best, "on": config.data.train}
+
+
+def _selected_on(config: Config, kind: type[System]) -> str:
+    """How the reported model is chosen."""
+    if issubclass(kind, Learner):
+        return describe_selection(config)
+    return f"settings with the best {config.train.select_on} on {describe_split(config.data, config.data.train)}"
 
 
 def _parents(config: Config) -> dict[str, str]:

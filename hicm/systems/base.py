@@ -7,7 +7,7 @@ class ``System``: a `Learner`, which is trained by the loop, or a `Chooser`, whi
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,6 @@ from hicm.types import Event
 
 Device = torch.device | str
 Events = dict[str, list[Event]]  # by video id, in the order of generation
-Memory = Literal["none", "tokens", "bank"]
 Score = Callable[[Mapping[str, list[Event]]], float]  # of events of some training videos, higher is better
 
 
@@ -30,18 +29,11 @@ class System(ABC):
     task: ClassVar[str] = "dvc"  # key of hicm.tasks: what its predictions are, and who scores them
 
     @classmethod
-    def memory(cls, config: Config) -> Memory:
-        """What it needs of the memory: the bank itself, tokens recalled for every sample, or nothing.
-
-        ``tokens``: samples come with ``recalled``, read as ``retrieval.*`` says.
-        """
-        return "none"
-
-    @classmethod
     @abstractmethod
     def prepare(cls, config: Config, folder: Path, samples: Samples) -> Self:
         """A system that is to be trained on ``samples``; ``folder`` is its run folder.
 
+        Samples come with ``recalled`` where the room reads tokens (`hicm.rooms`); the bank is ``config.bank``.
         All random generators are seeded before this call.  Raises UserError when settings and data do not fit.
         """
 

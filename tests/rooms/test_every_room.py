@@ -12,7 +12,7 @@ from hicm.data.features import open_features, write_features
 from hicm.data.samples import open_samples
 from hicm.errors import UserError
 from hicm.files import read_json, sha256
-from hicm.rooms import described_by, is_room, room_module, settings_class, start_files
+from hicm.rooms import described_by, is_room, memory_need, room_module, settings_class, start_files
 from hicm.stages import predict as prediction
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
@@ -48,7 +48,7 @@ def loaded(trained):
 
 
 def with_recall(system, config, trained, samples):
-    if system.memory(config) != "tokens":
+    if memory_need(config) != "tokens":
         return samples
     from hicm.retrieval.store import open_retrieved
     from hicm.stages.retrieve import recall

@@ -82,6 +82,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
+def memory(config: Any) -> str:
+    """Tokens of every window, unless ``retrieval.search`` is none."""
+    return "none" if config.retrieval.search == "none" else "tokens"
+
+
 def start_files(settings: Settings) -> dict[str, str]:
     """The files and folders a training starts from, by setting: weights, a T5 and a tokenizer on this disk."""
     found = {"captioner.init": settings.init} if settings.init else {}

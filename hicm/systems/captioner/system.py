@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader
 from hicm.config import Config, digest
 from hicm.data.samples import Samples
 from hicm.errors import UserError
-from hicm.systems.base import Device, Events, Learner, Memory, refuse_other_model
+from hicm.systems.base import Device, Events, Learner, refuse_other_model
 from hicm.systems.captioner.batch import Batch, collate
 from hicm.systems.captioner.dataset import VideoDataset
 from hicm.systems.captioner.decode import generate, parse_events
@@ -37,11 +37,6 @@ class System(Learner):
             self.dataset = VideoDataset(config, samples, vocabulary)
             self.module = LossModule(model, objective)
             self.size = len(samples)
-
-    @classmethod
-    def memory(cls, config: Config) -> Memory:
-        """Tokens of every window, unless ``retrieval.search`` is none."""
-        return "none" if config.retrieval.search == "none" else "tokens"
 
     @classmethod
     def prepare(cls, config: Config, folder: Path, samples: Samples) -> Self:
