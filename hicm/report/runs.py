@@ -114,7 +114,7 @@ def _run_file(folder: Path, name: str) -> Path:
 
 
 def _labels(folders: Sequence[Path], configs: list[Config], ids: list[str]) -> list[str]:
-    """How runs are called: by their memory search, or their system, where that tells them apart, else by run id or folder."""
+    """What runs are called: their memory search or system where that tells them apart, else run id or folder."""
     kinds = [config.retrieval.search if memory_need(config) != "bank" else config.system for config in configs]
     for names in (kinds, ids, [Path(folder).name for folder in folders]):
         if len(set(names)) == len(names):

@@ -8,7 +8,7 @@ from typing import Any
 from hicm.errors import UserError
 from hicm.strict import build, read_yaml
 
-FILE = Path(__file__).with_name("anchors.yaml")
+FILE = Path(__file__).with_name("published.yaml")
 METRICS = ("CIDEr", "METEOR", "soda_c", "Bleu_4", "F1")
 
 

@@ -66,7 +66,7 @@ def test_pull_refuses_a_folder_in_use(hub, tmp_path):
 
 def test_pull_refuses_what_is_not_ours(hub, tmp_path):
     hub.files["us/other/best_model.pth"] = b"x"
-    with pytest.raises(UserError, match="us/other: holds no captioner of ours"):
+    with pytest.raises(UserError, match="us/other: holds no model of ours"):
         pull("us/other", tmp_path / "out")
     with pytest.raises(UserError, match="us/none: us/none is not there, or not for you"):
         pull("us/none", tmp_path / "out")
