@@ -39,7 +39,7 @@ def selection(runs: Sequence[Run], split: str) -> tuple[str, bool]:
     train, select = (describe_split(data, name) if data.holdout else f"“{name}”" for name in (data.train, data.select))
     how = f"checkpoint chosen by {by} on {select}" if chosen else "last checkpoint"
     return (f"Trained on {train}; {how}; shown here: “{split}”.",
-            any(run.config.data.select == split for run in chosen))
+            any(_selected_on(run) == split for run in chosen))
 
 
 def coverage_lines(runs: Sequence[Run]) -> list[str]:
@@ -87,7 +87,7 @@ def _checkpoint(run: Run) -> str:
         parts.append(f"step {run.checkpoint['step']}")
     if _is_chosen(run) and isinstance(selected, dict) and is_number(selected.get("value")):
         parts.append(f"{metric_label(str(selected.get('metric')))} {100 * selected['value']:.2f} on "
-                     f"{run.config.data.select}")
+                     f"{_selected_on(run)}")
     if selected is None and run.stats:
         parts.append("training is not finished")
     return ", ".join(parts)
@@ -96,6 +96,13 @@ def _checkpoint(run: Run) -> str:
 def _is_chosen(run: Run) -> bool:
     """Whether a score chose the checkpoint: said by the predictions, or assumed when they do not say."""
     return run.checkpoint.get("name", "best") == "best" and not isinstance(run.manifest.get("selected"), str)
+
+
+def _selected_on(run: Run) -> str:
+    """The split whose scores chose the checkpoint, or the settings of a system without checkpoints."""
+    selected = run.manifest.get("selected")
+    on = selected.get("on") if isinstance(selected, dict) else None
+    return str(on or run.config.data.select)
 
 
 def _revision(manifest: dict[str, Any]) -> str:

@@ -13,11 +13,13 @@ from hicm.stages.evaluate import evaluate_run
 from hicm.stages.predict import predict
 from hicm.stages.train import train
 
-SYSTEMS = {"none": ["retrieval.search=none"], "descend": ["retrieval.search=descend"]}
+SYSTEMS = {"none": ["retrieval.search=none"], "descend": ["retrieval.search=descend"], "recall": ["system=recall"]}
 
 
 def run_demo(folder: Path, seed: int = 0) -> Path:
-    """Run the whole path on a made-up data set, without memory and with it; returns the report page.
+    """Run the whole path on a made-up data set with three systems; returns the report page.
+
+    A captioner without memory, one that descends the memory, and the recall system, which needs no training.
 
     The same seed gives the same data and the same training.  Running again continues what was interrupted.
     """
