@@ -1,14 +1,14 @@
 """Leave-own-video-out: what a training video may not recall, and what it recalls instead.
 
-In training a video's own captions are in the memory, in test they are not; reading them teaches the captioner to
-copy.  The rule for video v, at every level: a node is *tainted* when v wrote its summary, that is, when its author is
-a caption of v, or when it was written from all its captions (author -1) and one of them is v's.  A tainted node
-stands in by the summary that v did not write: among the captions of other videos below it, the one whose
-embedding is closest in cosine to their mean (first on ties); it is scored and read in the node's place.  A node
-with captions of v alone is removed, and so are v's captions themselves.
+In training a video's own captions are in the memory, in testing they are not; reading them would teach the captioner
+to copy.  The rule for video v, at every level: a node is *tainted* when v wrote its summary, that is, when its author
+is a caption of v, or when it was written from all its captions (author -1) and one of them is v's.  A tainted node is
+replaced by a caption that v did not write: among the captions of other videos below it, the one whose embedding is
+closest in cosine to their mean (first on ties).  That caption is scored and read in the node's place.  A node with
+captions of v alone is removed, and so are v's captions themselves.
 
 The tree stays as it is: v's captions took part in the clustering and in the choice of the other nodes' medoids.
-What is read never comes from v's texts or embeddings.
+What is read never comes from v's texts or embeddings, whatever the search and the read.
 """
 
 from dataclasses import dataclass, field

@@ -17,7 +17,8 @@ def read(queries: Queries, kept: Kept, settings: RetrievalConfig) -> Tokens:
     for level, nodes in kept.to_read.items():
         total += queries.mean(level, nodes)
         reached += (nodes >= 0).any(axis=1, keepdims=True)
-    vectors = queries.by_video(queries.tables.round(total / np.maximum(reached, 1)))
+    total /= np.maximum(reached, 1)
+    vectors = queries.by_video(queries.tables.round(total))
     slots = np.full((*vectors.shape[:2], 3), -1, np.int32)
     slots[..., 0] = np.arange(queries.windows)
     return Tokens(vectors, queries.by_video(queries.valid), slots)
