@@ -76,7 +76,8 @@ def read_references(config: Config, split: str) -> tuple[list[dict[str, Video]],
 
 def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any], split: str) -> Run:
     notes: list[str] = []
-    stats = _attempt(lambda: _read_stats(folder / "stats.jsonl"), notes) or []
+    untrained = (folder / "tried.json").exists()  # settings were chosen, by no training loop
+    stats = [] if untrained else _attempt(lambda: _read_stats(folder / "stats.jsonl"), notes) or []
     predicted = _attempt(lambda: _read_predictions(folder / f"predictions_{split}.json"), notes)
     predictions, checkpoint, decided = predicted or ({}, {}, {})
     metrics = _attempt(lambda: _read_metrics(folder / f"metrics_{split}.json"), notes) or {}
@@ -90,7 +91,7 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
     notes += asked_otherwise(config, decided)
     retrieved = bank = None
     if memory_need(config) == "bank":
-        notes.append(f"System {config.system} looks into the memory itself; its captions are quotes from there.")
+        notes.append(f"System {config.system} reads the memory bank itself; there is no recall per window to show.")
     elif not needs_bank(config.retrieval):
         notes.append(f"Search “{config.retrieval.search}” recalls nothing from a memory.")
     else:

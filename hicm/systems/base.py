@@ -77,6 +77,13 @@ class Learner(System):
     def total(self, sums: Tensor, counts: Tensor) -> Tensor:
         """The scalar to minimise."""
 
+    def optimiser(self, module: nn.Module, lr: float) -> torch.optim.Optimizer | None:
+        """An optimiser of its own; None: the loop's Adam over all parameters.
+
+        The schedule gives every group the rate times the group's ``scale`` (1 where it has none).
+        """
+        return None
+
     def after_step(self) -> None:
         """Called after every optimiser step."""
 

@@ -34,7 +34,7 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
     ``folder``.  Raises UserError at the first step whose gradient is not finite.
     """
     module = accelerator.prepare(system.module)
-    optimiser = make_optimiser(module, config.lr)
+    optimiser = system.optimiser(module, config.lr) or make_optimiser(module, config.lr)
     checkpoint = folder / "checkpoint.pt"
     progress = load_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser,
                                accelerator.num_processes)

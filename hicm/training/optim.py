@@ -46,7 +46,7 @@ def optimiser_step(model: nn.Module, optimiser: torch.optim.Optimizer, lr: float
     if not torch.isfinite(norm):
         raise FloatingPointError(f"gradient norm {norm}")
     for group in optimiser.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get("scale", 1)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
     return norm

@@ -9,8 +9,8 @@ from hicm.data.hub.share import pull, push, shared_files
 from hicm.errors import UserError
 from tests.hub_server import COMMIT, serve_hub
 
-SHARED = ["README.md", "config.yaml", "manifest.json", "best/captioner.json", "best/model.safetensors",
-          "best/tokenizer/spiece.model", "best/tokenizer/tokenizer.json"]
+SHARED = ["README.md", "config.yaml", "manifest.json", "bank/bank.json", "bank/bank.npz",
+          "best/captioner.json", "best/model.safetensors", "best/tokenizer/spiece.model", "best/tokenizer/tokenizer.json"]
 PRIVATE = ["checkpoint.pt", "stats.jsonl", "uncommitted.diff", "predictions_val.json", "metrics_val.json",
            "retrieved_val.h5", "last/captioner.json", "last/model.safetensors", "last/tokenizer/tokenizer.json",
            "best/optimizer.pt", "best/tokenizer/evil.pkl", "tokenizer/tokenizer.json", ".env"]

@@ -71,6 +71,11 @@ class System(Learner):
     def total(self, sums, counts):
         return (sums / counts).sum()
 
+    def optimiser(self, module, lr):
+        layers = list(module.children())
+        groups = [{"params": layers[0].parameters(), "scale": 0.1}, {"params": layers[2].parameters()}]
+        return torch.optim.SGD(groups, lr)
+
     @torch.inference_mode()
     def predict(self, samples, device="cpu"):
         if samples.width != self.width:

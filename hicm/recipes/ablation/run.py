@@ -13,6 +13,7 @@ from hicm.files import require
 from hicm.memory.bank import read_bank_json
 from hicm.recipes.ablation.grid import Cell, make_grid, slug
 from hicm.recipes.ablation.table import write_table
+from hicm.rooms import memory_need
 from hicm.stages.build_memory import build_memory
 from hicm.stages.predict import predict
 from hicm.stages.train import train
@@ -43,6 +44,9 @@ def run_ablation(source: str, out: Path | None, ablation: Ablation, overrides: S
     settings_file = str(require(Path(run, "config.yaml"), "run", "give a folder that 'hicm train' wrote")) if run \
         else source
     config = load_config(settings_file, overrides)
+    if memory_need(config) == "bank":
+        raise UserError(f"{source}: system {config.system} reads the bank itself, not what retrieval.search recalls; "
+                        "there is nothing to vary")
     if run and config.retrieval.search == "none" and set(ablation.searches) - {"none"}:
         raise UserError(f"{run}: this captioner was trained without a memory and cannot read one; give a run with "
                         "memory, or train the grid")
