@@ -10,7 +10,8 @@ from hicm.errors import UserError
 from tests.hub_server import COMMIT, serve_hub
 
 SHARED = ["README.md", "config.yaml", "manifest.json", "bank/bank.json", "bank/bank.npz",
-          "best/captioner.json", "best/model.safetensors", "best/tokenizer/spiece.model", "best/tokenizer/tokenizer.json"]
+          "best/captioner.json", "best/model.safetensors", "best/tokenizer/spiece.model",
+          "best/tokenizer/tokenizer.json"]
 PRIVATE = ["checkpoint.pt", "stats.jsonl", "uncommitted.diff", "predictions_val.json", "metrics_val.json",
            "retrieved_val.h5", "last/captioner.json", "last/model.safetensors", "last/tokenizer/tokenizer.json",
            "best/optimizer.pt", "best/tokenizer/evil.pkl", "tokenizer/tokenizer.json", ".env"]
@@ -179,5 +180,5 @@ def test_push_needs_a_token(run, uploads, monkeypatch):
 def test_a_dry_push_lists(run, uploads, capsys):
     assert main(["push", str(run), "us/yc2", "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in SHARED) and "7 files" in out and uploads == []
+    assert all(name in out for name in SHARED) and "9 files" in out and uploads == []
     assert not any(name in out.split() for name in PRIVATE)

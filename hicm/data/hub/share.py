@@ -107,7 +107,7 @@ def shared_files(folder: Path) -> list[str]:
         raise UserError(f"{folder}: is no run (config.yaml, manifest.json, best/ with a description such as "
                         "captioner.json); give a run folder that 'hicm train' wrote")
     own = [name for name in (*ABOUT, *BANK) if name in there]
-    own += [place + name for names in _models() for name in names if place + name in there]
+    own += [place + name for names in _models() if place + names[0] in there for name in names]
     return own + sorted(name for name in there if os.path.dirname(name) == f"{place}tokenizer"
                         and name.endswith(TOKENIZER))
 
