@@ -50,7 +50,7 @@ def pinned() -> dict[str, Requirement]:
 
 def third_party(files: dict[str, str], packages: Iterable[str] = ()) -> dict[str, str]:
     """Distributions that ``files`` (module name -> source) import, each with the first module that does."""
-    own = {name.rpartition(".")[2] for name in files} | {"hicm", "tests", "scripts"}
+    own = {name.rpartition(".")[2] for name in files} - {*declared()} | {"hicm", "tests", "scripts", "planted"}
     found: dict[str, str] = {}
     for module, source in files.items():
         for imported in imports(source, module, module in packages):
@@ -144,7 +144,7 @@ def test_the_wheel_holds_the_package_its_data_and_the_recipes(wheel):
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "hicm").rglob("*")
              if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md"]
-    assert {"hicm/py.typed", "hicm/demo/demo.yaml", "hicm/report/page.html", "hicm/dvc_eval/selftest.json"} <= names
+    assert {"hicm/py.typed", "hicm/recipes/demo/demo.yaml", "hicm/report/page.html", "hicm/dvc_eval/selftest.json"} <= names
     assert len(RECIPES) >= 8
     assert names == {*files, *(f"hicm/configs/{path.name}" for path in RECIPES)}
 
