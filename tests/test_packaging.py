@@ -50,7 +50,7 @@ def pinned() -> dict[str, Requirement]:
 
 def third_party(files: dict[str, str], packages: Iterable[str] = ()) -> dict[str, str]:
     """Distributions that ``files`` (module name -> source) import, each with the first module that does."""
-    own = {name.rpartition(".")[2] for name in files} - {*declared()} | {"hicm", "tests", "scripts", "planted"}
+    own = {name.rpartition(".")[2] for name in files} - {*declared()} | {"hicm", "tests", "scripts"}
     found: dict[str, str] = {}
     for module, source in files.items():
         for imported in imports(source, module, module in packages):
