@@ -212,8 +212,12 @@ def load_config(path: str | Path | None = None, overrides: typing.Sequence[str] 
 def dump_config(config: Config) -> dict[str, Any]:
     """The resolved settings as plain data: `SHARED`, then the system's section under its name."""
     shared = {name: getattr(config, name) for name in SHARED}
-    return {name: dataclasses.asdict(value) if dataclasses.is_dataclass(value) else value
-            for name, value in (shared | {config.system: config.room}).items()}
+    return {name: _plain(value) for name, value in (shared | {config.system: config.room}).items()}
+
+
+def _plain(value: Any) -> Any:
+    section = dataclasses.is_dataclass(value) and not isinstance(value, type)
+    return dataclasses.asdict(value) if section else value
 
 
 def config_text(config: Config) -> str:

@@ -89,7 +89,7 @@ def setting_names(cls: type, prefix: str = "") -> dict[str, str]:
     hints = typing.get_type_hints(cls)
     names: dict[str, str] = {}
     for name, hint in hints.items():
-        if dataclasses.is_dataclass(hint):
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
             names |= setting_names(hint, f"{prefix}{name}.")
     return names | {name: f"{prefix}{name}" for name in hints}
 

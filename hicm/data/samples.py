@@ -7,7 +7,6 @@ for it.  It comes from a split of annotation files (`open_samples`) or from one 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -29,10 +28,7 @@ class MemoryTokens:
     slots: np.ndarray  # int32 [S, 3]: window, level, node; -1 for several or all
 
 
-class Recall(Protocol):
-    """Recalled tokens by video id."""
-
-    def __call__(self, video_id: str) -> MemoryTokens: ...
+Recall = Callable[[str], MemoryTokens]  # by video id
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,7 +91,8 @@ class _Check:
 
     def run(self) -> Report:
         self._check_roles()
-        rows, ids = [], defaultdict(set)
+        rows: list[tuple[str | int | None, ...]] = []
+        ids: defaultdict[str, set[str]] = defaultdict(set)
         for split, files in self.data.annotations.items():
             for file in files:
                 videos = self._try(lambda file=file: read_annotations(file), file)
@@ -104,7 +105,9 @@ class _Check:
                 self._report(True, "settings", f"{setting}: {path} is not there",
                              f"get it, or train without: {setting}= (nothing after it)")
         notes = [f"selection: {describe_selection(self.config)}", *self._count_held_out()]
-        notes += compare_counts(self.data.name, [row[:4] for row in rows], len(set().union(*ids.values())))
+        counts = [(str(split), str(file), int(videos or 0), int(captions or 0))
+                  for split, file, videos, captions, *_ in rows]
+        notes += compare_counts(self.data.name, counts, len(set().union(*ids.values())))
         return Report(tuple(rows), tuple(sorted(self.problems, key=lambda problem: not problem.is_error)), tuple(notes))
 
     def _count_held_out(self) -> list[str]:

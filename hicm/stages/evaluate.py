@@ -69,7 +69,7 @@ def write_scores(scored: Scored, results: Sequence[Any], out: Path | None = None
     if target == scored.path:
         return None
     content = read_json(scored.path, "predictions")
-    about = {"predictions": {"file": scored.path.name, "sha256": sha256(scored.path),
+    about: dict[str, Any] = {"predictions": {"file": scored.path.name, "sha256": sha256(scored.path),
                              "identity": content.get("identity") if isinstance(content, dict) else None},
              "references": {Path(one).name: sha256(one) for one in scored.references if isinstance(one, str | Path)}}
     for result, path in zip(results, paths(results, target), strict=True):

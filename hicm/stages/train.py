@@ -34,7 +34,7 @@ def train(config: Config, stem: str, out: Path | None = None) -> Path:
     """
     kind = find_system(config.system)
     selecting = [config.data.select] if issubclass(kind, Learner) and config.train.evaluates else []
-    origin = training_origin(config, dict.fromkeys([config.data.train, *selecting]))
+    origin = training_origin(config, list(dict.fromkeys([config.data.train, *selecting])))
     folder = out or find_run(stem, config, origin)
     accelerator = Accelerator(mixed_precision=config.train.precision)
     with accelerator.main_process_first():
