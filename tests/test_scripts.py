@@ -269,7 +269,8 @@ def test_quickstart_and_test_hand_their_arguments_on(sandbox):
     check_calls(sandbox.calls)
     assert sandbox.run("test.sh", "-m", "java", "-k", "a or b").returncode == 0
     assert sandbox.calls == [["ruff", "check", "hicm", "tests", "scripts", "examples", "setup.py"],
-                             ["python", "-m", "pytest", "-m", "java", "-k", "a or b"]]
+                             ["python", "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder",
+                              "-m", "java", "-k", "a or b"]]
 
 
 def test_bench_trains_without_memory_and_with(sandbox, tmp_path):
