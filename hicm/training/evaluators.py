@@ -1,4 +1,4 @@
-"""What is computed at the end of an epoch: named evaluators that yield (name, value), the same on every process."""
+"""Evaluators run at the end of an epoch: each has a name and yields (metric, value), the same on every process."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
@@ -15,17 +15,17 @@ from hicm.tasks import find_task
 
 
 class Evaluator(Protocol):
-    """One thing to compute."""
+    """What the training loop calls at the end of an epoch."""
 
-    name: str  # of the split, in the log
+    name: str  # of the split in the log
 
     def __call__(self, accelerator: Accelerator) -> Iterator[tuple[str, float]]: ...
 
 
 class Selection:
-    """Scores of the split that selects the checkpoint: the selecting metric and those its task watches.
+    """Scores on the split that selects the checkpoint: the selecting metric and those that the task watches.
 
-    Every process predicts a share of the videos; the first one scores.
+    Each process predicts a share of the videos; the main process scores them all.
     """
 
     name = "select"
@@ -35,7 +35,8 @@ class Selection:
 
     def __call__(self, accelerator: Accelerator) -> Iterator[tuple[str, float]]:
         rows = range(accelerator.process_index, len(self.samples), accelerator.num_processes)
-        task, predictions = find_task(self.system.task), {}
+        task = find_task(self.system.task)
+        predictions: dict[str, Any] = {}
         with tqdm(total=len(rows), desc="predict", unit="video", disable=not accelerator.is_local_main_process) as bar:
             for events in self.system.predict(self.samples.take(rows), accelerator.device):
                 predictions |= {video: task.to_json(found) for video, found in events.items()}

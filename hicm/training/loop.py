@@ -1,7 +1,7 @@
-"""The training loop.  It knows batches, losses and the clock; what they mean is the system's business.
+"""The training loop.  It knows batches, losses and time; what they mean is left to the system.
 
-Gradients are those of one large batch: every loss is a sum over tokens divided by the number of tokens in all
-micro-batches of all processes, so neither the number of processes nor `accumulate` changes what is learnt.
+Gradients equal those of one large batch: every loss is a sum over tokens divided by the number of tokens in all
+micro-batches of all processes, so neither the number of processes nor ``accumulate`` changes what is learnt.
 """
 
 import random
@@ -30,7 +30,7 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
              evaluators: Sequence[Evaluator] = ()) -> Progress:
     """Train to ``config.epochs``, continuing from ``folder/checkpoint.pt`` if there is one.
 
-    Leaves ``checkpoint.pt``, ``stats.jsonl``, ``best/`` (highest ``select_on``, first on ties) and ``last/`` in
+    Writes ``checkpoint.pt``, ``stats.jsonl``, ``best/`` (highest ``select_on``, the first on ties) and ``last/`` to
     ``folder``.  Raises UserError at the first step whose gradient is not finite.
     """
     module = accelerator.prepare(system.module)
@@ -50,7 +50,7 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
             save_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser, progress)
 
     while progress.epoch < config.epochs:
-        # steps of one epoch
+        # the steps of one epoch
         module.train()
         plan = _plan(system, config, accelerator, progress.epoch)[progress.position:]
         for batches in _group(system.batches([micro for step in plan for micro in step]), map(len, plan)):
@@ -66,7 +66,7 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
             if progress.step % config.checkpoint_every == 0:
                 save()
 
-        # evaluation, and the best checkpoint so far
+        # evaluation and the best checkpoint so far
         save()
         epoch = progress.epoch + 1
         for evaluator in evaluators if config.is_evaluated(epoch) else ():
@@ -106,7 +106,7 @@ def _group(batches: Iterable[Any], sizes: Iterable[int]) -> Iterator[list[Any]]:
 
 def _step(system: Learner, module: nn.Module, optimiser: torch.optim.Optimizer, batches: list[Any], lr: float,
           clip: float, accelerator: Accelerator, step: int) -> tuple[list[float], float]:
-    """Forward, backward and update over the micro-batches of one step; returns token means and the gradient norm."""
+    """Forward, backward and update for the micro-batches of one step; returns losses per token and gradient norm."""
     batches = [batch.to(accelerator.device) for batch in batches]
     counts = accelerator.reduce(torch.stack([system.counts(batch) for batch in batches]).sum(0), "sum")
     sums = torch.zeros(len(system.losses), device=accelerator.device)
@@ -129,12 +129,12 @@ def _step(system: Learner, module: nn.Module, optimiser: torch.optim.Optimizer, 
 def _backward(system: Learner, module: nn.Module, batch: Any, counts: Tensor, accelerator: Accelerator) -> Tensor:
     with accelerator.autocast():
         sums = module(batch)
-    # data parallelism averages gradients over processes; a sum is wanted, since counts are of all processes
+    # data parallelism averages gradients over processes, but counts cover all processes, so a sum is needed
     accelerator.backward(system.total(sums, counts) * accelerator.num_processes)
     return sums.detach()
 
 
-def _report(log: Log | None, bar: tqdm, system: Learner, progress: Progress, steps: int, lr: float) -> None:
+def _report(log: Log | None, bar: "tqdm[Any]", system: Learner, progress: Progress, steps: int, lr: float) -> None:
     *losses, norm, seconds = np.mean(progress.window, axis=0).tolist()
     progress.window.clear()
     named = dict(zip(system.losses, losses, strict=True))
@@ -146,7 +146,7 @@ def _report(log: Log | None, bar: tqdm, system: Learner, progress: Progress, ste
 
 
 def _keep_best(system: Learner, config: TrainConfig, folder: Path, run: str, progress: Progress,
-               scores: dict[str, float], bar: tqdm) -> None:
+               scores: dict[str, float], bar: "tqdm[Any]") -> None:
     score = scores.get(config.select_on)
     shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
     bar.write(f"epoch {progress.epoch + 1}: {shown}")

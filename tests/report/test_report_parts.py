@@ -16,7 +16,7 @@ from hicm.report.curves import Panel, Series, panels
 from hicm.report.figures import LIGHT, draw_metrics, draw_panel, draw_timeline, timeline_figure
 from hicm.report.recall import NODES, Memory, window_seconds
 from hicm.report.runs import Run
-from hicm.report.tables import comparable, left_out, score_rows
+from hicm.report.score_tables import comparable, left_out, score_rows
 from hicm.report.timeline import make_track, overlapping, spread, ticks
 from hicm.retrieval.store import open_retrieved
 from hicm.types import Event, Span
@@ -41,7 +41,7 @@ def test_rows_come_in_a_fixed_order_and_thresholds_apart():
     main, single = score_rows([dict.fromkeys(names, 0.1)])
     assert [row.label for row in main] == ["SODA_c", "METEOR", "ROUGE-L", "Recall", "new"]
     assert [row.name for row in single] == ["F1@0.3", "Recall@0.9", "F1@3s", "Recall@10s"]
-    assert single[2].meaning == "F1 of times at starts closer than 3 s."
+    assert single[2].meaning == "F1 of event times; events match if they start less than 3 s apart."
     assert score_rows([{}, {"F1": math.nan}]) == ([], [])
 
 
@@ -80,8 +80,8 @@ def test_odd_times_are_drawn_and_remarked():
     events = [Event(Span(9, 4), "reversed"), Event(Span(8, 30), "late"), Event(Span(0, 10), "fine")]
     track = make_track("x", events, 10)
     assert [(bar.text, bar.remark, bar.start, bar.end, bar.lane) for bar in track.bars] == [
-        ("fine", "", 0, 10, 0), ("reversed", "ends before it begins", 4, 9, 1),
-        ("late", "reaches outside the video", 8, 10, 2)]
+        ("fine", "", 0, 10, 0), ("reversed", "ends before it starts", 4, 9, 1),
+        ("late", "extends beyond the video", 8, 10, 2)]
     assert overlapping(track, 0, 4) == [1] and overlapping(track, 8.5, 9) == [1, 2, 3]
 
 
@@ -219,4 +219,4 @@ def test_drawing_returns_its_axes():
     axes = Figure().subplots()
     assert draw_timeline(axes, tracks, 10, LIGHT) is axes and len(axes.patches) == 1
     texts = {text.get_text() for text in timeline_figure("t", tracks, 10, LIGHT).axes[1].texts}
-    assert {"1  $not_math$", "no event"} <= texts
+    assert {"1  $not_math$", "no events"} <= texts

@@ -1,27 +1,28 @@
-"""Metric tables from finished scores: numbers times 100, differences to the first run, the best marked."""
+"""Score tables of the report, from finished scores: values times 100, differences to the first run, the best marked."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hicm.dvc_eval.results.signature import unlike
 from hicm.report.runs import Run, is_number
 
-# name in a metrics file -> (name printed, what it is)
+# name in a metrics file -> (printed name, explanation)
 METRICS: dict[str, tuple[str, str]] = {
-    "soda_c": ("SODA_c", "Captions and times as one story: best matching in order by tIoU × METEOR, F-score."),
-    "CIDEr": ("CIDEr", "Agreement on rare word sequences (tf-idf n-grams) of overlapping pairs; may exceed 100."),
-    "METEOR": ("METEOR", "Word matches with stems and synonyms, penalised for scattered order, of overlapping pairs."),
-    "Rouge-L": ("ROUGE-L", "Longest common word sequence of overlapping pairs."),
-    "Bleu_1": ("BLEU-1", "Precision of words of overlapping pairs."),
-    "Bleu_2": ("BLEU-2", "Precision of sequences of up to 2 words of overlapping pairs."),
-    "Bleu_3": ("BLEU-3", "Precision of sequences of up to 3 words of overlapping pairs."),
-    "Bleu_4": ("BLEU-4", "Precision of sequences of up to 4 words of overlapping pairs."),
-    "F1": ("F1", "Harmonic mean of precision and recall of times, averaged over tIoU 0.3, 0.5, 0.7, 0.9."),
-    "F1_of_means": ("F1", "Harmonic mean of mean precision and mean recall of times."),
-    "Precision": ("Precision", "Share of predicted events that overlap a reference event, averaged over tIoUs."),
-    "Recall": ("Recall", "Share of reference events that a predicted event overlaps, averaged over tIoUs."),
-    "soda_d": ("SODA_d", "Times alone as one story: best matching in order by tIoU; mean of precision, recall and F."),
-    "soda_d_f": ("SODA_d F", "The F-score alone of SODA_d."),
+    "soda_c": ("SODA_c", "Captions and times of a video as one story: best in-order match by tIoU × METEOR, F-score."),
+    "CIDEr": ("CIDEr", "Shared n-grams of overlapping pairs, weighted by rarity (tf-idf); may exceed 100."),
+    "METEOR": ("METEOR", "Word matches of overlapping pairs, with stems, synonyms and a penalty for scattered order."),
+    "Rouge-L": ("ROUGE-L", "Longest common subsequence of words, over overlapping pairs."),
+    "Bleu_1": ("BLEU-1", "Precision of single words, over overlapping pairs."),
+    "Bleu_2": ("BLEU-2", "Precision of sequences of up to 2 words, over overlapping pairs."),
+    "Bleu_3": ("BLEU-3", "Precision of sequences of up to 3 words, over overlapping pairs."),
+    "Bleu_4": ("BLEU-4", "Precision of sequences of up to 4 words, over overlapping pairs."),
+    "F1": ("F1", "Harmonic mean of precision and recall of event times, averaged over tIoU 0.3, 0.5, 0.7, 0.9."),
+    "F1_of_means": ("F1", "Harmonic mean of the mean precision and the mean recall of event times."),
+    "Precision": ("Precision", "Share of predicted events that overlap a reference event, mean over tIoU thresholds."),
+    "Recall": ("Recall", "Share of reference events that overlap a predicted event, mean over tIoU thresholds."),
+    "soda_d": ("SODA_d", "Times of a video as one story: best in-order match by tIoU; mean of precision, recall, F."),
+    "soda_d_f": ("SODA_d F", "Only the F-score of SODA_d."),
 }
 _SAME_AS = {"ROUGE_L": "Rouge-L"}
 KINDS = ("F1", "Precision", "Recall")
@@ -29,8 +30,11 @@ KINDS = ("F1", "Precision", "Recall")
 
 @dataclass(frozen=True)
 class Cell:
-    """One score: ``value`` times 100, ``difference`` to the first run ("" there), ``best`` of its row, and the ends of
-    its 95 % ``interval`` times 100, empty where none was computed."""
+    """One score of one run.
+
+    ``value`` is times 100, ``difference`` is to the first run (empty for the first run itself), ``best`` marks the best
+    of its row, and ``interval`` holds both ends of the 95 % interval times 100 (empty: none was computed).
+    """
 
     value: str
     difference: str = ""
@@ -40,7 +44,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One metric over all runs."""
+    """One metric, with one cell per run."""
 
     name: str
     label: str
@@ -50,9 +54,10 @@ class Row:
 
 def score_rows(scores: Sequence[Mapping[str, float]],
                intervals: Sequence[Mapping[str, Sequence[float]]] = ()) -> tuple[list[Row], list[Row]]:
-    """Rows of the main table, and of the single thresholds (``F1@0.5``, ``Recall@3s``); one mapping a run.
+    """Rows of the main table, and rows of single thresholds (``F1@0.5``, ``Recall@3s``).
 
-    ``intervals``: {metric: both ends} of each run, as `hicm evaluate --bootstrap` writes them; none for no run.
+    ``scores``: one mapping per run.  ``intervals``: {metric: both ends} per run, as `hicm evaluate --bootstrap` writes
+    them; empty: no run has any.
 
     >>> main, _ = score_rows([{"CIDEr": 0.5}, {"CIDEr": 0.625}])
     >>> main[0].label, main[0].cells[1].value, main[0].cells[1].difference, main[0].cells[1].best
@@ -67,7 +72,7 @@ def score_rows(scores: Sequence[Mapping[str, float]],
 
 
 def metric_label(name: str) -> str:
-    """The name as printed.
+    """The printed name of a metric.
 
     >>> metric_label("Bleu_4"), metric_label("Recall@3s")
     ('BLEU-4', 'Recall@3s')
@@ -76,7 +81,7 @@ def metric_label(name: str) -> str:
 
 
 def left_out(runs: Sequence[Run]) -> list[tuple[str, str, list[str]]]:
-    """Metrics that were not computed: (run labels, reason, metric names), equal reasons together."""
+    """Metrics that were not computed, as (run labels, reason, metric names); equal reasons are merged."""
     found: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for run in runs:
         reasons: dict[str, list[str]] = {}
@@ -88,7 +93,7 @@ def left_out(runs: Sequence[Run]) -> list[tuple[str, str, list[str]]]:
 
 
 def comparable(signatures: Sequence[str]) -> bool:
-    """Whether scores with these signatures may be compared: equal but for the coverage and the draws of intervals.
+    """Whether scores with these signatures may be compared: equal except for coverage and bootstrap.
 
     >>> comparable(["proto:a|cov:3/4|v:1", "proto:a|cov:4/4|v:1"]), comparable(["proto:a|v:1", "proto:b|v:1"])
     (True, False)
@@ -110,17 +115,21 @@ def _row(name: str, scores: Sequence[Mapping[str, float]], intervals: Sequence[M
             cells.append(Cell("–"))
             continue
         difference = f"{value - values[0]:+.2f}".replace("-", "−") if place and values[0] is not None else ""
-        ends = intervals[place].get(name)
-        known = isinstance(ends, list | tuple) and len(ends) == 2 and all(map(is_number, ends))
-        interval = tuple(100 * end for end in ends) if known else ()
-        cells.append(Cell(f"{value:.2f}", difference, round(value, 2) == top, interval))
+        cells.append(Cell(f"{value:.2f}", difference, round(value, 2) == top, _interval(intervals[place].get(name))))
     kind, _, threshold = name.partition("@")
     meaning = METRICS.get(_known(name), ("", ""))[1]
     if threshold:
-        rule = (f"starts closer than {threshold.removesuffix('s')} s" if threshold.endswith("s") else
-                f"tIoU above {threshold}")
-        meaning = f"{kind} of times at {rule}."
+        rule = (f"they start less than {threshold.removesuffix('s')} s apart" if threshold.endswith("s") else
+                f"their tIoU is above {threshold}")
+        meaning = f"{kind} of event times; events match if {rule}."
     return Row(name, metric_label(name), meaning, tuple(cells))
+
+
+def _interval(ends: Any) -> tuple[float, ...]:
+    """Both ends times 100; empty for anything else that a file may hold."""
+    if isinstance(ends, list | tuple) and len(ends) == 2 and all(map(is_number, ends)):
+        return tuple(100 * end for end in ends)
+    return ()
 
 
 def _threshold_order(name: str) -> tuple[bool, float, int]:
