@@ -169,7 +169,7 @@ def test_a_run_that_only_began_gives_a_page(runs, tmp_path):
         (runs[1] / name).unlink()
     report_without_references(runs[1], tmp_path)
     page = Page(report(runs[1:], tmp_path / "out"))
-    for line in ("No scores for split “val” yet", "No training log", "No video is shown", "gone.json"):
+    for line in ("No scores for split “val” yet", "No training log", "videos are shown", "gone.json"):
         assert line in page.text
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
 
@@ -179,7 +179,7 @@ def test_a_run_that_only_began_gives_a_page(runs, tmp_path):
     ("metrics_val.json", "[1]", "expected the scores"),
     ("predictions_val.json", '{"results": {"a": [{"sentence": "x"}]}}', "predict again"),
     ("retrieved_val.h5", "not hdf5", "damaged or not a file of recalled vectors"),
-    ("stats.jsonl", "nonsense\n{}\n", "No training log holds a number"),
+    ("stats.jsonl", "nonsense\n{}\n", "No training log"),
 ])
 def test_a_damaged_piece_is_said_in_a_line(runs, tmp_path, file, content, said):
     (runs[1] / file).write_text(content)
