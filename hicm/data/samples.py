@@ -5,8 +5,10 @@ for it.  It comes from a split of annotation files (`open_samples`) or from one 
 """
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
@@ -48,57 +50,88 @@ class Sample:
 
 
 class Samples(Sequence[Sample]):
-    """The samples of one split, in annotation order; features and recalled tokens are read when an item is taken.
+    """Several samples in order; each is read when it is taken.  Safe to hand to worker processes."""
 
-    Safe to hand to worker processes.
-    """
+    where: str  # where the features come from, for errors
+    width: int  # D of the frame features
+    recall: Recall | None = None
+    ids: tuple[str, ...]  # of the videos
+
+    @abstractmethod
+    def __getitem__(self, row: int) -> Sample:  # type: ignore[override]  # one at a time; several are `take`
+        """The sample of one row.  Raises UserError when its features, speech or recalled tokens cannot be read."""
+
+    @abstractmethod
+    def take(self, rows: Sequence[int]) -> Self:
+        """Some of the samples, in the order given."""
+
+    @abstractmethod
+    def speech_of(self, row: int) -> tuple[Speech, float]:
+        """The speech of one sample and its duration in seconds (NaN: only its features tell), without reading these."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class SplitSamples(Samples):
+    """The samples of one split, in annotation order."""
 
     def __init__(self, videos: Mapping[str, Video], features: Features, speech: SpeechStore,
                  recall: Recall | None = None) -> None:
         self.videos = tuple(videos.values())
+        self.ids = tuple(video.id for video in self.videos)
         self.features, self.speech, self.recall = features, speech, recall
+        self.where, self.width = str(features.path), features.width
 
-    def __len__(self) -> int:
-        return len(self.videos)
-
-    def __getitem__(self, row):  # type: ignore[override]  # one sample; slices are `take`
-        video = self.videos[row]
+    def __getitem__(self, row: int) -> Sample:  # type: ignore[override]
+        video, seconds = self.videos[row], 1 / min(self.features.fps, 1.0)  # stores are thinned to one
         rows = self.features.read(video.id)
         duration = video.duration
         if math.isnan(duration):
-            duration = self.speech.duration(video.id) or len(rows) * self.seconds_per_row + 1.0
-        return Sample(video.id, duration, rows, self.seconds_per_row, self.speech.get(video.id, duration), video.events,
+            duration = self.speech.duration(video.id) or len(rows) * seconds + 1.0
+        return Sample(video.id, duration, rows, seconds, self.speech.get(video.id, duration), video.events,
                       None if self.recall is None else self.recall(video.id))
 
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Video ids."""
-        return tuple(video.id for video in self.videos)
+    def speech_of(self, row: int) -> tuple[Speech, float]:
+        """The speech of one sample and its duration."""
+        video = self.videos[row]
+        return self.speech.get(video.id, video.duration), video.duration
 
-    @property
-    def width(self) -> int:
-        """D of the frame features."""
-        return self.features.width
-
-    @property
-    def seconds_per_row(self) -> float:
-        """Of the frame features: stores of more than one row per second are thinned to one."""
-        return 1 / min(self.features.fps, 1.0)
-
-    def speech_of(self, row: int) -> Speech:
-        """The speech of one sample, without reading its features."""
-        return self.speech.get(self.videos[row].id, self.videos[row].duration)
-
-    def take(self, rows: Sequence[int]) -> "Samples":
+    def take(self, rows: Sequence[int]) -> "SplitSamples":
         """Some of the samples, in the order given."""
-        return Samples({self.videos[row].id: self.videos[row] for row in rows}, self.features, self.speech, self.recall)
+        chosen = {self.videos[row].id: self.videos[row] for row in rows}
+        return SplitSamples(chosen, self.features, self.speech, self.recall)
 
-    def with_recall(self, recall: Recall | None) -> "Samples":
+    def with_recall(self, recall: Recall | None) -> "SplitSamples":
         """The same samples with what a memory recalls for them."""
-        return Samples({video.id: video for video in self.videos}, self.features, self.speech, recall)
+        return SplitSamples({video.id: video for video in self.videos}, self.features, self.speech, recall)
 
 
-def open_samples(config: DataConfig, split: str, recall: Recall | None = None) -> Samples:
+class SampleList(Samples):
+    """Samples that are in memory already, e.g. of single videos.  Raises UserError where their widths differ."""
+
+    def __init__(self, samples: Sequence[Sample], where: str = "samples") -> None:
+        self.samples, self.where = tuple(samples), where
+        self.ids = tuple(sample.id for sample in self.samples)
+        widths = {sample.rows.shape[1] for sample in self.samples}
+        if len(widths) > 1:
+            raise UserError(f"{where}: features of different widths ({', '.join(map(str, sorted(widths)))}); extract "
+                            "them with one encoder")
+        self.width = widths.pop() if widths else 0
+
+    def __getitem__(self, row: int) -> Sample:  # type: ignore[override]
+        return self.samples[row]
+
+    def speech_of(self, row: int) -> tuple[Speech, float]:
+        """The speech of one sample and its duration."""
+        return self.samples[row].speech, self.samples[row].duration
+
+    def take(self, rows: Sequence[int]) -> "SampleList":
+        """Some of the samples, in the order given."""
+        return SampleList([self.samples[row] for row in rows], self.where)
+
+
+def open_samples(config: DataConfig, split: str, recall: Recall | None = None) -> SplitSamples:
     """The samples of a split.
 
     Raises UserError when videos have no features (and ``data.missing_features`` is not skip), a caption is blank, or
@@ -108,18 +141,18 @@ def open_samples(config: DataConfig, split: str, recall: Recall | None = None) -
         raise UserError("data.target: speech needs transcripts; set data.speech")
     videos, features = split_with_features(config, split)
     refuse_blank_captions(videos.values(), split_files(config, split)[0])
-    return Samples(videos, features, open_speech(config.speech), recall)
+    return SplitSamples(videos, features, open_speech(config.speech), recall)
 
 
 def single_sample(video_id: str, rows: np.ndarray, seconds_per_row: float = 1.0, duration: float | None = None,
-                  speech: Speech | None = None, recall: Callable[[Sample], MemoryTokens] | None = None) -> Sample:
+                  speech: Speech | None = None, recalled: MemoryTokens | None = None) -> Sample:
     """A sample of one video that stands in no annotation file; ``duration`` defaults to that of its rows, in seconds.
 
-    Raises UserError when ``rows`` is not a matrix with at least one row.
+    Raises UserError when ``rows`` is not a matrix of finite numbers with at least one row.
     """
     rows = np.asarray(rows, np.float32)
-    if rows.ndim != 2 or not len(rows):
-        raise UserError(f"video {video_id}: expected features [rows, width] with at least one row, found shape "
-                        f"{tuple(rows.shape)}")
-    sample = Sample(video_id, duration or len(rows) * seconds_per_row, rows, seconds_per_row, speech or Speech())
-    return sample if recall is None else replace(sample, recalled=recall(sample))
+    if rows.ndim != 2 or not rows.size or not np.isfinite(rows).all():
+        raise UserError(f"video {video_id}: expected features [rows, width] of finite numbers with at least one row, "
+                        f"found shape {tuple(rows.shape)}")
+    return Sample(video_id, duration or len(rows) * seconds_per_row, rows, seconds_per_row, speech or Speech(),
+                  recalled=recalled)

@@ -6,7 +6,7 @@ from typing import Any
 
 from hicm.config import Config, changes
 from hicm.data.annotations import split_files
-from hicm.data.samples import Samples, open_samples
+from hicm.data.samples import SplitSamples, open_samples
 from hicm.errors import UserError
 from hicm.files import require, sha256
 from hicm.memory.bank import bank_hash
@@ -32,7 +32,7 @@ def training_origin(config: Config, splits: Sequence[str]) -> Origin:
     return Origin(training_settings(config), inputs | bank_digest(config))
 
 
-def prediction_origin(config: Config, checkpoint: Path, samples: Samples, split: str) -> Origin:
+def prediction_origin(config: Config, checkpoint: Path, samples: SplitSamples, split: str) -> Origin:
     """What decides predictions: the model, what it is asked about, and how."""
     read = getattr(room_module(config.system, "settings"), "AT_PREDICTION", None)
     needs, room = memory_need(config), changes(config.room)
@@ -60,7 +60,7 @@ def annotation_digests(config: Config, split: str) -> dict[str, str]:
             for number, path in enumerate(split_files(config.data, split), start=1)}
 
 
-def sample_digests(samples: Samples, split: str) -> dict[str, str]:
+def sample_digests(samples: SplitSamples, split: str) -> dict[str, str]:
     """Digests of features and, where there is any, speech of a split's videos."""
     speech = {f"speech of {split}": samples.speech.fingerprint(samples.ids)} if samples.speech.path else {}
     return {f"features of {split}": samples.features.fingerprint(samples.ids)} | speech

@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from hicm.config import Config, dump_config
 from hicm.data.annotations import split_references
 from hicm.data.holdout import describe_selection, describe_split
-from hicm.data.samples import Samples, open_samples
+from hicm.data.samples import SplitSamples, open_samples
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.provenance import now
@@ -69,7 +69,7 @@ def describe_device() -> dict[str, Any]:
             "cuda": torch.version.cuda}
 
 
-def _samples(config: Config, split: str, folder: Path) -> Samples:
+def _samples(config: Config, split: str, folder: Path) -> SplitSamples:
     """The samples of a split, with what they recall where the system reads that."""
     training = split == "training"
     samples = open_samples(config.data, config.data.train if training else split)

@@ -54,7 +54,7 @@ class VideoDataset(Dataset):
         """Tokens of the speech that is heard of one video."""
         if self.data.target != "captions":
             return 1
-        return len(self._speech(self.samples.speech_of(row), self.samples.videos[row].duration))
+        return len(self._speech(*self.samples.speech_of(row)))
 
     def _speech(self, speech: Speech, duration: float) -> list[int]:
         return speech_sequence(speech, duration, self.vocabulary, self.settings.max_speech_tokens)[0]

@@ -79,7 +79,7 @@ class System(Learner):
         """Events in the order they are generated; batches hold videos of like speech length, longest first."""
         settings = self.config.room.decode
         if self.model.config.use_video and self.model.feature_width != samples.width:
-            raise UserError(f"{samples.features.path}: features are {samples.width} wide, the captioner reads "
+            raise UserError(f"{samples.where}: features are {samples.width} wide, the captioner reads "
                             f"{self.model.feature_width}; use the features it was trained on")
         dataset = VideoDataset(self.config, samples, self.vocabulary)
         rows = sorted(range(len(samples)), key=dataset.speech_length, reverse=True)

@@ -86,5 +86,5 @@ def _footage(sample: Sample) -> Footage:
 
 def _check_width(samples: Samples, width: int) -> None:
     if samples.width != width:
-        raise UserError(f"{samples.features.path}: features are {samples.width} wide, the memory bank and the model "
+        raise UserError(f"{samples.where}: features are {samples.width} wide, the memory bank and the model "
                         f"{width}; use the features that belong to them")
