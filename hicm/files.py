@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -121,6 +122,18 @@ def write_text(path: str | Path, text: str) -> Path:
     with atomic(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)
+
+
+def copy_file(source: str | Path, target: str | Path) -> Path:
+    """Make ``target`` a copy of ``source``, atomically; nothing is written when it is one already.
+
+    Raises UserError when ``source`` is missing or ``target`` cannot be written.
+    """
+    source, target = require(source, "file", "was it moved?"), Path(target)
+    if not target.exists() or sha256(target) != sha256(source):
+        with atomic(target) as temporary:
+            shutil.copyfile(source, temporary)
+    return target
 
 
 def append(path: str | Path, line: str) -> None:

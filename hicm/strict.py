@@ -1,7 +1,7 @@
 """Plain data into typed dataclasses, strictly, and the yaml it is written in.
 
 The annotation of a field says what it may hold: str, bool, int, float, Literal[...], list[...], dict[str, ...], Any, or
-another dataclass.
+another dataclass.  A number may have limits: `limited`.
 """
 
 import contextlib
@@ -18,9 +18,13 @@ import yaml
 
 from hicm.errors import UserError
 
-Limits = Mapping[str, tuple[float, float]]  # full name of a number -> smallest and largest value
 KINDS = {str: "text (in quotes, if it looks like something else)", bool: "true or false", int: "a whole number",
          float: "a finite number"}
+
+
+def limited(default: Any, smallest: float, largest: float = math.inf) -> Any:
+    """A dataclass field for a number from ``smallest`` to ``largest``, both included."""
+    return dataclasses.field(default=default, metadata={"limits": (smallest, largest)})
 
 
 def read_yaml(path: str | Path) -> Any:
@@ -52,38 +56,46 @@ def to_yaml(content: Any) -> str:
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False)
 
 
-def build(cls: type, given: Any, where: str, limits: Limits) -> Any:
+def build(cls: type, given: Any, where: str, prefix: str = "", known: Mapping[str, str] | None = None) -> Any:
     """An instance of the dataclass ``cls`` with the values in ``given``, and defaults for the rest.
 
-    Raises UserError, starting with ``where``, on an unknown key (naming the nearest known one), and on a value of the
-    wrong type or outside its limits.
+    ``prefix``: what precedes its keys in error messages, e.g. ``"train."``.  ``known``: settings of other classes that
+    a misspelt key may have meant, own name -> full name.  Raises UserError, starting with ``where``, on an unknown key
+    (naming the nearest known one), and on a value of the wrong type or outside its limits.
     """
-    return _build(cls, given, where, limits, "", cls)
-
-
-def _build(cls: type, given: Any, where: str, limits: Limits, prefix: str, root: type) -> Any:
     if not isinstance(given, dict):
         raise UserError(f"{where}: {prefix.rstrip('.')}: expected a section of settings, found {given!r}")
     hints = typing.get_type_hints(cls)
+    limits = {field.name: field.metadata.get("limits") for field in dataclasses.fields(cls)}
+    known = {**(known or {}), **setting_names(cls, prefix)}
     values = {}
     for key, value in given.items():
         name = f"{prefix}{key}"
         if key not in hints:
-            raise UserError(f"{where}: unknown setting {name}; the nearest known one is "
-                            f"{_nearest(str(key), prefix, list(hints), root)}")
+            raise UserError(f"{where}: unknown setting {name}; the nearest known one is {nearest(str(key), known)}")
         if dataclasses.is_dataclass(hints[key]):
-            values[key] = _build(hints[key], value, where, limits, f"{name}.", root)
+            values[key] = build(hints[key], {} if value is None else value, where, f"{name}.", known)
         else:
             values[key] = _check(value, hints[key], f"{where}: {name}")
-            _check_limits(values[key], limits.get(name), f"{where}: {name}")
-    return cls(**values)
+            _check_limits(values[key], limits[key], f"{where}: {name}")
+    try:
+        return cls(**values)
+    except UserError as error:  # a section that checks itself does not know where its values come from
+        raise UserError(f"{where}: {error}") from error
 
 
-def _nearest(key: str, prefix: str, siblings: list[str], root: type) -> str:
-    """The full name of the setting, in any section, whose name is nearest to ``key``."""
-    known = {name: f"{section}.{name}" for section, hint in typing.get_type_hints(root).items()
-             if dataclasses.is_dataclass(hint) for name in typing.get_type_hints(hint)}
-    known |= {name: prefix + name for name in siblings}
+def setting_names(cls: type, prefix: str = "") -> dict[str, str]:
+    """Own name -> full name of every setting of a dataclass and of the dataclasses in it; the outermost wins."""
+    hints = typing.get_type_hints(cls)
+    names: dict[str, str] = {}
+    for name, hint in hints.items():
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            names |= setting_names(hint, f"{prefix}{name}.")
+    return names | {name: f"{prefix}{name}" for name in hints}
+
+
+def nearest(key: str, known: Mapping[str, str]) -> str:
+    """The full name in ``known`` (own name -> full name) whose own name is spelt most like ``key``."""
     return known[difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]]
 
 

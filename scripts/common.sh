@@ -3,9 +3,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# setup_venv: make .venv with the pinned packages unless it is there (and newer than the pins and setup.py); then use it.
+# setup_venv: make .venv with the pinned packages unless it is there, newer than the pins and the metadata; then use it.
 setup_venv() {
-    if [ ! .venv/.complete -nt requirements.txt ] || [ ! .venv/.complete -nt setup.py ]; then
+    if [ ! .venv/.complete -nt requirements.txt ] || [ ! .venv/.complete -nt pyproject.toml ] ||
+        [ ! .venv/.complete -nt setup.py ]; then
         local python=${PYTHON:-python3.11}
         command -v "$python" >/dev/null || python=python3
         "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {

@@ -1,107 +1,84 @@
-"""Parts found by name: ours by their module, those of other packages by their entry point."""
+"""Parts found by name, in a package planted for the purpose and through entry points."""
 
 import sys
-from importlib.metadata import EntryPoint
-from pathlib import Path
 
-import numpy as np
 import pytest
 
-from hicm import plugins
-from hicm.config import MemoryConfig, SummaryConfig
-from hicm.encoders import make_encoder
 from hicm.errors import UserError
-from hicm.memory.hierarchies import describe_hierarchy, partitions
-from hicm.memory.summarisers import make_summariser
+from hicm.plugins import check_name, find_module, known
 
-OUTSIDE = '''
-import numpy as np
-from hicm.memory.hierarchies import Clustering
-from hicm.memory.summarisers.medoid import Medoid
+ROOM = ("house.lamps", "house.lamps")
 
-FORM = "constant:<value>"
 
-class Constant:
-    width = 2
-
-    def __init__(self, rest):
-        self.name, self.value = f"constant:{rest}", float(rest)
-
-    def encode(self, texts):
-        return np.full((len(texts), 2), self.value, np.float32)
-
-def text_encoder(rest, offline):
-    return Constant(rest)
-
-def summariser(rest, settings, folder, offline):
-    return Medoid()
-
-def describe(settings):
-    return {"method": "one"}
-
-def partition(embeddings, settings):
-    return Clustering(np.zeros((len(embeddings), 1), np.int64), None)
-'''
+def entry_point(folder, name: str, value: str, project: str) -> None:
+    info = folder / f"{project}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project}\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[house.lamps]\n{name} = {value}\n")
 
 
 @pytest.fixture
-def outside(tmp_path, monkeypatch):
-    """A package of somebody else that announces one part of each kind, and one that cannot be imported."""
-    (tmp_path / "outside_parts.py").write_text(OUTSIDE)
+def house(tmp_path, monkeypatch):
+    lamps = tmp_path / "house" / "lamps"
+    files = {"oil.py": "def light():\n    return 'oil'\n", "gas.py": "light = lambda: 'gas'\n",
+             "broken.py": "import house.nowhere\nlight: object = None\n", "_hidden.py": "def light(): ...\n",
+             "helpers.py": "from house.lamps.oil import light\ndef wick():\n    def light(): ...\n",
+             "chandelier/__init__.py": "", "chandelier/light.py": "", "shop/__init__.py": "", "__init__.py": ""}
+    for name, text in files.items():
+        path = lamps / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    (tmp_path / "house" / "__init__.py").write_text("")
+    (tmp_path / "neon.py").write_text("def light():\n    return 'neon'\n")
+    (tmp_path / "dark.py").write_text("")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "outside_parts", raising=False)
-    points = [EntryPoint("constant", "outside_parts", group)
-              for group in ("hicm.encoders", "hicm.summarisers", "hicm.hierarchies")]
-    points.append(EntryPoint("broken", "no_such_package_of_parts", "hicm.encoders"))
-
-    def entry_points(group: str, name: str | None = None) -> list[EntryPoint]:
-        return [point for point in points if point.group == group and name in (None, point.name)]
-
-    monkeypatch.setattr(plugins, "entry_points", entry_points)
+    yield tmp_path
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("house", "neon", "dark")]:
+        del sys.modules[name]
 
 
-def test_parts_of_other_packages_are_found(outside, tmp_path):
-    encoder = make_encoder("constant:3")
-    assert encoder.name == "constant:3" and encoder.encode(["a"]).tolist() == [[3, 3]]
-    assert make_summariser("constant:x", SummaryConfig(), tmp_path).name == "medoid"
-    settings = MemoryConfig(hierarchy="constant")
-    assert describe_hierarchy(settings) == {"method": "one"}
-    assert partitions(np.ones((3, 2), np.float32), settings).labels.tolist() == [[0], [0], [0]]
+def test_a_part_is_a_module_that_defines_the_name(house):
+    assert known(*ROOM, "light") == ["broken", "chandelier", "gas", "oil"]
+    assert not {"house.lamps.oil", "house.lamps.broken"} & sys.modules.keys(), "listing imports no part"
+    assert find_module(*ROOM, "oil", "room.lamp", "light").light() == "oil"
+    assert find_module(*ROOM, "gas", "room.lamp", "light").light() == "gas"
+    assert find_module(*ROOM, "chandelier", "room.lamp", "light").__name__ == "house.lamps.chandelier"
+    assert "helpers" in known(*ROOM) and "_hidden" not in known(*ROOM), "without a name to define, all public modules"
+    with pytest.raises(ImportError, match=r"house\.nowhere"):
+        find_module(*ROOM, "broken", "room.lamp", "light")
 
 
-def test_a_broken_entry_point_is_named(outside):
-    with pytest.raises(UserError, match=r"broken: no_such_package_of_parts cannot be loaded .*hicm\.encoders"):
-        make_encoder("broken:1")
+@pytest.mark.parametrize("name", ["oill", "helpers", "_hidden", "shop", "", "oil.light", ".oil", "../oil"])
+def test_an_unknown_name(house, name):
+    for refuse in (check_name, find_module):
+        with pytest.raises(UserError, match=r"room\.lamp: expected one of 'broken', .*found.*did you mean"):
+            refuse(*ROOM, name, "room.lamp", "light")
 
 
-def test_errors_list_every_installed_part(outside, tmp_path):
-    with pytest.raises(UserError, match=r"memory\.encoder: 'word2vec:300'") as refusal:
-        make_encoder("word2vec:300")
-    for form in ("array:<npz>", "hashing:<width>", "hf:<", "openclip:<", "broken", "constant"):
-        assert form in str(refusal.value)
-    with pytest.raises(UserError, match=r"memory\.summariser: 'median'") as refusal:
-        make_summariser("median", SummaryConfig(), tmp_path)
-    for form in ("medoid", "centroid", "transformers:<", "openai:<model>", "constant"):
-        assert form in str(refusal.value)
-    with pytest.raises(UserError, match=r"memory\.hierarchy: 'ward'") as refusal:
-        partitions(np.ones((3, 2)), MemoryConfig(hierarchy="ward"))
-    for form in ("finch", "agglomerative", "kmeans", "constant"):
-        assert form in str(refusal.value)
+def test_the_nearest_name_is_given(house):
+    with pytest.raises(UserError, match=r"found 'oill'; did you mean 'oil'\?"):
+        check_name(*ROOM, "oill", "room.lamp", "light")
+    with pytest.raises(UserError, match=r"neither house\.lamps\.shop nor an entry point of group house\.none offers"):
+        check_name("house.lamps.shop", "house.none", "oil", "room.lamp", "light")
 
 
-@pytest.mark.parametrize("spec", ["model_files:x", "os:x", "../encoders:x", "hashing.x:1", "__init__:x", ":x"])
-def test_only_parts_are_found(spec):
-    with pytest.raises(UserError, match=r"memory\.encoder: .* is not an encoder"):
-        make_encoder(spec)
+def test_another_package_offers_a_part(house):
+    entry_point(house, "neon-tube", "neon", "neon")
+    entry_point(house, "oil", "neon", "usurper")
+    assert known(*ROOM, "light") == ["broken", "chandelier", "gas", "neon-tube", "oil"]
+    check_name(*ROOM, "neon-tube", "room.lamp", "light")
+    assert find_module(*ROOM, "neon-tube", "room.lamp", "light").light() == "neon"
+    assert find_module(*ROOM, "oil", "room.lamp", "light").light() == "oil", "ours come first"
 
 
-def test_every_documented_part_exists():
-    """The tables in the packages' docstrings are read by people; the modules decide."""
-    import hicm.encoders
-    import hicm.memory.summarisers
-
-    for package, function in ((hicm.encoders, "text_encoder"), (hicm.memory.summarisers, "summariser")):
-        table = [line.split()[0].partition(":")[0] for line in package.__doc__.splitlines() if line.startswith("    ")]
-        modules = {path.stem for path in Path(package.__file__).parent.glob("*.py")}
-        found = {name for name in modules if plugins.find_part(name, package.__name__, "none", function)}
-        assert set(table) == found
+@pytest.mark.parametrize(("values", "message"), [
+    (["dark"], "'lamp' is the entry point dark of group house.lamps; expected a module that defines light, found"),
+    (["neon:light"], "expected a module that defines light, found function light"),
+    (["nowhere"], "which cannot be imported"),
+    (["neon", "dark"], r"several installed packages offer 'lamp' \((neon and dark|dark and neon)\)"),
+])
+def test_an_offer_that_cannot_be_used(house, values, message):
+    for value in values:
+        entry_point(house, "lamp", value, f"project{values.index(value)}")
+    with pytest.raises(UserError, match=message):
+        find_module(*ROOM, "lamp", "room.lamp", "light")

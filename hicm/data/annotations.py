@@ -2,7 +2,7 @@
 
 Times in seconds.  A ``.csv`` in the format of HowTo100M lists videos without captions.  Reading is strict about the
 format.  The *content* of captions and events (blank, reversed, past the end) is not checked, because published files
-contain such events; ``hicm.data.check`` reports them.
+contain such events; ``hicm.stages.check`` reports them.
 """
 
 import math

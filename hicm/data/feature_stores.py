@@ -28,6 +28,9 @@ class Store(Protocol):
     def read(self, key: str) -> np.ndarray:
         """The stored array.  Raises UserError when it is damaged."""
 
+    def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
+        """Shape, dtype and a few rows of the stored array, without reading all of it."""
+
 
 def open_store(path: Path, listed: Mapping[str, str] | None = None) -> Store:
     """The store at ``path``; ``listed``: id -> file, for a folder whose files are not named ``<id>.npy``.
@@ -70,6 +73,13 @@ class FolderStore:
         except Exception as error:  # a damaged file can raise nearly anything
             raise UserError(f"{file}: cannot be read as a .npy array ({_line(error)}); extract it again") from error
 
+    def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
+        try:
+            return _some_rows(np.load(self._file(key), mmap_mode="r", allow_pickle=False))
+        except Exception as error:  # a damaged file can raise nearly anything
+            raise UserError(f"{self._file(key)}: cannot be read as .npy array ({_line(error)}); extract it "
+                            "again") from error
+
     def _file(self, key: str) -> Path | None:
         files = [self._path / f"{key}{suffix}" for suffix in ARRAY_SUFFIXES]
         if key in self._listed:
@@ -99,6 +109,14 @@ class TorchStore:
             raise UserError(f"{self._path}: {key}: expected a tensor, found {type(tensor).__name__}")
         tensor = tensor.detach()
         return (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()
+
+    def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
+        tensor = self._content()[key]
+        if not hasattr(tensor, "detach") or not tensor.ndim:
+            return (), type(tensor).__name__, b""
+        rows = tensor.detach()[list(_few(len(tensor)))]
+        raw = (rows.float() if rows.is_floating_point() else rows).cpu().numpy()
+        return tuple(tensor.shape), str(tensor.dtype), np.ascontiguousarray(raw).tobytes()
 
     def _content(self) -> dict[str, Any]:
         if self._tensors is None:
@@ -136,6 +154,15 @@ class Hdf5Store:
         except (OSError, RuntimeError) as error:
             raise UserError(f"{self._path}: {key}: damaged ({_line(error)}); get the file again") from error
 
+    def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
+        item = self._file()[key]
+        if not hasattr(item, "shape"):
+            return (), "group", b""
+        try:
+            return _some_rows(item)
+        except (OSError, RuntimeError) as error:
+            raise UserError(f"{self._path}: {key}: damaged ({_line(error)}); get the file again") from error
+
     def _file(self) -> Any:
         if self._handle is None or self._handle[0] != os.getpid():
             import h5py
@@ -148,6 +175,17 @@ class Hdf5Store:
                 raise UserError(f"{self._path}: cannot be read as HDF5 ({_line(error)}); is it "
                                 "complete?") from error
         return self._handle[1]
+
+
+def _few(rows: int) -> list[int]:
+    """At most four rows: the first, the last, and two between."""
+    return sorted({0, rows // 3, 2 * rows // 3, rows - 1}) if rows else []
+
+
+def _some_rows(array: Any) -> tuple[tuple[int, ...], str, bytes]:
+    """Shape, dtype and bytes of a few rows of an array that lies on disk."""
+    rows = [np.ascontiguousarray(array[row]).tobytes() for row in _few(array.shape[0] if array.shape else 0)]
+    return tuple(array.shape), str(array.dtype), b"".join(rows)
 
 
 def _load_torch(path: Path) -> Any:

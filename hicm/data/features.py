@@ -4,6 +4,7 @@ Three kinds of store, opened lazily and safe to pass to worker processes: a ``.p
 ``<id>.mp4.npy`` / ``<id>.npy`` files, and an HDF5 file with one dataset per video.
 """
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -68,6 +69,18 @@ class Features:
             raise UserError(f"{where}: features hold NaN or infinity (first in row "
                             f"{int(np.argmin(np.isfinite(x).all(axis=1)))}); extract the video again")
         return x
+
+    def fingerprint(self, video_ids: Iterable[str]) -> str:
+        """Digest of what the store holds for these videos: shape, dtype and a few rows of each.
+
+        It tells features that were extracted anew from others, and is the same wherever the store lies.
+        """
+        found = hashlib.sha256(f"{self.fps:g}".encode())
+        for video_id in video_ids:
+            key = self._key(video_id)
+            shape, dtype, rows = self._store.peek(key) if key is not None else ((), "missing", b"")
+            found.update(f"{video_id} {shape} {dtype} ".encode("utf-8", "surrogatepass") + rows)
+        return found.hexdigest()
 
     def _key(self, video_id: str) -> str | None:
         return next((name for name in candidates(video_id) if name in self._store), None)

@@ -5,8 +5,9 @@ Read from one ``.pkl`` or ``.json`` file {id: entry}, or from a folder with ``<i
 "text"}, ...]}``, as it remains for videos whose alignment failed.
 """
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,14 @@ class SpeechStore:
         if seconds is not None and not (_is_time(seconds) and 0 < seconds < math.inf):
             raise UserError(f"{self.path}: video {video_id}: duration: expected seconds > 0, found {seconds!r}")
         return None if seconds is None else float(seconds)
+
+    def fingerprint(self, video_ids: Iterable[str]) -> str:
+        """Digest of the stored speech of these videos, the same wherever and in whatever form the store lies."""
+        found = hashlib.sha256()
+        for video_id in video_ids:
+            speech = self.all(video_id)
+            found.update(repr((video_id, speech.start, speech.end, speech.text)).encode("utf-8", "surrogatepass"))
+        return found.hexdigest()
 
     def _find(self, video_id: str) -> str | Path | None:
         """The key of the video's entry, or its file if the store is a folder."""

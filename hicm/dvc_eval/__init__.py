@@ -8,7 +8,7 @@
 """
 
 from hicm.dvc_eval.evaluate import available_metrics, evaluate
-from hicm.dvc_eval.protocols import PROTOCOLS, Protocol
-from hicm.dvc_eval.score import Result
+from hicm.dvc_eval.inputs.protocols import PROTOCOLS, Protocol
+from hicm.dvc_eval.results.score import Result
 
 __all__ = ["PROTOCOLS", "Protocol", "Result", "available_metrics", "evaluate"]

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hicm.dvc_eval.evaluate import evaluate
-from hicm.dvc_eval.java import Unavailable
-from hicm.dvc_eval.meteor import JarMeteor
-from hicm.dvc_eval.protocols import Protocol
-from hicm.dvc_eval.score import Result
-from hicm.dvc_eval.tokenise import JarTokeniser
+from hicm.dvc_eval.inputs.protocols import Protocol
+from hicm.dvc_eval.results.score import Result
+from hicm.dvc_eval.words.java import Unavailable
+from hicm.dvc_eval.words.meteor import JarMeteor
+from hicm.dvc_eval.words.tokenise import JarTokeniser
 from hicm.errors import UserError
 
 

@@ -8,17 +8,17 @@ from typing import Any, overload
 
 import numpy as np
 
-from hicm.dvc_eval.assemble import choose_videos, count_corpora, make_measures, missing_as_zero
-from hicm.dvc_eval.case import Case, build_case, coverage, input_warnings, rule_warnings
-from hicm.dvc_eval.meteor import Meteor
-from hicm.dvc_eval.meteor15 import NativeMeteor
-from hicm.dvc_eval.part import Part
-from hicm.dvc_eval.protocols import Protocol, change_rules, find_protocol, select_metrics
-from hicm.dvc_eval.read import read_predictions, read_references
-from hicm.dvc_eval.score import Result
-from hicm.dvc_eval.scoring import Scored, Wanted, score_case
-from hicm.dvc_eval.signature import is_signature, read_signature, references_digest, signature, unlike
-from hicm.dvc_eval.tokenise import PtbTokeniser, Tokeniser
+from hicm.dvc_eval.inputs.case import Case, build_case, coverage, input_warnings, rule_warnings
+from hicm.dvc_eval.inputs.protocols import Protocol, change_rules, find_protocol, select_metrics
+from hicm.dvc_eval.inputs.read import read_predictions, read_references
+from hicm.dvc_eval.metrics.assemble import choose_videos, count_corpora, make_measures, missing_as_zero
+from hicm.dvc_eval.metrics.part import Part
+from hicm.dvc_eval.metrics.scoring import Scored, Wanted, score_case
+from hicm.dvc_eval.results.score import Result
+from hicm.dvc_eval.results.signature import is_signature, read_signature, references_digest, signature, unlike
+from hicm.dvc_eval.words.meteor import Meteor
+from hicm.dvc_eval.words.meteor15 import NativeMeteor
+from hicm.dvc_eval.words.tokenise import PtbTokeniser, Tokeniser
 from hicm.errors import UserError
 
 
@@ -38,7 +38,7 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
              metrics: Iterable[str] | None = None, rules: Mapping[str, Any] | None = None, bootstrap: int = 0,
              seed: int = 0, strict: bool = False, run: str | None = None, jobs: int = 0, progress: bool = False,
              tokeniser: Tokeniser | None = None, meteor: Meteor | None = None) -> Result | tuple[Result, ...]:
-    """Score dense video captions by a named protocol (see `hicm.dvc_eval.protocols`), or by several in one pass.
+    """Score dense video captions by a named protocol (see `hicm.dvc_eval.inputs.protocols`), or by several in one pass.
 
     A signature in place of a name asks for its rules and metrics; a warning says what of it could not be met.
 

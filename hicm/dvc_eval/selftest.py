@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from hicm.dvc_eval.evaluate import evaluate
-from hicm.dvc_eval.java import Unavailable
-from hicm.dvc_eval.meteor15 import NativeMeteor
+from hicm.dvc_eval.words.java import Unavailable
+from hicm.dvc_eval.words.meteor15 import NativeMeteor
 
 CASES = Path(__file__).with_suffix(".json")
 TOLERANCE = 1e-9  # the reference scorers' own numbers differ by rounding only

@@ -25,6 +25,7 @@ from hicm.files import atomic, read_json, require, sha256, write_json
 
 FORMAT = 1
 ARRAYS, TEXTS = "bank.npz", "bank.json"
+OWN = "bank"  # the folder of a run's own copy
 
 
 @dataclass(frozen=True, eq=False)

@@ -58,9 +58,9 @@ class Plan:
 def plan_memory(config: Config) -> Plan:
     """Embed, cluster and count; embeddings and partitions are kept for the build.
 
-    Raises UserError where `hicm.memory.build.build_memory` does.
+    Raises UserError where `hicm.stages.build_memory.build_memory` does.
     """
-    offline = config.captioner.offline
+    offline = config.offline
     encoder = make_encoder(config.memory.encoder, offline)
     summariser = make_summariser(config.memory.summariser, config.summary, config.bank, offline)
     captions = read_captions(config.data, config.memory.source)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from hicm.results.anchors import METRICS, Anchor, Benchmark, benchmarks
+from hicm.results.published import METRICS, Anchor, Benchmark, benchmarks
 from hicm.results.record import Record
 
 LABELS = {"soda_c": "SODA_c", "Bleu_4": "BLEU-4"}

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hicm.dvc_eval.score import Result
+from hicm.dvc_eval.results.score import Result
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.provenance import now, revision

@@ -9,8 +9,9 @@ from hicm.data.hub.share import pull, push, shared_files
 from hicm.errors import UserError
 from tests.hub_server import COMMIT, serve_hub
 
-SHARED = ["README.md", "config.yaml", "manifest.json", "best/captioner.json", "best/model.safetensors",
-          "best/tokenizer/spiece.model", "best/tokenizer/tokenizer.json"]
+SHARED = ["README.md", "config.yaml", "manifest.json", "bank/bank.json", "bank/bank.npz",
+          "best/captioner.json", "best/model.safetensors", "best/tokenizer/spiece.model",
+          "best/tokenizer/tokenizer.json"]
 PRIVATE = ["checkpoint.pt", "stats.jsonl", "uncommitted.diff", "predictions_val.json", "metrics_val.json",
            "retrieved_val.h5", "last/captioner.json", "last/model.safetensors", "last/tokenizer/tokenizer.json",
            "best/optimizer.pt", "best/tokenizer/evil.pkl", "tokenizer/tokenizer.json", ".env"]
@@ -66,7 +67,7 @@ def test_pull_refuses_a_folder_in_use(hub, tmp_path):
 
 def test_pull_refuses_what_is_not_ours(hub, tmp_path):
     hub.files["us/other/best_model.pth"] = b"x"
-    with pytest.raises(UserError, match="us/other: holds no captioner of ours"):
+    with pytest.raises(UserError, match="us/other: holds no model of ours"):
         pull("us/other", tmp_path / "out")
     with pytest.raises(UserError, match="us/none: us/none does not exist, or you have no access"):
         pull("us/none", tmp_path / "out")
@@ -179,5 +180,5 @@ def test_push_needs_a_token(run, uploads, monkeypatch):
 def test_a_dry_push_lists(run, uploads, capsys):
     assert main(["push", str(run), "us/yc2", "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in SHARED) and "7 files" in out and uploads == []
+    assert all(name in out for name in SHARED) and "9 files" in out and uploads == []
     assert not any(name in out.split() for name in PRIVATE)

@@ -15,11 +15,11 @@ from golden_case import files, score
 
 from hicm.cli import dvc_eval, main
 from hicm.dvc_eval import evaluate, selftest
-from hicm.dvc_eval.explain import explain
-from hicm.dvc_eval.meteor15 import compiled
-from hicm.dvc_eval.protocols import PROTOCOLS, Protocol
-from hicm.dvc_eval.report import told_of_systems
-from hicm.dvc_eval.significance import compare
+from hicm.dvc_eval.inputs.protocols import PROTOCOLS, Protocol
+from hicm.dvc_eval.results.explain import explain
+from hicm.dvc_eval.results.output import system_warnings
+from hicm.dvc_eval.results.significance import compare
+from hicm.dvc_eval.words.meteor15 import compiled
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOCAL = ["CIDEr", "Recall", "soda_d"]
@@ -172,7 +172,7 @@ def test_compare(golden: Path, other: str, run: Run) -> None:
     predictions, *references = files(golden, 2)
     words = ("compare", predictions, other, *references, *METRICS, "--samples", "50", "--seed", "3")
     systems = {name: evaluate(name, references, metrics=LOCAL) for name in (predictions, other)}
-    expected = compare(systems, LOCAL, samples=50, seed=3, warnings=told_of_systems(systems))
+    expected = compare(systems, LOCAL, samples=50, seed=3, warnings=system_warnings(systems))
     assert [warning for warning in expected.warnings if warning.startswith(f"{predictions}: coverage: 9 of 10")]
     printed = {(): str(expected), ("--markdown",): expected.to_markdown(), ("--latex",): expected.to_latex()}
     for style, text in printed.items():
@@ -286,7 +286,7 @@ def test_explain_tells_what_was_not_compared(golden: Path, run: Run) -> None:
 
 
 def test_explain_of_very_many_events(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hicm.dvc_eval.explain.MOST_CELLS", 5)
+    monkeypatch.setattr("hicm.dvc_eval.results.explain.MOST_CELLS", 5)
     told = explain(score(golden, metrics=["soda_d"]), *files(golden), "kite_01")
     assert told.splitlines()[-1] == "SODA's matching is not shown: more than 5 pairs of predictions and events"
 

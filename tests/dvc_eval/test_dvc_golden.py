@@ -10,12 +10,12 @@ import pytest
 from golden_case import GoldenCase, MapTokeniser
 
 from hicm.dvc_eval import Result, evaluate
-from hicm.dvc_eval.case import build_case
-from hicm.dvc_eval.clips import google_rouge, pair_by_order
-from hicm.dvc_eval.meteor import JarMeteor, total
-from hicm.dvc_eval.protocols import find_protocol
-from hicm.dvc_eval.read import read_predictions, read_references
-from hicm.dvc_eval.tokenise import JarTokeniser, PtbTokeniser
+from hicm.dvc_eval.inputs.case import build_case
+from hicm.dvc_eval.inputs.protocols import find_protocol
+from hicm.dvc_eval.inputs.read import read_predictions, read_references
+from hicm.dvc_eval.metrics.clips import google_rouge, pair_by_order
+from hicm.dvc_eval.words.meteor import JarMeteor, total
+from hicm.dvc_eval.words.tokenise import JarTokeniser, PtbTokeniser
 
 EXACT = 1e-9  # the toolkits' own numbers differ by rounding only: 1e-15 was measured
 OF_METEOR = {"METEOR", "soda_c", "para_METEOR"}

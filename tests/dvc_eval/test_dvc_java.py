@@ -11,9 +11,9 @@ import pytest
 
 from hicm.dvc_eval import evaluate
 from hicm.dvc_eval.crosscheck import differences_from_java
-from hicm.dvc_eval.java import Unavailable, find_jar, find_java, run
-from hicm.dvc_eval.meteor import CHUNKS, JarMeteor, total
-from hicm.dvc_eval.tokenise import JarTokeniser
+from hicm.dvc_eval.words.java import Unavailable, find_jar, find_java, run
+from hicm.dvc_eval.words.meteor import CHUNKS, JarMeteor, total
+from hicm.dvc_eval.words.tokenise import JarTokeniser
 from hicm.errors import UserError
 
 REFERENCE = {"a": {"timestamps": [[0, 10], [10, 20]], "sentences": ["add the salt", "stir the hot pot"]}}

@@ -10,7 +10,7 @@ import pytest
 from golden_case import files, score
 
 from hicm.dvc_eval import evaluate
-from hicm.dvc_eval.protocols import PROTOCOLS, change_rules, find_protocol
+from hicm.dvc_eval.inputs.protocols import PROTOCOLS, change_rules, find_protocol
 from hicm.errors import UserError
 
 LOCAL = ["CIDEr", "Recall", "soda_d"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hicm.dvc_eval.meteor import JarMeteor, total
+from hicm.dvc_eval.words.meteor import JarMeteor, total
 
 PATH = Path(__file__).parent / "meteor_made_up.jsonl.gz"
 

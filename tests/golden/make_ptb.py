@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from hicm.dvc_eval.tokenise import JarTokeniser
+from hicm.dvc_eval.words.tokenise import JarTokeniser
 from hicm.files import atomic
 
 COUNT, SEED = 1500, 3441

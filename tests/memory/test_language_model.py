@@ -14,13 +14,13 @@ from hicm.config import Config, SummaryConfig
 from hicm.errors import UserError
 from hicm.files import sha256
 from hicm.memory.bank import ARRAYS, TEXTS, load_bank
-from hicm.memory.build import build_memory
 from hicm.memory.plan import plan_memory
 from hicm.memory.summarisers.journal import JOURNAL, Entry, Journal
 from hicm.memory.summarisers.language import LanguageModel, Unreached
 from hicm.memory.summarisers.medoid import medoid
 from hicm.memory.summarisers.node import Members
 from hicm.memory.summarisers.prompt import load_prompt
+from hicm.stages.build_memory import build_memory
 from tests.chat_server import Asked, Reply, sentence, serve
 from tests.memory_data import asking, write_config
 

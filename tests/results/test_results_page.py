@@ -6,8 +6,8 @@ import pytest
 
 from hicm.cli import main
 from hicm.errors import UserError
-from hicm.results.anchors import METRICS, benchmarks, find_benchmark
 from hicm.results.page import results_page
+from hicm.results.published import METRICS, benchmarks, find_benchmark
 from hicm.results.record import Record, read_record, write_record
 
 ROOT = Path(__file__).resolve().parents[2]

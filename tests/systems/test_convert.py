@@ -14,7 +14,7 @@ from hicm import verbs
 from hicm.config import load_config
 from hicm.errors import UserError
 from hicm.files import read_json, sha256
-from hicm.systems.captioner.convert import convert_checkpoint
+from hicm.systems.captioner.released.convert import convert_checkpoint
 from hicm.systems.captioner.weights import from_pretrained, load_captioner
 from tests.released import T5TINY, make_settings, refused, released_args, rows, write_released
 
@@ -47,7 +47,7 @@ def test_the_converted_run_gives_the_golden_ids(golden, model, vocabulary, batch
 def test_the_run_folder_is_whole(run, released, weights):
     assert {path.name for path in run.iterdir()} == {"config.yaml", "manifest.json", "README.md", "best", "tokenizer"}
     config, manifest = load_config(run / "config.yaml"), read_json(run / "manifest.json")
-    assert config.captioner.init == "" and config.retrieval.search == "top_only"
+    assert config.room.init == "" and config.retrieval.search == "top_only"
     assert manifest["kind"] == "convert" and manifest["run"].startswith("best_model-")
     source = manifest["source"]
     assert source["sha256"] == sha256(released) and source["bytes"] == released.stat().st_size
@@ -143,7 +143,7 @@ def test_keys_that_do_not_fit(write, settings, tmp_path, change, words):
     (["captioner.tokenizer=train"], ("captioner.tokenizer",)),
     (["captioner.tokenizer="], ("captioner.t5=scratch name no tokenizer",)),
     (["captioner.visual_heads=7"], ("captioner.visual_heads",)),
-    (["captioner.t5=somewhere/else"], ("captioner.t5: somewhere/else", "captioner.offline is on")),
+    (["captioner.t5=somewhere/else"], ("captioner.t5: somewhere/else", "offline is on")),
     ([f"captioner.t5={T5TINY}", "captioner.tokenizer="],
      (f"T5 width (d_model) is 24 in the file and 768 in captioner.t5={T5TINY}", "T5 hidden units (d_ff) is 16")),
 ])

@@ -15,7 +15,7 @@ from hicm import verbs
 from hicm.config import load_config
 from hicm.errors import UserError
 from hicm.files import read_json, sha256
-from hicm.systems.captioner.convert import convert_checkpoint
+from hicm.systems.captioner.released.convert import convert_checkpoint
 from hicm.systems.captioner.weights import from_pretrained, save_pretrained
 from tests.released import refused, released_args
 
@@ -30,7 +30,8 @@ def test_differences_from_the_file_s_settings_are_told(golden, write, settings, 
     with pytest.warns(UserWarning) as told:
         run = convert_checkpoint(path, load_config(settings, ["retrieval.levels=[1, 2]"]), tmp_path / "run")
     lines = read_json(run / "manifest.json")["warnings"]
-    assert lines == ["trained with heads=8, captioner.visual_heads=12", "trained with num_beams=1, predict.beams=4",
+    assert lines == ["trained with heads=8, captioner.visual_heads=12",
+                     "trained with num_beams=1, captioner.decode.beams=4",
                      "trained with window_size=30, retrieval.windows=10", "trained with soft_k=30, retrieval.top_k=10",
                      "trained with hier_ret_num=max, retrieval.select=top-k",
                      "trained with hier_use=[1, 2, 3, 4], retrieval.levels=[1, 2]"]
@@ -127,7 +128,7 @@ def test_another_source_is_refused_unless_asked(run, vid2seq, settings, tmp_path
 
 
 def test_other_settings_are_another_run(run, released, settings):
-    refused(released, settings, run, "other weights or settings", set_=["predict.beams=1"])
+    refused(released, settings, run, "other weights or settings", set_=["captioner.decode.beams=1"])
 
 
 @pytest.mark.parametrize("holds", ["photo.png", "manifest.json"])
@@ -156,7 +157,7 @@ def test_an_empty_folder_is_taken(released, settings, tmp_path):
 
 
 def test_a_failure_while_writing_leaves_nothing(released, settings, tmp_path, monkeypatch):
-    from hicm.systems.captioner import convert as module
+    from hicm.systems.captioner.released import convert as module
 
     def fail(*_):
         raise OSError(28, "No space left on device")
@@ -204,22 +205,22 @@ def test_save_and_load_by_the_names_of_transformers(run, tmp_path):
 @pytest.fixture
 def asked(monkeypatch, tmp_path):
     """Predictions asked for, instead of made."""
-    from hicm.systems.captioner import stage
+    from hicm.stages import predict
 
     calls = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage, "predict_split", lambda *given: calls.append(given) or given[-1])
+    monkeypatch.setattr(predict, "predict", lambda *given: calls.append(given) or given[0])
     return calls
 
 
 def test_predict_takes_a_released_file_and_converts_it_once(released, settings, asked, tmp_path):
-    for more in ([], ["predict.beams=1"]):
+    for more in ([], ["captioner.decode.beams=1"]):
         verbs.predict(str(released), config=str(settings), set_=more)
     folders = list(Path("presave/converted").iterdir())
     assert len(folders) == 1 and re.fullmatch(r"best_model-[0-9a-f]{8}", folders[0].name)
-    assert [given[1] for given in asked] == folders * 2
-    assert [given[0].predict.beams for given in asked] == [4, 1]
-    assert load_config(folders[0] / "config.yaml").predict.beams == 4
+    assert [given[0] for given in asked] == folders * 2
+    assert [given[4] for given in asked] == [[], ["captioner.decode.beams=1"]]
+    assert load_config(folders[0] / "config.yaml").room.decode.beams == 4
 
 
 def test_predict_asks_for_settings_where_they_are_needed(released, run, settings, asked):

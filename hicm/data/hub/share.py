@@ -1,8 +1,8 @@
 """Our model folders to and from the Hugging Face hub: only files that are data, never a pickle.
 
-A model folder is a run (config.yaml, manifest.json, best/ or last/ with the captioner) or a captioner alone
-(captioner.json, model.safetensors, tokenizer/).  Predictions, recalled vectors, journals and the optimiser's state
-are not shared.
+A model folder is a run (config.yaml, manifest.json, bank/, best/ or last/ with the model) or a model alone (its
+description <system>.json, model.safetensors where it has weights, tokenizer/).  Predictions, recalled vectors, journals
+and the optimiser's state are not shared.
 """
 
 import os
@@ -14,18 +14,19 @@ from hicm.data.hub.net import endpoint, explained
 from hicm.data.hub.records import digest_file
 from hicm.errors import UserError
 from hicm.files import write_json
+from hicm.rooms import model_files, room_names
 
-CAPTIONER = ("captioner.json", "model.safetensors")
+BANK = ("bank/bank.json", "bank/bank.npz")
 ABOUT = ("README.md", "config.yaml", "manifest.json")
 TOKENIZER = (".json", ".txt", ".model")  # .model: SentencePiece
-FETCHED = ["*.json", "*.yaml", "*.safetensors", "*.txt", "*.md", "*tokenizer/*.model"]
+FETCHED = ["*.json", "*.yaml", "*.safetensors", "*.txt", "*.md", "*tokenizer/*.model", "bank/*.npz"]
 
 
 def pull(repository: str, out: str | Path, revision: str = "main") -> Path:
-    """Fetch the captioner in a hub repository into the new folder ``out``; ``pulled.json`` there names the commit.
+    """Fetch the model in a hub repository into the new folder ``out``; ``pulled.json`` there names the commit.
 
     Weights are compared with the hub's sha256.  Raises UserError when ``out`` is not empty, when the repository holds
-    no captioner of ours, or when the hub cannot be reached; ``out`` is then not created, and the same call continues.
+    no model of ours, or when the hub cannot be reached; ``out`` is then not created, and the same call continues.
     """
     from huggingface_hub import HfApi, snapshot_download
 
@@ -37,8 +38,8 @@ def pull(repository: str, out: str | Path, revision: str = "main") -> Path:
         found = HfApi(endpoint=endpoint()).model_info(repository, revision=revision, files_metadata=True)
     files = {sibling.rfilename: sibling for sibling in found.siblings or ()}
     if _place(files) is None:
-        raise UserError(f"{repository}: holds no captioner of ours ({' and '.join(CAPTIONER)}); released .pth files "
-                        "come with 'hicm download'")
+        raise UserError(f"{repository}: holds no model of ours (a description such as captioner.json, with "
+                        "its weights); released .pth files come with 'hicm download'")
     leading_out = [name for name in files if name.startswith("/") or ".." in name.split("/")]
     if leading_out:
         raise UserError(f"{repository}: {leading_out[0]} leads out of the folder; do not use this repository")
@@ -66,6 +67,13 @@ def pull(repository: str, out: str | Path, revision: str = "main") -> Path:
     return out
 
 
+def pull_once(name: str) -> Path:
+    """The folder of ``owner/name`` or ``owner/name@revision``, fetched to presave/hub unless it is there."""
+    repository, _, revision = name.partition("@")
+    out = Path("presave/hub") / name.replace("/", "--")
+    return out if (out / "pulled.json").exists() else pull(repository, out, revision or "main")
+
+
 def push(run: str | Path, repository: str, revision: str = "main", private: bool = False,
          dry_run: bool = False) -> str:
     """Upload a model folder to a hub repository, created if needed; returns what was uploaded and its page.
@@ -89,7 +97,7 @@ def push(run: str | Path, repository: str, revision: str = "main", private: bool
         if revision != "main":
             api.create_branch(repository, branch=revision, exist_ok=True)
         api.upload_folder(repo_id=repository, folder_path=folder, allow_patterns=files, revision=revision,
-                          commit_message=f"Captioner {folder.absolute().name}")
+                          commit_message=f"Model {folder.absolute().name}")
     return f"{listed}\n{page}, revision {revision}"
 
 
@@ -100,16 +108,23 @@ def shared_files(folder: Path) -> list[str]:
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     place = _place(there)
     if place is None or (place and not {"config.yaml", "manifest.json"} <= there):
-        raise UserError(f"{folder}: is not a run (config.yaml, manifest.json, best/ with {' and '.join(CAPTIONER)}); "
-                        "give a run folder that 'hicm train' wrote")
-    own = [name for name in ABOUT if name in there] + [place + name for name in CAPTIONER]
+        raise UserError(f"{folder}: is not a run (config.yaml, manifest.json, best/ with a description such as "
+                        "captioner.json); give a run folder that 'hicm train' wrote")
+    own = [name for name in (*ABOUT, *BANK) if name in there]
+    own += [place + name for names in _models() if place + names[0] in there for name in names]
     return own + sorted(name for name in there if os.path.dirname(name) == f"{place}tokenizer"
                         and name.endswith(TOKENIZER))
 
 
 def _place(files: Any) -> str | None:
-    """The prefix of the captioner among file names: '', 'best/' or 'last/'; None if there is no captioner."""
-    return next((place for place in ("", "best/", "last/") if all(place + name in files for name in CAPTIONER)), None)
+    """The prefix of a complete model among file names: '', 'best/' or 'last/'; None if there is none."""
+    return next((place for place in ("", "best/", "last/") for names in _models()
+                 if all(place + name in files for name in names)), None)
+
+
+def _models() -> list[tuple[str, ...]]:
+    """The files of a saved model, by system."""
+    return [(f"{name}.json", *model_files(name)) for name in room_names()]
 
 
 def _page(repository: str) -> str:

@@ -60,7 +60,7 @@ def load_prompt(name: str) -> Prompt:
     elif not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
         raise UserError(f"summary.prompt: no prompt {name!r}; expected one of {known}, or a .yaml file")
-    prompt = build(Prompt, read_yaml(path) or {}, str(path), {})
+    prompt = build(Prompt, read_yaml(path) or {}, str(path))
     if not prompt.name or "{texts}" not in prompt.user or not prompt.again:
         raise UserError(f"{path}: a prompt needs name, user (with {{texts}} in it) and again; see {FOLDER.name}/"
                         "one-sentence-v1.yaml")

@@ -1,11 +1,37 @@
-"""From generated ids to events: always by ids, never by the decoded text."""
+"""Generation, and from generated ids to events: always by ids, never by the decoded text."""
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import Any
+
+import torch
+from transformers import DynamicCache, EncoderDecoderCache
+from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.data.time_tokens import to_seconds
+from hicm.systems.captioner.batch import Batch
+from hicm.systems.captioner.grammar import EventGrammar
+from hicm.systems.captioner.model import Captioner
+from hicm.systems.captioner.settings import DecodeSettings
 from hicm.systems.captioner.vocabulary import EOS, PAD, Vocabulary
 from hicm.types import Event, Span
+
+
+@torch.inference_mode()
+def generate(model: Captioner, batch: Batch, vocabulary: Vocabulary, settings: DecodeSettings) -> list[list[int]]:
+    """Generated ids of every video of a batch, the decoder start included."""
+    states, mask = model.encode(batch)
+    grammar = [EventGrammar(vocabulary)] if settings.grammar else None
+    how: dict[str, Any] = {"do_sample": settings.sample, "num_beams": 1 if settings.sample else settings.beams}
+    if settings.sample:
+        how |= {"top_p": settings.top_p, "temperature": settings.temperature}
+    elif settings.beams > 1:
+        how["length_penalty"] = settings.length_penalty
+    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())  # the library's own is sized by the encoder's layers
+    ids = model.t5.generate(encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(),
+                            past_key_values=cache, max_new_tokens=settings.max_tokens,
+                            repetition_penalty=settings.repetition_penalty, logits_processor=grammar, **how)
+    return ids.tolist()
 
 
 def parse_events(ids: Sequence[int], duration: float, vocabulary: Vocabulary,

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from hicm.config import CaptionerConfig
 from hicm.errors import UserError
 from hicm.nn.temporal_encoder import TemporalEncoder
 from hicm.systems.captioner.batch import Batch
+from hicm.systems.captioner.settings import Settings
 from hicm.systems.captioner.vocabulary import PAD
 
 
@@ -51,7 +51,7 @@ class MemoryProjection(nn.Module):
 class Captioner(nn.Module):
     """From frames, recalled vectors and speech to the words and times of events."""
 
-    def __init__(self, config: CaptionerConfig, t5: T5ForConditionalGeneration, feature_width: int, frames: int,
+    def __init__(self, config: Settings, t5: T5ForConditionalGeneration, feature_width: int, frames: int,
                  memory_width: int) -> None:
         """``feature_width`` is D of the frames, ``memory_width`` that of recalled vectors; 0: no memory."""
         super().__init__()
@@ -80,7 +80,7 @@ class Captioner(nn.Module):
         """D, the width of the frame features this model reads."""
         return self.visual_encoder.pos_embed.shape[2]
 
-    def see(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def encode_video(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Visual and memory tokens V = [Hv, Hm], float [B, T + W, d], and their mask, bool [B, T + W].
 
         Padded frames and empty windows are masked unless ``mask_padding`` is off.
@@ -93,7 +93,7 @@ class Captioner(nn.Module):
             states.append(seen if self.visual_projection is None else self.visual_projection(seen))
             masks.append(mask)
         if self.memory_projection is not None:
-            recalled, mask = self.recall(batch.memory, batch.memory_mask)
+            recalled, mask = self.project_memory(batch.memory, batch.memory_mask)
             states.append(recalled)
             masks.append(mask)
         if not states:
@@ -101,11 +101,11 @@ class Captioner(nn.Module):
                     torch.zeros(b, 0, dtype=torch.bool, device=batch.speech.device))
         return torch.cat(states, 1), torch.cat(masks, 1)
 
-    def recall(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def project_memory(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Memory tokens Hm [B, W, d] of recalled vectors [B, W, D], and their mask."""
         return self.memory_projection(memory), mask if self.config.mask_padding else torch.ones_like(mask)
 
-    def hear(self, speech: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_speech(self, speech: Tensor) -> tuple[Tensor, Tensor]:
         """Speech tokens Hs [B, L, d] of ids [B, L], and their mask (id 0 is padding)."""
         mask = speech != PAD
         return self.t5.encoder(input_ids=speech, attention_mask=mask.long()).last_hidden_state, mask
@@ -115,13 +115,13 @@ class Captioner(nn.Module):
 
         Used alike by training and generation.
         """
-        return self.join(self.see(batch), batch.speech)
+        return self.concatenate(self.encode_video(batch), batch.speech)
 
-    def join(self, seen: tuple[Tensor, Tensor], speech: Tensor) -> tuple[Tensor, Tensor]:
+    def concatenate(self, seen: tuple[Tensor, Tensor], speech: Tensor) -> tuple[Tensor, Tensor]:
         """Append speech tokens to visual and memory tokens; the order carries no meaning (T5 cross-attention)."""
         if not self.config.use_speech:
             return seen
-        heard = self.hear(speech)
+        heard = self.encode_speech(speech)
         return torch.cat([seen[0], heard[0]], 1), torch.cat([seen[1], heard[1]], 1)
 
     def logits(self, encoded: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
@@ -141,7 +141,7 @@ class Captioner(nn.Module):
         weight[-bins:] *= text / time
 
 
-def make_t5(config: CaptionerConfig, size: int, text_size: int) -> T5ForConditionalGeneration:
+def make_t5(config: Settings, size: int, text_size: int, offline: bool = False) -> T5ForConditionalGeneration:
     """A T5 with ``size`` embedding rows: from a hub name or folder, or from scratch by ``t5_config``.
 
     Rows beyond the checkpoint's text pieces are drawn from N(0, 1), as Vid2Seq does (2.3).
@@ -153,9 +153,9 @@ def make_t5(config: CaptionerConfig, size: int, text_size: int) -> T5ForConditio
             raise UserError(f"captioner.t5_config: {error}") from error
         return T5ForConditionalGeneration(t5_config)
     try:
-        t5 = T5ForConditionalGeneration.from_pretrained(config.t5, local_files_only=config.offline)
+        t5 = T5ForConditionalGeneration.from_pretrained(config.t5, local_files_only=offline)
     except (OSError, ValueError) as error:
-        where = "in the local cache (captioner.offline is on)" if config.offline else "on disk or on the hub"
+        where = "in the local cache (offline is on)" if offline else "on disk or on the hub"
         raise UserError(f"captioner.t5: {config.t5}: no T5 weights found {where}; give a hub name, a folder, or "
                         "'scratch'") from error
     known = t5.get_input_embeddings().num_embeddings

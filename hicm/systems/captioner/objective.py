@@ -37,7 +37,7 @@ class Objective:
 
         Divide by `token_counts` of all that is averaged together (micro-batches, processes) to get the token means.
         """
-        seen = model.see(batch)
+        seen = model.encode_video(batch)
         zero = seen[0].new_zeros(())
         generative = denoising = zero
         if self.generative:
@@ -54,7 +54,7 @@ class Objective:
         return (weights * sums / counts.clamp(min=1)).sum()
 
     def _pass(self, model: Captioner, seen: tuple[Tensor, Tensor], speech: Tensor, target: Tensor) -> Tensor:
-        logits = model.logits(model.join(seen, speech), target)
+        logits = model.logits(model.concatenate(seen, speech), target)
         labels = target.masked_fill(target == PAD, -100)
         return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum",
                                label_smoothing=self.label_smoothing)
@@ -62,7 +62,7 @@ class Objective:
     def _seen_again(self, model: Captioner, seen: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         states, mask = seen
         memory = self.reread(states.detach())
-        recalled, recalled_mask = model.recall(memory, memory.new_ones(memory.shape[:2], dtype=torch.bool))
+        recalled, recalled_mask = model.project_memory(memory, memory.new_ones(memory.shape[:2], dtype=torch.bool))
         return torch.cat([states, recalled], 1), torch.cat([mask, recalled_mask], 1)
 
 

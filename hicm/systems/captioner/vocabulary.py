@@ -66,7 +66,7 @@ def load_vocabulary(name: str, bins: int, offline: bool = False) -> Vocabulary:
             raise UserError(f"{name}: tokenizer cannot be read; are its files complete?") from error
         if not isinstance(error, OSError | ValueError):
             raise
-        where = "in the local cache (captioner.offline is on)" if offline else "as a folder or on the Hugging Face hub"
+        where = "in the local cache (offline is on)" if offline else "as a folder or on the Hugging Face hub"
         raise UserError(f"captioner.tokenizer: {name}: no tokenizer found {where}") from error
     return Vocabulary(tokenizer, bins)
 

@@ -8,13 +8,13 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import T5Config, T5ForConditionalGeneration
 
-from hicm.config import CaptionerConfig
 from hicm.data.catalogue import with_command
 from hicm.errors import UserError
 from hicm.files import atomic, read_json, require, write_json
+from hicm.strict import build as build_settings
 from hicm.systems.captioner.model import Captioner, make_t5
-from hicm.systems.captioner.released import EMBEDDINGS, first_line, read_released, some, untie
-from hicm.systems.captioner.released import released_name as released_name
+from hicm.systems.captioner.released.checkpoint import EMBEDDINGS, first_line, read_released, some, untie
+from hicm.systems.captioner.settings import Settings
 from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
 
 
@@ -41,10 +41,10 @@ def load_state(model: Captioner, state: dict[str, Tensor], where: str) -> list[s
     return missing
 
 
-def build(config: CaptionerConfig, vocabulary: Vocabulary, feature_width: int, frames: int,
-          memory_width: int) -> Captioner:
+def build(config: Settings, vocabulary: Vocabulary, feature_width: int, frames: int,
+          memory_width: int, offline: bool = False) -> Captioner:
     """A captioner as the settings say: T5 from scratch, disk or hub, then ``captioner.init`` if given."""
-    model = Captioner(config, make_t5(config, vocabulary.size, vocabulary.text_size), feature_width, frames,
+    model = Captioner(config, make_t5(config, vocabulary.size, vocabulary.text_size, offline), feature_width, frames,
                       memory_width)
     if config.init:
         path = require(config.init, "checkpoint", with_command(config.init, "check captioner.init"))
@@ -76,7 +76,7 @@ def load_captioner(folder: str | Path) -> tuple[Captioner, Vocabulary, dict[str,
     folder = Path(folder)
     about = read_json(require(folder / "captioner.json", "captioner", "train one first: hicm train CONFIG"))
     try:
-        config, t5_config = CaptionerConfig(**about["settings"]), T5Config(**about["t5_config"])
+        config, t5_config = read_settings(about["settings"]), T5Config(**about["t5_config"])
         widths, bins = [about[name] for name in ("feature_width", "frames", "memory_width")], about["time_bins"]
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{folder / 'captioner.json'}: cannot be read as a captioner's description "
@@ -85,6 +85,12 @@ def load_captioner(folder: str | Path) -> tuple[Captioner, Vocabulary, dict[str,
     model = Captioner(config, T5ForConditionalGeneration(t5_config), *widths)
     load_state(model, read_folder(folder), str(folder))
     return model.eval(), vocabulary, about
+
+
+def read_settings(content: dict[str, Any]) -> Settings:
+    """The settings in a ``captioner.json``; hicm 0.1.0 wrote ``offline`` there, and neither losses nor decoding."""
+    given = {name: value for name, value in content.items() if name != "offline"}
+    return build_settings(Settings, given, "settings", "captioner.")
 
 
 def save_pretrained(model: Captioner, vocabulary: Vocabulary, folder: str | Path, **about: Any) -> None:

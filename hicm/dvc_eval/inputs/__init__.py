@@ -1,0 +1,1 @@
+"""What is scored, and by which rules: files read and checked, predictions and references side by side, protocols."""

@@ -1,0 +1,157 @@
+"""What is scored: predictions and references brought together, and the account of what was not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from hicm.dvc_eval.inputs.protocols import Protocol
+from hicm.dvc_eval.inputs.read import Tracks, odd_spans
+from hicm.errors import UserError
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events of one author over V videos, ordered by video and place in the file.
+
+    ``video`` (N,) index of the video, ``place`` (N,) in the video's list, ``spans`` (N, 2) seconds, ``captions`` N
+    texts; ``counts`` (V,) events a video, ``present`` (V,) whether the author names the video at all.
+    """
+
+    video: np.ndarray
+    place: np.ndarray
+    spans: np.ndarray
+    captions: tuple[str, ...]
+    counts: np.ndarray
+    present: np.ndarray
+
+    def where(self, chosen: np.ndarray) -> "Events":
+        """The chosen events (N,) only; ``place`` stays as in the file."""
+        if chosen.all():
+            return self
+        captions = tuple(self.captions[at] for at in np.flatnonzero(chosen).tolist())
+        video = self.video[chosen]
+        return Events(video, self.place[chosen], self.spans[chosen], captions,
+                      np.bincount(video, minlength=len(self.counts)), self.present)
+
+
+@dataclass(frozen=True)
+class Case:
+    """All reference videos, sorted by id, with what is predicted and what each annotator says."""
+
+    videos: tuple[str, ...]
+    predicted: Events
+    annotators: tuple[Events, ...]
+
+    def part(self, first: int, end: int) -> "Case":
+        """The videos from ``first`` to before ``end``."""
+        return Case(self.videos[first:end], *_part([self.predicted], first, end),
+                    tuple(_part(self.annotators, first, end)))
+
+
+def _part(authors: Sequence[Events], first: int, end: int) -> list[Events]:
+    parts = []
+    for author in authors:
+        low, high = np.searchsorted(author.video, [first, end])
+        parts.append(Events(author.video[low:high] - first, author.place[low:high], author.spans[low:high],
+                            author.captions[low:high], author.counts[first:end], author.present[first:end]))
+    return parts
+
+
+def build_case(predicted: Tracks, annotators: Sequence[Tracks]) -> Case:
+    """Bring both sides together.  UserError when no reference video is predicted."""
+    videos = sorted(set().union(*annotators))
+    if not any(video in predicted for video in videos):
+        hint = "the ids differ by the prefix 'v_'" if _other_prefix(set(predicted), set(videos)) else \
+            f"predicted are {', '.join(sorted(predicted)[:2]) or 'none'}, wanted {', '.join(videos[:2])}"
+        raise UserError(f"predictions: none of the {len(videos)} reference videos is predicted; {hint}")
+    return Case(tuple(videos), gather(videos, predicted), tuple(gather(videos, tracks) for tracks in annotators))
+
+
+def gather(videos: Sequence[str], tracks: Tracks) -> Events:
+    """One author's events of these videos, in one array each."""
+    found = [tracks.get(video) for video in videos]
+    counts = np.array([0 if track is None else len(track) for track in found], dtype=np.int64)
+    video = np.repeat(np.arange(len(videos)), counts)
+    return Events(
+        video=video, place=np.arange(len(video)) - np.repeat(np.cumsum(counts) - counts, counts),
+        spans=np.concatenate([np.zeros((0, 2)), *(track.spans for track in found if track is not None)]),
+        captions=tuple(caption for track in found if track is not None for caption in track.captions),
+        counts=counts, present=np.array([track is not None for track in found], dtype=bool))
+
+
+def coverage(predicted: Tracks, annotators: Sequence[Tracks], protocol: Protocol) -> dict[str, Any]:
+    """Counts and ids: which videos the scores speak of.
+
+    ``videos`` in the references, ``scored`` in the means; ids ``missing`` from the predictions, ``empty`` there,
+    ``unknown`` to the references, and ``unknown_but_for_prefix``: would match with ``v_`` removed or added, or in
+    another case.
+    """
+    wanted = set().union(*annotators)
+    missing = sorted(wanted - set(predicted))
+    unknown = sorted(set(predicted) - wanted)
+    return {
+        "videos": len(wanted),
+        "scored": len(wanted) - (len(missing) if protocol.missing == "skip" else 0),
+        "missing": missing,
+        "empty": sorted(video for video in wanted & set(predicted) if not len(predicted[video])),
+        "unknown": unknown,
+        "unknown_but_for_prefix": _other_prefix(set(unknown), set(missing)),
+    }
+
+
+def input_warnings(case: Case, annotators: Sequence[Tracks]) -> list[str]:
+    """What a reader of any protocol's scores should know about the files."""
+    found = []
+    for number, tracks in enumerate(annotators, start=1):
+        if any(tracks.keys() == other.keys() and all(tracks[video].captions == other[video].captions
+                                                     for video in tracks) for other in annotators[:number - 1]):
+            found.append(f"references {number}: the same captions as in another reference file")
+    known = set(case.videos)
+    twice = [video for video in case.videos if f"v_{video}" in known]
+    if twice:
+        found.append(f"references: {len(twice)} ids stand both with and without 'v_' (first: {twice[0]})")
+    duration = np.full(len(case.videos), np.inf)
+    for tracks in reversed(annotators):
+        for at, video in enumerate(case.videos):
+            if video in tracks and tracks[video].duration is not None:
+                duration[at] = tracks[video].duration
+    found += odd_spans("predictions", case.predicted.spans, duration[case.predicted.video])
+    found += odd_spans("references", np.concatenate([events.spans for events in case.annotators]),
+                       np.concatenate([duration[events.video] for events in case.annotators]))
+    return found
+
+
+def rule_warnings(case: Case, covered: dict[str, Any], rules: Protocol) -> list[str]:
+    """What the protocol's rules made of the input."""
+    found = []
+    if covered["missing"]:
+        rule = "left out of every mean" if rules.missing == "skip" else "counted as 0"
+        if rules.missing == "zero" and rules.soda and rules.soda_missing == "skip":
+            rule += ", but left out of SODA"
+        found.append(f"{len(covered['missing'])} of {covered['videos']} reference videos are not predicted: {rule}")
+    if covered["unknown_but_for_prefix"]:
+        found.append(f"{len(covered['unknown_but_for_prefix'])} predicted ids differ from missing ones only by 'v_' "
+                     f"or by case (first: {covered['unknown_but_for_prefix'][0]}); they are not scored")
+    long = np.flatnonzero(case.predicted.counts > rules.max_proposals)
+    if len(long) and rules.pairing == "overlap" and (rules.captions or rules.localisation):
+        found.append(f"{len(long)} videos have more than {rules.max_proposals} predictions (first: "
+                     f"{case.videos[long[0]]}): the first {rules.max_proposals} count, but for SODA and paragraphs")
+    if rules.soda:
+        beyond = sum(int(((case.predicted.counts + events.counts > 990) & events.present).sum())
+                     for events in case.annotators)
+        if beyond:
+            found.append(f"{beyond} videos have more than 990 events on both sides together: SODA is computed here, "
+                         "where the recursive toolkits stop or give 0")
+        if rules.missing == "zero" and rules.soda_empty == "zero" and rules.soda_missing == "skip" and covered["empty"]:
+            found.append(f"{len(covered['empty'])} empty predictions count 0 in SODA, where the toolkits stop")
+    return found
+
+
+def _other_prefix(first: set[str], second: set[str]) -> list[str]:
+    """Ids of ``first`` that are in ``second`` once ``v_`` is removed or added, or in another case."""
+    def plain(video: str) -> str:
+        return video.removeprefix("v_").lower()
+    known = {plain(video) for video in second}
+    return sorted(video for video in first if plain(video) in known)

@@ -1,0 +1,186 @@
+"""The protocols: each a table of its rules.
+
+Two numbers may be compared when they come from the same protocol, the same references and the same videos.  A rule
+can be changed by name (`change_rules`), and the signature says so.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args, get_type_hints
+
+from hicm.errors import UserError
+
+CAPTION_METRICS = ("METEOR", "CIDEr", "ROUGE_L", "Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4")
+PARAGRAPH_METRICS = tuple(f"para_{name}" for name in CAPTION_METRICS)
+GOOGLE_ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
+KINDS = ("Recall", "Precision", "F1")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The rules of one public toolkit, or ours.  Values are what a signature and ``--rule`` call them."""
+
+    name: str
+    used_by: str
+    missing: Literal["skip", "zero"]  # a video without predictions: left out of the means, or 0
+    unmatched: str = "word"  # what a prediction that meets no event is compared with: a made-up word, or this string
+    pairing: Literal["overlap", "order"] = "overlap"  # captions meet by IoU, or event i of each file meets event i
+    tious: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)  # captions pair at IoU >= t, localisation at IoU > t
+    max_proposals: int = 1000  # first of the file; SODA and paragraphs take all
+    captions: tuple[str, ...] = CAPTION_METRICS  # as the toolkit prints them
+    cider: Literal["video", "corpus"] = "video"  # what CIDEr's idf is counted over: pairs of one video, or of all
+    localisation: bool = True
+    distances: tuple[float, ...] = ()  # seconds between starts, strictly below
+    f1: Literal["per-threshold", "of-means"] = "per-threshold"  # mean of F1s, or F1 of mean P and mean R
+    soda: tuple[str, ...] = ()  # names of scores; _p, _r, _f ask for precision, recall and F
+    soda_d: Literal["f", "mean-of-prf"] = "f"  # what plain soda_d reports
+    soda_roles: Literal["swapped", "corrected"] = "swapped"  # swapped: the reference is METEOR's hypothesis
+    soda_files: Literal["per-file", "per-video", "merged", "multi"] = "per-file"  # annotators: see `soda_scores`
+    soda_missing: Literal["skip", "zero"] = "skip"
+    soda_empty: Literal["zero", "skip"] = "zero"  # a video predicted without events
+    soda_traceback: Literal["shipped", "optimal"] = "shipped"  # types a and b only
+    paragraph: bool = False
+    clip_text: Literal["ptb", "raw"] = "ptb"  # pairing by order: PTB tokens, or lower case and blanks
+    clip_roles: Literal["swapped", "corrected"] = "corrected"  # swapped: the reference is the hypothesis
+
+    @property
+    def thresholds(self) -> tuple[str, ...]:
+        """Labels of the columns of localisation: ``0.3`` ... then ``1s`` ..."""
+        return tuple(f"{t:g}" for t in self.tious) + tuple(f"{d:g}s" for d in self.distances)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of all scores, in the toolkit's order."""
+        names = [*self.captions]
+        if self.localisation and self.f1 == "of-means":
+            names += ["Recall", "Precision", "F1_of_means"]
+        elif self.localisation:
+            at = [f"{kind}@{label}" for label in self.thresholds for kind in KINDS]
+            overlap = len(self.tious) * len(KINDS)
+            names += [*at[:overlap], *KINDS, *at[overlap:]]
+        return (*names, *self.soda, *(PARAGRAPH_METRICS if self.paragraph else ()))
+
+    @property
+    def unmatched_text(self) -> str:
+        """The string itself.  One made-up word stands for the toolkits' random one: no score depends on its letters."""
+        return "q" * 10 if self.unmatched == "word" else self.unmatched
+
+
+SODA_PARTS = tuple(f"soda_{kind}{part}" for kind in "abcd" for part in ("_p", "_r", ""))
+_VIDCHAPTERS_NAMES = tuple(name.replace("ROUGE_L", "Rouge-L") for name in CAPTION_METRICS)
+
+PROTOCOLS = {protocol.name: protocol for protocol in (
+    Protocol("hicm", used_by="this project: what we recommend", missing="zero", soda=("soda_c", "soda_d"),
+             soda_roles="corrected", soda_files="per-video", soda_missing="zero", paragraph=True),
+    Protocol("vidchapters", used_by="VidChapters, HiCM2, STaRC, PMD, Sali4Vid", missing="skip",
+             captions=_VIDCHAPTERS_NAMES, distances=(1, 3, 5, 10, 30, 60), soda=("soda_c", "soda_d", "soda_d_f"),
+             soda_d="mean-of-prf"),
+    Protocol("activitynet-2018", used_by="PDVC, CM2, E2DVC", missing="zero", unmatched="abc123!@#", f1="of-means",
+             soda=("soda_c",), paragraph=True),
+    Protocol("activitynet-2021", used_by="the later densevid_eval", missing="zero", f1="of-means", soda=("soda_c",),
+             paragraph=True),
+    Protocol("activitynet-2018-corpus-cider", used_by="a side script of CM2", missing="zero", unmatched="abc123!@#",
+             captions=("CIDEr",), cider="corpus", f1="of-means"),
+    Protocol("soda", used_by="the SODA toolkit, its default", missing="skip", captions=(), localisation=False,
+             soda=SODA_PARTS, soda_files="merged"),
+    Protocol("soda-multi", used_by="the SODA toolkit, multi-reference", missing="skip", captions=(),
+             localisation=False, soda=SODA_PARTS, soda_files="multi"),
+    Protocol("vidchapters-vc", used_by="VidChapters, captions of given events", missing="skip", pairing="order",
+             cider="corpus", localisation=False, clip_roles="swapped"),
+    Protocol("video-recap", used_by="Video ReCap, captions of given clips", missing="skip", pairing="order",
+             cider="corpus", localisation=False, clip_text="raw", captions=(*CAPTION_METRICS, *GOOGLE_ROUGE)),
+)}
+
+CHANGEABLE = tuple(field.name for field in fields(Protocol)
+                   if field.name not in ("name", "used_by", "captions", "soda", "pairing", "clip_text"))
+
+
+def find_protocol(name: "str | Protocol") -> Protocol:
+    """The protocol of that name; UserError names the nearest when there is none."""
+    if isinstance(name, Protocol):
+        return name
+    if name not in PROTOCOLS:
+        raise UserError(f"protocol {name!r} is unknown; {nearest(name, PROTOCOLS)}; known: {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
+
+
+def change_rules(protocol: Protocol, rules: Mapping[str, Any]) -> Protocol:
+    """The protocol with some rules changed; values may be text as the command line has it.
+
+    >>> change_rules(find_protocol("vidchapters"), {"tious": "0.5,0.7", "missing": "zero"}).tious
+    (0.5, 0.7)
+
+    Raises UserError for an unknown rule or a value it cannot have.
+    """
+    changed = {}
+    for name, value in rules.items():
+        if name not in CHANGEABLE:
+            raise UserError(f"rule {name!r} is unknown; {nearest(name, CHANGEABLE)}; known: {', '.join(CHANGEABLE)}")
+        changed[name] = _rule_value(name, value)
+    return replace(protocol, **changed)
+
+
+def select_metrics(protocol: Protocol, metrics: Iterable[str] | None,
+                   others: Sequence[Protocol] = ()) -> tuple[str, ...]:
+    """The wanted metrics in the protocol's order (None: all); UserError names the nearest to an unknown one.
+
+    ROUGE-L goes by both of its names.  What one of the ``others``, scored beside it, knows may be unknown here.
+    """
+    if metrics is None:
+        return protocol.metrics
+    wanted = {metrics} if isinstance(metrics, str) else set(metrics)
+    if not wanted:
+        raise UserError("metrics is empty: name at least one, or pass None for all of the protocol")
+    known = {canonical(name): name for name in protocol.metrics}
+    elsewhere = {canonical(name) for other in others for name in other.metrics}
+    found = {known[canonical(name)] for name in wanted if canonical(name) in known}
+    for name in sorted(wanted, key=str):
+        if canonical(name) not in known and (canonical(name) not in elsewhere or not found):
+            raise UserError(f"metric {name!r} is unknown to protocol {protocol.name}; "
+                            f"{nearest(name, protocol.metrics)}; known: {', '.join(protocol.metrics)}")
+    return tuple(name for name in protocol.metrics if name in found)
+
+
+def canonical(name: str) -> str:
+    """A caption metric's name in CAPTION_METRICS, whatever the toolkit prints.
+
+    >>> canonical("Rouge-L")
+    'ROUGE_L'
+    """
+    return "ROUGE_L" if name == "Rouge-L" else name
+
+
+def _rule_value(name: str, value: Any) -> Any:
+    kind = get_type_hints(Protocol)[name]
+    try:
+        if name in ("tious", "distances"):
+            numbers = tuple(float(part) for part in (value.split(",") if isinstance(value, str) else value) if part)
+            highest = 1.0 if name == "tious" else float("inf")
+            if not all(0 < number <= highest for number in numbers) or (name == "tious" and not numbers):
+                raise ValueError
+            return tuple(dict.fromkeys(sorted(numbers)))
+        if kind is int:
+            if int(value) < 1 or int(value) != float(value):
+                raise ValueError
+            return int(value)
+    except (TypeError, ValueError) as error:
+        expected = {"tious": "numbers above 0, at most 1", "distances": "seconds above 0"}.get(
+            name, "a whole number, 1 or more")
+        raise UserError(f"rule {name} is {value!r}, expected {expected}, e.g. {name}="
+                        f"{ {'tious': '0.5,0.7', 'distances': '1,5'}.get(name, '1000')}") from error
+    if name == "unmatched" and not {"|", "\n"}.isdisjoint(str(value)):
+        raise UserError(f"rule unmatched is {value!r}, expected text without '|', which parts signatures, on one line")
+    choices = {"true": True, "false": False} if kind is bool else {choice: choice for choice in get_args(kind)}
+    key = str(value).lower() if kind is bool else str(value)
+    if choices and key not in choices:
+        raise UserError(f"rule {name} is {value!r}, expected one of {', '.join(choices)}")
+    return choices[key] if choices else str(value)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What an error says of an unknown name."""
+    # Case is what people get wrong most: cider, Rouge-l.
+    by_lower = {str(entry).lower(): entry for entry in known}
+    near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.0)
+    return f"the nearest is {by_lower[near[0]]!r}"

@@ -1,0 +1,113 @@
+"""Captions of given clips: event i of the predictions is compared with event i of the reference.
+
+VidChapters scores captions of given boundaries so (``vidchapters-vc``), Video ReCap captions of given clips
+(``video-recap``: nlg-eval's metrics on untokenised text, and Google's ROUGE).
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from hicm.dvc_eval.inputs.arrays import sums_by
+from hicm.dvc_eval.inputs.case import Case
+from hicm.dvc_eval.inputs.protocols import GOOGLE_ROUGE, Protocol
+from hicm.dvc_eval.metrics import corpus
+from hicm.dvc_eval.metrics.part import Corpus, Part
+from hicm.dvc_eval.words.meteor import Meteor, total
+from hicm.dvc_eval.words.rouge import common_lengths, f_score
+from hicm.errors import UserError
+
+_OTHERS = re.compile("[^a-z0-9]+")
+
+
+class ClipCaptions:
+    """Captions that stand at the same place of their lists (`hicm.dvc_eval.metrics.part.Scorer`).
+
+    ``read``: caption -> what BLEU, CIDEr and ROUGE-L compare; ``wanted`` names as in CAPTION_METRICS and GOOGLE_ROUGE.
+    """
+
+    def __init__(self, case: Case, rules: Protocol, wanted: set[str], read: Callable[[Sequence[str]], list[str]],
+                 warnings: list[str]) -> None:
+        self.rules, self.wanted, self.videos = rules, wanted, len(case.videos)
+        self.video, prediction, event = pair_by_order(case, warnings)
+        self.captions = ([case.predicted.captions[at] for at in prediction.tolist()],
+                         [case.annotators[0].captions[at] for at in event.tolist()])
+        said, written = (read(side) for side in self.captions)
+        self.said, self.written = (written, said) if rules.clip_roles == "swapped" else (said, written)
+
+    def asks(self) -> list[tuple[str, str]]:
+        """All pairs."""
+        if "METEOR" not in self.wanted:
+            return []
+        if self.rules.clip_text == "raw":  # METEOR reads a line, whatever the blanks in it
+            return [(" ".join(said.split()), " ".join(written.split()))
+                    for said, written in zip(self.said, self.written, strict=True)]
+        return list(zip(self.said, self.written, strict=True))
+
+    def fill(self, part: Part) -> None:
+        """BLEU, both kinds of ROUGE; CIDEr is counted over the whole data set in the end."""
+        rows = corpus.overlap_rows(self.said, [self.written], self.wanted)
+        if self.wanted & set(GOOGLE_ROUGE):
+            scores = google_rouge(*self.captions)
+            rows |= {name: corpus.counted(column) for name, column in zip(GOOGLE_ROUGE, scores.T, strict=True)}
+        part.rows |= {name: sums_by(values, self.video, self.videos) for name, values in rows.items()}
+        if "CIDEr" in self.wanted:
+            part.corpora.append(Corpus("CIDEr", 0, self.video, self.said, [self.written]))
+
+    def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
+        """METEOR: the score of summed statistics."""
+        if "METEOR" in self.wanted:
+            part.rows["METEOR"] = total(statistics, self.video, self.videos)
+
+
+def pair_by_order(case: Case, warnings: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Video, prediction and event (S,) that stand at the same place of their lists.
+
+    Raises UserError for several reference files; a video with more events on one side is told in ``warnings``.
+    """
+    if len(case.annotators) > 1:
+        raise UserError(f"references: {len(case.annotators)} files, but captions of given clips have one reference "
+                        "each; name one file")
+    said, written = case.predicted, case.annotators[0]
+    uneven = np.flatnonzero(said.present & (said.counts != written.counts))
+    if len(uneven):
+        warnings.append(f"{len(uneven)} videos have another number of predictions than of events (first: "
+                        f"{case.videos[uneven[0]]}): the first ones of both are compared, the rest is left out")
+    prediction = np.flatnonzero(said.place < written.counts[said.video])
+    if not len(prediction):
+        raise UserError("predictions: no event stands beside one of the references")
+    first = np.cumsum(written.counts) - written.counts
+    video = said.video[prediction]
+    return video, prediction, first[video] + said.place[prediction]
+
+
+def raw(text: str) -> str:
+    """A caption as ``video-recap`` reads it: lower case, no blanks around it, punctuation glued to the words."""
+    return text.replace("\n", " ").strip().lower()
+
+
+def google_rouge(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
+    """F1 of rouge1, rouge2, rougeL and rougeLsum of each pair, (S, 4), without stemming; 0 for a side without words.
+
+    Captions are one line each, where rougeLsum is rougeL.  Lin, 2004; as Google's package computes it.
+
+    >>> google_rouge(["Stir the pot!"], ["stir a pot"]).round(4).tolist()
+    [[0.6667, 0.0, 0.6667, 0.6667]]
+    """
+    tokens = [_OTHERS.sub(" ", text.lower()).split() for text in (*hypotheses, *references)]
+    count = len(hypotheses)
+    length = np.array([len(words) for words in tokens], dtype=float)
+    found = np.empty((count, 4))
+    for order in (1, 2):
+        grams = [Counter(zip(*(words[start:] for start in range(order)), strict=False)) for words in tokens]
+        both = np.array([(one & two).total() for one, two in zip(grams[:count], grams[count:], strict=True)], float)
+        found[:, order - 1] = _f1(both, length[:count] - order + 1, length[count:] - order + 1)
+    common = common_lengths(tokens, np.arange(count), np.arange(count, 2 * count)).astype(float)
+    found[:, 2] = found[:, 3] = _f1(common, length[:count], length[count:])
+    return found
+
+
+def _f1(common: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return f_score(common / np.maximum(first, 1), common / np.maximum(second, 1), 1.0)

@@ -1,0 +1,83 @@
+"""Caption metrics over segments: a predicted text with one or several references, a whole data set as one corpus.
+
+Paragraphs and clips are segments.  Each segment gives statistics that add up over the corpus; CIDEr's idf is counted
+over all segments, so its statistics hold for this corpus only.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from hicm.dvc_eval.metrics.measures import Measure, divide
+from hicm.dvc_eval.words.bleu import bleu_scores, bleu_statistics
+from hicm.dvc_eval.words.cider import cider
+from hicm.dvc_eval.words.grams import count_grams
+from hicm.dvc_eval.words.meteor import total
+from hicm.dvc_eval.words.meteor15.score import scores as meteor_scores
+from hicm.dvc_eval.words.rouge import rouge_l
+from hicm.dvc_eval.words.texts import number_texts
+
+Rows = dict[str, np.ndarray]  # metric, or Bleu for all four -> statistics, a row a segment
+
+
+def overlap_rows(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]], wanted: set[str]) -> Rows:
+    """Statistics of S segments for BLEU and ROUGE_L, where wanted: tokenised texts, ``references`` A lists of S."""
+    tokens, ids = number_texts([hypotheses, *references])
+    hypothesis, reference = ids[0], np.stack(ids[1:], axis=1)
+    rows: Rows = {}
+    if any(name.startswith("Bleu") for name in wanted):
+        rows["Bleu"] = bleu_statistics(count_grams(tokens), hypothesis, reference)
+    if "ROUGE_L" in wanted:
+        rows["ROUGE_L"] = counted(rouge_l(tokens, hypothesis, reference))
+    return rows
+
+
+def cider_scores(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]]) -> np.ndarray:
+    """CIDEr (0..10) of each of S segments, with all of them as the corpus."""
+    tokens, ids = number_texts([hypotheses, *references])
+    owner = np.zeros(len(hypotheses), dtype=np.int64)
+    return cider(count_grams(tokens), ids[0], np.stack(ids[1:], axis=1), owner, 1)
+
+
+def meteor_pairs(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]]) -> list[tuple[str, str]]:
+    """The pairs whose statistics `meteor_rows` needs: all segments of the first annotator, then of the second ..."""
+    return [(said, written) for column in references for said, written in zip(hypotheses, column, strict=True)
+            if written is not None]
+
+
+def meteor_rows(references: Sequence[Sequence[str | None]], statistics: np.ndarray) -> np.ndarray:
+    """METEOR's statistics (S, 23) of the best reference of each segment, of equal ones the first."""
+    columns = np.array([[written is not None for written in column] for column in references])
+    found = np.zeros((*columns.shape, statistics.shape[1]))
+    found[columns] = statistics
+    score = np.full(columns.shape, -1.0)
+    score[columns] = meteor_scores(statistics)
+    best = found[score.argmax(axis=0), np.arange(columns.shape[1])]
+    return total(best, np.arange(len(best)), len(best))  # ready to be summed
+
+
+def corpus_measure(name: str, rows: Mapping[str, np.ndarray]) -> Measure | None:
+    """The measure of a corpus metric, ``para_`` before its name or not, from rows by video; None without its rows."""
+    metric = name.removeprefix("para_")
+    key = name.replace(metric, "Bleu") if metric.startswith("Bleu_") else name
+    if key not in rows:
+        return None
+    if metric.startswith("Bleu_"):
+        return Measure(name, rows[key], partial(_bleu, order=int(metric[-1])))
+    if metric == "METEOR":
+        return Measure(name, rows[key], meteor_scores)
+    return Measure(name, rows[key], _mean, additive=metric != "CIDEr")
+
+
+def counted(values: np.ndarray) -> np.ndarray:
+    """Values (S,) as statistics (S, 2): the value, and 1."""
+    return np.stack([values, np.ones(len(values))], axis=1)
+
+
+def _mean(sums: np.ndarray) -> np.ndarray:
+    return divide(sums[..., 0], sums[..., 1])
+
+
+def _bleu(sums: np.ndarray, order: int) -> np.ndarray:
+    return bleu_scores(sums)[..., order - 1]

@@ -1,0 +1,47 @@
+"""Precision and recall of event spans, captions ignored: by temporal IoU and by seconds between starts.
+
+A prediction is covered when it meets at least one event, an event when at least one prediction meets it; nothing is
+matched one to one, so repeating a correct event neither helps nor hurts.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from hicm.dvc_eval.inputs.arrays import largest, sums_by
+from hicm.dvc_eval.inputs.case import Case, Events
+from hicm.dvc_eval.metrics.measures import divide
+from hicm.dvc_eval.metrics.overlaps import Overlaps, nearest_start
+
+
+def precision_recall(case: Case, overlaps: Sequence[Overlaps], tious: tuple[float, ...],
+                     distances: tuple[float, ...], cap: int) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall of each video, each (V, len(tious) + len(distances)).
+
+    ``overlaps``: one an annotator; of the predictions the first ``cap`` of a video count.  A pair counts when its IoU
+    is above a threshold, or its starts differ by less than a distance.  With several annotators each number is the
+    best over them, precision and recall separately.  A video without predictions has 0.
+    """
+    predicted = case.predicted
+    counted = predicted.place < cap
+    early = predicted.where(counted)
+    best = np.zeros((2, len(case.videos), len(tious) + len(distances)))
+    for events, pairs in zip(case.annotators, overlaps, strict=True):
+        kept = counted[pairs.prediction]
+        iou = pairs.iou[kept]
+        met = largest(iou, pairs.prediction[kept], len(predicted.video))[counted]
+        found = largest(iou, pairs.event[kept], len(events.video))
+        both = [(early, met[:, None] > np.array(tious)), (events, found[:, None] > np.array(tious))]
+        if distances:
+            near = [nearest_start(early, events), nearest_start(events, early)]
+            both = [(side, np.concatenate([hits, apart[:, None] < np.array(distances)], axis=1))
+                    for (side, hits), apart in zip(both, near, strict=True)]
+        precision, recall = (_share(side, hits, len(case.videos)) for side, hits in both)
+        # Where this annotator left the video out, no prediction meets anything.
+        best = np.maximum(best, [precision, recall])
+    return best[0], best[1]
+
+
+def _share(events: Events, hits: np.ndarray, videos: int) -> np.ndarray:
+    """Share of each video's events that hit, (V, columns) of ``hits`` (N, columns)."""
+    return divide(sums_by(hits, events.video, videos), np.bincount(events.video, minlength=videos)[:, None])

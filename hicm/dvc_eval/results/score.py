@@ -1,0 +1,241 @@
+"""Results: per video first, then pure functions of sums; frozen, additive, and able to print themselves."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from hicm.dvc_eval.inputs.protocols import Protocol
+from hicm.dvc_eval.metrics.measures import Measure, divide, harmonic_mean
+from hicm.dvc_eval.metrics.part import EventPairs
+from hicm.dvc_eval.results import tables
+from hicm.dvc_eval.results.intervals import Interval, bootstrap
+from hicm.dvc_eval.results.signature import of_parts, parts_of
+from hicm.errors import UserError
+
+
+@dataclass(frozen=True)
+class EventPair:
+    """A prediction compared with an event: places in the lists of their files, IoU, scores of the pair alone.
+
+    ``annotator`` and ``event`` are None for a prediction compared with the unmatched string, which it is at the
+    thresholds above ``iou``, its best overlap.
+    """
+
+    prediction: int
+    annotator: int | None
+    event: int | None
+    iou: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What `evaluate` returns.  Scores are fractions, CIDEr 0..10; papers print them times 100.
+
+    ``scores``: the protocol's names in its order, without what was left out.  ``thresholds``: the labels of IoUs, then
+    distances.  ``columns``: {metric: values and counts (V, thresholds)}.  ``counts`` (V, 1 + A): numbers of predicted
+    events and of each annotator's.  ``coverage``: which videos were scored,
+    missing, empty, unknown.  ``left_out``: {metric: reason}.  ``with_missing``: the measures with missing videos
+    counted 0, where the protocol leaves them out and there are any.  ``intervals``: {metric: `Interval`}, empty without
+    bootstrap.  Results of different videos add up: ``evaluate(half) + evaluate(other_half)``.
+    """
+
+    protocol: str
+    videos: tuple[str, ...]
+    measures: dict[str, Measure] = field(repr=False)
+    columns: dict[str, tuple[np.ndarray, np.ndarray]] = field(repr=False)
+    pairs: EventPairs | None = field(repr=False)
+    rules: Protocol = field(repr=False)
+    counts: np.ndarray = field(repr=False)
+    coverage: dict[str, Any] = field(repr=False)
+    left_out: dict[str, str]
+    signature: str
+    warnings: tuple[str, ...] = ()
+    run: str | None = None
+    with_missing: dict[str, Measure] = field(default_factory=dict, repr=False)
+    intervals: dict[str, Interval] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def scores(self) -> dict[str, float]:
+        """The data set's scores by name."""
+        return {name: measure.score() for name, measure in self.measures.items()}
+
+    @property
+    def missing_as_zero(self) -> dict[str, float]:
+        """The scores if missing videos counted 0, where the protocol leaves them out and there are any."""
+        return {name: measure.score() for name, measure in self.with_missing.items()}
+
+    @property
+    def thresholds(self) -> tuple[str, ...]:
+        """Labels of the columns: ``0.3`` ... then ``1s`` ..."""
+        return self.rules.thresholds
+
+    @cached_property
+    def per_threshold(self) -> dict[str, tuple[float, ...]]:
+        """{metric: values}, caption metrics over the IoU thresholds, Recall, Precision, F1 over the distances too."""
+        found = {name: divide(values.sum(axis=0), counts.sum(axis=0)) for name, (values, counts) in
+                 self.columns.items()}
+        if "Recall" in found and self.rules.f1 == "per-threshold":
+            found["F1"] = harmonic_mean(found["Precision"], found["Recall"])
+        return {name: tuple(values.tolist()) for name, values in found.items()}
+
+    @cached_property
+    def per_video(self) -> dict[str, dict[str, float]]:
+        """{id: {metric: its score of this video alone}}: means over the IoU thresholds; F1 aside, which is made of the
+        averaged precision and recall.  A metric that a video takes no part in is absent."""
+        table = {}
+        for name, measure in self.measures.items():
+            if "@" not in name and not name.startswith("F1"):
+                takes_part = measure.statistics.any(axis=1).tolist()
+                table[name] = zip(takes_part, measure.by_video().tolist(), strict=True)
+        rows: dict[str, dict[str, float]] = {video: {} for video in self.videos}
+        for name, column in table.items():
+            for row, (takes_part, value) in zip(rows.values(), column, strict=True):
+                if takes_part:
+                    row[name] = value
+        return rows
+
+    @cached_property
+    def per_video_thresholds(self) -> dict[str, dict[str, dict[str, float]]]:
+        """{id: {threshold: {metric: value}}}."""
+        tables_of = {name: divide(*column).tolist() for name, column in self.columns.items()}
+        return {video: {label: {name: values[row][place] for name, values in tables_of.items()
+                                if place < len(values[row])} for place, label in enumerate(self.thresholds)}
+                for row, video in enumerate(self.videos)}
+
+    def place_of(self, video: str) -> int:
+        """The row of a video; UserError for an unknown id."""
+        if video not in self.videos:
+            raise UserError(f"video {video}: not scored; known are {', '.join(self.videos[:3])} ...")
+        return self.videos.index(video)
+
+    def event_pairs(self, video: str) -> list[EventPair]:
+        """Which prediction of a video met which event, with the scores of each pair.  UserError for an unknown id."""
+        place = self.place_of(video)
+        if self.pairs is None:
+            raise UserError(f"video {video}: no captions were compared event by event under {self.protocol}")
+        pairs = self.pairs
+        chosen = np.flatnonzero(pairs.video == place)
+        return [EventPair(
+            int(pairs.prediction[at]), None if pairs.event[at] < 0 else int(pairs.annotator[at]),
+            None if pairs.event[at] < 0 else int(pairs.event[at]),
+            float(pairs.low[at] if pairs.event[at] < 0 else pairs.iou[at]),
+            {name: float(values[at]) for name, values in pairs.scores.items()}) for at in chosen.tolist()]
+
+    def with_intervals(self, samples: int = 1000, seed: int = 0) -> "Result":
+        """The same with percentile bootstrap intervals over videos (95 %), and the signature that says so."""
+        return replace(self, intervals=bootstrap(self.measures, samples, seed),
+                       signature=of_parts(parts_of(self.signature) | {"boot": f"{samples},seed={seed}"}))
+
+    def __add__(self, other: "Result") -> "Result":
+        """The result of both sets of videos.  UserError where they share videos or were not made alike."""
+        both = set(self.videos) & set(other.videos)
+        if both:
+            raise UserError(f"results share {len(both)} videos (first: {min(both)}), so they cannot be added")
+        if self.rules != other.rules or set(self.measures) != set(other.measures):
+            raise UserError(f"results were made by other rules: {self.signature} and {other.signature}")
+        fixed = [name for name, measure in self.measures.items() if not measure.additive]
+        if fixed:
+            raise UserError(f"{', '.join(fixed)} count n-grams over the whole data set, so results cannot be added; "
+                            "leave them out of metrics")
+        return _add(self, other)
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of a metrics file: plain data, without the tables per video and threshold."""
+        content = {
+            "protocol": self.protocol, "signature": self.signature, "run": self.run, "scores": self.scores,
+            "coverage": self.coverage, "left_out": self.left_out, "warnings": list(self.warnings),
+            "thresholds": list(self.thresholds),
+            "per_threshold": {name: list(values) for name, values in self.per_threshold.items()},
+            "per_video": self.per_video,
+        }
+        if self.intervals:
+            content["intervals"] = {name: [one.low, one.high] for name, one in self.intervals.items()}
+        if self.missing_as_zero:
+            content["missing_as_zero"] = self.missing_as_zero
+        return content
+
+    def to_csv(self) -> str:
+        """The table per video: id, numbers of events, every metric at every threshold; empty where it takes no part."""
+        stream = io.StringIO()
+        writer = csv.writer(stream, lineterminator="\n")
+        rows = list(self._video_rows())
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        writer.writerow(names)
+        writer.writerows([row.get(name, "") for name in names] for row in rows)
+        return stream.getvalue()
+
+    def to_markdown(self, decimals: int = 2) -> str:
+        """One row of a table, times 100, the signature below."""
+        return tables.markdown(*tables.result_table([self], decimals), notes=[self.signature])
+
+    def to_latex(self, decimals: int = 2) -> str:
+        """One row of a booktabs table, times 100, the signature as a comment."""
+        return tables.latex(*tables.result_table([self], decimals), notes=[self.signature])
+
+    def __str__(self) -> str:
+        """A table in per cent, what it covers, and how it was made."""
+        return tables.text(self)
+
+    def _video_rows(self) -> Iterator[dict[str, Any]]:
+        for (video, table), numbers in zip(self.per_video.items(), self.counts.tolist(), strict=True):
+            row: dict[str, Any] = {"video": video, "predictions": numbers[0]}
+            row |= {f"events_{file}" if len(numbers) > 2 else "events": count
+                    for file, count in enumerate(numbers[1:], start=1)}
+            row |= table
+            for label, values in self.per_video_thresholds[video].items():
+                row |= {f"{name}@{label}": value for name, value in values.items()}
+            yield row
+
+
+def _add(one: Result, two: Result) -> Result:
+    """Rows of both, sorted by video."""
+    order = np.argsort(np.array([*one.videos, *two.videos], dtype=object), kind="stable")
+
+    def rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        return np.concatenate([first, second])[order]
+
+    def measures(first: dict[str, Measure], second: dict[str, Measure], join: Callable) -> dict[str, Measure]:
+        return {name: replace(measure, statistics=join(measure.statistics, second[name].statistics))
+                for name, measure in first.items()}
+
+    if any(measure.statistics.shape[1:] != two.measures[name].statistics.shape[1:]
+           for name, measure in one.measures.items()):
+        raise UserError("results have other numbers of reference files, so they cannot be added")
+    with_missing = {}
+    if one.with_missing or two.with_missing:
+        with_missing = measures(one.with_missing or one.measures, two.with_missing or two.measures,
+                                lambda first, second: np.concatenate([first, second]))
+    covered = _add_coverage(one, two)
+    return Result(
+        protocol=one.protocol, videos=tuple((*one.videos, *two.videos)[at] for at in order.tolist()), pairs=None,
+        rules=one.rules, coverage=covered, counts=rows(one.counts, two.counts),
+        measures=measures(one.measures, two.measures, rows), with_missing=with_missing,
+        columns={name: tuple(rows(a, b) for a, b in zip(column, two.columns[name], strict=True))
+                 for name, column in one.columns.items()},
+        left_out=one.left_out | two.left_out, warnings=tuple(dict.fromkeys(one.warnings + two.warnings)),
+        signature=_add_signatures(one.signature, two.signature, f"{covered['scored']}/{covered['videos']}"))
+
+
+def _add_coverage(one: Result, two: Result) -> dict[str, Any]:
+    """Counts and ids of both; what one asks for is not unknown because the other does not."""
+    known = [{*result.videos, *result.coverage["missing"]} for result in (one, two)]
+    unknown = (set(one.coverage["unknown"]) - known[1]) | (set(two.coverage["unknown"]) - known[0])
+    found = {name: value + two.coverage[name] if isinstance(value, int) else sorted({*value, *two.coverage[name]})
+             for name, value in one.coverage.items()}
+    return found | {name: [video for video in found[name] if video in unknown]
+                    for name in ("unknown", "unknown_but_for_prefix")}
+
+
+def _add_signatures(one: str, two: str, coverage: str) -> str:
+    """Of equal rules: digests of both references, common coverage, no intervals."""
+    parts, others = parts_of(one), parts_of(two)
+    annotators = parts["refs"].partition("@")[0]
+    digests = sorted({part.partition("@")[2] for part in (parts["refs"], others["refs"])})
+    parts.pop("boot", None)
+    return of_parts(parts | {"refs": f"{annotators}@{'+'.join(digests)}", "cov": coverage})

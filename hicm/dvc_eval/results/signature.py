@@ -1,0 +1,194 @@
+"""The one line that says how a score was made.  Compare two scores only when it agrees (but for FREE)."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from hicm import __version__
+from hicm.dvc_eval.inputs.protocols import (
+    GOOGLE_ROUGE,
+    PROTOCOLS,
+    Protocol,
+    canonical,
+    change_rules,
+    find_protocol,
+    nearest,
+)
+from hicm.dvc_eval.inputs.read import Tracks
+from hicm.errors import UserError
+
+FREE = ("cov", "boot", "paired")  # parts of a signature that may differ: they change no video's score
+CHANGED = "(changed)"  # behind the name of a protocol whose rules are not its own
+# part of a signature -> the rule that it tells
+DIRECT = {"iou": "tious", "dist": "distances", "f1": "f1", "unmatched": "unmatched", "idf": "cider",
+          "missing": "missing", "cap": "max_proposals"}
+
+
+def signature(rules: Protocol, metrics: Sequence[str], annotators: int, references: str, tokeniser: str, meteor: str,
+              scored: int, videos: int) -> str:
+    """Built from what scored: ``proto:..|..|cov:scored/videos|v:..``; parts that were not used are left out.
+
+    ``metrics``: the names that have a value; ``references``: their digest; ``tokeniser`` and ``meteor``: their names.
+    """
+    captions = list(dict.fromkeys(_short(name) for name in metrics if name in rules.captions))
+    paragraph = list(dict.fromkeys(_short(name.removeprefix("para_")) for name in metrics if name.startswith("para_")))
+    types = "".join(dict.fromkeys(name[5] for name in metrics if name.startswith("soda")))
+    localised = any(name.startswith(("Recall", "Precision", "F1")) for name in metrics)
+    changed = PROTOCOLS.get(rules.name) != rules
+    parts = [f"proto:{rules.name}{CHANGED if changed else ''}"]
+    if captions or localised:
+        parts.append("metrics:" + "+".join([*captions, *(["loc"] if localised else [])]))
+    meet = (captions and rules.pairing == "overlap") or localised  # by IoU
+    if captions and rules.pairing == "order":
+        parts.append(f"pairs:order,roles={rules.clip_roles}")
+    if meet or "a" in types:
+        parts.append("iou:" + ",".join(_number(t).lstrip("0") for t in rules.tious))
+    if localised:
+        parts += ["dist:" + ",".join(map(_number, rules.distances))] if rules.distances else []
+        parts.append(f"f1:{rules.f1}")
+    if captions and rules.pairing == "overlap":
+        parts.append(f"unmatched:{rules.unmatched}")
+    if "cider" in captions:
+        parts.append(f"idf:{rules.cider}")
+    parts.append(f"missing:{rules.missing}")
+    if meet:
+        parts.append(f"cap:{rules.max_proposals}")
+    parts.append(f"refs:{annotators}@{references}")
+    if types:
+        parts.append(_soda(rules, types, metrics))
+    if paragraph:
+        parts.append("para:" + "+".join(paragraph))
+    with_text = captions or set(types) - {"d"}
+    if with_text:
+        parts.append(f"tok:{tokeniser if rules.clip_text == 'ptb' else 'none'}")
+    if "meteor" in captions + paragraph or set(types) - {"d"}:
+        parts.append(f"meteor:{meteor}")
+    parts.append(f"cov:{scored}/{videos}|v:{__version__}")
+    return "|".join(parts)
+
+
+def is_signature(name: object) -> bool:
+    """Whether a protocol is named by a signature, maybe with the code marks of a Markdown table around it."""
+    return isinstance(name, str) and name.lstrip("` \n").startswith("proto:")
+
+
+def read_signature(text: str) -> tuple[Protocol, tuple[str, ...]]:
+    """The rules and metrics that a signature speaks of: the way back from `signature`; it may be broken into lines.
+
+    Rules that it leaves out, as no metric of it needs them, are the protocol's own.  Raises UserError for what is none.
+    """
+    parts = parts_of(text)
+    known = ("proto", "metrics", "pairs", "missing", "refs", "soda", "para", "tok", "meteor", "v", *DIRECT, *FREE)
+    for name in parts:
+        if name not in known:
+            raise UserError(f"signature: part {name!r} is unknown; {nearest(name, known)}; expected the line that is "
+                            "printed below scores")
+    rules = find_protocol(parts.get("proto", "").removesuffix(CHANGED))
+    changes = {rule: parts[part] for part, rule in DIRECT.items() if part in parts}
+    if "f1" in parts:
+        changes.setdefault("distances", ())
+    types, *told = parts.get("soda", "").split(",")
+    changes |= {f"soda_{name}": value for name, _, value in (one.partition("=") for one in told)}
+    if types:
+        changes.setdefault("soda_missing", parts.get("missing", rules.missing))
+        changes.setdefault("soda_empty", "zero")
+        if "d" in types and "soda_d" in rules.soda:
+            changes.setdefault("soda_d", "f")
+    changes |= {f"clip_{name}": value for name, _, value in
+                (one.partition("=") for one in parts.get("pairs", "").split(",")[1:])}
+    named = {*parts.get("metrics", "").split("+"), *(f"soda_{kind}" for kind in types.split("+") if kind),
+             *(f"para_{name}" for name in parts.get("para", "").split("+") if name)} - {""}
+    changes |= {"localisation": True} if "loc" in named else {}
+    changes |= {"paragraph": True} if "para" in parts else {}
+    rules = change_rules(rules, changes)
+    families = {name: _family(name, rules) for name in rules.metrics}
+    for name in sorted(named - set(families.values())):
+        raise UserError(f"signature: metric {name!r} is unknown to protocol {rules.name}; "
+                        f"{nearest(name, families.values())}")
+    if not named:
+        raise UserError(f"signature: names no metric of protocol {rules.name}; expected the line that is printed below "
+                        "scores")
+    return rules, tuple(name for name, family in families.items() if family in named)
+
+
+def parts_of(signature: str) -> dict[str, str]:
+    """Its parts by name; it may be broken into lines and quoted as code.
+
+    >>> parts_of("`proto:hicm|\\niou:.5`")
+    {'proto': 'hicm', 'iou': '.5'}
+    """
+    line = "".join(part.strip() for part in signature.strip("` \n").splitlines())
+    return dict(part.partition(":")[::2] for part in line.split("|"))
+
+
+def of_parts(parts: Mapping[str, str]) -> str:
+    """The way back from `parts_of`."""
+    return "|".join(f"{name}:{value}" for name, value in parts.items())
+
+
+def unlike(asked: str, found: str) -> list[str]:
+    """How the second of two signatures differs from the first, part by part; coverage and intervals may.
+
+    That rules were changed is no part: those tell which, but for rules that no metric needed.
+    """
+    one, two = (parts_of(signature.replace(f"{CHANGED}|", "|", 1)) for signature in (asked, found))
+    return [f"{key}:{two.get(key, '(none)')} instead of {key}:{one.get(key, '(none)')}" for key in {**one, **two}
+            if key not in FREE and one.get(key) != two.get(key)]
+
+
+def references_digest(annotators: Sequence[Tracks]) -> str:
+    """Eight hexadecimal digits of what the references say, whatever their files look like or in which order they come.
+
+    Order matters between events of a video and is that of the file.
+    """
+    files = []
+    for tracks in annotators:
+        digest = hashlib.sha256()
+        for video in sorted(tracks):
+            track = tracks[video]
+            digest.update(f"{video}\0{len(track)}\0".encode("utf-8", "surrogatepass"))
+            digest.update(track.spans.tobytes())
+            digest.update("\0".join(track.captions).encode("utf-8", "surrogatepass"))
+        files.append(digest.hexdigest())
+    return hashlib.sha256("".join(sorted(files)).encode()).hexdigest()[:8]
+
+
+def _family(metric: str, rules: Protocol) -> str:
+    """What a signature calls a metric."""
+    if metric in rules.captions:
+        return _short(metric)
+    if metric.startswith("para_"):
+        return f"para_{_short(metric.removeprefix('para_'))}"
+    return metric[:6] if metric.startswith("soda") else "loc"
+
+
+def _short(metric: str) -> str:
+    """A caption metric's name in signatures; Google's ROUGE, which is another one, says so."""
+    name = canonical(metric)
+    if name in GOOGLE_ROUGE:
+        return f"google-{name}"
+    return "bleu" if name.startswith("Bleu") else {"ROUGE_L": "rougeL"}.get(name, name.lower())
+
+
+def _number(value: float) -> str:
+    """All its digits.
+
+    >>> _number(0.5), _number(10), _number(1 / 3)
+    ('0.5', '10', '0.3333333333333333')
+    """
+    return repr(float(value)).removesuffix(".0")
+
+
+def _soda(rules: Protocol, types: str, metrics: Sequence[str]) -> str:
+    parts = [f"soda:{'+'.join(types)}"]
+    if "soda_d" in metrics and rules.soda_d != "f":
+        parts.append(f"d={rules.soda_d}")
+    if set(types) - {"d"}:
+        parts.append(f"roles={rules.soda_roles}")
+    parts.append(f"files={rules.soda_files}")
+    if rules.soda_missing != rules.missing:
+        parts.append(f"missing={rules.soda_missing}")
+    if rules.soda_empty != "zero":
+        parts.append(f"empty={rules.soda_empty}")
+    if set(types) & set("ab"):
+        parts.append(f"traceback={rules.soda_traceback}")
+    return ",".join(parts)

@@ -1,0 +1,166 @@
+"""Tables of scores: for the terminal, Markdown and LaTeX.  Values are times 100, as papers print them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from hicm.dvc_eval.inputs.protocols import canonical
+from hicm.dvc_eval.results.intervals import Interval
+
+# As papers head their columns.
+SHORT = {"METEOR": "M", "CIDEr": "C", "ROUGE_L": "R-L", "Rouge-L": "R-L", "Bleu_1": "B1", "Bleu_2": "B2",
+         "Bleu_3": "B3", "Bleu_4": "B4", "Precision": "P", "Recall": "R", "F1_of_means": "F1 of means",
+         "soda_a": "SODA a", "soda_b": "SODA b", "soda_c": "SODA c", "soda_d": "SODA d", "soda_d_f": "SODA d (F)"}
+
+
+class Reportable(Protocol):
+    """What the tables need of a result (`score.Result` is one)."""
+
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def run(self) -> str | None: ...
+    @property
+    def scores(self) -> Mapping[str, float]: ...
+    @property
+    def missing_as_zero(self) -> Mapping[str, float]: ...
+    @property
+    def intervals(self) -> Mapping[str, Interval]: ...
+    @property
+    def thresholds(self) -> Sequence[str]: ...
+    @property
+    def coverage(self) -> Mapping[str, Any]: ...
+    @property
+    def left_out(self) -> Mapping[str, str]: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
+    @property
+    def signature(self) -> str: ...
+
+
+def heading(metric: str) -> str:
+    """A metric's name as papers print it.
+
+    >>> heading("para_Bleu_4"), heading("F1@0.5")
+    ('para B4', 'F1@0.5')
+    """
+    if metric.startswith("para_"):
+        return f"para {heading(metric.removeprefix('para_'))}"
+    return SHORT.get(metric, metric)
+
+
+def result_table(results: Sequence[Reportable], decimals: int, labels: Sequence[str] = (),
+                 ) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of the scores without thresholds of their own; an interval stands in brackets."""
+    # One column for what protocols call by two names.
+    columns = list(dict.fromkeys(canonical(name) for result in results for name in result.scores if "@" not in name))
+    rows = []
+    for place, result in enumerate(results):
+        cells = [labels[place] if labels else result.run or result.protocol]
+        own = {canonical(name): name for name in result.scores}
+        for column in columns:
+            name = own.get(column, column)
+            cell = f"{100 * result.scores[name]:.{decimals}f}" if name in result.scores else ""
+            if name in result.intervals:
+                interval = result.intervals[name]
+                cell += f" [{100 * interval.low:.{decimals}f}, {100 * interval.high:.{decimals}f}]"
+            cells.append(cell)
+        rows.append(cells)
+    return ["", *map(heading, columns)], rows
+
+
+def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = (), names: int = 1) -> str:
+    """A table with the first columns, ``names``, to the left, the others to the right, notes below as code.
+
+    >>> print(markdown(["", "C"], [["ours", "1.0"]]))
+    |  | C |
+    |---|---:|
+    | ours | 1.0 |
+    """
+    lines = [headings, [*["---"] * names, *["---:"] * (len(headings) - names)], *rows]
+    made = ["|" + "|".join(f" {cell} " if cell[:3] != "---" else cell for cell in line) + "|"
+            for line in ([str(cell).replace("|", "\\|") for cell in line] for line in lines)]
+    return "\n".join([*made, *(f"\n`{note}`" for note in notes)])
+
+
+def latex(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = (), names: int = 1) -> str:
+    r"""A booktabs table with the first columns, ``names``, to the left; notes become comments.
+
+    >>> print(latex(["", "B4"], [["a_b", "1.0 [0.5, 2.0]"]]))
+    \begin{tabular}{lr}
+    \toprule
+     & B4 \\
+    \midrule
+    a\_b & 1.0 {\scriptsize [0.5, 2.0]} \\
+    \bottomrule
+    \end{tabular}
+    """
+    def number(text: str) -> str:
+        if text[:1] in ("+", "-", "["):
+            return f"${text}$"  # a sign, not a hyphen
+        value, bracket, rest = _escape(text).partition(" [")
+        return f"{value} {{\\scriptsize [{rest}}}" if bracket and rest.endswith("]") else _escape(text)
+
+    body = [" & ".join([*map(_escape, row[:names]), *map(number, row[names:])]) + r" \\" for row in rows]
+    return "\n".join([rf"\begin{{tabular}}{{{'l' * names}{'r' * (len(headings) - names)}}}", r"\toprule",
+                      " & ".join(map(_escape, headings)) + r" \\", r"\midrule", *body, r"\bottomrule",
+                      r"\end{tabular}", *(f"% {note}" for note in notes)])
+
+
+def text(result: Reportable) -> str:
+    """A result for the terminal: scores, intervals, localisation, coverage, warnings, signature."""
+    scores = result.scores
+    lines = [f"{result.protocol}, times 100"]
+    plain = [name for name in scores if "@" not in name and name not in ("Recall", "Precision", "F1")]
+    width = max([9, *map(len, plain)])
+    for at in range(0, len(plain), 8):
+        part = plain[at:at + 8]
+        lines += ["  ".join(f"{name:>{width}}" for name in part),
+                  "  ".join(f"{100 * scores[name]:{width}.2f}" for name in part)]
+        if result.intervals:
+            lines += ["  ".join(f"{100 * getattr(result.intervals[name], end):{width}.2f}" for name in part) +
+                      f"  95 % {end}" for end in ("low", "high")]
+    return "\n".join([*lines, *_localisation(result), *caveats(result), result.signature])
+
+
+def caveats(result: Reportable) -> list[str]:
+    """What scores do not say: coverage, what was left out and why, warnings; a line each."""
+    return [*coverage_lines(result), *(f"warning: {warning}" for warning in result.warnings)]
+
+
+def coverage_lines(result: Reportable) -> list[str]:
+    """Which videos were scored, the scores with missing ones counted 0, and metrics left out with the reason."""
+    covered = result.coverage
+    counts = ", ".join(f"{len(covered[kind])} {kind}" for kind in ("missing", "empty", "unknown"))
+    lines = [f"coverage: {covered['scored']} of {covered['videos']} videos scored ({counts})"]
+    if result.missing_as_zero:
+        some = [name for name in ("CIDEr", "METEOR", "soda_c", "F1", "soda_d") if name in result.missing_as_zero]
+        told = ", ".join(f"{name} {100 * result.missing_as_zero[name]:.2f}" for name in some)
+        lines.append(f"with missing videos counted 0: {told}")
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in result.left_out.items():
+        by_reason.setdefault(reason, []).append(name)
+    return lines + [f"left out: {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
+
+
+def _localisation(result: Reportable) -> list[str]:
+    def value(kind: str, label: str) -> tuple[str, float | None]:
+        name = kind if label == "mean" else f"{kind}@{label}"
+        return name, result.scores.get(name)
+
+    kinds = [kind for kind in ("Recall", "Precision", "F1")
+             if any(name == kind or name.startswith(f"{kind}@") for name in result.scores)]
+    labels = [label for label in ("mean", *result.thresholds) if any(value(kind, label)[1] is not None
+                                                                      for kind in kinds)]
+    lines = [f"{'':9}" + "".join(f"{label:>8}" for label in labels)] if labels else []
+    for kind in kinds:
+        cells = [value(kind, label)[1] for label in labels]
+        lines.append(f"{kind:>9}" + "".join(f"{'-':>8}" if cell is None else f"{100 * cell:8.2f}" for cell in cells))
+        if kind in result.intervals:
+            one = result.intervals[kind]
+            lines[-1] += f"   mean's 95 %: {100 * one.low:.2f} to {100 * one.high:.2f}"
+    return lines
+
+
+def _escape(text: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    return "".join(special.get(sign, f"\\{sign}" if sign in "&%$#_{}" else sign) for sign in text)

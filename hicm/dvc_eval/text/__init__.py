@@ -1,1 +1,0 @@
-"""Caption metrics over sets of (hypothesis, reference) pairs, with pycocoevalcap's numbers."""

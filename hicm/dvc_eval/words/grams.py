@@ -1,0 +1,76 @@
+"""N-gram counts of captions, counted once per distinct caption and shared by BLEU and CIDEr."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hicm.dvc_eval.inputs.arrays import expand
+
+ORDERS = 4  # n-grams of one to four tokens
+
+
+@dataclass(frozen=True)
+class Grams:
+    """The distinct n-grams of C captions in compressed rows: row c is ``offsets[c]:offsets[c + 1]``.
+
+    ``gram`` (ids, ascending in a row), ``count`` (how often in the caption) and ``order`` (0 for single tokens) are
+    parallel (K,); ``length`` (C,) counts tokens.  An n-gram's id is the same in every caption; ids are below ``size``.
+    """
+
+    offsets: np.ndarray
+    gram: np.ndarray
+    count: np.ndarray
+    order: np.ndarray
+    length: np.ndarray
+    size: int
+
+    def rows(self, captions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """For caption ids (P,): which of the P each entry belongs to, and the entry's position."""
+        return expand(self.offsets[captions], self.offsets[captions + 1] - self.offsets[captions])
+
+    @cached_property
+    def keys(self) -> np.ndarray:
+        """Caption and n-gram of each entry as one ascending number, (K,)."""
+        return np.repeat(np.arange(len(self.length)), np.diff(self.offsets)) * self.size + self.gram
+
+    def counts_in(self, captions: np.ndarray, grams: np.ndarray) -> np.ndarray:
+        """How often each of ``grams`` (N,) occurs in the caption (-1: none) of the same index, (N,) float64."""
+        return lookup(self.keys, self.count, captions * self.size + grams)
+
+
+def lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """``values`` at the places where sorted, distinct ``keys`` equal ``wanted``; 0 where there is none."""
+    if not len(keys):
+        return np.zeros(len(wanted))
+    place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    return np.where(keys[place] == wanted, values[place], 0.0)
+
+
+def count_grams(captions: Sequence[str]) -> Grams:
+    """Count the n-grams of tokenised captions.  Tokens are split at any white space, U+00A0 included.
+
+    >>> grams = count_grams(["stir and stir", ""])
+    >>> grams.length.tolist(), grams.order.tolist(), grams.count.tolist()
+    ([3, 0], [0, 0, 1, 1, 2], [2.0, 1.0, 1.0, 1.0, 1.0])
+    """
+    words: dict[str, int] = {}
+    split = [caption.split() for caption in captions]
+    length = np.array([len(tokens) for tokens in split], dtype=np.int64)
+    token = np.array([words.setdefault(word, len(words)) for tokens in split for word in tokens], dtype=np.int64)
+    caption = np.repeat(np.arange(len(split)), length)
+    room = np.repeat(np.cumsum(length), length) - np.arange(len(token))  # tokens from here to the caption's end
+
+    found, size, ids = [], 0, token.copy()
+    for order in range(ORDERS):
+        starts = np.flatnonzero(room > order)
+        if order:  # an n-gram is an (n-1)-gram and the token after it
+            codes = ids[starts] * len(words) + token[starts + order]
+            ids[starts] = np.unique(codes, return_inverse=True)[1]
+        found.append(np.stack([caption[starts], ids[starts] + size, np.full(len(starts), order)]))
+        size += int(ids[starts].max(initial=-1)) + 1
+    entries = np.concatenate(found, axis=1)
+    keys, place, count = np.unique(entries[0] * max(size, 1) + entries[1], return_index=True, return_counts=True)
+    offsets = np.searchsorted(keys, np.arange(len(split) + 1) * max(size, 1))
+    return Grams(offsets, entries[1, place], count.astype(float), entries[2, place], length, max(size, 1))

@@ -1,0 +1,151 @@
+"""METEOR 1.5 (Denkowski and Lavie, 2014), English, as a function from pairs to statistics and on to scores.
+
+A set of pairs scores by its summed statistics, not by the mean of its pairs' scores.
+"""
+
+import contextlib
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol
+
+import numpy as np
+
+from hicm.dvc_eval.inputs.arrays import sums_by
+from hicm.dvc_eval.words.java import PINNED, Unavailable, environment, find_jar, find_java, last_line
+from hicm.dvc_eval.words.meteor15.score import CHUNKS, STATISTICS, whole
+
+
+class Meteor(Protocol):
+    """What the evaluator needs of a METEOR."""
+
+    name: str  # in signatures
+
+    def statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Statistics (P, 23) of (hypothesis, reference) pairs of tokenised captions.  Raises Unavailable."""
+        ...
+
+    def score(self, statistics: np.ndarray) -> np.ndarray:
+        """Scores (S,) of statistics (S, 23), each of a pair or a sum over pairs (`total`).  Raises Unavailable."""
+        ...
+
+
+def total(statistics: np.ndarray, owner: np.ndarray, sets: int) -> np.ndarray:
+    """Sums (sets, 23) of statistics (P, 23) by the set (P,) that each belongs to.
+
+    A pair that is matched completely in one chunk adds no chunk: METEOR's own rule for sums.
+    """
+    complete = whole(statistics)
+    statistics = statistics.copy()
+    statistics[complete, CHUNKS] = 0
+    return sums_by(statistics, owner, sets)
+
+
+class JarMeteor:
+    """The METEOR jar of pycocoevalcap in one Java process, which starts at once and loads while others work.
+
+    Use as a context manager: the process ends with the block, whatever happens in it.  ``patience``: seconds without
+    an answer after which the process is stopped.
+    """
+
+    name = "1.5-jar"
+
+    def __init__(self, patience: float = 300.0) -> None:
+        jar = find_jar("meteor/meteor-1.5.jar")
+        command = [find_java(), "-Xmx2G", *PINNED, "-jar", jar.name, "-", "-", "-stdio", "-l", "en", "-norm"]
+        self._patience = patience
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed with the process
+        try:
+            self._process = subprocess.Popen(command, cwd=jar.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                             stderr=self._errors, env=environment())
+        except OSError as error:
+            self._errors.close()
+            raise Unavailable(f"METEOR: {command[0]} cannot be run ({error.strerror})") from error
+
+    def __enter__(self) -> "JarMeteor":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 traceback: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the process; nothing waits for it."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            with contextlib.suppress(OSError):  # what was still to be written has no reader any more
+                stream.close()
+
+    def statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """See `Meteor`.  The hypothesis loses every ``|||`` and doubled blank, as in pycocoevalcap."""
+        lines = [f"SCORE ||| {reference} ||| {hypothesis.replace('|||', '').replace('  ', ' ')}"
+                 for hypothesis, reference in pairs]
+        answers = self._ask(lines, len(lines))
+        found = [self._numbers(answer, STATISTICS) for answer in answers]
+        return np.array(found, dtype=np.float64).reshape(-1, STATISTICS)
+
+    def score(self, statistics: np.ndarray, block: int = 100) -> np.ndarray:
+        """See `Meteor`.  Each line of ``block`` statistics is answered by that many scores and one of their sum."""
+        rows = ["".join(f" {number:.1f}" for number in row) for row in statistics]
+        blocks = [rows[at:at + block] for at in range(0, len(rows), block)]
+        answers = self._ask(["EVAL |||" + " |||".join(part) for part in blocks], len(rows) + len(blocks))
+        scores = []
+        for part in blocks:
+            scores += [self._numbers(answer, 1)[0] for answer in answers[:len(part)]]
+            answers = answers[len(part) + 1:]
+        return np.array(scores, dtype=np.float64)
+
+    def _ask(self, lines: list[str], answers: int) -> list[str]:
+        """Write all lines from a thread, read that many answers meanwhile."""
+        writer = threading.Thread(target=self._write, args=(lines,), daemon=True)
+        self._heard, finished = time.monotonic(), threading.Event()
+        watch = threading.Thread(target=self._watch, args=(finished,), daemon=True)
+        writer.start()
+        watch.start()
+        received = []
+        try:
+            for _ in range(answers):
+                line = self._process.stdout.readline()
+                if not line.endswith(b"\n"):
+                    raise self._died()
+                self._heard = time.monotonic()
+                received.append(line.decode())
+        finally:
+            finished.set()
+        writer.join()
+        watch.join()
+        return received
+
+    def _write(self, lines: list[str]) -> None:
+        with contextlib.suppress(OSError, ValueError):  # the process has ended: the reader sees it and names the cause
+            for line in lines:
+                self._process.stdin.write(f"{line}\n".encode())
+            self._process.stdin.flush()
+
+    def _watch(self, finished: threading.Event) -> None:
+        while not finished.wait(min(1.0, self._patience)):
+            if time.monotonic() - self._heard > self._patience:
+                self._process.kill()
+                return
+
+    def _died(self) -> Unavailable:
+        silent = time.monotonic() - self._heard > self._patience
+        self._process.kill()
+        status = self._process.wait()
+        if silent:
+            return Unavailable(f"METEOR (Java) gave no answer for {self._patience:.0f} s and was stopped")
+        self._errors.seek(0)
+        return Unavailable(f"METEOR (Java) ended with status {status}: {last_line(self._errors.read())}")
+
+    def _numbers(self, answer: str, count: int) -> list[float]:
+        try:
+            numbers = [float(number) for number in answer.split()]
+        except ValueError:
+            numbers = []
+        if len(numbers) != count:
+            raise Unavailable(f"METEOR (Java) answered {answer.strip()[:100]!r}, expected {count} numbers")
+        return numbers

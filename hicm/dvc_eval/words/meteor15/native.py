@@ -1,0 +1,105 @@
+"""The steps of METEOR put together, for many pairs at a time."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, pairwise
+
+import numpy as np
+
+from hicm.dvc_eval.inputs.arrays import block_ends
+from hicm.dvc_eval.words.meteor15.align import align
+from hicm.dvc_eval.words.meteor15.compiled import load_loops
+from hicm.dvc_eval.words.meteor15.index import DATA, load_index
+from hicm.dvc_eval.words.meteor15.match import TooManyMatches, find_matches
+from hicm.dvc_eval.words.meteor15.normalise import CONTROLS, Prefixes, normalise
+from hicm.dvc_eval.words.meteor15.phrases import find_phrases
+from hicm.dvc_eval.words.meteor15.score import STATISTICS, scores, statistics
+from hicm.dvc_eval.words.meteor15.words import Words
+from hicm.errors import UserError
+
+CELLS = 1 << 23  # words x words that are compared at a time: what bounds memory
+
+
+class TooAlike(UserError):
+    """Two captions, ``pair``, so long and so much alike that METEOR's matches of their words would fill the memory."""
+
+    def __init__(self, pair: tuple[str, str]) -> None:
+        super().__init__("METEOR: a caption of thousands of words is compared with another like it (of "
+                         f"{' and '.join(str(len(text.split())) for text in pair)} words); shorten or remove it")
+        self.pair = pair
+
+
+class NativeMeteor:
+    """METEOR 1.5 as `hicm.dvc_eval.words.meteor.Meteor`.
+
+    The first one on a machine builds the index of METEOR's data and compiles the loops: about 20 s, with progress
+    bars.  ``data`` names METEOR's data by their digest.  Raises Unavailable when the data are not installed, or when
+    there is something to be built or compiled and no numba.
+    """
+
+    name = "1.5-native"
+    data = DATA
+
+    def __init__(self) -> None:
+        with ThreadPoolExecutor(1) as thread:
+            index = thread.submit(load_index)  # its digest is computed while the loops are loaded
+            load_loops()
+            self._index = index.result()
+        self._prefixes = Prefixes.parse(self._index["prefixes"].tobytes().decode())
+        self._words = Words(self._index)
+
+    def statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Statistics (P, 23) float64 of (hypothesis, reference) pairs of captions, as the jar gives them.
+
+        A reference with ``|||`` inside is several: the one with the highest score, of equal ones the first, counts.
+        Raises TooAlike for two captions so long and so much alike that their matches fill the memory.
+        """
+        flat = [(one.replace("  ", " "), two) for one, two in pairs if "|||" not in one and "|||" not in two]
+        if len(flat) == len(pairs):
+            return self._statistics(flat)
+        segments = [segment(*pair) for pair in pairs]
+        found = self._statistics([(candidate, reference) for candidate, references in segments
+                                  for reference in references])
+        firsts = np.cumsum([0, *(len(references) for _, references in segments)]).tolist()
+        each = self.score(found)
+        return found[[first + np.argmax(each[first:end]) for first, end in pairwise(firsts)]]
+
+    def score(self, statistics: np.ndarray) -> np.ndarray:
+        """Scores (S,) of statistics (S, 23), each of a pair or a sum over pairs (see `words.meteor.total`)."""
+        return scores(np.asarray(statistics, dtype=np.float64))
+
+    def _statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+        """Statistics (P, 23) of (candidate, reference)."""
+        numbers = {caption: number for number, caption in enumerate(dict.fromkeys(chain.from_iterable(pairs)))}
+        both = np.array([numbers[caption] for caption in chain.from_iterable(pairs)], dtype=np.int64).reshape(-1, 2)
+        captions = [self._words.number(normalise(caption, self._prefixes)) for caption in numbers]
+        tokens = np.array([word for caption in captions for word in caption], dtype=np.int64)
+        starts = np.cumsum([0, *map(len, captions)])
+        words, index = self._words.arrays(), self._index
+        spans, span_offsets = find_phrases(tokens, starts, words.hash, index["strings"], index["buckets"])
+        found = np.zeros((len(pairs), STATISTICS))
+        ends = block_ends(np.diff(starts)[both].prod(axis=1), CELLS)
+        for block in map(slice, [0, *ends], ends):
+            try:
+                matches, offsets = find_matches(both[block], tokens, starts, spans, span_offsets, words.key,
+                                                words.stem_key, words.synsets, words.synset_offsets,
+                                                index["block_offsets"], index["paraphrases"], index["ranks"])
+            except TooManyMatches as error:
+                raise TooAlike(pairs[block.start + error.pair]) from error
+            chosen = align(both[block], starts, matches, offsets)
+            owner = np.searchsorted(offsets, chosen, side="right") - 1
+            found[block] = statistics(both[block], tokens, starts, words.function, matches[chosen], owner)
+        return found
+
+
+def segment(hypothesis: str, reference: str) -> tuple[str, list[str]]:
+    """Candidate and references of a pair as pycocoevalcap and the jar's line protocol make them, with ``|||``.
+
+    >>> segment("so   it|||", "a|||b")
+    ('so  it', ['a', 'b'])
+    """
+    parts = f"{reference} ||| {hypothesis.replace('|||', '').replace('  ', ' ')}".split("|||")
+    while not parts[-1]:
+        parts.pop()
+    *references, candidate = [part.strip(CONTROLS) for part in parts]
+    return candidate, references
