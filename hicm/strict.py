@@ -1,6 +1,6 @@
 """Plain data into typed dataclasses, strictly, and the yaml it is written in.
 
-A field's annotation says what may stand there: str, bool, int, float, Literal[...], list[...], dict[str, ...], Any, or
+The annotation of a field says what it may hold: str, bool, int, float, Literal[...], list[...], dict[str, ...], Any, or
 another dataclass.  A number may have limits: `limited`.
 """
 
@@ -28,7 +28,7 @@ def limited(default: Any, smallest: float, largest: float = math.inf) -> Any:
 
 
 def read_yaml(path: str | Path) -> Any:
-    """The content of a yaml file.  Raises UserError with the line where it is not valid, or has a key twice."""
+    """The content of a yaml file.  Raises UserError naming the line that is not valid, or that repeats a key."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -47,7 +47,7 @@ def parse_yaml(text: str, where: str) -> Any:
         line = f", line {mark.line + 1}" if mark and "\n" in text else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UserError(f"{where}{line}: not valid yaml ({problem})") from error
-    except (ValueError, RecursionError) as error:  # a date that is none, thousands of brackets
+    except (ValueError, RecursionError) as error:  # an impossible date, thousands of brackets
         raise UserError(f"{where}: not valid yaml ({error})") from error
 
 
@@ -57,11 +57,11 @@ def to_yaml(content: Any) -> str:
 
 
 def build(cls: type, given: Any, where: str, prefix: str = "", known: Mapping[str, str] | None = None) -> Any:
-    """An instance of the dataclass ``cls`` with the values of ``given``, defaults where it has none.
+    """An instance of the dataclass ``cls`` with the values in ``given``, and defaults for the rest.
 
-    ``prefix``: what stands before its keys in error messages, e.g. ``"train."``.  ``known``: settings of other classes
-    that a misspelt key may have meant, own name -> full name.  Raises UserError, beginning with ``where``, on an
-    unknown key (naming the nearest known one) and on a value of the wrong type or outside its limits.
+    ``prefix``: what precedes its keys in error messages, e.g. ``"train."``.  ``known``: settings of other classes that
+    a misspelt key may have meant, own name -> full name.  Raises UserError, starting with ``where``, on an unknown key
+    (naming the nearest known one), and on a value of the wrong type or outside its limits.
     """
     if not isinstance(given, dict):
         raise UserError(f"{where}: {prefix.rstrip('.')}: expected a section of settings, found {given!r}")
@@ -106,7 +106,7 @@ def _check_limits(value: Any, limits: tuple[float, float] | None, what: str) -> 
 
 
 def _check(value: Any, hint: Any, what: str) -> Any:
-    """``value`` as the annotated type, or UserError saying what was expected."""
+    """``value`` as the annotated type.  Raises UserError saying what was expected."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if value is None:  # "key:" with nothing after it
         if origin in (list, dict):
@@ -139,19 +139,19 @@ def _check(value: Any, hint: Any, what: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 mended: 3e-4 is a number, yes / no / on / off are words, and no key stands twice in a section."""
+    """YAML 1.1 with three fixes: 3e-4 is a number, yes / no / on / off are words, repeated keys are an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value} stands there twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"{key.value} occurs twice", problem_mark=key.start_mark)
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes the words that `_Loader` would read as numbers."""
+    """Quotes words that `_Loader` would read as numbers."""
 
 
 for _class in (_Loader, _Dumper):

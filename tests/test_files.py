@@ -300,7 +300,7 @@ def _call(module: str, name: str, argument: str) -> bytes:
 def test_code_is_refused_and_not_run(tmp_path, wrap):
     marker = tmp_path / "marker"
     (tmp_path / "x.pkl").write_bytes(pickle.dumps(wrap(Evil(marker))))
-    with refused("^.*x.pkl: speech file refused .it names (io|_io).open, and only plain data"):
+    with refused("^.*x.pkl: speech file refused .it names (io|_io).open, but only plain data"):
         read_pickle(tmp_path / "x.pkl", "speech file")
     assert not marker.exists()
     pickle.loads((tmp_path / "x.pkl").read_bytes())

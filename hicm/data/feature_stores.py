@@ -1,7 +1,7 @@
 """The three kinds of feature store behind `hicm.data.features`: exact keys in, stored arrays out.
 
 Each has ``key in store``, ``first() -> key or None`` and ``read(key) -> array``.  Handles are opened at first use and
-never travel to another process: HDF5 handles shared over a fork return wrong data.
+never passed to another process: HDF5 handles shared across a fork return wrong data.
 """
 
 import os
@@ -33,12 +33,12 @@ class Store(Protocol):
 
 
 def open_store(path: Path, listed: Mapping[str, str] | None = None) -> Store:
-    """The store at ``path`` by its kind; ``listed``: id -> file, for a folder whose files are not named ``<id>.npy``.
+    """The store at ``path``; ``listed``: id -> file, for a folder whose files are not named ``<id>.npy``.
 
-    Raises UserError when it is missing or of no known kind.
+    Raises UserError when it is missing or of an unknown kind.
     """
     if path == Path():
-        raise UserError("data.features is empty: name the features; data/README.md says where to get them")
+        raise UserError("data.features is empty: give the path of the features; data/README.md says where to get them")
     require(path, "features", "set data.features; data/README.md says where to get them")
     if path.is_dir():
         return FolderStore(path, listed)
@@ -51,7 +51,7 @@ def open_store(path: Path, listed: Mapping[str, str] | None = None) -> Store:
 
 
 class FolderStore:
-    """``<id>.mp4.npy`` or ``<id>.npy``, one file a video, or what ``listed`` names, relative to the folder."""
+    """One file per video: ``<id>.mp4.npy``, ``<id>.npy``, or the file that ``listed`` names, relative to the folder."""
 
     def __init__(self, path: Path, listed: Mapping[str, str] | None = None):
         self._path, self._listed = path, listed or {}
@@ -66,12 +66,12 @@ class FolderStore:
         return name and name.removesuffix(".npy").removesuffix(".mp4")
 
     def read(self, key: str) -> np.ndarray:
-        file = self._file(key)
+        file = self._file(key) or self._path / f"{key}.npy"
         try:
             with open(file, "rb") as stream:
                 return np.lib.format.read_array(stream, allow_pickle=False)
         except Exception as error:  # a damaged file can raise nearly anything
-            raise UserError(f"{file}: cannot be read as .npy array ({_line(error)}); extract it again") from error
+            raise UserError(f"{file}: cannot be read as a .npy array ({_line(error)}); extract it again") from error
 
     def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
         try:
@@ -88,7 +88,7 @@ class FolderStore:
 
 
 class TorchStore:
-    """A dict id -> tensor saved by torch; mapped into memory where its format allows."""
+    """A dict id -> tensor saved by torch; memory-mapped where its format allows."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -128,7 +128,7 @@ class TorchStore:
 
 
 class Hdf5Store:
-    """One data set a video at the root of the file."""
+    """One dataset per video at the root of the file."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -148,7 +148,7 @@ class Hdf5Store:
 
         item = self._file()[key]
         if not isinstance(item, h5py.Dataset):
-            raise UserError(f"{self._path}: {key}: expected a data set [seconds, width], found a group")
+            raise UserError(f"{self._path}: {key}: expected a dataset [seconds, width], found a group")
         try:
             return np.asarray(item[()])
         except (OSError, RuntimeError) as error:
@@ -167,7 +167,7 @@ class Hdf5Store:
         if self._handle is None or self._handle[0] != os.getpid():
             import h5py
 
-            if self._handle is not None:  # else HDF5 would hand out the parent's file again, with its shared position
+            if self._handle is not None:  # else HDF5 would return the parent's file again, with its shared position
                 self._handle[1].close()
             try:
                 self._handle = os.getpid(), h5py.File(self._path, "r")
@@ -191,12 +191,11 @@ def _some_rows(array: Any) -> tuple[tuple[int, ...], str, bytes]:
 def _load_torch(path: Path) -> Any:
     import torch
 
-    arguments = {"map_location": "cpu", "weights_only": True}
     try:
         try:
-            return torch.load(path, mmap=True, **arguments)
-        except RuntimeError:  # the format before torch 1.6 cannot be mapped
-            return torch.load(path, **arguments)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:  # the format used before torch 1.6 cannot be mapped
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can raise nearly anything
         raise UserError(f"{path}: features refused, expected a dict of tensors saved by torch "
                         f"({_line(error)}); is the file complete?") from error

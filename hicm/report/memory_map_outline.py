@@ -13,13 +13,13 @@ from hicm.memory.bank import Bank
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """A bank and what the drawings need of it besides; level 0 are the captions."""
+    """A bank, and what the drawings derive from it; level 0 are the captions."""
 
     bank: Bank
 
     @property
     def base(self) -> int:
-        """The level whose texts are the points: 0, or 1 without embeddings of captions."""
+        """The level whose texts are the points: 0, or 1 if there are no embeddings of captions."""
         return int(self.bank.leaves is None or self.bank.leaves.embeddings is None)
 
     @property
@@ -34,7 +34,7 @@ class Outline:
         return self.bank.levels[0].embeddings if leaves is None or leaves.embeddings is None else leaves.embeddings
 
     def path(self, level: int, ids: np.ndarray) -> list[np.ndarray]:
-        """The nodes of level, level + 1, ... P above ``ids`` of that level, themselves first."""
+        """``ids`` of a level, and the nodes above them on level + 1, ... P: one array per level."""
         path = [ids]
         for above in self.bank.levels[level:]:
             path.append(above.parents[path[-1]])
@@ -42,5 +42,5 @@ class Outline:
 
     @cached_property
     def ranked(self) -> np.ndarray:
-        """Top nodes, the largest first."""
+        """The top nodes, largest first."""
         return np.argsort(-self.bank.sizes[-1], kind="stable")

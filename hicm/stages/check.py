@@ -1,6 +1,6 @@
-"""What is wrong with a data set, before hours of training find out: every split, every file, every problem.
+"""Everything that is wrong with a data set, in every split and file, before hours of training are spent on it.
 
-An *error* is what training or evaluation cannot survive; a *warning* is what they survive but the user should know.
+An *error* stops training or evaluation; a *warning* does not, but the user should know about it.
 """
 
 import contextlib
@@ -23,14 +23,14 @@ from hicm.errors import UserError
 from hicm.rooms import start_files
 from hicm.types import Video
 
-SHOWN = 10  # items named in a problem's line
+SHOWN = 10  # items named per problem
 COLUMNS = ("split", "file", "videos", "captions", "empty", "past end", "reversed", "negative", "zero length",
            "no features", "bad features", "no speech")
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong in one file: which videos or events have it, and what to do ('': ``what`` says it)."""
+    """One problem of one file: the videos or events that have it, and the remedy ('' if ``what`` includes it)."""
 
     is_error: bool
     file: str
@@ -47,9 +47,9 @@ class Problem:
 
 @dataclass(frozen=True)
 class Report:
-    """``rows``: one per annotation file, the values of `COLUMNS` (None: not looked at); ``problems``: errors first.
+    """``rows``: one per annotation file, the values of `COLUMNS` (None: not checked); ``problems``: errors first.
 
-    ``notes``: how the settings use the splits, what a copy lacks against the official counts.
+    ``notes``: how the settings use the splits, and what is missing compared with the official counts.
     """
 
     rows: tuple[tuple[str | int | None, ...], ...]
@@ -73,10 +73,10 @@ class Report:
 
 
 def check_data(config: Config, deep: bool = False) -> Report:
-    """Look at every annotation file of every split, and at the features and speech of its videos.
+    """Check every annotation file of every split, and the features and speech of its videos.
 
-    ``deep`` reads every array and transcript (minutes on a large set); otherwise only their presence is looked at.
-    Never raises UserError: what readers refuse becomes an error of the report.
+    ``deep`` reads every array and transcript (minutes for a large data set); otherwise only their presence is checked.
+    Never raises UserError: what readers refuse becomes an error in the report.
     """
     return _Check(config, deep).run()
 
@@ -85,28 +85,28 @@ class _Check:
     def __init__(self, config: Config, deep: bool):
         self.config, self.data, self.deep = config, config.data, deep
         self.problems: list[Problem] = []
-        self.seen: dict[str, tuple[int, str]] = {}  # video -> rows of features, what is wrong with them
+        self.seen: dict[str, tuple[int, str]] = {}  # video -> number of feature rows, what is wrong with them
         self.features = self._open_features()
         self.speech = self._try(lambda: open_speech(self.data.speech), self.data.speech) if self.data.speech else None
 
     def run(self) -> Report:
         self._check_roles()
         rows: list[tuple[str | int | None, ...]] = []
+        counts: list[tuple[str, str, int, int]] = []
         ids: defaultdict[str, set[str]] = defaultdict(set)
         for split, files in self.data.annotations.items():
             for file in files:
                 videos = self._try(lambda file=file: read_annotations(file), file)
                 if videos is not None:
                     rows.append(self._check_file(split, file, videos))
+                    counts.append((split, file, len(videos), sum(len(video.events) for video in videos.values())))
                     ids[split].update(map(youtube_id, videos))
         self._check_leak(ids)
         for setting, path in start_files(self.config.system, self.config.room).items():
             if not Path(path).exists():
-                self._report(True, "settings", f"{setting}: {path} is not there",
-                             f"get it, or train without: {setting}= (nothing after it)")
+                self._report(True, "settings", f"{setting}: {path} not found",
+                             f"get it, or train without it: {setting}= (empty)")
         notes = [f"selection: {describe_selection(self.config)}", *self._count_held_out()]
-        counts = [(str(split), str(file), int(videos or 0), int(captions or 0))
-                  for split, file, videos, captions, *_ in rows]
         notes += compare_counts(self.data.name, counts, len(set().union(*ids.values())))
         return Report(tuple(rows), tuple(sorted(self.problems, key=lambda problem: not problem.is_error)), tuple(notes))
 
@@ -121,7 +121,7 @@ class _Check:
         known = ", ".join(self.data.annotations) or "none"
         for role in ("train", "select", "report"):
             split = getattr(self.data, role)
-            free = not split and not self.config.train.evaluates  # nothing is evaluated: train alone must be there
+            free = not split and not self.config.train.evaluates  # nothing is evaluated: only train is needed
             if (role == "select" and self.data.holdout) or (role != "train" and free):
                 continue
             if not self.data.annotations.get(split):
@@ -138,10 +138,10 @@ class _Check:
             self._report(True, file, "no captions to learn from", "give at least one event with a sentence")
         elif teaches:
             self._report_items(False, file, "videos without events", silent,
-                               "the captioner learns to say nothing about them; remove them if that is not meant")
+                               "the captioner learns to predict no events for them; remove them if not intended")
         same = _same_youtube_id(videos)
         self._report_items(False, file, "videos share their YouTube id with another one", same,
-                           "right where annotators differ (ViTT); remove doubles otherwise")
+                           "correct for several annotators (ViTT); otherwise remove duplicates")
         no_features, bad_features = self._check_features(split, file, videos)
         return (split, file, len(videos), captions, count["empty"], count["past end"], count["reversed"],
                 count["negative"], count["zero length"], no_features, bad_features,
@@ -165,8 +165,8 @@ class _Check:
                            f"the first: {self.seen[bad[0]][1]}" if bad else "")
         odd = [f"{video_id} ({self.seen[video_id][0]} rows, {videos[video_id].duration:g} s)" for video_id in present
                if not self.seen[video_id][1] and _differs(self.seen[video_id][0], videos[video_id].duration)]
-        self._report_items(False, file, "videos whose features do not last as long as they", odd,
-                           f"is data.feature_fps = {self.data.feature_fps:g} the rows a second of the store?")
+        self._report_items(False, file, "videos whose features do not match their duration", odd,
+                           f"is data.feature_fps = {self.data.feature_fps:g} the store's number of rows per second?")
         return len(missing), len(bad)
 
     def _check_speech(self, split: str, file: str, videos: dict[str, Video]) -> int | None:
@@ -182,7 +182,7 @@ class _Check:
         self._report_items(True, file, "videos with unusable speech", [video_id for video_id, _ in bad],
                            f"the first: {bad[0][1]}" if bad else "")
         self._report_items(False, file, f"of {len(videos)} videos have no speech in {self.speech.path}", without,
-                           "right if nobody speaks; otherwise transcribe them")
+                           "correct if nobody speaks; otherwise transcribe them")
         return len(without)
 
     def _check_leak(self, ids: dict[str, set[str]]) -> None:
@@ -190,19 +190,19 @@ class _Check:
             if split not in ("", self.data.train):
                 both = sorted(ids[self.data.train] & ids[split])
                 self._report_items(False, "settings", f"videos are in {self.data.train} and in {split}", both,
-                                   f"remove them from {self.data.train}: scores on {split} are flattered")
+                                   f"remove them from {self.data.train}: scores on {split} would be too high")
 
     def _open_features(self) -> Features | None:
         where = self.data.features or "settings"
         listed: dict[str, str] = {}
         for file in (file for files in self.data.annotations.values() for file in files if file.endswith(".csv")):
-            with contextlib.suppress(UserError):  # reported where the file's videos are read
+            with contextlib.suppress(UserError):  # reported where the videos of the file are read
                 listed |= read_listing(file)
         features = self._try(lambda: open_features(self.data.features, self.data.feature_fps, listed), where)
         return features if features is not None and self._try(lambda: features.width, where) is not None else None
 
     def _try(self, read: Callable, file: str):
-        """What ``read`` returns; None, with its refusal in the report, when it raises UserError."""
+        """What ``read`` returns; if it raises UserError, None, with the message in the report."""
         try:
             return read()
         except UserError as error:
@@ -213,14 +213,14 @@ class _Check:
         self.problems.append(Problem(is_error, file, what, (), remedy))
 
     def _report_items(self, is_error: bool, file: str, what: str, items: Sequence[str], remedy: str) -> int:
-        """A problem that ``items`` have, if there are any: "<number of items> <what>: <items>; <remedy>"."""
+        """Report a problem of ``items``, if there are any: "<number of items> <what>: <items>; <remedy>"."""
         if items:
             self.problems.append(Problem(is_error, file, f"{len(items)} {what}", tuple(items), remedy))
         return len(items)
 
 
 def _events(videos: dict[str, Video], teaches: bool) -> dict[str, tuple[bool, str, list[str], str]]:
-    """By column: whether it is an error, what it is, the events that have it, the remedy."""
+    """By column: whether it is an error, the problem, the events that have it, and the remedy."""
     found: dict[str, list[str]] = defaultdict(list)
     for video in videos.values():
         for i, event in enumerate(video.events):
@@ -231,7 +231,7 @@ def _events(videos: dict[str, Video], teaches: bool) -> dict[str, tuple[bool, st
                 if applies:
                     found[column].append(name)
     remedies = {
-        "empty": (teaches, "empty captions", "remove these events with their times, or write what happens"),
+        "empty": (teaches, "empty captions", "remove these events with their times, or write a caption"),
         "past end": (False, "events past the video's end", "they are clamped to it; is the duration right?"),
         "reversed": (False, "events that end before they start", "swap their times, or remove them"),
         "negative": (False, "events that start before 0 s", "they are clamped to 0 s; correct the times"),
@@ -257,5 +257,5 @@ def _read_features(features: Features, video_id: str) -> tuple[int, str]:
 
 
 def _differs(rows: int, seconds: float) -> bool:
-    """Whether one row a second cannot be true: off by more than 10 s and by a factor above 1.5."""
+    """Whether one row per second is implausible: off by more than 10 s and by a factor above 1.5."""
     return abs(rows - seconds) > 10 and not 1 / 1.5 <= rows / seconds <= 1.5

@@ -98,7 +98,7 @@ def test_a_dry_run_without_net_shows_what_is_known(monkeypatch, tmp_path, capsys
 @pytest.mark.parametrize("arrived", [1000, 13000, 25000])
 def test_a_dropped_transfer_goes_on_where_it_broke_off(hub, tmp_path, arrived):
     hub.drop[DATA + FEATURES] = [arrived, (503,)]
-    with pytest.raises(UserError, match=f"{FEATURES}: .* answers 503; try later, the same command continues"):
+    with pytest.raises(UserError, match=f"{FEATURES}: .* answers 503; try again later, the same command continues"):
         download("yc2", tmp_path, ["features"])
     assert not (tmp_path / FEATURES).exists() and not (tmp_path / FILE).exists()
     plan = download("yc2", tmp_path, ["features"], dry_run=True)
@@ -166,11 +166,11 @@ def test_a_memory_that_is_not_the_released_one_is_not_taken(hub, tmp_path):
 @pytest.mark.parametrize(("status", "code", "said"), [
     (404, "EntryNotFound", r"not at http.* \(404\); look for it at https://huggingface.co/datasets/Geppa/HiCM2"),
     (404, "RevisionNotFound", "has no such revision; correct --revision"),
-    (401, "RepoNotFound", "is not there, or not for you.*'hf auth login' or set HF_TOKEN"),
-    (401, "", "is not there, or not for you"),
+    (401, "RepoNotFound", "does not exist, or you have no access.*'hf auth login' or set HF_TOKEN"),
+    (401, "", "does not exist, or you have no access"),
     (403, "GatedRepo", "is gated; accept its terms at https"),
-    (403, "", "is not there, or not for you"),
-    (500, "", "answers 500; try later"),
+    (403, "", "does not exist, or you have no access"),
+    (500, "", "answers 500; try again later"),
 ])
 def test_refusals_name_the_file_and_the_remedy(hub, tmp_path, status, code, said):
     hub.refuse[DATA + FEATURES] = (status, code)

@@ -111,10 +111,10 @@ def test_speech_as_target_needs_speech():
 
 
 @pytest.mark.parametrize(("text", "match"), [
-    ("id,video_path\na,b\n", "no column video_id; expected a head line with video_id and video_path"),
+    ("id,video_path\na,b\n", "no column video_id; expected a header with video_id and video_path"),
     ("", "no column video_id, video_path"),
     ("video_id,video_path\n", "lists no video"),
-    ("video_id,video_path\na,b\na,c\n", "line 3: video a stands there twice; keep one"),
+    ("video_id,video_path\na,b\na,c\n", "line 3: video a occurs twice; keep one"),
     ("video_id,video_path\na\n", "line 2: video_id or video_path is empty"),
     ("video_id,video_path\n,b\n", "line 2: video_id or video_path is empty")])
 def test_broken_lists(tmp_path, text, match):
@@ -197,7 +197,7 @@ def test_a_few_steps_on_vidchapters(tmp_path):
     assert check_data(config, deep=True).ok
     overrides.append("captioner.init=gone")
     problems = check_data(load_config("configs/pretrain_vidchapters.yaml", overrides)).problems
-    assert "captioner.init: gone is not there; get it" in str(problems[0])
+    assert "captioner.init: gone not found; get it" in str(problems[0])
     torch.manual_seed(0)
     folder = train(config, "chapters", tmp_path / "run")
     scores = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]

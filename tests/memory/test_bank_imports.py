@@ -169,7 +169,7 @@ def test_captions_can_be_embedded(released, annotations, tmp_path):
         import_bank(path, tmp_path / "bank", captions_by=HASHING)
     bank = load_bank(import_bank(path, tmp_path / "bank", annotations=known, captions_by=HASHING))
     assert np.array_equal(bank.leaves.embeddings, HASHING.encode(CAPTIONS)) and bank.info["encoder"] == "hashing:16"
-    with pytest.raises(UserError, match="made by openclip:x, .*by hashing:16"):
+    with pytest.raises(UserError, match=r"made by openclip:x, .*by hashing:16"):
         import_bank(path, tmp_path / "other", "openclip:x", known, captions_by=HASHING)
     with pytest.raises(UserError, match="embeddings are 16 wide, those of hashing:8 8"):
         import_bank(path, tmp_path / "other", annotations=known, captions_by=make_encoder("hashing:8"))

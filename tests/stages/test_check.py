@@ -144,7 +144,7 @@ def test_everything_missing_is_listed_at_once(tmp_path):
 def test_features_not_named(make):
     config = make()
     config = dataclasses.replace(config, data=dataclasses.replace(config.data, features=""))
-    assert lines(check_data(config), "error")[0].startswith("error: settings: data.features is empty: name")
+    assert lines(check_data(config), "error")[0].startswith("error: settings: data.features is empty: give")
 
 
 def test_every_annotator_of_a_split_is_looked_at(shared):
