@@ -109,6 +109,15 @@ def summary(function: Callable[..., Any]) -> str:
     return first[:1].lower() + first[1:]
 
 
+def flag(name: str) -> str:
+    """The option of a keyword parameter.
+
+    >>> flag("set_"), flag("dry_run")
+    ('--set', '--dry-run')
+    """
+    return "--" + name.rstrip("_").replace("_", "-")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser: one subcommand for every verb."""
     parser = argparse.ArgumentParser(prog="hicm", usage="hicm [-h] [--version] VERB ...", epilog=_overview(),
@@ -158,15 +167,14 @@ def _add_arguments(parser: argparse.ArgumentParser, function: Callable[..., Any]
             count = {} if not several else {"nargs": "+"} if required else {"nargs": "*", "default": []}
             parser.add_argument(name, help=text, metavar=name.upper(), **count)
             continue
-        flag = "--" + name.rstrip("_").replace("_", "-")
         if kind is bool:
-            parser.add_argument(flag, dest=name, action="store_true", help=text)
+            parser.add_argument(flag(name), dest=name, action="store_true", help=text)
         elif name == "set_":
-            parser.add_argument(flag, dest=name, action="append", default=[], metavar="KEY=VALUE", help=text)
+            parser.add_argument(flag(name), dest=name, action="append", default=[], metavar="KEY=VALUE", help=text)
         elif several:
-            parser.add_argument(flag, dest=name, nargs="+", default=[], help=text)
+            parser.add_argument(flag(name), dest=name, nargs="+", default=[], help=text)
         else:
-            parser.add_argument(flag, dest=name, type=kind, default=parameter.default, help=text,
+            parser.add_argument(flag(name), dest=name, type=kind, default=parameter.default, help=text,
                                 metavar=name.rstrip("_").upper())
 
 

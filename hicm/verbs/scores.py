@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from hicm.errors import UserError
+from hicm.files import read_json
 from hicm.verbs.common import model_path
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:o
 
     METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, under one or several protocols, with coverage and a signature.
     """
-    from hicm.dvc_eval import evaluate
     from hicm.dvc_eval.results import output as reporting
     from hicm.stages.evaluate import find_scored, write_scores
+    from hicm.tasks import find_task
 
     style = reporting.choose_style(json, markdown, latex)
     if explain and style != "text":
@@ -57,8 +58,9 @@ def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:o
         protocol = protocol or [settings.evaluate.protocol]
     protocol = protocol or ["vidchapters"]
     rules, chosen = _rules(rule), metrics or None
-    results = evaluate(path, references, protocol, metrics=chosen, rules=rules, bootstrap=bootstrap, seed=seed,
-                       strict=strict, jobs=jobs, progress=True)
+    task = find_task(_task_of(path))
+    results = task.evaluate(path, references, protocol, metrics=chosen, rules=rules, bootstrap=bootstrap, seed=seed,
+                            strict=strict, jobs=jobs, progress=True)
     write_scores(scored, results, Path(out) if out else None)
     if per_video:
         reporting.write_videos(results, Path(per_video))
@@ -142,6 +144,16 @@ def report(runs: Annotated[Sequence[str], "run folders or hub:owner/name, the ba
     from hicm.report import report
 
     return report([Path(model_path(run)) for run in runs], Path(out), videos, split)
+
+
+def _task_of(path: Path) -> str:
+    """The task that predictions were made for; "dvc" for files that 'hicm predict' did not write."""
+    try:
+        content = read_json(path, "predictions")
+    except UserError:  # the evaluator says what is wrong with the file
+        return "dvc"
+    ours = isinstance(content, dict) and "decided_by" in content
+    return str(content["task"]) if ours and "task" in content else "dvc"
 
 
 def _rules(pairs: Sequence[str]) -> dict[str, str]:
