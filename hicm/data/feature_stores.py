@@ -4,8 +4,9 @@ Each has ``key in store``, ``first() -> key or None`` and ``read(key) -> array``
 never passed to another process: HDF5 handles shared across a fork return wrong data.
 """
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -66,19 +67,20 @@ class FolderStore:
         return name and name.removesuffix(".npy").removesuffix(".mp4")
 
     def read(self, key: str) -> np.ndarray:
-        file = self._file(key) or self._path / f"{key}.npy"
-        try:
-            with open(file, "rb") as stream:
-                return np.lib.format.read_array(stream, allow_pickle=False)
-        except Exception as error:  # a damaged file can raise nearly anything
-            raise UserError(f"{file}: cannot be read as a .npy array ({_line(error)}); extract it again") from error
+        with self._reading(key) as file, open(file, "rb") as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)
 
     def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
+        with self._reading(key) as file:
+            return _some_rows(np.load(file, mmap_mode="r", allow_pickle=False))
+
+    @contextlib.contextmanager
+    def _reading(self, key: str) -> Iterator[Path]:
+        file = self._file(key) or self._path / f"{key}.npy"
         try:
-            return _some_rows(np.load(self._file(key), mmap_mode="r", allow_pickle=False))
+            yield file
         except Exception as error:  # a damaged file can raise nearly anything
-            raise UserError(f"{self._file(key)}: cannot be read as .npy array ({_line(error)}); extract it "
-                            "again") from error
+            raise UserError(f"{file}: cannot be read as a .npy array ({_line(error)}); extract it again") from error
 
     def _file(self, key: str) -> Path | None:
         files = [self._path / f"{key}{suffix}" for suffix in ARRAY_SUFFIXES]

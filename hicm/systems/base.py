@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from hicm.config import Config
-from hicm.data.samples import Samples
+from hicm.data.samples import Samples, SplitSamples
 from hicm.errors import UserError
 from hicm.rooms import room_module
 from hicm.types import Event
@@ -30,7 +30,7 @@ class System(ABC):
 
     @classmethod
     @abstractmethod
-    def prepare(cls, config: Config, folder: Path, samples: Samples) -> Self:
+    def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
         """A system that is to be trained on ``samples``; ``folder`` is its run folder.
 
         Samples come with ``recalled`` where the room reads tokens (`hicm.rooms`); the bank is ``config.bank``.

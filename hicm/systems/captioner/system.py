@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from hicm.config import Config, digest
-from hicm.data.samples import Samples
+from hicm.data.samples import Samples, SplitSamples
 from hicm.errors import UserError
 from hicm.systems.base import Device, Events, Learner, refuse_other_model
 from hicm.systems.captioner.batch import Batch, collate
@@ -39,7 +39,7 @@ class System(Learner):
             self.size = len(samples)
 
     @classmethod
-    def prepare(cls, config: Config, folder: Path, samples: Samples) -> Self:
+    def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
         """Vocabulary and model as the settings say, to be trained on ``samples``."""
         vocabulary, settings = open_vocabulary(config, folder), config.room.objective
         model = build(config.room, vocabulary, samples.width, config.data.frames,

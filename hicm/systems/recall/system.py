@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 
 from hicm.config import Config
-from hicm.data.samples import Sample, Samples
+from hicm.data.samples import Sample, Samples, SplitSamples
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.memory.bank import load_bank
@@ -32,7 +32,7 @@ class System(Chooser):
         self.samples = samples
 
     @classmethod
-    def prepare(cls, config: Config, folder: Path, samples: Samples) -> Self:
+    def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
         """The captions of the bank, and the mean of the training features; its settings are still those asked for."""
         captions = captions_of(load_bank(config.bank))
         _check_width(samples, captions.vectors.shape[1])
