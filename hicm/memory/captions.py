@@ -8,6 +8,7 @@ A source is one of
     vitt/train             split train of the settings file vitt.yaml or configs/vitt.yaml; paths work: other/vitt/train
 """
 
+import contextlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from hicm.data.annotations import held_out, read_annotations, refuse_blank_capti
 from hicm.data.ids import youtube_id
 from hicm.errors import UserError
 from hicm.files import require
+from hicm.packaged import packaged_config
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,10 @@ def source_file(data: DataConfig, source: str) -> Path:
     if source.endswith((".json", ".txt")):
         return require(source, "captions", "correct memory.source")
     dataset, _, split = source.rpartition("/")
-    for settings in (Path(f"{dataset}.yaml"), Path("configs") / f"{dataset}.yaml"):
+    recipes = [Path(f"{dataset}.yaml")]
+    with contextlib.suppress(UserError):  # hicm has no recipe of that name
+        recipes.append(packaged_config(Path("configs") / f"{dataset}.yaml"))
+    for settings in recipes:
         if settings.is_file():
             return Path(split_files(load_config(settings).data, split)[0])
     raise UserError(f"memory.source: {source!r}: no settings file {dataset}.yaml or configs/{dataset}.yaml, and no "
