@@ -1,9 +1,9 @@
-"""Dense video captioning evaluation: one evaluator, named protocols, the toolkits' numbers.
+"""Evaluation of dense video captions: one evaluator, named protocols, the same numbers as the public toolkits.
 
 >>> from hicm.dvc_eval import evaluate
->>> said = [{"sentence": "add salt to it", "timestamp": [0, 9]}, {"sentence": "stir the hot pot", "timestamp": [9, 20]}]
->>> written = {"duration": 20, "timestamps": [[0, 10], [10, 20]], "sentences": ["add salt to it", "stir the hot pot"]}
->>> evaluate({"video": said}, {"video": written}, metrics=["CIDEr", "F1@0.7"]).scores
+>>> events = [{"sentence": "add salt to it", "timestamp": [0, 9]}, {"sentence": "stir it all up", "timestamp": [9, 20]}]
+>>> reference = {"duration": 20, "timestamps": [[0, 10], [10, 20]], "sentences": ["add salt to it", "stir it all up"]}
+>>> evaluate({"video": events}, {"video": reference}, metrics=["CIDEr", "F1@0.7"]).scores
 {'CIDEr': 8.75, 'F1@0.7': 1.0}
 """
 

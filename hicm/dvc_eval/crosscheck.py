@@ -1,4 +1,4 @@
-"""The same scores by the Java tools: an optional check of the native tokeniser and METEOR."""
+"""Compares the scores with those of the Java tools: an optional check of the native tokeniser and METEOR."""
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,9 +16,9 @@ from hicm.errors import UserError
 def differences_from_java(native: Result, predictions: Any, references: Any, protocol: str | Protocol = "vidchapters",
                           metrics: Iterable[str] | None = None, rules: Mapping[str, Any] | None = None,
                           ) -> dict[str, float]:
-    """Largest absolute difference of each metric, over the data set's score and every video's, from ``native``.
+    """Largest absolute difference from ``native`` for each metric, over the scores of the data set and every video.
 
-    Raises UserError when Java, or the jars of pycocoevalcap, cannot be used.
+    Raises UserError if Java, or the jars of pycocoevalcap, cannot be used.
     """
     try:
         with JarMeteor() as meteor:
@@ -37,7 +37,7 @@ def differences_from_java(native: Result, predictions: Any, references: Any, pro
 
 def print_differences(results: Sequence[Result], predictions: Any, references: Any, protocols: Sequence[str],
                       **options: Any) -> None:
-    """`differences_from_java` of each protocol, to standard error: standard output holds the scores."""
+    """Print `differences_from_java` of each protocol to standard error; standard output is for the scores."""
     for result, protocol in zip(results, protocols, strict=True):
         found = differences_from_java(result, predictions, references, protocol, **options)
         print(f"{protocol}: largest difference from the Java tools, data set and videos:", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`evaluate`: predictions and references in, a `Result` out."""
+"""`evaluate` turns predictions and references into a `Result`."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,10 +28,15 @@ def available_metrics(protocol: str | Protocol = "vidchapters") -> tuple[str, ..
 
 
 @overload
-def evaluate(predictions: Any, references: Any, protocol: str | Protocol = ..., **options: Any) -> Result: ...
+def evaluate(predictions: Any, references: Any, protocol: str | Protocol = ..., *,
+             metrics: Iterable[str] | None = ..., rules: Mapping[str, Any] | None = ..., bootstrap: int = ...,
+             seed: int = ..., strict: bool = ..., run: str | None = ..., jobs: int = ..., progress: bool = ...,
+             tokeniser: Tokeniser | None = ..., meteor: Meteor | None = ...) -> Result: ...
 @overload
-def evaluate(predictions: Any, references: Any, protocol: Sequence[str | Protocol],
-             **options: Any) -> tuple[Result, ...]: ...
+def evaluate(predictions: Any, references: Any, protocol: Sequence[str | Protocol], *,
+             metrics: Iterable[str] | None = ..., rules: Mapping[str, Any] | None = ..., bootstrap: int = ...,
+             seed: int = ..., strict: bool = ..., run: str | None = ..., jobs: int = ..., progress: bool = ...,
+             tokeniser: Tokeniser | None = ..., meteor: Meteor | None = ...) -> tuple[Result, ...]: ...
 
 
 def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Sequence[str | Protocol] = "vidchapters", *,
@@ -40,66 +45,66 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
              tokeniser: Tokeniser | None = None, meteor: Meteor | None = None) -> Result | tuple[Result, ...]:
     """Score dense video captions by a named protocol (see `hicm.dvc_eval.inputs.protocols`), or by several in one pass.
 
-    A signature in place of a name asks for its rules and metrics; a warning says what of it could not be met.
+    A signature may be given instead of a name: its rules and metrics are used, and a warning says what differs.
 
     ``predictions``: a path or its content, ``{"results": {id: [{"sentence", "timestamp": [start, end]}, ..]}}`` or
     the inner mapping; seconds.  ``references``: ``{id: {"duration", "timestamps", "sentences"}}`` as path or content,
-    a mapping from id to `hicm.types.Video`, or a list of these, one an annotator.  ``metrics``: the wanted names
-    (`available_metrics`; None: all); what they do not need is not computed, and METEOR not loaded.
+    a mapping from id to `hicm.types.Video`, or a list of these, one per annotator.  ``metrics``: names from
+    `available_metrics` (None: all); nothing else is computed, and METEOR is loaded only if needed.
     ``rules``: changes to the protocol's rules, e.g. ``{"missing": "zero"}``.  ``bootstrap``: samples for intervals
-    (0: none), drawn with ``seed``.  ``strict``: missing videos, and keys that the toolkits ask for, are errors.
-    ``run``: the id kept with the result (None: that of the predictions file).  ``jobs``: processes at most (0: one a
-    core); they are started only for large data sets.  ``progress``: bars on standard error for what takes long.
-    ``tokeniser``, ``meteor``: other implementations.
+    (0: none), drawn with ``seed``.  ``strict``: missing videos, and missing keys that the toolkits require, are errors.
+    ``run``: the id stored with the result (None: that in the predictions file).  ``jobs``: largest number of processes
+    (0: one per core); they are started only for large data sets.  ``progress``: show bars on standard error for slow
+    steps.  ``tokeniser``, ``meteor``: other implementations.
 
-    Returns a `Result`, or a tuple of them for a sequence of protocols.  Metrics whose parts cannot work here (numba or
+    Returns a `Result`, or a tuple of them for a sequence of protocols.  Metrics that cannot be computed here (numba or
     pycocoevalcap missing) are left out with the reason (`Result.left_out`).  Raises UserError on unusable input: one
     line naming file, video and event.
     """
-    several = not isinstance(protocol, str | Protocol)
-    if several and (isinstance(protocol, bytes) or not isinstance(protocol, Sequence)):
+    if isinstance(protocol, bytes) or not isinstance(protocol, str | Protocol | Sequence):
         raise UserError(f"protocol is {protocol!r}, expected a name, e.g. 'vidchapters', or a list of names")
-    names = list(protocol) if several else [protocol]
+    several = not isinstance(protocol, str | Protocol)
+    names = [protocol] if isinstance(protocol, str | Protocol) else list(protocol)
     if not names:
         raise UserError("protocol is empty: name at least one")
-    for name, value, zero in (("jobs", jobs, "processes, or 0 for one a core"),
-                              ("bootstrap", bootstrap, "samples, or 0 for none")):
+    for option, value, unit in (("jobs", jobs, "processes, or 0 for one per core"),
+                                ("bootstrap", bootstrap, "samples, or 0 for none")):
         if not isinstance(value, Integral) or value < 0:
-            raise UserError(f"{name} is {value!r}, expected a number of {zero}")
+            raise UserError(f"{option} is {value!r}, expected a number of {unit}")
     wanted = _wanted(names, metrics, rules)
     tokeniser = tokeniser or PtbTokeniser()
     warnings: list[str] = []
-    predicted, named_run, keys = read_predictions(predictions, warnings)
+    predicted, run_in_file, keys = read_predictions(predictions, warnings)
     annotators = read_references(references, warnings)
     case = build_case(predicted, annotators)
     if strict:
-        _insist(case, keys, [one.rules for one in wanted])
+        _check_complete(case, keys, [one.rules for one in wanted])
     warnings += input_warnings(case, annotators)
     scored = score_case(case, wanted, tokeniser, meteor, jobs or _cores(), progress)
     digest = references_digest(annotators)
     names_of = tokeniser.name, getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")
     results = []
-    for name, one, part, told in zip(names, wanted, scored.parts, scored.warnings, strict=True):
+    for name, one, part, own_warnings in zip(names, wanted, scored.parts, scored.warnings, strict=True):
         covered = coverage(predicted, annotators, one.rules)
-        # Clips are read by rules of their own.
+        # Clips have rules of their own for reading captions.
         of_captions = scored.oddities.warnings() if one.of_tokens and one.rules.pairing == "overlap" else []
-        result = _result(case, one, part, scored, covered, [*warnings, *of_captions, *told], digest, names_of,
-                         run or named_run)
+        result = _result(case, one, part, scored, covered, [*warnings, *of_captions, *own_warnings], digest, names_of,
+                         run or run_in_file)
         if is_signature(name):
-            others = unlike(name, result.signature)
-            result = replace(result, warnings=(*result.warnings, *(f"signature: {other}" for other in others)))
+            differences = unlike(name, result.signature)
+            result = replace(result, warnings=(*result.warnings, *(f"signature: {one}" for one in differences)))
         results.append(result.with_intervals(bootstrap, seed) if bootstrap else result)
     return tuple(results) if several else results[0]
 
 
 def _cores() -> int:
-    """Those that this process may use: on a cluster fewer than the machine has."""
+    """The number of cores that this process may use, on a cluster fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _wanted(names: Sequence[str | Protocol], metrics: Iterable[str] | None,
             rules: Mapping[str, Any] | None) -> list[Wanted]:
-    """The rules and metrics of each protocol or signature; ``metrics`` and ``rules`` change what they say."""
+    """The rules and metrics of each protocol or signature, as changed by ``metrics`` and ``rules``."""
     if metrics is not None and not isinstance(metrics, Iterable):
         raise UserError(f"metrics is {metrics!r}, expected names of scores, or None for all")
     if rules is not None and not isinstance(rules, Mapping):
@@ -107,19 +112,20 @@ def _wanted(names: Sequence[str | Protocol], metrics: Iterable[str] | None,
     metrics = metrics if metrics is None or isinstance(metrics, str) else tuple(metrics)
     read = [read_signature(name) if is_signature(name) else (find_protocol(name), None) for name in names]
     protocols = [change_rules(protocol, rules or {}) for protocol, _ in read]
-    return [Wanted(protocol, select_metrics(protocol, told if metrics is None else metrics, protocols))
-            for protocol, (_, told) in zip(protocols, read, strict=True)]
+    return [Wanted(protocol, select_metrics(protocol, own if metrics is None else metrics, protocols))
+            for protocol, (_, own) in zip(protocols, read, strict=True)]
 
 
-def _insist(case: Case, keys: Sequence[str], rules: Sequence[Protocol]) -> None:
+def _check_complete(case: Case, keys: Sequence[str], rules: Sequence[Protocol]) -> None:
+    """Raises UserError for missing videos, and for missing keys that the toolkits require."""
     missing = [video for video, present in zip(case.videos, case.predicted.present, strict=True) if not present]
     if missing:
         raise UserError(f"predictions: {len(missing)} of {len(case.videos)} reference videos are not predicted (first: "
-                        f"{missing[0]}); predict them, or leave strict out")
+                        f"{missing[0]}); predict them, or score without strict")
     for key in ("results", "version", "external_data"):
         if key not in keys and any(one.name.startswith("activitynet") for one in rules):
-            raise UserError(f"predictions: no key {key!r}, which the toolkits of activitynet-* ask for; add it, or "
-                            "leave strict out")
+            raise UserError(f"predictions: no key {key!r}, which the toolkits of activitynet-* require; add it, or "
+                            "score without strict")
 
 
 def _result(case: Case, one: Wanted, part: Part, scored: Scored, covered: dict[str, Any], warnings: list[str],

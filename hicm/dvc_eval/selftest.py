@@ -1,7 +1,7 @@
-"""Whether the evaluator of this installation gives the reference scorers' numbers.
+"""Checks that the evaluator of this installation gives the same numbers as the reference scorers.
 
-``selftest.json`` holds ten made-up videos, two annotators, and what pycocoevalcap's Java scorers and plain loops around
-them gave (tests/golden/make_selftest.py).
+``selftest.json`` holds ten made-up videos, two annotators, and the numbers of pycocoevalcap's Java scorers with plain
+loops around them (tests/golden/make_selftest.py).
 """
 
 import json
@@ -19,7 +19,7 @@ TOLERANCE = 1e-9  # the reference scorers' own numbers differ by rounding only
 
 @dataclass(frozen=True)
 class Check:
-    """One protocol: how many numbers were compared, the largest difference and whose it is, what was left out."""
+    """One protocol: how many numbers were compared, the largest difference and its metric, what was left out."""
 
     name: str
     numbers: int
@@ -34,39 +34,39 @@ class Check:
 
     @property
     def wrong(self) -> bool:
-        """Whether a number that was computed is another one."""
+        """Whether a computed number differs."""
         return not self.difference <= TOLERANCE
 
     def __str__(self) -> str:
         state = "ok" if self.ok else "WRONG" if self.wrong else "not checked"
-        told = f"{state:11}  {self.name:52} {self.numbers:3}  {self.difference:.1e}"
+        line = f"{state:11}  {self.name:52} {self.numbers:3}  {self.difference:.1e}"
         if self.wrong:
-            told += f"  differs most: {self.worst}"
+            line += f"  differs most: {self.worst}"
         if self.left_out:
-            told += f"  not computed: {', '.join(self.left_out)} ({next(iter(self.left_out.values()))})"
-        return told
+            line += f"  not computed: {', '.join(self.left_out)} ({next(iter(self.left_out.values()))})"
+        return line
 
 
 @dataclass(frozen=True)
 class SelfTest:
-    """All cases; prints as a table."""
+    """All cases; prints itself as a table."""
 
     cases: tuple[Check, ...]
 
     @property
     def ok(self) -> bool:
-        """Whether all cases are."""
+        """Whether all cases are ok."""
         return all(case.ok for case in self.cases)
 
     def __str__(self) -> str:
         wrong, unchecked = sum(case.wrong for case in self.cases), sum(not case.ok for case in self.cases)
-        told = "this installation gives the reference scorers' numbers"
+        verdict = "this installation gives the same numbers as the reference scorers"
         if wrong:
-            told = f"{wrong} of {len(self.cases)} cases are wrong: do not publish scores of this installation"
+            verdict = f"{wrong} of {len(self.cases)} cases are wrong: do not publish scores of this installation"
         elif unchecked:
-            told = f"what could be computed agrees; {unchecked} of {len(self.cases)} cases are not checked whole"
+            verdict = f"everything computed agrees, but {unchecked} of {len(self.cases)} cases are not fully checked"
         head = f"{'':11}  {'protocol':52} {'#':>3}  largest difference"
-        return "\n".join([head, *map(str, self.cases), told])
+        return "\n".join([head, *map(str, self.cases), verdict])
 
 
 def selftest() -> SelfTest:
@@ -75,7 +75,7 @@ def selftest() -> SelfTest:
     try:
         meteor = NativeMeteor()  # loaded once for all cases
     except Unavailable:
-        meteor = None  # every case says why
+        meteor = None  # each case reports why
     return SelfTest(tuple(_run(case, content["predictions"], content["references"], meteor)
                           for case in content["cases"]))
 

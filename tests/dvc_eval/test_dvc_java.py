@@ -60,7 +60,7 @@ def test_java_is_not_started_without_need(no_java: Path) -> None:
 @pytest.mark.parametrize(("lines", "message"), [
     (["echo 'java version \"1.7.0_80\"' >&2"], r"bin/java is Java 7; install Java 8 or newer"),
     (["echo 'cannot open shared object' >&2", "exit 127"], r"fails at -version \(cannot open shared object\)"),
-    (["echo hello"], "does not tell its version"),
+    (["echo hello"], "does not print its version"),
 ])
 def test_unusable_java(no_java: Path, lines: list[str], message: str) -> None:
     fake_java(no_java, *lines)
@@ -88,7 +88,7 @@ def test_meteor_that_dies_tells_why(no_java: Path) -> None:
 
 def test_meteor_that_dies_in_between(no_java: Path) -> None:
     fake_java(no_java, VERSION, "read line", "echo 1.0", "exit 4")
-    with JarMeteor() as meteor, pytest.raises(Unavailable, match="ended with status 4: it gave no reason"):
+    with JarMeteor() as meteor, pytest.raises(Unavailable, match="ended with status 4: no reason given"):
         meteor.score(np.ones((250, 23)))
 
 

@@ -203,10 +203,10 @@ def test_bad_rules(rules: dict[Any, Any], message: str) -> None:
     ({"protocol": b"hicm"}, "protocol is b'hicm', expected a name"),
     ({"metrics": 3}, "metrics is 3, expected names of scores, or None for all"),
     ({"rules": ["missing"]}, "rules is ..missing.., expected a mapping from rule to value"),
-    ({"jobs": "2"}, "jobs is '2', expected a number of processes, or 0 for one a core"),
+    ({"jobs": "2"}, "jobs is '2', expected a number of processes, or 0 for one per core"),
     ({"bootstrap": 2.5}, "bootstrap is 2.5, expected a number of samples"),
     ({"protocol": ["hicm", "vidchapters"], "metrics": ["Rouge"]}, "metric 'Rouge' is unknown to protocol hicm"),
-    ({"jobs": -1}, "jobs is -1, expected a number of processes, or 0 for one a core"),
+    ({"jobs": -1}, "jobs is -1, expected a number of processes, or 0 for one per core"),
     ({"bootstrap": -1}, "bootstrap is -1, expected a number of samples, or 0 for none"),
 ])
 def test_bad_settings(options: dict[str, Any], message: str) -> None:

@@ -1,4 +1,4 @@
-"""Index arithmetic on events that are kept in one array over all videos."""
+"""Index arithmetic on events of many videos that are kept in one array."""
 
 import numpy as np
 
@@ -15,14 +15,14 @@ def expand(first: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray
 
 
 def joint_codes(*sides: tuple[np.ndarray, np.ndarray]) -> list[np.ndarray]:
-    """Integers that sort as (video, number) does, for several (videos, numbers): exact, so that ties stay ties."""
+    """Integers that sort like (video, number), for several (videos, numbers): exact, so that ties stay ties."""
     numbers, place = np.unique(np.concatenate([side[1] for side in sides]), return_inverse=True)
     codes = np.concatenate([side[0] for side in sides]) * max(len(numbers), 1) + place
     return np.split(codes, np.cumsum([len(side[0]) for side in sides])[:-1])
 
 
 def rank_in_video(video: np.ndarray, number: np.ndarray) -> np.ndarray:
-    """Rank of each event (N,) in its video by a number; ties keep their order.  ``video`` ascends.
+    """Rank of each event (N,) within its video by a number; ties keep their order.  ``video`` is ascending.
 
     >>> rank_in_video(np.array([0, 0, 1, 1]), np.array([3.0, 1.0, 2.0, 2.0])).tolist()
     [1, 0, 0, 1]
@@ -34,19 +34,19 @@ def rank_in_video(video: np.ndarray, number: np.ndarray) -> np.ndarray:
 
 
 def largest(values: np.ndarray, index: np.ndarray, size: int) -> np.ndarray:
-    """The largest of ``values`` (K,) >= 0 for each ``index`` (K,), (size,); 0 where there is none."""
+    """The largest of ``values`` (K,) >= 0 for each value of ``index`` (K,), (size,); 0 where there is none."""
     best = np.zeros(size)
     np.maximum.at(best, index, values)
     return best
 
 
 def sums_by(values: np.ndarray, owner: np.ndarray, sets: int) -> np.ndarray:
-    """Sums (sets, K) of rows (P, K) by the set (P,) of each."""
+    """Sums (sets, K) of rows (P, K) by the set ``owner`` (P,) that each belongs to."""
     return np.stack([np.bincount(owner, weights=column, minlength=sets) for column in values.T], axis=1)
 
 
 def block_ends(sizes: np.ndarray, size: int) -> list[int]:
-    """Where runs of items of about ``size`` together end; at least one item each, and none for no items.
+    """Ends of blocks of consecutive items whose ``sizes`` add up to about ``size``, at least one item per block.
 
     >>> block_ends(np.array([3, 3, 3, 9, 1]), 6)
     [1, 3, 5]
@@ -56,7 +56,7 @@ def block_ends(sizes: np.ndarray, size: int) -> list[int]:
 
 
 def count_distinct(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct codes, ascending, and how often each occurs: `numpy.unique`, which hashes where sorting is faster.
+    """Distinct codes, ascending, and how often each occurs: faster than `numpy.unique`, which hashes.
 
     >>> [part.tolist() for part in count_distinct(np.array([4, 1, 4]))]
     [[1, 4], [1, 2]]

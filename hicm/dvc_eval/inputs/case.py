@@ -1,4 +1,4 @@
-"""What is scored: predictions and references brought together, and the account of what was not."""
+"""What is scored: predictions and references side by side, and what was left out or looks wrong."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,10 +13,10 @@ from hicm.errors import UserError
 
 @dataclass(frozen=True)
 class Events:
-    """Events of one author over V videos, ordered by video and place in the file.
+    """The events of one file over V videos, ordered by video and place in the file.
 
-    ``video`` (N,) index of the video, ``place`` (N,) in the video's list, ``spans`` (N, 2) seconds, ``captions`` N
-    texts; ``counts`` (V,) events a video, ``present`` (V,) whether the author names the video at all.
+    ``video`` (N,): index of the video; ``place`` (N,): index in the video's list; ``spans`` (N, 2) in seconds;
+    ``captions``: N texts; ``counts`` (V,): events per video; ``present`` (V,) bool: whether the file has the video.
     """
 
     video: np.ndarray
@@ -27,7 +27,7 @@ class Events:
     present: np.ndarray
 
     def where(self, chosen: np.ndarray) -> "Events":
-        """The chosen events (N,) only; ``place`` stays as in the file."""
+        """Only the events in a mask (N,); ``place`` stays as in the file."""
         if chosen.all():
             return self
         captions = tuple(self.captions[at] for at in np.flatnonzero(chosen).tolist())
@@ -38,7 +38,7 @@ class Events:
 
 @dataclass(frozen=True)
 class Case:
-    """All reference videos, sorted by id, with what is predicted and what each annotator says."""
+    """All reference videos, sorted by id, with the predictions and each annotator's events."""
 
     videos: tuple[str, ...]
     predicted: Events
@@ -46,31 +46,28 @@ class Case:
 
     def part(self, first: int, end: int) -> "Case":
         """The videos from ``first`` to before ``end``."""
-        return Case(self.videos[first:end], *_part([self.predicted], first, end),
-                    tuple(_part(self.annotators, first, end)))
+        return Case(self.videos[first:end], _part(self.predicted, first, end),
+                    tuple(_part(events, first, end) for events in self.annotators))
 
 
-def _part(authors: Sequence[Events], first: int, end: int) -> list[Events]:
-    parts = []
-    for author in authors:
-        low, high = np.searchsorted(author.video, [first, end])
-        parts.append(Events(author.video[low:high] - first, author.place[low:high], author.spans[low:high],
-                            author.captions[low:high], author.counts[first:end], author.present[first:end]))
-    return parts
+def _part(events: Events, first: int, end: int) -> Events:
+    low, high = np.searchsorted(events.video, [first, end])
+    return Events(events.video[low:high] - first, events.place[low:high], events.spans[low:high],
+                  events.captions[low:high], events.counts[first:end], events.present[first:end])
 
 
 def build_case(predicted: Tracks, annotators: Sequence[Tracks]) -> Case:
-    """Bring both sides together.  UserError when no reference video is predicted."""
+    """Predictions and references side by side.  Raises UserError when no reference video is predicted."""
     videos = sorted(set().union(*annotators))
     if not any(video in predicted for video in videos):
-        hint = "the ids differ by the prefix 'v_'" if _other_prefix(set(predicted), set(videos)) else \
-            f"predicted are {', '.join(sorted(predicted)[:2]) or 'none'}, wanted {', '.join(videos[:2])}"
+        hint = "the ids differ by the prefix 'v_' or by case" if _other_prefix(set(predicted), set(videos)) else \
+            f"predicted ids: {', '.join(sorted(predicted)[:2]) or 'none'}; reference ids: {', '.join(videos[:2])}"
         raise UserError(f"predictions: none of the {len(videos)} reference videos is predicted; {hint}")
     return Case(tuple(videos), gather(videos, predicted), tuple(gather(videos, tracks) for tracks in annotators))
 
 
 def gather(videos: Sequence[str], tracks: Tracks) -> Events:
-    """One author's events of these videos, in one array each."""
+    """One file's events of these videos."""
     found = [tracks.get(video) for video in videos]
     counts = np.array([0 if track is None else len(track) for track in found], dtype=np.int64)
     video = np.repeat(np.arange(len(videos)), counts)
@@ -82,11 +79,11 @@ def gather(videos: Sequence[str], tracks: Tracks) -> Events:
 
 
 def coverage(predicted: Tracks, annotators: Sequence[Tracks], protocol: Protocol) -> dict[str, Any]:
-    """Counts and ids: which videos the scores speak of.
+    """Which videos the scores are about.
 
-    ``videos`` in the references, ``scored`` in the means; ids ``missing`` from the predictions, ``empty`` there,
-    ``unknown`` to the references, and ``unknown_but_for_prefix``: would match with ``v_`` removed or added, or in
-    another case.
+    Numbers: ``videos`` in the references, ``scored`` (those in the means).  Ids: ``missing`` from the predictions,
+    ``empty`` in them, ``unknown`` to the references, and ``unknown_but_for_prefix``, which would match with ``v_``
+    removed or added, or in another case.
     """
     wanted = set().union(*annotators)
     missing = sorted(wanted - set(predicted))
@@ -102,7 +99,7 @@ def coverage(predicted: Tracks, annotators: Sequence[Tracks], protocol: Protocol
 
 
 def input_warnings(case: Case, annotators: Sequence[Tracks]) -> list[str]:
-    """What a reader of any protocol's scores should know about the files."""
+    """Warnings about the files, whatever the protocol."""
     found = []
     for number, tracks in enumerate(annotators, start=1):
         if any(tracks.keys() == other.keys() and all(tracks[video].captions == other[video].captions
@@ -111,7 +108,7 @@ def input_warnings(case: Case, annotators: Sequence[Tracks]) -> list[str]:
     known = set(case.videos)
     twice = [video for video in case.videos if f"v_{video}" in known]
     if twice:
-        found.append(f"references: {len(twice)} ids stand both with and without 'v_' (first: {twice[0]})")
+        found.append(f"references: {len(twice)} ids occur both with and without 'v_' (first: {twice[0]})")
     duration = np.full(len(case.videos), np.inf)
     for tracks in reversed(annotators):
         for at, video in enumerate(case.videos):
@@ -124,7 +121,7 @@ def input_warnings(case: Case, annotators: Sequence[Tracks]) -> list[str]:
 
 
 def rule_warnings(case: Case, covered: dict[str, Any], rules: Protocol) -> list[str]:
-    """What the protocol's rules made of the input."""
+    """Warnings about what the protocol's rules do with these files."""
     found = []
     if covered["missing"]:
         rule = "left out of every mean" if rules.missing == "skip" else "counted as 0"
@@ -137,15 +134,16 @@ def rule_warnings(case: Case, covered: dict[str, Any], rules: Protocol) -> list[
     long = np.flatnonzero(case.predicted.counts > rules.max_proposals)
     if len(long) and rules.pairing == "overlap" and (rules.captions or rules.localisation):
         found.append(f"{len(long)} videos have more than {rules.max_proposals} predictions (first: "
-                     f"{case.videos[long[0]]}): the first {rules.max_proposals} count, but for SODA and paragraphs")
+                     f"{case.videos[long[0]]}): only the first {rules.max_proposals} count, except in SODA and "
+                     "paragraphs")
     if rules.soda:
         beyond = sum(int(((case.predicted.counts + events.counts > 990) & events.present).sum())
                      for events in case.annotators)
         if beyond:
-            found.append(f"{beyond} videos have more than 990 events on both sides together: SODA is computed here, "
-                         "where the recursive toolkits stop or give 0")
+            found.append(f"{beyond} videos have more than 990 predictions and events together: SODA is computed here, "
+                         "where the recursive toolkits fail or give 0")
         if rules.missing == "zero" and rules.soda_empty == "zero" and rules.soda_missing == "skip" and covered["empty"]:
-            found.append(f"{len(covered['empty'])} empty predictions count 0 in SODA, where the toolkits stop")
+            found.append(f"{len(covered['empty'])} empty predictions count as 0 in SODA, where the toolkits fail")
     return found
 
 

@@ -1,7 +1,7 @@
-"""The protocols: each a table of its rules.
+"""The protocols: each is a set of rules.
 
 Two numbers may be compared when they come from the same protocol, the same references and the same videos.  A rule
-can be changed by name (`change_rules`), and the signature says so.
+can be changed by name (`change_rules`); the signature then says so.
 """
 
 import difflib
@@ -19,34 +19,34 @@ KINDS = ("Recall", "Precision", "F1")
 
 @dataclass(frozen=True)
 class Protocol:
-    """The rules of one public toolkit, or ours.  Values are what a signature and ``--rule`` call them."""
+    """The rules of one public toolkit, or ours.  Signatures and ``--rule`` use the same values."""
 
     name: str
     used_by: str
-    missing: Literal["skip", "zero"]  # a video without predictions: left out of the means, or 0
-    unmatched: str = "word"  # what a prediction that meets no event is compared with: a made-up word, or this string
-    pairing: Literal["overlap", "order"] = "overlap"  # captions meet by IoU, or event i of each file meets event i
-    tious: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)  # captions pair at IoU >= t, localisation at IoU > t
-    max_proposals: int = 1000  # first of the file; SODA and paragraphs take all
-    captions: tuple[str, ...] = CAPTION_METRICS  # as the toolkit prints them
-    cider: Literal["video", "corpus"] = "video"  # what CIDEr's idf is counted over: pairs of one video, or of all
+    missing: Literal["skip", "zero"]  # a video without predictions: left out of the means, or counted as 0
+    unmatched: str = "word"  # a prediction without a matching event is compared with a made-up word, or this string
+    pairing: Literal["overlap", "order"] = "overlap"  # captions are paired by IoU, or event i with event i
+    tious: tuple[float, ...] = (0.3, 0.5, 0.7, 0.9)  # captions are paired at IoU >= t, localisation uses IoU > t
+    max_proposals: int = 1000  # per video, in file order; SODA and paragraphs use all
+    captions: tuple[str, ...] = CAPTION_METRICS  # named as the toolkit prints them
+    cider: Literal["video", "corpus"] = "video"  # the pairs that CIDEr's idf is counted over
     localisation: bool = True
-    distances: tuple[float, ...] = ()  # seconds between starts, strictly below
+    distances: tuple[float, ...] = ()  # seconds; starts must be closer than that
     f1: Literal["per-threshold", "of-means"] = "per-threshold"  # mean of F1s, or F1 of mean P and mean R
-    soda: tuple[str, ...] = ()  # names of scores; _p, _r, _f ask for precision, recall and F
-    soda_d: Literal["f", "mean-of-prf"] = "f"  # what plain soda_d reports
+    soda: tuple[str, ...] = ()  # names of scores; _p, _r, _f are precision, recall and F
+    soda_d: Literal["f", "mean-of-prf"] = "f"  # what soda_d without a suffix means
     soda_roles: Literal["swapped", "corrected"] = "swapped"  # swapped: the reference is METEOR's hypothesis
-    soda_files: Literal["per-file", "per-video", "merged", "multi"] = "per-file"  # annotators: see `soda_scores`
+    soda_files: Literal["per-file", "per-video", "merged", "multi"] = "per-file"  # see `soda_scores`
     soda_missing: Literal["skip", "zero"] = "skip"
-    soda_empty: Literal["zero", "skip"] = "zero"  # a video predicted without events
+    soda_empty: Literal["zero", "skip"] = "zero"  # a video with an empty list of predictions
     soda_traceback: Literal["shipped", "optimal"] = "shipped"  # types a and b only
     paragraph: bool = False
-    clip_text: Literal["ptb", "raw"] = "ptb"  # pairing by order: PTB tokens, or lower case and blanks
+    clip_text: Literal["ptb", "raw"] = "ptb"  # with pairing "order": PTB tokens, or lower case split at blanks
     clip_roles: Literal["swapped", "corrected"] = "corrected"  # swapped: the reference is the hypothesis
 
     @property
     def thresholds(self) -> tuple[str, ...]:
-        """Labels of the columns of localisation: ``0.3`` ... then ``1s`` ..."""
+        """Labels of the localisation columns: IoUs (``0.3``), then distances (``1s``)."""
         return tuple(f"{t:g}" for t in self.tious) + tuple(f"{d:g}s" for d in self.distances)
 
     @property
@@ -63,7 +63,7 @@ class Protocol:
 
     @property
     def unmatched_text(self) -> str:
-        """The string itself.  One made-up word stands for the toolkits' random one: no score depends on its letters."""
+        """The string itself.  One made-up word replaces the toolkits' random ones: no score depends on its letters."""
         return "q" * 10 if self.unmatched == "word" else self.unmatched
 
 
@@ -71,7 +71,7 @@ SODA_PARTS = tuple(f"soda_{kind}{part}" for kind in "abcd" for part in ("_p", "_
 _VIDCHAPTERS_NAMES = tuple(name.replace("ROUGE_L", "Rouge-L") for name in CAPTION_METRICS)
 
 PROTOCOLS = {protocol.name: protocol for protocol in (
-    Protocol("hicm", used_by="this project: what we recommend", missing="zero", soda=("soda_c", "soda_d"),
+    Protocol("hicm", used_by="this project; recommended", missing="zero", soda=("soda_c", "soda_d"),
              soda_roles="corrected", soda_files="per-video", soda_missing="zero", paragraph=True),
     Protocol("vidchapters", used_by="VidChapters, HiCM2, STaRC, PMD, Sali4Vid", missing="skip",
              captions=_VIDCHAPTERS_NAMES, distances=(1, 3, 5, 10, 30, 60), soda=("soda_c", "soda_d", "soda_d_f"),
@@ -80,8 +80,8 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
              soda=("soda_c",), paragraph=True),
     Protocol("activitynet-2021", used_by="the later densevid_eval", missing="zero", f1="of-means", soda=("soda_c",),
              paragraph=True),
-    Protocol("activitynet-2018-corpus-cider", used_by="a side script of CM2", missing="zero", unmatched="abc123!@#",
-             captions=("CIDEr",), cider="corpus", f1="of-means"),
+    Protocol("activitynet-2018-corpus-cider", used_by="a script in CM2's repository", missing="zero",
+             unmatched="abc123!@#", captions=("CIDEr",), cider="corpus", f1="of-means"),
     Protocol("soda", used_by="the SODA toolkit, its default", missing="skip", captions=(), localisation=False,
              soda=SODA_PARTS, soda_files="merged"),
     Protocol("soda-multi", used_by="the SODA toolkit, multi-reference", missing="skip", captions=(),
@@ -97,7 +97,7 @@ CHANGEABLE = tuple(field.name for field in fields(Protocol)
 
 
 def find_protocol(name: "str | Protocol") -> Protocol:
-    """The protocol of that name; UserError names the nearest when there is none."""
+    """The protocol of that name.  Raises UserError, naming the nearest one, if there is none."""
     if isinstance(name, Protocol):
         return name
     if name not in PROTOCOLS:
@@ -106,12 +106,12 @@ def find_protocol(name: "str | Protocol") -> Protocol:
 
 
 def change_rules(protocol: Protocol, rules: Mapping[str, Any]) -> Protocol:
-    """The protocol with some rules changed; values may be text as the command line has it.
+    """The protocol with some rules changed; values may be text, as from the command line.
 
     >>> change_rules(find_protocol("vidchapters"), {"tious": "0.5,0.7", "missing": "zero"}).tious
     (0.5, 0.7)
 
-    Raises UserError for an unknown rule or a value it cannot have.
+    Raises UserError for an unknown rule or an invalid value.
     """
     changed = {}
     for name, value in rules.items():
@@ -123,15 +123,16 @@ def change_rules(protocol: Protocol, rules: Mapping[str, Any]) -> Protocol:
 
 def select_metrics(protocol: Protocol, metrics: Iterable[str] | None,
                    others: Sequence[Protocol] = ()) -> tuple[str, ...]:
-    """The wanted metrics in the protocol's order (None: all); UserError names the nearest to an unknown one.
+    """The requested metrics in the protocol's order (None: all).
 
-    ROUGE-L goes by both of its names.  What one of the ``others``, scored beside it, knows may be unknown here.
+    ROUGE-L may be given by either of its names.  A metric of one of the ``others``, scored together with this protocol,
+    may be unknown here.  Raises UserError, naming the nearest metric, for an unknown one.
     """
     if metrics is None:
         return protocol.metrics
     wanted = {metrics} if isinstance(metrics, str) else set(metrics)
     if not wanted:
-        raise UserError("metrics is empty: name at least one, or pass None for all of the protocol")
+        raise UserError("metrics is empty: name at least one, or pass None for all of the protocol's")
     known = {canonical(name): name for name in protocol.metrics}
     elsewhere = {canonical(name) for other in others for name in other.metrics}
     found = {known[canonical(name)] for name in wanted if canonical(name) in known}
@@ -143,7 +144,7 @@ def select_metrics(protocol: Protocol, metrics: Iterable[str] | None,
 
 
 def canonical(name: str) -> str:
-    """A caption metric's name in CAPTION_METRICS, whatever the toolkit prints.
+    """A caption metric's name in CAPTION_METRICS, from the toolkit's name.
 
     >>> canonical("Rouge-L")
     'ROUGE_L'
@@ -170,7 +171,8 @@ def _rule_value(name: str, value: Any) -> Any:
         raise UserError(f"rule {name} is {value!r}, expected {expected}, e.g. {name}="
                         f"{ {'tious': '0.5,0.7', 'distances': '1,5'}.get(name, '1000')}") from error
     if name == "unmatched" and not {"|", "\n"}.isdisjoint(str(value)):
-        raise UserError(f"rule unmatched is {value!r}, expected text without '|', which parts signatures, on one line")
+        raise UserError(f"rule unmatched is {value!r}, expected one line without '|', which separates the parts of a "
+                        "signature")
     choices = {"true": True, "false": False} if kind is bool else {choice: choice for choice in get_args(kind)}
     key = str(value).lower() if kind is bool else str(value)
     if choices and key not in choices:
@@ -179,8 +181,8 @@ def _rule_value(name: str, value: Any) -> Any:
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What an error says of an unknown name."""
-    # Case is what people get wrong most: cider, Rouge-l.
+    """The hint in an error about an unknown name."""
+    # Upper and lower case are what people get wrong most: cider, Rouge-l.
     by_lower = {str(entry).lower(): entry for entry in known}
     near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.0)
     return f"the nearest is {by_lower[near[0]]!r}"

@@ -1,4 +1,4 @@
-"""Predictions and references in: any accepted layout becomes one `Track` a video, or one clear line of error."""
+"""Reads predictions and references: any accepted layout becomes one `Track` per video, or one clear error line."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,27 +12,31 @@ from hicm.errors import UserError
 from hicm.files import read_json
 from hicm.types import Event, Video
 
-LARGEST = 1e300  # seconds; not a number and infinity are not below it, and an int may be too large for a float
+LARGEST = 1e300  # seconds; NaN and infinity are not below it, and an int may be too large for a float
+NUMBERS = (float, int, Real)  # the common types first: asking for Real is slow
 
 
 @dataclass(frozen=True)
 class Track:
-    """What one author says of one video: spans (n, 2) float64 in seconds, n captions, in file order."""
+    """The events of one video in one file, in its order: spans (n, 2) float64 in seconds, and n captions."""
 
     spans: np.ndarray
     captions: tuple[str, ...]
-    duration: float | None = None  # of the video in seconds, where a reference tells
+    duration: float | None = None  # of the video in seconds, where the file gives it
 
     def __len__(self) -> int:
         return len(self.captions)
 
-Tracks = dict[str, Track]
+
+Tracks = dict[str, Track]  # by video id
+
 
 def read_predictions(source: Any, warnings: list[str]) -> tuple[Tracks, str | None, tuple[str, ...]]:
-    """Predicted events by video id, the run id that the file names (None: none), and the file's top-level keys.
+    """Predicted events by video id, the run id given in the file (None: not given), and the file's top-level keys.
 
     ``source``: a path or the parsed content, ``{"results": {id: [{"sentence", "timestamp"}, ..]}}`` or the inner
-    mapping alone; an event may also be a `hicm.types.Event`.  Raises UserError that names file, video and event.
+    mapping alone; an event may also be a `hicm.types.Event`.  Appends to ``warnings``.  Raises UserError naming file,
+    video and event.
     """
     content, where = _load(source, "predictions", warnings)
     run, keys = None, tuple(map(str, content)) if "results" in content else ()
@@ -45,7 +49,7 @@ def read_predictions(source: Any, warnings: list[str]) -> tuple[Tracks, str | No
         for value in content.values():
             if isinstance(value, Mapping) and "timestamps" in value:
                 raise UserError(f"{where}: this is an annotation file, expected predictions with the key 'results'; "
-                                "are predictions and references exchanged?")
+                                "are predictions and references swapped?")
             if not isinstance(value, Sequence) or isinstance(value, str):
                 raise UserError(f"{where}: no key 'results'; expected {{'results': {{id: [{{'sentence': .., "
                                 "'timestamp': [start, end]}, ..]}}")
@@ -53,11 +57,11 @@ def read_predictions(source: Any, warnings: list[str]) -> tuple[Tracks, str | No
 
 
 def read_references(source: Any, warnings: list[str]) -> list[Tracks]:
-    """Reference events by video id, one mapping an annotator.
+    """Reference events by video id, one mapping per annotator.
 
     ``source``: a path, the parsed content ``{id: {"duration", "timestamps", "sentences"}}``, a mapping from id to
-    `hicm.types.Video`, or a list of such.  Raises UserError that names file, video and event, also for a video
-    without events.
+    `hicm.types.Video`, or a list of these.  Appends to ``warnings``.  Raises UserError naming file, video and event;
+    a video without events is an error too.
     """
     if not isinstance(source, str | Path | Mapping | Sequence):
         raise UserError(f"references: expected a path, the content of an annotation file, or a list of them, found "
@@ -70,7 +74,7 @@ def read_references(source: Any, warnings: list[str]) -> list[Tracks]:
         content, where = _load(one, f"references {number}" if len(sources) > 1 else "references", warnings)
         if "results" in content and isinstance(content["results"], Mapping):
             raise UserError(f"{where}: this is a predictions file, expected annotations {{id: {{'duration', "
-                            "'timestamps', 'sentences'}}; are predictions and references exchanged?")
+                            "'timestamps', 'sentences'}}; are predictions and references swapped?")
         if not content:
             raise UserError(f"{where}: no videos; expected {{id: {{'duration', 'timestamps', 'sentences'}}}}")
         annotators.append({str(video): _annotated(entry, f"{where}: video {video}") for video, entry in
@@ -79,12 +83,12 @@ def read_references(source: Any, warnings: list[str]) -> list[Tracks]:
 
 
 def odd_spans(side: str, spans: np.ndarray, duration: np.ndarray) -> list[str]:
-    """One warning for each kind of span that no video can have; they are scored by the formula all the same.
+    """One warning for each kind of impossible span; such spans are scored by the formula all the same.
 
-    ``spans`` (N, 2) and ``duration`` (N,) of their videos in seconds, inf where unknown.
+    ``spans`` (N, 2) and the ``duration`` (N,) of their videos are in seconds, inf where unknown.
     """
     start, end = spans.T
-    odd = {"reversed (end before start)": end < start, "of no length": end == start,
+    odd = {"reversed (end before start)": end < start, "of zero length": end == start,
            "with a negative time": (start < 0) | (end < 0),
            # Annotations round to whole seconds, durations to hundredths: one second of grace.
            "beyond the video's duration": np.maximum(start, end) > duration + 1.0}
@@ -93,7 +97,7 @@ def odd_spans(side: str, spans: np.ndarray, duration: np.ndarray) -> list[str]:
 
 
 def _load(source: Any, name: str, warnings: list[str]) -> tuple[Mapping[str, Any], str]:
-    """The content and the name that errors call it by."""
+    """The content, and what error messages call it."""
     if isinstance(source, str | Path):
         repeated: list[str] = []
         content = read_json(source, name.rstrip("0123456789 "), lambda pairs: _object(pairs, repeated))
@@ -107,7 +111,7 @@ def _load(source: Any, name: str, warnings: list[str]) -> tuple[Mapping[str, Any
     results = content.get("results")
     for video in results if isinstance(results, Mapping) else content:
         if not str(video).isascii() and str(video).encode("utf-8", "ignore").decode() != video:
-            raise UserError(f"{where}: video {str(video)!a}: half a character, which no file can hold; mend the id")
+            raise UserError(f"{where}: video {str(video)!a}: holds half a character, which no file can; fix the id")
     return content, where
 
 
@@ -115,7 +119,10 @@ def _object(pairs: list[tuple[str, Any]], repeated: list[str]) -> dict[str, Any]
     made = dict(pairs)
     if len(made) < len(pairs):
         seen: set[str] = set()
-        repeated += [key for key, _ in pairs if key in seen or seen.add(key)]
+        for key, _ in pairs:
+            if key in seen:
+                repeated.append(key)
+            seen.add(key)
     return made
 
 
@@ -153,8 +160,8 @@ def _annotated(entry: Any, where: str) -> Track:
         raise UserError(f"{where}: no events, so recall has no denominator; remove the video from the references")
     spans = [_span(span, f"{where}, event {index}") for index, span in enumerate(entry["timestamps"])]
     captions = tuple(_caption(text, f"{where}, event {index}") for index, text in enumerate(entry["sentences"]))
-    duration = entry.get("duration")
-    known = isinstance(duration, Real) and not isinstance(duration, bool) and abs(duration) < LARGEST
+    duration: Any = entry.get("duration")
+    known = _is_number(duration) and abs(duration) < LARGEST
     return Track(np.array(spans, dtype=np.float64), captions, float(duration) if known else None)
 
 
@@ -162,11 +169,15 @@ def _span(value: Any, where: str) -> tuple[float, float]:
     if not isinstance(value, list | Sequence | np.ndarray) or isinstance(value, str) or len(value) != 2:
         raise UserError(f"{where}: timestamp {value!r:.60}, expected [start, end] in seconds")
     for number in value:
-        if not isinstance(number, float | int | Real) or isinstance(number, bool):  # the quick ones first
+        if not _is_number(number):
             raise UserError(f"{where}: timestamp {value!r:.60}, expected numbers (seconds), found {_kind(number)}")
         if not abs(number) < LARGEST:
             raise UserError(f"{where}: timestamp {value!r:.60}, expected finite seconds")
     return float(value[0]), float(value[1])
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, NUMBERS) and not isinstance(value, bool)
 
 
 def _caption(value: Any, where: str) -> str:

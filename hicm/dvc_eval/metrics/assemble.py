@@ -1,20 +1,18 @@
-"""From the statistics of all videos to the measures of a protocol's scores."""
+"""Turns the statistics of all videos into the measures of a protocol's scores."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from hicm.dvc_eval.inputs.protocols import Protocol
 from hicm.dvc_eval.metrics.corpus import cider_scores, corpus_measure
 from hicm.dvc_eval.metrics.measures import Measure, f1_measure, mean_measure
-from hicm.dvc_eval.metrics.part import Part
+from hicm.dvc_eval.metrics.part import Columns, Part
 from hicm.dvc_eval.metrics.soda_scores import soda_measure
-
-Columns = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
 def count_corpora(part: Part, rules: Protocol, videos: int) -> None:
-    """Turn what waits for the whole data set (`Corpus`) into statistics of ``videos`` videos."""
+    """Turn the texts that are scored as one corpus (`Corpus`) into statistics of ``videos`` videos."""
     for corpus in part.corpora:
         scores = cider_scores(corpus.hypotheses, corpus.references)
         sums = np.bincount(corpus.video, weights=scores, minlength=videos)
@@ -29,13 +27,13 @@ def count_corpora(part: Part, rules: Protocol, videos: int) -> None:
 
 
 def make_measures(part: Part, rules: Protocol, wanted: Sequence[str]) -> dict[str, Measure]:
-    """The wanted scores that the statistics allow, in order."""
+    """Those of the wanted scores that can be computed from the statistics, in order."""
     measures = {name: _measure(name, part, rules) for name in wanted}
     return {name: measure for name, measure in measures.items() if measure is not None}
 
 
 def choose_videos(part: Part, chosen: np.ndarray) -> Part:
-    """The statistics of some videos, a mask (V,); pairs keep the numbers of the chosen ones."""
+    """The statistics of the videos in a mask (V,); ``pairs`` stays as it is."""
     return Part(
         columns={name: (values[chosen], counts[chosen]) for name, (values, counts) in part.columns.items()},
         soda={kind: found[chosen] for kind, found in part.soda.items()},
@@ -43,9 +41,9 @@ def choose_videos(part: Part, chosen: np.ndarray) -> Part:
 
 
 def missing_as_zero(part: Part, missing: np.ndarray, annotated: np.ndarray) -> Part:
-    """The same statistics with missing videos, a mask (V,), taking part with the score 0.
+    """The same statistics with missing videos, a mask (V,), counted with the score 0.
 
-    ``annotated`` (V, A): who annotated a video; in SODA it counts 0 with those.
+    ``annotated`` (V, A): which annotators have the video; in SODA it counts as 0 for these.
     """
     def filled(found: np.ndarray) -> np.ndarray:
         asked = annotated if found.shape[1] == annotated.shape[1] else annotated.any(axis=1, keepdims=True)

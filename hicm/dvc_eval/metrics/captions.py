@@ -1,4 +1,4 @@
-"""Caption metrics of every video at every threshold, each pair quantity computed once."""
+"""Caption metrics of every video at every IoU threshold; whatever depends on a pair alone is computed once."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,17 +18,17 @@ from hicm.dvc_eval.words.meteor import Meteor, total
 from hicm.dvc_eval.words.rouge import rouge_l
 from hicm.dvc_eval.words.texts import Texts
 
-NO_EVENT = -1  # annotator and event of a prediction that meets none
+NO_EVENT = -1  # annotator and event of a prediction that matches none
 
 
 @dataclass(frozen=True)
 class Pairs:
     """Which prediction is compared with which event's caption, (P,) each, ordered by video.
 
-    A pair counts at threshold t when ``low < t <= high``.  A prediction and an event that overlap by IoU pair up to
-    it: (-inf, IoU].  A prediction that meets nothing at t is compared with the protocol's unmatched string:
-    (best IoU, inf].  So the pairs of a higher threshold are nested in those of a lower one, but for these strings.
-    ``prediction`` and ``event`` index the authors' events, ``hypothesis`` and ``reference`` the texts.
+    A pair counts at threshold t if ``low < t <= high``.  A prediction and an event that overlap are paired up to their
+    IoU: (-inf, IoU].  A prediction that matches nothing at t is compared with the protocol's unmatched string:
+    (best IoU, inf].  So, apart from these strings, the pairs of a higher threshold are among those of a lower one.
+    ``prediction`` and ``event`` are indices of events, ``hypothesis`` and ``reference`` of texts.
     """
 
     video: np.ndarray
@@ -46,13 +46,13 @@ class Pairs:
 
 
 def pair_up(case: Case, overlaps: Sequence[Overlaps], texts: Texts, tious: tuple[float, ...], cap: int) -> Pairs:
-    """Every event with IoU >= t counts, of every annotator; a prediction that overlaps three is compared three times.
+    """Pairs each prediction with all events of all annotators with IoU >= t: one that overlaps three has three pairs.
 
-    Of the predictions the first ``cap`` of a video count.  The unmatched string has the index behind the last text.
+    Only the first ``cap`` predictions of a video count.  The unmatched string has the index after the last text.
     """
     counted = case.predicted.place < cap
     best = np.zeros(len(counted))
-    parts = []
+    parts: list[tuple[np.ndarray, ...]] = []
     for annotator, pairs in enumerate(overlaps):
         best = np.maximum(best, largest(pairs.iou, pairs.prediction, len(counted)))
         met = (pairs.iou >= min(tious)) & counted[pairs.prediction]
@@ -62,20 +62,21 @@ def pair_up(case: Case, overlaps: Sequence[Overlaps], texts: Texts, tious: tuple
     alone = np.flatnonzero(counted & (best < max(tious)))
     none = np.full(len(alone), NO_EVENT)
     parts.append((alone, none, none, best[alone], np.full(len(alone), np.inf), np.full(len(alone), len(texts.tokens))))
-    prediction, annotator, event, low, high, reference = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.lexsort((event, annotator, prediction))
-    columns = [column[order] for column in (prediction, annotator, event, low, high)]
-    return Pairs(case.predicted.video[columns[0]], *columns, texts.predicted[columns[0]], reference[order])
+    columns = [np.concatenate(column) for column in zip(*parts, strict=True)]
+    order = np.lexsort((columns[2], columns[1], columns[0]))  # by prediction, then annotator, then event
+    prediction, author, event, low, high, reference = (column[order] for column in columns)
+    return Pairs(case.predicted.video[prediction], prediction, author, event, low, high, texts.predicted[prediction],
+                 reference)
 
 
 def distinct_pairs(hypothesis: np.ndarray, reference: np.ndarray, texts: int) -> tuple[np.ndarray, np.ndarray]:
-    """Distinct pairs (D, 2) of text indices (P,) below ``texts``, in order, and the place (P,) of each pair."""
+    """Distinct pairs (D, 2) of text indices (P,) below ``texts``, in order, and the index (P,) of each pair in them."""
     codes, place = np.unique(hypothesis * texts + reference, return_inverse=True)
     return np.stack(np.divmod(codes, max(texts, 1)), axis=1), place
 
 
 class EventCaptions:
-    """Captions that meet by IoU: the protocol's caption metrics (`hicm.dvc_eval.metrics.part.Scorer`).
+    """Compares captions of events that overlap: the protocol's caption metrics (`hicm.dvc_eval.metrics.part.Scorer`).
 
     ``wanted``: {name in CAPTION_METRICS: the protocol's name}.
     """
@@ -91,10 +92,10 @@ class EventCaptions:
         """The distinct pairs of captions, for METEOR."""
         if "METEOR" not in self.wanted:
             return []
-        return [(self.tokens[said], self.tokens[written]) for said, written in self.distinct.tolist()]
+        return [(self.tokens[hypothesis], self.tokens[reference]) for hypothesis, reference in self.distinct.tolist()]
 
     def fill(self, part: Part) -> None:
-        """BLEU, ROUGE-L and CIDEr, pairs and their scores."""
+        """BLEU, ROUGE-L and CIDEr; the pairs and their scores."""
         pairs, videos = self.pairs, len(self.case.videos)
         hypothesis, references = self.distinct[:, 0], self.distinct[:, 1:]
         grams = count_grams(self.tokens)
@@ -133,18 +134,19 @@ class EventCaptions:
             video = self.pairs.video[chosen]
             sums.append(total(statistics[self.place[chosen]], video, len(self.case.videos)))
             filled.append(np.bincount(video, minlength=len(self.case.videos)) > 0)
-        sums, filled = np.stack(sums, axis=1), np.stack(filled, axis=1)
-        scores = np.zeros(filled.shape)
-        scores[filled] = meteor.score(sums[filled])
+        with_pairs = np.stack(filled, axis=1)
+        scores = np.zeros(with_pairs.shape)
+        scores[with_pairs] = meteor.score(np.stack(sums, axis=1)[with_pairs])
         self._add(part, "METEOR", scores)
-        part.pairs.scores["METEOR"] = meteor.score(statistics)[self.place]
+        if part.pairs is not None:
+            part.pairs.scores["METEOR"] = meteor.score(statistics)[self.place]
 
     def _add(self, part: Part, name: str, scores: np.ndarray) -> None:
         if name in self.wanted:
             part.columns[self.wanted[name]] = scores, np.ones(scores.shape)
 
     def _by_threshold(self, counts: np.ndarray) -> np.ndarray:
-        """Sums (videos, thresholds, K) of what the distinct pairs have (D, K)."""
+        """Sums (videos, thresholds, K) of ``counts`` (D, K) of distinct pairs."""
         columns = []
         for tiou in self.rules.tious:
             chosen = self.pairs.at(tiou)
@@ -159,8 +161,8 @@ class EventCaptions:
     def _corpus(self, column: int, tiou: float) -> Corpus:
         chosen = np.flatnonzero(self.pairs.at(tiou))
         texts = self.distinct[self.place[chosen]]
-        said, written = ([self.tokens[text] for text in side] for side in texts.T.tolist())
-        return Corpus(self.wanted["CIDEr"], column, self.pairs.video[chosen], said, [written])
+        hypotheses, references = ([self.tokens[text] for text in side] for side in texts.T.tolist())
+        return Corpus(self.wanted["CIDEr"], column, self.pairs.video[chosen], hypotheses, [references])
 
     def _event_places(self) -> np.ndarray:
         places = np.full(len(self.pairs.event), NO_EVENT)

@@ -1,6 +1,6 @@
 """Captions of given clips: event i of the predictions is compared with event i of the reference.
 
-VidChapters scores captions of given boundaries so (``vidchapters-vc``), Video ReCap captions of given clips
+This is how VidChapters scores captions of given events (``vidchapters-vc``) and Video ReCap captions of given clips
 (``video-recap``: nlg-eval's metrics on untokenised text, and Google's ROUGE).
 """
 
@@ -23,9 +23,10 @@ _OTHERS = re.compile("[^a-z0-9]+")
 
 
 class ClipCaptions:
-    """Captions that stand at the same place of their lists (`hicm.dvc_eval.metrics.part.Scorer`).
+    """Compares captions with the same index in their lists (`hicm.dvc_eval.metrics.part.Scorer`).
 
-    ``read``: caption -> what BLEU, CIDEr and ROUGE-L compare; ``wanted`` names as in CAPTION_METRICS and GOOGLE_ROUGE.
+    ``read`` turns captions into the texts that BLEU, CIDEr and ROUGE-L compare; ``wanted``: names in CAPTION_METRICS
+    and GOOGLE_ROUGE.
     """
 
     def __init__(self, case: Case, rules: Protocol, wanted: set[str], read: Callable[[Sequence[str]], list[str]],
@@ -34,27 +35,27 @@ class ClipCaptions:
         self.video, prediction, event = pair_by_order(case, warnings)
         self.captions = ([case.predicted.captions[at] for at in prediction.tolist()],
                          [case.annotators[0].captions[at] for at in event.tolist()])
-        said, written = (read(side) for side in self.captions)
-        self.said, self.written = (written, said) if rules.clip_roles == "swapped" else (said, written)
+        texts = [read(side) for side in self.captions]
+        self.hypotheses, self.references = texts[::-1] if rules.clip_roles == "swapped" else texts
 
     def asks(self) -> list[tuple[str, str]]:
         """All pairs."""
         if "METEOR" not in self.wanted:
             return []
-        if self.rules.clip_text == "raw":  # METEOR reads a line, whatever the blanks in it
-            return [(" ".join(said.split()), " ".join(written.split()))
-                    for said, written in zip(self.said, self.written, strict=True)]
-        return list(zip(self.said, self.written, strict=True))
+        if self.rules.clip_text == "raw":  # METEOR reads one line, and any white space counts as a blank
+            return [(" ".join(hypothesis.split()), " ".join(reference.split()))
+                    for hypothesis, reference in zip(self.hypotheses, self.references, strict=True)]
+        return list(zip(self.hypotheses, self.references, strict=True))
 
     def fill(self, part: Part) -> None:
-        """BLEU, both kinds of ROUGE; CIDEr is counted over the whole data set in the end."""
-        rows = corpus.overlap_rows(self.said, [self.written], self.wanted)
+        """BLEU and both kinds of ROUGE; CIDEr is counted over the whole data set at the end."""
+        rows = corpus.overlap_rows(self.hypotheses, [self.references], self.wanted)
         if self.wanted & set(GOOGLE_ROUGE):
             scores = google_rouge(*self.captions)
             rows |= {name: corpus.counted(column) for name, column in zip(GOOGLE_ROUGE, scores.T, strict=True)}
         part.rows |= {name: sums_by(values, self.video, self.videos) for name, values in rows.items()}
         if "CIDEr" in self.wanted:
-            part.corpora.append(Corpus("CIDEr", 0, self.video, self.said, [self.written]))
+            part.corpora.append(Corpus("CIDEr", 0, self.video, self.hypotheses, [self.references]))
 
     def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
         """METEOR: the score of summed statistics."""
@@ -63,35 +64,36 @@ class ClipCaptions:
 
 
 def pair_by_order(case: Case, warnings: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Video, prediction and event (S,) that stand at the same place of their lists.
+    """Video (S,), and prediction and event (S,) with the same index in their lists.
 
-    Raises UserError for several reference files; a video with more events on one side is told in ``warnings``.
+    Appends to ``warnings`` if a video has more events on one side.  Raises UserError for several reference files.
     """
     if len(case.annotators) > 1:
         raise UserError(f"references: {len(case.annotators)} files, but captions of given clips have one reference "
-                        "each; name one file")
-    said, written = case.predicted, case.annotators[0]
-    uneven = np.flatnonzero(said.present & (said.counts != written.counts))
+                        "each; give one file")
+    predicted, reference = case.predicted, case.annotators[0]
+    uneven = np.flatnonzero(predicted.present & (predicted.counts != reference.counts))
     if len(uneven):
-        warnings.append(f"{len(uneven)} videos have another number of predictions than of events (first: "
-                        f"{case.videos[uneven[0]]}): the first ones of both are compared, the rest is left out")
-    prediction = np.flatnonzero(said.place < written.counts[said.video])
+        warnings.append(f"{len(uneven)} videos have different numbers of predictions and events (first: "
+                        f"{case.videos[uneven[0]]}): only as many as both have are compared, the rest is left out")
+    prediction = np.flatnonzero(predicted.place < reference.counts[predicted.video])
     if not len(prediction):
-        raise UserError("predictions: no event stands beside one of the references")
-    first = np.cumsum(written.counts) - written.counts
-    video = said.video[prediction]
-    return video, prediction, first[video] + said.place[prediction]
+        raise UserError("predictions: no event has a counterpart in the references; expected one prediction per "
+                        "reference event, in the same order")
+    first = np.cumsum(reference.counts) - reference.counts
+    video = predicted.video[prediction]
+    return video, prediction, first[video] + predicted.place[prediction]
 
 
 def raw(text: str) -> str:
-    """A caption as ``video-recap`` reads it: lower case, no blanks around it, punctuation glued to the words."""
+    """A caption as in ``video-recap``: lower case, without blanks around it, punctuation attached to the words."""
     return text.replace("\n", " ").strip().lower()
 
 
 def google_rouge(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
     """F1 of rouge1, rouge2, rougeL and rougeLsum of each pair, (S, 4), without stemming; 0 for a side without words.
 
-    Captions are one line each, where rougeLsum is rougeL.  Lin, 2004; as Google's package computes it.
+    Captions are one line each, so rougeLsum equals rougeL.  Lin, 2004, as in Google's package.
 
     >>> google_rouge(["Stir the pot!"], ["stir a pot"]).round(4).tolist()
     [[0.6667, 0.0, 0.6667, 0.6667]]

@@ -1,7 +1,7 @@
-"""Caption metrics over segments: a predicted text with one or several references, a whole data set as one corpus.
+"""Caption metrics over a whole data set as one corpus, for paragraphs and clips.
 
-Paragraphs and clips are segments.  Each segment gives statistics that add up over the corpus; CIDEr's idf is counted
-over all segments, so its statistics hold for this corpus only.
+An item is a predicted text with one or several references.  Each gives statistics that add up over the corpus; CIDEr's
+idf is counted over all items, so its statistics are valid for this corpus only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,11 +18,11 @@ from hicm.dvc_eval.words.meteor15.score import scores as meteor_scores
 from hicm.dvc_eval.words.rouge import rouge_l
 from hicm.dvc_eval.words.texts import number_texts
 
-Rows = dict[str, np.ndarray]  # metric, or Bleu for all four -> statistics, a row a segment
+Rows = dict[str, np.ndarray]  # metric, or Bleu for all four -> statistics, one row per item
 
 
 def overlap_rows(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]], wanted: set[str]) -> Rows:
-    """Statistics of S segments for BLEU and ROUGE_L, where wanted: tokenised texts, ``references`` A lists of S."""
+    """Statistics of S items for BLEU and ROUGE_L, if wanted.  Texts are tokenised; ``references``: A lists of S."""
     tokens, ids = number_texts([hypotheses, *references])
     hypothesis, reference = ids[0], np.stack(ids[1:], axis=1)
     rows: Rows = {}
@@ -34,21 +34,21 @@ def overlap_rows(hypotheses: Sequence[str], references: Sequence[Sequence[str | 
 
 
 def cider_scores(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]]) -> np.ndarray:
-    """CIDEr (0..10) of each of S segments, with all of them as the corpus."""
+    """CIDEr (0..10) of each of S items, with all of them as the corpus."""
     tokens, ids = number_texts([hypotheses, *references])
     owner = np.zeros(len(hypotheses), dtype=np.int64)
     return cider(count_grams(tokens), ids[0], np.stack(ids[1:], axis=1), owner, 1)
 
 
 def meteor_pairs(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]]) -> list[tuple[str, str]]:
-    """The pairs whose statistics `meteor_rows` needs: all segments of the first annotator, then of the second ..."""
-    return [(said, written) for column in references for said, written in zip(hypotheses, column, strict=True)
-            if written is not None]
+    """The pairs whose statistics `meteor_rows` needs: all items of the first annotator, then of the second, ..."""
+    return [(hypothesis, reference) for column in references
+            for hypothesis, reference in zip(hypotheses, column, strict=True) if reference is not None]
 
 
 def meteor_rows(references: Sequence[Sequence[str | None]], statistics: np.ndarray) -> np.ndarray:
-    """METEOR's statistics (S, 23) of the best reference of each segment, of equal ones the first."""
-    columns = np.array([[written is not None for written in column] for column in references])
+    """METEOR's statistics (S, 23) with the best reference of each item, on a tie the first."""
+    columns = np.array([[reference is not None for reference in column] for column in references])
     found = np.zeros((*columns.shape, statistics.shape[1]))
     found[columns] = statistics
     score = np.full(columns.shape, -1.0)
@@ -58,7 +58,7 @@ def meteor_rows(references: Sequence[Sequence[str | None]], statistics: np.ndarr
 
 
 def corpus_measure(name: str, rows: Mapping[str, np.ndarray]) -> Measure | None:
-    """The measure of a corpus metric, ``para_`` before its name or not, from rows by video; None without its rows."""
+    """The measure of a corpus metric, with or without ``para_``, from rows per video; None without its rows."""
     metric = name.removeprefix("para_")
     key = name.replace(metric, "Bleu") if metric.startswith("Bleu_") else name
     if key not in rows:

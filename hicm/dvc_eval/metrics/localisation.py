@@ -1,6 +1,6 @@
 """Precision and recall of event spans, captions ignored: by temporal IoU and by seconds between starts.
 
-A prediction is covered when it meets at least one event, an event when at least one prediction meets it; nothing is
+A prediction is a hit if it matches at least one event, an event if at least one prediction matches it.  Nothing is
 matched one to one, so repeating a correct event neither helps nor hurts.
 """
 
@@ -18,9 +18,9 @@ def precision_recall(case: Case, overlaps: Sequence[Overlaps], tious: tuple[floa
                      distances: tuple[float, ...], cap: int) -> tuple[np.ndarray, np.ndarray]:
     """Precision and recall of each video, each (V, len(tious) + len(distances)).
 
-    ``overlaps``: one an annotator; of the predictions the first ``cap`` of a video count.  A pair counts when its IoU
-    is above a threshold, or its starts differ by less than a distance.  With several annotators each number is the
-    best over them, precision and recall separately.  A video without predictions has 0.
+    ``overlaps``: one per annotator; only the first ``cap`` predictions of a video count.  A pair matches if its IoU is
+    above a threshold, or if its starts differ by less than a distance (seconds).  With several annotators each number
+    is the best over them, precision and recall separately.  A video without predictions has 0.
     """
     predicted = case.predicted
     counted = predicted.place < cap
@@ -37,7 +37,7 @@ def precision_recall(case: Case, overlaps: Sequence[Overlaps], tious: tuple[floa
             both = [(side, np.concatenate([hits, apart[:, None] < np.array(distances)], axis=1))
                     for (side, hits), apart in zip(both, near, strict=True)]
         precision, recall = (_share(side, hits, len(case.videos)) for side, hits in both)
-        # Where this annotator left the video out, no prediction meets anything.
+        # If this annotator left the video out, nothing matches.
         best = np.maximum(best, [precision, recall])
     return best[0], best[1]
 

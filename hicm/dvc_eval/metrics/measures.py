@@ -1,7 +1,7 @@
-"""A metric as sums over videos: what corpus scores, per-video tables, intervals and tests are all made of.
+"""Metrics as sums over videos: the basis of corpus scores, per-video tables, intervals and tests.
 
-Each video contributes a row of statistics; the score of any collection of videos is a pure function of the sum of
-their rows.  So a bootstrap sample is a weighted sum, and nothing is ever scored twice.
+Each video contributes a row of statistics; the score of any set of videos is a pure function of the sum of their
+rows.  So a bootstrap sample is a weighted sum, and nothing is scored twice.
 """
 
 from collections.abc import Callable
@@ -14,10 +14,10 @@ Finish = Callable[[np.ndarray], np.ndarray]
 
 @dataclass(frozen=True)
 class Measure:
-    """One metric: ``statistics`` (V, K) float64, a row a video, and ``finish``: sums (..., K) -> scores (...).
+    """One metric: ``statistics`` (V, K) float64, one row per video, and ``finish``: sums (..., K) -> scores (...).
 
-    A video that takes no part (a rule, or an annotator, leaves it out) has a row of zeros.  ``additive``: whether rows
-    stay as they are when other videos join (not where an idf is counted over all of them).
+    A video that a rule or an annotator leaves out has a row of zeros.  ``additive``: whether rows stay the same when
+    videos are added (not if an idf is counted over all videos).
     """
 
     name: str
@@ -26,40 +26,42 @@ class Measure:
     additive: bool = True
 
     def score(self) -> float:
-        """Of all videos together."""
+        """The score of all videos together."""
         return float(self.finish(self.statistics.sum(axis=0)))
 
     def by_video(self) -> np.ndarray:
-        """Of each video alone, (V,)."""
+        """The score of each video alone, (V,)."""
         return self.finish(self.statistics)
 
 
 def divide(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """``sums / counts``, 0 where there is nothing to count."""
+    """``sums / counts``, 0 where the count is 0."""
     sums, counts = np.broadcast_arrays(sums, counts)
     return np.divide(sums, counts, out=np.zeros(sums.shape), where=counts > 0)
 
 
 def mean_measure(name: str, values: np.ndarray, counts: np.ndarray | None = None, additive: bool = True) -> Measure:
-    """Quotient of sums of ``values`` and ``counts`` (V, T), averaged over columns; ``counts`` None: one a video."""
+    """Sum of ``values`` (V, T) over sum of ``counts`` (V, T), averaged over columns; ``counts`` None: 1 per video."""
     counts = np.ones(values.shape) if counts is None else counts
     return Measure(name, np.concatenate([values, counts], axis=1), mean_of_means, additive)
 
 
 def f1_measure(name: str, precision: np.ndarray, recall: np.ndarray, of_means: bool) -> Measure:
-    """F1 of mean precision and mean recall (V, T): at each column and then averaged, or (``of_means``) of the means
-    over columns."""
+    """F1 of mean precision and mean recall (V, T).
+
+    Of each column and then averaged or, with ``of_means``, of the means over columns.
+    """
     rows = np.concatenate([precision, recall, np.ones((len(precision), 1))], axis=1)
     return Measure(name, rows, f1_of_means if of_means else mean_of_f1s)
 
 
 def mean_of_f1s(sums: np.ndarray) -> np.ndarray:
-    """Sums (..., 2 T + 1) of precision and recall at T columns and of videos -> the mean of the T F1s."""
+    """The mean of T F1s, from sums (..., 2 T + 1): precision and recall of T columns, and the number of videos."""
     return harmonic_mean(*_precision_recall(sums)).mean(axis=-1)
 
 
 def f1_of_means(sums: np.ndarray) -> np.ndarray:
-    """Likewise -> the F1 of precision and recall that are averaged over columns first."""
+    """The F1 of precision and recall averaged over columns, from the same sums (..., 2 T + 1)."""
     precision, recall = _precision_recall(sums)
     return harmonic_mean(precision.mean(axis=-1), recall.mean(axis=-1))
 
@@ -69,7 +71,7 @@ def _precision_recall(sums: np.ndarray) -> list[np.ndarray]:
 
 
 def mean_of_means(sums: np.ndarray) -> np.ndarray:
-    """Sums (..., 2 T) of T values and of their T counts -> the mean of the T quotients."""
+    """The mean of T quotients, from sums (..., 2 T): T values, then their T counts."""
     columns = sums.shape[-1] // 2
     return divide(sums[..., :columns], sums[..., columns:]).mean(axis=-1)
 

@@ -1,9 +1,10 @@
-"""Which predictions and events of a video overlap, and which starts are nearest: for all videos at once.
+"""Which predictions and events of a video overlap, and which starts are nearest, for all videos at once.
 
-The time is that of sorting plus the number of pairs found, so a video may hold a hundred thousand events.
+Takes the time of sorting plus the number of pairs found, so a video may have a hundred thousand events.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -27,14 +28,15 @@ class Overlaps:
 def find_overlaps(case: Case, reference: Events) -> Overlaps:
     """All overlapping pairs with one annotator, ordered by video, prediction and event.
 
-    Two spans overlap when one starts within the other.  Spans without length overlap nothing.  Raises UserError for
-    a video with more than MOST overlapping pairs.
+    Two spans overlap if one starts within the other.  Spans of zero length overlap nothing.  Raises UserError for a
+    video with more than MOST overlapping pairs.
     """
     predicted = case.predicted
-    said = np.flatnonzero(predicted.spans[:, 0] < predicted.spans[:, 1])
-    written = np.flatnonzero(reference.spans[:, 0] < reference.spans[:, 1])
-    (start, end), (other_start, other_end) = predicted.spans[said].T, reference.spans[written].T
-    video, other_video = predicted.video[said], reference.video[written]
+    # Only spans of positive length; ``own`` and ``others`` are their indices.
+    own = np.flatnonzero(predicted.spans[:, 0] < predicted.spans[:, 1])
+    others = np.flatnonzero(reference.spans[:, 0] < reference.spans[:, 1])
+    (start, end), (other_start, other_end) = predicted.spans[own].T, reference.spans[others].T
+    video, other_video = predicted.video[own], reference.video[others]
     codes = joint_codes((video, start), (video, end), (other_video, other_start), (other_video, other_end))
     later, one = _starts_within(codes[2], codes[0], codes[1], "right")  # events that start after the prediction does
     first, two = _starts_within(codes[0], codes[2], codes[3], "left")  # predictions that start with the event or later
@@ -47,33 +49,33 @@ def find_overlaps(case: Case, reference: Events) -> Overlaps:
                         "shorten the list of predictions")
     owner, place = expand(later[0], later[1] - later[0])
     other, other_place = expand(first[0], first[1] - first[0])
-    pairs = np.concatenate([np.stack([said[owner], written[one[place]]]),
-                            np.stack([said[two[other_place]], written[other]])], axis=1)
+    pairs = np.concatenate([np.stack([own[owner], others[one[place]]]),
+                            np.stack([own[two[other_place]], others[other]])], axis=1)
     prediction, event = pairs[:, np.lexsort(pairs[::-1])]
     return Overlaps(prediction, event, pair_iou(predicted.spans[prediction], reference.spans[event]))
 
 
-def nearest_start(events: Events, author: Events) -> np.ndarray:
-    """Seconds from each event's start (N,) to the nearest start of the other author in its video; inf where none."""
-    if not len(author.video):
+def nearest_start(events: Events, others: Events) -> np.ndarray:
+    """Seconds (N,) from each event's start to the nearest start among ``others`` in its video; inf if there is none."""
+    if not len(others.video):
         return np.full(len(events.video), np.inf)
-    own, other = joint_codes((events.video, events.spans[:, 0]), (author.video, author.spans[:, 0]))
+    own, other = joint_codes((events.video, events.spans[:, 0]), (others.video, others.spans[:, 0]))
     order = np.argsort(other, kind="stable")
     at = np.searchsorted(other[order], own)
     best = np.full(len(own), np.inf)
     for neighbour in (at - 1, at):
         inside = (neighbour >= 0) & (neighbour < len(order))
         candidate = order[np.clip(neighbour, 0, len(order) - 1)]
-        apart = np.abs(events.spans[:, 0] - author.spans[candidate, 0])
-        best = np.where(inside & (author.video[candidate] == events.video), np.minimum(best, apart), best)
+        apart = np.abs(events.spans[:, 0] - others.spans[candidate, 0])
+        best = np.where(inside & (others.video[candidate] == events.video), np.minimum(best, apart), best)
     return best
 
 
 def _starts_within(starts: np.ndarray, low: np.ndarray, high: np.ndarray,
-                   side: str) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
-    """For each range of codes (N,) which of ``starts`` lie in it, ``low`` itself by ``side``, ``high`` never.
+                   side: Literal["left", "right"]) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Which ``starts`` lie in each range of codes (N,): without ``high``, and with ``low`` if ``side`` is "left".
 
-    Returns the first and the end place of each, in the sorted order that is returned beside them.
+    Returns first and end of each range as positions in sorted order, and that order.
     """
     order = np.argsort(starts, kind="stable")
     ordered = starts[order]

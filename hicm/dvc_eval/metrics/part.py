@@ -1,6 +1,6 @@
-"""Some videos scored under one protocol: scorers say what they ask METEOR, then fill in statistics.
+"""Statistics of some videos under one protocol, and the interface of the scorers that fill them in.
 
-A data set is scored in parts, one after the other or side by side, so the working memory does not grow with its size.
+A data set is scored in parts, one after the other or in parallel, so the memory needed does not grow with its size.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,14 @@ import numpy as np
 
 from hicm.dvc_eval.words.meteor import Meteor
 
+Columns = dict[str, tuple[np.ndarray, np.ndarray]]  # metric -> values and counts, each (V, thresholds)
+
 
 @dataclass(frozen=True)
 class EventPairs:
-    """Every compared pair of a prediction and an event, (P,) each: places in the lists of their files, and scores.
+    """Every compared pair of a prediction and an event: indices in the lists of their files, (P,) each, and scores.
 
-    ``annotator`` and ``event`` are -1 for a prediction that meets no event at some thresholds.  A pair counts at the
+    ``annotator`` and ``event`` are -1 for a prediction that matches no event at some thresholds.  A pair counts at the
     thresholds ``low < t <= iou``.  ``scores``: {metric: (P,)} of the pair alone.
     """
 
@@ -29,33 +31,33 @@ class EventPairs:
     scores: dict[str, np.ndarray]
 
     def renumber(self, place: np.ndarray) -> "EventPairs":
-        """The same pairs under other numbers of their videos, ``place`` (V,)."""
+        """The same pairs with video v renumbered as ``place[v]``."""
         return replace(self, video=place[self.video])
 
 
 @dataclass(frozen=True)
 class Corpus:
-    """Segments whose CIDEr is counted over the whole data set: their video (S,), predicted and reference texts.
+    """S texts whose CIDEr is counted over the whole data set: their video (S,), predictions and references.
 
-    ``references``: A lists of S texts, None where an annotator has none; ``name`` and ``column``: what the score is.
+    ``references``: A lists of S texts, None where an annotator has none; ``name`` and ``column``: where the scores go.
     """
 
     name: str
     column: int
     video: np.ndarray
-    hypotheses: list[str]
-    references: list[list[str | None]]
+    hypotheses: Sequence[str]
+    references: Sequence[Sequence[str | None]]
 
 
 @dataclass
 class Part:
     """Statistics of V videos.
 
-    ``columns``: {metric: values and counts, each (V, thresholds)}, a score is their quotient; ``soda``: {type: (V,
-    lists, 3)}; ``rows``: {corpus metric: (V, K)}; ``pairs``: None where captions are not compared event by event.
+    ``columns``: {metric: values and counts, each (V, thresholds)}, whose quotient is the score; ``soda``: {type: (V,
+    lists, 3)}; ``rows``: {corpus metric: (V, K)}; ``pairs``: None if captions are not compared event by event.
     """
 
-    columns: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    columns: Columns = field(default_factory=dict)
     soda: dict[str, np.ndarray] = field(default_factory=dict)
     rows: dict[str, np.ndarray] = field(default_factory=dict)
     corpora: list[Corpus] = field(default_factory=list)
@@ -66,29 +68,30 @@ class Scorer(Interface):
     """A family of metrics on one part."""
 
     def asks(self) -> list[tuple[str, str]]:
-        """Pairs of texts (METEOR's hypothesis, its reference) whose statistics it needs."""
+        """The pairs of texts (hypothesis, reference) whose METEOR statistics it needs."""
         ...
 
     def fill(self, part: Part) -> None:
-        """Add everything that needs no METEOR."""
+        """Add everything that does not need METEOR."""
         ...
 
     def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
-        """Add the rest, from the statistics (Q, 23) of what was asked; called after `fill`."""
+        """Add the rest, from the statistics (Q, 23) of the pairs in `asks`; called after `fill`."""
         ...
 
 
 def join_parts(parts: Sequence[Part], videos: Sequence[int]) -> Part:
-    """The statistics of all parts, in order; ``videos``: how many each has."""
+    """The statistics of all parts, in order; ``videos``: the number of videos in each."""
     first = np.cumsum([0, *videos])
     whole = Part(
-        columns={name: tuple(np.concatenate([part.columns[name][side] for part in parts]) for side in (0, 1))
-                 for name in parts[0].columns},
+        columns={name: (np.concatenate([part.columns[name][0] for part in parts]),
+                        np.concatenate([part.columns[name][1] for part in parts])) for name in parts[0].columns},
         soda={kind: np.concatenate([part.soda[kind] for part in parts]) for kind in parts[0].soda},
         rows={name: np.concatenate([part.rows[name] for part in parts]) for name in parts[0].rows},
         corpora=[_join_corpora([part.corpora[at] for part in parts], first) for at in range(len(parts[0].corpora))])
-    if parts[0].pairs is not None:
-        whole.pairs = _join_pairs([part.pairs for part in parts], first)
+    pairs = [part.pairs for part in parts if part.pairs is not None]
+    if pairs:
+        whole.pairs = _join_pairs(pairs, first)
     return whole
 
 

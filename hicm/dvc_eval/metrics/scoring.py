@@ -1,10 +1,11 @@
-"""A case scored under one or several protocols, part by part, in one process or several."""
+"""Scores a case under one or several protocols, part by part, in one process or several."""
 
 import sys
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,25 +26,25 @@ from hicm.dvc_eval.words.texts import Oddities, Texts, intern_captions
 from hicm.dvc_eval.words.tokenise import Tokeniser, clean
 from hicm.errors import UserError
 
-EVENTS = 10_000  # of both sides in a part, about: what bounds memory, and what a process is handed
-PAYS = 4 * EVENTS  # below it, starting processes costs more than they save
+EVENTS = 10_000  # per part, both sides together, approximately: bounds the memory, and is one task for a process
+PAYS = 4 * EVENTS  # with fewer events, starting processes takes longer than they save
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """A protocol and the metrics asked of it, with what METEOR and the tokeniser are needed for."""
+    """A protocol and the metrics requested under it, and what METEOR and the tokeniser are needed for."""
 
     rules: Protocol
     metrics: tuple[str, ...]
 
     @property
     def captions(self) -> dict[str, str]:
-        """Caption metrics: our name -> the protocol's."""
+        """Caption metrics: {our name: the protocol's}."""
         return {canonical(name): name for name in self.metrics if name in self.rules.captions}
 
     @property
     def soda(self) -> str:
-        """Types of SODA, letters."""
+        """Types of SODA, as letters."""
         return "".join(sorted({name[5] for name in self.metrics if name.startswith("soda_")}))
 
     @property
@@ -57,7 +58,7 @@ class Wanted:
         return any(name.startswith(KINDS) for name in self.metrics)
 
     @property
-    def meets(self) -> bool:
+    def needs_overlaps(self) -> bool:
         """Whether it matters which predictions and events overlap."""
         return self.localisation or bool(self.soda) or (bool(self.captions) and self.rules.pairing == "overlap")
 
@@ -77,21 +78,21 @@ class Wanted:
 
 @dataclass
 class Scored:
-    """What comes of a case: a `Part` and warnings a protocol, and the captions that were not read as written."""
+    """A scored case: a `Part` and warnings for each protocol, and the captions that were not read as written."""
 
     parts: list[Part]
     warnings: list[list[str]]
     oddities: Oddities = field(default_factory=Oddities)
-    no_meteor: str = ""  # why METEOR could not work
-    no_tokens: str = ""  # why the tokeniser could not
+    no_meteor: str = ""  # why METEOR is not available
+    no_tokens: str = ""  # why the tokeniser is not available
 
 
 def score_case(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteor: Meteor | None, jobs: int,
                progress: bool) -> Scored:
     """Score all protocols.
 
-    ``meteor``: None for the native one; ``jobs``: how many processes at most, started only where they pay;
-    ``progress``: a bar on standard error for what takes long.
+    ``meteor``: None for the native one; ``jobs``: the largest number of processes, started only if that is faster;
+    ``progress``: show a bar on standard error if it takes long.
     """
     whole = any(one.rules.pairing == "order" for one in wanted)
     ends = [len(case.videos)] if whole else part_ends(case)
@@ -114,7 +115,7 @@ def score_case(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteo
 
 
 def _shown(parts: Iterable[Scored], cases: Sequence[Case]) -> Iterator[Scored]:
-    """The same, with a bar that counts videos."""
+    """The same parts, with a bar that counts videos."""
     from tqdm import tqdm
 
     with tqdm(total=sum(len(case.videos) for case in cases), desc="scoring", unit="video", delay=1) as bar:
@@ -124,15 +125,15 @@ def _shown(parts: Iterable[Scored], cases: Sequence[Case]) -> Iterator[Scored]:
 
 
 def part_ends(case: Case) -> list[int]:
-    """Where parts of about EVENTS events end, by index of the video; at least one video each."""
+    """Ends of parts of about EVENTS events, as indices of videos; at least one video per part."""
     return block_ends(case.predicted.counts + sum(events.counts for events in case.annotators), EVENTS)
 
 
 def may_fork() -> bool:
-    """Whether a copy of this process is safe: on Linux, without other threads and without torch and its GPU."""
+    """Whether this process may be forked: on Linux, without other threads, and without torch and its GPU."""
     import multiprocessing
 
-    # tqdm leaves a thread behind that watches bars and holds nothing.
+    # tqdm leaves a thread that watches bars, which is harmless.
     threads = [thread for thread in threading.enumerate() if type(thread).__name__ != "TMonitor"]
     return (sys.platform == "linux" and "torch" not in sys.modules and len(threads) == 1
             and not multiprocessing.current_process().daemon)
@@ -140,11 +141,11 @@ def may_fork() -> bool:
 
 def _score_in_processes(cases: Sequence[Case], wanted: Sequence[Wanted], tokeniser: Tokeniser,
                         workers: int) -> Iterator[Scored]:
-    """Parts side by side, in copies of this process that each make their own METEOR."""
+    """Parts in parallel, in copies of this process that each load their own METEOR."""
     import multiprocessing
 
     global _shared
-    _shared = cases, wanted, tokeniser, LazyMeteor(None)
+    _shared = _Shared(cases, wanted, tokeniser, LazyMeteor(None))
     try:
         with multiprocessing.get_context("fork").Pool(workers) as pool:
             yield from pool.imap(_score_shared, range(len(cases)))
@@ -152,16 +153,13 @@ def _score_in_processes(cases: Sequence[Case], wanted: Sequence[Wanted], tokenis
         _shared = None
 
 
-_shared: tuple | None = None  # what the copies inherit
-
-
 def _score_shared(at: int) -> Scored:
-    cases, *rest = _shared
-    return _score_part(cases[at], *rest)
+    assert _shared is not None, "set before the processes are forked"
+    return _score_part(_shared.cases[at], _shared.wanted, _shared.tokeniser, _shared.meteor)
 
 
 class LazyMeteor:
-    """The given METEOR, or the native one made at the first call: it takes long to load."""
+    """The given METEOR, or the native one, which is slow to load and made at the first call."""
 
     def __init__(self, meteor: Meteor | None) -> None:
         self._meteor = meteor
@@ -172,9 +170,20 @@ class LazyMeteor:
         return self._meteor
 
 
+class _Shared(NamedTuple):
+    cases: Sequence[Case]
+    wanted: Sequence[Wanted]
+    tokeniser: Tokeniser
+    meteor: LazyMeteor
+
+
+_shared: _Shared | None = None  # what the copies of this process inherit
+
+
 def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteor: LazyMeteor) -> Scored:
     scored = Scored([Part() for _ in wanted], [[] for _ in wanted])
-    overlaps = [find_overlaps(case, events) for events in case.annotators] if any(one.meets for one in wanted) else []
+    needed = any(one.needs_overlaps for one in wanted)
+    overlaps = [find_overlaps(case, events) for events in case.annotators] if needed else []
     texts = None
     try:
         if any(one.of_tokens and one.rules.pairing == "overlap" for one in wanted):
@@ -198,24 +207,24 @@ def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, mete
             scored.no_meteor = str(error)
             return scored
         except TooAlike as error:
-            raise UserError(f"predictions: {_who_says(error.pair, case, texts)}{error}") from error
+            raise UserError(f"predictions: {_where(error.pair, case, texts)}{error}") from error
         for (part, scorer), statistics in zip(work, answers, strict=True):
             scorer.fill_meteor(part, statistics, meteor())
     return scored
 
 
-def _who_says(pair: tuple[str, str], case: Case, texts: Texts | None) -> str:
-    """The first predicted event that says one of two texts, for the head of an error; empty where none does."""
-    known = [at for at, text in enumerate(texts.tokens) if text in pair] if texts is not None else []
-    for at, text in enumerate(texts.predicted.tolist() if known else ()):
-        if text in known:
-            return f"video {case.videos[case.predicted.video[at]]}, event {case.predicted.place[at]}: "
+def _where(pair: tuple[str, str], case: Case, texts: Texts | None) -> str:
+    """The first predicted event with one of two texts, to begin an error message with; empty if there is none."""
+    if texts is not None:
+        for at, text in enumerate(texts.predicted.tolist()):
+            if texts.tokens[text] in pair:
+                return f"video {case.videos[case.predicted.video[at]]}, event {case.predicted.place[at]}: "
     return ""
 
 
 def _scorers(case: Case, one: Wanted, overlaps: Sequence[Overlaps], texts: Texts | None, tokeniser: Tokeniser,
              scored: Scored, warnings: list[str]) -> list[Scorer]:
-    """The families of metrics that a protocol asks for, but for localisation."""
+    """The scorers that a protocol needs; localisation has none."""
     rules = one.rules
     scorers: list[Scorer] = []
     if rules.pairing == "order" and one.captions:
@@ -238,7 +247,7 @@ def _scorers(case: Case, one: Wanted, overlaps: Sequence[Overlaps], texts: Texts
 
 
 def _ask(meteor: Meteor, asked: Sequence[list[tuple[str, str]]]) -> list[np.ndarray]:
-    """Statistics (Q, 23) for each list of pairs; METEOR is asked once for each distinct pair."""
+    """Statistics (Q, 23) for each list of pairs; each distinct pair is computed once."""
     index = {pair: at for at, pair in enumerate(dict.fromkeys(chain.from_iterable(asked)))}
     statistics = meteor.statistics(list(index))
     return [statistics[[index[pair] for pair in pairs]] if pairs else statistics[:0] for pairs in asked]

@@ -1,10 +1,10 @@
 """SODA: one-to-one matching of predictions and references in temporal order.
 
 Fujita et al., "SODA: Story Oriented Dense Video Captioning Evaluation Framework", ECCV 2020.  Rows are references,
-columns predictions, both by start.  Four types:
+columns predictions, both sorted by start.  There are four types:
 
     type  matrix that is matched        what is summed
-    a     IoU, entries below t are 0    METEOR of the chosen pairs (a score per t)
+    a     IoU, entries below t are 0    METEOR of the chosen pairs (one score per t)
     b     IoU                           METEOR of the chosen pairs
     c     IoU x METEOR                  the matrix
     d     IoU                           the matrix
@@ -22,7 +22,7 @@ UP, LEFT, TAKE = 0, 1, 2
 
 
 def best_sums(video: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.ndarray, videos: int) -> np.ndarray:
-    """Of each video the largest sum over monotone one-to-one matchings, (videos,), from its entries > 0, (K,) each.
+    """Largest sum over monotone one-to-one matchings in each video, (videos,), from the entries > 0, (K,) each.
 
     >>> best_sums(np.array([0, 0]), np.array([0, 1]), np.array([1, 0]), np.array([0.695, 0.588]), 1).tolist()
     [0.695]
@@ -35,9 +35,9 @@ def best_sums(video: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.
 
 
 def _best_sum(entries: Iterable[tuple[int, float]]) -> float:
-    """D[i, j] = max(D[i-1, j], D[i, j-1], D[i-1, j-1] + A[i, j]) over the entries (column, value) alone.
+    """D[i, j] = max(D[i-1, j], D[i, j-1], D[i-1, j-1] + A[i, j]), computed from the entries (column, value) only.
 
-    They come row by row, from the last column to the first, so that those of one row never add up.  Kept are the
+    They come row by row, from the last column to the first, so that no two of one row are added.  ``places`` are the
     columns at which the best sum so far rises.
     """
     places, sums = [-1], [0.0]
@@ -54,11 +54,11 @@ def _best_sum(entries: Iterable[tuple[int, float]]) -> float:
 
 
 def chosen_pairs(matrix: np.ndarray, traceback: str = "shipped") -> list[tuple[int, int]]:
-    """Pairs (row, column) that types a and b sum over, for a matrix (n, m) >= 0; none for an empty one.
+    """Pairs (row, column) that types a and b sum over, for a matrix (n, m) >= 0; none if it is empty.
 
-    ``shipped``: as the published toolkit walks: in the last row, the first cell from the right whose best choice is
-    to take the pair, whatever lies between; then the same left of and above it.  This is not always the best
-    matching, and always holds at least one pair.  ``optimal``: along the stored choices, without pairs of value 0.
+    ``shipped``: the traceback of the published toolkit: in the last row, the first cell from the right whose best
+    choice is to take the pair, whatever lies between; then the same left of it and above.  This is not always the best
+    matching, and always has at least one pair.  ``optimal``: along the stored choices, without pairs of value 0.
 
     >>> chosen_pairs(np.array([[0.0, 0.695], [0.588, 0.0]]))
     [(1, 0)]
@@ -88,7 +88,7 @@ def chosen_pairs(matrix: np.ndarray, traceback: str = "shipped") -> list[tuple[i
 
 
 def _choices(matrix: np.ndarray) -> np.ndarray:
-    """Which of UP, LEFT, TAKE gives each cell its value; the first of equals wins, the border offers -1."""
+    """Which of UP, LEFT, TAKE gives each cell its value, on a tie the first; the border counts as -1."""
     rows, columns = matrix.shape
     choice = np.empty((rows, columns), dtype=np.int8)
     above = np.full(columns, -1.0)
@@ -103,6 +103,6 @@ def _choices(matrix: np.ndarray) -> np.ndarray:
 
 
 def triples(sums: np.ndarray, predictions: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """Precision, recall and F (V, 3) from summed pair scores (V,) and numbers of events (V,); 0 for an empty side."""
+    """Precision, recall and F, (V, 3), from sums of pair scores (V,) and counts of events (V,); 0 for an empty side."""
     precision, recall = divide(sums, predictions), divide(sums, references)
     return np.stack([precision, recall, harmonic_mean(precision, recall)], axis=1)

@@ -1,14 +1,15 @@
-"""SODA of every video and annotator, by the toolkits' rules for several reference files.
+"""SODA of every video and annotator, with the toolkits' rules for several reference files.
 
-    per-file    each file alone, its scores averaged over files (PDVC, CM2, VidChapters, HiCM2)
+    per-file    each file alone, scores averaged over files (PDVC, CM2, VidChapters, HiCM2)
     per-video   each file alone, averaged over the annotators of a video, then over videos: ours
     merged      all annotators' events of a video in one list (the SODA toolkit's default)
-    multi       of each video, and threshold, the annotator with the largest F; events in file order
+    multi       for each video and threshold the annotator with the largest F; events in file order
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 
@@ -24,26 +25,28 @@ from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.texts import Texts
 from hicm.errors import UserError
 
-# METEOR of (reference text, predicted text) index pairs (K,), (K,) -> (K,).
+# METEOR of pairs of texts, as indices: references (K,) and predictions (K,) -> (K,).
 PairScores = Callable[[np.ndarray, np.ndarray], np.ndarray]
+# (list of references, threshold) -> (K, 3): video, reference and predicted text of the pairs that are summed.
+TracedPairs = Mapping[tuple[int, float], np.ndarray]
 MOST_CELLS = 25_000_000  # of the matrix of types a and b: 5,000 events on both sides
 PARTS = {"_p": 0, "_r": 1, "_f": 2, "": 2}
 
 
 @dataclass(frozen=True)
-class Story:
-    """One list of references against the predictions: entries with IoU > 0, (K,) each, ordered by video.
+class RankedOverlaps:
+    """One list of references against the predictions: all pairs with IoU > 0, (K,) each, ordered by video.
 
-    ``row``, ``column``: rank of event and prediction in their video; ``written``, ``said``: their texts; ``overlap``:
-    IoU in SODA's order of operations; ``counts`` (V,) events; ``takes_part`` (V,) bool.  ``texts_by_rank`` holds the
-    texts (M,) and (N,) of events and predictions by video and rank.
+    ``row``, ``column``: rank of event and prediction in their video; ``reference``, ``predicted``: their texts;
+    ``overlap``: IoU in SODA's order of operations; ``counts`` (V,): events per video; ``takes_part`` (V,) bool.
+    ``texts_by_rank``: the texts of events (M,) and predictions (N,), ordered by video and rank.
     """
 
     video: np.ndarray
     row: np.ndarray
     column: np.ndarray
-    written: np.ndarray
-    said: np.ndarray
+    reference: np.ndarray
+    predicted: np.ndarray
     overlap: np.ndarray
     counts: np.ndarray
     takes_part: np.ndarray
@@ -53,89 +56,98 @@ class Story:
 class SodaScores:
     """SODA of the wanted ``kinds``, letters a to d (`hicm.dvc_eval.metrics.part.Scorer`).
 
-    ``texts`` may be None for type d alone.
+    ``texts`` may be None if only type d is wanted.
     """
 
     def __init__(self, case: Case, overlaps: Sequence[Overlaps], texts: Texts | None, rules: Protocol,
                  kinds: str) -> None:
-        self.case, self.rules, self.texts = case, rules, texts
+        self.case, self.rules = case, rules
+        self.tokens = texts.tokens if texts is not None else []
         self.kinds = [kind for kind in kinds if kind == "d" or texts is not None]
-        self.stories = make_stories(case, overlaps, texts, rules)
-        self.walks = walk_stories(case, self.stories, rules, self.kinds)
-        asked = [walk[:, 1:] for walk in self.walks.values()]
-        asked += [np.stack([story.written, story.said], axis=1) for story in self.stories if "c" in self.kinds]
-        asked = np.concatenate([np.zeros((0, 2), dtype=np.int64), *asked])
-        self.size = len(texts.tokens) if texts is not None else 1
-        self.codes, _ = count_distinct(asked[:, 0] * self.size + asked[:, 1])
+        self.lists = rank_overlaps(case, overlaps, texts, rules)
+        self.traced = trace_pairs(case, self.lists, rules, self.kinds)
+        pairs = [np.zeros((0, 2), dtype=np.int64), *(found[:, 1:] for found in self.traced.values())]
+        pairs += [np.stack([one.reference, one.predicted], axis=1) for one in self.lists if "c" in self.kinds]
+        self.codes, _ = count_distinct(self._codes(*np.concatenate(pairs).T))
 
     def asks(self) -> list[tuple[str, str]]:
         """Pairs of captions; with swapped roles the reference is METEOR's hypothesis."""
-        pairs = [divmod(code, self.size) for code in self.codes.tolist()]
+        pairs = [divmod(code, len(self.tokens)) for code in self.codes.tolist()]
         if self.rules.soda_roles == "corrected":
             pairs = [pair[::-1] for pair in pairs]
-        return [(self.texts.tokens[one], self.texts.tokens[two]) for one, two in pairs]
+        return [(self.tokens[one], self.tokens[two]) for one, two in pairs]
 
     def fill(self, part: Part) -> None:
         """Type d."""
         if "d" in self.kinds:
-            part.soda["d"] = soda_triples(self.case, self.stories, "d", self.rules)
+            part.soda["d"] = soda_triples(self.case, self.lists, "d", self.rules)
 
     def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
         """Types a, b and c."""
-        look_up = self.pair_scores(meteor.score(statistics))
+        scores = self.pair_scores(meteor.score(statistics))
         for kind in self.kinds:
             if kind != "d":
-                part.soda[kind] = soda_triples(self.case, self.stories, kind, self.rules, look_up, self.walks)
+                part.soda[kind] = soda_triples(self.case, self.lists, kind, self.rules, scores, self.traced)
 
     def pair_scores(self, each: np.ndarray) -> PairScores:
-        """``each`` score of the pairs asked for, to be looked up by their texts."""
-        return lambda written, said: each[np.searchsorted(self.codes, written * self.size + said)]
+        """Looks up, by their texts, the score in ``each`` of the pairs in `asks`."""
+        return lambda reference, predicted: each[np.searchsorted(self.codes, self._codes(reference, predicted))]
+
+    def _codes(self, reference: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        """One number per pair of texts."""
+        return reference * len(self.tokens) + predicted
 
 
-def make_stories(case: Case, overlaps: Sequence[Overlaps], texts: Texts | None,
-                 rules: Protocol) -> list[Story]:
-    """One story an annotator, or one in all where annotators are merged."""
+def ignore_texts(reference: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """`PairScores` for type d: 1 for every pair."""
+    return np.ones(len(reference))
+
+
+def rank_overlaps(case: Case, overlaps: Sequence[Overlaps], texts: Texts | None,
+                  rules: Protocol) -> list[RankedOverlaps]:
+    """One list per annotator, or a single one if annotators are merged."""
     if texts is None:
         texts = Texts([], np.zeros(len(case.predicted.video), dtype=np.int64),
                       [np.zeros(len(events.video), dtype=np.int64) for events in case.annotators])
-    said = case.predicted
-    present = np.ones_like(said.present) if rules.soda_missing == "zero" else said.present
+    predicted = case.predicted
+    present = np.ones_like(predicted.present) if rules.soda_missing == "zero" else predicted.present
     if rules.soda_empty == "skip":
-        present = present & ~(said.present & (said.counts == 0))
+        present = present & ~(predicted.present & (predicted.counts == 0))
     lists = list(zip(case.annotators, overlaps, texts.references, strict=True))
     if rules.soda_files == "merged" and len(lists) > 1:
         lists = [_merge(lists)]
-    column_of = rank_in_video(said.video, said.spans[:, 0])
-    stories = []
+    column_of = rank_in_video(predicted.video, predicted.spans[:, 0])
+    found = []
     for events, pairs, ids in lists:
         by = events.place if rules.soda_files == "multi" else events.spans[:, 0]
         row_of = rank_in_video(events.video, by)
-        stories.append(Story(
-            said.video[pairs.prediction], row_of[pairs.event], column_of[pairs.prediction], ids[pairs.event],
-            texts.predicted[pairs.prediction], pair_iou(events.spans[pairs.event], said.spans[pairs.prediction]),
+        found.append(RankedOverlaps(
+            predicted.video[pairs.prediction], row_of[pairs.event], column_of[pairs.prediction], ids[pairs.event],
+            texts.predicted[pairs.prediction], pair_iou(events.spans[pairs.event], predicted.spans[pairs.prediction]),
             events.counts, events.present & present,
-            (ids[np.lexsort((row_of, events.video))], texts.predicted[np.lexsort((column_of, said.video))])))
-    return stories
+            (ids[np.lexsort((row_of, events.video))], texts.predicted[np.lexsort((column_of, predicted.video))])))
+    return found
 
 
-def soda_triples(case: Case, stories: Sequence[Story], kind: str, rules: Protocol, meteor: PairScores | None = None,
-                 walks: Mapping[tuple[int, float], np.ndarray] | None = None) -> np.ndarray:
+def soda_triples(case: Case, lists: Sequence[RankedOverlaps], kind: str, rules: Protocol,
+                 scores: PairScores = ignore_texts, traced: TracedPairs = MappingProxyType({})) -> np.ndarray:
     """Precision, recall and F of every video and list of references, (V, lists, 3); NaN where it takes no part.
 
-    ``kind`` a, b, c or d; ``meteor`` is not needed for d, ``walks`` for c and d.  All predictions count, without a cap.
+    ``kind``: a, b, c or d; ``scores`` is needed for a, b and c, ``traced`` (`trace_pairs`) for a and b.  All
+    predictions count, without a cap.
     """
     tious = thresholds_of(kind, rules)
-    found = np.full((len(case.videos), len(stories), len(tious), 3), np.nan)
-    for place, story in enumerate(stories):
+    found = np.full((len(case.videos), len(lists), len(tious), 3), np.nan)
+    for place, one in enumerate(lists):
         for column, tiou in enumerate(tious):
             if kind in "ab":
-                video, written, said = walks[place, tiou].T
-                sums = np.bincount(video, weights=meteor(written, said), minlength=len(case.videos))
+                video, reference, predicted = traced[place, tiou].T
+                sums = np.bincount(video, weights=scores(reference, predicted), minlength=len(case.videos))
             else:
-                value = story.overlap if kind == "d" else story.overlap * meteor(story.written, story.said)
-                sums = best_sums(story.video, story.row, story.column, value, len(case.videos))
-            each = triples(sums, case.predicted.counts, story.counts)
-            found[story.takes_part, place, column] = each[story.takes_part]
+                value = one.overlap * scores(one.reference, one.predicted)
+                sums = best_sums(one.video, one.row, one.column, value, len(case.videos))
+            each = triples(sums, case.predicted.counts, one.counts)
+            found[one.takes_part, place, column] = each[one.takes_part]
     if rules.soda_files == "multi":
         found = _best_annotator(found)
     found = found.mean(axis=2)
@@ -146,23 +158,21 @@ def soda_triples(case: Case, stories: Sequence[Story], kind: str, rules: Protoco
 
 
 def thresholds_of(kind: str, rules: Protocol) -> tuple[float, ...]:
-    """The IoUs below which a type's matrix is 0: a score each."""
+    """The IoUs below which entries of a type's matrix are 0; there is one score for each."""
     return rules.tious if kind == "a" else (0.0,)
 
 
-def walk_stories(case: Case, stories: Sequence[Story], rules: Protocol,
-                 kinds: Sequence[str]) -> dict[tuple[int, float], np.ndarray]:
-    """The pairs that types a and b among ``kinds`` sum over: {(story, threshold): (K, 3) video, reference and predicted
-    text}."""
+def trace_pairs(case: Case, lists: Sequence[RankedOverlaps], rules: Protocol, kinds: Sequence[str]) -> TracedPairs:
+    """The pairs that types a and b, if among ``kinds``, sum over."""
     thresholds = sorted({tiou for kind in kinds if kind in "ab" for tiou in thresholds_of(kind, rules)})
-    return {(place, tiou): _walk(case, story, tiou, rules.soda_traceback)
-            for place, story in enumerate(stories) for tiou in thresholds}
+    return {(place, tiou): _trace(case, one, tiou, rules.soda_traceback)
+            for place, one in enumerate(lists) for tiou in thresholds}
 
 
 def soda_measure(name: str, found: np.ndarray, rules: Protocol) -> Measure:
-    """The measure of a score's name from `soda_triples` (V, lists, 3).
+    """The measure of a score from the (V, lists, 3) of `soda_triples`.
 
-    Means over the videos of each list, then over lists with any.  ``soda_d`` may be the mean of P, R and F.
+    Averages over the videos of each list, then over lists with any.  ``soda_d`` may be the mean of P, R and F.
     """
     part = None if name == "soda_d" and rules.soda_d == "mean-of-prf" else PARTS[name[6:]]
     lists = found.shape[1]
@@ -172,40 +182,43 @@ def soda_measure(name: str, found: np.ndarray, rules: Protocol) -> Measure:
 
 
 def mean_of_lists(sums: np.ndarray, lists: int, part: int | None) -> np.ndarray:
-    """Sums (..., 4 lists) of precision, recall, F and of videos -> the mean over lists of one part (None: of all)."""
+    """The mean over lists of one part (0: P, 1: R, 2: F, None: the mean of all three).
+
+    ``sums`` (..., 4 lists): for each list precision, recall, F, and the number of videos.
+    """
     by_list = sums.reshape(*sums.shape[:-1], lists, 4)
     means = divide(by_list[..., :3], by_list[..., 3:])
     value = means.mean(axis=-1) if part is None else means[..., part]
     return divide(value.sum(axis=-1), (by_list[..., 3] > 0).sum(axis=-1))
 
 
-def _walk(case: Case, story: Story, tiou: float, traceback: str) -> np.ndarray:
-    """The chosen pairs of a story's videos: (K, 3) video, reference and predicted text."""
+def _trace(case: Case, one: RankedOverlaps, tiou: float, traceback: str) -> np.ndarray:
+    """The chosen pairs of all videos: (K, 3) video, reference and predicted text."""
     counts = case.predicted.counts
-    first_row, first_column = (np.cumsum(side) - side for side in (story.counts, counts))
-    ends = np.searchsorted(story.video, np.arange(len(counts) + 1))
+    first_row, first_column = (np.cumsum(side) - side for side in (one.counts, counts))
+    ends = np.searchsorted(one.video, np.arange(len(counts) + 1))
     found = []
-    for at in np.flatnonzero(story.takes_part & (counts > 0) & (story.counts > 0)).tolist():
-        shape = int(story.counts[at]), int(counts[at])
+    for at in np.flatnonzero(one.takes_part & (counts > 0) & (one.counts > 0)).tolist():
+        shape = int(one.counts[at]), int(counts[at])
         if shape[0] * shape[1] > MOST_CELLS:
             raise UserError(f"video {case.videos[at]}: SODA a and b compare {shape[0]} events with {shape[1]} "
-                            f"predictions, more than {MOST_CELLS} cells; leave soda_a and soda_b out of the metrics")
+                            f"predictions, more than {MOST_CELLS} pairs; leave soda_a and soda_b out of the metrics")
         matrix, own = np.zeros(shape), slice(ends[at], ends[at + 1])
-        matrix[story.row[own], story.column[own]] = np.where(story.overlap[own] < tiou, 0.0, story.overlap[own])
+        matrix[one.row[own], one.column[own]] = np.where(one.overlap[own] < tiou, 0.0, one.overlap[own])
         found += [(at, first_row[at] + i, first_column[at] + j) for i, j in chosen_pairs(matrix, traceback)]
     video, row, column = np.array(found, dtype=np.int64).reshape(-1, 3).T
-    written, said = story.texts_by_rank
-    return np.stack([video, written[row], said[column]], axis=1)
+    reference, predicted = one.texts_by_rank
+    return np.stack([video, reference[row], predicted[column]], axis=1)
 
 
 def _best_annotator(found: np.ndarray) -> np.ndarray:
-    """Of each video and threshold the annotator with the largest F, of equal ones the first: (V, 1, T, 3)."""
+    """For each video and threshold the annotator with the largest F, on a tie the first: (V, 1, T, 3)."""
     best = np.where(np.isnan(found[..., 2]), -1.0, found[..., 2]).argmax(axis=1)
     return np.take_along_axis(found, best[:, None, :, None], axis=1)
 
 
 def _merge(lists: Sequence[tuple[Events, Overlaps, np.ndarray]]) -> tuple[Events, Overlaps, np.ndarray]:
-    """All annotators' events as one author's, one file after the other within a video."""
+    """All annotators' events as those of one file; within a video, one annotator's after the other's."""
     sizes = [len(events.video) for events, _, _ in lists]
     video = np.concatenate([events.video for events, _, _ in lists])
     order = np.argsort(video, kind="stable")

@@ -1,12 +1,12 @@
-"""Overlap of intervals.  Spans are (.., 2) float64 arrays of start and end in seconds; no order is enforced."""
+"""Overlap of spans: (.., 2) float64 arrays of start and end in seconds, in any order."""
 
 import numpy as np
 
 
 def pair_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Temporal intersection over union of spans (.., 2) and (.., 2), broadcast against each other, (..) float64.
+    """Temporal intersection over union, (..) float64, of spans (.., 2) and (.., 2), which are broadcast.
 
-    The operations run in the toolkits' order, ``second``'s length before ``first``'s end and start: captions and
+    Operations are in the toolkits' order, the length of ``second`` before end and start of ``first``: captions and
     localisation put predictions first, SODA references.  The 1e-8 in the denominator keeps an exact tie below its
     threshold; reversed spans give whatever the formula gives.
     """

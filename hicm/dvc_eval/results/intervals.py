@@ -21,7 +21,7 @@ Key = TypeVar("Key")
 
 @dataclass(frozen=True)
 class Interval:
-    """Both ends, in the unit of the score."""
+    """Both ends of an interval, in the unit of the score."""
 
     low: float
     high: float
@@ -31,9 +31,8 @@ def bootstrap(measures: Mapping[str, Measure], samples: int = 1000, seed: int = 
               ) -> dict[str, Interval]:
     """Percentile bootstrap intervals of all scores, from the same resampled videos (rows), so they are paired.
 
-    Source: Koehn, "Statistical Significance Tests for Machine Translation Evaluation", EMNLP 2004.  The same ``seed``
-    gives the same intervals, whatever the order of ``measures``.  Raises UserError for ``samples`` below 1, ``level``
-    outside (0, 1) or a negative ``seed``.
+    The same ``seed`` gives the same intervals, whatever the order of ``measures``.  Raises UserError for ``samples``
+    below 1, ``level`` outside (0, 1) or a negative ``seed``.
     """
     check_draws(samples, seed)
     if not 0.0 < level < 1.0:
@@ -43,7 +42,7 @@ def bootstrap(measures: Mapping[str, Measure], samples: int = 1000, seed: int = 
 
 
 def resampled_scores(measures: Mapping[Key, Measure], samples: int, seed: int) -> dict[Key, np.ndarray]:
-    """Scores (samples,) of videos drawn with replacement, as many as there are, the same ones for all measures."""
+    """Scores (samples,) of as many videos as there are, drawn with replacement, the same ones for all measures."""
     random, scores = np.random.default_rng(seed), {key: np.empty(samples) for key in measures}
     videos = max((len(measure.statistics) for measure in measures.values()), default=0)
     for block in blocks(samples, videos):
@@ -54,7 +53,7 @@ def resampled_scores(measures: Mapping[Key, Measure], samples: int, seed: int) -
 
 
 def blocks(samples: int, videos: int) -> Iterator[slice]:
-    """Which samples are drawn at once: at most CELLS numbers a time, at least one sample."""
+    """Slices of samples that are drawn at once: CELLS numbers at most, but at least one sample."""
     size = max(1, CELLS // max(videos, 1))
     return (slice(first, min(first + size, samples)) for first in range(0, samples, size))
 
@@ -68,7 +67,7 @@ def _draw_videos(random: "np.random.Generator", block: slice, videos: int) -> np
 
 
 def percentile_interval(scores: np.ndarray, level: float) -> Interval:
-    """The middle share ``level`` of scores (samples,)."""
+    """The interval of the middle share ``level`` of scores (samples,)."""
     low, high = np.quantile(scores, [(1.0 - level) / 2.0, (1.0 + level) / 2.0]).tolist()
     return Interval(low, high)
 

@@ -1,4 +1,4 @@
-"""What the command line prints and writes of results: text, json, Markdown or LaTeX, tables per video."""
+"""What the command line prints and writes: results as text, json, Markdown or LaTeX, and tables per video."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,16 +17,16 @@ Style = Literal["text", "json", "markdown", "latex"]
 
 @dataclass(frozen=True)
 class Scores:
-    """Results of one file under one or several protocols; prints itself in a style."""
+    """Results of one file under one or several protocols; prints itself in the given style."""
 
     results: tuple[Result, ...]
     style: Style = "text"
     explanation: str = ""
-    asked: tuple[str, ...] = ()  # metrics that were asked for by name
+    asked: tuple[str, ...] = ()  # metrics that were requested by name
 
     @property
     def ok(self) -> bool:
-        """Whether all metrics that were asked for by name could be computed."""
+        """Whether all metrics that were requested by name could be computed."""
         return not any(set(self.asked) & set(result.left_out) for result in self.results)
 
     def __str__(self) -> str:
@@ -41,48 +41,53 @@ class Scores:
 
 
 def choose_style(json_: bool, markdown: bool, latex: bool) -> Style:
-    """The wanted style; UserError for more than one."""
-    wanted = [name for name, on in (("json", json_), ("markdown", markdown), ("latex", latex)) if on]
-    if len(wanted) > 1:
-        raise UserError(f"--{wanted[0]} and --{wanted[1]} are both given; choose one")
-    return wanted[0] if wanted else "text"
+    """The requested style.  Raises UserError if there is more than one."""
+    requested: dict[Style, bool] = {"json": json_, "markdown": markdown, "latex": latex}
+    styles = [style for style, on in requested.items() if on]
+    if len(styles) > 1:
+        raise UserError(f"--{styles[0]} and --{styles[1]} are both given; choose one")
+    return styles[0] if styles else "text"
 
 
 def split_files(files: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Predictions (or folders) and the annotation files behind them, told apart by what they hold."""
-    systems, references = [], []
+    """Predictions (or run folders) and the annotation files after them, distinguished by their content.
+
+    Raises UserError for fewer than two predictions files, or for predictions after annotations.
+    """
+    systems: list[str] = []
+    references: list[str] = []
     for name in files:
         content = {"results": {}} if Path(name).is_dir() else read_json(name, "file")
         if not isinstance(content, Mapping):
             raise UserError(f"{name}: expected predictions or annotations, a json object")
         if "results" in content:
             if references:
-                raise UserError(f"{name}: predictions after the annotations {references[0]}; name predictions first, "
+                raise UserError(f"{name}: predictions after the annotations {references[0]}; give predictions first, "
                                 "then annotations")
             systems.append(name)
         else:
             references.append(name)
     if len(systems) < 2:
-        raise UserError(f"{len(systems)} predictions files among {', '.join(files)}; name at least two, each with the "
+        raise UserError(f"{len(systems)} predictions files among {', '.join(files)}; give at least two, each with the "
                         "key 'results', then the annotations")
     return systems, references
 
 
 def to_text(content: Any) -> str:
-    """As json."""
+    """``content`` as json text."""
     return json.dumps(content, indent=1, ensure_ascii=False)
 
 
 def write_metrics(results: Sequence[Result], path: Path) -> None:
-    """Scores as json: the first protocol's at ``path``, every other's beside it, its name before the ending."""
+    """Scores as json: the first protocol's in ``path``, the others' beside it, with the protocol in the file name."""
     for result, own in zip(results, paths(results, path), strict=True):
         write_json(own, result.to_json())
 
 
 def write_videos(results: Sequence[Result], path: Path) -> None:
-    """The table per video as csv, or as json where the name ends so: one protocol at a time, as `write_metrics`.
+    """The table per video as csv, or as json if ``path`` ends so: one file per protocol, as in `write_metrics`.
 
-    Raises UserError for another ending.
+    Raises UserError for any other ending.
     """
     check_ending(str(path))
     for result, own in zip(results, paths(results, path), strict=True):
@@ -93,41 +98,41 @@ def write_videos(results: Sequence[Result], path: Path) -> None:
 
 
 def paths(results: Sequence[Result], path: Path) -> list[Path]:
-    """``path`` for the first protocol; for the others beside it, by name."""
+    """``path`` for the first protocol; for the others, beside it, paths with their names."""
     return [path, *(path.with_name(f"{path.stem}.{name}{path.suffix}") for name in names_of(results)[1:])]
 
 
 def names_of(results: Sequence[Result]) -> list[str]:
-    """The protocols, numbered where a name comes again: as signatures they may differ in their rules."""
+    """The protocols' names, numbered if repeated: given as signatures, they may differ in their rules."""
     names = [result.protocol for result in results]
     return [name if name not in names[:at] else f"{name}-{names[:at].count(name) + 1}"
             for at, name in enumerate(names)]
 
 
 def caveats(results: Sequence[Result]) -> str:
-    """What a table does not say: coverage, what was left out, warnings."""
+    """What to know beside a table: coverage, metrics left out, warnings."""
     return "\n".join(f"{name}: {line}" for name, result in zip(names_of(results), results, strict=True)
                      for line in tables.caveats(result))
 
 
 def system_warnings(systems: Mapping[str, Result]) -> list[str]:
-    """Coverage that is not whole, what was left out, and warnings of compared systems; what all share stands once."""
+    """Incomplete coverage, metrics left out, and warnings of compared systems; lines that all share appear once."""
     lines = {}
     for name, result in systems.items():
         whole = not result.left_out and not any(result.coverage[kind] for kind in ("missing", "empty", "unknown"))
         lines[name] = [*([] if whole else tables.coverage_lines(result)), *result.warnings]
-    shared = [line for line in next(iter(lines.values())) if all(line in told for told in lines.values())]
+    shared = [line for line in next(iter(lines.values())) if all(line in own for own in lines.values())]
     return shared + [f"{name}: {line}" for name, own in lines.items() for line in own if line not in shared]
 
 
 def check_ending(path: str) -> None:
-    """UserError for a table per video that is neither .csv nor .json."""
+    """Raises UserError if a table per video is neither .csv nor .json."""
     if path and Path(path).suffix not in (".csv", ".json"):
         raise UserError(f"{path}: the table per video is written as .csv or .json; change the ending")
 
 
 def protocol_table() -> str:
-    """All protocols and their rules, in Markdown, a row a rule."""
+    """All protocols and their rules as a Markdown table, one row per rule."""
     protocols = list(PROTOCOLS.values())
     rules = [name for name in Protocol.__dataclass_fields__ if name != "name"]
     rows = [[f"`{rule}`", *(_cell(getattr(protocol, rule)) for protocol in protocols)] for rule in rules]

@@ -1,8 +1,8 @@
-"""Results: per video first, then pure functions of sums; frozen, additive, and able to print themselves."""
+"""Results: statistics per video, and scores as pure functions of their sums; frozen, can be added and printed."""
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 
 from hicm.dvc_eval.inputs.protocols import Protocol
 from hicm.dvc_eval.metrics.measures import Measure, divide, harmonic_mean
-from hicm.dvc_eval.metrics.part import EventPairs
+from hicm.dvc_eval.metrics.part import Columns, EventPairs
 from hicm.dvc_eval.results import tables
 from hicm.dvc_eval.results.intervals import Interval, bootstrap
 from hicm.dvc_eval.results.signature import of_parts, parts_of
@@ -20,10 +20,10 @@ from hicm.errors import UserError
 
 @dataclass(frozen=True)
 class EventPair:
-    """A prediction compared with an event: places in the lists of their files, IoU, scores of the pair alone.
+    """A prediction compared with an event: indices in the lists of their files, IoU, scores of the pair alone.
 
-    ``annotator`` and ``event`` are None for a prediction compared with the unmatched string, which it is at the
-    thresholds above ``iou``, its best overlap.
+    ``annotator`` and ``event`` are None for a prediction compared with the unmatched string, at the thresholds above
+    ``iou``, its best overlap.
     """
 
     prediction: int
@@ -37,18 +37,18 @@ class EventPair:
 class Result:
     """What `evaluate` returns.  Scores are fractions, CIDEr 0..10; papers print them times 100.
 
-    ``scores``: the protocol's names in its order, without what was left out.  ``thresholds``: the labels of IoUs, then
-    distances.  ``columns``: {metric: values and counts (V, thresholds)}.  ``counts`` (V, 1 + A): numbers of predicted
-    events and of each annotator's.  ``coverage``: which videos were scored,
-    missing, empty, unknown.  ``left_out``: {metric: reason}.  ``with_missing``: the measures with missing videos
-    counted 0, where the protocol leaves them out and there are any.  ``intervals``: {metric: `Interval`}, empty without
-    bootstrap.  Results of different videos add up: ``evaluate(half) + evaluate(other_half)``.
+    ``measures``: {metric: `Measure`} in the protocol's order.  ``columns``: {metric: values and counts (V,
+    thresholds)}.  ``counts`` (V, 1 + A): numbers of predicted events and of each annotator's.  ``coverage``: which
+    videos were scored, missing, empty, unknown (`inputs.case.coverage`).  ``left_out``: {metric: reason}.
+    ``with_missing``: the measures with missing videos counted as 0, if the protocol leaves them out and there are any.
+    ``intervals``: {metric: `Interval`}, empty without bootstrap.  Results of different videos can be added:
+    ``evaluate(half) + evaluate(other_half)``.
     """
 
     protocol: str
     videos: tuple[str, ...]
     measures: dict[str, Measure] = field(repr=False)
-    columns: dict[str, tuple[np.ndarray, np.ndarray]] = field(repr=False)
+    columns: Columns = field(repr=False)
     pairs: EventPairs | None = field(repr=False)
     rules: Protocol = field(repr=False)
     counts: np.ndarray = field(repr=False)
@@ -62,22 +62,22 @@ class Result:
 
     @cached_property
     def scores(self) -> dict[str, float]:
-        """The data set's scores by name."""
+        """The scores of the data set by name."""
         return {name: measure.score() for name, measure in self.measures.items()}
 
     @property
     def missing_as_zero(self) -> dict[str, float]:
-        """The scores if missing videos counted 0, where the protocol leaves them out and there are any."""
+        """The scores if missing videos counted as 0; empty unless the protocol leaves them out and there are any."""
         return {name: measure.score() for name, measure in self.with_missing.items()}
 
     @property
     def thresholds(self) -> tuple[str, ...]:
-        """Labels of the columns: ``0.3`` ... then ``1s`` ..."""
+        """Labels of the columns: IoUs (``0.3``), then distances (``1s``)."""
         return self.rules.thresholds
 
     @cached_property
     def per_threshold(self) -> dict[str, tuple[float, ...]]:
-        """{metric: values}, caption metrics over the IoU thresholds, Recall, Precision, F1 over the distances too."""
+        """{metric: values per threshold}: IoUs and, for Recall, Precision and F1, distances."""
         found = {name: divide(values.sum(axis=0), counts.sum(axis=0)) for name, (values, counts) in
                  self.columns.items()}
         if "Recall" in found and self.rules.f1 == "per-threshold":
@@ -86,13 +86,15 @@ class Result:
 
     @cached_property
     def per_video(self) -> dict[str, dict[str, float]]:
-        """{id: {metric: its score of this video alone}}: means over the IoU thresholds; F1 aside, which is made of the
-        averaged precision and recall.  A metric that a video takes no part in is absent."""
-        table = {}
+        """{id: {metric: score of this video alone}}, as means over the IoU thresholds.
+
+        Without F1, which is computed from averaged precision and recall.  A metric that leaves a video out is absent.
+        """
+        table: dict[str, Iterable[tuple[bool, float]]] = {}
         for name, measure in self.measures.items():
             if "@" not in name and not name.startswith("F1"):
-                takes_part = measure.statistics.any(axis=1).tolist()
-                table[name] = zip(takes_part, measure.by_video().tolist(), strict=True)
+                table[name] = zip((np.count_nonzero(measure.statistics, axis=1) > 0).tolist(),
+                                  measure.by_video().tolist(), strict=True)
         rows: dict[str, dict[str, float]] = {video: {} for video in self.videos}
         for name, column in table.items():
             for row, (takes_part, value) in zip(rows.values(), column, strict=True):
@@ -109,13 +111,16 @@ class Result:
                 for row, video in enumerate(self.videos)}
 
     def place_of(self, video: str) -> int:
-        """The row of a video; UserError for an unknown id."""
+        """The row of a video.  Raises UserError for an unknown id."""
         if video not in self.videos:
-            raise UserError(f"video {video}: not scored; known are {', '.join(self.videos[:3])} ...")
+            raise UserError(f"video {video}: not scored; scored are {', '.join(self.videos[:3])} ...")
         return self.videos.index(video)
 
     def event_pairs(self, video: str) -> list[EventPair]:
-        """Which prediction of a video met which event, with the scores of each pair.  UserError for an unknown id."""
+        """Which predictions of a video match which events, with the scores of each pair.
+
+        Raises UserError for an unknown id, and for a protocol that does not compare captions by event.
+        """
         place = self.place_of(video)
         if self.pairs is None:
             raise UserError(f"video {video}: no captions were compared event by event under {self.protocol}")
@@ -128,17 +133,17 @@ class Result:
             {name: float(values[at]) for name, values in pairs.scores.items()}) for at in chosen.tolist()]
 
     def with_intervals(self, samples: int = 1000, seed: int = 0) -> "Result":
-        """The same with percentile bootstrap intervals over videos (95 %), and the signature that says so."""
+        """The same result with 95 % percentile bootstrap intervals over videos, noted in the signature."""
         return replace(self, intervals=bootstrap(self.measures, samples, seed),
                        signature=of_parts(parts_of(self.signature) | {"boot": f"{samples},seed={seed}"}))
 
     def __add__(self, other: "Result") -> "Result":
-        """The result of both sets of videos.  UserError where they share videos or were not made alike."""
+        """The result for both sets of videos.  Raises UserError if they share videos or were scored differently."""
         both = set(self.videos) & set(other.videos)
         if both:
             raise UserError(f"results share {len(both)} videos (first: {min(both)}), so they cannot be added")
         if self.rules != other.rules or set(self.measures) != set(other.measures):
-            raise UserError(f"results were made by other rules: {self.signature} and {other.signature}")
+            raise UserError(f"results were scored by different rules: {self.signature} and {other.signature}")
         fixed = [name for name, measure in self.measures.items() if not measure.additive]
         if fixed:
             raise UserError(f"{', '.join(fixed)} count n-grams over the whole data set, so results cannot be added; "
@@ -161,7 +166,7 @@ class Result:
         return content
 
     def to_csv(self) -> str:
-        """The table per video: id, numbers of events, every metric at every threshold; empty where it takes no part."""
+        """The table per video: id, numbers of events, every metric at every threshold; empty where it is left out."""
         stream = io.StringIO()
         writer = csv.writer(stream, lineterminator="\n")
         rows = list(self._video_rows())
@@ -171,15 +176,15 @@ class Result:
         return stream.getvalue()
 
     def to_markdown(self, decimals: int = 2) -> str:
-        """One row of a table, times 100, the signature below."""
+        """A table with one row, times 100, and the signature below it."""
         return tables.markdown(*tables.result_table([self], decimals), notes=[self.signature])
 
     def to_latex(self, decimals: int = 2) -> str:
-        """One row of a booktabs table, times 100, the signature as a comment."""
+        """A booktabs table with one row, times 100, and the signature as a comment."""
         return tables.latex(*tables.result_table([self], decimals), notes=[self.signature])
 
     def __str__(self) -> str:
-        """A table in per cent, what it covers, and how it was made."""
+        """A table in per cent, with coverage, warnings and the signature."""
         return tables.text(self)
 
     def _video_rows(self) -> Iterator[dict[str, Any]]:
@@ -194,7 +199,7 @@ class Result:
 
 
 def _add(one: Result, two: Result) -> Result:
-    """Rows of both, sorted by video."""
+    """The rows of both, sorted by video."""
     order = np.argsort(np.array([*one.videos, *two.videos], dtype=object), kind="stable")
 
     def rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -206,7 +211,7 @@ def _add(one: Result, two: Result) -> Result:
 
     if any(measure.statistics.shape[1:] != two.measures[name].statistics.shape[1:]
            for name, measure in one.measures.items()):
-        raise UserError("results have other numbers of reference files, so they cannot be added")
+        raise UserError("results have different numbers of reference files, so they cannot be added")
     with_missing = {}
     if one.with_missing or two.with_missing:
         with_missing = measures(one.with_missing or one.measures, two.with_missing or two.measures,
@@ -216,14 +221,14 @@ def _add(one: Result, two: Result) -> Result:
         protocol=one.protocol, videos=tuple((*one.videos, *two.videos)[at] for at in order.tolist()), pairs=None,
         rules=one.rules, coverage=covered, counts=rows(one.counts, two.counts),
         measures=measures(one.measures, two.measures, rows), with_missing=with_missing,
-        columns={name: tuple(rows(a, b) for a, b in zip(column, two.columns[name], strict=True))
-                 for name, column in one.columns.items()},
+        columns={name: (rows(values, two.columns[name][0]), rows(counts, two.columns[name][1]))
+                 for name, (values, counts) in one.columns.items()},
         left_out=one.left_out | two.left_out, warnings=tuple(dict.fromkeys(one.warnings + two.warnings)),
         signature=_add_signatures(one.signature, two.signature, f"{covered['scored']}/{covered['videos']}"))
 
 
 def _add_coverage(one: Result, two: Result) -> dict[str, Any]:
-    """Counts and ids of both; what one asks for is not unknown because the other does not."""
+    """Counts and ids of both; an id that is unknown to one but known to the other is not unknown."""
     known = [{*result.videos, *result.coverage["missing"]} for result in (one, two)]
     unknown = (set(one.coverage["unknown"]) - known[1]) | (set(two.coverage["unknown"]) - known[0])
     found = {name: value + two.coverage[name] if isinstance(value, int) else sorted({*value, *two.coverage[name]})
@@ -233,7 +238,7 @@ def _add_coverage(one: Result, two: Result) -> dict[str, Any]:
 
 
 def _add_signatures(one: str, two: str, coverage: str) -> str:
-    """Of equal rules: digests of both references, common coverage, no intervals."""
+    """The signature for both, whose rules are equal: digests of both references, joint coverage, no intervals."""
     parts, others = parts_of(one), parts_of(two)
     annotators = parts["refs"].partition("@")[0]
     digests = sorted({part.partition("@")[2] for part in (parts["refs"], others["refs"])})

@@ -1,7 +1,8 @@
-"""The one line that says how a score was made.  Compare two scores only when it agrees (but for FREE)."""
+"""The line that says how a score was made.  Compare two scores only if their lines agree (except for FREE)."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from typing import Any, TypeGuard
 
 from hicm import __version__
 from hicm.dvc_eval.inputs.protocols import (
@@ -17,15 +18,15 @@ from hicm.dvc_eval.inputs.read import Tracks
 from hicm.errors import UserError
 
 FREE = ("cov", "boot", "paired")  # parts of a signature that may differ: they change no video's score
-CHANGED = "(changed)"  # behind the name of a protocol whose rules are not its own
-# part of a signature -> the rule that it tells
+CHANGED = "(changed)"  # follows the name of a protocol whose rules were changed
+# part of a signature -> the rule that it gives
 DIRECT = {"iou": "tious", "dist": "distances", "f1": "f1", "unmatched": "unmatched", "idf": "cider",
           "missing": "missing", "cap": "max_proposals"}
 
 
 def signature(rules: Protocol, metrics: Sequence[str], annotators: int, references: str, tokeniser: str, meteor: str,
               scored: int, videos: int) -> str:
-    """Built from what scored: ``proto:..|..|cov:scored/videos|v:..``; parts that were not used are left out.
+    """Built from what was used: ``proto:..|..|cov:scored/videos|v:..``; parts that were not used are left out.
 
     ``metrics``: the names that have a value; ``references``: their digest; ``tokeniser`` and ``meteor``: their names.
     """
@@ -37,10 +38,10 @@ def signature(rules: Protocol, metrics: Sequence[str], annotators: int, referenc
     parts = [f"proto:{rules.name}{CHANGED if changed else ''}"]
     if captions or localised:
         parts.append("metrics:" + "+".join([*captions, *(["loc"] if localised else [])]))
-    meet = (captions and rules.pairing == "overlap") or localised  # by IoU
+    by_iou = (captions and rules.pairing == "overlap") or localised
     if captions and rules.pairing == "order":
         parts.append(f"pairs:order,roles={rules.clip_roles}")
-    if meet or "a" in types:
+    if by_iou or "a" in types:
         parts.append("iou:" + ",".join(_number(t).lstrip("0") for t in rules.tious))
     if localised:
         parts += ["dist:" + ",".join(map(_number, rules.distances))] if rules.distances else []
@@ -50,7 +51,7 @@ def signature(rules: Protocol, metrics: Sequence[str], annotators: int, referenc
     if "cider" in captions:
         parts.append(f"idf:{rules.cider}")
     parts.append(f"missing:{rules.missing}")
-    if meet:
+    if by_iou:
         parts.append(f"cap:{rules.max_proposals}")
     parts.append(f"refs:{annotators}@{references}")
     if types:
@@ -66,28 +67,29 @@ def signature(rules: Protocol, metrics: Sequence[str], annotators: int, referenc
     return "|".join(parts)
 
 
-def is_signature(name: object) -> bool:
-    """Whether a protocol is named by a signature, maybe with the code marks of a Markdown table around it."""
+def is_signature(name: object) -> TypeGuard[str]:
+    """Whether a protocol's name is a signature, maybe in the code marks of a Markdown table."""
     return isinstance(name, str) and name.lstrip("` \n").startswith("proto:")
 
 
 def read_signature(text: str) -> tuple[Protocol, tuple[str, ...]]:
-    """The rules and metrics that a signature speaks of: the way back from `signature`; it may be broken into lines.
+    """The rules and metrics of a signature, which may be broken into lines: the inverse of `signature`.
 
-    Rules that it leaves out, as no metric of it needs them, are the protocol's own.  Raises UserError for what is none.
+    Rules that it leaves out, because none of its metrics needs them, are the protocol's own.  Raises UserError if
+    ``text`` is not a signature.
     """
     parts = parts_of(text)
     known = ("proto", "metrics", "pairs", "missing", "refs", "soda", "para", "tok", "meteor", "v", *DIRECT, *FREE)
     for name in parts:
         if name not in known:
-            raise UserError(f"signature: part {name!r} is unknown; {nearest(name, known)}; expected the line that is "
+            raise UserError(f"signature: part {name!r} is unknown; {nearest(name, known)}; expected the line "
                             "printed below scores")
     rules = find_protocol(parts.get("proto", "").removesuffix(CHANGED))
-    changes = {rule: parts[part] for part, rule in DIRECT.items() if part in parts}
+    changes: dict[str, Any] = {rule: parts[part] for part, rule in DIRECT.items() if part in parts}
     if "f1" in parts:
         changes.setdefault("distances", ())
-    types, *told = parts.get("soda", "").split(",")
-    changes |= {f"soda_{name}": value for name, _, value in (one.partition("=") for one in told)}
+    types, *soda_rules = parts.get("soda", "").split(",")
+    changes |= {f"soda_{name}": value for name, _, value in (one.partition("=") for one in soda_rules)}
     if types:
         changes.setdefault("soda_missing", parts.get("missing", rules.missing))
         changes.setdefault("soda_empty", "zero")
@@ -105,13 +107,12 @@ def read_signature(text: str) -> tuple[Protocol, tuple[str, ...]]:
         raise UserError(f"signature: metric {name!r} is unknown to protocol {rules.name}; "
                         f"{nearest(name, families.values())}")
     if not named:
-        raise UserError(f"signature: names no metric of protocol {rules.name}; expected the line that is printed below "
-                        "scores")
+        raise UserError(f"signature: names no metric of protocol {rules.name}; expected the line printed below scores")
     return rules, tuple(name for name, family in families.items() if family in named)
 
 
 def parts_of(signature: str) -> dict[str, str]:
-    """Its parts by name; it may be broken into lines and quoted as code.
+    """The parts of a signature by name; it may be broken into lines and quoted as code.
 
     >>> parts_of("`proto:hicm|\\niou:.5`")
     {'proto': 'hicm', 'iou': '.5'}
@@ -121,14 +122,14 @@ def parts_of(signature: str) -> dict[str, str]:
 
 
 def of_parts(parts: Mapping[str, str]) -> str:
-    """The way back from `parts_of`."""
+    """The signature with these parts: the inverse of `parts_of`."""
     return "|".join(f"{name}:{value}" for name, value in parts.items())
 
 
 def unlike(asked: str, found: str) -> list[str]:
-    """How the second of two signatures differs from the first, part by part; coverage and intervals may.
+    """How the second of two signatures differs from the first, part by part; coverage and intervals may differ.
 
-    That rules were changed is no part: those tell which, but for rules that no metric needed.
+    The mark of changed rules is ignored: the other parts show which, except for rules that no metric needs.
     """
     one, two = (parts_of(signature.replace(f"{CHANGED}|", "|", 1)) for signature in (asked, found))
     return [f"{key}:{two.get(key, '(none)')} instead of {key}:{one.get(key, '(none)')}" for key in {**one, **two}
@@ -136,9 +137,9 @@ def unlike(asked: str, found: str) -> list[str]:
 
 
 def references_digest(annotators: Sequence[Tracks]) -> str:
-    """Eight hexadecimal digits of what the references say, whatever their files look like or in which order they come.
+    """Eight hexadecimal digits of the content of the references, whatever the layout or order of their files.
 
-    Order matters between events of a video and is that of the file.
+    The order of the events of a video matters.
     """
     files = []
     for tracks in annotators:
@@ -153,7 +154,7 @@ def references_digest(annotators: Sequence[Tracks]) -> str:
 
 
 def _family(metric: str, rules: Protocol) -> str:
-    """What a signature calls a metric."""
+    """The name that a signature uses for a metric."""
     if metric in rules.captions:
         return _short(metric)
     if metric.startswith("para_"):
@@ -162,7 +163,7 @@ def _family(metric: str, rules: Protocol) -> str:
 
 
 def _short(metric: str) -> str:
-    """A caption metric's name in signatures; Google's ROUGE, which is another one, says so."""
+    """A caption metric's name in signatures; Google's ROUGE, which is different, is marked."""
     name = canonical(metric)
     if name in GOOGLE_ROUGE:
         return f"google-{name}"
@@ -170,7 +171,7 @@ def _short(metric: str) -> str:
 
 
 def _number(value: float) -> str:
-    """All its digits.
+    """A number with all its digits.
 
     >>> _number(0.5), _number(10), _number(1 / 3)
     ('0.5', '10', '0.3333333333333333')

@@ -5,8 +5,8 @@
     p of the swaps      |d*| >= |d|, approximate randomisation     Riezler and Maxwell, ACL workshop MTSE 2005
     Holm                step-down over the systems of one metric   Holm, Scand. J. Statist. 6, 1979
 
-d is the difference of a system to the baseline.  With B samples, p is (hits + 1) / (B + 1), so it is never 0.  Metrics
-are not corrected for one another.  V videos, K statistics, b samples of one block.
+d is the difference between a system and the baseline.  With B samples, p is (hits + 1) / (B + 1), so it is never 0.
+There is no correction for several metrics.  V videos, K statistics, b samples of one block.
 """
 
 import json
@@ -28,7 +28,7 @@ LARGEST = 5  # videos listed with each comparison
 
 
 class Comparable(Protocol):
-    """A scored system: ids of its videos, a row of each measure a video, and how it was scored (`Result` is one)."""
+    """A scored system, such as `Result`: ids of its videos, one row of each measure per video, how it was scored."""
 
     @property
     def videos(self) -> tuple[str, ...]: ...
@@ -40,7 +40,7 @@ class Comparable(Protocol):
 
 @dataclass(frozen=True)
 class VideoDifference:
-    """One video's own scores; ``difference``: the system less the baseline."""
+    """The scores of one video; ``difference``: system minus baseline."""
 
     video: str
     baseline: float
@@ -52,9 +52,10 @@ class VideoDifference:
 class Versus:
     """One system against the baseline by one metric, on the common videos.
 
-    ``difference``: system less baseline, ``interval``: its 95 %.  ``bootstrap_p``, ``randomisation_p``: two-sided, as
-    above; with ``_holm``: adjusted over the systems, None where there is but one.  ``won``, ``tied``, ``lost``: videos,
-    from the system's side; one in which not both take part is tied.  ``largest``: the videos that differ most.
+    ``difference``: system minus baseline; ``interval``: its 95 % interval.  ``bootstrap_p``, ``randomisation_p``:
+    two-sided, as above; with ``_holm``: adjusted over the systems, None if there is only one.  ``won``, ``tied``,
+    ``lost``: numbers of videos that the system wins, ties, loses; a video that one side leaves out is a tie.
+    ``largest``: the videos that differ most.
     """
 
     metric: str
@@ -77,8 +78,9 @@ class Versus:
 class Comparison:
     """What `compare` returns.  Scores are fractions; tables print them times 100.
 
-    ``systems``: the baseline first.  ``videos``: those that all have, of ``known`` that any has.  ``printed``: the
-    metrics of the tables.  ``signature``: what the systems' signatures share, the common videos and the samples.
+    ``systems``: the baseline first.  ``videos``: those common to all systems; ``known``: the number that any system
+    has.  ``printed``: the metrics in the tables.  ``signature``: what the systems' signatures have in common, with the
+    number of common videos and of samples.
     """
 
     systems: tuple[str, ...]
@@ -99,11 +101,11 @@ class Comparison:
         return table
 
     def row(self, metric: str, system: str | None = None) -> Versus:
-        """The comparison of a system (None: the first after the baseline); KeyError if it was not made."""
+        """The comparison of a system (None: the first after the baseline).  Raises KeyError if there is none."""
         return {(row.metric, row.system): row for row in self.rows}[metric, system or self.systems[1]]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data: every metric, whether printed or not; intervals as [low, high]."""
+        """Plain data: every metric, printed in tables or not; intervals as [low, high]."""
         rows = [asdict(row) | {"interval": [row.interval.low, row.interval.high]} for row in self.rows]
         return json.loads(json.dumps({
             "baseline": self.systems[0], "systems": self.systems, "common": len(self.videos), "known": self.known,
@@ -111,21 +113,21 @@ class Comparison:
             "signature": self.signature}))
 
     def to_markdown(self, decimals: int = 2) -> str:
-        """A table, below it the videos, warnings and the signature."""
+        """A table; below it the number of videos, warnings and the signature."""
         table = tables.markdown(*_table(self, decimals), names=2)
         return "\n".join([table, *(f"\n{note}" for note in _notes(self)), f"\n`{self.signature}`"])
 
     def to_latex(self, decimals: int = 2) -> str:
-        """A booktabs table; the videos, warnings and the signature are comments."""
+        """A booktabs table; the number of videos, warnings and the signature are comments."""
         return tables.latex(*_table(self, decimals), notes=[*_notes(self), self.signature], names=2)
 
     def __str__(self) -> str:
-        """The table, the videos that differ most, warnings, the signature."""
+        """The table, the videos that differ most, warnings and the signature."""
         headings, rows = _table(self, 2)
         widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
         lines = ["  ".join(f"{cell:{'<' if at < 2 else '>'}{width}}" for at, (cell, width) in
                            enumerate(zip(line, widths, strict=True))).rstrip() for line in (headings, *rows)]
-        lines += [f"most different by {row.metric}, {row.system}: " + ", ".join(
+        lines += [f"largest differences in {row.metric}, {row.system}: " + ", ".join(
             f"{one.video} {100 * one.difference:+.2f}" for one in row.largest)
             for row in self.rows if row.metric in self.printed and row.largest]
         return "\n".join([*lines, *_notes(self), self.signature])
@@ -133,12 +135,12 @@ class Comparison:
 
 def compare(systems: Mapping[str, Comparable], metrics: Iterable[str] | None = None, samples: int = 1000,
             seed: int = 0, warnings: Sequence[str] = ()) -> Comparison:
-    """Compare systems, two or more, with the first of them, video by video, on the videos that all have.
+    """Compare systems with the first of them, the baseline, video by video, on the videos that all have.
 
-    ``metrics``: the wanted ones (None: all that the systems share; tables then leave out those of one threshold).
-    ``warnings``: what else is to be said below the table.
-    Source of the tests: see the head of this file.  Raises UserError for fewer than two systems, signatures that
-    differ in more than coverage, no common videos, or an unknown metric (the nearest is named).
+    ``metrics``: those to compare (None: all that the systems share; tables then omit metrics of a single threshold).
+    ``warnings``: further lines to print below the table.  For the tests and their sources see the top of this file.
+    Raises UserError for fewer than two systems, signatures that differ in more than coverage, no common videos, or an
+    unknown metric (the nearest is named).
     """
     check_draws(samples, seed)
     if len(systems) < 2:
@@ -165,7 +167,7 @@ def compare(systems: Mapping[str, Comparable], metrics: Iterable[str] | None = N
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p values (Holm 1979): the i-th smallest of m times m - i, none below one before it, at most 1.
+    """Adjusted p values (Holm 1979): the i-th smallest of m is multiplied by m - i, from i = 0; ascending, at most 1.
 
     >>> holm([0.25, 0.125, 0.75])
     [0.5, 0.375, 0.75]
@@ -179,14 +181,14 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def _swapped(measures: Mapping[tuple[str, str], Measure], metrics: Sequence[str], baseline: str,
              others: Sequence[str], samples: int, seed: int) -> dict[tuple[str, str], np.ndarray]:
-    """Differences (samples,) to the baseline by metric and system, each video's rows swapped with probability 1/2."""
-    # A stream of its own: swaps must not depend on which videos were resampled.
+    """Differences (samples,) from the baseline by metric and system, with each video swapped with probability 1/2."""
+    # A random stream of its own: swaps must not depend on which videos were resampled.
     random = np.random.default_rng([seed, 1])
     found = {(metric, system): np.empty(samples) for metric in metrics for system in others}
     videos = len(measures[metrics[0], baseline].statistics)
     for block in blocks(samples, videos):
         swap = random.integers(0, 2, (block.stop - block.start, videos)).astype(float)
-        # Both sums are made of rows, not one from the other: a difference of sums leaves rounding where 0 is due.
+        # Both sums are computed from rows: subtracting one from the total would leave rounding errors instead of 0.
         both = np.concatenate([1.0 - swap, swap])
         for metric in metrics:
             base_stays, base_moves = np.split(both @ measures[metric, baseline].statistics, 2)
@@ -199,7 +201,7 @@ def _swapped(measures: Mapping[tuple[str, str], Measure], metrics: Sequence[str]
 
 def _versus(videos: Sequence[str], metric: str, system: str, one: Measure, two: Measure, resampled: np.ndarray,
             swapped: np.ndarray) -> Versus:
-    """``one``: of the baseline; ``resampled``, ``swapped``: differences (samples,)."""
+    """``one`` is the baseline's measure, ``two`` the system's; ``resampled``, ``swapped``: differences (samples,)."""
     scores = one.score(), two.score()
     by_video = one.by_video(), two.by_video()
     take_part = one.statistics.any(axis=1) & two.statistics.any(axis=1)
@@ -218,7 +220,7 @@ def _versus(videos: Sequence[str], metric: str, system: str, one: Measure, two: 
 
 
 def _p_value(under_null: np.ndarray, difference: float) -> float:
-    # One more hit and sample, the observed one: the test keeps its level (Davison and Hinkley 1997, section 4.2).
+    # The observed difference counts as a hit and a sample: this keeps the level (Davison and Hinkley 1997, sec. 4.2).
     hits = np.count_nonzero(np.abs(under_null) >= abs(difference) - TIE)
     return (hits + 1) / (len(under_null) + 1)
 
@@ -243,7 +245,7 @@ def _select_metrics(systems: Mapping[str, Comparable], metrics: Iterable[str] | 
     wanted = shared if metrics is None else tuple(dict.fromkeys([metrics] if isinstance(metrics, str) else metrics))
     if not shared or not wanted:
         raise UserError("metrics is empty: name at least one, or pass None for all" if shared else
-                        f"{', '.join(systems)} share no metric; score them alike")
+                        f"{', '.join(systems)} share no metric; score them with the same metrics")
     for name in wanted:
         if name not in shared:
             raise UserError(f"metric {name!r} is unknown to {', '.join(systems)}; {nearest(name, shared)}; known to "
@@ -271,11 +273,11 @@ def _warnings(systems: Mapping[str, Comparable], metrics: Sequence[str], common:
                 for system, result in systems.items()}
     if common == known and len(set(coverage.values())) == 1:
         return ()
-    told = ", ".join(f"{system} {part}" for system, part in coverage.items())
-    warnings = [f"coverage differs ({told}); compared on the {common} videos that all systems have"]
+    counts = ", ".join(f"{system} {part}" for system, part in coverage.items())
+    warnings = [f"coverage differs ({counts}); compared on the {common} videos that all systems have"]
     fixed = [name for name in metrics if not all(result.measures[name].additive for result in systems.values())]
     if fixed:
-        warnings.append(f"{', '.join(fixed)}: n-grams stay weighted over all videos of each system, common or not")
+        warnings.append(f"{', '.join(fixed)}: n-grams are weighted over all videos of each system, common or not")
     return tuple(warnings)
 
 
@@ -288,13 +290,13 @@ def _joint_signature(signature: str, common: int, samples: int, seed: int) -> st
 
 
 def _notes(comparison: Comparison) -> list[str]:
-    return [f"Differences to {comparison.systems[0]}, times 100, on {len(comparison.videos)} of "
+    return [f"Differences from {comparison.systems[0]}, times 100, on {len(comparison.videos)} of "
             f"{comparison.known} videos",
             *(f"warning: {warning}" for warning in comparison.warnings)]
 
 
 def _table(comparison: Comparison, decimals: int) -> tuple[list[str], list[list[str]]]:
-    """Headings and cells; the first two columns are names.  Holm's columns are there if p values were adjusted."""
+    """Headings and cells; the first two columns are names.  Columns of adjusted p values only if there are any."""
     adjusted = len(comparison.systems) > 2
     headings = ["metric", "system", "score", "difference", "95 % interval", "p bootstrap", "p swaps",
                 *(["p bootstrap, Holm", "p swaps, Holm"] if adjusted else []), "won/tied/lost"]

@@ -1,4 +1,4 @@
-"""Tables of scores: for the terminal, Markdown and LaTeX.  Values are times 100, as papers print them."""
+"""Tables of scores for the terminal, Markdown and LaTeX.  Values are times 100, as papers print them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -6,7 +6,7 @@ from typing import Any, Protocol
 from hicm.dvc_eval.inputs.protocols import canonical
 from hicm.dvc_eval.results.intervals import Interval
 
-# As papers head their columns.
+# Column headings, as in papers.
 SHORT = {"METEOR": "M", "CIDEr": "C", "ROUGE_L": "R-L", "Rouge-L": "R-L", "Bleu_1": "B1", "Bleu_2": "B2",
          "Bleu_3": "B3", "Bleu_4": "B4", "Precision": "P", "Recall": "R", "F1_of_means": "F1 of means",
          "soda_a": "SODA a", "soda_b": "SODA b", "soda_c": "SODA c", "soda_d": "SODA d", "soda_d_f": "SODA d (F)"}
@@ -38,7 +38,7 @@ class Reportable(Protocol):
 
 
 def heading(metric: str) -> str:
-    """A metric's name as papers print it.
+    """A metric's name as in papers.
 
     >>> heading("para_Bleu_4"), heading("F1@0.5")
     ('para B4', 'F1@0.5')
@@ -50,8 +50,8 @@ def heading(metric: str) -> str:
 
 def result_table(results: Sequence[Reportable], decimals: int, labels: Sequence[str] = (),
                  ) -> tuple[list[str], list[list[str]]]:
-    """Headings and rows of the scores without thresholds of their own; an interval stands in brackets."""
-    # One column for what protocols call by two names.
+    """Headings and rows of all scores that are not of a single threshold; intervals are in brackets."""
+    # One column for a metric that protocols give two names.
     columns = list(dict.fromkeys(canonical(name) for result in results for name in result.scores if "@" not in name))
     rows = []
     for place, result in enumerate(results):
@@ -69,7 +69,7 @@ def result_table(results: Sequence[Reportable], decimals: int, labels: Sequence[
 
 
 def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = (), names: int = 1) -> str:
-    """A table with the first columns, ``names``, to the left, the others to the right, notes below as code.
+    """A table with the first ``names`` columns aligned left, the others right, and notes as code below it.
 
     >>> print(markdown(["", "C"], [["ours", "1.0"]]))
     |  | C |
@@ -83,7 +83,7 @@ def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequ
 
 
 def latex(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = (), names: int = 1) -> str:
-    r"""A booktabs table with the first columns, ``names``, to the left; notes become comments.
+    r"""A booktabs table with the first ``names`` columns aligned left; notes become comments.
 
     >>> print(latex(["", "B4"], [["a_b", "1.0 [0.5, 2.0]"]]))
     \begin{tabular}{lr}
@@ -123,19 +123,19 @@ def text(result: Reportable) -> str:
 
 
 def caveats(result: Reportable) -> list[str]:
-    """What scores do not say: coverage, what was left out and why, warnings; a line each."""
+    """What to know beside the scores, one line each: coverage, metrics left out and why, warnings."""
     return [*coverage_lines(result), *(f"warning: {warning}" for warning in result.warnings)]
 
 
 def coverage_lines(result: Reportable) -> list[str]:
-    """Which videos were scored, the scores with missing ones counted 0, and metrics left out with the reason."""
+    """Which videos were scored, the scores with missing ones counted as 0, and metrics left out with the reason."""
     covered = result.coverage
     counts = ", ".join(f"{len(covered[kind])} {kind}" for kind in ("missing", "empty", "unknown"))
     lines = [f"coverage: {covered['scored']} of {covered['videos']} videos scored ({counts})"]
     if result.missing_as_zero:
         some = [name for name in ("CIDEr", "METEOR", "soda_c", "F1", "soda_d") if name in result.missing_as_zero]
-        told = ", ".join(f"{name} {100 * result.missing_as_zero[name]:.2f}" for name in some)
-        lines.append(f"with missing videos counted 0: {told}")
+        scores = ", ".join(f"{name} {100 * result.missing_as_zero[name]:.2f}" for name in some)
+        lines.append(f"with missing videos counted as 0: {scores}")
     by_reason: dict[str, list[str]] = {}
     for name, reason in result.left_out.items():
         by_reason.setdefault(reason, []).append(name)

@@ -1,4 +1,4 @@
-"""BLEU-1 to BLEU-4 (Papineni et al., ACL 2002) of sets of pairs, as pycocoevalcap smooths it."""
+"""BLEU-1 to BLEU-4 (Papineni et al., ACL 2002) of sets of pairs, smoothed as in pycocoevalcap."""
 
 import numpy as np
 
@@ -9,10 +9,10 @@ STATISTICS = 2 * ORDERS + 2  # matches and guesses of each order, tokens of hypo
 
 
 def bleu_statistics(grams: Grams, hypothesis: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """What BLEU sums over pairs: (P,) caption ids, and (P, A) with -1 where there is no reference -> (P, STATISTICS).
+    """What BLEU sums over pairs, (P, STATISTICS), from ids of captions (P,) and (P, A), -1 where there is no reference.
 
-    Matches are clipped by the largest count in any reference; the reference length is the one closest to the
-    hypothesis', of two the shorter.
+    Matches are clipped by the largest count in any reference; the reference length is the one closest to that of the
+    hypothesis, on a tie the shorter one.
     """
     owner, entry = grams.rows(hypothesis)
     allowed = np.zeros(len(entry))

@@ -1,6 +1,6 @@
 """CIDEr-D-like consensus of sets of pairs (Vedantam et al., CVPR 2015), as coco-caption computes it.
 
-The document collection of the idf is the set itself: with one pair ln N is 0 and so is the score.
+The idf is counted over the pairs of the set itself: with one pair ln N is 0, and so is the score.
 """
 
 import numpy as np
@@ -15,13 +15,13 @@ def cider(grams: Grams, hypothesis: np.ndarray, references: np.ndarray, owner: n
     """CIDEr (0..10) of each pair, (P,); a set's score is their mean.
 
     ``hypothesis`` (P,) and ``references`` (P, A) are caption ids of ``grams``, -1 where there is no reference;
-    ``owner`` (P,) the set of each pair.  Documents are pairs: an n-gram counts once a pair, in whatever reference.
+    ``owner`` (P,) the set of each pair.  Documents are pairs: an n-gram counts once per pair, in whichever reference.
     """
     log_size = np.log(np.maximum(np.bincount(owner, minlength=sets), 1))
     size = np.int64(grams.size)
 
-    written = np.flatnonzero(references.ravel() >= 0)
-    pair_of, ids = written // references.shape[1], references.ravel()[written]
+    given = np.flatnonzero(references.ravel() >= 0)
+    pair_of, ids = given // references.shape[1], references.ravel()[given]
     in_reference, entry = grams.rows(ids)
     pair, gram = pair_of[in_reference], grams.gram[entry]
     documents = owner[pair] * size + gram
@@ -50,7 +50,7 @@ def cider(grams: Grams, hypothesis: np.ndarray, references: np.ndarray, owner: n
     value = np.bincount(in_hypothesis * ORDERS + order, weights=np.minimum(weight, other) * other,
                         minlength=len(ids) * ORDERS).reshape(-1, ORDERS)
     norm = hypothesis_norm * reference_norm
-    value = np.divide(value, norm, out=np.zeros(norm.shape), where=norm != 0)  # a norm of 0 has no value either
+    value = np.divide(value, norm, out=np.zeros(norm.shape), where=norm != 0)  # where a norm is 0, so is the value
     bigrams = np.maximum(grams.length - 1, 0)
     gap = bigrams[hypothesis[pair_of]] - bigrams[ids]
     score = 10.0 * (value * np.exp(-(gap**2) / (2 * SIGMA**2))[:, None]).mean(axis=1)
@@ -59,6 +59,6 @@ def cider(grams: Grams, hypothesis: np.ndarray, references: np.ndarray, owner: n
 
 
 def _norms(row: np.ndarray, order: np.ndarray, weight: np.ndarray, rows: int) -> np.ndarray:
-    """Length of each row's weight vector per n-gram order, (rows, 4)."""
+    """Norm of each row's weight vector per n-gram order, (rows, 4)."""
     squares = np.bincount(row * ORDERS + order, weights=weight**2, minlength=rows * ORDERS)
     return np.sqrt(squares).reshape(-1, ORDERS)

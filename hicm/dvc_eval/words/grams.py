@@ -15,8 +15,9 @@ ORDERS = 4  # n-grams of one to four tokens
 class Grams:
     """The distinct n-grams of C captions in compressed rows: row c is ``offsets[c]:offsets[c + 1]``.
 
-    ``gram`` (ids, ascending in a row), ``count`` (how often in the caption) and ``order`` (0 for single tokens) are
-    parallel (K,); ``length`` (C,) counts tokens.  An n-gram's id is the same in every caption; ids are below ``size``.
+    ``gram`` (ids, ascending within a row), ``count`` (occurrences in the caption) and ``order`` (0 for single tokens)
+    are parallel (K,); ``length`` (C,) is the number of tokens.  An n-gram has the same id in every caption; ids are
+    below ``size``.
     """
 
     offsets: np.ndarray
@@ -27,7 +28,7 @@ class Grams:
     size: int
 
     def rows(self, captions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """For caption ids (P,): which of the P each entry belongs to, and the entry's position."""
+        """The entries of captions (P,), as ids: which of the P each belongs to, and its position."""
         return expand(self.offsets[captions], self.offsets[captions + 1] - self.offsets[captions])
 
     @cached_property
@@ -36,12 +37,12 @@ class Grams:
         return np.repeat(np.arange(len(self.length)), np.diff(self.offsets)) * self.size + self.gram
 
     def counts_in(self, captions: np.ndarray, grams: np.ndarray) -> np.ndarray:
-        """How often each of ``grams`` (N,) occurs in the caption (-1: none) of the same index, (N,) float64."""
+        """How often each of ``grams`` (N,) occurs in the caption (N,) beside it (-1: no caption), (N,) float64."""
         return lookup(self.keys, self.count, captions * self.size + grams)
 
 
 def lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """``values`` at the places where sorted, distinct ``keys`` equal ``wanted``; 0 where there is none."""
+    """The ``values`` whose ``keys``, sorted and distinct, equal ``wanted``; 0 where there is none."""
     if not len(keys):
         return np.zeros(len(wanted))
     place = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
@@ -49,7 +50,7 @@ def lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarr
 
 
 def count_grams(captions: Sequence[str]) -> Grams:
-    """Count the n-grams of tokenised captions.  Tokens are split at any white space, U+00A0 included.
+    """Count the n-grams of tokenised captions.  Tokens are split at any white space, including U+00A0.
 
     >>> grams = count_grams(["stir and stir", ""])
     >>> grams.length.tolist(), grams.order.tolist(), grams.count.tolist()

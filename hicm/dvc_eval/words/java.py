@@ -1,4 +1,4 @@
-"""Java and the two jars of pycocoevalcap: found, checked, run; every failure has a name and none hangs."""
+"""Finds, checks and runs Java and the two jars of pycocoevalcap; every failure is explained and nothing hangs."""
 
 import functools
 import importlib.util
@@ -14,11 +14,11 @@ OLDEST = 8
 
 
 class Unavailable(UserError):
-    """A part cannot work here (no Java, no jar, a process that died); says why and what to do."""
+    """A part cannot work here (no Java, no jar, a process that died); the message says why and what to do."""
 
 
 def find_java() -> str:
-    """Path of a Java 8 or newer: the ``java`` on the path, else that of JAVA_HOME.  Raises Unavailable."""
+    """Path of Java 8 or newer: ``java`` on the path, else that of JAVA_HOME.  Raises Unavailable."""
     home = os.environ.get("JAVA_HOME")
     candidates = [shutil.which("java"), shutil.which(str(Path(home, "bin", "java"))) if home else None]
     problems = []
@@ -32,7 +32,7 @@ def find_java() -> str:
 
 
 def find_jar(inside: str) -> Path:
-    """Path of a file of the installed package pycocoevalcap, which is not imported.  Raises Unavailable."""
+    """Path of a file in the installed package pycocoevalcap, without importing it.  Raises Unavailable."""
     spec = importlib.util.find_spec("pycocoevalcap")
     for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder, inside)
@@ -42,16 +42,16 @@ def find_jar(inside: str) -> Path:
 
 
 def environment() -> dict[str, str]:
-    """Of the process, with the locale pinned."""
+    """The environment of this process, with the locale pinned."""
     return {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
-# Text is UTF-8 (Java 19 and newer listen to the second) and lower case is English, whatever the user's locale.
+# UTF-8 (the second option is for Java 19 and newer) and English lower case, whatever the user's locale.
 PINNED = ("-Dfile.encoding=UTF-8", "-Dstdout.encoding=UTF-8", "-Duser.language=en", "-Duser.country=US")
 
 
 def run(arguments: list[str], text: str, timeout: float, what: str) -> str:
-    """Standard output of ``java`` with ``text`` as input.  Raises Unavailable on failure or after ``timeout`` s."""
+    """Standard output of ``java`` given ``text``.  Raises Unavailable on failure or after ``timeout`` seconds."""
     command = [find_java(), *PINNED, *arguments]
     try:
         done = subprocess.run(command, input=text.encode(), capture_output=True, timeout=timeout, check=False,
@@ -66,15 +66,15 @@ def run(arguments: list[str], text: str, timeout: float, what: str) -> str:
 
 
 def last_line(stderr: bytes) -> str:
-    """What a process said last, but for a stack trace, short enough for one line of error."""
+    """The last line of a process's errors, without stack traces, short enough for a one-line error."""
     lines = [line.strip() for line in stderr.decode(errors="replace").splitlines()]
     lines = [line for line in lines if line and not line.startswith(("at ", "... ", "Picked up"))]
-    return lines[-1][:200] if lines else "it gave no reason"
+    return lines[-1][:200] if lines else "no reason given"
 
 
 @functools.cache
 def _problem(java: str) -> str:
-    """Why this java cannot be used; empty when it can."""
+    """Why this java cannot be used; empty if it can."""
     try:
         done = subprocess.run([java, "-version"], capture_output=True, timeout=60, check=False, env=environment())
     except subprocess.TimeoutExpired:
@@ -85,5 +85,5 @@ def _problem(java: str) -> str:
         return f"fails at -version ({last_line(done.stderr + done.stdout)})"
     found = re.search(rb'version "(?:1\.)?(\d+)', done.stderr + done.stdout)
     if not found:
-        return "does not tell its version"
+        return "does not print its version"
     return "" if int(found.group(1)) >= OLDEST else f"is Java {found.group(1).decode()}"

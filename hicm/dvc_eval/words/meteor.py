@@ -1,6 +1,6 @@
-"""METEOR 1.5 (Denkowski and Lavie, 2014), English, as a function from pairs to statistics and on to scores.
+"""METEOR 1.5 (Denkowski and Lavie, 2014), English: from pairs of captions to statistics, from statistics to scores.
 
-A set of pairs scores by its summed statistics, not by the mean of its pairs' scores.
+The score of a set of pairs is that of their summed statistics, not the mean of the pairs' scores.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from hicm.dvc_eval.words.meteor15.score import CHUNKS, STATISTICS, whole
 
 
 class Meteor(Protocol):
-    """What the evaluator needs of a METEOR."""
+    """What the evaluator needs of an implementation of METEOR."""
 
     name: str  # in signatures
 
@@ -34,9 +34,9 @@ class Meteor(Protocol):
 
 
 def total(statistics: np.ndarray, owner: np.ndarray, sets: int) -> np.ndarray:
-    """Sums (sets, 23) of statistics (P, 23) by the set (P,) that each belongs to.
+    """Sums (sets, 23) of statistics (P, 23) by the set ``owner`` (P,) that each belongs to.
 
-    A pair that is matched completely in one chunk adds no chunk: METEOR's own rule for sums.
+    A pair that is matched completely in one chunk adds no chunk, as in METEOR.
     """
     complete = whole(statistics)
     statistics = statistics.copy()
@@ -45,10 +45,10 @@ def total(statistics: np.ndarray, owner: np.ndarray, sets: int) -> np.ndarray:
 
 
 class JarMeteor:
-    """The METEOR jar of pycocoevalcap in one Java process, which starts at once and loads while others work.
+    """The METEOR jar of pycocoevalcap, in one Java process that starts at once and loads in the background.
 
-    Use as a context manager: the process ends with the block, whatever happens in it.  ``patience``: seconds without
-    an answer after which the process is stopped.
+    Use it as a context manager: the process ends with the block, whatever happens in it.  After ``patience`` seconds
+    without an answer the process is stopped.
     """
 
     name = "1.5-jar"
@@ -57,6 +57,7 @@ class JarMeteor:
         jar = find_jar("meteor/meteor-1.5.jar")
         command = [find_java(), "-Xmx2G", *PINNED, "-jar", jar.name, "-", "-", "-stdio", "-l", "en", "-norm"]
         self._patience = patience
+        self._last_answer = time.monotonic()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115, closed with the process
         try:
             self._process = subprocess.Popen(command, cwd=jar.parent, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -64,6 +65,8 @@ class JarMeteor:
         except OSError as error:
             self._errors.close()
             raise Unavailable(f"METEOR: {command[0]} cannot be run ({error.strerror})") from error
+        assert self._process.stdin is not None and self._process.stdout is not None, "both are pipes"
+        self._input, self._output = self._process.stdin, self._process.stdout
 
     def __enter__(self) -> "JarMeteor":
         return self
@@ -73,15 +76,15 @@ class JarMeteor:
         self.close()
 
     def close(self) -> None:
-        """End the process; nothing waits for it."""
+        """Stop the process."""
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout, self._errors):
-            with contextlib.suppress(OSError):  # what was still to be written has no reader any more
+        for stream in (self._input, self._output, self._errors):
+            with contextlib.suppress(OSError):  # unwritten input has no reader any more
                 stream.close()
 
     def statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """See `Meteor`.  The hypothesis loses every ``|||`` and doubled blank, as in pycocoevalcap."""
+        """See `Meteor`.  Every ``|||`` and doubled blank is removed from the hypothesis, as in pycocoevalcap."""
         lines = [f"SCORE ||| {reference} ||| {hypothesis.replace('|||', '').replace('  ', ' ')}"
                  for hypothesis, reference in pairs]
         answers = self._ask(lines, len(lines))
@@ -89,7 +92,7 @@ class JarMeteor:
         return np.array(found, dtype=np.float64).reshape(-1, STATISTICS)
 
     def score(self, statistics: np.ndarray, block: int = 100) -> np.ndarray:
-        """See `Meteor`.  Each line of ``block`` statistics is answered by that many scores and one of their sum."""
+        """See `Meteor`.  The answer to a line of ``block`` statistics is as many scores, and one of their sum."""
         rows = ["".join(f" {number:.1f}" for number in row) for row in statistics]
         blocks = [rows[at:at + block] for at in range(0, len(rows), block)]
         answers = self._ask(["EVAL |||" + " |||".join(part) for part in blocks], len(rows) + len(blocks))
@@ -100,19 +103,19 @@ class JarMeteor:
         return np.array(scores, dtype=np.float64)
 
     def _ask(self, lines: list[str], answers: int) -> list[str]:
-        """Write all lines from a thread, read that many answers meanwhile."""
+        """Write all lines from a thread while reading that many answers."""
         writer = threading.Thread(target=self._write, args=(lines,), daemon=True)
-        self._heard, finished = time.monotonic(), threading.Event()
+        self._last_answer, finished = time.monotonic(), threading.Event()
         watch = threading.Thread(target=self._watch, args=(finished,), daemon=True)
         writer.start()
         watch.start()
         received = []
         try:
             for _ in range(answers):
-                line = self._process.stdout.readline()
+                line = self._output.readline()
                 if not line.endswith(b"\n"):
                     raise self._died()
-                self._heard = time.monotonic()
+                self._last_answer = time.monotonic()
                 received.append(line.decode())
         finally:
             finished.set()
@@ -121,19 +124,19 @@ class JarMeteor:
         return received
 
     def _write(self, lines: list[str]) -> None:
-        with contextlib.suppress(OSError, ValueError):  # the process has ended: the reader sees it and names the cause
+        with contextlib.suppress(OSError, ValueError):  # the process has ended: the reader reports why
             for line in lines:
-                self._process.stdin.write(f"{line}\n".encode())
-            self._process.stdin.flush()
+                self._input.write(f"{line}\n".encode())
+            self._input.flush()
 
     def _watch(self, finished: threading.Event) -> None:
         while not finished.wait(min(1.0, self._patience)):
-            if time.monotonic() - self._heard > self._patience:
+            if time.monotonic() - self._last_answer > self._patience:
                 self._process.kill()
                 return
 
     def _died(self) -> Unavailable:
-        silent = time.monotonic() - self._heard > self._patience
+        silent = time.monotonic() - self._last_answer > self._patience
         self._process.kill()
         status = self._process.wait()
         if silent:

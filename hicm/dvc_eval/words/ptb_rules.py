@@ -1,9 +1,9 @@
 """The shapes of Penn Treebank tokens in English captions, as CoreNLP 3.4.1 cuts them.
 
-Every rule is a regular expression whose first group is the token and whose rest is text that must follow; of all rules
-that match at a place the one that reaches farthest (what must follow included) wins, the earlier one on a tie.  The
-table was written from observation: the tokeniser was asked about single words, about all strings of up to six
-characters over small alphabets, and about random strings; the comments give what was seen.
+Every rule is a regular expression: its first group is the token, the rest is text that must follow.  Of all rules that
+match at a place, the one that reaches farthest wins (with the text that must follow), on a tie the first one.  The
+table was written from observation: the tokeniser was run on single words, on all strings of up to six characters over
+small alphabets, and on random strings; the comments give what was seen.
 """
 
 import functools
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 NBSP = "\u00a0"  # stands for a blank inside a token: 1 1/2, (555) 123-4567, <b class="x">
 
-# Text that becomes another token.  Quotes, dashes and dots are dropped afterwards, so their exact form rarely matters.
+# Text that is rewritten.  Quotes, dashes and dots are dropped afterwards, so their exact form rarely matters.
 REWRITTEN = {
     "(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-", '"': "''",
     "---": "--", "----": "--", "\u2013": "--", "\u2014": "--", "\u2015": "--", "\u2026": "...",
@@ -50,8 +50,11 @@ def _ampersand(token: str) -> str:
 
 
 class Rule(NamedTuple):
-    """``first``: the characters a token can begin with (inside of a regular expression's brackets);
-    ``match``: group 1 is the token; ``write``: the token as printed, in lower case."""
+    """One shape of tokens.
+
+    ``first``: the characters a token can begin with, as inside a regular expression's brackets.  Group 1 of ``pattern``
+    is the token; ``write`` turns it into what is printed, in lower case.
+    """
 
     first: str
     pattern: str
@@ -59,7 +62,7 @@ class Rule(NamedTuple):
 
     @property
     def match(self) -> Callable[..., re.Match | None]:
-        """Compiled when it is first needed: most captions need few rules."""
+        """Matches at a place; compiled when first needed, as most captions need few rules."""
         return _compiled(self.pattern)
 
 
@@ -111,22 +114,22 @@ _FILE_TYPES = ("docx|html|java|jpeg|bat|bmp|cgi|cpp|dll|doc|exe|gif|htm|jar|jpg|
 
 # --- words with a full stop
 
-# Always with their full stop.
+# These always keep their full stop.
 _TITLES = """
     adj adm adv alex asst assoc atty attys ave brig capt cf cie cmdr col comdr cpl dept det dr drs elec ens ft gen gov
     govs hon insp invt jos lieut lt maj messrs [mM]f[gG] mlle mme mr mrs ms msgr mt [mM]t[gG] natl pfc ph pres prof
     profs pvt rep reps rev sen sens sfc sgt spc st ste supt supts treas vs wm
 """
-# With their full stop, but `etc.x' is two tokens where `dr.x' is one.
+# These keep their full stop too, but `etc.x' is two tokens where `dr.x' is one.
 _ENDINGS = r"""
     al ala apr ariz A(?i:rk) assn aug A(?i:z) bhd bldg blvd bros calif co colo conn corp cos ct dak dec D(?i:el) esq est
     etc ext feb fla fri ga I(?i:ll) inc ind intl jan jr jul jun kan kans ky L(?i:a) ltd mar M(?i:ass) md mich minn
     M(?i:iss) mo mon mont neb nev nov oct okla O(?i:re) P(?i:a) penn plc [pP]{1,2}[tT](?:e|y)[sS]? rd rt sep sept seq sq
     sr sys tel tenn T(?i:ex) thu thurs tue tues univ va vt W(?i:ash) wed wis wisc wyo ph\.d ed\.d
 """
-# With a full stop where a number follows.
+# These keep a full stop if a number follows.
 _NUMBERED = "no nos ca fig figs prop art pp op"
-# After a single letter and a full stop these begin a sentence, so that the full stop is not the letter's.
+# After a single letter and a full stop these begin a new sentence: the full stop does not belong to the letter.
 _STARTERS = r"""
     mr\. ms\. a an as at he if in it so we but her now one our she the yet you here last many more once some such that
     then they this what when about according additionally after earlier however other since their there these while
@@ -134,16 +137,16 @@ _STARTERS = r"""
 
 
 def _any_of(words: str) -> str:
-    """Lower-case words in any case; the others are patterns of their own."""
+    """Matches lower-case words in any case; words with other characters are patterns themselves."""
     plain = [word for word in words.split() if re.fullmatch(r"[a-z]+(?:\\\.[a-z])?", word)]
     return "|".join([f"(?i:{'|'.join(plain)})", *(word for word in words.split() if word not in plain)])
 
 
 _STARTER = "|".join(f"{word[0].upper()}(?i:{word[1:]})" for word in _STARTERS.split())
 
-# Words of other alphabets: a guess, not proven.
+# Words in other alphabets: a guess, not verified.
 _FOREIGN = "\u0370-\u1fff\u2c00-\ud7ff"
-# Other line breaks, control characters and what lies beyond 16 bits (emoji) give no token.
+# Other line breaks, control characters and characters beyond 16 bits (emoji) give no token.
 _UNPRINTED = "\x00-\x08\x0b-\x1f\x7f\x85\u2028\u2029\U00010000-\U0010ffff"
 
 # --- the table

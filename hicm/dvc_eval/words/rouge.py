@@ -1,4 +1,4 @@
-"""ROUGE-L of pairs of captions (Lin, 2004) with the recall weight of coco-caption."""
+"""ROUGE-L of pairs of captions (Lin, 2004), with the weight of recall from coco-caption."""
 
 from collections.abc import Sequence
 
@@ -6,14 +6,14 @@ import numpy as np
 
 BETA = 1.2
 BLOCK = 4096  # pairs at a time
-WORD = 63  # tokens of a hypothesis whose row fits an integer
+WORD = 63  # tokens of a caption whose row of bits fits into one integer
 
 
 def rouge_l(captions: Sequence[str], hypothesis: np.ndarray, references: np.ndarray) -> np.ndarray:
-    """F of the longest common subsequence for caption ids (P,) and (P, A), -1 where there is no reference; (P,).
+    """F of the longest common subsequence, (P,), from ids of captions (P,) and (P, A), -1 where there is no reference.
 
-    Tokens are split at the blank only, so an empty caption is one empty token.  With several references, precision
-    and recall are each the best over them.
+    Tokens are split at blanks only, so an empty caption is one empty token.  With several references, precision and
+    recall are each the best over them.
 
     >>> ids = np.array([[0, 0, 2], [1, 2, 2]])
     >>> rouge_l(["stir the pot", "stir a pot", ""], ids[0], ids[1][:, None]).round(6).tolist()
@@ -34,45 +34,45 @@ def rouge_l(captions: Sequence[str], hypothesis: np.ndarray, references: np.ndar
 
 
 def f_score(precision: np.ndarray, recall: np.ndarray, beta: float) -> np.ndarray:
-    """F with ``beta`` times the weight on recall; 0 where either is 0."""
+    """F with recall weighted ``beta`` times as much as precision; 0 where either is 0."""
     both = (precision > 0) & (recall > 0)
     weighted = recall + beta**2 * precision
     return np.divide((1 + beta**2) * precision * recall, weighted, out=np.zeros(len(both)), where=both)
 
 
 def common_lengths(tokens: Sequence[Sequence[str]], first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Length of the longest common subsequence of token lists ``first`` (P,) and ``second`` (P,), as ids; (P,).
+    """Length of the longest common subsequence, (P,), of lists ``first`` (P,) and ``second`` (P,) of ``tokens``.
 
-    Bit-parallel rows (Hyyrö, 2004): a clear bit is a step up.  Many pairs at a time, an integer a pair; longer lists
-    one by one.
+    Bit-parallel rows (Hyyrö, 2004): a clear bit is a step up.  Many pairs at a time, with one integer per pair; longer
+    lists one by one.
     """
     words: dict[str, int] = {}
     numbers = [[words.setdefault(token, len(words)) for token in caption] for caption in tokens]
     length = np.array([len(caption) for caption in numbers], dtype=np.int64)
     found = np.zeros(len(first), dtype=np.int64)
     small = (length[first] <= WORD) & (length[second] <= WORD)
-    for at in np.flatnonzero(~small).tolist():
-        found[at] = longest_common(numbers[first[at]], numbers[second[at]])
+    for pair in np.flatnonzero(~small).tolist():
+        found[pair] = longest_common(numbers[first[pair]], numbers[second[pair]])
     if not small.any():
         return found
-    # Of like length together, so that few rows are wider than their pair.
+    # Pairs of similar length together, so that few rows are wider than needed.
     longest = np.maximum(length[first], length[second])
-    at = np.flatnonzero(small)
-    at = at[np.argsort(longest[at], kind="stable")]
-    for block in np.array_split(at, -(-len(at) // BLOCK)):
+    pairs = np.flatnonzero(small)
+    pairs = pairs[np.argsort(longest[pairs], kind="stable")]
+    for block in np.array_split(pairs, -(-len(pairs) // BLOCK)):
         width = int(longest[block[-1]])
         found[block] = _common_of_short(_table(numbers, first[block], width), _table(numbers, second[block], width),
                                         length[first[block]])
     return found
 
 
-def _table(numbers: Sequence[Sequence[int]], chosen: np.ndarray, width: int) -> np.ndarray:
-    """Lists of numbers as rows (P, width), -1 behind their ends."""
+def _table(numbers: Sequence[list[int]], chosen: np.ndarray, width: int) -> np.ndarray:
+    """The chosen lists (P,) as rows (P, width), -1 behind their ends."""
     return np.array([numbers[at] + [-1] * (width - len(numbers[at])) for at in chosen.tolist()], dtype=np.int64)
 
 
 def _common_of_short(first: np.ndarray, second: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Of rows of word numbers (P, width), -1 behind the end; ``length`` (P,) of the first."""
+    """The same for rows of word numbers (P, width), -1 behind their ends; ``length`` (P,) is that of the first."""
     bit = np.uint64(1) << np.arange(first.shape[1], dtype=np.uint64)
     full = (np.uint64(1) << length.astype(np.uint64)) - np.uint64(1)
     row = full.copy()

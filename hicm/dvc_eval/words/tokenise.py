@@ -1,7 +1,7 @@
-"""Penn Treebank tokenisation of captions as the toolkits have it: CoreNLP 3.4.1, lower case, punctuation dropped.
+"""Penn Treebank tokenisation of captions as in the toolkits: CoreNLP 3.4.1, lower case, punctuation dropped.
 
-Each caption is tokenised alone, as if an empty line followed: the toolkits tokenise a whole batch as one text, where a
-caption's last full stop can depend on the next caption, hence on the order of a set.
+Each caption is tokenised alone, as if an empty line followed.  The toolkits tokenise a whole batch as one text, where a
+caption's last full stop can depend on the next caption, and so on the order of the captions.
 """
 
 import re
@@ -12,19 +12,19 @@ from hicm.dvc_eval.words.java import Unavailable, find_jar, run
 from hicm.dvc_eval.words.ptb import DROPPED, ptb_tokenise
 
 LINE_BREAKS = re.compile("[\r\v\f\u2028\u2029]")
-# A line between two captions: it ends every token and look-ahead that begins in the caption before, also a tag whose
-# quote stays open and a single letter with a full stop that asks how the next sentence begins.
+# A line between two captions.  It ends every token and look-ahead that begins in the caption before, even a tag with
+# an open quote and a single letter with a full stop, which depends on how the next sentence begins.
 BETWEEN = "\"'."
 
 
 class Tokeniser(Protocol):
-    """Captions in, tokens joined by single blanks out; one result a caption."""
+    """Turns captions into tokens joined by single blanks, one result per caption."""
 
     name: str  # in signatures
-    unproven: Sequence[str]  # captions of the last call that hold what the rules were not compared with the jar on
+    unproven: Sequence[str]  # captions of the last call with text that the rules were not compared with the jar on
 
     def tokenise(self, captions: list[str]) -> list[str]:
-        """Tokenised ``captions``, in their order.  Raises Unavailable when it cannot work here."""
+        """Tokenised ``captions``, in their order.  Raises Unavailable if it cannot work here."""
         ...
 
 
@@ -44,13 +44,13 @@ class PtbTokeniser:
 
 
 class JarTokeniser:
-    """The CoreNLP jar of pycocoevalcap in one Java process: the cross-check."""
+    """The CoreNLP jar of pycocoevalcap, in one Java process: only for comparison."""
 
     name = "ptb3.4.1-jar"
-    unproven = ()
+    unproven: Sequence[str] = ()
 
     def tokenise(self, captions: list[str]) -> list[str]:
-        """See `Tokeniser`.  Captions hold no line break but LF, which counts as a blank."""
+        """See `Tokeniser`.  Captions may hold no line break but LF, which counts as a blank."""
         jar = find_jar("tokenizer/stanford-corenlp-3.4.1.jar")
         text = "".join(caption.replace("\n", " ") + f"\n\n{BETWEEN}\n" for caption in captions)
         output = run(["-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase",
@@ -66,7 +66,7 @@ class JarTokeniser:
 def clean(captions: Sequence[str], ascii_only: bool = True) -> list[str]:
     """Captions on one line: every line break, and with ``ascii_only`` every character outside ASCII, becomes a blank.
 
-    Line breaks but LF would shift all later captions of the toolkits' batch.
+    In the toolkits, a line break other than LF shifts all later captions of the batch.
 
     >>> clean(["café"])
     ['caf ']
@@ -76,5 +76,5 @@ def clean(captions: Sequence[str], ascii_only: bool = True) -> list[str]:
 
 
 def is_plain(caption: str) -> bool:
-    """Whether a caption is printable ASCII throughout, as most are: nothing in it is read otherwise."""
+    """Whether a caption is all printable ASCII, as most are: then it is read exactly as written."""
     return caption.isascii() and caption.isprintable()

@@ -342,7 +342,7 @@ def test_thousands_of_events() -> None:
     result = score({"a": (said, written)})
     assert time.monotonic() - started < 20  # about 2 s on an idle core
     assert result.scores["soda_d"] == pytest.approx(1 / 1.5, abs=1e-6)
-    assert any("more than 990 events" in warning for warning in result.warnings)
+    assert any("more than 990 predictions and events" in warning for warning in result.warnings)
 
 
 @pytest.mark.parametrize("size", [495, 496])

@@ -262,11 +262,11 @@ def test_clips_that_do_not_pair() -> None:
             score(said, [written, written], protocol)
         result = score(said, [written], protocol, ["Bleu_1", "ROUGE_L"])
         assert result.scores == pytest.approx({"Bleu_1": 1, "ROUGE_L": 1}, abs=1e-8)  # "add salt" is left out
-        assert [one for one in result.warnings if "first ones of both" in one] == [
-            "2 videos have another number of predictions than of events (first: a): the first ones of both are "
+        assert [one for one in result.warnings if "different numbers" in one] == [
+            "2 videos have different numbers of predictions and events (first: a): only as many as both have are "
             "compared, the rest is left out"]
         assert result.coverage["missing"] == ["d"] and "ROUGE_L" not in result.per_video["b"]
-        with pytest.raises(UserError, match="predictions: no event stands beside one of the references"):
+        with pytest.raises(UserError, match="predictions: no event has a counterpart in the references"):
             score({"a": []}, [written], protocol)
 
 

@@ -209,9 +209,9 @@ def test_unlike_results_are_not_added(predictions: Content, references: list[Con
         {"rules": {"max_proposals": 3}}, {"rules": {"tious": "0.5"}}]
     for options in others:
         other = halves(predictions, references, **{"protocol": "vidchapters", "metrics": LOCAL} | options)[1]
-        with pytest.raises(UserError, match="results were made by other rules: proto:"):
+        with pytest.raises(UserError, match="results were scored by different rules: proto:"):
             _ = first + other
-    with pytest.raises(UserError, match=r"other numbers of reference files|made by other rules"):
+    with pytest.raises(UserError, match=r"different numbers of reference files|scored by different rules"):
         _ = first + evaluate(predictions, only(references[0], set(references[0]) - HALF), metrics=LOCAL)
 
 
@@ -222,7 +222,7 @@ def test_changed_rules_must_be_the_same_ones(predictions: Content, references: l
                                              two: Content) -> None:
     first = halves(predictions, references, "vidchapters", metrics=LOCAL, rules=one)[0]
     second = halves(predictions, references, "vidchapters", metrics=LOCAL, rules=two)[1]
-    with pytest.raises(UserError, match="made by other rules"):
+    with pytest.raises(UserError, match="scored by different rules"):
         _ = first + second
 
 
@@ -271,7 +271,7 @@ def test_pairs_are_all_that_overlap(predictions: Content, references: list[Conte
 
 
 def test_pairs_that_are_not_there(results: dict[str, Result]) -> None:
-    with pytest.raises(UserError, match=r"video yarn_09: not scored; known are band_04, bike_03, clay_05 \.\.\."):
+    with pytest.raises(UserError, match=r"video yarn_09: not scored; scored are band_04, bike_03, clay_05 \.\.\."):
         results["vidchapters"].event_pairs("yarn_09")
     assert results["activitynet-2018"].event_pairs("yarn_09") == []
     for protocol in ("soda", "vidchapters-vc"):
@@ -379,12 +379,12 @@ def test_ids_that_nearly_match(references: list[Content], predictions: Content) 
 def test_references_that_say_things_twice(references: list[Content], predictions: Content) -> None:
     first = references[0]
     both = first | {"v_kite_01": first["kite_01"], "v_soup_02": first["soup_02"]}
-    assert "references: 2 ids stand both with and without 'v_' (first: kite_01)" in evaluate(
+    assert "references: 2 ids occur both with and without 'v_' (first: kite_01)" in evaluate(
         predictions, both, metrics=LOCAL).warnings
     assert "references 3: the same captions as in another reference file" in evaluate(
         predictions, [*references, copy.deepcopy(first)], metrics=LOCAL).warnings
     usual = evaluate(predictions, references, metrics=LOCAL).warnings
-    assert not [one for one in usual if "same captions" in one or "stand both" in one or "differ from" in one]
+    assert not [one for one in usual if "same captions" in one or "occur both" in one or "differ from" in one]
 
 
 def test_what_rules_make_of_missing_and_empty(results: dict[str, Result]) -> None:
@@ -395,4 +395,5 @@ def test_what_rules_make_of_missing_and_empty(results: dict[str, Result]) -> Non
         assert said[name] == [f"{missing}left out of every mean"]
     assert said["hicm"] == said["activitynet-2018-corpus-cider"] == [f"{missing}counted as 0"]
     assert said["activitynet-2018"] == said["activitynet-2021"] == [
-        f"{missing}counted as 0, but left out of SODA", "1 empty predictions count 0 in SODA, where the toolkits stop"]
+        f"{missing}counted as 0, but left out of SODA",
+        "1 empty predictions count as 0 in SODA, where the toolkits fail"]

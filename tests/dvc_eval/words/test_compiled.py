@@ -1,4 +1,4 @@
-"""METEOR's loops as kept machine code: it needs no numba, and is made anew when anything that it depends on changes."""
+"""METEOR's loops as cached machine code: it needs no numba, and is compiled again when what it depends on changes."""
 
 import os
 import re
@@ -19,7 +19,7 @@ from hicm.dvc_eval.words.meteor15.compiled import ALIGN, FIND_PHRASES, LOOPS
 PAIRS = [("a man is running fast", "the men run quickly"), ("stir", "stir"), ("", "fry the onions")]
 
 
-def test_kept_loops_run_without_numba() -> None:
+def test_cached_loops_run_without_numba() -> None:
     here = NativeMeteor().statistics(PAIRS)  # compiled by now
     program = ("import sys; sys.modules['numba'] = None\n"
                "from hicm.dvc_eval.words.meteor15 import NativeMeteor\n"
@@ -77,10 +77,10 @@ def test_damaged_machine_code_is_never_run(tmp_path: Path, monkeypatch: pytest.M
     compiled.load_loops.__wrapped__()
     name = names[0]
     sound = (cache.cache_folder() / name).read_bytes()
-    kept = cache.cached_arrays(name, dict)
+    cached = cache.cached_arrays(name, dict)
     made = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(compiled, "_compile_all", lambda *_: made.append("again") or kept)
+    monkeypatch.setattr(compiled, "_compile_all", lambda *_: made.append("again") or cached)
     (tmp_path / "hicm").mkdir()
     for harm in (0, len(sound) // 2, len(sound) - 1):
         content = bytearray(sound)
@@ -106,7 +106,7 @@ def test_what_the_loader_could_not_resolve_is_refused(monkeypatch: pytest.Monkey
     ("sys.modules['llvmlite'] = None", "METEOR without Java needs numba; pip install numba"),
     ("import numba; numba.config.DISABLE_JIT = 1",
      "METEOR without Java needs numba's compiler; unset NUMBA_DISABLE_JIT")])
-def test_where_nothing_is_kept_yet(tmp_path: Path, golden: Path, prepare: str, told: str) -> None:
+def test_where_nothing_is_cached_yet(tmp_path: Path, golden: Path, prepare: str, told: str) -> None:
     """Without numba METEOR is left out, and the rest is scored."""
     program = (f"import sys; {prepare}; from hicm.dvc_eval import evaluate\n"
                "result = evaluate(*sys.argv[1:], metrics=['METEOR', 'CIDEr', 'soda_d'])\n"

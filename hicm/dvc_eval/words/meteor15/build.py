@@ -1,22 +1,22 @@
-"""METEOR's data, turned once into arrays that are quick to look up.
+"""Turns METEOR's data into arrays that are fast to look up.
 
 Arrays of the index (V words, N strings of the table, G pairs of phrase and paraphrase):
 
-``words``, ``prefixes``       uint8        text: the words, a line each; the list of words that keep a full stop
+``words``, ``prefixes``       uint8        text: the words, one per line; the list of words that keep a full stop
 ``key``, ``stem_key``         (V,) uint32  METEOR's keys of the word and of its stem
 ``hash``                      (V,) uint64  the word's hash in the table, see `phrases`
 ``function``                  (V,) bool    whether it is a function word
-``own``, ``own_offsets``      int32        synsets the file names for the word: own[own_offsets[v]:own_offsets[v + 1]]
+``own``, ``own_offsets``      int32        synsets the file lists for the word: own[own_offsets[v]:own_offsets[v + 1]]
 ``synsets``, ``synset_offsets`` int32      all its synsets, sorted (`synonyms.synset_set`)
 ``strings``                   (N,) uint64  sorted hashes of all phrases and paraphrases
 ``buckets``                   int32        where each value of their first bits starts
-``block_offsets``             (N + 1,) int32  the paraphrases of string n stand from block_offsets[n] on
+``block_offsets``             (N + 1,) int32  the paraphrases of string n start at block_offsets[n]
 ``paraphrases``, ``ranks``    (G,) uint32, uint16  within a block: sorted strings, and their order in the file
 """
 
 import gzip
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ CHUNK = 1 << 24
 
 
 def build(jar: Path, table: Path) -> Arrays:
-    """The index of METEOR's ``jar`` (a zip file) and paraphrase ``table`` (gzip), with a progress bar; about 10 s."""
+    """The index of METEOR's ``jar`` (a zip file) and paraphrase ``table`` (gzip): about 10 s, with a progress bar."""
     with tqdm(total=4, desc="METEOR's data (once)", unit="step") as bar:
         bar.set_postfix_str("reading the paraphrase table")
         text = _decompress(table)
@@ -59,7 +59,7 @@ def _decompress(path: Path) -> np.ndarray:
 
 
 def _table_arrays(hashes: np.ndarray) -> Arrays:
-    """The table (G, 2) in file order, where the paraphrases of a phrase follow each other."""
+    """Arrays of the table ``hashes`` (G, 2), in file order, in which the paraphrases of a phrase are consecutive."""
     starts = np.flatnonzero(np.concatenate([[True], hashes[1:, 0] != hashes[:-1, 0]]))
     lengths = np.diff(np.append(starts, len(hashes)))
     both = np.concatenate([hashes[starts, 0], hashes[:, 1]])
@@ -79,7 +79,7 @@ def _word_arrays(jar: zipfile.ZipFile, table_words: Iterable[str]) -> Arrays:
     own = parse_synsets(jar.read("synonym/english.synsets").decode())
     bases = parse_exceptions(jar.read("synonym/english.exceptions").decode())
     function = set(jar.read("function/english.words").decode().split())
-    words = sorted(word for word in {*own, *bases, *function, *table_words} if "_" not in word)  # no token holds one
+    words = sorted(word for word in {*own, *bases, *function, *table_words} if "_" not in word)  # no token contains one
     own_sets = [sorted(set(own.get(word, ()))) for word in words]
     all_sets = [sorted(synset_set(word, lambda base: own.get(base, ()), bases)) for word in words]
     return {
@@ -94,5 +94,5 @@ def _word_arrays(jar: zipfile.ZipFile, table_words: Iterable[str]) -> Arrays:
     }
 
 
-def _offsets(sizes: Iterable[int]) -> np.ndarray:
+def _offsets(sizes: Sequence[int] | np.ndarray) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)

@@ -1,4 +1,4 @@
-"""Arrays that are made on first use and kept in the user's cache folder: METEOR's index, and its compiled loops."""
+"""Arrays that are made on first use and kept in the user's cache folder: METEOR's index and its compiled loops."""
 
 import contextlib
 import hashlib
@@ -14,64 +14,61 @@ from hicm.dvc_eval.words.java import Unavailable
 from hicm.errors import UserError
 from hicm.files import atomic
 
-try:
-    import fcntl
-except ImportError:  # Windows: two processes that build at once then both build, and the last to finish is kept
-    fcntl = None
-
 ALIGNMENT = 64  # of the arrays, in bytes
 DIGEST_LINE = 65  # bytes: SHA-256 in hexadecimal and a line feed
 
 
 def cache_folder() -> Path:
-    """``hicm`` in XDG_CACHE_HOME, or in ~/.cache.  Raises Unavailable for a user without a home."""
+    """``hicm`` in XDG_CACHE_HOME, or in ~/.cache.  Raises Unavailable for a user without a home folder."""
     try:
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "hicm")
     except RuntimeError as error:
-        raise Unavailable("METEOR's index has no place: this user has no home folder; set XDG_CACHE_HOME") from error
+        raise Unavailable("METEOR's index needs a cache folder, but this user has no home folder; set "
+                          "XDG_CACHE_HOME") from error
 
 
 def cached_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Arrays, read-only and mapped from a file of the cache; made first where it is missing or damaged.
+    """Read-only arrays, mapped from a file in the cache; if it is missing or damaged, they are made first.
 
-    Two processes do not make them at once.  Raises Unavailable when the cache cannot be written.
+    A lock keeps two processes from making them at once.  Raises Unavailable if the cache cannot be written.
     """
     path = cache_folder() / name
-    kept = _read(path)
-    if kept is None:
-        with _alone(path.with_suffix(".lock")):
-            kept = _read(path)  # another process may have made them while this one waited
-            if kept is None:
+    cached = _read(path)
+    if cached is None:
+        with _locked(path.with_suffix(".lock")):
+            cached = _read(path)  # another process may have made them while this one waited
+            if cached is None:
                 _write(path, make())
-                kept = _read(path)
-    if kept is None:
-        raise Unavailable(f"{path}: was written and cannot be read back; is the disk sound?")
-    return kept
+                cached = _read(path)
+    if cached is None:
+        raise Unavailable(f"{path}: was written but cannot be read back; is the disk damaged?")
+    return cached
 
 
 def need_numba() -> None:
-    """Import numba, which takes long: only what compiles needs it.  Raises Unavailable where it cannot compile."""
+    """Import numba, which is slow, only for compiling.  Raises Unavailable if it cannot compile here."""
     try:
         import numba
     except ImportError as error:
         raise no_numba(error) from error
-    if numba.config.DISABLE_JIT:
+    if getattr(numba.config, "DISABLE_JIT", 0):  # numba defines its settings when it is imported
         raise Unavailable("METEOR without Java needs numba's compiler; unset NUMBA_DISABLE_JIT")
 
 
 def no_numba(error: ImportError) -> Unavailable:
-    """What to say where numba, or LLVM in it, cannot be imported."""
+    """The error for a numba, or LLVM in it, that cannot be imported."""
     absent = isinstance(error, ModuleNotFoundError) and (error.name or "").partition(".")[0] in ("numba", "llvmlite")
     return Unavailable("METEOR without Java needs numba" + ("" if absent else f", which cannot be imported ({error})")
                        + "; pip install numba")
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """A line with the digest of the rest; a line of json: name -> dtype, shape, place; then the arrays."""
-    places, at = {}, 0
+    """A line with the digest of the rest; a line of json: {name: [dtype, shape, offset]}; then the arrays."""
+    places: dict[str, tuple[str, list[int], int]] = {}
+    at = 0
     for name, array in arrays.items():
         at = -(-at // ALIGNMENT) * ALIGNMENT
-        places[name] = [array.dtype.str, list(array.shape), at]
+        places[name] = array.dtype.str, list(array.shape), at
         at += array.nbytes
     header = json.dumps(places).encode()
     header += b" " * (-(DIGEST_LINE + len(header) + 1) % ALIGNMENT) + b"\n"
@@ -91,7 +88,7 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of an index file; None when it is missing or its digest is wrong."""
+    """The arrays in a file; None if it is missing or its digest is wrong."""
     try:
         with open(path, "rb") as stream:
             memory = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
@@ -105,8 +102,8 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold a lock on a file that stays; wait for it where another process holds it."""
+def _locked(path: Path) -> Iterator[None]:
+    """Hold a lock on a file, which is kept; waits while another process holds it."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         stream = open(path, "w")  # noqa: SIM115, closed below
@@ -114,6 +111,8 @@ def _alone(path: Path) -> Iterator[None]:
         raise Unavailable(f"{path}: cannot be written ({error.strerror}); set XDG_CACHE_HOME to a folder that "
                           "can") from error
     with stream:
-        if fcntl:
+        with contextlib.suppress(ImportError):  # on Windows two processes may both build; the last to finish is kept
+            import fcntl
+
             fcntl.flock(stream, fcntl.LOCK_EX)
         yield

@@ -1,7 +1,7 @@
-"""Loops that numba compiles once on a machine, kept as machine code that runs without numba.
+"""Loops that numba compiles once per machine, cached as machine code that runs without numba.
 
-Loading numba, and through it what it compiled before, takes longer than all of METEOR's work on a usual data set.
-LLVM, which numba compiles with, loads machine code by itself in a tenth of the time.
+Importing numba and loading its own cache takes longer than all of METEOR's work on a typical data set.  LLVM, which
+numba compiles with, loads the machine code by itself in a tenth of the time.
 """
 
 import ctypes
@@ -20,16 +20,16 @@ from hicm.dvc_eval.words.java import Unavailable
 from hicm.dvc_eval.words.meteor15.cache import cached_arrays, need_numba, no_numba
 
 FOLDER = Path(__file__).parent
-NUMBAS = "numba_", "NRT_", "Py"  # how the names of its functions and of Python's start
-LIBRARY = {"memset", "memcpy", "memmove"}  # what the loader finds in every process
+NUMBAS = "numba_", "NRT_", "Py"  # how the names of functions of numba and Python start
+LIBRARY = {"memset", "memcpy", "memmove"}  # the loader finds these in every process
 
 Type = tuple[np.dtype, int]  # of an array: dtype and number of dimensions
 
 
 class Loop:
-    """A loop of ``hicm.dvc_eval.words.meteor15.loops.MODULE`` as a function of arrays that returns an integer.
+    """A function of ``hicm.dvc_eval.words.meteor15.loops.MODULE``, compiled: takes arrays, returns an integer.
 
-    ``types``: dtype and dimensions of each argument, as in ``int64[:,:]``.  Arrays are contiguous (C order).
+    ``types``: dtype and dimensions of each argument, e.g. ``int64[:,:]``.  Arrays are contiguous (C order).
     """
 
     def __init__(self, module: str, name: str, *types: str) -> None:
@@ -37,7 +37,7 @@ class Loop:
         self.types = [(np.dtype(kind.partition("[")[0]), kind.count(":")) for kind in types]
 
     def __call__(self, *arrays: np.ndarray) -> int:
-        """Run on arrays; TypeError for other types than declared, which machine code would misread."""
+        """Run on arrays.  Raises TypeError for types other than declared, which machine code would misread."""
         for at, (array, (dtype, dimensions)) in enumerate(zip(arrays, self.types, strict=True)):
             if array.dtype != dtype or array.ndim != dimensions or not array.flags.c_contiguous:
                 raise TypeError(f"{self.name}: argument {at} is {array.dtype} with {array.ndim} dimensions, expected "
@@ -46,7 +46,7 @@ class Loop:
         return load_loops()[self.name](*(array.ctypes.data for array in (*arrays, shapes)))
 
     def compile(self) -> tuple[str, str]:
-        """Symbol, and the code in LLVM's language, by numba."""
+        """Compile with numba: the function's symbol, and the code in LLVM's assembly language."""
         from numba import carray, cfunc, from_dtype, types
 
         loop = getattr(import_module(f"hicm.dvc_eval.words.meteor15.loops.{self.module}"), self.name)
@@ -57,7 +57,7 @@ class Loop:
 
 
 def wrapper_source(types: Sequence[Type]) -> str:
-    """The function that is compiled, as text.  C knows no arrays: it takes their addresses, then that of all shapes.
+    """Source of the function that is compiled.  C has no arrays: it takes their addresses, then that of all shapes.
 
     >>> wrapper_source([(np.dtype("int64"), 1), (np.dtype("int32"), 2)])
     'lambda a0, a1, shapes: loop(carray(a0, (shapes[0],)), carray(a1, (shapes[1], shapes[2])))'
@@ -86,9 +86,9 @@ LOOPS = (FIND_PHRASES, KEEP_PRESENT, FIND_MATCHES, ALIGN)
 
 @functools.cache
 def load_loops() -> dict[str, Callable[..., int]]:
-    """All loops by name, compiled first where that was not done: some 10 s, with a progress bar.
+    """All loops by name; if they are not in the cache they are compiled first, in about 10 s, with a progress bar.
 
-    Raises Unavailable where numba cannot be imported or the user's cache folder cannot be written.
+    Raises Unavailable if numba cannot be imported or the user's cache folder cannot be written.
     """
     try:
         import llvmlite  # part of numba
@@ -97,24 +97,25 @@ def load_loops() -> dict[str, Callable[..., int]]:
         raise no_numba(error) from error
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    # Numba writes code for this processor.  A home folder may be shared by several: each has its own file.
+    # Numba compiles for this processor.  Several machines may share a home folder: each gets a file of its own.
     processor = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     machine = llvm.Target.from_default_triple().create_target_machine(*processor, opt=3, jit=True)
     key = _digest(llvmlite.__version__, machine.triple, *processor)
-    kept = cached_arrays(f"meteor15-loops-{key}.index", lambda: _compile_all(llvm, machine))
+    cached = cached_arrays(f"meteor15-loops-{key}.index", lambda: _compile_all(llvm, machine))
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(kept["code"].tobytes()))
+    engine.add_object_file(llvm.ObjectFileRef.from_data(cached["code"].tobytes()))
     engine.finalize_object()
-    found = {}
-    for loop, symbol in zip(LOOPS, kept["symbols"].tobytes().decode().split(), strict=True):
+    found: dict[str, Callable[..., int]] = {}
+    for loop, symbol in zip(LOOPS, cached["symbols"].tobytes().decode().split(), strict=True):
         address = engine.get_function_address(symbol)
-        found[loop.name] = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * (len(loop.types) + 1))(address)
-        found[loop.name].engine = engine  # which holds the code
+        function: Any = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_void_p] * (len(loop.types) + 1))(address)
+        function.engine = engine  # keeps the code alive
+        found[loop.name] = function
     return found
 
 
 def _digest(*versions: str) -> str:
-    """Of the source of METEOR's loops and of what they are compiled with and for."""
+    """Digest of everything the machine code depends on: the loops' source, and the given versions."""
     digest = hashlib.sha256("\n".join(versions).encode())
     for path in (FOLDER / "compiled.py", FOLDER / "layout.py", *sorted(FOLDER.glob("loops/*.py"))):
         digest.update(path.read_bytes())
@@ -122,7 +123,7 @@ def _digest(*versions: str) -> str:
 
 
 def _compile_all(llvm: ModuleType, machine: Any) -> dict[str, np.ndarray]:
-    """Object code of all loops, and the symbols of each, as text."""
+    """Object code of all loops and, as text, their symbols."""
     from tqdm import tqdm
 
     need_numba()
@@ -139,7 +140,7 @@ def _compile_all(llvm: ModuleType, machine: Any) -> dict[str, np.ndarray]:
                           "--upgrade numba") from error
     module.link_in(llvm.parse_assembly(_stand_ins(module)))
     unknown = sorted(set(_absent(module)) - LIBRARY)
-    if unknown:  # the loader would end the process
+    if unknown:  # the loader would abort the process
         raise Unavailable(f"METEOR's loops, compiled by this numba, call {', '.join(unknown)}; pip install --upgrade "
                           "numba")
     return {"code": np.frombuffer(machine.emit_object(module), dtype=np.uint8),
@@ -147,7 +148,7 @@ def _compile_all(llvm: ModuleType, machine: Any) -> dict[str, np.ndarray]:
 
 
 def _stand_ins(module: Any) -> str:
-    """In LLVM's language, what numba's code refers to for the case that it raises, which ours never does: a trap."""
+    """Assembly that defines, as traps, what numba's code calls in order to raise; ours never raises."""
     variables = {one.name for one in module.global_variables}
     lines = [f"@{name} = global i8 0" if name in variables else
              f"define void @{name}() {{ call void @llvm.trap() unreachable }}"
@@ -156,6 +157,6 @@ def _stand_ins(module: Any) -> str:
 
 
 def _absent(module: Any) -> list[str]:
-    """Names that the code refers to and does not define, LLVM's own aside."""
+    """Names that the code refers to but does not define, other than LLVM's own."""
     return [one.name for one in (*module.functions, *module.global_variables)
             if one.is_declaration and not one.name.startswith("llvm.")]

@@ -1,6 +1,6 @@
-"""The numbers that the loops and the functions around them share.
+"""Constants shared by the compiled loops and the functions around them.
 
-Nothing else is imported by `loops`: what is compiled depends on these files alone.
+`loops` imports nothing else of hicm, so that the machine code depends on those files and this one only.
 """
 
 # phrases

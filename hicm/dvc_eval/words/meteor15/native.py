@@ -1,4 +1,4 @@
-"""The steps of METEOR put together, for many pairs at a time."""
+"""All steps of METEOR, for many pairs at a time."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,24 +17,24 @@ from hicm.dvc_eval.words.meteor15.score import STATISTICS, scores, statistics
 from hicm.dvc_eval.words.meteor15.words import Words
 from hicm.errors import UserError
 
-CELLS = 1 << 23  # words x words that are compared at a time: what bounds memory
+CELLS = 1 << 23  # words x words compared at a time: bounds the memory
 
 
 class TooAlike(UserError):
-    """Two captions, ``pair``, so long and so much alike that METEOR's matches of their words would fill the memory."""
+    """Two captions, ``pair``, so long and so similar that METEOR's matches of their words would fill the memory."""
 
     def __init__(self, pair: tuple[str, str]) -> None:
-        super().__init__("METEOR: a caption of thousands of words is compared with another like it (of "
-                         f"{' and '.join(str(len(text.split())) for text in pair)} words); shorten or remove it")
+        super().__init__("METEOR: two similar captions of thousands of words are compared (of "
+                         f"{' and '.join(str(len(text.split())) for text in pair)} words); shorten or remove one")
         self.pair = pair
 
 
 class NativeMeteor:
-    """METEOR 1.5 as `hicm.dvc_eval.words.meteor.Meteor`.
+    """METEOR 1.5 without Java (see `hicm.dvc_eval.words.meteor.Meteor`).
 
-    The first one on a machine builds the index of METEOR's data and compiles the loops: about 20 s, with progress
-    bars.  ``data`` names METEOR's data by their digest.  Raises Unavailable when the data are not installed, or when
-    there is something to be built or compiled and no numba.
+    On first use on a machine the index of METEOR's data is built and the loops are compiled: about 20 s, with progress
+    bars.  ``data`` is a digest of METEOR's data.  Raises Unavailable if the data are not installed, or if something
+    has to be built or compiled and numba is missing.
     """
 
     name = "1.5-native"
@@ -42,25 +42,25 @@ class NativeMeteor:
 
     def __init__(self) -> None:
         with ThreadPoolExecutor(1) as thread:
-            index = thread.submit(load_index)  # its digest is computed while the loops are loaded
+            index = thread.submit(load_index)  # its digest is verified while the loops are loaded
             load_loops()
             self._index = index.result()
         self._prefixes = Prefixes.parse(self._index["prefixes"].tobytes().decode())
         self._words = Words(self._index)
 
     def statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Statistics (P, 23) float64 of (hypothesis, reference) pairs of captions, as the jar gives them.
+        """Statistics (P, 23) float64 of (hypothesis, reference) pairs of captions, the same as the jar's.
 
-        A reference with ``|||`` inside is several: the one with the highest score, of equal ones the first, counts.
-        Raises TooAlike for two captions so long and so much alike that their matches fill the memory.
+        ``|||`` separates several references in one: the one with the highest score counts, on a tie the first.
+        Raises TooAlike for two captions so long and so similar that their matches would fill the memory.
         """
         flat = [(one.replace("  ", " "), two) for one, two in pairs if "|||" not in one and "|||" not in two]
         if len(flat) == len(pairs):
             return self._statistics(flat)
-        segments = [segment(*pair) for pair in pairs]
-        found = self._statistics([(candidate, reference) for candidate, references in segments
+        split = [split_pair(*pair) for pair in pairs]
+        found = self._statistics([(candidate, reference) for candidate, references in split
                                   for reference in references])
-        firsts = np.cumsum([0, *(len(references) for _, references in segments)]).tolist()
+        firsts = np.cumsum([0, *(len(references) for _, references in split)]).tolist()
         each = self.score(found)
         return found[[first + np.argmax(each[first:end]) for first, end in pairwise(firsts)]]
 
@@ -69,7 +69,7 @@ class NativeMeteor:
         return scores(np.asarray(statistics, dtype=np.float64))
 
     def _statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Statistics (P, 23) of (candidate, reference)."""
+        """Statistics (P, 23) of pairs (candidate, reference)."""
         numbers = {caption: number for number, caption in enumerate(dict.fromkeys(chain.from_iterable(pairs)))}
         both = np.array([numbers[caption] for caption in chain.from_iterable(pairs)], dtype=np.int64).reshape(-1, 2)
         captions = [self._words.number(normalise(caption, self._prefixes)) for caption in numbers]
@@ -92,10 +92,10 @@ class NativeMeteor:
         return found
 
 
-def segment(hypothesis: str, reference: str) -> tuple[str, list[str]]:
-    """Candidate and references of a pair as pycocoevalcap and the jar's line protocol make them, with ``|||``.
+def split_pair(hypothesis: str, reference: str) -> tuple[str, list[str]]:
+    """Candidate and references of a pair with ``|||``, as pycocoevalcap and the jar's line protocol split it.
 
-    >>> segment("so   it|||", "a|||b")
+    >>> split_pair("so   it|||", "a|||b")
     ('so  it', ['a', 'b'])
     """
     parts = f"{reference} ||| {hypothesis.replace('|||', '').replace('  ', ' ')}".split("|||")

@@ -1,7 +1,7 @@
 """METEOR 1.5's normaliser for English (``-norm``): a caption in, lower-case tokens out.
 
-Substitutions run over the whole text one after the other, left to right, and a character that served one hit as
-right context serves the next no more as left context: "a-b-c" loses one hyphen.  Their order is part of the score.
+Substitutions run over the whole text one after the other, left to right.  A character that was the right context of
+one match cannot be the left context of the next: "a-b-c" loses one hyphen.  The order of the steps affects the score.
 """
 
 import re
@@ -15,12 +15,12 @@ CONTROLS = "".join(map(chr, range(0x21)))  # what is stripped from the ends of a
 
 UNTOUCHED = re.compile(r"[a-z0-9 ]*")
 OTHERS = re.compile(rf"([^{ALNUM} \t\n\v\f\r.'`,\-\u2018\u2019])")
-# Runs of dots are spelled out in letters until the other rules have run.
+# Runs of dots are spelled out in letters until the other steps are done.
 DOTS = re.compile(r"\.{2,}")
 LAST_DOT = re.compile(r"DOTMULTI\.([^.])")
 SPELLED_DOTS = re.compile(r"((?:DOT)+)MULTI")
 STEPS = [(re.compile(pattern), new) for pattern, new in [
-    # A comma stays between two digits only.
+    # A comma is kept only between two digits.
     (r"([^0-9]),([^0-9])", r"\1 , \2"),
     (r"([0-9]),([^0-9])", r"\1 , \2"),
     (r"([^0-9]),([0-9])", r"\1 , \2"),
@@ -49,7 +49,7 @@ class Prefixes:
 
     @classmethod
     def parse(cls, text: str) -> "Prefixes":
-        """From METEOR's list: a word a line, ``#`` starts a comment line, a second field marks the numeric ones."""
+        """From METEOR's list: one word per line, ``#`` starts a comment, a second field marks the numeric ones."""
         entries = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
         return cls(always=frozenset(entry[0] for entry in entries if len(entry) == 1),
                    before_digits=frozenset(entry[0] for entry in entries if len(entry) > 1))
@@ -76,7 +76,7 @@ def _spell_dots(text: str) -> str:
     """Put blanks around runs of dots and spell them: two as DOTDOTMULTI."""
     if "DOTMULTI" not in text:
         return DOTS.sub(lambda match: f" {'DOT' * len(match[0])}MULTI ", text)
-    # The word itself is in the text: METEOR's loop, which then has effects of its own.
+    # The word itself is in the text: then METEOR's own loop has side effects, repeated here.
     text = DOTS.sub(lambda match: f" DOTMULTI{match[0][1:]}", text)
     while "DOTMULTI." in text:
         text = LAST_DOT.sub(r"DOTDOTMULTI \1", text).replace("DOTMULTI.", "DOTDOTMULTI")

@@ -1,4 +1,4 @@
-"""The runs of words in captions that the paraphrase table knows, as 64-bit hashes."""
+"""Finds the phrases of the paraphrase table in captions, by 64-bit hashes."""
 
 import numpy as np
 
@@ -8,12 +8,12 @@ from hicm.dvc_eval.words.meteor15.layout import LONGEST
 
 def find_phrases(tokens: np.ndarray, starts: np.ndarray, hashes: np.ndarray, strings: np.ndarray,
                  buckets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The runs of words in each caption that the table knows, as phrase or as paraphrase.
+    """The runs of words in each caption that are in the table, as phrase or as paraphrase.
 
-    ``tokens`` (T,) int64 word indices of all captions, caption c from starts[c] to starts[c + 1]; ``hashes`` (W,)
-    uint64 of the words; ``strings`` (N,) uint64 sorted hashes of the table and ``buckets`` where each value of their
+    ``tokens`` (T,) int64: word numbers of all captions, caption c from starts[c] to starts[c + 1]; ``hashes`` (W,)
+    uint64 of the words; ``strings`` (N,) uint64: sorted hashes of the table; ``buckets``: where each value of their
     first bits starts.  Returns spans (S, 3) int32: start, length, index in ``strings``, ordered by start and length,
-    and offsets (captions + 1,) int64 into them.
+    and their offsets (captions + 1,) int64.
     """
     spans = np.empty((len(tokens) * LONGEST, 3), dtype=np.int32)
     offsets = np.empty(len(starts), dtype=np.int64)

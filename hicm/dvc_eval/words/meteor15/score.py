@@ -1,7 +1,7 @@
 """From chosen matches to METEOR's 23 statistics, and from statistics to scores.
 
-Statistics: length1 length2 function1 function2; content1 content2 function1 function2 of the words matched by each
-stage; chunks; words matched on both sides.  1 is the candidate, 2 the reference.
+Statistics: length1 length2 function1 function2; content1 content2 function1 function2 of the words matched at each
+stage; chunks; words matched on each side.  1 is the candidate, 2 the reference.
 """
 
 import numpy as np
@@ -17,7 +17,7 @@ def statistics(pairs: np.ndarray, tokens: np.ndarray, starts: np.ndarray, functi
     """Statistics (P, 23) float64 of pairs (P, 2) of captions from their chosen matches (K, 5).
 
     Caption c is ``tokens[starts[c]:starts[c + 1]]``, word numbers; ``function`` (W,) bool by word number; ``owner``
-    (K,) the pair of each match; matches are ordered by pair and start2.
+    (K,): the pair of each match.  Matches are ordered by pair and start2.
     """
     found = np.zeros((len(pairs), STATISTICS))
     running = np.concatenate([[0], np.cumsum(function[tokens])])
@@ -42,9 +42,9 @@ def statistics(pairs: np.ndarray, tokens: np.ndarray, starts: np.ndarray, functi
 def scores(statistics: np.ndarray) -> np.ndarray:
     """Scores (...) of statistics (..., 23), each of a pair or a sum over pairs.
 
-    The operations run in METEOR's order; both sides covered in one chunk have no penalty, exact or not.
+    Operations are in METEOR's order.  If one chunk covers both sides, there is no penalty, even if it is not exact.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):  # an empty side or no match: 0 in the end
+    with np.errstate(divide="ignore", invalid="ignore"):  # an empty side or no match gives 0 in the end
         precision = _matched(statistics, 0) / _weight(statistics, 0)
         recall = _matched(statistics, 1) / _weight(statistics, 1)
         f = 1.0 / ((1.0 - ALPHA) / precision + ALPHA / recall)
@@ -54,7 +54,7 @@ def scores(statistics: np.ndarray) -> np.ndarray:
 
 
 def whole(statistics: np.ndarray) -> np.ndarray:
-    """Mask (...): every word of both sides is matched, in one chunk."""
+    """Mask (...): whether every word of both sides is matched, in one chunk."""
     both = [statistics[..., 4 + side:20:2].sum(axis=-1) == statistics[..., side] for side in (0, 1)]
     return both[0] & both[1] & (statistics[..., CHUNKS] == 1)
 

@@ -1,7 +1,7 @@
-"""The Snowball stemmer for English ("Porter 2") as METEOR 1.5 has it: the revision before 2023.
+"""The Snowball stemmer for English ("Porter 2") of METEOR 1.5: the revision before 2023.
 
-The package snowballstemmer stems likewise in version 2.2 but not since 3.0, and hands the work to whatever revision of
-PyStemmer is installed; NLTK's stemmer differs too.  A fixed revision has to be our own.
+The package snowballstemmer agrees in version 2.2 but not since 3.0, and uses whatever revision of PyStemmer is
+installed; NLTK's stemmer differs too.  Only our own code keeps the revision fixed.
 """
 
 UNCHANGED = ("sky", "news", "howe", "atlas", "cosmos", "bias", "andes")
@@ -63,7 +63,7 @@ def _mark_consonant_y(word: str) -> str:
 
 
 def _region(word: str, start: int) -> int:
-    """Where the region after the first consonant that follows a vowel starts; the word's end if there is none."""
+    """Start of the region after the first consonant that follows a vowel; the word's end if there is none."""
     for at in range(start + 1, len(word)):
         if word[at] not in VOWELS and word[at - 1] in VOWELS:
             return at + 1

@@ -1,4 +1,4 @@
-"""The words of captions as integers, each looked up once: keys, stem, synsets, function words."""
+"""The words of captions as numbers, each looked up once: keys, stem, synsets, function words."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from hicm.dvc_eval.words.meteor15.synonyms import synset_set
 
 
 def word_key(word: str) -> int:
-    """METEOR's 32-bit key: to it, two words are equal when their keys are.
+    """METEOR's 32-bit key: METEOR treats two words as equal if their keys are.
 
     >>> word_key("all") == word_key("an.")
     True
@@ -22,7 +22,7 @@ def word_key(word: str) -> int:
 
 
 def word_hash(word: str) -> int:
-    """FNV-1a (64 bit) of the UTF-8 bytes, what phrases are looked up by (`phrases`)."""
+    """FNV-1a (64 bit) of the UTF-8 bytes, used to look up phrases (`phrases`)."""
     value = FNV_START
     for byte in word.encode("utf-8", "surrogatepass"):
         value = ((value ^ byte) * FNV_PRIME) & 0xFFFFFFFFFFFFFFFF
@@ -31,7 +31,7 @@ def word_hash(word: str) -> int:
 
 @dataclass(frozen=True)
 class WordArrays:
-    """What the loops need of W words: see `build` for the arrays."""
+    """What the loops need about W words; the arrays are described in `build`."""
 
     key: np.ndarray
     stem_key: np.ndarray
@@ -61,7 +61,7 @@ class Words:
         return [numbers[token] for token in tokens]
 
     def arrays(self) -> WordArrays:
-        """Of all words so far."""
+        """The arrays of all words so far."""
         key, stem_key, hashes, function = zip(*self._rows, strict=True) if self._rows else ((), (), (), ())
         return WordArrays(
             key=np.array(key, dtype=np.uint32), stem_key=np.array(stem_key, dtype=np.uint32),
@@ -73,15 +73,16 @@ class Words:
     def _add(self, word: str) -> None:
         self._numbers[word] = len(self._numbers)
         at = self._known.get(word)
-        if at is None:  # then it is no function word and no inflected form in the list of exceptions
+        if at is None:  # then it is not a function word, nor an inflected form in the list of exceptions
             self._rows.append((word_key(word), word_key(stem(word)), word_hash(word), False))
             self._synsets.append(np.array(sorted(synset_set(word, self._own, {})), dtype=np.int32))
             return
-        self._rows.append(tuple(int(self._index[name][at]) for name in ("key", "stem_key", "hash", "function")))
+        key, stem_key, hashed = (int(self._index[name][at]) for name in ("key", "stem_key", "hash"))
+        self._rows.append((key, stem_key, hashed, bool(self._index["function"][at])))
         first, end = self._index["synset_offsets"][at:at + 2]
         self._synsets.append(self._index["synsets"][first:end])
 
     def _own(self, word: str) -> list[int]:
-        """The synsets that METEOR's file names for a word."""
+        """The synsets that METEOR's file lists for a word."""
         at = self._known.get(word)
         return [] if at is None else self._index["own"][slice(*self._index["own_offsets"][at:at + 2])].tolist()

@@ -1,5 +1,5 @@
-"""METEOR's inner loops, for numba: imported only where they are compiled, by `hicm.dvc_eval.words.meteor15.compiled`.
+"""METEOR's inner loops, for numba: imported only to be compiled, by `hicm.dvc_eval.words.meteor15.compiled`.
 
-What is kept compiled works on the arrays that it is given, makes none, raises nothing and returns an integer: then its
-machine code needs nothing of numba's.
+The loops that are cached work on the arrays they are given, allocate none, never raise and return an integer: then
+their machine code needs nothing from numba.
 """

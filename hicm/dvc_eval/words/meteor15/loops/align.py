@@ -1,8 +1,8 @@
 """The loops of `hicm.dvc_eval.words.meteor15.align`: a beam search over the reference, word by word.
 
 A path is the choice made so far: its gain, chunks and distance, where the last match ends in the candidate (-1: no
-chunk is open) and how far the reference is done.  More gain is better, then fewer chunks, then less distance; paths
-that tie keep their order.  Rank is chunks minus gain x 2^32, so that less is better.
+chunk is open) and how far the reference is covered.  More gain is better, then fewer chunks, then less distance; paths
+that tie keep their order.  Rank is chunks - gain x 2^32, so that lower is better.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ from numba import njit
 from hicm.dvc_eval.words.meteor15.layout import BEAM, FIELDS
 
 GAIN = 1 << 32
-RANK, DISTANCE, LAST, NEXT, PARENT, MATCH = range(FIELDS)  # of a path; parent and match (-1: none) tell its last step
+RANK, DISTANCE, LAST, NEXT, PARENT, MATCH = range(FIELDS)  # of a path; parent and match (-1: none) are its last step
 NO_MATCH = -1
 
 
@@ -32,7 +32,7 @@ def _group(matches, first_match, end_match, length2, first, by_start):
 
 @njit
 def _fix(matches, length1, length2, first, by_start, cover, fixed):
-    """The matches that have no rival: alone at their start, and alone on every word that they span."""
+    """The matches that have no rival: the only one at their start, and the only one on every word they span."""
     for at in range(max(length1, length2)):
         cover[0, at] = cover[1, at] = 0
     for place in range(first[length2]):
@@ -54,7 +54,7 @@ def _fix(matches, length1, length2, first, by_start, cover, fixed):
 
 @njit
 def _free(used, path, matches, m):
-    """Whether a path has used no word of a match; ``used`` (2 sides, BEAM, n) uint64 holds a bit a word."""
+    """Whether a path has used no word of a match; ``used`` (2 sides, BEAM, n) uint64 holds one bit per word."""
     for side in range(2):
         for at in range(matches[m, 2 - 2 * side], matches[m, 2 - 2 * side] + matches[m, 3 - 2 * side]):
             if (used[side, path, at >> 6] >> np.uint64(at & 63)) & np.uint64(1):
@@ -71,7 +71,7 @@ def _use(used, path, matches, m):
 
 @njit
 def _take(path, matches, m):
-    """Go on to the end of a match: gain, chunks, last, next, all but distance and used words.
+    """Advance to the end of a match: updates everything but distance and used words.
 
     Gain is the number of words, both sides; unless exact, half of each side's number, rounded down.
     """
@@ -93,7 +93,7 @@ def _before(rank, distance, paths, other):
 
 @njit
 def _offer(path, best, order, count):
-    """Keep a path if it is among the first BEAM; ``order[:count]`` lists the rows of ``best``.  Returns count."""
+    """Keep a path if it is among the best BEAM; ``order[:count]`` lists the rows of ``best``.  Returns count."""
     rank, distance = path[RANK], path[DISTANCE]
     row = at = count
     if count == BEAM:
@@ -114,7 +114,7 @@ def _offer(path, best, order, count):
 def _step(j, count, paths, best, order, used, matches, first, by_start, fixed):
     """Successors of ``paths[:count]`` at word ``j`` of the reference; returns how many of them `_offer` kept.
 
-    Two rows of ``paths`` behind the beam are room for the parent as it changes and for its successor.
+    Two rows of ``paths`` behind the beam are buffers for the parent, as it changes, and its successor.
     """
     parent, successor = paths[BEAM], paths[BEAM + 1]
     kept = 0
@@ -147,7 +147,7 @@ def _step(j, count, paths, best, order, used, matches, first, by_start, fixed):
 
 @njit
 def _advance(j, count, width, paths, best, order, used, after, matches, steps):
-    """Make ``best`` the present paths, in order: their fields, their steps at ``j``, their used words (``after``)."""
+    """Make ``best`` the current paths, in order: their fields, their steps at ``j``, their used words (``after``)."""
     for path in range(count):
         row = order[path]
         parent, m = best[row, PARENT], best[row, MATCH]
@@ -163,7 +163,7 @@ def _advance(j, count, width, paths, best, order, used, after, matches, steps):
 
 @njit
 def _best(paths, count):
-    """Place of the best path after the last word; an open chunk counts now."""
+    """Index of the best path after the last word; an open chunk counts now."""
     best = 0
     for path in range(count):
         paths[path, RANK] += paths[path, LAST] != -1
@@ -174,7 +174,7 @@ def _best(paths, count):
 
 @njit
 def align(pairs, starts, matches, offsets, first, by_start, cover, fixed, paths, best, order, used, steps, found):
-    """Fill ``found`` with the chosen matches; returns how many they are.  All from ``first`` to ``steps`` is room."""
+    """Fill ``found`` with the chosen matches; returns their number.  ``first`` to ``steps`` are buffers."""
     count = 0
     for pair in range(len(pairs)):
         if offsets[pair] == offsets[pair + 1]:

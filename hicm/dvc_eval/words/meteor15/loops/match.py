@@ -8,7 +8,7 @@ from hicm.dvc_eval.words.meteor15.layout import EXACT, MOST, PARAPHRASE, STEM, S
 
 @njit
 def keep_present(strings, block_offsets, paraphrases, ranks, offsets, kept, kept_ranks):
-    """The part of the table that speaks of ``strings`` alone; returns its size.  See `match._present`."""
+    """The part of the table that concerns only ``strings``; returns its size.  See `match._present`."""
     size = 0
     offsets[0] = 0
     for own in range(len(strings)):
@@ -32,9 +32,9 @@ def keep_present(strings, block_offsets, paraphrases, ranks, offsets, kept, kept
 
 @njit
 def _hits(first, end, paraphrases, ranks, last, following, hits):
-    """Spans of a caption that are paraphrases in [first, end): (rank, span) into ``hits``, by rank; how many.
+    """Puts (rank, span) of a caption's spans that are paraphrases in [first, end) into ``hits``, by rank; their number.
 
-    ``last`` and ``following`` chain the caption's spans of a string, first to last; -1 where there is none.
+    ``last`` and ``following`` chain the caption's spans with the same string, first to last; -1 where there is none.
     """
     found = 0
     for paraphrase in range(first, end):
@@ -68,9 +68,9 @@ def _unchain(strings, first, end, last):
 @njit
 def find_matches(done, pairs, tokens, starts, spans, span_offsets, keys, stem_keys, synonyms, synonym_offsets, strings,
                  block_offsets, paraphrases, ranks, marked, last, following, hits, matches, offsets):
-    """Go on from pair ``done[0]`` for as long as ``matches`` has room.
+    """Continue from pair ``done[0]`` until ``matches`` is full.
 
-    Returns the pair it came to, or -1 - the pair that has more than MOST.
+    Returns the first pair that is not done, or -1 - the pair that has more than MOST matches.
     """
     for pair in range(done[0], len(pairs)):
         count = offsets[pair]

@@ -12,7 +12,7 @@ NEW_LINE, BLANK = 10, 32
 
 @njit
 def mix(phrase, word):
-    """Hash of a phrase (uint64, 0 when empty) with one more word."""
+    """Hash of a phrase (uint64, 0 for an empty one) with one more word added."""
     value = (phrase + np.uint64(1)) * WORD_PRIME ^ word
     value = (value ^ (value >> np.uint64(30))) * ROUND_1
     value = (value ^ (value >> np.uint64(27))) * ROUND_2
@@ -21,11 +21,11 @@ def mix(phrase, word):
 
 @njit
 def scan_table(text, groups, slots):
-    """Hashes of the table's lines and the place of each of its words.
+    """Hashes of the table's lines, and where its words are.
 
     ``text`` (bytes,) uint8: ``groups`` times three lines: probability, phrase, paraphrase.  Returns hashes
     (groups, 2) uint64 of phrase and paraphrase, and words (n, 2) int64: start and end in ``text`` of the first
-    occurrence of each distinct word, in their order.  ``slots``: a power of two above twice the number of words.
+    occurrence of each distinct word, in order.  ``slots``: a power of two above twice the number of words.
     """
     hashes = np.zeros((groups, 2), np.uint64)
     seen = np.zeros(slots, np.uint64)
@@ -61,7 +61,7 @@ def scan_table(text, groups, slots):
 
 @njit
 def find_phrases(tokens, starts, hashes, strings, buckets, spans, offsets):
-    """Fill ``spans``, which has room, and ``offsets``; returns the number of spans."""
+    """Fill ``spans``, which is large enough, and ``offsets``; returns the number of spans."""
     shift = np.uint64(64 - BUCKET_BITS)
     count = 0
     offsets[0] = 0
