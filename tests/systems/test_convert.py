@@ -1,4 +1,4 @@
-"""Released weights through the door of ``hicm convert``: the parity case comes out as it went in; bad files do not."""
+"""``hicm convert`` on released weights: the parity case keeps its numbers, and bad files are refused."""
 
 import argparse
 import os
@@ -63,10 +63,10 @@ def test_the_run_folder_is_whole(run, released, weights):
     assert (run / "best" / "model.safetensors").stat().st_size < 1.1 * 4 * keys["parameters"], "no optimiser state"
 
 
-def test_the_card_says_what_it_is_and_how_to_run_it(run, released):
+def test_the_card_describes_the_run_and_how_to_use_it(run, released):
     card = (run / "README.md").read_text()
-    for words in ("HiCM2", sha256(released), "hicm predict released", "12 (counted from 0)", "their authors'",
-                  "search top_only", "padding attended", "was not there at conversion", '`"deep"`'):
+    for words in ("HiCM2", sha256(released), "hicm predict released", "12 (counted from 0)", "their authors",
+                  "search top_only", "padding attended", "missing at conversion", '`"deep"`'):
         assert words in card
     assert str(released.parent) not in card, "no path of this machine"
 
@@ -81,7 +81,7 @@ def test_other_precisions_become_float32(write, settings, tmp_path, weights, kin
     torch.testing.assert_close(model.t5.shared.weight, weights["t5_model.shared.weight"].to(kind).float())
 
 
-def test_a_prefix_of_data_parallelism_is_taken_off(write, settings, tmp_path, run):
+def test_the_prefix_of_data_parallelism_is_removed(write, settings, tmp_path, run):
     def change(state):
         for name in list(state):
             state[f"module.{name}"] = state.pop(name)
@@ -89,7 +89,7 @@ def test_a_prefix_of_data_parallelism_is_taken_off(write, settings, tmp_path, ru
     assert sha256(other / "best" / "model.safetensors") == sha256(run / "best" / "model.safetensors")
 
 
-def test_a_bare_state_dict_is_enough(weights, settings, tmp_path):
+def test_a_plain_state_dict_is_enough(weights, settings, tmp_path):
     torch.save(weights, tmp_path / "bare.pth")
     run = convert_checkpoint(tmp_path / "bare.pth", load_config(settings), tmp_path / "run")
     manifest = read_json(run / "manifest.json")

@@ -1,4 +1,4 @@
-"""What ``hicm convert`` says of a file's training, Vid2Seq without a memory, and the folder it writes."""
+"""What ``hicm convert`` reports about a file, Vid2Seq without a memory, and the folder it writes."""
 
 import json
 import os
@@ -23,11 +23,11 @@ golden, weights, write = released_file.golden, released_file.weights, released_f
 settings, released, run = released_file.settings, released_file.released, released_file.run
 
 
-# what the file says of its training
+# what the file says about its training
 
-def test_differences_from_the_file_s_settings_are_told(golden, write, settings, tmp_path):
+def test_differences_from_the_settings_in_the_file_are_reported(golden, write, settings, tmp_path):
     path = write(args=released_args(golden, window_size=30, soft_k=30, heads=8, hier_ret_num="max", num_beams=1))
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as warned:
         run = convert_checkpoint(path, load_config(settings, ["retrieval.levels=[1, 2]"]), tmp_path / "run")
     lines = read_json(run / "manifest.json")["warnings"]
     assert lines == ["trained with heads=8, captioner.visual_heads=12",
@@ -35,15 +35,15 @@ def test_differences_from_the_file_s_settings_are_told(golden, write, settings, 
                      "trained with window_size=30, retrieval.windows=10", "trained with soft_k=30, retrieval.top_k=10",
                      "trained with hier_ret_num=max, retrieval.select=top-k",
                      "trained with hier_use=[1, 2, 3, 4], retrieval.levels=[1, 2]"]
-    assert [str(one.message).split(": ", 1)[1] for one in told] == lines
+    assert [str(one.message).split(": ", 1)[1] for one in warned] == lines
     assert all(line in (run / "README.md").read_text() for line in lines)
 
 
-def test_settings_that_agree_say_nothing(run):
+def test_settings_that_agree_are_not_reported(run):
     assert read_json(run / "manifest.json")["warnings"] == []
 
 
-def test_the_default_behaviour_is_told_from_the_published_one(released, settings, tmp_path):
+def test_default_and_published_behaviour_differ_and_it_is_reported(released, settings, tmp_path):
     given = yaml.safe_load(settings.read_text())
     del given["preset"]
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(given))
@@ -71,7 +71,7 @@ def vid2seq(write) -> Path:
                  "vid2seq_htmchapters.pth")
 
 
-def test_vid2seq_under_a_memory_needs_a_word(vid2seq, settings, tmp_path):
+def test_vid2seq_with_a_memory_must_be_asked_for(vid2seq, settings, tmp_path):
     refused(vid2seq, settings, tmp_path / "run", "retrieval.search=none", "--fresh-memory")
     refused(vid2seq, settings, tmp_path / "run", "leave the option out", set_=["retrieval.search=none"],
             fresh_memory=True)
@@ -84,7 +84,7 @@ def test_vid2seq_without_memory(vid2seq, settings, tmp_path, weights):
     manifest = read_json(run / "manifest.json")
     assert manifest["source"]["kind"] == "vid2seq" and manifest["bank"] is None
     assert manifest["keys"]["used"] == len(weights) - 3 - 8
-    assert manifest["warnings"] == [], "what the file says on a memory is nothing to a model without"
+    assert manifest["warnings"] == [], "arguments about the memory do not concern a model without one"
 
 
 def test_vid2seq_with_a_fresh_memory(vid2seq, settings, tmp_path):
@@ -174,7 +174,7 @@ def test_a_run_of_ours_is_taken_too(run, settings, tmp_path):
     assert manifest["warnings"] == ["trained with captioner.mask_padding=False, now captioner.mask_padding=True"]
     assert sha256(other / "best" / "model.safetensors") == sha256(run / "best" / "model.safetensors")
     inner = convert_checkpoint(run / "best", load_config(settings), tmp_path / "inner")
-    assert read_json(inner / "manifest.json")["source"] == manifest["source"], "a run, or its checkpoint"
+    assert read_json(inner / "manifest.json")["source"] == manifest["source"], "the same for a run and for its checkpoint"
     refused(run / "best", settings, tmp_path / "more", "captioner.visual_depth=3", set_=["captioner.visual_depth=3"])
 
 
@@ -204,7 +204,7 @@ def test_save_and_load_by_the_names_of_transformers(run, tmp_path):
 
 @pytest.fixture
 def asked(monkeypatch, tmp_path):
-    """Predictions asked for, instead of made."""
+    """Records the calls of predict instead of predicting."""
     from hicm.stages import predict
 
     calls = []

@@ -1,4 +1,4 @@
-"""Samples as items of the captioner: frames sampled, speech and captions tokenised, masked spans drawn."""
+"""From samples to items of the captioner: samples frames, tokenises speech and captions, draws masked spans."""
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -13,11 +13,11 @@ from hicm.systems.captioner.vocabulary import EOS, Vocabulary
 from hicm.types import Video
 
 
-class VideoDataset(Dataset):
+class VideoDataset(Dataset[Item]):
     """Items of one split, in annotation order.
 
-    Index with ``(epoch, row)``: the spans that are masked for denoising depend on (seed, epoch, row) alone, so an
-    interrupted run continues with the very same items.
+    Index with ``(epoch, row)``: the spans masked for denoising depend on (seed, epoch, row) alone, so an interrupted
+    run continues with exactly the same items.
     """
 
     def __init__(self, config: Config, samples: Samples, vocabulary: Vocabulary) -> None:
@@ -32,26 +32,25 @@ class VideoDataset(Dataset):
         return self.item(self.samples[row], np.random.default_rng([self.seed, epoch, row]))
 
     def item(self, sample: Sample, rng: Shuffler) -> Item:
-        """One sample; ``rng`` draws the masked spans."""
+        """The item of one sample; ``rng`` draws the masked spans."""
         settings, objective = self.settings, self.settings.objective
         frames, frame_mask = sample_rows(sample.rows, self.data.frames)
         memory, memory_mask = np.zeros((0, frames.shape[1]), np.float32), np.zeros(0, bool)
         if sample.recalled is not None:
             memory, memory_mask = sample.recalled.vectors, sample.recalled.mask
         speech = self._speech(sample.speech, sample.duration)
-        heard, target = speech, speech
         if self.data.target == "captions":
             video = Video(sample.id, sample.duration, sample.events or ())
-            target, _ = caption_sequence(video, self.vocabulary, settings.max_caption_tokens)
+            given, (target, _) = speech, caption_sequence(video, self.vocabulary, settings.max_caption_tokens)
         else:
-            heard = [EOS]
+            given, target = [EOS], speech
         noisy_speech, noisy_target = corrupt(speech, self.vocabulary, rng, objective.noise_density,
                                              objective.noise_span)
-        return Item(sample.id, sample.duration, frames, frame_mask, memory, memory_mask, heard, target, noisy_speech,
+        return Item(sample.id, sample.duration, frames, frame_mask, memory, memory_mask, given, target, noisy_speech,
                     noisy_target)
 
     def speech_length(self, row: int) -> int:
-        """Tokens of the speech that is heard of one video."""
+        """Number of speech tokens that the encoder gets for one video."""
         if self.data.target != "captions":
             return 1
         return len(self._speech(*self.samples.speech_of(row)))

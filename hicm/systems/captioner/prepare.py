@@ -1,4 +1,4 @@
-"""What a captioner needs before its first step: a tokenizer, and for the released second pass a way to read again."""
+"""What training needs before its first step: a tokenizer, and the second read of the memory if it is asked for."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary, train
 
 
 def open_vocabulary(config: Config, folder: Path) -> Vocabulary:
-    """The run's tokenizer: loaded by name, or trained once on the captions and speech of the training split."""
+    """The tokenizer of a run: loaded by name, or trained once on captions and speech of the training split."""
     settings, own = config.room, folder / "tokenizer"
     if own.is_dir():
         return load_vocabulary(str(own), settings.time_bins, offline=True)
@@ -32,20 +32,23 @@ def open_vocabulary(config: Config, folder: Path) -> Vocabulary:
     else:
         name = settings.tokenizer or settings.t5
         if name == "scratch":
-            raise UserError("captioner.tokenizer: t5: scratch has none of its own; name one, or set it to 'train'")
+            raise UserError("captioner.tokenizer: a T5 from scratch has no tokenizer; name one, or set it to 'train'")
         vocabulary = load_vocabulary(name, settings.time_bins, config.offline)
     vocabulary.save(own)
     return vocabulary
 
 
 def make_rereader(config: Config, width: int) -> Reread | None:
-    """The released second pass reads the memory again, with rows of T5 space; None where it is not wanted."""
+    """The second read of the memory in the released denoising pass, by rows of T5's width; None if it is not wanted.
+
+    Raises UserError when ``width``, that of the T5, differs from the width of the memory.
+    """
     if config.room.objective.denoising_memory == "shared" or config.retrieval.search == "none":
         return None
     bank = load_bank(config.bank)
     if bank.width != width:
-        raise UserError(f"captioner.objective.denoising_memory: requeried needs a T5 as wide as the memory ({width} "
-                        f"against {bank.width}); use shared")
+        raise UserError(f"captioner.objective.denoising_memory: requeried needs a T5 as wide as the memory, found "
+                        f"{width} and {bank.width}; set it to shared")
     reader = Reader(bank, config.retrieval)
 
     def reread(rows: Tensor) -> Tensor:

@@ -4,20 +4,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hicm.errors import UserError
 from hicm.strict import limited
 
 
 @dataclass(frozen=True)
 class ObjectiveSettings:
-    """The two losses (objective.py), and what follows every optimiser step."""
+    """The two losses (objective.py) and the update after every optimiser step."""
 
     generative: float = limited(1.0, 0)  # loss weight: video + speech + memory -> events
     denoising: float = limited(1.0, 0)  # loss weight: corrupted speech -> spans
     denoising_memory: Literal["shared", "requeried"] = "shared"  # requeried: the released second pass
     label_smoothing: float = limited(0.1, 0, 1)
-    noise_density: float = limited(0.25, 0, 1)  # share of the speech tokens that are masked
+    noise_density: float = limited(0.25, 0, 1)  # share of speech tokens that are masked
     noise_span: float = limited(5.0, 1)  # tokens per masked span on average
-    rescale_time_tokens: bool = True  # after every step
+    rescale_time_tokens: bool = True  # after every step, to the mean norm of the text tokens
 
 
 @dataclass(frozen=True)
@@ -32,21 +33,21 @@ class DecodeSettings:
     sample: bool = False  # nucleus sampling instead of beams
     top_p: float = limited(0.9, 0, 1)
     temperature: float = 1.0
-    grammar: bool = False  # allow only <start><end>text with end > start
+    grammar: bool = False  # allow only <start><end>text, with end > start
     isolated_time_tokens: Literal["drop", "keep"] = "drop"  # keep: written into the caption, as released
     seed: int = limited(0, 0)
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Model, losses and decoding."""
+    """Settings of the model, its losses and its decoding."""
 
     t5: str = "t5-base"  # hub name or folder; "scratch": random weights from t5_config
     t5_config: dict[str, Any] = field(default_factory=dict)  # T5Config values for t5: scratch
-    tokenizer: str = ""  # hub name or folder; empty: as t5; "train": SentencePiece on the training captions
-    vocabulary: int = limited(2000, 1)  # text pieces of tokenizer: train
-    init: str = ""  # released .pth or a folder of ours to start from
-    time_bins: int = limited(100, 2)  # B, time tokens
+    tokenizer: str = ""  # hub name or folder; empty: same as t5; "train": SentencePiece on the training captions
+    vocabulary: int = limited(2000, 1)  # text pieces for tokenizer: train
+    init: str = ""  # weights to start from: a released .pth, or a checkpoint folder of hicm
+    time_bins: int = limited(100, 2)  # B, number of time tokens
     use_video: bool = True
     use_speech: bool = True
     visual_depth: int = 12
@@ -65,12 +66,12 @@ class Settings:
 
 
 FILES = ("model.safetensors",)
-PREDICTION_ONLY = ("decode",)  # decides nothing of a training but which checkpoint scores best
-AT_PREDICTION = ("decode", "use_speech", "mask_padding", "max_speech_tokens")  # may change after training
+PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
+AT_PREDICTION = ("decode", "use_speech", "mask_padding", "max_speech_tokens")  # may be changed after training
 IN_WEIGHTS = ("t5_config", "time_bins", "use_video", "visual_depth", "visual_heads", "visual_mlp",
-              "memory_projection")  # may not
+              "memory_projection")  # may not be changed
 
-# What the published code does and the defaults mend.
+# The behaviour of the published code, including the defects that the defaults correct.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "released": {
         "retrieval": {"search": "top_only", "tail": "drop", "leave_own_out": False, "mask_padding": False,
@@ -88,7 +89,13 @@ def memory(config: Any) -> str:
 
 
 def start_files(settings: Settings) -> dict[str, str]:
-    """The files and folders a training starts from, by setting: weights, a T5 and a tokenizer on this disk."""
+    """The local files and folders that training starts from, by setting: weights, T5 and tokenizer."""
     found = {"captioner.init": settings.init} if settings.init else {}
     named = {"captioner.t5": settings.t5, "captioner.tokenizer": settings.tokenizer}
     return found | {name: path for name, path in named.items() if path and Path(path).is_dir()}
+
+
+def require_input(settings: Settings) -> None:
+    """Raise UserError when video and speech are both switched off."""
+    if not (settings.use_video or settings.use_speech):
+        raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption, set one to true")

@@ -1,4 +1,4 @@
-"""The captioner as stages and the training loop see it: batches, loss sums, events."""
+"""The captioner as seen by stages and the training loop: batches, loss sums, events."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -19,13 +19,13 @@ from hicm.systems.captioner.decode import generate, parse_events
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.objective import LossModule, Objective
 from hicm.systems.captioner.prepare import make_rereader, open_vocabulary
-from hicm.systems.captioner.settings import IN_WEIGHTS
+from hicm.systems.captioner.settings import IN_WEIGHTS, require_input
 from hicm.systems.captioner.vocabulary import Vocabulary
 from hicm.systems.captioner.weights import build, load_captioner, save_captioner
 
 
 class System(Learner):
-    """Model, vocabulary and, in training, objective and data; see `hicm.systems.base`."""
+    """Model and vocabulary, and in training also objective and data; see `hicm.systems.base`."""
 
     losses = ("generative", "denoising")
 
@@ -40,7 +40,7 @@ class System(Learner):
 
     @classmethod
     def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
-        """Vocabulary and model as the settings say, to be trained on ``samples``."""
+        """Vocabulary and model according to the settings, to be trained on ``samples``."""
         vocabulary, settings = open_vocabulary(config, folder), config.room.objective
         model = build(config.room, vocabulary, samples.width, config.data.frames,
                       0 if samples.recall is None else samples.width, config.offline)
@@ -50,11 +50,10 @@ class System(Learner):
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
-        """The captioner of a folder; ```config`` decides how it is asked."""
+        """The captioner saved in ``folder``; ``config`` decides how it generates."""
         model, vocabulary, _ = load_captioner(folder)
         refuse_other_model("captioner", model.config, config.room, IN_WEIGHTS, folder)
-        if not (config.room.use_speech or config.room.use_video):
-            raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption")
+        require_input(config.room)
         model.config = replace(model.config, use_speech=config.room.use_speech, mask_padding=config.room.mask_padding)
         return cls(config, model, vocabulary)
 
@@ -71,12 +70,12 @@ class System(Learner):
         return self.objective.total(sums, counts)
 
     def after_step(self) -> None:
-        """Re-normalise the time tokens."""
+        """Rescale the time tokens, if the settings say so."""
         if self.config.room.objective.rescale_time_tokens:
             self.model.rescale_time_tokens(self.vocabulary.bins)
 
     def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
-        """Events in the order they are generated; batches hold videos of like speech length, longest first."""
+        """Events in the order of generation; batches hold videos with similar lengths of speech, longest first."""
         settings = self.config.room.decode
         if self.model.config.use_video and self.model.feature_width != samples.width:
             raise UserError(f"{samples.where}: features are {samples.width} wide, the captioner reads "
@@ -86,12 +85,12 @@ class System(Learner):
         self.model.to(device).eval()
         for start in range(0, len(rows), settings.batch):
             batch = collate([dataset[0, row] for row in rows[start:start + settings.batch]]).to(device)
-            if settings.sample:  # a batch's draw depends on its videos alone, so a resumed run draws the same
+            if settings.sample:  # seeded by the videos of the batch alone, so a resumed run draws the same
                 torch.manual_seed(int(digest([settings.seed, batch.ids]), 16))
             ids = generate(self.model, batch, self.vocabulary, settings)
             yield {video: parse_events(row, duration, self.vocabulary, settings.isolated_time_tokens == "keep")
                    for video, duration, row in zip(batch.ids, batch.durations, ids, strict=True)}
 
     def save(self, folder: Path, **about: Any) -> None:
-        """Export the captioner with what is known about it."""
+        """Write weights, tokenizer and description to ``folder``; ``about`` is added to the description."""
         save_captioner(self.model, self.vocabulary, folder, **about)

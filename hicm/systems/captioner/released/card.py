@@ -1,4 +1,4 @@
-"""What is written down about a converted run: manifest, what to mind, and the README.md (the card)."""
+"""The record of a converted run: its manifest, its notes, and its model card (README.md)."""
 
 import json
 from collections.abc import Mapping
@@ -19,17 +19,17 @@ KINDS = {"hicm2": "HiCM2 (Kim et al., AAAI 2025, arXiv 2412.14585)",
          "hicm": "a captioner trained by hicm"}
 SHOWN = ("model_name", "combine_datasets", "epochs", "lr", "batch_size", "schedule", "seed", "load", "num_bins",
          "max_feats", "depth", "heads", "mlp_dim", "ret_option", "bank_type", "window_size", "soft_k", "hier_ret_num",
-         "hier_use", "ret2t5_proj", "LLM_ver")  # of the training program's arguments: those that make the model
+         "hier_use", "ret2t5_proj", "LLM_ver")  # arguments of the training program that the card lists
 
 
 @dataclass(frozen=True)
 class Source:
-    """A checkpoint as it lies on disk: a released .pth, or a folder of ours."""
+    """A checkpoint on disk: a released .pth, or a checkpoint folder of hicm."""
 
-    path: Path  # the file, or the folder of weights
+    path: Path  # the file or the checkpoint folder
     weights: Path  # the file that holds the weights
-    about: dict[str, Any]  # captioner.json of a folder of ours; empty for a released file
-    parent: dict[str, Any]  # manifest of the run it stands in, if any
+    about: dict[str, Any]  # captioner.json of a checkpoint folder; empty for a released file
+    parent: dict[str, Any]  # manifest of the run it is part of; empty: none
     sha256: str  # of the weights
 
     @property
@@ -39,7 +39,7 @@ class Source:
 
 
 def make_notes(source: Source, content: Checkpoint, config: Config, missing: list[str]) -> list[str]:
-    """What the user should mind, one line each; ``missing`` are the names that the file lacks."""
+    """What the user should know, one line each; ``missing`` are the names that the file lacks."""
     notes = compare_args(content.args, config, has_memory(content.state))
     own = source.about.get("settings")
     if isinstance(own, dict):
@@ -50,12 +50,12 @@ def make_notes(source: Source, content: Checkpoint, config: Config, missing: lis
     elif not source.ours:
         notes += _unlike_released(config, has_memory(content.state))
     if missing:
-        notes.append("its memory projection has random weights: train it before you believe its captions")
+        notes.append("its memory projection has random weights; train it before you trust its captions")
     return notes
 
 
 def _unlike_released(config: Config, memory: bool) -> list[str]:
-    """The settings in which this model reads its input in another way than the programs its weights come from."""
+    """The settings by which this model treats its input differently from the program that trained its weights."""
     preset, ours = PRESETS["released"], dump_config(config)
     others = [f"{section}.{key}={value} (here {ours[section][key]})"
               for section in ("captioner", *(("retrieval",) if memory else ()))
@@ -63,18 +63,18 @@ def _unlike_released(config: Config, memory: bool) -> list[str]:
               if key != "leave_own_out" and not isinstance(value, dict) and ours[section][key] != value]
     if not others:
         return []
-    return [f"the published program has {', '.join(others)}; --set preset=released behaves as it does"]
+    return [f"the published program has {', '.join(others)}; --set preset=released behaves the same"]
 
 
 def make_manifest(run: str, source: Source, config: Config, content: Checkpoint, model: Captioner,
                   notes: list[str]) -> dict[str, Any]:
-    """The manifest of a converted run: where the weights are from, and what became of every key."""
+    """The manifest of a converted run: where the weights come from, and what happened to every key."""
     memory = model.memory_projection is not None
     kind = "hicm" if source.ours else "hicm2" if has_memory(content.state) else "vid2seq"
     own = set(model.state_dict())
     fresh = sorted(name for name in own if name.startswith(MEMORY) and name not in content.state)
     selected = source.parent.get("selected")
-    if selected is None and source.path.stem.startswith("best"):  # the released file of the best validation score
+    if selected is None and source.path.stem.startswith("best"):  # the released file with the best validation score
         selected = {"metric": config.train.select_on, "value": None}
     manifest = describe("convert", run)
     manifest["inputs"] = {str(source.weights): source.sha256}
@@ -93,22 +93,22 @@ def make_manifest(run: str, source: Source, config: Config, content: Checkpoint,
 
 
 def make_card(manifest: Mapping[str, Any], config: Config, folder: str) -> str:
-    """The card of a run as Markdown; ``manifest`` is that of `make_manifest`, ``folder`` what commands name."""
+    """The model card of a run as Markdown; ``manifest`` comes from `make_manifest`, commands name ``folder``."""
     source, keys, bank = manifest["source"], manifest["keys"], manifest["bank"]
     captioner, retrieval = config.room, config.retrieval
     mode = config.preset or "default"
     rows = {
         "model": KINDS[source["kind"]],
         "source": f"{_code(source['file'])}, {source['bytes']:,} bytes, sha256 {_code(source['sha256'])}",
-        "trained until epoch": "not said" if source["epoch"] is None else f"{source['epoch']} (counted from 0)",
+        "trained until epoch": "not recorded" if source["epoch"] is None else f"{source['epoch']} (counted from 0)",
         "parameters": f"{keys['parameters']:,} in {keys['used']} tensors, the embedding counted once",
         "left out": ", ".join(map(_code, manifest["dropped"])) or "nothing",
         "text model": f"{_code(captioner.t5)}, {keys['rows']:,} embeddings, {captioner.time_bins} of them time tokens",
-        "visual encoder": f"{captioner.visual_depth} layers, {captioner.visual_heads} heads (the weights do not show "
-                          f"the number of heads), {config.data.frames} frames" if captioner.use_video else "none",
+        "visual encoder": f"{captioner.visual_depth} layers, {captioner.visual_heads} heads (a setting, not "
+                          f"visible in the weights), {config.data.frames} frames" if captioner.use_video else "none",
         "memory": _memory(manifest, bank, config),
         "settings": f"{mode} (`config.yaml`): search {retrieval.search}, {retrieval.windows} windows, "
-                    f"{retrieval.top_k} nodes a level, padding {'masked' if captioner.mask_padding else 'attended'}",
+                    f"{retrieval.top_k} nodes per level, padding {'masked' if captioner.mask_padding else 'attended'}",
     }
     table = "\n".join(f"| {name} | {value} |" for name, value in rows.items())
     args = {name: manifest["args"][name] for name in SHOWN if name in manifest["args"]}
@@ -117,28 +117,28 @@ def make_card(manifest: Mapping[str, Any], config: Config, folder: str) -> str:
     parts = [f"---\nlibrary_name: hicm\nlicense: other\ntags: [dense-video-captioning]\n---\n\n# {manifest['run']}\n",
              f"| | |\n|---|---|\n{table}\n"]
     if manifest["warnings"]:
-        parts.append("Mind:\n\n" + "\n".join(f"- {_text(line)}" for line in manifest["warnings"]) + "\n")
-    parts.append(f"## Run\n\n```bash\nhicm predict {folder}   # this folder, wherever it lies\n"
+        parts.append("Please note:\n\n" + "\n".join(f"- {_text(line)}" for line in manifest["warnings"]) + "\n")
+    parts.append(f"## Run\n\n```bash\nhicm predict {folder}   # the path of this folder\n"
                  f"hicm evaluate {folder}\nhicm report {folder}\n```\n")
     if trained:
-        parts.append("## How it was trained\n\nArguments found in the file (all of them are in `manifest.json`):\n\n"
+        parts.append("## How it was trained\n\nArguments in the file (`manifest.json` has all of them):\n\n"
                      f"| argument | value |\n|---|---|\n{trained}")
-    parts.append("## Licence\n\nThe weights are their authors'; the terms under which they were published hold for "
-                 "this copy of them.\n")
+    parts.append("## Licence\n\nThe weights belong to their authors; the terms under which they were published apply "
+                 "to this copy too.\n")
     return "\n".join(parts)
 
 
 def _memory(manifest: Mapping[str, Any], bank: Mapping[str, Any] | None, config: Config) -> str:
     if bank is None:
         return "none"
-    fresh = "projection of random weights, not yet trained; " if manifest["keys"]["fresh"] else ""
-    found = f"sha256 {_code(bank['sha256'])}" if bank["sha256"] else "was not there at conversion"
+    fresh = "projection with random weights, not yet trained; " if manifest["keys"]["fresh"] else ""
+    found = f"sha256 {_code(bank['sha256'])}" if bank["sha256"] else "missing at conversion"
     return (f"{fresh}bank {_code(bank['path'])} ({found}), encoder {_code(config.memory.encoder)}; not part of this "
             "folder")
 
 
 def _code(text: str | Path) -> str:
-    """Inline code in a table, whatever the text holds."""
+    """Inline code that is safe in a Markdown table, for any text."""
     return f"`{_text(text).replace('`', chr(39))}`"
 
 

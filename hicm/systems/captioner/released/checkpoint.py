@@ -1,4 +1,4 @@
-"""Reading released ``.pth`` checkpoints: tensors under our names and plain data; nothing in a file is executed."""
+"""Reads released ``.pth`` checkpoints: tensors, renamed as in hicm, and plain data; nothing in a file is executed."""
 
 import argparse
 import zipfile
@@ -16,23 +16,23 @@ from hicm.files import require
 EMBEDDINGS = ("t5.shared.weight", "t5.encoder.embed_tokens.weight", "t5.decoder.embed_tokens.weight",
               "t5.lm_head.weight")  # one tied matrix
 PLAIN = (str, int, float, bool, type(None))
-DEPTH = 4  # of lists and dicts in the settings of a released file
+DEPTH = 4  # deepest nesting of lists and dicts in the settings of a released file
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds: tensors under our names, and plain facts on its training."""
+    """The content of a checkpoint: tensors under the names of hicm, and plain data about its training."""
 
-    state: dict[str, Tensor]  # one copy of the tied embedding matrix
-    renamed: dict[str, str] = field(default_factory=dict)  # name in the file -> ours, where they differ
-    tied: tuple[str, ...] = ()  # our names of the copies of the embedding matrix that the file had
-    epoch: int | None = None  # last finished, from 0
-    args: dict[str, Any] = field(default_factory=dict)  # the settings of the training program
-    dropped: tuple[str, ...] = ()  # other things in the file: the optimiser's state
+    state: dict[str, Tensor]  # with one copy of the tied embedding matrix
+    renamed: dict[str, str] = field(default_factory=dict)  # name in the file -> name in hicm, where they differ
+    tied: tuple[str, ...] = ()  # copies of the embedding matrix in the file, by their names in hicm
+    epoch: int | None = None  # last finished epoch, counted from 0
+    args: dict[str, Any] = field(default_factory=dict)  # arguments of the training program
+    dropped: tuple[str, ...] = ()  # other entries of the file, such as the state of the optimiser
 
 
 def released_name(name: str) -> str:
-    """Our parameter name for one of the released checkpoints.
+    """The parameter name in hicm for a name in a released checkpoint.
 
     >>> released_name("ret2t5_proj.1.net.1.weight")
     'memory_projection.layers.1.linear.weight'
@@ -52,18 +52,18 @@ def released_name(name: str) -> str:
 
 
 def read_released(path: str | Path) -> dict[str, Tensor]:
-    """State dict of a released training file under our names; raises as `read_checkpoint`."""
+    """State dict of a released training file under the names of hicm; raises as `read_checkpoint`."""
     return read_checkpoint(path).state
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """The content of a released training file; the tensors stay on disk until they are used.
 
-    Reads tensors and an ``argparse.Namespace`` of plain data only.  Raises UserError on a missing or damaged file, on
-    one that needs code to be executed, when two keys are one name of ours, when a value is no tensor of floating point
-    numbers, and when the tied embedding matrices differ.
+    Reads only tensors and an ``argparse.Namespace`` of plain data.  Raises UserError when the file is missing, damaged
+    or would execute code, when two keys map to the same name, when a value is not a tensor of floating point numbers,
+    and when the tied embedding matrices differ.
     """
-    path = require(path, "checkpoint", "check the path (captioner.init, or the file that is converted)")
+    path = require(path, "checkpoint", "check the path (captioner.init, or the file to convert)")
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
@@ -85,14 +85,14 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
 
 def _expected(path: Path) -> str:
-    """What ought to stand in the file; a remedy where its first byte says what does."""
+    """What the file should hold; for a Flax file, known by its first byte, what to use instead."""
     try:
         with open(path, "rb") as stream:
             first = stream.read(1)
     except OSError:
         first = b""
-    if first and (0x81 <= first[0] <= 0x8f or first[0] in (0xde, 0xdf)):  # a map of msgpack
-        return "it looks like a Flax checkpoint (scenic's Vid2Seq), which is not read; take a .pth of VidChapters"
+    if first and (0x81 <= first[0] <= 0x8f or first[0] in (0xde, 0xdf)):  # a msgpack map
+        return "it looks like a Flax checkpoint (scenic's Vid2Seq), which is not supported; use a .pth of VidChapters"
     return "expected a .pth of tensors and plain data"
 
 
@@ -100,7 +100,7 @@ def _check_tensors(state: Mapping[str, Tensor], names: Mapping[str, str], path: 
     first: dict[str, str] = {}
     for name, own in names.items():
         if own in first:
-            raise UserError(f"{path}: {first[own]} and {name} are both {own}; one of them has to go")
+            raise UserError(f"{path}: {first[own]} and {name} are both {own}; remove one of them")
         first[own] = name
     odd = [f"{name} ({value.layout}, {value.dtype})" for name, value in state.items()
            if value.layout != torch.strided or not value.is_floating_point()]
@@ -109,7 +109,7 @@ def _check_tensors(state: Mapping[str, Tensor], names: Mapping[str, str], path: 
 
 
 def _plain_args(args: Any, path: Path) -> dict[str, Any]:
-    """The Namespace (or dict) of settings of a released file as plain data."""
+    """The Namespace (or dict) of arguments in a released file as plain data."""
     if args is None:
         return {}
     values = vars(args) if isinstance(args, argparse.Namespace) else args
@@ -127,11 +127,15 @@ def _plain(value: Any, name: str, path: Path, depth: int) -> Any:
     if depth and type(value) is dict:
         return {str(key): _plain(item, f"{name}.{key}", path, depth - 1) for key, item in value.items()}
     what = f"a {type(value).__name__}" if depth else "data nested too deeply"
-    raise UserError(f"{path}: {name} is {what}; expected text, numbers, true, false, and lists or dicts of them")
+    raise UserError(f"{path}: {name} is {what}; expected text, numbers, booleans, and lists or dicts of them; "
+                    "save the file without it")
 
 
 def untie(state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
-    """Keep one copy of the tied embedding matrix, after checking that the copies agree."""
+    """The state dict with one copy of the tied embedding matrix; changes ``state``.
+
+    Raises UserError when there is no copy, or the copies differ.
+    """
     copies = [name for name in EMBEDDINGS if name in state]
     if not copies:
         raise UserError(f"{where}: no embedding matrix ({EMBEDDINGS[0]}); is this a captioner checkpoint?")
@@ -145,12 +149,12 @@ def untie(state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
 
 
 def some(names: list[str], most: int = 5) -> str:
-    """The first names, and how many more there are."""
+    """The first ``most`` names, and how many more there are."""
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def first_line(error: Exception) -> str:
-    """What an error says, in one line of at most 200 characters; torch's advice to load with less care is left out."""
+    """The first line of an error, at most 200 characters, without torch's advice to load unsafely."""
     lines = [line for line in str(error).splitlines() if line.strip()]
-    said = [line for line in lines if not line.startswith(("Weights only load", "Please file", "Check the docu"))]
-    return (said or lines or [type(error).__name__])[0][:200]
+    useful = [line for line in lines if not line.startswith(("Weights only load", "Please file", "Check the docu"))]
+    return (useful or lines or [type(error).__name__])[0][:200]
