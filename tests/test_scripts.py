@@ -66,7 +66,7 @@ class Sandbox:
         self.folder, self.log = folder / "check out", folder / "calls"
         shutil.copytree(ROOT / "scripts", self.folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
         (self.folder / "requirements.txt").write_text("numpy\n")
-        for name in ("hicm", "accelerate", "ruff", "python"):
+        for name in ("hicm", "accelerate", "ruff", "mypy", "python"):
             self.program(self.folder / ".venv" / "bin" / name, STAND_IN)
         (self.folder / ".venv" / ".complete").touch()
         os.utime(self.folder / "requirements.txt", (0, 0))
