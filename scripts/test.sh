@@ -5,5 +5,5 @@
 source "$(dirname "$0")/common.sh"
 setup_venv
 ruff check hicm tests scripts examples setup.py
-mypy
+mypy hicm
 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} python -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -268,7 +268,7 @@ def test_quickstart_and_test_hand_their_arguments_on(sandbox):
     assert sandbox.calls == [["hicm", "demo", "--seed", "1"]]
     check_calls(sandbox.calls)
     assert sandbox.run("test.sh", "-m", "java", "-k", "a or b").returncode == 0
-    assert sandbox.calls == [["ruff", "check", "hicm", "tests", "scripts", "examples", "setup.py"], ["mypy"],
+    assert sandbox.calls == [["ruff", "check", "hicm", "tests", "scripts", "examples", "setup.py"], ["mypy", "hicm"],
                              ["python", "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder",
                               "-m", "java", "-k", "a or b"]]
 
