@@ -18,6 +18,6 @@ class Settings:
     # captions, by theirs
     centring: Centring = "queries"
     # captions recalled per event, of which the most central one is quoted; 1: the nearest
-    neighbours: int = field(default=10, metadata={"limits": (1, math.inf)})
+    neighbours: int = field(default=5, metadata={"limits": (1, math.inf)})
     # cosine below which nothing is quoted
     threshold: float = field(default=0.1, metadata={"limits": (-1, 1)})
