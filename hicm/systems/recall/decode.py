@@ -12,7 +12,7 @@ from hicm.types import Event, Span
 
 @dataclass(frozen=True, eq=False)
 class Footage:
-    """A video as the system sees it; ``events`` are its reference events, needed to choose settings only."""
+    """A video as the system sees it; ``events`` are its reference events, which only a score looks at."""
 
     id: str
     duration: float  # seconds

@@ -1,35 +1,37 @@
 """Choose the settings that score best on training videos: all the training there is.
 
-Two rounds of a fixed grid: where to cut and how much to keep, then, with the best of those, what to quote.  Scores do
-not change which segments exist, so every video is cut once for all penalties, and recall is computed once for every
-way of quoting; thresholds are quantiles of the scores that occur.
+A fixed grid in three rounds, each starting from the best so far: where to cut and how much to keep; what to quote; and
+again how much to keep, since what is quoted decides the scores.  Every video is cut once for all penalties, recall is
+computed once for every way of quoting, and thresholds are quantiles of the scores that occur.
 """
 
-import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from tqdm import tqdm
 
 from hicm.errors import UserError
-from hicm.systems.base import Score
 from hicm.systems.recall.decode import Footage, quote
 from hicm.systems.recall.model import Captions, recall
 from hicm.systems.recall.segment import segment
 from hicm.systems.recall.settings import Centring, Settings
+from hicm.types import Event
+
+Score = Callable[[Mapping[str, list[Event]]], float]  # of the events of some training videos; higher is better
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The values tried: every pair of the first two, then every pair of the last two."""
+    """The values tried: penalties with coarse shares, then centrings with neighbours, then fine shares."""
 
     penalties: tuple[float, ...] = (1.5, 2.0, 3.0, 4.5, 7.0, 10.0)  # seconds
-    dropped: tuple[float, ...] = (0.0, 0.2, 0.35, 0.5, 0.65)  # share of the segments left without caption
+    coarse: tuple[float, ...] = (0.0, 0.2, 0.35, 0.5, 0.65)  # shares of the segments that quote nothing
     centrings: tuple[Centring, ...] = ("none", "queries", "both")
     neighbours: tuple[int, ...] = (1, 5, 10)
+    fine: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def draw(ids: Sequence[str], most: int, seed: int) -> list[str]:
     """At most ``most`` of the ids, drawn by ``seed``, in their order; so that only these videos need be read.
 
     >>> draw(["a", "b", "c", "d"], 2, seed=0)
-    ['c', 'd']
+    ['a', 'c']
     """
     places = np.random.default_rng(seed).permutation(len(ids))[:most]
     return [ids[place] for place in sorted(places.tolist())]
@@ -65,10 +67,10 @@ def choose(footage: Sequence[Footage], captions: Captions, mean: np.ndarray, sco
            leave_own_out: bool = True) -> Choice:
     """The settings with the highest ``score`` on at most ``most`` of the training videos, drawn by ``seed``.
 
-    ``score(events by video)`` is called once for every setting, e.g. with the house's evaluator.  With ``leave_own_out`` no
-    video quotes its own captions, as no video will in test.  What the grid does not vary comes from ``base``; of equal
-    scores the first wins.  Deterministic.  Raises UserError without a video, when a score is not a number, or as
-    `recall` does.
+    ``score`` is given the events of exactly these videos (`draw`), once for every setting: 48 times with the default
+    grid.  With ``leave_own_out`` no video quotes its own captions, as no video does in test.  What the grid does not
+    vary comes from ``base``; of equal scores the first wins.  Deterministic.  Raises UserError without a video, when a
+    score is not a number, or as `recall` does.
     """
     base, grid = base or Settings(), grid or Grid()
     if not footage:
@@ -76,19 +78,18 @@ def choose(footage: Sequence[Footage], captions: Captions, mean: np.ndarray, sco
     by_id = {video.id: video for video in footage}
     trial = _Trial([by_id[name] for name in draw(list(by_id), most, seed)], captions, mean, score, base, grid,
                    leave_own_out)
-    rounds = len(grid.penalties) * len(grid.dropped), len(grid.centrings) * len(grid.neighbours)
-    with tqdm(total=sum(rounds), desc="settings", unit="tried") as progress:
-        tried = []
-        for penalty, dropped in itertools.product(grid.penalties, grid.dropped):
-            settings = dataclasses.replace(base, penalty=penalty)
-            tried.append((trial.run(settings, dropped), dropped))
-            progress.update()
-        cut, dropped = _best(tried)
-        for centring, neighbours in itertools.product(grid.centrings, grid.neighbours):
-            settings = dataclasses.replace(cut.settings, centring=centring, neighbours=neighbours)
-            tried.append((trial.run(settings, dropped), dropped))
-            progress.update()
+    tried = [(trial.run(replace(base, penalty=penalty), dropped), dropped)
+             for penalty, dropped in _bar(itertools.product(grid.penalties, grid.coarse), "where to cut")]
+    best, dropped = _best(tried)
+    tried += [(trial.run(replace(best.settings, centring=centring, neighbours=neighbours), dropped), dropped)
+              for centring, neighbours in _bar(itertools.product(grid.centrings, grid.neighbours), "what to quote")]
+    best, _ = _best(tried)
+    tried += [(trial.run(best.settings, dropped), dropped) for dropped in _bar(grid.fine, "how much to keep")]
     return Choice(_best(tried)[0].settings, tuple(row for row, _ in tried), tuple(video.id for video in trial.videos))
+
+
+def _bar(values: Iterable, what: str) -> Iterable:
+    return tqdm(list(values), desc=f"recall: {what}", unit="tried")
 
 
 def _best(tried: list[tuple[Tried, float]]) -> tuple[Tried, float]:
@@ -102,7 +103,7 @@ class _Trial:
                  grid: Grid, leave_own_out: bool) -> None:
         self.videos, self.captions, self.mean, self.score, self.own = videos, captions, mean, score, leave_own_out
         cuts = [segment(video.rows, video.step, video.duration, grid.penalties, base.shortest)
-                for video in tqdm(videos, desc="cut", unit="video")]
+                for video in tqdm(videos, desc="recall: cut", unit="video")]
         self.segments = dict(zip(grid.penalties, zip(*cuts, strict=True), strict=True))
         self._recalled: tuple[Settings, list] | None = None
 
@@ -111,8 +112,8 @@ class _Trial:
         segments, recalled = self.segments[settings.penalty], self._recall(settings)
         scores = np.concatenate([one.scores for one in recalled])
         scores = scores[np.isfinite(scores)]
-        lowest = float(np.quantile(scores, dropped, method="lower")) if dropped and len(scores) else -1.0
-        settings = dataclasses.replace(settings, threshold=max(math.floor(lowest * 1e4) / 1e4, -1.0))
+        middle = float(np.quantile(scores, dropped, method="midpoint")) if dropped and len(scores) else -1.0
+        settings = replace(settings, threshold=max(math.floor(middle * 1e4) / 1e4, -1.0))
         events = {video.id: quote(cut, one, self.captions, settings.threshold)
                   for video, cut, one in zip(self.videos, segments, recalled, strict=True)}
         value = float(self.score(events))
@@ -122,9 +123,8 @@ class _Trial:
         return Tried(settings, value, sum(map(len, events.values())) / len(events))
 
     def _recall(self, settings: Settings) -> list:
-        key = dataclasses.replace(settings, threshold=0.0)
+        key = replace(settings, threshold=0.0)
         if self._recalled is None or self._recalled[0] != key:
             self._recalled = key, [recall(cut.means, self.captions, self.mean, settings, video.id if self.own else None)
                                    for video, cut in zip(self.videos, self.segments[settings.penalty], strict=True)]
         return self._recalled[1]
-
