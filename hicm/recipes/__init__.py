@@ -1,1 +1,1 @@
-"""Whole recipes: straight-line code over the stages.  The demo, the ablation of the memory, a paper's numbers."""
+"""Recipes, straight-line code over the stages: the demo, the ablation of the memory, reproducing a paper."""

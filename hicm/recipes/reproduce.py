@@ -1,6 +1,6 @@
-"""The published numbers of a data set from its released files: download, convert, recall, caption, score, compare.
+"""Reproduces the published scores of a data set from its released files: download, convert, predict, evaluate, compare.
 
-Each stage is the command of that name; running it again continues.
+Each stage is the command of that name; running the recipe again continues it.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ from hicm.results.record import make_record, write_record
 from hicm.rooms import room_module
 from hicm.stages.predict import predict
 
-MODES = ("descend", "zero", "none")  # beside the released one
+MODES = ("descend", "zero", "none")  # searches to compare with the released one
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One metric, x 100."""
+    """One metric: the expected score, the measured one with its interval, and the tolerance; all x 100."""
 
     metric: str
     expected: float
@@ -36,13 +36,13 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Whether the measured score lies within the tolerance."""
+        """Whether the measured score is within the tolerance."""
         return abs(self.measured - self.expected) <= self.tolerance
 
 
 @dataclass(frozen=True)
 class Reproduction:
-    """What `reproduce` found; prints as a table; ``ok``: every metric lies within its tolerance."""
+    """The result of `reproduce`; prints as a table."""
 
     title: str
     verdicts: tuple[Verdict, ...]
@@ -54,7 +54,7 @@ class Reproduction:
 
     @property
     def ok(self) -> bool:
-        """Whether all is as published."""
+        """Whether every metric is within its tolerance."""
         return all(verdict.ok for verdict in self.verdicts)
 
     def __str__(self) -> str:
@@ -63,18 +63,18 @@ class Reproduction:
             expected = f"{one.expected:.2f}{'*' if one.recalled else ' '}"
             lines.append(f"{one.metric:<10}{expected:>10}{one.measured:>10.2f}{f'{one.low:.2f} .. {one.high:.2f}':>17}"
                          f"{one.tolerance:>11.2f}  {'as published' if one.ok else 'DIFFERS'}")
-        lines += ["", "* recalled: the paper's table was not read again", f"{self.videos:,} videos scored, "
-                  f"{self.missing:,} of the references missing", self.signature, f"record: {self.record}"]
+        lines += ["", "* from memory, not checked against the paper's table", f"{self.videos:,} videos scored, "
+                  f"{self.missing:,} reference videos missing", self.signature, f"record: {self.record}"]
         return "\n".join(lines + ([f"modes: {self.modes}"] if self.modes else []))
 
 
 def reproduce(dataset: str, config: str, source: str, out: Path, overrides: Sequence[str] = (), modes: bool = False,
               samples: int = 1000, command: str = "") -> Reproduction:
-    """Run everything for ``dataset`` with the settings file ``config``; files of the run stand in ``out``.
+    """Run all stages for ``dataset`` with the settings file ``config``; writes to ``out``.
 
-    ``source``: a folder laid out as the hub repositories are, or empty for the hub itself.  ``modes`` also evaluates
-    the checkpoint with the mended search, with zeros, and without memory.  Raises UserError of the stage that fails;
-    what was done before is kept.
+    ``source``: a folder with the layout of the hub repositories, or empty for the hub itself.  ``modes`` also evaluates
+    the checkpoint with the corrected search, with zeros, and without memory.  ``samples``: bootstrap samples.
+    ``command`` goes into the record.  Raises the UserError of the stage that fails; finished stages are kept.
     """
     benchmark = find_benchmark(dataset)
     print(download(dataset, ".", (), source, "main", False, False))
@@ -90,7 +90,7 @@ def reproduce(dataset: str, config: str, source: str, out: Path, overrides: Sequ
     record = write_record(make_record(dataset, "HiCM2, released weights, released behaviour", result, command),
                           out / "record.json")
     table = _modes(run, out, samples) if modes else None
-    title = f"{benchmark.title}: released weights of HiCM2, released behaviour, beside {benchmark.released.source}"
+    title = f"{benchmark.title}: released weights of HiCM2, released behaviour, against {benchmark.released.source}"
     return Reproduction(title, _verdicts(benchmark, result), len(result.videos), len(result.coverage["missing"]),
                         result.signature, record, table)
 
@@ -107,6 +107,6 @@ def _verdicts(benchmark: Benchmark, result: Result) -> tuple[Verdict, ...]:
 
 
 def _modes(run: Path, out: Path, samples: int) -> Path:
-    """The control: does the checkpoint use what its memory says, or only that there is one?"""
+    """The control: does the checkpoint use the content of its memory, or only the presence of memory tokens?"""
     return Path(run_ablation(str(run), out / "modes", Ablation(
         ("top_only", *MODES), (OWN,), ("all",), ("CIDEr", "METEOR", "soda_c", "F1"), samples)))

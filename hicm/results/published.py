@@ -1,4 +1,4 @@
-"""The published scores of ``anchors.yaml``."""
+"""The published scores in ``published.yaml``."""
 
 import functools
 from dataclasses import dataclass, field
@@ -13,14 +13,14 @@ METRICS = ("CIDEr", "METEOR", "soda_c", "Bleu_4", "F1")
 
 
 @dataclass(frozen=True)
-class Anchor:
-    """One published row; ``scores`` x 100."""
+class PublishedRow:
+    """One row of published scores, x 100."""
 
     method: str = ""
     source: str = ""
     scores: dict[str, float] = field(default_factory=dict)
-    recalled: list[str] = field(default_factory=list)  # metrics that were not read in the source
-    released: bool = False  # the row that the released weights stand for
+    recalled: list[str] = field(default_factory=list)  # metrics written down from memory, not read in the source
+    released: bool = False  # the row that the released weights should reproduce
 
 
 @dataclass(frozen=True)
@@ -28,28 +28,28 @@ class Benchmark:
     """The published rows of one data set."""
 
     title: str = ""
-    tolerance: dict[str, float] = field(default_factory=dict)
+    tolerance: dict[str, float] = field(default_factory=dict)  # metric -> largest difference of released weights, x 100
     rows: list[Any] = field(default_factory=list)
 
     @property
-    def anchors(self) -> tuple[Anchor, ...]:
-        """The rows, typed."""
-        return tuple(build(Anchor, row, FILE.name) for row in self.rows)
+    def published(self) -> tuple[PublishedRow, ...]:
+        """The rows, as objects."""
+        return tuple(build(PublishedRow, row, FILE.name) for row in self.rows)
 
     @property
-    def released(self) -> Anchor:
+    def released(self) -> PublishedRow:
         """What the released weights are expected to score."""
-        return next(row for row in self.anchors if row.released)
+        return next(row for row in self.published if row.released)
 
 
 @functools.cache
 def benchmarks() -> dict[str, Benchmark]:
-    """{data set: its published rows}."""
+    """The published rows of every data set."""
     return {name: build(Benchmark, content, FILE.name) for name, content in read_yaml(FILE).items()}
 
 
 def find_benchmark(dataset: str) -> Benchmark:
-    """The published rows of a data set; UserError when there are none."""
+    """The published rows of a data set.  Raises UserError when there are none."""
     if dataset not in benchmarks():
         raise UserError(f"{dataset}: no published scores to compare with; known are {', '.join(benchmarks())}")
     return benchmarks()[dataset]

@@ -60,14 +60,14 @@ def reproduce(mirror, tmp_path, monkeypatch, capsys):
     def reproduce(*options: str, source: Path | str = mirror / "hub") -> tuple[int, str, str]:
         status = main(["reproduce", "yc2", "--config", str(mirror / "parity.yaml"), "--from", str(source), "--samples",
                        "20", *options])
-        told = capsys.readouterr()
-        return status, told.out, told.err
+        printed = capsys.readouterr()
+        return status, printed.out, printed.err
     return reproduce
 
 
 @pytest.fixture
 def copy(mirror, tmp_path) -> Path:
-    """A mirror to spoil."""
+    """A copy of the mirror that a test may damage."""
     return Path(shutil.copytree(mirror / "hub", tmp_path / "copy"))
 
 
@@ -75,7 +75,7 @@ def test_from_the_hub_to_the_verdict(reproduce, tmp_path):
     status, out, err = reproduce()
     assert status == 1, f"random weights score nothing like the paper: {err}"
     table = out[out.index("YouCook2, validation: released weights"):]
-    assert table.count("DIFFERS") >= 4 and "71.84*" in table and "5 videos scored, 0 of the references missing" in table
+    assert table.count("DIFFERS") >= 4 and "71.84*" in table and "5 videos scored, 0 reference videos missing" in table
     record = json.loads((tmp_path / "presave/reproduce/yc2/record.json").read_text())
     assert record["dataset"] == "yc2" and record["command"] == "hicm reproduce yc2" and record["videos"] == 5
     run = tmp_path / "presave/reproduce/yc2/run"

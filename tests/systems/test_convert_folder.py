@@ -174,7 +174,7 @@ def test_a_run_of_ours_is_taken_too(run, settings, tmp_path):
     assert manifest["warnings"] == ["trained with captioner.mask_padding=False, now captioner.mask_padding=True"]
     assert sha256(other / "best" / "model.safetensors") == sha256(run / "best" / "model.safetensors")
     inner = convert_checkpoint(run / "best", load_config(settings), tmp_path / "inner")
-    assert read_json(inner / "manifest.json")["source"] == manifest["source"], "the same for a run and its checkpoint"
+    assert read_json(inner / "manifest.json")["source"] == manifest["source"], "same for a run and for its checkpoint"
     refused(run / "best", settings, tmp_path / "more", "captioner.visual_depth=3", set_=["captioner.visual_depth=3"])
 
 

@@ -1,1 +1,1 @@
-"""What does the memory contribute?  A grid of searches, summarisers and levels, trained or evaluated, in one table."""
+"""The contribution of the memory: a grid of searches, summarisers and levels, trained or evaluated, in one table."""

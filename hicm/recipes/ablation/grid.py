@@ -1,4 +1,4 @@
-"""The cells of the grid: which settings each one changes."""
+"""The cells of the grid, and the settings that each one changes."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -16,27 +16,27 @@ class Cell:
 
     search: str
     summariser: str = ""  # memory.summariser; empty: the search reads no bank
-    levels: tuple[int, ...] = ()  # levels read, empty: all; search=flat: the one level
+    levels: tuple[int, ...] = ()  # levels to read, empty: all; for search=flat the one level
 
     @property
     def name(self) -> str:
-        """Name of its folder and of its row."""
+        """The name of its folder and its row."""
         levels = "_".join(map(str, self.levels)) or "all"
         return "-".join([self.search, *([slug(self.summariser), levels] if self.summariser else [])])
 
     @property
     def overrides(self) -> list[str]:
-        """Settings of the retrieval."""
+        """The settings of retrieval, as for ``--set``."""
         if self.search == "flat":
             return ["retrieval.search=flat", f"retrieval.flat_level={self.levels[0]}"]
         return [f"retrieval.search={self.search}", f"retrieval.levels={list(self.levels)}"]
 
 
 def make_grid(searches: Sequence[str], levels: Sequence[str], depths: Mapping[str, int]) -> list[Cell]:
-    """All cells, each once, in the order of ``searches``; ``depths``: levels of the bank of each summariser.
+    """All cells without duplicates, in the order of ``searches``; ``depths``: number of levels per summariser's bank.
 
-    ``levels`` are "all", "top", or numbers ("1", "1,3"); a flat search reads one level, the finest for "all".
-    Raises UserError on an unknown search or a level that a bank does not have.
+    ``levels`` are "all", "top", or numbers ("1", "1,3"); a flat search reads one level, for "all" the finest.
+    Raises UserError on an unknown search, or a level that a bank does not have.
     """
     unknown = [search for search in searches if search not in SEARCHES]
     if unknown:
@@ -57,12 +57,12 @@ def make_grid(searches: Sequence[str], levels: Sequence[str], depths: Mapping[st
 
 
 def slug(text: str) -> str:
-    """A name for a folder."""
+    """A text as part of a folder name."""
     return re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")
 
 
 def _numbers(level: str, depth: int) -> tuple[int, ...]:
-    """Levels as numbers, coarse to fine does not matter; empty: all."""
+    """Levels as numbers in ascending order; empty: all."""
     if level == "all":
         return ()
     if level == "top":

@@ -1,4 +1,4 @@
-"""Run the grid: banks, then every cell, then the table.  Running it again continues."""
+"""Runs the grid: banks, then every cell, then the table.  Running it again continues it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,18 +18,18 @@ from hicm.stages.build_memory import build_memory
 from hicm.stages.predict import predict
 from hicm.stages.train import train
 
-OWN = "own"  # in place of a summariser: the bank of the settings as it stands
+OWN = "own"  # instead of a summariser: the existing bank of the settings
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """What is varied, and how it is scored."""
+    """What is varied and how it is scored."""
 
     searches: tuple[str, ...]
-    summarisers: tuple[str, ...] = ()  # empty: medoid, centroid, and that of the settings; or OWN
+    summarisers: tuple[str, ...] = ()  # empty: medoid, centroid and that of the settings; or OWN
     levels: tuple[str, ...] = ("all", "1", "top")
     metrics: tuple[str, ...] = ("CIDEr", "METEOR", "soda_c")
-    samples: int = 1000  # of intervals and tests
+    samples: int = 1000  # bootstrap and randomisation samples
     seed: int = 0
 
 
@@ -37,8 +37,8 @@ def run_ablation(source: str, out: Path | None, ablation: Ablation, overrides: S
                  dry: bool = False) -> Path | str:
     """Train every cell of a settings file, or evaluate the captioner of a run folder in each; returns the table's path.
 
-    Everything stands in ``out``: ``banks/``, a folder a cell, ``ablation.md``, ``.json`` and ``.png``.  With ``dry``
-    only the banks are built and the cells listed.  Raises UserError of the cell that fails; the others are kept.
+    Writes to ``out``: ``banks/``, one folder per cell, and ``ablation.md``, ``.json`` and ``.png``.  With ``dry`` only
+    the banks are built and the cells are listed.  Raises the UserError of a cell that fails; finished cells are kept.
     """
     run = source if Path(source).is_dir() else ""
     settings_file = str(require(Path(run, "config.yaml"), "run", "give a folder that 'hicm train' wrote")) if run \
@@ -48,8 +48,8 @@ def run_ablation(source: str, out: Path | None, ablation: Ablation, overrides: S
         raise UserError(f"{source}: system {config.system} reads the bank itself, not what retrieval.search recalls; "
                         "there is nothing to vary")
     if run and config.retrieval.search == "none" and set(ablation.searches) - {"none"}:
-        raise UserError(f"{run}: this captioner was trained without a memory and cannot read one; give a run with "
-                        "memory, or train the grid")
+        raise UserError(f"{run}: this captioner was trained without a memory and cannot read one; give a run with a "
+                        "memory, or a settings file to train the grid")
     out = out or (Path(run) if run else Path(f"presave/{config.data.name}")) / "ablation"
     banks = {summariser: config.bank if summariser == OWN else _bank(settings_file, out, summariser, overrides)
              for summariser in _summarisers(config, ablation.summarisers)} if _reads(ablation) else {}
@@ -100,7 +100,7 @@ def _predict(settings_file: str, folder: Path, overrides: list[str], run: str) -
 
 
 def _is_same(folder: Path, settings: Config) -> bool:
-    """Whether the cell's folder was begun with these settings; UserError when with others."""
+    """Whether the folder was started with these settings; UserError when it was started with others."""
     path = folder / "config.yaml"
     if path.exists() and load_config(path) != settings:
         raise UserError(f"{folder}: was made with other settings; remove it, or choose another --out")

@@ -1,4 +1,4 @@
-"""One table and one picture of a grid: scores with intervals over videos, differences to the first cell with tests."""
+"""The table and the picture of a grid: scores with intervals over videos, and tested differences to the first cell."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ from hicm.recipes.ablation.grid import Cell
 
 def write_table(results: Mapping[Cell, Result], out: Path, metrics: Sequence[str], samples: int, seed: int,
                 what: str) -> Path:
-    """Write ``ablation.md``, ``ablation.json`` and ``ablation.png`` into ``out``; returns the first.
+    """Write ``ablation.md``, ``ablation.json`` and ``ablation.png`` to ``out``; returns the path of the first.
 
-    Raises UserError when a metric could not be computed.
+    ``what`` names the captioner in the title.  Raises UserError when a metric could not be computed.
     """
     for cell, result in results.items():
         for metric in metrics:
@@ -69,18 +69,18 @@ def _markdown(results: Mapping[Cell, Result], metrics: Sequence[str], comparison
         lines.append("| " + " | ".join(cells) + " |")
     result = results[first]
     lines += ["", f"Scores x 100 with 95 % intervals over {len(result.videos):,} videos ({samples:,} bootstrap "
-              f"samples). Differences to `{first.name}` with p by paired randomisation, after Holm over the cells of a "
-              "column. Videos are drawn again, trainings are not: how much another seed would change is not in these "
-              "intervals.",
+              f"samples). Differences to `{first.name}` with p-values of paired randomisation tests, Holm-corrected "
+              "over the cells of a column. The intervals resample videos, not trainings, so they do not include the "
+              "variation between seeds.",
               "", f"Signature of the first row: `{result.signature}`"]
     return "\n".join(lines) + "\n"
 
 
 def draw_grid(results: Mapping[Cell, Result], metrics: Sequence[str], path: Path) -> None:
-    """A panel a metric, a line a cell: the score with its interval, coloured by summariser."""
+    """One panel per metric, one row per cell: the score with its interval, coloured by summariser."""
     from matplotlib.figure import Figure
 
-    from hicm.report.figures import LIGHT, save, style
+    from hicm.report.figures import LIGHT, legend, save, style
 
     cells = list(results)
     colours = {name: LIGHT.runs[place % len(LIGHT.runs)] for place, name in
@@ -89,8 +89,7 @@ def draw_grid(results: Mapping[Cell, Result], metrics: Sequence[str], path: Path
                     facecolor=LIGHT.paper)
     panels = figure.subplots(1, len(metrics), sharey=True, squeeze=False)[0]
     for axes, metric in zip(panels, metrics, strict=True):
-        style(axes, LIGHT)
-        axes.grid(axis="x", color=LIGHT.line, linewidth=0.6)
+        style(axes, LIGHT, grid="both")
         for place, cell in enumerate(cells):
             score, interval = 100 * results[cell].scores[metric], results[cell].intervals.get(metric)
             colour = colours.get(cell.summariser, LIGHT.reference)
@@ -98,14 +97,13 @@ def draw_grid(results: Mapping[Cell, Result], metrics: Sequence[str], path: Path
                 axes.plot([100 * interval.low, 100 * interval.high], [place, place], color=colour, linewidth=1.6)
             axes.plot(score, place, "o", color=colour, markersize=5, label=cell.summariser or None)
         axes.set_title(metric, loc="left", parse_math=False, color=LIGHT.ink, fontsize=9.5, fontweight="bold")
-        axes.set_xlabel("score × 100, 95 % over videos")
+        axes.set_xlabel("score × 100, 95 % interval over videos")
     panels[0].set_yticks(range(len(cells)), [_label(cell) for cell in cells], fontsize=8, color=LIGHT.ink)
     panels[0].invert_yaxis()
     handles, labels = panels[0].get_legend_handles_labels()
     first = dict(zip(labels, handles, strict=True))
     if first:
-        figure.legend(first.values(), first.keys(), loc="outside upper left", ncols=len(first), frameon=False,
-                      fontsize=8.5, labelcolor=LIGHT.ink)
+        legend(figure, first, LIGHT, columns=len(first))
     save(figure, path, "ablation of the memory")
 
 

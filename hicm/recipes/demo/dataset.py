@@ -1,17 +1,18 @@
-"""The demo's made-up dataset: annotations, frame features, speech and settings, from nothing but a seed.
+"""The made-up dataset of the demo: annotations, frame features, speech and settings, generated from a seed.
 
-A frame is made as CLIP makes it look: text and images share a space, and the image side is shifted by a gap.
+Frames imitate those of CLIP: text and images share a space, in which images are shifted by a gap.
 
     frame = gap + scene(video) + noise(frame) + [inside an event] (signal * text(caption) + noise(event)),  |frame| = 1
 
-where text() is the hashing encoder that also embeds the memory.  So captions of other videos that mean nearly the
-same lie near the frames, and what the memory recalls says something about the video.
+where text() is the hashing encoder that also embeds the memory.  So captions of similar meaning in other videos are
+close to the frames, and what the memory recalls is informative about the video.
 """
 
 import dataclasses
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -25,28 +26,28 @@ from hicm.recipes.demo.grammar import ACTIVITIES, FILLERS, KINDS
 from hicm.types import Event, Span, Video
 
 SETTINGS = Path(__file__).with_name("demo.yaml")
-ID_LENGTH = 11  # as long as a YouTube id, so that no reader takes a part for the whole
+ID_LENGTH = 11  # that of a YouTube id, so that no reader takes a part of the id for the whole
 
-# Norms of the parts of a frame before it is normalised.
+# Norms of the parts of a frame, before normalisation.
 GAP, SCENE, NOISE, SIGNAL, EVENT = 0.6, 0.4, 1.0, 0.8, 0.7
-SHORTEST, LONGEST = 60, 180  # seconds a video
-FEWEST, MOST = 3, 7  # events a video
-COVERED = (0.6, 0.85)  # share of a video inside events
-PAUSE = 1.0  # seconds at least between two events
+SHORTEST, LONGEST = 60, 180  # seconds per video
+FEWEST, MOST = 3, 7  # events per video
+COVERED = (0.6, 0.85)  # share of a video covered by events
+PAUSE = 1.0  # least number of seconds between two events
 SPOKEN = 0.6  # share of videos with speech
-MENTIONED = 0.7  # share of events somebody talks about
-CHATTER = 0.4  # share of events after which somebody says something else
+MENTIONED = 0.7  # share of events that the speech mentions
+CHATTER = 0.4  # segments of unrelated speech per event
 
 Segment = tuple[float, float, str]
 
 
 def make_dataset(folder: Path, videos: dict[str, int] | None = None, width: int = 64, seed: int = 0) -> Path:
-    """Write a made-up dataset and the settings to use it; returns the path of the settings, ``demo.yaml``.
+    """Write a made-up dataset and its settings to ``folder``; returns the path of the settings, ``demo.yaml``.
 
-    ``videos`` is split -> number of videos (default: 480 train, 60 val).  The first split trains, the last is
-    reported, the second selects the checkpoint.  The folder gets ``<split>.json`` (annotations), ``features.h5``
-    (float16 [seconds, width], L2-normalised), ``speech.json`` and ``demo.yaml``.  Equal arguments give equal
-    contents, bit for bit.  Raises UserError when a number makes no sense or the folder cannot be written.
+    ``videos`` is split -> number of videos (default: 480 train, 60 val).  The first split is for training, the second
+    selects the checkpoint, the last is reported.  Writes ``<split>.json`` (annotations), ``features.h5`` (float16
+    [seconds, width], L2-normalised), ``speech.json`` and ``demo.yaml``.  Equal arguments give identical contents.
+    Raises UserError when a number is out of range or the folder cannot be written.
     """
     videos = {"train": 480, "val": 60} if videos is None else videos
     if len(videos) < 2 or min(videos.values()) < 1 or max(videos.values()) > 9999:
@@ -56,18 +57,18 @@ def make_dataset(folder: Path, videos: dict[str, int] | None = None, width: int 
     gap = _unit(np.random.default_rng(seed), width)
     embed = _Embedding(encoder)
     features: dict[str, np.ndarray] = {}
-    speech: dict[str, dict[str, list]] = {}
+    speech: dict[str, dict[str, list[Any]]] = {}
     for number, (split, count) in enumerate(videos.items()):
         annotations = {}
         for index in tqdm(range(count), desc=f"demo: {split}", unit="video"):
             rng = np.random.default_rng([seed, zlib.crc32(f"{split}/{index}".encode())])
-            video, heard = make_video(rng, number * 10_000 + index)
+            video, spoken = make_video(rng, number * 10_000 + index)
             annotations[video.id] = {"duration": video.duration,
                                      "timestamps": [[event.span.start, event.span.end] for event in video.events],
                                      "sentences": [event.text for event in video.events]}
             features[video.id] = make_frames(rng, video, gap, embed)
-            if heard:
-                starts, ends, texts = map(list, zip(*heard, strict=True))
+            if spoken:
+                starts, ends, texts = map(list, zip(*spoken, strict=True))
                 speech[video.id] = {"start": starts, "end": ends, "text": texts}
         write_json(folder / f"{split}.json", annotations)
     write_features(folder / "features.h5", features)
@@ -76,9 +77,9 @@ def make_dataset(folder: Path, videos: dict[str, int] | None = None, width: int 
 
 
 def make_video(rng: np.random.Generator, number: int) -> tuple[Video, list[Segment]]:
-    """A video with 3 to 7 events that do not overlap, and what is heard in it (possibly nothing).
+    """A video with 3 to 7 events that do not overlap, and its speech (possibly none).
 
-    Its duration is 60 to 180 whole seconds; its id names the activity and holds ``number``, 11 characters in all.
+    It lasts 60 to 180 whole seconds; its id is the activity followed by ``number``, 11 characters in total.
     """
     name = str(rng.choice(list(ACTIVITIES)))
     activity = ACTIVITIES[name]
@@ -88,13 +89,13 @@ def make_video(rng: np.random.Generator, number: int) -> tuple[Video, list[Segme
     events = tuple(Event(span, str(rng.choice(KINDS[kind].captions)).format(**slots))
                    for kind, span in zip(kinds, spans, strict=True))
     video = Video(f"{name}{number:0{ID_LENGTH - len(name)}d}", duration, events)
-    heard = _talk(rng, kinds, video, slots) if rng.random() < SPOKEN else []
-    return video, heard
+    spoken = _talk(rng, kinds, video, slots) if rng.random() < SPOKEN else []
+    return video, spoken
 
 
 def make_frames(rng: np.random.Generator, video: Video, gap: np.ndarray,
                 embed: Callable[[str], np.ndarray]) -> np.ndarray:
-    """One row a second, float16 [seconds, D], L2-normalised; ``gap`` [D], ``embed`` gives unit vectors [D]."""
+    """One row per second, float16 [seconds, D], L2-normalised; ``gap`` is [D], ``embed`` gives unit vectors [D]."""
     seconds, width = int(video.duration), len(gap)
     frames = GAP * gap + SCENE * _unit(rng, width) + NOISE * _unit(rng, seconds, width)
     centre = np.arange(seconds) + 0.5
@@ -105,7 +106,7 @@ def make_frames(rng: np.random.Generator, video: Video, gap: np.ndarray,
 
 
 def _script(rng: np.random.Generator, script: tuple[tuple[str, float], ...]) -> list[str]:
-    """Kinds of the steps that happen, in order; drawn again until their number is allowed."""
+    """Kinds of the steps that occur, in order; drawn again until their number is in range."""
     while True:
         kinds = [kind for kind, probability in script if rng.random() < probability]
         if FEWEST <= len(kinds) <= MOST:
@@ -113,7 +114,7 @@ def _script(rng: np.random.Generator, script: tuple[tuple[str, float], ...]) -> 
 
 
 def _schedule(rng: np.random.Generator, ranges: list[tuple[float, float]]) -> tuple[float, list[Span]]:
-    """Duration (whole seconds) and a span (to a tenth of a second) for each event, in order, with pauses between."""
+    """Duration (whole seconds) and a span (to a tenth of a second) per event, in order, with pauses in between."""
     lengths = np.array([rng.uniform(*seconds) for seconds in ranges])
     duration = float(np.clip(round(lengths.sum() / rng.uniform(*COVERED)), SHORTEST, LONGEST))
     lengths *= min(1.0, COVERED[1] * duration / lengths.sum())
@@ -125,7 +126,7 @@ def _schedule(rng: np.random.Generator, ranges: list[tuple[float, float]]) -> tu
 
 
 def _talk(rng: np.random.Generator, kinds: list[str], video: Video, slots: dict[str, str]) -> list[Segment]:
-    """What somebody says: mentions near some events, and chatter; segments in order of start, inside the video."""
+    """Speech: mentions near some events, and unrelated talk; segments in order of start, inside the video."""
     segments = []
     for kind, event in zip(kinds, video.events, strict=True):
         if rng.random() < MENTIONED:
@@ -143,9 +144,9 @@ def _segment(start: float, text: str, duration: float) -> Segment:
 
 
 class _Embedding:
-    """Unit vectors of captions as the memory has them, each computed once."""
+    """Unit vectors of captions, equal to those in the memory, each computed once."""
 
-    def __init__(self, encoder: str):
+    def __init__(self, encoder: str) -> None:
         self._encoder = make_encoder(encoder)
         self._known: dict[str, np.ndarray] = {}
 
@@ -156,13 +157,13 @@ class _Embedding:
 
 
 def _unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
-    """Random directions."""
+    """Random unit vectors."""
     x = rng.standard_normal(shape)
     return x / np.linalg.norm(x, axis=-1, keepdims=True)
 
 
 def _write_settings(folder: Path, splits: list[str], encoder: str) -> Path:
-    """The packaged settings with this dataset's files filled in."""
+    """Write the packaged settings with the files of this dataset filled in."""
     config = load_config(SETTINGS)
     data = dataclasses.replace(config.data, annotations={split: [str(folder / f"{split}.json")] for split in splits},
                                features=str(folder / "features.h5"), speech=str(folder / "speech.json"),

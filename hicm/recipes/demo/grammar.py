@@ -1,8 +1,8 @@
-"""The made-up world of the demo: activities, the events they consist of, and the ways people say them.
+"""The made-up world of the demo: activities, the events they consist of, and phrases for them.
 
-An activity is a script: its steps come in order, some of them only sometimes.  A step is a kind of event, and a kind
-has several paraphrases, in captions and in speech.  ``{words}`` in braces are slots: what a video is about (which
-vegetable, which wood) is chosen once per video and stays the same from step to step.
+An activity is a script: its steps occur in order, each with a probability.  A step is a kind of event, and a kind has
+several paraphrases, in captions and in speech.  ``{words}`` in braces are slots: their values (which vegetable, which
+wood) are chosen once per video and stay the same from step to step.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of event: its captions, what is said meanwhile, and how long it usually takes (seconds)."""
+    """A kind of event: its captions, speech that goes with it, and the range of its length in seconds."""
 
     captions: tuple[str, ...]
     speech: tuple[str, ...]
@@ -19,7 +19,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Activity:
-    """What a video shows: where, with which choices for each slot, and the script of (kind, probability)."""
+    """What a video shows: the place, the choices for each slot, and the script of (kind, probability)."""
 
     place: str
     slots: dict[str, tuple[str, ...]]
@@ -151,6 +151,6 @@ ACTIVITIES: dict[str, Activity] = {
                       (("pick", 1), ("prune", 1), ("rake", .7), ("water", .7), ("weed", .4))),
 }
 
-# What people say whatever they do.
+# Speech that fits any activity.
 FILLERS = ("hello and welcome", "okay what is next", "let me show you", "this is my favourite part",
            "thanks for watching", "almost done")

@@ -1,4 +1,4 @@
-"""The demo as a recipe: data, memory, two captioners, scores, report.  Every stage is the one users call."""
+"""The demo: data, memory, two captioners, scores, report.  Every stage is also a command."""
 
 from pathlib import Path
 
@@ -17,18 +17,18 @@ SYSTEMS = {"none": ["retrieval.search=none"], "descend": ["retrieval.search=desc
 
 
 def run_demo(folder: Path, seed: int = 0) -> Path:
-    """Run the whole path on a made-up data set with three systems; returns the report page.
+    """Run all stages on a made-up data set with three systems; returns the report page.
 
-    A captioner without memory, one that descends the memory, and the recall system, which needs no training.
+    A captioner without memory, one that descends the memory, and the recall system, which quotes it without training.
 
-    The same seed gives the same data and the same training.  Running again continues what was interrupted.
+    The same seed gives the same data and the same training.  Running it again continues an interrupted demo.
     """
     settings = make_dataset(folder / "data", seed=seed)
     where = [f"memory.path={folder / 'bank'}", f"train.seed={seed}"]
     check = check_data(load_config(settings, where), deep=True)
     print(check)
     if not check.ok:
-        raise UserError(f"{settings}: the made-up data does not pass its own check")
+        raise UserError(f"{settings}: the made-up data does not pass the data check; this is a bug, please report it")
 
     bank = build_memory(load_config(settings, where))
     print(show_memory(bank, depth=3, children=2))
