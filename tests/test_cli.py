@@ -325,6 +325,19 @@ def test_dry_run_of_memory_and_of_prediction(data, tmp_path, monkeypatch, capsys
     assert not (tmp_path / "run" / "predictions_val.json").exists()
 
 
+# predictions know their task
+
+def test_predictions_of_another_task_are_not_scored_as_captions(data, tmp_path, capsys):
+    content = {"results": {"video000002": [{"sentence": "stir", "timestamp": [0, 9]}]}}
+    path, references = tmp_path / "predictions.json", str(data.parent / "val.json")
+    for task, said in (("dvc", ""), ("moments", "task 'moments' is not known; expected one of dvc")):
+        path.write_text(json.dumps(content | {"task": task, "decided_by": {}}))
+        assert main(["evaluate", str(path), references, "--metrics", "F1"]) == (2 if said else 0)
+        assert said in capsys.readouterr().err
+    path.write_text(json.dumps(content | {"task": "of somebody else's making"}))
+    assert main(["evaluate", str(path), references, "--metrics", "F1"]) == 0
+
+
 # models of the hub
 
 @pytest.mark.parametrize("words", [

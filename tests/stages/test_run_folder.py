@@ -179,13 +179,13 @@ def test_predictions_are_not_replaced_by_those_of_other_settings(run, capsys):
     assert "captioner.decode.grammar" in said and "retrieval.search" in said and "--overwrite" in said
     assert (run / "predictions_val.json").read_bytes() == before
     assert main(["predict", str(run), *other, "--overwrite"]) == 0
-    page = Path(verbs.report([str(run)], out=str(run / "report"))).read_text()
+    page = Path(verbs.report([str(run)], out=str(run / "report"), videos=0)).read_text()
     assert "scores of other predictions" in page and "captioner.decode.grammar=its default" in page
     assert "<td>F1" not in page
     verbs.evaluate(str(run), metrics=["F1"])
     assert "the scores of other predictions are replaced" in capsys.readouterr().err
     assert "scores of other predictions" not in Path(
-        verbs.report([str(run)], out=str(run / "report"))).read_text()
+        verbs.report([str(run)], out=str(run / "report"), videos=0)).read_text()
 
 
 def test_use_speech_acts_at_prediction(run):
