@@ -14,14 +14,14 @@ from tests.chat_server import sentence, serve
 from tests.memory_data import asking, write_config
 from tests.processes import start
 
-KILLS, WORKERS = 5, 3
+KILLS, WORKERS = 10, 3
 
 
 def bank_of(config: Config) -> tuple[str, str]:
     return sha256(config.bank / TEXTS), sha256(config.bank / ARRAYS)
 
 
-def test_five_kills(tmp_path, monkeypatch):
+def test_ten_kills(tmp_path, monkeypatch):
     monkeypatch.setenv("TQDM_DISABLE", "1")
     config = write_config(tmp_path, videos=40)
     with serve() as server:
@@ -52,7 +52,7 @@ def test_five_kills(tmp_path, monkeypatch):
                 torn += 1
             known = Journal(journal).known if journal.exists() else {}
             in_flight = len(server.asked) - len(known)
-        assert torn > 0
+        assert torn > 2
         kept = {entry.text for entry in Journal(journal).known.values()}
         asked_before_the_last = len(server.asked)
         build_memory(config)
