@@ -258,6 +258,8 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     merged = dict(base)
     for key, value in over.items():
         inner = merged.get(key)
+        if value is None and isinstance(inner, dict):  # a section with nothing in it
+            continue
         merged[key] = merge(inner if isinstance(inner, dict) else {}, value) if isinstance(value, dict) else value
     return {key: merge({}, value) if isinstance(value, dict) else value for key, value in merged.items()}
 
@@ -319,6 +321,10 @@ def _read_override(override: str) -> tuple[str, list[str], Any]:
     if not separator:
         raise UserError(f"--set {override}: expected section.key=value, e.g. --set train.lr=1e-4")
     keys, value = key.strip().split("."), parse_yaml(text, f"--set {override}")
+    if value is None and keys == ["preset"]:
+        value = ""
+    if value is None and len(keys) == 1 and (is_room(keys[0]) or keys[0] in SHARED[3:]):
+        raise UserError(f"--set {override}: expected section.key=value, found nothing after the section {keys[0]}")
     if key.strip() in FORMER:
         _warn_of([key.strip()], f"--set {override}")
         keys = FORMER[key.strip()].split(".")

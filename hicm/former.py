@@ -32,7 +32,9 @@ def renew(given: dict[str, Any], where: str) -> tuple[dict[str, Any], list[str]]
         place = content
         for part in path:
             inner = place.get(part)
-            place[part] = dict(inner) if isinstance(inner, dict) else {}
+            if inner is not None and not isinstance(inner, dict):
+                raise UserError(f"{where}: {part}: expected a section of settings, found {inner!r}")
+            place[part] = dict(inner or {})
             place = place[part]
         if last in place:
             raise UserError(f"{where}: {former} is the former name of {name}, and both are given; keep {name}")

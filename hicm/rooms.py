@@ -14,6 +14,7 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
                             "bank" itself, or "none" (the default)
 """
 
+import functools
 import importlib
 import importlib.util
 import pkgutil
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hicm.errors import UserError
 from hicm.plugins import check_name
 
 PACKAGE, GROUP = "hicm.systems", "hicm.systems"
@@ -37,20 +39,37 @@ def is_room(name: str) -> bool:
     return name in _own() or bool(entry_points(group=GROUP, name=name))
 
 
+@functools.lru_cache
 def room_package(name: str) -> str:
-    """The package of a system.  Raises UserError when there is none of that name."""
+    """The package of a system.  Raises UserError when there is none of that name, or several."""
     if name in _own():
         return f"{PACKAGE}.{name}"
     check_name(PACKAGE, GROUP, name, "system", "system")
-    return next(point.value for point in entry_points(group=GROUP, name=name))
+    found = sorted({point.value for point in entry_points(group=GROUP, name=name)})
+    if len(found) > 1:
+        raise UserError(f"system: several installed packages offer {name!r} ({' and '.join(found)}); uninstall all but "
+                        "one")
+    return found[0]
 
 
 def room_module(name: str, file: str) -> ModuleType:
     """One file of a system's room, e.g. ``room_module("captioner", "settings")``.
 
-    Raises UserError when there is no such system; ModuleNotFoundError when it, or what it imports, is not installed.
+    Raises UserError when there is no such system, or the one of another package cannot be imported.
     """
-    return importlib.import_module(f"{room_package(name)}.{file}")
+    package = room_package(name)
+    try:
+        return importlib.import_module(f"{package}.{file}")
+    except Exception as error:
+        if package.startswith(f"{PACKAGE}."):
+            raise
+        raise UserError(f"system: {name!r} is the entry point {package} of group {GROUP}, which cannot be imported "
+                        f"({type(error).__name__}: {error}); fix or uninstall that package") from error
+
+
+def room_constant(name: str, constant: str, default: Any) -> Any:
+    """What a room's ``settings.py`` defines under that name; ``default`` where it does not."""
+    return getattr(room_module(name, "settings"), constant, default)
 
 
 def room_has(name: str, file: str) -> bool:
@@ -65,23 +84,23 @@ def settings_class(name: str) -> type:
 
 def presets(name: str) -> dict[str, dict[str, dict[str, Any]]]:
     """``PRESETS`` of a system's room: preset -> section -> setting -> value."""
-    return getattr(room_module(name, "settings"), "PRESETS", {})
+    return room_constant(name, "PRESETS", {})
 
 
 def model_files(name: str) -> tuple[str, ...]:
     """Files of a saved model of the system beside its description."""
-    return getattr(room_module(name, "settings"), "FILES", ())
+    return room_constant(name, "FILES", ())
 
 
 def start_files(name: str, settings: Any) -> dict[str, str]:
     """The files that a training under these settings of a room starts from, by setting."""
-    found = getattr(room_module(name, "settings"), "start_files", None)
+    found = room_constant(name, "start_files", None)
     return {} if found is None else found(settings)
 
 
 def memory_need(config: Any) -> str:
     """What the system of these settings reads of the memory: none, tokens or bank."""
-    found = getattr(room_module(config.system, "settings"), "memory", None)
+    found = room_constant(config.system, "memory", None)
     return "none" if found is None else found(config)
 
 

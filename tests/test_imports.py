@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "files", "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal",
-        "packaged"}
+        "packaged", "decisive"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks"}
 STAGES = BELOW | {"systems", "training", "report", "results"}
 
@@ -35,6 +35,7 @@ ALLOWED = {
     "former": {"errors"},
     "config": {"errors", "files", "strict", "plugins", "rooms", "former", "packaged"},
     "provenance": {"", "config"},
+    "decisive": {"config", "rooms"},
     "encoders": {"errors", "files", "plugins"},
     "data": CORE,
     "memory": CORE | {"encoders", "data"},

@@ -27,6 +27,7 @@ class Features:
         self.fps = fps
         self._store = open_store(self.path, listed)
         self._width: int | None = None
+        self._fingerprints: dict[tuple[str, ...], str] = {}
 
     @property
     def width(self) -> int:
@@ -75,12 +76,16 @@ class Features:
 
         It tells features that were extracted anew from others, and is the same wherever the store lies.
         """
+        wanted = tuple(video_ids)
+        if wanted in self._fingerprints:
+            return self._fingerprints[wanted]
         found = hashlib.sha256(f"{self.fps:g}".encode())
-        for video_id in video_ids:
+        for video_id in wanted:
             key = self._key(video_id)
             shape, dtype, rows = self._store.peek(key) if key is not None else ((), "missing", b"")
             found.update(f"{video_id} {shape} {dtype} ".encode("utf-8", "surrogatepass") + rows)
-        return found.hexdigest()
+        self._fingerprints[wanted] = found.hexdigest()
+        return self._fingerprints[wanted]
 
     def _key(self, video_id: str) -> str | None:
         return next((name for name in candidates(video_id) if name in self._store), None)

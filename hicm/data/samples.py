@@ -67,7 +67,7 @@ class Samples(Sequence[Sample]):
 
     @abstractmethod
     def speech_of(self, row: int) -> tuple[Speech, float]:
-        """The speech of one sample and its duration in seconds (NaN: only its features tell), without reading these."""
+        """The speech of one sample and its duration in seconds, where possible without reading its features."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -93,9 +93,10 @@ class SplitSamples(Samples):
                       None if self.recall is None else self.recall(video.id))
 
     def speech_of(self, row: int) -> tuple[Speech, float]:
-        """The speech of one sample and its duration."""
+        """The speech of one sample and its duration; without a duration on file the features are read."""
         video = self.videos[row]
-        return self.speech.get(video.id, video.duration), video.duration
+        duration = self[row].duration if math.isnan(video.duration) else video.duration
+        return self.speech.get(video.id, duration), duration
 
     def take(self, rows: Sequence[int]) -> "SplitSamples":
         """Some of the samples, in the order given."""

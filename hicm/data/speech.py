@@ -91,7 +91,8 @@ class SpeechStore:
         found = hashlib.sha256()
         for video_id in video_ids:
             speech = self.all(video_id)
-            found.update(repr((video_id, speech.start, speech.end, speech.text)).encode("utf-8", "surrogatepass"))
+            content = video_id, speech.start, speech.end, speech.text, self.duration(video_id)
+            found.update(repr(content).encode("utf-8", "surrogatepass"))
         return found.hexdigest()
 
     def _find(self, video_id: str) -> str | Path | None:

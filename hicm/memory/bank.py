@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from hicm.errors import UserError
-from hicm.files import atomic, read_json, require, sha256, write_json
+from hicm.files import atomic, copy_file, read_json, require, sha256, write_json
 
 FORMAT = 1
 ARRAYS, TEXTS = "bank.npz", "bank.json"
@@ -223,6 +223,13 @@ def read_bank_json(folder: str | Path) -> dict[str, Any]:
     if not isinstance(content, dict) or not known <= content.keys() or content["format"] != FORMAT:
         raise UserError(f"{path}: not a memory bank of format {FORMAT}; build the bank again")
     return content
+
+
+def copy_bank(source: str | Path, target: str | Path) -> Path:
+    """Copy a bank folder; files that are equal already are left alone.  UserError when there is no bank to copy."""
+    for name in (ARRAYS, TEXTS):
+        copy_file(require(Path(source) / name, "memory bank", "build it with `hicm memory build`"), Path(target) / name)
+    return Path(target)
 
 
 def bank_hash(folder: str | Path) -> str:

@@ -8,14 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
-from hicm.config import HOLDOUT, Config, changes, load_config
+from hicm.config import HOLDOUT, Config, load_config
 from hicm.data.annotations import read_annotations, split_references
+from hicm.decisive import prediction_settings
 from hicm.errors import UserError
 from hicm.files import read_json, require, sha256
 from hicm.memory.bank import OWN, TEXTS, Bank, bank_hash, load_bank
+from hicm.provenance import plain
 from hicm.retrieval.reader import needs_bank
 from hicm.retrieval.store import Retrieved, open_retrieved
-from hicm.rooms import memory_need, room_module
+from hicm.rooms import memory_need
 from hicm.types import Event, Span, Video
 
 Found = TypeVar("Found")
@@ -90,7 +92,7 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
         notes.append(f"metrics_{split}.json holds scores of other predictions than predictions_{split}.json; they are "
                      "not shown, evaluate again.")
         metrics = {}
-    notes += asked_otherwise(config, decided)
+    notes += asked_otherwise(config, manifest, decided)
     retrieved = bank = None
     if memory_need(config) == "bank":
         notes.append(f"System {config.system} reads the memory bank itself; there is no recall per window to show.")
@@ -140,20 +142,18 @@ def _read_stats(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def asked_otherwise(config: Config, decided: dict[str, Any]) -> list[str]:
-    """A note if the predictions were made with retrieval or system settings that differ from those of the run."""
-    read = getattr(room_module(config.system, "settings"), "AT_PREDICTION", None)
-    own = {f"retrieval.{name}": value for name, value in changes(config.retrieval).items()}
-    own |= {f"{config.system}.{name}": value for name, value in changes(config.room).items()
-            if read is None or name.partition(".")[0] in read}
-    found = {name: value for name, value in (decided.get("settings") or {}).items()
-             if name.startswith(("retrieval.", f"{config.system}."))}
-    if found.get("retrieval.search") in ("none", "zero"):  # then no other setting of that section is read
-        own = {name: value for name, value in own.items()
-               if name == "retrieval.search" or not name.startswith("retrieval.")}
+def asked_otherwise(config: Config, manifest: dict[str, Any], decided: dict[str, Any]) -> list[str]:
+    """Notes if the predictions were made with settings or a memory bank that differ from those of the run."""
+    found, own = decided.get("settings"), plain(prediction_settings(config))
+    if not isinstance(found, dict):
+        return []
     other = [f"{name}={found.get(name, 'its default')}" for name in sorted({**own, **found})
-             if own.get(name) != found.get(name)] if decided else []
-    return [f"The predictions were made with {', '.join(other)}, unlike the run's own settings."] if other else []
+             if own.get(name) != found.get(name)]
+    notes = [f"The predictions were made with {', '.join(other)}, unlike the run's own settings."] if other else []
+    banks = [(place.get("inputs") or {}).get("memory bank") for place in (decided, manifest.get("decided_by") or {})]
+    if None not in banks and banks[0] != banks[1]:
+        notes.append("The predictions were made with another memory bank than the run was trained with.")
+    return notes
 
 
 def _read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any], dict[str, Any]]:

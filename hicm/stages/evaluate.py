@@ -79,15 +79,11 @@ def write_scores(scored: Scored, results: Sequence[Any], out: Path | None = None
     return target
 
 
-def is_of(metrics: dict[str, Any], predictions: Path) -> bool | None:
-    """Whether a metrics file was computed from the predictions as they are now; None when it does not say."""
-    known = metrics.get("predictions")
-    if not isinstance(known, dict) or not predictions.exists():
-        return None
-    return known.get("sha256") == sha256(predictions)
-
-
 def _predictions_of(path: Path) -> str | None:
-    content = read_json(path, "metrics")
+    """Digest of the predictions whose scores a file holds; None when it does not say, '' for a file of other kind."""
+    try:
+        content = read_json(path, "metrics")
+    except UserError:
+        return ""
     known = content.get("predictions") if isinstance(content, dict) else None
     return known.get("sha256") if isinstance(known, dict) else None

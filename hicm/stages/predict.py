@@ -9,14 +9,14 @@ from tqdm import tqdm
 
 from hicm.config import Config, load_config
 from hicm.data.samples import Samples, open_samples
+from hicm.decisive import decided_by_training
 from hicm.errors import UserError
 from hicm.files import read_json, require, write_json
+from hicm.former import FORMER
 from hicm.journal import Journal
 from hicm.provenance import Origin
-from hicm.retrieval.store import open_retrieved
-from hicm.rooms import memory_need, room_module
 from hicm.stages.origins import prediction_origin
-from hicm.stages.retrieve import recall
+from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import model_folder, with_own_bank
 from hicm.systems.base import find_system
 from hicm.tasks import find_task
@@ -46,9 +46,8 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     if other:  # a damaged model is reported first
         raise UserError(f"{out}: holds other predictions ({'; '.join(other)}); choose another --out, or replace them "
                         "with --overwrite")
-    if memory_need(config) == "tokens":
-        name = "" if out.name == f"predictions_{split}.json" else out.stem
-        samples = samples.with_recall(open_retrieved(recall(config, split, out.parent, name=name)).tokens)
+    name = split if out.name == f"predictions_{split}.json" else out.stem
+    samples = with_recall(config, samples, split, out.parent / f"retrieved_{name}.h5", overwrite=overwrite)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     journal = Journal(out.with_name(f".{out.name}.part"), origin.identity)
     results = _predict(system, samples, device, journal)
@@ -69,15 +68,13 @@ def prediction_config(run: Path, overrides: Sequence[str] = ()) -> Config:
     """
     path = require(run / "config.yaml", "run", "give a folder that 'hicm train' wrote")
     config = load_config(path, overrides)
-    read = getattr(room_module(config.system, "settings"), "AT_PREDICTION", None)
+    own = load_config(path)
     for override in overrides:
-        section, _, rest = override.partition("=")[0].strip().partition(".")
-        decided = section in ("system", "train", "summary") or (
-            section == config.system and read is not None and rest.partition(".")[0] not in read)
-        if decided and load_config(path, [override]) != load_config(path):
+        setting = override.partition("=")[0].strip()
+        if decided_by_training(config, FORMER.get(setting, setting)) and load_config(path, [override]) != own:
             raise UserError(f"--set {override}: training decided this setting, and prediction does not read it; leave "
                             "it out, or train again")
-    return with_own_bank(run, config)
+    return with_own_bank(run, config, overrides)
 
 
 def _differences(out: Path, origin: Origin) -> list[str]:

@@ -1,7 +1,7 @@
 """Read the memory for every video of a split, once, before training or prediction."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +12,30 @@ from hicm.config import Config, RetrievalConfig, changes
 from hicm.data.annotations import held_out
 from hicm.data.features import Features, sample
 from hicm.data.ids import youtube_id
-from hicm.data.splits import split_with_features
+from hicm.data.samples import SplitSamples, open_samples
 from hicm.errors import UserError
 from hicm.memory.bank import Bank, bank_hash, load_bank
 from hicm.provenance import plain
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
+from hicm.rooms import memory_need
 
 BATCH = 64  # videos read at once
 
 
-def retrieve(config: Config, split: str, out: str | Path, training: bool = False, overwrite: bool = False) -> Path:
+def retrieve(config: Config, split: str, out: str | Path, training: bool = False, overwrite: bool = False,
+             samples: SplitSamples | None = None) -> Path:
     """Write what each video of ``split`` recalls to ``out`` and return its path.
 
     ``training``: the videos will train a system, so ``retrieval.leave_own_out`` applies.  Does nothing when ``out``
     was made from the same settings, bank and features.  Raises UserError when it was made from others (unless
-    ``overwrite``), when features are missing, or when bank and features do not fit.
+    ``overwrite``), when features are missing, or when bank and features do not fit.  ``samples``: those of the split,
+    where they are open already.
     """
     out, settings = Path(out), config.retrieval
-    videos, features = split_with_features(config.data, split)
+    samples = samples or open_samples(config.data, split)
+    videos, features = samples.ids, samples.features
     leave_own_out = training and settings.leave_own_out
     with_bank = needs_bank(settings)
     info = plain({"retrieval": changes(settings), "leave_own_out": leave_own_out, "split": split,
@@ -47,18 +51,19 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
                         f"({config.bank}); build the bank with the text encoder that belongs to the features "
                         "(memory.encoder)")
     reader = Reader(bank, settings)
-    reads = _reads(reader, features, list(videos), config.data.frames, leave_own_out, split)
+    reads = _reads(reader, features, videos, config.data.frames, leave_own_out, split)
     return save_retrieved(out, list(videos), reads, info)
 
 
-def recall(config: Config, split: str, folder: Path, training: bool = False, name: str = "") -> Path:
-    """The file of recalled tokens of a split in ``folder``, made if absent.
+def with_recall(config: Config, samples: SplitSamples, split: str, path: Path, training: bool = False,
+                overwrite: bool = False) -> SplitSamples:
+    """The samples of a split with what they recall, where the system reads that; ``path`` is made if absent.
 
-    ``training`` recalls for the training split under leave-own-out.  ``name`` tells the file from that of another
-    output in the same folder.
+    ``training``: leave-own-out applies.
     """
-    name = name or ("training" if training else split)
-    return retrieve(config, config.data.train if training else split, folder / f"retrieved_{name}.h5", training)
+    if memory_need(config) != "tokens":
+        return samples
+    return samples.with_recall(open_retrieved(retrieve(config, split, path, training, overwrite, samples)).tokens)
 
 
 def _refuse_held_out(bank: Bank, config: Config) -> None:
@@ -73,7 +78,7 @@ def _refuse_held_out(bank: Bank, config: Config) -> None:
                         f"{remedy}")
 
 
-def _reads(reader: Reader, features: Features, ids: list[str], frames: int, leave_own_out: bool,
+def _reads(reader: Reader, features: Features, ids: Sequence[str], frames: int, leave_own_out: bool,
            split: str) -> Iterator[Recalled]:
     with tqdm(total=len(ids), desc=f"recall {split}", unit="video") as progress:
         for start in range(0, len(ids), BATCH):

@@ -4,17 +4,20 @@ A run folder holds ``config.yaml``, ``manifest.json``, ``uncommitted.diff`` (if 
 memory bank that it read), checkpoints, ``best/`` and ``last/``, ``predictions_<split>.json``, ``metrics_<split>.json``.
 """
 
+import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hicm.config import Config, config_text, load_config, save_config
+from hicm.decisive import training_settings
 from hicm.errors import UserError
-from hicm.files import copy_file, read_json, require, write_json, write_text
-from hicm.memory.bank import ARRAYS, OWN, TEXTS
+from hicm.files import read_json, require, write_json, write_text
+from hicm.memory.bank import OWN, TEXTS, copy_bank
 from hicm.provenance import Origin, describe, uncommitted
-from hicm.rooms import described_by, room_module
-from hicm.stages.origins import needs_bank, training_settings
+from hicm.rooms import described_by, room_constant
+from hicm.stages.origins import needs_bank
 
 RUNS = Path("presave/runs")
 
@@ -33,7 +36,7 @@ def open_run(folder: Path, run: str, config: Config, origin: Origin, **extra: An
     """
     manifest = folder / "manifest.json"
     if manifest.exists():
-        found = _manifest(folder)
+        found = read_manifest(folder)
         changed = compare_run(folder, found, config, origin)
         if not changed:
             config = _continued(config, load_config(folder / "config.yaml"))
@@ -43,6 +46,8 @@ def open_run(folder: Path, run: str, config: Config, origin: Origin, **extra: An
         if _is_begun(folder):
             raise UserError(f"{folder}: holds run {found['run']}, begun otherwise ({'; '.join(changed)}); choose "
                             "another --out, or remove the folder")
+        for stale in folder.glob("retrieved_*"):
+            stale.unlink()
     save_config(config, folder / "config.yaml")
     if difference := uncommitted():
         write_text(folder / "uncommitted.diff", difference)
@@ -54,8 +59,8 @@ def find_run(stem: str, config: Config, origin: Origin) -> Path:
     """The folder of a run under `RUNS`: of its own name, or of the name that hicm 0.1.0 gave it."""
     own = RUNS / run_name(stem, origin)
     for folder in () if own.exists() else sorted(RUNS.glob(f"{stem}-*")):
-        if (folder / "manifest.json").exists() and (folder / "config.yaml").exists():
-            manifest = _manifest(folder)
+        with contextlib.suppress(UserError):  # another run, damaged
+            manifest = read_manifest(folder)
             if "decided_by" not in manifest and not compare_run(folder, manifest, config, origin):
                 return folder
     return own
@@ -79,14 +84,13 @@ def compare_run(folder: Path, manifest: dict[str, Any], config: Config, origin: 
 def keep_bank(folder: Path, config: Config) -> None:
     """Give a run folder the memory bank that its system reads, so that it can be used and shared alone."""
     if needs_bank(config):
-        for name in (ARRAYS, TEXTS):
-            copy_file(config.bank / name, folder / OWN / name)
+        copy_bank(config.bank, folder / OWN)
 
 
-def with_own_bank(folder: Path, config: Config) -> Config:
-    """``config`` with the run's own bank, unless it names another one than the run's settings do."""
-    own = load_config(require(folder / "config.yaml", "run", "give a folder that 'hicm train' wrote"))
-    if config.bank != own.bank or not (folder / OWN / TEXTS).exists():
+def with_own_bank(folder: Path, config: Config, overrides: Sequence[str] = ()) -> Config:
+    """``config`` with the run's own bank, unless an override names one."""
+    named = any(override.strip().startswith("memory.path") for override in overrides)
+    if named or not (folder / OWN / TEXTS).exists():
         return config
     return replace(config, memory=replace(config.memory, path=str(folder / OWN)))
 
@@ -104,7 +108,7 @@ def model_folder(run: Path, name: str = "") -> Path:
 
 
 def _continued(config: Config, own: Config) -> Config:
-    later = getattr(room_module(config.system, "settings"), "PREDICTION_ONLY", ())
+    later = room_constant(config.system, "PREDICTION_ONLY", ())
     kept = {name: getattr(own.room, name) for name in later}
     other = [name for name, value in kept.items() if getattr(config.room, name) != value]
     if other:
@@ -112,7 +116,8 @@ def _continued(config: Config, own: Config) -> Config:
     return replace(config, room=replace(config.room, **kept))
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """``manifest.json`` of a run folder.  Raises UserError when it names no run."""
     found = read_json(folder / "manifest.json", "run manifest")
     if not isinstance(found, dict) or not isinstance(found.get("run"), str):
         raise UserError(f"{folder / 'manifest.json'}: names no run; remove the folder, or choose another --out")

@@ -1,24 +1,24 @@
 """The training stage: settings in, run folder out; the same call continues an interrupted run."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
 
-from hicm.config import Config, dump_config
+from hicm.config import Config, dump_config, load_config, save_config
 from hicm.data.annotations import split_references
 from hicm.data.holdout import describe_selection, describe_split
-from hicm.data.samples import SplitSamples, open_samples
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
-from hicm.provenance import now
-from hicm.retrieval.store import open_retrieved
-from hicm.rooms import memory_need, start_files
-from hicm.stages.origins import training_origin
-from hicm.stages.retrieve import recall
-from hicm.stages.run_folder import find_run, keep_bank, open_run, run_name
+from hicm.provenance import Origin, now
+from hicm.rooms import described_by, start_files
+from hicm.stages.origins import training_origin, training_samples
+from hicm.stages.retrieve import with_recall
+from hicm.stages.run_folder import compare_run, find_run, keep_bank, open_run, read_manifest, run_name
 from hicm.systems.base import Chooser, Learner, System, find_system
 from hicm.tasks import find_task
 from hicm.training.evaluators import Selection
@@ -34,28 +34,40 @@ def train(config: Config, stem: str, out: Path | None = None) -> Path:
     """
     kind = find_system(config.system)
     selecting = [config.data.select] if issubclass(kind, Learner) and config.train.evaluates else []
-    origin = training_origin(config, list(dict.fromkeys([config.data.train, *selecting])))
-    folder = out or find_run(stem, config, origin)
     accelerator = Accelerator(mixed_precision=config.train.precision)
+    samples = training_samples(config, *selecting)
+    place: list[Any] = [None, False]
+    if accelerator.is_main_process:  # the others need the place only, not the digests
+        origin = training_origin(config, samples)
+        folder = out or find_run(stem, config, origin)
+        place = [folder, issubclass(kind, Chooser) and _is_finished(folder, config, origin)]
+    folder, finished = broadcast_object_list(place)
+    if finished:
+        accelerator.print(f"{folder}: its settings were chosen from these inputs already")
+        return folder
     with accelerator.main_process_first():
         if accelerator.is_main_process:
             run, config = open_run(folder, run_name(stem, origin), config, origin, device=describe_device(),
-                                   parents=_parents(config),
-                                   selected_on=_selected_on(config, kind))
+                                   parents=_parents(config), selected_on=_selected_on(config, kind))
             keep_bank(folder, config)
         else:
-            run = read_json(folder / "manifest.json", "run manifest")["run"]
-        samples = {split: _samples(config, split, folder) for split in ("training", *selecting)}
+            run, config = read_manifest(folder)["run"], load_config(folder / "config.yaml")
+        teaching = with_recall(config, samples[config.data.train], config.data.train,
+                               folder / "retrieved_training.h5", training=True)
+        chosen = {split: with_recall(config, samples[split], split, folder / f"retrieved_{split}.h5")
+                  for split in selecting}
         seed_all(config.train.seed, 0, 0)
-        system = kind.prepare(config, folder, samples["training"])
+        system = kind.prepare(config, folder, teaching)
     selected: Any = "nothing to select: the system has no checkpoints"
     if isinstance(system, Learner):
-        evaluators = [Selection(config, system, samples[split]) for split in selecting]
+        evaluators = [Selection(config, system, chosen[split]) for split in selecting]
         progress = run_loop(system, config.train, folder, run, accelerator, evaluators)
         selected = ({"metric": config.train.select_on, "value": progress.best, "step": progress.best_step}
                     if progress.best is not None else "last checkpoint: the selecting metric was never computed")
     elif isinstance(system, Chooser) and accelerator.is_main_process:
         selected = _choose(config, system, folder, run)
+        config = replace(config, room=system.settings)
+        save_config(config, folder / "config.yaml")
     if accelerator.is_main_process:
         _finish(folder, config, selected)
     return folder
@@ -69,13 +81,12 @@ def describe_device() -> dict[str, Any]:
             "cuda": torch.version.cuda}
 
 
-def _samples(config: Config, split: str, folder: Path) -> SplitSamples:
-    """The samples of a split, with what they recall where the system reads that."""
-    training = split == "training"
-    samples = open_samples(config.data, config.data.train if training else split)
-    if memory_need(config) != "tokens":
-        return samples
-    return samples.with_recall(open_retrieved(recall(config, split, folder, training)).tokens)
+def _is_finished(folder: Path, config: Config, origin: Origin) -> bool:
+    """Whether the settings of a system without checkpoints were chosen from these inputs already."""
+    if not (folder / "manifest.json").exists() or described_by(folder / "best") != config.system:
+        return False
+    manifest = read_manifest(folder)
+    return "finished" in manifest and not compare_run(folder, manifest, config, origin)
 
 
 def _choose(config: Config, system: Chooser, folder: Path, run: str) -> dict[str, Any]:

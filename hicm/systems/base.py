@@ -91,6 +91,8 @@ class Learner(System):
 class Chooser(System):
     """A system without weights of its own: a few settings are chosen on the training samples."""
 
+    settings: Any  # the room's `Settings`, after `choose` the chosen ones: the run's settings file then holds these
+
     @abstractmethod
     def choose(self, score: Score) -> list[dict[str, Any]]:
         """Try settings, keep the best ones in this object; returns what was tried, each with its ``score``."""

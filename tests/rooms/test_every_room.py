@@ -12,9 +12,10 @@ from hicm.data.features import open_features, write_features
 from hicm.data.samples import open_samples
 from hicm.errors import UserError
 from hicm.files import read_json, sha256
-from hicm.rooms import described_by, is_room, memory_need, room_module, settings_class, start_files
+from hicm.rooms import described_by, is_room, room_module, settings_class, start_files
 from hicm.stages import predict as prediction
 from hicm.stages.predict import prediction_config
+from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import model_folder
 from hicm.systems.base import Chooser, Learner, System, find_system
 from tests.rooms.conftest import hicm
@@ -47,18 +48,14 @@ def loaded(trained):
     return find_system(config.system).load(model_folder(trained), config), config
 
 
-def with_recall(system, config, trained, samples):
-    if memory_need(config) != "tokens":
-        return samples
-    from hicm.retrieval.store import open_retrieved
-    from hicm.stages.retrieve import recall
-
-    return samples.with_recall(open_retrieved(recall(config, "val", trained)).tokens)
+def val_of(config, trained):
+    """The validation samples as the system reads them."""
+    return with_recall(config, open_samples(config.data, "val"), "val", trained / "retrieved_val.h5")
 
 
 def test_a_saved_system_predicts_the_same(loaded, trained, tmp_path):
     system, config = loaded
-    samples = with_recall(system, config, trained, open_samples(config.data, "val"))
+    samples = val_of(config, trained)
     before = events_of(system, samples)
     assert set(before) == set(samples.ids)
     system.save(tmp_path / "again", run="x")
@@ -69,7 +66,7 @@ def test_a_saved_system_predicts_the_same(loaded, trained, tmp_path):
 def test_the_batch_changes_nothing(loaded, trained):
     """Not its composition, and not the padding that it brings."""
     system, config = loaded
-    samples = with_recall(system, config, trained, open_samples(config.data, "val"))
+    samples = val_of(config, trained)
     together = events_of(system, samples)
     alone = {video: events for row in range(len(samples)) for video, events in
              events_of(system, samples.take([row])).items()}

@@ -52,6 +52,9 @@ def pull(repository: str, out: str | Path, revision: str = "main") -> Path:
     shutil.rmtree(staging / ".cache", ignore_errors=True)
     digests = {path.relative_to(staging).as_posix(): digest_file(path)
                for path in sorted(staging.rglob("*")) if path.is_file()}
+    if _place(digests) is None:
+        raise UserError(f"{repository}: its model has files of a kind that is not fetched (weights other than "
+                        ".safetensors); ask its authors for those")
     for name, known in digests.items():
         large = files[name].lfs if name in files else None
         expected = large.sha256 if large is not None else ""
@@ -111,20 +114,20 @@ def shared_files(folder: Path) -> list[str]:
         raise UserError(f"{folder}: is not a run (config.yaml, manifest.json, best/ with a description such as "
                         "captioner.json); give a run folder that 'hicm train' wrote")
     own = [name for name in (*ABOUT, *BANK) if name in there]
-    own += [place + name for names in _models() if place + names[0] in there for name in names]
+    own += [place + name for names in _models(there, place) for name in names]
     return own + sorted(name for name in there if os.path.dirname(name) == f"{place}tokenizer"
                         and name.endswith(TOKENIZER))
 
 
 def _place(files: Any) -> str | None:
-    """The prefix of a complete model among file names: '', 'best/' or 'last/'; None if there is none."""
-    return next((place for place in ("", "best/", "last/") for names in _models()
+    """The prefix of a complete model among file names: '', 'best/' or 'last/'; None when there is none."""
+    return next((place for place in ("", "best/", "last/") for names in _models(files, place)
                  if all(place + name in files for name in names)), None)
 
 
-def _models() -> list[tuple[str, ...]]:
-    """The files of a saved model, by system."""
-    return [(f"{name}.json", *model_files(name)) for name in room_names()]
+def _models(files: Any, place: str) -> list[tuple[str, ...]]:
+    """The files of each saved model whose description is among ``files`` at ``place``."""
+    return [(f"{name}.json", *model_files(name)) for name in room_names() if f"{place}{name}.json" in files]
 
 
 def _page(repository: str) -> str:

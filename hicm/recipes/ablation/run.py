@@ -16,6 +16,7 @@ from hicm.recipes.ablation.table import write_table
 from hicm.rooms import memory_need
 from hicm.stages.build_memory import build_memory
 from hicm.stages.predict import predict
+from hicm.stages.run_folder import with_own_bank
 from hicm.stages.train import train
 
 OWN = "own"  # instead of a summariser: the existing bank of the settings
@@ -51,7 +52,8 @@ def run_ablation(source: str, out: Path | None, ablation: Ablation, overrides: S
         raise UserError(f"{run}: this captioner was trained without a memory and cannot read one; give a run with a "
                         "memory, or a settings file to train the grid")
     out = out or (Path(run) if run else Path(f"presave/{config.data.name}")) / "ablation"
-    banks = {summariser: config.bank if summariser == OWN else _bank(settings_file, out, summariser, overrides)
+    own = with_own_bank(Path(run), config, overrides).bank if run else config.bank
+    banks = {summariser: own if summariser == OWN else _bank(settings_file, out, summariser, overrides)
              for summariser in _summarisers(config, ablation.summarisers)} if _reads(ablation) else {}
     cells = make_grid(ablation.searches, ablation.levels, {summariser: len(read_bank_json(bank)["levels"])
                                                            for summariser, bank in banks.items()})
@@ -60,7 +62,7 @@ def run_ablation(source: str, out: Path | None, ablation: Ablation, overrides: S
         return "\n".join([f"would {how} {len(cells)} cells in {out}", *(f"  {cell.name}" for cell in cells)])
     for number, cell in enumerate(cells, start=1):
         print(f"\ncell {number} of {len(cells)}: {cell.name}")
-        _predict(settings_file, out / cell.name, [*overrides, *_settings(cell, banks)], run)
+        _predict(settings_file, out / cell.name, [*overrides, *_settings(cell, banks, run)], run)
     results = {cell: _score(config, out / cell.name, ablation) for cell in cells}
     return write_table(results, out, ablation.metrics, ablation.samples, ablation.seed,
                        f"the captioner of {run}" if run else f"a captioner trained for each cell ({source})")
@@ -79,9 +81,12 @@ def _bank(settings_file: str, out: Path, summariser: str, overrides: Sequence[st
     return build_memory(load_config(settings_file, [*overrides, *place]))
 
 
-def _settings(cell: Cell, banks: dict[str, Path]) -> list[str]:
-    bank = [f"memory.path={banks[cell.summariser]}"] if cell.summariser else []
-    if cell.summariser not in ("", OWN):
+def _settings(cell: Cell, banks: dict[str, Path], run: str) -> list[str]:
+    """Overrides of a cell; a run reads its own bank unless another is named, and no setting of how it was built."""
+    if not cell.summariser or (run and cell.summariser == OWN):
+        return cell.overrides
+    bank = [f"memory.path={banks[cell.summariser]}"]
+    if cell.summariser != OWN and not run:
         bank.append(f"memory.summariser={cell.summariser}")
     return [*bank, *cell.overrides]
 
@@ -89,7 +94,8 @@ def _settings(cell: Cell, banks: dict[str, Path]) -> list[str]:
 def _predict(settings_file: str, folder: Path, overrides: list[str], run: str) -> None:
     settings = load_config(settings_file, overrides)
     path = folder / f"predictions_{settings.data.report}.json"
-    if _is_same(folder, settings) and path.exists():
+    same = _is_same(folder, settings)
+    if same and path.exists() and not run:  # predict() itself knows when a run's predictions are made already
         return
     if run:
         save_config(settings, folder / "config.yaml")

@@ -92,7 +92,8 @@ def start_files(settings: Settings) -> dict[str, str]:
     """The local files and folders that training starts from, by setting: weights, T5 and tokenizer."""
     found = {"captioner.init": settings.init} if settings.init else {}
     named = {"captioner.t5": settings.t5, "captioner.tokenizer": settings.tokenizer}
-    return found | {name: path for name, path in named.items() if path and Path(path).is_dir()}
+    words = ("", "scratch", "train")  # no folders, whatever lies in the current one
+    return found | {name: path for name, path in named.items() if path not in words and Path(path).is_dir()}
 
 
 def require_input(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from hicm.config import Config, digest
 from hicm.data.samples import Samples, SplitSamples
 from hicm.errors import UserError
+from hicm.rooms import memory_need
 from hicm.systems.base import Device, Events, Learner, refuse_other_model
 from hicm.systems.captioner.batch import Batch, collate
 from hicm.systems.captioner.dataset import VideoDataset
@@ -54,6 +55,8 @@ class System(Learner):
         model, vocabulary, _ = load_captioner(folder)
         refuse_other_model("captioner", model.config, config.room, IN_WEIGHTS, folder)
         require_input(config.room)
+        if memory_need(config) == "tokens" and model.config.use_video and model.memory_projection is None:
+            raise UserError(f"{folder}: was trained without a memory and cannot read one; set retrieval.search=none")
         model.config = replace(model.config, use_speech=config.room.use_speech, mask_padding=config.room.mask_padding)
         return cls(config, model, vocabulary)
 

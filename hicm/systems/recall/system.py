@@ -1,7 +1,7 @@
 """The recall system as stages see it: prepared with a bank, a few settings chosen, then asked video by video."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,7 +12,6 @@ from hicm.data.samples import Sample, Samples, SplitSamples
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.memory.bank import load_bank
-from hicm.strict import build
 from hicm.systems.base import Chooser, Device, Events, Score
 from hicm.systems.recall.decode import Footage, caption
 from hicm.systems.recall.model import Captions, captions_of, fit
@@ -40,20 +39,16 @@ class System(Chooser):
 
     @classmethod
     def load(cls, folder: Path, config: Config) -> Self:
-        """What `save` wrote; a setting that ``config`` gives another value than at training has that value."""
+        """What `save` wrote, under the settings of ``config``: a run's own are those that were chosen."""
         content = read_json(folder / DESCRIPTION, "model description")
         try:
-            asked, chosen = (build(Settings, content[name], str(folder / DESCRIPTION), "recall.")
-                             for name in ("asked", "chosen"))
             mean = np.asarray(content["mean"], np.float32)
-            if mean.ndim != 1:
-                raise ValueError("mean: expected a list of numbers")
+            if mean.ndim != 1 or not np.isfinite(mean).all():
+                raise ValueError("mean: expected a list of finite numbers")
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(f"{folder / DESCRIPTION}: cannot be read as the description of a recall system "
                             f"({type(error).__name__}: {error}); was it edited?") from error
-        given = {field.name: getattr(config.room, field.name) for field in fields(Settings)
-                 if getattr(config.room, field.name) != getattr(asked, field.name)}
-        return cls(config, captions_of(load_bank(config.bank)), mean, replace(chosen, **given))
+        return cls(config, captions_of(load_bank(config.bank)), mean, config.room)
 
     def choose(self, score: Score) -> list[dict[str, Any]]:
         """Try a grid of settings on some training videos and keep the best."""
@@ -75,9 +70,8 @@ class System(Chooser):
             yield {sample.id: caption(_footage(sample), self.captions, self.mean, self.settings)}
 
     def save(self, folder: Path, **about: Any) -> None:
-        """Write ``recall.json``: the settings asked for and chosen, and the mean; the bank is the run's own."""
-        write_json(folder / DESCRIPTION, {"asked": asdict(self.config.room), "chosen": asdict(self.settings),
-                                          "mean": self.mean.tolist(), **about})
+        """Write ``recall.json``: the settings and the mean; the bank is the run's own."""
+        write_json(folder / DESCRIPTION, {"settings": asdict(self.settings), "mean": self.mean.tolist(), **about})
 
 
 def _footage(sample: Sample) -> Footage:

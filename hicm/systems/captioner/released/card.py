@@ -133,8 +133,8 @@ def _memory(manifest: Mapping[str, Any], bank: Mapping[str, Any] | None, config:
         return "none"
     fresh = "projection with random weights, not yet trained; " if manifest["keys"]["fresh"] else ""
     found = f"sha256 {_code(bank['sha256'])}" if bank["sha256"] else "missing at conversion"
-    return (f"{fresh}bank {_code(bank['path'])} ({found}), encoder {_code(config.memory.encoder)}; not part of this "
-            "folder")
+    copied = "copied to `bank/`" if bank["sha256"] else "not part of this folder"
+    return (f"{fresh}bank {_code(bank['path'])} ({found}), encoder {_code(config.memory.encoder)}; {copied}")
 
 
 def _code(text: str | Path) -> str:

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
-from hicm.config import Config, digest, dump_config, save_config
+from hicm.config import Config, digest, dump_config, load_config, save_config
 from hicm.errors import UserError
 from hicm.files import read_json, require, sha256, write_json, write_text
-from hicm.memory.bank import load_bank
+from hicm.memory.bank import OWN, copy_bank, load_bank
 from hicm.systems.captioner.model import Captioner, describe_t5
 from hicm.systems.captioner.released.card import Source, make_card, make_manifest, make_notes
 from hicm.systems.captioner.released.checkpoint import EMBEDDINGS, Checkpoint, read_checkpoint
@@ -46,7 +46,7 @@ def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, 
     out, config = Path(out), _settled(config)
     source = open_source(checkpoint)
     run = converted_id(source, config, fresh_memory)
-    if _holds(out, run, overwrite):
+    if _holds(out, run, source.sha256, config, overwrite):
         return out
     if out.resolve() in source.path.resolve().parents or out.resolve() == source.path.resolve():
         raise UserError(f"{out}: holds the checkpoint {checkpoint}; choose another folder")
@@ -56,6 +56,8 @@ def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, 
         about = {"run": run, "step": source.about.get("step"), "epoch": content.epoch, "source": manifest["source"]}
         save_captioner(model, vocabulary, folder / "best", **about)
         vocabulary.save(folder / "tokenizer")
+        if model.memory_projection is not None and config.bank.exists():
+            copy_bank(config.bank, folder / OWN)
         save_config(config, folder / "config.yaml")
         write_text(folder / "README.md", make_card(manifest, config, out.name))
         write_json(folder / "manifest.json", manifest)
@@ -143,19 +145,27 @@ def _own_t5(source: Source) -> T5Config:
         raise bad_description(source.path / "captioner.json", error) from error
 
 
-def _holds(out: Path, run: str, overwrite: bool) -> bool:
+def _holds(out: Path, run: str, weights: str, config: Config, overwrite: bool) -> bool:
     """Whether ``out`` is the result of this conversion.  UserError when it is something that may not be replaced."""
     if not out.exists() or (out.is_dir() and not any(out.iterdir())):
         return False
     found = read_json(out / "manifest.json", "run manifest") if (out / "manifest.json").exists() else None
     if not isinstance(found, dict) or found.get("kind") != "convert":
         raise UserError(f"{out}: was not written by 'hicm convert', so it is not overwritten; choose another folder")
-    if found.get("run") == run:
+    if found.get("run") == run or _is_former(out, found, weights, config):
         return True
     if not overwrite:
         raise UserError(f"{out}: holds {found.get('run')}, with other weights or settings than {run}; choose another "
                         "folder, or replace it with --overwrite")
     return False
+
+
+def _is_former(out: Path, manifest: dict[str, Any], weights: str, config: Config) -> bool:
+    """Whether hicm 0.1.0 made this conversion; it gave other names to the same weights and settings."""
+    source = manifest.get("source")
+    if not isinstance(source, dict) or source.get("sha256") != weights or not (out / "config.yaml").exists():
+        return False
+    return not (manifest.get("keys") or {}).get("fresh") and load_config(out / "config.yaml") == config
 
 
 @contextlib.contextmanager

@@ -1,0 +1,57 @@
+"""Which settings decide a training, and which decide predictions: what is compared before results are mixed."""
+
+from typing import Any
+
+from hicm.config import Config, changes
+from hicm.rooms import memory_need, room_constant, start_files
+
+# Of section data: names and places, which decide nothing (inputs are known by content), and what only reports read.
+PLACES = ("name", "annotations", "features", "speech", "report")
+TRAINING = ("train", "select", "holdout", "holdout_seed")  # of section data: what prediction does not read
+WRITING = ("workers", "log_every", "checkpoint_every")  # of section train: how fast, and how often it is written down
+
+
+def training_settings(config: Config) -> dict[str, Any]:
+    """The settings that decide what a training yields, by full name, where they differ from their defaults.
+
+    Files that it starts from are inputs, known by their content (`start_files`), and so is the memory bank.
+    """
+    later = (*room_constant(config.system, "PREDICTION_ONLY", ()),
+             *(name.removeprefix(f"{config.system}.") for name in start_files(config.system, config.room)))
+    scored = _only(changes(config.evaluate), "protocol") if config.train.evaluates else {}  # it selects
+    return _named(config, {"data": _without(changes(config.data), *PLACES), "retrieval": changes(config.retrieval),
+                           "train": _without(changes(config.train), *WRITING), "evaluate": scored,
+                           config.system: _without(changes(config.room), *later)})
+
+
+def prediction_settings(config: Config) -> dict[str, Any]:
+    """The settings that decide what a trained model predicts, by full name, where they differ from their defaults."""
+    read, room = room_constant(config.system, "AT_PREDICTION", None), changes(config.room)
+    retrieval = changes(config.retrieval)
+    return _named(config, {"data": _without(changes(config.data), *PLACES, *TRAINING),
+                           "retrieval": retrieval if memory_need(config) == "tokens" else _only(retrieval, "search"),
+                           config.system: room if read is None else _only(room, *read)})
+
+
+def decided_by_training(config: Config, setting: str) -> bool:
+    """Whether prediction does not read a setting (full name), since training decided it."""
+    section, _, rest = setting.partition(".")
+    name, read = rest.partition(".")[0], room_constant(config.system, "AT_PREDICTION", None)
+    return (section in ("system", "train", "summary") or (section == "memory" and name != "path")
+            or (section == "data" and name in TRAINING)
+            or (section == config.system and read is not None and name not in read))
+
+
+def _named(config: Config, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Settings by full name."""
+    system = {} if config.system == Config.system else {"system": config.system}
+    return system | {f"{section}.{name}": value for section, values in settings.items()
+                     for name, value in values.items()}
+
+
+def _without(settings: dict[str, Any], *roots: str) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name.partition(".")[0] not in roots}
+
+
+def _only(settings: dict[str, Any], *roots: str) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name.partition(".")[0] in roots}
