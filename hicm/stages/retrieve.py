@@ -41,7 +41,7 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     info = plain({"retrieval": changes(settings), "leave_own_out": leave_own_out, "split": split,
                   "videos": list(videos), "bank": bank_hash(config.bank) if with_bank else None,
                   "frames": config.data.frames, "features": features.fingerprint(videos)})
-    if out.exists() and not overwrite and _is_same(out, info, dataclasses.asdict(settings)):
+    if out.exists() and _is_same(out, info, dataclasses.asdict(settings), overwrite):
         return out
     bank = load_bank(config.bank) if with_bank else None
     if bank is not None and config.data.holdout:
@@ -88,18 +88,25 @@ def _reads(reader: Reader, features: Features, ids: Sequence[str], frames: int, 
             progress.update(len(batch))
 
 
-def _is_same(out: Path, info: dict[str, Any], settings: dict[str, Any]) -> bool:
-    """Whether ``out`` was recalled from ``info``; UserError when from something else.
+def _is_same(out: Path, info: dict[str, Any], settings: dict[str, Any], overwrite: bool) -> bool:
+    """Whether ``out`` was recalled from ``info``; UserError when from something else, unless that may be overwritten.
 
     False for a file of hicm 0.1.0 that was: it knew its features by path and time only, and is recalled again.
     """
-    found = open_retrieved(out).info
+    try:
+        found = open_retrieved(out).info
+    except UserError:  # damaged
+        if overwrite:
+            return False
+        raise
     former = isinstance(found.get("features"), dict)
     if former:  # it also listed the settings that stood at their defaults
         stated = found.get("retrieval") or {}
         found = found | {"retrieval": {name: value for name, value in stated.items() if name not in settings
                                        or value != plain(getattr(RetrievalConfig(), name))}}
     different = [key for key in info if found.get(key) != info[key] and not (former and key == "features")]
+    if different and overwrite:
+        return False
     if different:
         changed = "; ".join(_change(key, found.get(key), info[key]) for key in different)
         raise UserError(f"{out}: was recalled from something else ({changed}); remove it to recall again, or choose "

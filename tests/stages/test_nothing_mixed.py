@@ -122,7 +122,7 @@ def test_an_ablation_notices_another_model(run, runs):
     first = read_json(run / "ablation" / "zero" / "predictions_val.json")["decided_by"]["inputs"]["model"]
     shutil.rmtree(run / "best")
     shutil.copytree(runs / "zero" / "best", run / "best")
-    with pytest.raises(UserError, match="holds other predictions .*model has other content"):
+    with pytest.raises(UserError, match=r"holds other predictions .*model has other content"):
         run_ablation(str(run), None, grid)
     assert first == read_json(run / "ablation" / "zero" / "predictions_val.json")["decided_by"]["inputs"]["model"]
 
