@@ -46,8 +46,8 @@ def test_full_disk(sound, refused_on_full_disk, tmp_path, command, file, half):
     assert main(arguments) == 0
     size = (copy / file).stat().st_size // 2 if half else 0
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
-    if arguments[0] == "predict":  # done already: ask for something else
-        arguments[-1] = "captioner.decode.max_tokens=21"
+    if arguments[0] in ("predict", "retrieve"):  # done already: ask for something else
+        arguments[-1] = "captioner.decode.max_tokens=21" if arguments[0] == "predict" else "retrieval.windows=2"
     said = refused_on_full_disk(size, *arguments)
     partial = (copy / file).with_name(f".{Path(file).name}.part")
     assert re.match(rf"({copy / file}|{partial}|{copy}/bank/embeddings.npz): .*File too large", said)
