@@ -9,8 +9,8 @@ Centring = Literal["none", "queries", "both"]
 
 @dataclass(frozen=True)
 class Settings:
-    # seconds of the video's average scatter that a boundary must explain: higher, fewer events; at 1 row a second,
-    # values below about 1.5 cut noise
+    # seconds of the video's average scatter that a boundary must explain: higher, fewer events; at 1 row per
+    # second, values below about 1.5 cut noise
     penalty: float = field(default=3.0, metadata={"limits": (0, math.inf)})
     # seconds, the shortest event; a shorter video is one event
     shortest: float = field(default=3.0, metadata={"limits": (0, math.inf)})
