@@ -6,8 +6,8 @@ the one that minimises
     sum over segments of the scatter  sum_t |x_t - mean|^2   +   penalty * (number of boundaries)
 
 found exactly by dynamic programming.  The kernel is linear over L2-normalised rows, i.e. the cosine.  Scatter is
-measured in seconds of the video's average scatter, so a penalty means the same whatever the modality gap, the feature
-scale and the frame rate.  Time is O(T^2 D), memory O(T (D + P)); an hour at one row a second takes half a second.
+measured in seconds of the video's average scatter, so a penalty hardly depends on how much all rows have in common.
+Time is O(T^2 D), memory O(T (D + P)); an hour at one row per second takes less than a second.
 
 Sources: Harchaoui & Cappe, "Retrospective multiple change-point estimation with kernels", SSP 2007; the cost per
 boundary as in Arlot, Celisse & Harchaoui, JMLR 2019; for video summaries (KTS) Potapov et al., ECCV 2014.

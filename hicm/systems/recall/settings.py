@@ -10,8 +10,8 @@ Centring = Literal["none", "queries", "both"]
 
 @dataclass(frozen=True)
 class Settings:
-    # seconds of the video's average scatter that a boundary must explain: higher, fewer events; at 1 row a second,
-    # values below about 1.5 cut noise
+    # seconds of the video's average scatter that a boundary must explain: higher, fewer events; at 1 row per
+    # second, values below about 1.5 cut noise
     penalty: float = limited(3.0, 0)
     # seconds, the shortest event; a shorter video is one event
     shortest: float = limited(3.0, 0)

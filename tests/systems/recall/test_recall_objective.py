@@ -1,25 +1,22 @@
 """Choosing settings: a planted optimum is found, without any video's own captions, the same way every time."""
 
 import math
+import re
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hicm.config import load_config
-from hicm.data.splits import split_with_features
-from hicm.dvc_eval import evaluate
 from hicm.errors import UserError
-from hicm.memory.bank import load_bank
 from hicm.systems.recall import objective
 from hicm.systems.recall.decode import Footage, caption
-from hicm.systems.recall.model import Captions, captions_of, fit
+from hicm.systems.recall.model import Captions, fit
 from hicm.systems.recall.objective import Choice, Grid, choose, draw
 from hicm.systems.recall.segment import segment, unit_rows
 from hicm.systems.recall.settings import Settings
 from hicm.types import Event, Span
 from tests.test_imports import pulled
-from tests.tiny import make_tiny
 
 WIDTH, KINDS = 48, 30
 
@@ -135,28 +132,6 @@ def test_no_video_and_a_score_that_is_no_number_are_refused():
         choose(footage, known, mean, lambda said: math.nan)
 
 
-def test_a_made_up_data_set_is_captioned_better_than_by_chance(tmp_path):
-    config = load_config(make_tiny(tmp_path, videos=30))
-    known = captions_of(load_bank(config.bank))
-    films, written = {}, {}
-    for name in ("train", "val"):
-        written[name], features = split_with_features(config.data, name)
-        films[name] = [Footage(video.id, video.duration, features.read(video.id)) for video in written[name].values()]
-
-    def score(said, split="train"):
-        plain = {name: [{"sentence": event.text, "timestamp": [event.span.start, event.span.end]} for event in events]
-                 for name, events in said.items()}
-        return evaluate(plain, {name: written[split][name] for name in said}, metrics=["CIDEr"]).scores["CIDEr"]
-
-    mean = fit(video.rows for video in films["train"])
-    choice = choose(films["train"], known, mean, score, most=10)
-    said = {video.id: caption(video, known, mean, choice.settings) for video in films["val"]}
-    rng = np.random.default_rng(0)
-    chance = {name: [Event(event.span, known.texts[rng.integers(len(known.texts))]) for event in events]
-              for name, events in said.items()}
-    assert score(said, "val") > 3 * score(chance, "val") > 0
-
-
 def test_defaults_are_within_the_limits_that_stand_at_their_fields():
     for one in fields(Settings):
         if limits := one.metadata.get("limits"):
@@ -165,3 +140,11 @@ def test_defaults_are_within_the_limits_that_stand_at_their_fields():
 
 def test_no_torch_is_loaded():
     assert pulled("hicm.systems.recall.objective") == set()
+
+
+def test_the_page_lists_every_setting_with_its_default():
+    page = (Path(objective.__file__).parent / "README.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| `(\w+)` \| `?([\w.]+)`? \|", page, re.MULTILINE))
+    assert listed == {one.name: str(one.default) for one in fields(Settings)}
+    for target in re.findall(r"\]\(([^)#]+)\)", page):
+        assert (Path(objective.__file__).parent / target).exists()
