@@ -14,16 +14,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from hicm import __version__, verbs
+from hicm.data.catalogue import message_of
 from hicm.errors import UserError
 
-# shown as they are typed; "memory build" is verbs.memory_build
-COMMANDS = ("download", "pull", "push",
-            "data check", "data chapters", "memory build", "memory show", "memory stats", "memory search", "memory map",
-            "memory import", "memory export", "memory merge", "memory diff", "memory ablate", "retrieve", "train",
-            "convert", "predict", "evaluate", "compare", "protocols", "selftest", "report", "reproduce", "results",
-            "demo")
-
-# a file that is not written atomically (stats.jsonl, the tokenizer) on a full disk or in a folder that is not ours
+# Full disk, no permission: met by files that are not written atomically (stats.jsonl, the tokenizer).
 REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
@@ -49,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
             return show(function(**options))
     except UserError as error:
-        return refuse(str(error))
+        return refuse(message_of(error))
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("", "hicm"):
             raise
@@ -68,13 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 @contextlib.contextmanager
 def _short_run() -> Iterator[None]:
-    """For what takes a second or two: no search for garbage, of which it makes none."""
-    searching = gc.isenabled()
+    """Without garbage collection: it costs a command of a second or two time, and finds nothing there."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if searching:
+        if enabled:
             gc.enable()
 
 
@@ -82,7 +76,7 @@ def show(result: Any) -> int:
     """Print what a verb returned; 1 when a check says it is not ok."""
     if result is not None:
         print(result)
-    sys.stdout.flush()  # here, where a closed pipe is still somebody's business
+    sys.stdout.flush()  # here, where a closed pipe is still caught
     return 0 if getattr(result, "ok", True) else 1
 
 
@@ -93,40 +87,72 @@ def refuse(message: str) -> int:
 
 
 def say(line: str) -> None:
-    """Print a line of its own to standard error, below the progress bars that were left open."""
-    # Bars there are only where tqdm was imported, which takes a while.
+    """Print a line to standard error, below progress bars that are still open."""
+    # Only if tqdm was imported, which takes a while, can there be bars.
     for bar in list(getattr(getattr(sys.modules.get("tqdm"), "tqdm", None), "_instances", ())):
         bar.close()
     print(line, file=sys.stderr)
 
 
+def commands() -> dict[str, Callable[..., Any]]:
+    """Every command as it is typed, with its verb, in the order of the help."""
+    return {command: getattr(verbs, command.replace(" ", "_")) for group in verbs.GROUPS.values() for command in group}
+
+
+def summary(function: Callable[..., Any]) -> str:
+    """The first line of a verb's docstring, as a phrase.
+
+    >>> summary(verbs.train)
+    'train a system'
+    """
+    first = (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
+    return first[:1].lower() + first[1:]
+
+
+def flag(name: str) -> str:
+    """The option of a keyword parameter.
+
+    >>> flag("set_"), flag("dry_run")
+    ('--set', '--dry-run')
+    """
+    return "--" + name.rstrip("_").replace("_", "-")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser: one subcommand for every verb."""
-    parser = argparse.ArgumentParser(prog="hicm", description="Hierarchical-memory dense video captioning.")
+    parser = argparse.ArgumentParser(prog="hicm", usage="hicm [-h] [--version] VERB ...", epilog=_overview(),
+                                     description="Dense video captioning with a hierarchical memory.",
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"hicm {__version__}")
-    commands = parser.add_subparsers(metavar="VERB", required=True)
+    top = parser.add_subparsers(prog="hicm", metavar="VERB", required=True, help=argparse.SUPPRESS)
     groups: dict[str, Any] = {}
-    for command in COMMANDS:
-        function = getattr(verbs, command.replace(" ", "_"))
+    for command, function in commands().items():
         *group, name = command.split()
-        place = commands
+        place = top
         if group:
             if group[0] not in groups:
-                grouped = commands.add_parser(group[0], help=f"commands on {group[0]}")
-                groups[group[0]] = grouped.add_subparsers(metavar="VERB", required=True)
+                groups[group[0]] = top.add_parser(group[0]).add_subparsers(metavar="VERB", required=True)
             place = groups[group[0]]
-        text = inspect.getdoc(function).replace("%", "%%")
-        sub = place.add_parser(name, help=text.split(";")[0].split(":")[0].rstrip(".").lower(), description=text,
-                               formatter_class=_Help)
+        text = (inspect.getdoc(function) or "").replace("%", "%%")
+        sub = place.add_parser(name, help=summary(function), description=text, formatter_class=_Help)
         _add_arguments(sub, function)
         sub.set_defaults(function=function)
     return parser
 
 
+def _overview() -> str:
+    """All commands by group, a line each."""
+    found = commands()
+    width = max(map(len, found))
+    parts = ["\n".join([title, *(f"  {command:<{width}}  {summary(found[command])}" for command in group)])
+             for title, group in verbs.GROUPS.items()]
+    return "\n\n".join([*parts, "'hicm VERB --help' explains a command."])
+
+
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
     """Shows defaults where there is one to show."""
 
-    def _get_help_string(self, action: argparse.Action) -> str:
+    def _get_help_string(self, action: argparse.Action) -> str | None:
         silent = isinstance(action.default, bool) or action.default in (None, "", [])
         return action.help if silent else super()._get_help_string(action)
 
@@ -141,15 +167,14 @@ def _add_arguments(parser: argparse.ArgumentParser, function: Callable[..., Any]
             count = {} if not several else {"nargs": "+"} if required else {"nargs": "*", "default": []}
             parser.add_argument(name, help=text, metavar=name.upper(), **count)
             continue
-        flag = "--" + name.rstrip("_").replace("_", "-")
         if kind is bool:
-            parser.add_argument(flag, dest=name, action="store_true", help=text)
+            parser.add_argument(flag(name), dest=name, action="store_true", help=text)
         elif name == "set_":
-            parser.add_argument(flag, dest=name, action="append", default=[], metavar="KEY=VALUE", help=text)
+            parser.add_argument(flag(name), dest=name, action="append", default=[], metavar="KEY=VALUE", help=text)
         elif several:
-            parser.add_argument(flag, dest=name, nargs="+", default=[], help=text)
+            parser.add_argument(flag(name), dest=name, nargs="+", default=[], help=text)
         else:
-            parser.add_argument(flag, dest=name, type=kind, default=parameter.default, help=text,
+            parser.add_argument(flag(name), dest=name, type=kind, default=parameter.default, help=text,
                                 metavar=name.rstrip("_").upper())
 
 

@@ -1,6 +1,6 @@
-"""Reading and writing files so that a crash leaves no half file and bad input gives one clear line.
+"""Reading and writing files, so that a crash leaves no half-written file and bad input gives one clear line.
 
-The standard library and NumPy only: every package may import this module.
+Needs only the standard library and NumPy: every package may import this module.
 """
 
 import contextlib
@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,8 +23,8 @@ PROBE = 1 << 20  # bytes
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
 
-    Raises UserError when the folder cannot be written or the disk is full, whatever a library makes of that; ``path``
-    then is as it was.
+    Raises UserError when the folder cannot be written or the disk is full, whatever a library raises then; ``path`` is
+    left as it was.
     """
     path = Path(path)
     temporary = None
@@ -57,29 +58,43 @@ def _unwritable(path: Path, error: OSError) -> UserError:
 
 
 def _refusal(temporary: Path | None) -> OSError | None:
-    """Why the disk takes no more: torch, safetensors and HDF5 each raise something of their own when it is full."""
+    """Why the disk refuses writes: torch, safetensors and HDF5 each raise an error of their own when it is full."""
     try:
         if temporary is not None and temporary.exists():
             with open(temporary, "ab", buffering=0) as stream:
                 stream.write(bytes(PROBE))
-                stream.write(b"0")  # a first write may succeed in part
+                stream.write(b"0")  # a first write may succeed partly
     except OSError as error:
         return error
     return None
 
 
+class MissingFile(UserError):
+    """A file or folder that is not there: its ``path``, ``what`` it is, and the ``remedy``.
+
+    Whoever reports the error may know a better remedy for this path (`hicm.data.catalogue.message_of`).
+    """
+
+    def __init__(self, path: Path, what: str, remedy: str) -> None:
+        super().__init__(f"{path}: {what} not found; {remedy}")
+        self.path, self.what, self.remedy = path, what, remedy
+
+    def __reduce__(self) -> tuple[type["MissingFile"], tuple[Path, str, str]]:
+        return MissingFile, (self.path, self.what, self.remedy)  # from a worker process to its parent
+
+
 def require(path: str | Path, what: str, remedy: str) -> Path:
-    """``path`` as a Path, or UserError saying that ``what`` is missing there and what to do."""
+    """``path`` as a Path.  Raises MissingFile, saying what to do, when nothing is there."""
     path = Path(path)
     if not path.exists():
-        raise UserError(f"{path}: {what} not found; {remedy}")
+        raise MissingFile(path, what, remedy)
     return path
 
 
 def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[list], Any] | None = None) -> Any:
     """The parsed content.  Raises UserError on a missing, unreadable or malformed file.
 
-    ``pairs_hook`` builds each object from its (key, value) pairs: where a repeated key matters.
+    ``pairs_hook`` builds each object from its (key, value) pairs, for callers that care about repeated keys.
     """
     path = Path(path)
     try:
@@ -109,8 +124,20 @@ def write_text(path: str | Path, text: str) -> Path:
     return Path(path)
 
 
+def copy_file(source: str | Path, target: str | Path) -> Path:
+    """Make ``target`` a copy of ``source``, atomically; nothing is written when it is one already.
+
+    Raises UserError when ``source`` is missing or ``target`` cannot be written.
+    """
+    source, target = require(source, "file", "was it moved?"), Path(target)
+    if not target.exists() or sha256(target) != sha256(source):
+        with atomic(target) as temporary:
+            shutil.copyfile(source, temporary)
+    return target
+
+
 def append(path: str | Path, line: str) -> None:
-    """Add a line to a text file, made with its folder if absent.  Raises UserError when it cannot be written."""
+    """Add a line to a text file, created with its folder if needed.  Raises UserError when it cannot be written."""
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a", encoding="utf-8") as stream:
@@ -129,7 +156,7 @@ def sha256(path: str | Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-# What a data pickle may name: NumPy's array reconstruction and nothing that runs code.
+# What a data pickle may name: NumPy's functions that rebuild arrays, and nothing that runs code.
 _PICKLE_ALLOWED = {
     (module, name)
     for module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric",
@@ -148,7 +175,7 @@ def _empty() -> bytes:
     return b""
 
 
-# How pickles for Python 2 (protocols 0 to 2) write the bytes of an array.
+# How pickles for Python 2 (protocols 0 to 2) store the bytes of an array.
 _PICKLE_BYTES = {("_codecs", "encode"): _encode, ("__builtin__", "bytes"): _empty, ("builtins", "bytes"): _empty}
 
 
@@ -158,7 +185,7 @@ class _DataUnpickler(pickle.Unpickler):
             return super().find_class(module, name)
         if (module, name) in _PICKLE_BYTES:
             return _PICKLE_BYTES[module, name]
-        raise pickle.UnpicklingError(f"it names {module}.{name}, and only plain data and NumPy arrays are read")
+        raise pickle.UnpicklingError(f"it names {module}.{name}, but only plain data and NumPy arrays are read")
 
 
 def read_pickle(path: str | Path, what: str = "pickle file") -> Any:

@@ -1,30 +1,67 @@
-"""What a run leaves behind: manifest, hashes, versions, the log of steps.
+"""Where results come from: settings, digests of inputs, code and versions.
 
-A run folder holds ``config.yaml``, ``manifest.json``, ``uncommitted.diff`` (if any), ``stats.jsonl``, checkpoints,
-``predictions_<split>.json`` and ``metrics_<split>.json``: flat, plain, greppable.
+An `Origin` says what decides a result; equal origins give equal results, and files of different ones are never mixed.
 """
 
 import datetime
 import importlib.metadata
+import json
 import platform
 import subprocess
 import sys
-from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hicm
-from hicm.config import Config, digest, dump_config, save_config
-from hicm.errors import UserError
-from hicm.files import atomic, read_json, sha256, write_json
+from hicm.config import digest
 
 PACKAGES = ("torch", "transformers", "accelerate", "open_clip_torch", "numpy", "scikit-learn", "h5py",
-            "pycocoevalcap", "safetensors")
+            "pycocoevalcap", "safetensors", "tokenizers", "sentencepiece", "scipy")
 
 
-def run_id(name: str, config: Config) -> str:
-    """``<name>-<hash>``: the same settings give the same id."""
-    return f"{name}-{digest(dump_config(config))}"
+@dataclass(frozen=True)
+class Origin:
+    """What decides a result: settings that differ from their defaults, by full name, and digests of inputs, by role.
+
+    Inputs are known by their content, so neither a path nor a time stamp is part of it.
+    """
+
+    settings: dict[str, Any]
+    inputs: dict[str, str]
+
+    @property
+    def identity(self) -> str:
+        """Hash of all of it: equal results have equal identities."""
+        return digest(self.to_json(), 16)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as it comes back from a file."""
+        return plain({"settings": self.settings, "inputs": self.inputs})
+
+    def differences(self, found: Any) -> list[str]:
+        """How ``found``, the `to_json` of another origin (or anything a file holds), differs; empty: in nothing."""
+        if not isinstance(found, dict) or not all(isinstance(found.get(part), dict) for part in ("settings", "inputs")):
+            return ["the file does not say with which settings it was made"]
+        there, here = found["settings"], self.to_json()["settings"]
+        lines = [f"{name} is {_shown(there, name)} there and {_shown(here, name)} here"
+                 for name in sorted({**there, **here}) if there.get(name) != here.get(name)]
+        inputs = found["inputs"]
+        return lines + [f"{role} {_changed(inputs.get(role), self.inputs.get(role))}"
+                        for role in sorted({**inputs, **self.inputs}) if inputs.get(role) != self.inputs.get(role)]
+
+
+def _shown(settings: dict[str, Any], name: str) -> str:
+    return repr(settings[name]) if name in settings else "the default"
+
+
+def _changed(there: str | None, here: str | None) -> str:
+    return "is not read here" if here is None else "was not read there" if there is None else "has other content"
+
+
+def plain(content: Any) -> Any:
+    """``content`` as it comes back from a json file, for comparison."""
+    return json.loads(json.dumps(content, default=str))
 
 
 def now() -> str:
@@ -52,48 +89,16 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe(kind: str, run: str, inputs: Iterable[str | Path] = (), **extra: Any) -> dict[str, Any]:
-    """A manifest: what was run, on what, with which versions.  Folders are described by the hashes of their files."""
-    hashes = {}
-    for path in map(Path, inputs):
-        files = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        hashes.update({str(p): sha256(p) for p in files})
+def describe(kind: str, run: str, **content: Any) -> dict[str, Any]:
+    """A manifest: what was run, when, from which code, with which versions, and ``content``."""
     return {"kind": kind, "run": run, "command": sys.argv, "started": now(), "revision": revision(),
-            "versions": versions(), "inputs": hashes, **extra}
+            "versions": versions(), **content}
 
 
-def open_run(folder: Path, run: str, config: Config, inputs: Iterable[str | Path] = (), **extra: Any) -> bool:
-    """Start or continue a run folder; returns True when the folder already holds this very run.
-
-    Raises UserError when the folder holds a run with other settings, or one begun on other input files: results of two
-    runs are never mixed.
-    """
-    manifest, content = folder / "manifest.json", describe("train", run, inputs, **extra)
-    if manifest.exists():
-        found = read_json(manifest, "run manifest")
-        found = found if isinstance(found, dict) else {}
-        if found.get("run") != run:
-            raise UserError(f"{folder}: holds run {found.get('run')}, not {run}; choose another --out or remove it")
-        changed = [path for path, value in content["inputs"].items() if found.get("inputs", {}).get(path) != value]
-        if changed and _is_begun(folder):
-            raise UserError(f"{folder}: was begun on another {changed[0]} (its content differs); choose another --out, "
-                            "remove the folder, or restore the file")
-        if not changed:
-            return True
-    save_config(config, folder / "config.yaml")
+def uncommitted() -> str:
+    """Changes of the checkout that hicm runs from since its last commit; '' outside a checkout."""
     root = Path(hicm.__file__).parent.parent
-    difference = _git(root, "diff", "HEAD") if (root / ".git").exists() else None
-    if difference:
-        with atomic(folder / "uncommitted.diff") as temporary:
-            temporary.write_text(difference, encoding="utf-8")
-    write_json(manifest, content)
-    return False
-
-
-def _is_begun(folder: Path) -> bool:
-    """Whether the folder holds more than its description and recalled vectors (which know their own origin)."""
-    return any(path.name not in ("config.yaml", "manifest.json", "uncommitted.diff")
-               and not path.name.startswith((".", "retrieved_")) for path in folder.iterdir())
+    return (_git(root, "diff", "HEAD") or "") if (root / ".git").exists() else ""
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -1,7 +1,7 @@
 """Plain data into typed dataclasses, strictly, and the yaml it is written in.
 
-A field's annotation says what may stand there: str, bool, int, float, Literal[...], list[...], dict[str, ...], Any, or
-another dataclass.
+The annotation of a field says what it may hold: str, bool, int, float, Literal[...], list[...], dict[str, ...], Any, or
+another dataclass.  A number may have limits: `limited`.
 """
 
 import contextlib
@@ -18,13 +18,17 @@ import yaml
 
 from hicm.errors import UserError
 
-Limits = Mapping[str, tuple[float, float]]  # full name of a number -> smallest and largest value
 KINDS = {str: "text (in quotes, if it looks like something else)", bool: "true or false", int: "a whole number",
          float: "a finite number"}
 
 
+def limited(default: Any, smallest: float, largest: float = math.inf) -> Any:
+    """A dataclass field for a number from ``smallest`` to ``largest``, both included."""
+    return dataclasses.field(default=default, metadata={"limits": (smallest, largest)})
+
+
 def read_yaml(path: str | Path) -> Any:
-    """The content of a yaml file.  Raises UserError with the line where it is not valid, or has a key twice."""
+    """The content of a yaml file.  Raises UserError naming the line that is not valid, or that repeats a key."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -43,7 +47,7 @@ def parse_yaml(text: str, where: str) -> Any:
         line = f", line {mark.line + 1}" if mark and "\n" in text else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UserError(f"{where}{line}: not valid yaml ({problem})") from error
-    except (ValueError, RecursionError) as error:  # a date that is none, thousands of brackets
+    except (ValueError, RecursionError) as error:  # an impossible date, thousands of brackets
         raise UserError(f"{where}: not valid yaml ({error})") from error
 
 
@@ -52,38 +56,46 @@ def to_yaml(content: Any) -> str:
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False)
 
 
-def build(cls: type, given: Any, where: str, limits: Limits) -> Any:
-    """An instance of the dataclass ``cls`` with the values of ``given``, defaults where it has none.
+def build(cls: type, given: Any, where: str, prefix: str = "", known: Mapping[str, str] | None = None) -> Any:
+    """An instance of the dataclass ``cls`` with the values in ``given``, and defaults for the rest.
 
-    Raises UserError, beginning with ``where``, on an unknown key (naming the nearest known one) and on a value of the
-    wrong type or outside its limits.
+    ``prefix``: what precedes its keys in error messages, e.g. ``"train."``.  ``known``: settings of other classes that
+    a misspelt key may have meant, own name -> full name.  Raises UserError, starting with ``where``, on an unknown key
+    (naming the nearest known one), and on a value of the wrong type or outside its limits.
     """
-    return _build(cls, given, where, limits, "", cls)
-
-
-def _build(cls: type, given: Any, where: str, limits: Limits, prefix: str, root: type) -> Any:
     if not isinstance(given, dict):
         raise UserError(f"{where}: {prefix.rstrip('.')}: expected a section of settings, found {given!r}")
     hints = typing.get_type_hints(cls)
+    limits = {field.name: field.metadata.get("limits") for field in dataclasses.fields(cls)}
+    known = {**(known or {}), **setting_names(cls, prefix)}
     values = {}
     for key, value in given.items():
         name = f"{prefix}{key}"
         if key not in hints:
-            raise UserError(f"{where}: unknown setting {name}; the nearest known one is "
-                            f"{_nearest(str(key), prefix, list(hints), root)}")
+            raise UserError(f"{where}: unknown setting {name}; the nearest known one is {nearest(str(key), known)}")
         if dataclasses.is_dataclass(hints[key]):
-            values[key] = _build(hints[key], value, where, limits, f"{name}.", root)
+            values[key] = build(hints[key], {} if value is None else value, where, f"{name}.", known)
         else:
             values[key] = _check(value, hints[key], f"{where}: {name}")
-            _check_limits(values[key], limits.get(name), f"{where}: {name}")
-    return cls(**values)
+            _check_limits(values[key], limits[key], f"{where}: {name}")
+    try:
+        return cls(**values)
+    except UserError as error:  # a section that checks itself does not know where its values come from
+        raise UserError(f"{where}: {error}") from error
 
 
-def _nearest(key: str, prefix: str, siblings: list[str], root: type) -> str:
-    """The full name of the setting, in any section, whose own name is nearest to ``key``."""
-    known = {name: f"{section}.{name}" for section, hint in typing.get_type_hints(root).items()
-             if dataclasses.is_dataclass(hint) for name in typing.get_type_hints(hint)}
-    known |= {name: prefix + name for name in siblings}
+def setting_names(cls: type, prefix: str = "") -> dict[str, str]:
+    """Own name -> full name of every setting of a dataclass and of the dataclasses in it; the outermost wins."""
+    hints = typing.get_type_hints(cls)
+    names: dict[str, str] = {}
+    for name, hint in hints.items():
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            names |= setting_names(hint, f"{prefix}{name}.")
+    return names | {name: f"{prefix}{name}" for name in hints}
+
+
+def nearest(key: str, known: Mapping[str, str]) -> str:
+    """The full name in ``known`` (own name -> full name) whose own name is spelt most like ``key``."""
     return known[difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]]
 
 
@@ -94,7 +106,7 @@ def _check_limits(value: Any, limits: tuple[float, float] | None, what: str) -> 
 
 
 def _check(value: Any, hint: Any, what: str) -> Any:
-    """``value`` as the annotated type, or UserError saying what was expected."""
+    """``value`` as the annotated type.  Raises UserError saying what was expected."""
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if value is None:  # "key:" with nothing after it
         if origin in (list, dict):
@@ -127,19 +139,19 @@ def _check(value: Any, hint: Any, what: str) -> Any:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 mended: 3e-4 is a number, yes / no / on / off are words, and no key stands twice in a section."""
+    """YAML 1.1 with three fixes: 3e-4 is a number, yes / no / on / off are words, repeated keys are an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value} stands there twice", problem_mark=key.start_mark)
+                raise yaml.MarkedYAMLError(problem=f"{key.value} occurs twice", problem_mark=key.start_mark)
             seen.add(str(key.value))
         return super().construct_mapping(node, deep)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes the words that `_Loader` would read as numbers."""
+    """Quotes words that `_Loader` would read as numbers."""
 
 
 for _class in (_Loader, _Dumper):

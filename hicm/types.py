@@ -1,11 +1,11 @@
-"""The records that every stage speaks: spans, events, videos.  Times are seconds everywhere."""
+"""The records that all stages share: spans, events, videos.  All times are in seconds."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Span:
-    """An interval of a video in seconds.  Order is not enforced: evaluation must accept what a model says."""
+    """An interval of a video in seconds.  Order is not enforced: evaluation must accept whatever a model predicts."""
 
     start: float
     end: float
@@ -13,10 +13,10 @@ class Span:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happens: when, and in words.
+    """Something that happens: when, and what, in words.
 
-    ``score`` is a model's confidence (None: not given); ``level`` the granularity for recursive captioning
-    (None: a single level).
+    ``score`` is a model's confidence (None: not given); ``level`` is the granularity, for recursive captioning (None:
+    a single level).
     """
 
     span: Span
@@ -27,7 +27,10 @@ class Event:
 
 @dataclass(frozen=True)
 class Video:
-    """A video's reference annotation: ``duration`` in seconds (NaN: only its features tell), events in file order."""
+    """The reference annotation of a video.
+
+    ``duration`` in seconds (NaN: to be taken from its features); events in file order.
+    """
 
     id: str
     duration: float

@@ -1,19 +1,19 @@
-"""Time and memory of clustering captions: ours beside the authors' package finch-clust, as Markdown tables.
+"""Time and memory of clustering captions: ours and the authors' package finch-clust side by side, as Markdown tables.
 
     python scripts/bench_memory.py [--sizes 10337 37421] [--large 200000 1000000] [--width 768] [--repeat 1]
 
 Each run is a process of its own, which first makes the same embeddings: Gaussian clusters within clusters around a
-common mean, float32, no two alike.  Counted is the call alone: wall time (best of --repeat), the most memory that the
-process ever held, and what of it came on top of what it held just before the call, the embeddings among it.
+common mean, float32, all different.  Only the call is measured: wall time (best of --repeat), the peak memory of the
+process, and how much of it exceeds what the process held just before the call, embeddings included.
 
-finch-clust keeps all distances at once, and copies of them: about 12 bytes a pair.  It runs only where that is free
-and no more than half of the memory is in use.  It is always told to be exact, which above 20,000 points is not its
-default.  NumPy's product of a large matrix with itself can crash (numpy issue 19685); where it does, finch-clust runs
-once more with one BLAS thread.  Its early exit has no effect in version 0.2.3 (links set to 0 remain links of the
-sparse graph), therefore labels are compared without ours, in a second, untimed call.
+finch-clust keeps all distances in memory, and copies of them: about 12 bytes per pair.  It runs only if that much is
+free and no more than half of the memory is in use.  It is always set to exact neighbours, which above 20,000 points is
+not its default.  NumPy's product of a large matrix with itself can crash (numpy issue 19685); if it does, finch-clust
+runs again with one BLAS thread.  Its early exit has no effect in version 0.2.3 (links set to 0 remain links of the
+sparse graph), so labels are compared without ours, in a second, untimed call.
 
---large runs ours alone, with approximate neighbours.  1,000,000 x 768 float32 are 3.1 GB, and the index of faiss
-holds them once more.
+--large runs only ours, with approximate neighbours.  1,000,000 x 768 float32 are 3.1 GB, and the index of faiss holds
+them again.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-LATENT = 64  # dimensions that clusters differ in
+LATENT = 64  # dimensions in which clusters differ
 CHUNK = 8192  # embeddings made at once
 
 
@@ -56,16 +56,16 @@ def embeddings(count: int, width: int, seed: int = 0) -> np.ndarray:
 # one run, in a process of its own
 
 def work(what: str, count: int, width: int, labels: str) -> dict[str, Any]:
-    """Cluster and save the labels; seconds, MiB, clusters a level, agreement."""
+    """Cluster and save the labels; returns seconds, MiB, clusters per level and agreement."""
     if what == "ours":
-        from hicm.memory.finch import cluster, finch
+        from hicm.memory.hierarchies.finch import cluster, finch
     elif what == "finch-clust":
         import warnings
 
-        warnings.simplefilter("ignore")  # of a package that approximate neighbours would need
+        warnings.simplefilter("ignore")  # about a package that approximate neighbours would need
         from finch import FINCH
     else:
-        from hicm.memory.finch import cluster
+        from hicm.memory.hierarchies.finch import cluster
     points, agreement = embeddings(count, width), None
     before, began = memory("VmRSS"), time.perf_counter()
     if what == "finch-clust":
@@ -83,7 +83,7 @@ def work(what: str, count: int, width: int, labels: str) -> dict[str, Any]:
 
 
 def memory(field: str) -> float:
-    """MiB that this process holds (VmRSS) or held at most (VmHWM)."""
+    """MiB that this process holds now (VmRSS) or held at its peak (VmHWM)."""
     status = Path("/proc/self/status")
     if status.exists():
         return int(next(line for line in status.read_text().splitlines() if line.startswith(field)).split()[1]) / 2**10
@@ -91,11 +91,11 @@ def memory(field: str) -> float:
 
 
 class Crash(Exception):
-    """The process ended by a signal."""
+    """The process was ended by a signal."""
 
 
 def run(what: str, count: int, width: int, labels: Path, repeat: int = 1, **setting: str) -> dict[str, Any]:
-    """The fastest of ``repeat`` processes.  Raises SystemExit when one fails, Crash when a signal ends it."""
+    """The fastest of ``repeat`` processes.  Raises SystemExit if one fails, Crash if a signal ends it."""
     root = Path(__file__).resolve().parent.parent
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]),
                    **setting}
@@ -114,11 +114,11 @@ def run(what: str, count: int, width: int, labels: Path, repeat: int = 1, **sett
 # the tables
 
 def memory_of_machine() -> tuple[float, float]:
-    """GiB that are free for a new process, and in all; infinite where the system does not tell."""
-    told = Path("/proc/meminfo")
-    if not told.exists():
+    """GiB free for a new process, and GiB in total; infinite where the system does not say."""
+    source = Path("/proc/meminfo")
+    if not source.exists():
         return float("inf"), float("inf")
-    fields = dict(line.split(":") for line in told.read_text().splitlines())
+    fields = dict(line.split(":") for line in source.read_text().splitlines())
     free, total = (int(fields[name].split()[0]) / 2**20 for name in ("MemAvailable", "MemTotal"))
     return free, total
 
@@ -134,7 +134,7 @@ def why_not_theirs(count: int) -> str:
 
 
 def side_by_side(sizes: list[int], width: int, repeat: int) -> None:
-    print("| captions | | seconds | peak MiB | MiB beyond the data | clusters a level |", "|--:|---|--:|--:|--:|---|",
+    print("| captions | | seconds | peak MiB | MiB beyond the data | clusters per level |", "|--:|---|--:|--:|--:|---|",
           sep="\n", flush=True)
     for count in sizes:
         with tempfile.TemporaryDirectory() as folder:
@@ -158,7 +158,7 @@ def side_by_side(sizes: list[int], width: int, repeat: int) -> None:
 
 
 def alone(sizes: list[int], width: int, repeat: int) -> None:
-    print("", "| captions | | seconds | peak MiB | MiB beyond the data | clusters a level | agreement |",
+    print("", "| captions | | seconds | peak MiB | MiB beyond the data | clusters per level | agreement |",
           "|--:|---|--:|--:|--:|---|--:|", sep="\n", flush=True)
     for count in sizes:
         with tempfile.TemporaryDirectory() as folder:

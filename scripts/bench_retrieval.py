@@ -2,8 +2,8 @@
 
     python scripts/bench_retrieval.py
 
-The loop is written here, plainly, from the same equations; it stands for code that treats one window and one node
-at a time, and is nobody else's program.  Prints milliseconds a video (median over batches).
+The loop is written here, plainly, from the same equations; it stands for code that handles one window and one node at
+a time, and is not taken from any other program.  Prints milliseconds per video (median over batches).
 """
 
 import argparse
@@ -13,7 +13,7 @@ import numpy as np
 
 from hicm.config import RetrievalConfig
 from hicm.memory.bank import Bank, Leaves, Level
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 
 SENTENCES, VIDEOS, NODES = 10337, 1333, (2362, 735, 192, 44)
 
@@ -55,7 +55,7 @@ def read_by_loop(bank: Bank, frames: np.ndarray, windows: int, k: int) -> np.nda
 
 
 def milliseconds(call, repeats: int, videos: int) -> float:
-    """Median wall time of ``call`` a video; the first, warming call does not count."""
+    """Median wall time of ``call`` per video; a first call to warm up does not count."""
     call()
     times = []
     for _ in range(repeats):
@@ -67,7 +67,7 @@ def milliseconds(call, repeats: int, videos: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--batch", type=int, default=64, help="videos a read (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=64, help="videos per read (default: %(default)s)")
     parser.add_argument("--width", type=int, default=768, help="embedding width (default: %(default)s)")
     parser.add_argument("--repeats", type=int, default=10, help="timed reads (default: %(default)s)")
     arguments = parser.parse_args()
@@ -77,19 +77,20 @@ def main() -> None:
     frames = rng.standard_normal((arguments.batch, 100, arguments.width)).astype(np.float32)
     mask = np.ones((arguments.batch, 100), bool)
     own = list(bank.leaves.videos[:: len(bank.leaves) // arguments.batch][: arguments.batch])
-    reads = {"descend": {}, "descend, own video left out": {}, "top_only": {"search": "top_only"},
-             "flat, level 1": {"search": "flat"}, "flat, captions": {"search": "flat", "flat_level": 0}}
+    reads = {"descend": {}, "descend, own video left out": {}, "descend, token per level": {"read": "levels"},
+             "top_only": {"search": "top_only"}, "flat, level 1": {"search": "flat"},
+             "flat, captions": {"search": "flat", "flat_level": 0}}
     times = {}
     for name, settings in reads.items():
         reader = Reader(bank, RetrievalConfig(**settings))
         exclude = own if "own" in name else None
         times[name] = milliseconds(lambda r=reader, e=exclude: r.read(frames, mask, e), arguments.repeats,
                                    arguments.batch)
-        print(f"{name:<32}{times[name]:9.3f} ms a video")
+        print(f"{name:<32}{times[name]:9.3f} ms per video")
     fast = Reader(bank, RetrievalConfig()).read(frames[:1], mask[:1]).vectors[0]
     np.testing.assert_allclose(fast, read_by_loop(bank, frames[0], 10, 10), atol=1e-5)
     loop = milliseconds(lambda: read_by_loop(bank, frames[0], 10, 10), 3, 1)
-    print(f"{'descend, plain loop':<32}{loop:9.3f} ms a video ({loop / times['descend']:.0f} x)")
+    print(f"{'descend, plain loop':<32}{loop:9.3f} ms per video ({loop / times['descend']:.0f} x)")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole path on the real YouCook2 annotations with simulated features: memory, two captioners from scratch (without
-# memory and with), scores, report.  CPU only; hours, not minutes.  Continues when run again.
+# All stages on the real YouCook2 annotations with simulated features: memory, two captioners from scratch (without and
+# with memory), scores, report.  CPU only; takes hours.  Run again to continue.
 # Usage: bash scripts/bench_yc2_sim.sh ANNOTATIONS_FOLDER SIMULATE_SCRIPT [--set key=value ...]
 #   ANNOTATIONS_FOLDER   holds train.json and val.json of YouCook2 (1,333 and 457 videos)
 #   SIMULATE_SCRIPT      writes features.h5 and text_embeddings.npz for them (simulate_features.py)

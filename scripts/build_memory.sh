@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Build the memory bank of a settings file, count it and show its top.  A killed build continues when run again.
+# Build the memory bank of a settings file, measure it and show its top levels.  Run again, a killed build continues.
 # Usage: bash scripts/build_memory.sh CONFIG [--set k=v ...] [--source SPLIT ...] [--dry-run]
 source "$(dirname "$0")/common.sh"
 use_venv

@@ -3,9 +3,10 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# setup_venv: make .venv with the pinned packages unless it is there (and newer than the pins and setup.py); then use it.
+# setup_venv: use .venv; make it first if it does not exist or is older than the pins or the package metadata.
 setup_venv() {
-    if [ ! .venv/.complete -nt requirements.txt ] || [ ! .venv/.complete -nt setup.py ]; then
+    if [ ! .venv/.complete -nt requirements.txt ] || [ ! .venv/.complete -nt pyproject.toml ] ||
+        [ ! .venv/.complete -nt setup.py ]; then
         local python=${PYTHON:-python3.11}
         command -v "$python" >/dev/null || python=python3
         "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
@@ -27,7 +28,7 @@ use_venv() {
     command -v hicm >/dev/null || { echo "hicm is not installed; run: bash scripts/quickstart.sh" >&2; exit 2; }
 }
 
-# check REMEDY CONFIG [--set key=value ...]: stop with what gets the data when something is missing.
+# check REMEDY CONFIG [--set key=value ...]: stop and print REMEDY when something is missing.
 check() {
     local remedy=$1
     shift
@@ -43,7 +44,7 @@ train() {
     fi
 }
 
-# score RUN [--set key=value ...]: caption and score the reported split, write the report.
+# score RUN [--set key=value ...]: caption and score the reported split, and write the report.
 score() {
     local run=$1
     hicm predict "$@"
@@ -51,7 +52,7 @@ score() {
     hicm report "$run" --out "$run/report"
 }
 
-# pipeline REMEDY CONFIG [--set key=value ...]: every stage in order; each is skipped or continued when run again.
+# pipeline REMEDY CONFIG [--set key=value ...]: every stage in order; run again, each stage is skipped or continued.
 pipeline() {
     check "$@"
     shift
@@ -61,7 +62,7 @@ pipeline() {
     score "$run"
 }
 
-# pipeline_without_memory REMEDY CONFIG [--set key=value ...]: the same for a captioner that recalls nothing.
+# pipeline_without_memory REMEDY CONFIG [--set key=value ...]: the same for a captioner without memory.
 pipeline_without_memory() {
     check "$@"
     shift

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Caption and score the reported split of ActivityNet Captions with a trained run.
-# Usage: bash scripts/eval_anet.sh RUN_FOLDER [--set key=value ...]     e.g. --set predict.beams=1
+# Usage: bash scripts/eval_anet.sh RUN_FOLDER [--set key=value ...]     e.g. --set captioner.decode.beams=1
 source "$(dirname "$0")/common.sh"
 use_venv
 [ $# -ge 1 ] || { echo "usage: bash scripts/eval_anet.sh presave/runs/anet-xxxxxxxx [--set key=value ...]" >&2; exit 2; }

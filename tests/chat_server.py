@@ -1,4 +1,4 @@
-"""A local server that speaks enough of OpenAI's protocol to answer, and to misbehave."""
+"""A local server that speaks enough of OpenAI's protocol to answer questions, and to misbehave."""
 
 import contextlib
 import hashlib
@@ -19,7 +19,7 @@ class Reply:
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     stall: float = 0.0  # seconds before anything is sent
-    body: bytes | None = None  # sent as it is instead of an answer; empty: the connection is closed without a word
+    body: bytes | None = None  # sent unchanged instead of an answer; empty: the connection is closed silently
 
 
 @dataclass
@@ -36,12 +36,12 @@ class Asked:
 
 
 def sentence(asked: Asked) -> Reply:
-    """A proper answer that is fixed by the question."""
+    """A valid answer that depends only on the question."""
     return Reply(f"Do the thing called {hashlib.sha256(asked.question.encode()).hexdigest()[:8]}.")
 
 
 class ChatServer:
-    """``behave`` decides on each request; ``asked`` holds them all."""
+    """``behave`` decides how to reply to a request; ``asked`` holds all requests."""
 
     def __init__(self, behave: Callable[[Asked], Reply] = sentence) -> None:
         self.behave = behave
@@ -62,7 +62,7 @@ class ChatServer:
                 time.sleep(reply.stall)
                 with outer.lock:
                     outer.at_once -= 1
-                with contextlib.suppress(OSError):  # who asked has gone
+                with contextlib.suppress(OSError):  # the client has gone
                     self.reply(reply, asked)
 
             def reply(self, reply: Reply, asked: Asked) -> None:

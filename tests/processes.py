@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 CONTEXT = multiprocessing.get_context("forkserver")
 CONTEXT.set_forkserver_preload([
-    "hicm.training.train", "hicm.systems.captioner.stage", "hicm.report", "hicm.memory.build", "matplotlib.figure",
+    "hicm.stages.train", "hicm.stages.predict", "hicm.report", "hicm.stages.build_memory", "matplotlib.figure",
     "openai", "transformers.models.t5.modeling_t5"])
 
 

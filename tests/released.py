@@ -12,7 +12,7 @@ import yaml
 import tests.test_parity as parity
 from hicm.config import load_config
 from hicm.errors import UserError
-from hicm.systems.captioner.convert import convert_checkpoint
+from hicm.systems.captioner.released.convert import convert_checkpoint
 
 T5TINY = Path(__file__).parent / "golden" / "t5tiny"
 SMALL = {768: 24, 512: 16, 192: 12, 2304: 72}  # sizes of the parity case -> of one that is written in no time
@@ -24,10 +24,11 @@ def make_settings(folder: Path, golden, **t5_config: int) -> Path:
     path = folder / "parity.yaml"
     mlp = SMALL[golden.mlp_dim] if t5_config else golden.mlp_dim
     path.write_text(yaml.safe_dump({
-        "preset": "released", "data": {"name": "parity", "frames": 100}, "memory": {"path": str(folder / "no_bank")},
+        "preset": "released", "offline": True,
+        "data": {"name": "parity", "frames": 100}, "memory": {"path": str(folder / "no_bank")},
         "retrieval": {"windows": golden.window_size, "top_k": golden.soft_k},
         "captioner": {"t5": "scratch", "t5_config": {**golden.t5_config, **t5_config}, "tokenizer": str(T5TINY),
-                      "offline": True, "time_bins": golden.num_bins, "visual_depth": golden.depth,
+                      "time_bins": golden.num_bins, "visual_depth": golden.depth,
                       "visual_heads": golden.heads, "visual_mlp": mlp, "init": "anything.pth"}}))
     return path
 

@@ -19,11 +19,10 @@ import pytest
 
 import hicm
 from hicm import verbs
-from hicm.cli import main, make_parser
+from hicm.cli import commands, main, make_parser
 from hicm.config import load_config
 from hicm.data.features import write_features
 from hicm.errors import UserError
-from hicm.provenance import run_id
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = sorted((ROOT / "configs").glob("*.yaml"))
@@ -134,6 +133,28 @@ def test_help_explains_every_argument(verb, capsys, monkeypatch):
             assert f"(default: {action.default})" in shown
 
 
+def test_every_verb_is_in_one_group_and_has_a_line_of_its_own(capsys):
+    """The rarely needed ones last; every line fits in a terminal of 80 columns."""
+    listed = [command for group in verbs.GROUPS.values() for command in group]
+    assert len(listed) == len(set(listed)) and {command.replace(" ", "_") for command in listed} == VERBS.keys()
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    lines = capsys.readouterr().out.splitlines()
+    shown = [line for line in lines if line.startswith("  ") and not line.startswith("  -")]
+    assert [line[2:].partition("  ")[0] for line in shown] == listed == list(commands())
+    assert [title for title in lines if title in verbs.GROUPS] == list(verbs.GROUPS)
+    assert all(len(line) <= 80 and len(line.split()) > 2 for line in shown)
+    assert list(verbs.GROUPS)[-1] == "Rarely needed"
+    assert {"memory diff", "memory merge", "memory export", "memory import", "protocols", "selftest", "results",
+            "data chapters"} == set(verbs.GROUPS["Rarely needed"])
+
+
+@each_verb
+def test_the_first_line_of_a_docstring_is_a_phrase(verb):
+    first, *rest = inspect.getdoc(VERBS[verb]).splitlines()
+    assert first.endswith(".") and not re.search("[.:;]", first[:-1]) and (not rest or not rest[0])
+
+
 def test_help_of_the_whole_lists_every_verb(capsys):
     for words in ([], ["memory"], ["data"]):
         with pytest.raises(SystemExit) as ended:
@@ -147,8 +168,9 @@ def test_options_arrive_as_what_they_are(replace):
     show, train, score = (replace(verb, lambda: None) for verb in ("memory_show", "train", "evaluate"))
     assert main(["memory", "show", "bank", "--depth", "3", "--find", "salt"]) == 0
     assert show == [{"bank": "bank", "depth": 3, "children": 3, "width": 100, "find": "salt"}]
-    assert main(["train", "--set", "train.lr=1e-4", "c.yaml", "--set", "predict.beams=1", "--dry-run"]) == 0
-    assert train == [{"config": "c.yaml", "out": "", "set_": ["train.lr=1e-4", "predict.beams=1"], "dry_run": True}]
+    assert main(["train", "--set", "train.lr=1e-4", "c.yaml", "--set", "captioner.decode.beams=1", "--dry-run"]) == 0
+    assert train == [{"config": "c.yaml", "out": "", "set_": ["train.lr=1e-4", "captioner.decode.beams=1"],
+                      "dry_run": True}]
     assert main(["evaluate", "p.json", "a.json", "b.json", "--metrics", "CIDEr", "F1", "--out", "m.json"]) == 0
     defaults = {"protocol": [], "rule": [], "bootstrap": 0, "seed": 0, "strict": False, "per_video": "", "explain": "",
                 "json": False, "markdown": False, "latex": False, "jobs": 0, "check_with_java": False}
@@ -220,7 +242,17 @@ def test_python_m_hicm_is_hicm(tmp_path):
     assert (version.returncode, version.stdout, version.stderr) == (0, f"hicm {hicm.__version__}\n", "")
     broken = run("train", "none.yaml", cwd=tmp_path)
     assert (broken.returncode, broken.stdout) == (2, "")
-    assert broken.stderr == "hicm: error: none.yaml: settings file cannot be read (No such file or directory)\n"
+    assert broken.stderr.startswith("hicm: error: none.yaml: settings file cannot be read (No such file or directory)")
+    assert broken.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["protocols"], ["train", "yc2", "--dry-run"]])
+def test_what_needs_no_model_loads_none(words):
+    code = ("import sys\nfrom hicm.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+            "print({'torch', 'transformers', 'h5py', 'sklearn', 'matplotlib'} & sys.modules.keys(), file=sys.stderr)")
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(ROOT)})
+    assert done.stdout and done.stderr == "set()\n"
 
 
 def test_a_reader_that_goes_away_is_no_error():
@@ -272,8 +304,7 @@ def test_dry_run_of_training(path, tmp_path, monkeypatch, capsys):
     assert main(["train", str(path), "--set", "train.lr=1e-4", "--dry-run"]) == 0
     out = capsys.readouterr().out
     config = load_config(path, ["train.lr=1e-4"])
-    run = run_id(path.stem, config)
-    assert out.startswith(f"would run: run {run} -> presave/runs/{run}\n\n")
+    assert out.startswith(f"would run: train captioner -> presave/runs/{path.stem}-<hash>\n\n")
     (tmp_path / "shown.yaml").write_text(out.partition("\n\n")[2])
     assert load_config(tmp_path / "shown.yaml") == config and config.train.lr == 1e-4
     assert [entry.name for entry in tmp_path.iterdir()] == ["shown.yaml"], "nothing was made"
@@ -292,6 +323,37 @@ def test_dry_run_of_memory_and_of_prediction(data, tmp_path, monkeypatch, capsys
     assert capsys.readouterr().out.startswith("would run: run/last on split val -> run/predictions_val.json\n")
     assert not (tmp_path / "elsewhere" / "bank.json").exists()
     assert not (tmp_path / "run" / "predictions_val.json").exists()
+
+
+# predictions know their task
+
+def test_predictions_of_another_task_are_not_scored_as_captions(data, tmp_path, capsys):
+    content = {"results": {"video000002": [{"sentence": "stir", "timestamp": [0, 9]}]}}
+    path, references = tmp_path / "predictions.json", str(data.parent / "val.json")
+    for task, said in (("dvc", ""), ("moments", "task 'moments' is not known; expected one of dvc")):
+        path.write_text(json.dumps(content | {"task": task, "decided_by": {}}))
+        assert main(["evaluate", str(path), references, "--metrics", "F1"]) == (2 if said else 0)
+        assert said in capsys.readouterr().err
+    path.write_text(json.dumps(content | {"task": "of somebody else's making"}))
+    assert main(["evaluate", str(path), references, "--metrics", "F1"]) == 0
+
+
+# models of the hub
+
+@pytest.mark.parametrize("words", [
+    ["predict", "MODEL"], ["evaluate", "MODEL"], ["report", "MODEL"], ["compare", "MODEL", "MODEL"],
+    ["push", "MODEL", "them/yc2", "--dry-run"], ["memory", "ablate", "MODEL"],
+    ["convert", "MODEL", "settings.yaml", "out"]])
+def test_a_model_of_the_hub_stands_for_its_folder(words, data, tmp_path, monkeypatch, capsys):
+    """Fetched before, it is not asked for again; the folder holds no model, which each of them says of the folder."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "presave" / "hub" / "us--yc2@v2"
+    folder.mkdir(parents=True)
+    (folder / "pulled.json").write_text("{}")
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert main(["hub:us/yc2@v2" if word == "MODEL" else word for word in words]) == 2
+    out, err = capsys.readouterr()
+    assert not out and "presave/hub/us--yc2@v2" in err and err.count("\n") == 1
 
 
 def test_python_has_the_same_arguments(data, capsys):

@@ -9,12 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hicm.config import LIMITS, PRESETS, Config, DataConfig, TrainConfig, config_text, digest, load_config, save_config
+from hicm.config import Config, DataConfig, TrainConfig, changes, config_text, digest, load_config, save_config
 from hicm.errors import UserError
+from hicm.former import FORMER
+from hicm.rooms import presets, room_names, settings_class
 from hicm.strict import parse_yaml, to_yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "configs").glob("*.yaml"))
+PRESETS = presets("captioner")
 SECTIONS = {name: hint for name, hint in typing.get_type_hints(Config).items() if dataclasses.is_dataclass(hint)}
 
 
@@ -39,22 +42,23 @@ def refused(match: str, path: Path | None = None, *overrides: str) -> str:
 
 def test_defaults_are_those_of_the_published_recipe():
     """HiCM2's launch script for YouCook2 (train_ret_yc2_hier.sh) and the defaults behind it."""
-    train, captioner, predict, retrieval = (getattr(load_config(), name) for name in
-                                            ("train", "captioner", "predict", "retrieval"))
+    config = load_config()
+    train, captioner, retrieval = config.train, config.room, config.retrieval
+    objective = captioner.objective
     assert (train.epochs, train.lr, train.schedule, train.warmup, train.batch, train.clip, train.seed) == (
         20, 3e-4, "cosine", 0.1, 2, 1.0, 42)
-    assert (train.generative, train.denoising, train.label_smoothing, train.noise_density, train.noise_span) == (
-        1.0, 1.0, 0.1, 0.25, 5.0)
+    assert (objective.generative, objective.denoising, objective.label_smoothing, objective.noise_density,
+            objective.noise_span) == (1.0, 1.0, 0.1, 0.25, 5.0)
     assert (captioner.time_bins, captioner.visual_depth, captioner.visual_heads, captioner.visual_mlp) == (
         100, 12, 12, 2048)
     assert (captioner.memory_dropout, captioner.max_speech_tokens, captioner.max_caption_tokens) == (0.5, 1000, 256)
-    assert (retrieval.windows, retrieval.top_k, retrieval.select, predict.beams) == (10, 10, "top-k", 4)
+    assert (retrieval.windows, retrieval.top_k, retrieval.select, captioner.decode.beams) == (10, 10, "top-k", 4)
 
 
 def test_file_over_defaults_and_set_over_file(write):
     path = write("train: {lr: 1.0e-3, epochs: 5}\nretrieval: {windows: 30}\n")
-    config = load_config(path, ["train.lr=2e-3", "predict.beams=1", "train.lr=5e-3"])
-    assert (config.train.epochs, config.retrieval.windows, config.predict.beams) == (5, 30, 1)
+    config = load_config(path, ["train.lr=2e-3", "captioner.decode.beams=1", "train.lr=5e-3"])
+    assert (config.train.epochs, config.retrieval.windows, config.room.decode.beams) == (5, 30, 1)
     assert config.train.lr == 5e-3, "the last --set wins"
     assert config.train.batch == TrainConfig().batch
 
@@ -63,7 +67,8 @@ def test_preset_yields_to_the_file_that_names_it_and_to_set(write):
     path = write("preset: released\nretrieval: {search: flat}\ntrain: {lr: 1.0e-3}\n")
     config = load_config(path, ["train.schedule_lag=false"])
     assert (config.preset, config.retrieval.search, config.train.schedule_lag) == ("released", "flat", False)
-    assert config.retrieval.tail == "drop" and config.train.denoising_memory == "requeried" and config.train.lr == 1e-3
+    assert config.retrieval.tail == "drop" and config.train.lr == 1e-3
+    assert config.room.objective.denoising_memory == "requeried"
 
 
 def test_preset_by_set_outweighs_the_file_and_yields_to_other_set(write):
@@ -76,10 +81,10 @@ def test_a_saved_run_can_be_read_under_another_preset(tmp_path):
     """A resolved file names every setting; `hicm predict RUN --set preset=released` must not be void."""
     save_config(load_config(None, ["train.lr=1e-3"]), tmp_path / "config.yaml")
     config = load_config(tmp_path / "config.yaml", ["preset=released"])
-    assert config.predict.isolated_time_tokens == "keep" and config.train.lr == 1e-3
+    assert config.room.decode.isolated_time_tokens == "keep" and config.train.lr == 1e-3
     save_config(config, tmp_path / "config.yaml")
     plain = load_config(tmp_path / "config.yaml", ["preset="])
-    assert plain.preset == "" and plain.predict == config.predict, "dropping the name changes no value"
+    assert plain.preset == "" and plain.room == config.room, "dropping the name changes no value"
 
 
 def test_released_preset_is_what_the_published_code_does():
@@ -88,17 +93,21 @@ def test_released_preset_is_what_the_published_code_does():
     config = load_config(None, ["preset=released"])
     assert config.retrieval.search == "top_only"
     assert config.retrieval.precision == "stored"
-    assert config.train.denoising_memory == "requeried"
-    assert not config.captioner.mask_padding and not config.retrieval.mask_padding
+    assert config.room.objective.denoising_memory == "requeried"
+    assert not config.room.mask_padding and not config.retrieval.mask_padding
     assert config.train.schedule_lag
-    assert config.predict.isolated_time_tokens == "keep"
+    assert config.room.decode.isolated_time_tokens == "keep"
     assert config.retrieval.tail == "drop"
     assert not config.retrieval.leave_own_out
     default = load_config()
     assert config.data == default.data and config.memory == default.memory and config.evaluate == default.evaluate
-    for section, values in PRESETS["released"].items():
-        for key, value in values.items():
-            assert getattr(getattr(default, section), key) != value, f"{section}.{key}: a preset says what differs"
+    plain = dataclasses.asdict(default) | {"captioner": dataclasses.asdict(default.room)}
+
+    def differs(there, here):
+        return all(differs(there[key], value) if isinstance(value, dict) else there[key] != value
+                   for key, value in here.items())
+
+    assert differs(plain, PRESETS["released"]), "a preset says what differs"
 
 
 def test_loading_leaves_presets_and_defaults_alone():
@@ -114,14 +123,14 @@ def test_set_reaches_into_mappings(write):
     config = load_config(path, ["data.annotations.val=d.json", "captioner.t5_config.num_layers=3",
                                 "data.annotations.test=[e.json, f.json]"])
     assert config.data.annotations == {"train": ["a.json"], "val": ["d.json"], "test": ["e.json", "f.json"]}
-    assert config.captioner.t5_config == {"d_model": 8, "num_layers": 3}
+    assert config.room.t5_config == {"d_model": 8, "num_layers": 3}
 
 
 @pytest.mark.parametrize("text", ["3e-4", "3.0e-4", ".3e-3", "0.0003", "'3e-4'", "+3e-4", "3E-4"])
 def test_numbers_are_numbers(write, text):
     assert load_config(None, [f"train.lr={text}"]).train.lr == 3e-4
     assert load_config(write(f"train:\n  lr: {text}\n")).train.lr == 3e-4
-    assert load_config(None, ["captioner.t5_config.dropout_rate=1e-1"]).captioner.t5_config == {"dropout_rate": 0.1}
+    assert load_config(None, ["captioner.t5_config.dropout_rate=1e-1"]).room.t5_config == {"dropout_rate": 0.1}
 
 
 def test_whole_numbers_serve_as_floats_and_text_as_a_list_of_one():
@@ -179,7 +188,9 @@ def test_unknown_key_of_a_file_names_the_file(write):
     ("captioner.mask_padding=yes", "expected true or false, found 'yes'"),
     ("captioner.mask_padding=1", "expected true or false, found 1"),
     ("data.name=2024", "data.name: expected text .*, found 2024"),
-    ("retrieval.search=ascend", "expected one of 'descend', 'top_only', 'flat', 'none', 'zero', 'random', found"),
+    ("retrieval.search=ascend", "retrieval.search: expected one of 'descend', .*'top_only', 'zero', found 'asc"),
+    ("retrieval.search=ascend", "did you mean 'descend'"),
+    ("retrieval.read=meen", "retrieval.read: expected one of 'levels', 'mean', found 'meen'; did you mean 'mean'"),
     ("retrieval.levels=4", "retrieval.levels: expected a list, found 4; write"),
     ("retrieval.levels=[a]", "retrieval.levels: expected a whole number, found 'a'"),
     ("data.annotations=x.json", "data.annotations: expected a mapping, found 'x.json'"),
@@ -190,9 +201,9 @@ def test_unknown_key_of_a_file_names_the_file(write):
     ("=3", "unknown setting"),
     ("train.lr=[1", "not valid yaml"),
     ("data.name=2024-13-45", "not valid yaml"),
-    ("data.annotations={a: x, a: y}", "a stands there twice"),
+    ("data.annotations={a: x, a: y}", "a occurs twice"),
     ("preset=relaesed", "preset: expected one of '', 'released', found 'relaesed'"),
-    ("preset=[released]", "preset: expected one of"),
+    ("preset=[released]", "preset: expected text"),
 ])
 def test_wrong_values_are_refused(write, override, match):
     message = refused(match, None, override)
@@ -205,8 +216,8 @@ def test_wrong_values_are_refused(write, override, match):
     ("just words\n", "expected sections .*, found str"),
     ("train:\n  lr: [1\n  batch: 2\n", "line 3: not valid yaml"),
     ("train:\n\tlr: 1\n", "line 2: not valid yaml"),
-    ("train: {lr: 1}\ndata: {name: x}\ntrain: {batch: 2}\n", "line 3: not valid yaml .train stands there twice"),
-    ("train:\n  lr: 1\n  lr: 2\n", "line 3: not valid yaml .lr stands there twice"),
+    ("train: {lr: 1}\ndata: {name: x}\ntrain: {batch: 2}\n", "line 3: not valid yaml .train occurs twice"),
+    ("train:\n  lr: 1\n  lr: 2\n", "line 3: not valid yaml .lr occurs twice"),
     ("data: {name: !!python/object/apply:os.getcwd []}\n", "not valid yaml"),
     ("a: 2024-13-45\n", "not valid yaml"),
     ("[" * 1500, "not valid yaml"),
@@ -226,10 +237,60 @@ def test_files_that_cannot_be_read(tmp_path):
     refused("not UTF-8 text .byte 7", tmp_path / "binary.yaml")
 
 
-def test_limits_name_settings_whose_defaults_they_hold():
-    for name, (low, high) in LIMITS.items():
-        section, key = name.split(".")
-        assert low <= getattr(SECTIONS[section](), key) <= high, name
+def limits(cls, prefix):
+    for field in dataclasses.fields(cls):
+        if dataclasses.is_dataclass(typing.get_type_hints(cls)[field.name]):
+            yield from limits(typing.get_type_hints(cls)[field.name], f"{prefix}.{field.name}")
+        elif "limits" in field.metadata:
+            yield f"{prefix}.{field.name}", field.default, field.metadata["limits"]
+
+
+@pytest.mark.parametrize("cls", [*SECTIONS.values(), *map(settings_class, room_names())])
+def test_limits_hold_their_defaults(cls):
+    for name, default, (low, high) in limits(cls, cls.__name__):
+        assert low <= default <= high, name
+
+
+# names of 0.1.0
+
+def test_former_names_are_read_and_told_in_one_line(write):
+    path = write("train: {generative: 2.0, epochs: 3}\npredict: {beams: 1}\n"
+                 "captioner: {offline: true, time_bins: 50}\n")
+    with pytest.warns(UserWarning) as said:
+        config = load_config(path, ["predict.max_tokens=7"])
+    assert [str(one.message).partition(": ")[0] for one in said] == [str(path), "--set predict.max_tokens=7"]
+    assert (config.room.objective.generative, config.room.decode.beams, config.offline) == (2.0, 1, True)
+    assert (config.train.epochs, config.room.time_bins, config.room.decode.max_tokens) == (3, 50, 7)
+
+
+@pytest.mark.parametrize("former", sorted(FORMER))
+def test_every_former_name_leads_to_a_setting(former):
+    value = {"train.denoising_memory": "requeried", "predict.isolated_time_tokens": "keep"}.get(former, "1")
+    if former in ("captioner.offline", "predict.sample", "predict.grammar", "train.rescale_time_tokens"):
+        value = "false" if former == "train.rescale_time_tokens" else "true"
+    with pytest.warns(UserWarning, match=f"{former} is now {FORMER[former]}"):
+        load_config(None, [f"{former}={value}"])
+
+
+def test_a_setting_under_both_names_is_refused(write):
+    refused("train.generative is the former name of captioner.objective.generative",
+            write("train: {generative: 2.0}\ncaptioner: {objective: {generative: 1.0}}\n"))
+
+
+# systems
+
+def test_the_system_chooses_its_section(write):
+    path = write("captioner: {time_bins: 50}\n")
+    assert load_config(path).room == settings_class("captioner")(time_bins=50)
+    assert load_config(None, ["system=captioner"]) == Config()
+    refused("system: expected one of .*captioner.*, found 'captoiner'; did you mean 'captioner'", path,
+            "system=captoiner")
+    refused("system: expected text", path, "system=[a]")
+
+
+def test_changes_name_what_differs_from_the_defaults():
+    config = load_config(None, ["captioner.decode.beams=2", "captioner.time_bins=50", "train.lr=3e-4"])
+    assert changes(config.room) == {"time_bins": 50, "decode.beams": 2} and changes(config.train) == {}
 
 
 # files of ours
@@ -261,9 +322,9 @@ def test_settings_files_are_there_and_set_what_their_recipes_say():
         roles = {config.data.train, config.data.select, config.data.report}
         assert roles - ({""} if config.train.eval_every == 0 else set()) <= config.data.annotations.keys()
     pretrained = {name: config for name, config in recipes.items() if name.startswith("pretrain_")}
-    assert all((c.train.clip, c.retrieval.search, c.captioner.init) == (0.1, "none", "") for c in pretrained.values())
+    assert all((c.train.clip, c.retrieval.search, c.room.init) == (0.1, "none", "") for c in pretrained.values())
     assert recipes["pretrain_htm"].train.schedule == "constant" and recipes["pretrain_htm"].data.target == "speech"
-    started = [name for name, config in recipes.items() if config.captioner.init == "presave/vid2seq_htmchapters.pth"]
+    started = [name for name, config in recipes.items() if config.room.init == "presave/vid2seq_htmchapters.pth"]
     assert sorted(started) == ["vid2seq_vitt", "vid2seq_yc2", "vitt", "yc2"]
     assert {name for name, c in recipes.items() if c.retrieval.search == "none"} == {
         "vid2seq_yc2", "vid2seq_vitt", "pretrain_htm", "pretrain_vidchapters"}

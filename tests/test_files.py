@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicm.errors import UserError
-from hicm.files import atomic, read_json, read_pickle, require, sha256, write_json
+from hicm.files import MissingFile, atomic, read_json, read_pickle, require, sha256, write_json
 
 
 @pytest.fixture
@@ -232,8 +232,11 @@ def test_sha256(tmp_path):
 
 def test_require(tmp_path):
     assert require(str(tmp_path), "folder", "make it") == tmp_path
-    with refused("^nowhere: bank not found; build it$"):
+    with pytest.raises(MissingFile, match=r"^nowhere: bank not found; build it$") as refusal:
         require("nowhere", "bank", "build it")
+    found = pickle.loads(pickle.dumps(refusal.value))
+    assert (found.path, found.what, found.remedy, str(found)) == (
+        Path("nowhere"), "bank", "build it", str(refusal.value))
 
 
 # pickles
@@ -297,7 +300,7 @@ def _call(module: str, name: str, argument: str) -> bytes:
 def test_code_is_refused_and_not_run(tmp_path, wrap):
     marker = tmp_path / "marker"
     (tmp_path / "x.pkl").write_bytes(pickle.dumps(wrap(Evil(marker))))
-    with refused("^.*x.pkl: speech file refused .it names (io|_io).open, and only plain data"):
+    with refused("^.*x.pkl: speech file refused .it names (io|_io).open, but only plain data"):
         read_pickle(tmp_path / "x.pkl", "speech file")
     assert not marker.exists()
     pickle.loads((tmp_path / "x.pkl").read_bytes())

@@ -14,16 +14,17 @@ import numpy as np
 import pytest
 import torch
 
-from hicm.config import CaptionerConfig, PredictConfig, RetrievalConfig
+from hicm.config import RetrievalConfig
 from hicm.data.features import sample
 from hicm.data.speech import open_speech
 from hicm.memory.bank import Bank, Level
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 from hicm.systems.captioner.batch import Item, collate
+from hicm.systems.captioner.decode import generate
 from hicm.systems.captioner.model import Captioner, make_t5
 from hicm.systems.captioner.objective import Objective
-from hicm.systems.captioner.predict import generate
 from hicm.systems.captioner.sequences import caption_sequence, corrupt, speech_sequence
+from hicm.systems.captioner.settings import DecodeSettings, Settings
 from hicm.systems.captioner.vocabulary import load_vocabulary
 from hicm.systems.captioner.weights import load_state, read_released
 from hicm.training.optim import make_optimiser, optimiser_step
@@ -133,7 +134,7 @@ def model(golden, vocabulary, tmp_path) -> Captioner:
     state = {name: weight(golden.salt, name, shape) for name, shape in shapes.items()}
     torch.save({"model": state, "epoch": 3}, tmp_path / "released.pth")
     count, width = shapes["visual_encoder.pos_embed"][1:]
-    config = CaptionerConfig(t5="scratch", t5_config=golden.t5_config, mask_padding=False,
+    config = Settings(t5="scratch", t5_config=golden.t5_config, mask_padding=False,
                              visual_depth=golden.depth, visual_heads=golden.heads, visual_mlp=golden.mlp_dim)
     memory = shapes["ret2t5_proj.0.net.1.weight"][1]
     model = Captioner(config, make_t5(config, vocabulary.size, vocabulary.text_size), width, count, memory)
@@ -163,8 +164,8 @@ def test_recalled_vectors(golden, bank, frames, array, search, select):
 
 def test_visual_memory_and_speech_tokens_and_logits(golden, model, batch):
     with torch.inference_mode():
-        seen, _ = model.see(batch)
-        heard, _ = model.hear(batch.speech)
+        seen, _ = model.encode_video(batch)
+        heard, _ = model.encode_speech(batch.speech)
         t = batch.frames.shape[1]
         close(seen[:, :t:10][:, :10], golden.arrays["visual_tokens"], 2e-5)
         close(seen[:, t:], golden.arrays["memory_tokens"], 2e-5)
@@ -202,7 +203,7 @@ def test_denoising_loss_of_the_released_second_pass(golden, model, batch, bank):
 @pytest.mark.parametrize(("beams", "least"), [(1, 5), (4, 4)])
 def test_generated_ids(golden, model, vocabulary, batch, beams, least):
     expected = golden.arrays[f"generated_ids_beam{beams}"]
-    config = PredictConfig(beams=beams, max_tokens=expected.shape[1] - 1)
+    config = DecodeSettings(beams=beams, max_tokens=expected.shape[1] - 1)
     found = np.array(generate(model, batch, vocabulary, config))
     same = (found == expected).all(1).sum()
     assert same >= len(expected) - (5 - least), f"{same} of {len(expected)} rows are identical"

@@ -1,4 +1,4 @@
-"""What a run leaves behind: the manifest, the settings, the refusal to mix two runs in one folder."""
+"""Where results come from: origins and how they differ, manifests, revision and versions."""
 
 import datetime
 import json
@@ -11,27 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import hicm
 from hicm import provenance
-from hicm.config import digest, load_config
-from hicm.errors import UserError
-from hicm.files import read_json, sha256
-from hicm.provenance import describe, now, open_run, revision, run_id, versions
-
-CONFIG = load_config(None, ["data.name=tiny"])
-OTHER = load_config(None, ["data.name=tiny", "train.lr=1e-3"])
-
-
-@pytest.fixture
-def inputs(tmp_path):
-    """Two annotation files and a folder with a file in a folder."""
-    for name in ("train.json", "val.json"):
-        (tmp_path / name).write_text(json.dumps({name: {}}))
-    (tmp_path / "bank" / "deep").mkdir(parents=True)
-    (tmp_path / "bank" / "bank.json").write_text("{}")
-    (tmp_path / "bank" / "deep" / "x.npz").write_bytes(b"x")
-    return [tmp_path / "train.json", str(tmp_path / "val.json"), tmp_path / "bank"]
+from hicm.config import digest
+from hicm.provenance import Origin, describe, now, revision, uncommitted, versions
 
 
 def repository(folder: Path, monkeypatch) -> Path:
@@ -48,15 +34,45 @@ def repository(folder: Path, monkeypatch) -> Path:
     return file
 
 
-def test_run_id_is_a_function_of_the_settings():
-    assert re.fullmatch(r"yc2-[0-9a-f]{8}", run_id("yc2", CONFIG))
-    assert run_id("yc2", CONFIG) == run_id("yc2", load_config(None, ["data.name=tiny"])) != run_id("yc2", OTHER)
-    assert run_id("yc2", CONFIG) != run_id("vitt", CONFIG)
-
-
-def test_run_id_is_stable():
+def test_the_hash_is_stable():
     """Folders made by an older version would not be found again if the hash of equal content changed."""
     assert digest({"train": {"lr": 3e-4, "epochs": 20}, "levels": [4, 1]}) == "87fc3b1a"
+    assert Origin({"train.lr": 1e-3, "retrieval.levels": (1, 2)}, {"features": "abc"}).identity == IDENTITY
+
+
+IDENTITY = "9687836a26b68545"
+
+VALUES = st.dictionaries(st.sampled_from(["train.lr", "data.frames", "x.y"]), st.integers(0, 3))
+DIGESTS = st.dictionaries(st.sampled_from(["features", "bank"]), st.sampled_from(["a", "b"]))
+
+
+@given(VALUES, DIGESTS, VALUES, DIGESTS)
+def test_origins_differ_exactly_when_their_identities_do(settings, inputs, others, other_inputs):
+    one, other = Origin(settings, inputs), Origin(others, other_inputs)
+    stored = json.loads(json.dumps(other.to_json()))
+    assert (one.differences(stored) == []) == (one.identity == other.identity) == (one == other)
+
+
+def test_differences_are_named():
+    here = Origin({"train.lr": 0.1, "a.b": 2}, {"features": "x", "speech": "s", "bank": "b"})
+    there = Origin({"train.lr": 0.2, "c.d": 3}, {"features": "y", "speech": "s", "model": "m"})
+    assert here.differences(there.to_json()) == [
+        "a.b is the default there and 2 here", "c.d is 3 there and the default here",
+        "train.lr is 0.2 there and 0.1 here", "bank was not read there", "features has other content",
+        "model is not read here"]
+
+
+@pytest.mark.parametrize("found", [None, [], {}, {"settings": {}}, {"settings": [], "inputs": {}}])
+def test_a_file_that_does_not_say_is_never_the_same(found):
+    assert Origin({}, {}).differences(found) == ["the file does not say with which settings it was made"]
+
+
+def test_describe():
+    manifest = describe("train", "yc2-12345678", selected_on="best CIDEr on split val")
+    assert (manifest["kind"], manifest["run"], manifest["selected_on"]) == (
+        "train", "yc2-12345678", "best CIDEr on split val")
+    assert manifest["command"] == sys.argv and manifest["versions"] == versions()
+    assert json.loads(json.dumps(manifest)) == manifest, "plain data"
 
 
 def test_now_is_utc_to_the_second():
@@ -71,20 +87,6 @@ def test_versions_name_what_decides_numbers(monkeypatch):
     assert found["numpy"] == np.__version__ and {"torch", "transformers", "accelerate", "h5py"} <= found.keys()
     monkeypatch.setattr(provenance, "PACKAGES", ("numpy", "no-such-package"))
     assert versions().keys() == {"python", "platform", "hicm", "numpy"}
-
-
-def test_describe(inputs, tmp_path):
-    manifest = describe("train", "yc2-12345678", inputs, selected_on="best CIDEr on split val")
-    assert (manifest["kind"], manifest["run"], manifest["selected_on"]) == (
-        "train", "yc2-12345678", "best CIDEr on split val")
-    assert manifest["command"] == sys.argv and manifest["versions"] == versions()
-    assert manifest["inputs"] == {str(path): sha256(path) for path in (
-        tmp_path / "train.json", tmp_path / "val.json", tmp_path / "bank" / "bank.json",
-        tmp_path / "bank" / "deep" / "x.npz")}
-    assert json.loads(json.dumps(manifest)) == manifest, "plain data"
-    assert describe("train", "x")["inputs"] == {}
-    with pytest.raises(UserError, match=r"none\.json: cannot be read"):
-        describe("train", "x", [tmp_path / "none.json"])
 
 
 def test_revision_and_dirt(tmp_path, monkeypatch):
@@ -104,93 +106,11 @@ def test_no_revision_outside_a_checkout(tmp_path, monkeypatch):
     monkeypatch.setattr(hicm, "__file__", str(file))
     monkeypatch.setenv("PATH", str(tmp_path))
     assert revision() == {}
-    assert open_run(tmp_path / "run", "r", CONFIG) is False
+    assert uncommitted() == ""
 
 
-def test_a_new_run_leaves_settings_and_manifest(tmp_path, inputs):
-    folder = tmp_path / "runs" / "tiny-1"
-    assert open_run(folder, "tiny-1", CONFIG, inputs, selected_on="best") is False
-    assert load_config(folder / "config.yaml") == CONFIG
-    manifest = read_json(folder / "manifest.json")
-    assert manifest["run"] == "tiny-1" and manifest["selected_on"] == "best" and len(manifest["inputs"]) == 4
-    assert {path.name for path in folder.iterdir()} <= {"config.yaml", "manifest.json", "uncommitted.diff"}
-
-
-def test_uncommitted_changes_are_kept(tmp_path, monkeypatch):
+def test_uncommitted_changes(tmp_path, monkeypatch):
     file = repository(tmp_path / "checkout", monkeypatch)
-    open_run(tmp_path / "clean", "r", CONFIG)
-    assert not (tmp_path / "clean" / "uncommitted.diff").exists()
+    assert uncommitted() == ""
     file.write_bytes("two, crème, \udcff\n".encode("utf-8", "surrogateescape"))  # no valid UTF-8
-    open_run(tmp_path / "changed", "r", CONFIG)
-    difference = (tmp_path / "changed" / "uncommitted.diff").read_text(encoding="utf-8")
-    assert "-one\n+two, crème, " in difference
-    assert read_json(tmp_path / "changed" / "manifest.json")["revision"]["dirty"]
-
-
-def test_the_same_run_continues(tmp_path, inputs):
-    open_run(tmp_path / "run", "tiny-1", CONFIG, inputs)
-    before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    assert open_run(tmp_path / "run", "tiny-1", CONFIG, inputs) is True
-    assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
-
-
-def test_a_start_that_was_killed_before_the_manifest_begins_again(tmp_path):
-    open_run(tmp_path / "run", "tiny-1", CONFIG)
-    (tmp_path / "run" / "manifest.json").unlink()
-    assert open_run(tmp_path / "run", "tiny-2", OTHER) is False
-    assert load_config(tmp_path / "run" / "config.yaml") == OTHER
-
-
-def test_two_settings_never_share_a_folder(tmp_path):
-    folder = tmp_path / "run"
-    open_run(folder, run_id("tiny", CONFIG), CONFIG)
-    before = {path: path.read_bytes() for path in folder.iterdir()}
-    with pytest.raises(UserError, match=f"^{folder}: holds run {run_id('tiny', CONFIG)}, not {run_id('tiny', OTHER)}; "
-                                        "choose another --out or remove it$"):
-        open_run(folder, run_id("tiny", OTHER), OTHER)
-    assert {path: path.read_bytes() for path in folder.iterdir()} == before
-
-
-def test_a_run_does_not_continue_on_other_data(tmp_path, inputs):
-    folder = tmp_path / "run"
-    open_run(folder, "tiny-1", CONFIG, inputs)
-    (folder / "stats.jsonl").write_text("{}\n")
-    before = {path: path.read_bytes() for path in folder.iterdir()}
-    Path(inputs[1]).write_text("{}")
-    with pytest.raises(UserError, match=f"run: was begun on another {inputs[1]} .its content differs.; choose"):
-        open_run(folder, "tiny-1", CONFIG, inputs)
-    assert {path: path.read_bytes() for path in folder.iterdir()} == before
-
-
-def test_data_that_are_mended_before_anything_was_learnt(tmp_path, inputs):
-    """A broken annotation file stops training at once; the same command goes on when it is mended."""
-    folder = tmp_path / "run"
-    open_run(folder, "tiny-1", CONFIG, inputs)
-    (folder / "retrieved_training.h5").touch()
-    Path(inputs[1]).write_text("{}")
-    assert open_run(folder, "tiny-1", CONFIG, inputs) is False
-    assert read_json(folder / "manifest.json")["inputs"][inputs[1]] == sha256(inputs[1])
-    assert open_run(folder, "tiny-1", CONFIG, inputs) is True
-
-
-@pytest.mark.parametrize(("content", "match"), [("{", "run manifest is not valid json"), ("[]", "holds run None"),
-                                                ("{}", "holds run None")])
-def test_a_damaged_manifest_is_no_licence_to_overwrite(tmp_path, content, match):
-    open_run(tmp_path / "run", "tiny-1", CONFIG)
-    (tmp_path / "run" / "manifest.json").write_text(content)
-    with pytest.raises(UserError, match=match):
-        open_run(tmp_path / "run", "tiny-1", CONFIG)
-    assert (tmp_path / "run" / "manifest.json").read_text() == content
-
-
-def test_missing_input_leaves_no_folder(tmp_path):
-    with pytest.raises(UserError, match=r"none\.json: cannot be read"):
-        open_run(tmp_path / "run", "tiny-1", CONFIG, [tmp_path / "none.json"])
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_folder_that_cannot_be_made(tmp_path):
-    (tmp_path / "file").write_text("keep")
-    with pytest.raises(UserError, match=r"file/run/config\.yaml: cannot be written"):
-        open_run(tmp_path / "file" / "run", "tiny-1", CONFIG)
-    assert (tmp_path / "file").read_text() == "keep"
+    assert "-one\n+two, crème, " in uncommitted()

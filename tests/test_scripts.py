@@ -66,7 +66,7 @@ class Sandbox:
         self.folder, self.log = folder / "check out", folder / "calls"
         shutil.copytree(ROOT / "scripts", self.folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
         (self.folder / "requirements.txt").write_text("numpy\n")
-        for name in ("hicm", "accelerate", "ruff", "python"):
+        for name in ("hicm", "accelerate", "ruff", "mypy", "python"):
             self.program(self.folder / ".venv" / "bin" / name, STAND_IN)
         (self.folder / ".venv" / ".complete").touch()
         os.utime(self.folder / "requirements.txt", (0, 0))
@@ -174,7 +174,7 @@ def test_hicm_that_is_not_installed(sandbox):
 
 @pytest.mark.parametrize("name", ["yc2", "vitt", "anet"])
 def test_training_goes_through_the_stages(sandbox, name):
-    config, options = f"configs/{name}.yaml", ["--set", "train.lr=1e-4", "--set", "predict.beams=1"]
+    config, options = f"configs/{name}.yaml", ["--set", "train.lr=1e-4", "--set", "captioner.decode.beams=1"]
     done = sandbox.run(f"train_{name}.sh", *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert sandbox.calls == [["hicm", "data", "check", config, *options, "--shallow"],
@@ -239,8 +239,8 @@ def test_a_failing_stage_is_the_last(sandbox, stage, processes):
 
 @pytest.mark.parametrize("script", SCORE)
 def test_scoring_a_run(sandbox, script):
-    assert sandbox.run(script, RUN, "--set", "predict.beams=1").returncode == 0
-    assert sandbox.calls == [["hicm", "predict", RUN, "--set", "predict.beams=1"],
+    assert sandbox.run(script, RUN, "--set", "captioner.decode.beams=1").returncode == 0
+    assert sandbox.calls == [["hicm", "predict", RUN, "--set", "captioner.decode.beams=1"],
                              ["hicm", "evaluate", RUN, "--bootstrap", "1000"],
                              ["hicm", "report", RUN, "--out", f"{RUN}/report"]]
     check_calls(sandbox.calls)
@@ -268,8 +268,9 @@ def test_quickstart_and_test_hand_their_arguments_on(sandbox):
     assert sandbox.calls == [["hicm", "demo", "--seed", "1"]]
     check_calls(sandbox.calls)
     assert sandbox.run("test.sh", "-m", "java", "-k", "a or b").returncode == 0
-    assert sandbox.calls == [["ruff", "check", "hicm", "tests", "scripts", "setup.py"],
-                             ["python", "-m", "pytest", "-m", "java", "-k", "a or b"]]
+    assert sandbox.calls == [["ruff", "check", "hicm", "tests", "scripts", "examples", "setup.py"], ["mypy", "hicm"],
+                             ["python", "-m", "pytest", "-n", "2", "--dist", "loadfile", "--no-loadscope-reorder",
+                              "-m", "java", "-k", "a or b"]]
 
 
 def test_bench_trains_without_memory_and_with(sandbox, tmp_path):

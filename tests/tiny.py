@@ -5,8 +5,8 @@ from pathlib import Path
 import yaml
 
 from hicm.config import Config, load_config
-from hicm.demo.dataset import make_dataset
-from hicm.memory.build import build_memory
+from hicm.recipes.demo.dataset import make_dataset
+from hicm.stages.build_memory import build_memory
 
 WIDTH = 24
 
@@ -14,7 +14,7 @@ WIDTH = 24
 def make_tiny(folder: Path, videos: int = 8, **changes: str | int | float | bool) -> Path:
     """Write a made-up data set with its memory bank; returns the settings file.
 
-    ``changes`` are ``section__key=value``.
+    ``changes`` are ``section__key=value``, or ``section__part__key=value``.
     """
     data = folder / "data"
     make_dataset(data, {"train": videos, "val": 3}, width=WIDTH, seed=0)
@@ -26,14 +26,17 @@ def make_tiny(folder: Path, videos: int = 8, **changes: str | int | float | bool
         "captioner": {"t5": "scratch", "tokenizer": "train", "vocabulary": 200, "visual_depth": 1, "visual_heads": 4,
                       "visual_mlp": 32, "max_speech_tokens": 60, "max_caption_tokens": 60,
                       "t5_config": {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 1, "num_decoder_layers": 1,
-                                    "num_heads": 4}},
+                                    "num_heads": 4},
+                      "decode": {"beams": 1, "max_tokens": 30, "grammar": True}},
         "train": {"epochs": 2, "batch": 2, "lr": 1e-3, "log_every": 1, "checkpoint_every": 3, "eval_every": 2,
                   "select_on": "soda_d"},
-        "predict": {"beams": 1, "max_tokens": 30, "grammar": True},
     }
     for key, value in changes.items():
-        section, name = key.split("__")
-        content[section][name] = value
+        *sections, name = key.split("__")
+        place = content
+        for section in sections:
+            place = place.setdefault(section, {})
+        place[name] = value
     path = folder / "tiny.yaml"
     path.write_text(yaml.safe_dump(content))
     build_memory(load_config(path))

@@ -1,8 +1,8 @@
 """Reference annotations: ``{video id: {"duration": s, "timestamps": [[start, end], ...], "sentences": [str, ...]}}``.
 
-Times in seconds.  A ``.csv`` of HowTo100M's form lists videos without captions.  Reading is strict about form.  What a
-caption or an event *says* (blank, reversed, past the end) is left as it is, because published files contain such
-events; ``hicm.data.check`` reports them.
+Times in seconds.  A ``.csv`` in the format of HowTo100M lists videos without captions.  Reading is strict about the
+format.  The *content* of captions and events (blank, reversed, past the end) is not checked, because published files
+contain such events; ``hicm.stages.check`` reports them.
 """
 
 import math
@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from hicm.config import HOLDOUT, DataConfig
-from hicm.data.catalogue import with_command
 from hicm.data.holdout import part_of
 from hicm.data.ids import youtube_id
 from hicm.data.pretraining import read_listing
@@ -24,15 +23,14 @@ def read_annotations(path: str | Path) -> dict[str, Video]:
     """Videos by id, in file order, events in file order; a video may have no events.
 
     Other keys of an entry ("path", ...) are ignored.  The videos of a ``.csv`` (`hicm.data.pretraining.read_listing`)
-    have no events, and duration NaN: it is known once the features are read.  Raises UserError naming file, video and
-    item when the file is unreadable, holds no video, or an entry lacks a key, has lists of unequal length, a duration
-    that is not a positive number, a timestamp that is not a pair of finite numbers, a sentence that is not text, or a
-    video stands in the file twice.
+    have no events, and duration NaN: it is known only once the features are read.  Raises UserError naming file, video
+    and item when the file is unreadable or holds no video, when a video occurs twice, or when an entry lacks a key, has
+    lists of unequal length, a duration that is not a positive number, a timestamp that is not a pair of finite numbers,
+    or a sentence that is not text.
     """
     if Path(path).suffix == ".csv":
         return {video_id: Video(video_id, math.nan, ()) for video_id in read_listing(path)}
-    require(path, "annotation file",
-            with_command(path, "put the data where data/README.md says, or correct data.annotations"))
+    require(path, "annotation file", "put the data where data/README.md says, or correct data.annotations")
     content = read_json(path, "annotation file", _each_once)
     if not isinstance(content, dict) or not content:
         raise UserError(f"{path}: expected {{video id: {{duration, timestamps, sentences}}}} with at least one video, "
@@ -41,16 +39,16 @@ def read_annotations(path: str | Path) -> dict[str, Video]:
 
 
 def read_split(config: DataConfig, split: str) -> dict[str, Video]:
-    """The videos of a split by its first file, i.e. by the first annotator.
+    """The videos of a split, from its first file, i.e. that of the first annotator.
 
-    Under ``data.holdout`` the training split is what is left of its file, and split "holdout" what is held out.
-    Raises UserError when the settings know no such split, or as `read_annotations` does.
+    With ``data.holdout``, split "holdout" is the part of the training split's file that is held out, and the training
+    split is the rest.  Raises UserError when the settings know no such split, and as `read_annotations` does.
     """
     return part_of(config, split, read_annotations(split_files(config, split)[0]))
 
 
 def split_references(config: DataConfig, split: str) -> list[str] | list[dict[str, Video]]:
-    """What the predictions for a split are scored against, one entry per annotator: its files, or parts of them."""
+    """The references of a split, one per annotator: its files, or with ``data.holdout`` the videos of the split."""
     files = split_files(config, split)
     if not config.holdout or split not in (config.train, HOLDOUT):
         return files
@@ -58,26 +56,28 @@ def split_references(config: DataConfig, split: str) -> list[str] | list[dict[st
 
 
 def held_out(config: DataConfig) -> set[str]:
-    """The YouTube ids that ``data.holdout`` keeps out of training and memory; none at 0."""
+    """The YouTube ids that ``data.holdout`` keeps out of training and memory; empty if it is 0."""
     return set(map(youtube_id, read_split(config, HOLDOUT))) if config.holdout else set()
 
 
 def refuse_blank_captions(videos: Iterable[Video], path: str | Path) -> None:
-    """UserError naming file, video and index of the first blank caption; neither memory nor training survive one."""
+    """Raise UserError naming file, video and index of the first blank caption; memory and training cannot use one."""
     for video in videos:
         for index, event in enumerate(video.events):
             if not event.text.strip():
-                raise UserError(f"{path}: video {video.id}: sentences[{index}] is blank; write it or remove the event")
+                raise UserError(f"{path}: video {video.id}: sentences[{index}] is blank; fill it in, or remove the "
+                                "event")
 
 
 def split_files(config: DataConfig, split: str) -> list[str]:
-    """The annotation files of a split, one per annotator: all of them are references in evaluation.
+    """The annotation files of a split, one per annotator; evaluation uses all of them as references.
 
-    Those of split "holdout" are the training split's.  Raises UserError when the settings know no such split.
+    Split "holdout" has the files of the training split.  Raises UserError when the settings know no such split.
     """
     if split == HOLDOUT and config.holdout:
         if config.annotations.get(HOLDOUT):
-            raise UserError(f"data.annotations: {HOLDOUT!r} is the name of what data.holdout makes; rename the split")
+            raise UserError(f"data.annotations: {HOLDOUT!r} is the name of the split that data.holdout makes; rename "
+                            "yours")
         split = config.train
     if not config.annotations.get(split):
         known = ", ".join(name for name, files in config.annotations.items() if files) or "none"
@@ -86,11 +86,11 @@ def split_files(config: DataConfig, split: str) -> list[str]:
 
 
 def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A json object whose keys differ; plain parsing would keep the last of two videos with one id."""
+    """A json object without repeated keys; plain parsing would keep the last of two videos with the same id."""
     found = dict(pairs)
     if len(found) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise ValueError(f"{next(key for key in found if keys.count(key) > 1)} stands twice in one object; keep one")
+        raise ValueError(f"{next(key for key in found if keys.count(key) > 1)} occurs twice in one object; keep one")
     return found
 
 
@@ -99,7 +99,7 @@ def _video(video_id: str, entry: Any, where: str) -> Video:
         raise UserError(f"{where}: expected {{duration, timestamps, sentences}}, found {_kind(entry)}")
     for key in ("duration", "timestamps", "sentences"):
         if key not in entry:
-            raise UserError(f"{where}: {key} is missing; see data/README.md for the form")
+            raise UserError(f"{where}: {key} is missing; see data/README.md for the format")
     duration, timestamps, sentences = entry["duration"], entry["timestamps"], entry["sentences"]
     if not _is_number(duration) or duration <= 0:
         raise UserError(f"{where}: duration: expected seconds > 0, found {duration!r}; measure it, e.g. with ffprobe")

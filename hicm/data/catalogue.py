@@ -1,13 +1,16 @@
 """What the authors of HiCM2 released, file by file: where it is, and where the settings files expect it.
 
-Names are those of the published scripts (args.py, train_ret_*_hier.sh, util/ret_util.py) and README of
-ailab-kyunghee/HiCM2-DVC at `MEMORY_REVISION`; those of YouCook2 are also in the download script of a fork.  Whether
-the host still has every one of them, only the host can say.
+The names are those in the published scripts (args.py, train_ret_*_hier.sh, util/ret_util.py) and the README of
+ailab-kyunghee/HiCM2-DVC at `MEMORY_REVISION`; those of YouCook2 are also in the download script of a fork.  The host
+may no longer have all of them.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+
+from hicm.errors import UserError
+from hicm.files import MissingFile
 
 KINDS = ("annotations", "features", "speech", "model", "memory")
 
@@ -20,8 +23,8 @@ MEMORY_REVISION = "9ec33d55048580f419b7e88c053c4b066058a92b"  # the last commit,
 class Item:
     """One released file.
 
-    ``path`` is its place in the repository, ``target`` ours; ``gigabytes`` is approximate, None where no source gives
-    a size; ``git`` is its git blob id where that is known (then it can be verified).
+    ``path`` is its path in the repository, ``target`` its path here; ``gigabytes`` is approximate, None where no source
+    gives a size; ``git`` is its git blob id where that is known (then it can be verified).
     """
 
     kind: str
@@ -42,7 +45,7 @@ class Item:
 
     @property
     def page(self) -> str:
-        """Where a person can look at it."""
+        """A web page that shows it."""
         if self.host == "git":
             return f"https://github.com/{MEMORY_REPOSITORY}"
         return f"https://huggingface.co/{'datasets/' if self.host == 'dataset' else ''}{HUB}/tree/main"
@@ -90,11 +93,11 @@ OFFICIAL: dict[str, dict[str, tuple[int, int]]] = {
     "yc2": {"train": (1333, 10337), "val": (457, 3492)},
     "anet": {"train": (10009, 37421), "val_1": (4917, 17505), "val_2": (4885, 17031)},
 }
-OFFICIAL_TOTAL = {"vitt": 8000}  # videos, about
+OFFICIAL_TOTAL = {"vitt": 8000}  # videos, approximately
 
 
 def compare_counts(name: str, counts: Iterable[tuple[str, str, int, int]], videos: int) -> list[str]:
-    """Lines that hold a copy against the official counts of the data set ``name``.
+    """Lines that compare a copy with the official counts of the data set ``name``; empty if there are none.
 
     ``counts``: split, annotation file, videos and captions of each file; ``videos``: those of all splits together.
     """
@@ -117,7 +120,7 @@ def _lacking(difference: int) -> str:
 
 
 def command_for(path: str | Path) -> str:
-    """The command that gets the file at ``path``, '' when it is none of the catalogue's.
+    """The command that gets the file at ``path``, '' if it is not in the catalogue.
 
     >>> command_for("data/yc2/train.json"), command_for("elsewhere/data/vitt/dev.json"), command_for("own.json")
     ('hicm download yc2', 'hicm download vitt --out elsewhere', '')
@@ -133,6 +136,13 @@ def command_for(path: str | Path) -> str:
 
 
 def with_command(path: str | Path, remedy: str) -> str:
-    """``remedy`` for the missing file at ``path``, with the command that gets it where there is one."""
+    """``remedy`` for the missing file at ``path``, preceded by the command that gets it where there is one."""
     command = command_for(path)
-    return f"get it with '{command}', or {remedy}" if command else remedy
+    return f"get it with '{command}', or {remedy}" if command and command not in remedy else remedy
+
+
+def message_of(error: UserError) -> str:
+    """The error in one line; that of a missing file names the command that gets the file where there is one."""
+    if not isinstance(error, MissingFile):
+        return str(error)
+    return str(MissingFile(error.path, error.what, with_command(error.path, error.remedy)))

@@ -1,17 +1,17 @@
 """The three kinds of feature store behind `hicm.data.features`: exact keys in, stored arrays out.
 
 Each has ``key in store``, ``first() -> key or None`` and ``read(key) -> array``.  Handles are opened at first use and
-never travel to another process: HDF5 handles shared over a fork return wrong data.
+never passed to another process: HDF5 handles shared across a fork return wrong data.
 """
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from hicm.data.catalogue import with_command
 from hicm.errors import UserError
 from hicm.files import require
 
@@ -29,15 +29,18 @@ class Store(Protocol):
     def read(self, key: str) -> np.ndarray:
         """The stored array.  Raises UserError when it is damaged."""
 
+    def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
+        """Shape, dtype and a few rows of the stored array, without reading all of it."""
+
 
 def open_store(path: Path, listed: Mapping[str, str] | None = None) -> Store:
-    """The store at ``path`` by its kind; ``listed``: id -> file, for a folder whose files are not named ``<id>.npy``.
+    """The store at ``path``; ``listed``: id -> file, for a folder whose files are not named ``<id>.npy``.
 
-    Raises UserError when it is missing or of no known kind.
+    Raises UserError when it is missing or of an unknown kind.
     """
     if path == Path():
-        raise UserError("data.features is empty: name the features; data/README.md says where to get them")
-    require(path, "features", with_command(path, "set data.features; data/README.md says where to get them"))
+        raise UserError("data.features is empty: give the path of the features; data/README.md says where to get them")
+    require(path, "features", "set data.features; data/README.md says where to get them")
     if path.is_dir():
         return FolderStore(path, listed)
     if path.suffix in TORCH_SUFFIXES:
@@ -49,7 +52,7 @@ def open_store(path: Path, listed: Mapping[str, str] | None = None) -> Store:
 
 
 class FolderStore:
-    """``<id>.mp4.npy`` or ``<id>.npy``, one file a video, or what ``listed`` names, relative to the folder."""
+    """One file per video: ``<id>.mp4.npy``, ``<id>.npy``, or the file that ``listed`` names, relative to the folder."""
 
     def __init__(self, path: Path, listed: Mapping[str, str] | None = None):
         self._path, self._listed = path, listed or {}
@@ -64,12 +67,20 @@ class FolderStore:
         return name and name.removesuffix(".npy").removesuffix(".mp4")
 
     def read(self, key: str) -> np.ndarray:
-        file = self._file(key)
+        with self._reading(key) as file, open(file, "rb") as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)
+
+    def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
+        with self._reading(key) as file:
+            return _some_rows(np.load(file, mmap_mode="r", allow_pickle=False))
+
+    @contextlib.contextmanager
+    def _reading(self, key: str) -> Iterator[Path]:
+        file = self._file(key) or self._path / f"{key}.npy"
         try:
-            with open(file, "rb") as stream:
-                return np.lib.format.read_array(stream, allow_pickle=False)
+            yield file
         except Exception as error:  # a damaged file can raise nearly anything
-            raise UserError(f"{file}: cannot be read as .npy array ({_line(error)}); extract it again") from error
+            raise UserError(f"{file}: cannot be read as a .npy array ({_line(error)}); extract it again") from error
 
     def _file(self, key: str) -> Path | None:
         files = [self._path / f"{key}{suffix}" for suffix in ARRAY_SUFFIXES]
@@ -79,7 +90,7 @@ class FolderStore:
 
 
 class TorchStore:
-    """A dict id -> tensor saved by torch; mapped into memory where its format allows."""
+    """A dict id -> tensor saved by torch; memory-mapped where its format allows."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -101,6 +112,14 @@ class TorchStore:
         tensor = tensor.detach()
         return (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()
 
+    def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
+        tensor = self._content()[key]
+        if not hasattr(tensor, "detach") or not tensor.ndim:
+            return (), type(tensor).__name__, b""
+        rows = tensor.detach()[list(_few(len(tensor)))]
+        raw = (rows.float() if rows.is_floating_point() else rows).cpu().numpy()
+        return tuple(tensor.shape), str(tensor.dtype), np.ascontiguousarray(raw).tobytes()
+
     def _content(self) -> dict[str, Any]:
         if self._tensors is None:
             content = _load_torch(self._path)
@@ -111,7 +130,7 @@ class TorchStore:
 
 
 class Hdf5Store:
-    """One data set a video at the root of the file."""
+    """One dataset per video at the root of the file."""
 
     def __init__(self, path: Path):
         self._path = path
@@ -131,9 +150,18 @@ class Hdf5Store:
 
         item = self._file()[key]
         if not isinstance(item, h5py.Dataset):
-            raise UserError(f"{self._path}: {key}: expected a data set [seconds, width], found a group")
+            raise UserError(f"{self._path}: {key}: expected a dataset [seconds, width], found a group")
         try:
             return np.asarray(item[()])
+        except (OSError, RuntimeError) as error:
+            raise UserError(f"{self._path}: {key}: damaged ({_line(error)}); get the file again") from error
+
+    def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
+        item = self._file()[key]
+        if not hasattr(item, "shape"):
+            return (), "group", b""
+        try:
+            return _some_rows(item)
         except (OSError, RuntimeError) as error:
             raise UserError(f"{self._path}: {key}: damaged ({_line(error)}); get the file again") from error
 
@@ -141,7 +169,7 @@ class Hdf5Store:
         if self._handle is None or self._handle[0] != os.getpid():
             import h5py
 
-            if self._handle is not None:  # else HDF5 would hand out the parent's file again, with its shared position
+            if self._handle is not None:  # else HDF5 would return the parent's file again, with its shared position
                 self._handle[1].close()
             try:
                 self._handle = os.getpid(), h5py.File(self._path, "r")
@@ -151,15 +179,25 @@ class Hdf5Store:
         return self._handle[1]
 
 
+def _few(rows: int) -> list[int]:
+    """At most four rows: the first, the last, and two between."""
+    return sorted({0, rows // 3, 2 * rows // 3, rows - 1}) if rows else []
+
+
+def _some_rows(array: Any) -> tuple[tuple[int, ...], str, bytes]:
+    """Shape, dtype and bytes of a few rows of an array that lies on disk."""
+    rows = [np.ascontiguousarray(array[row]).tobytes() for row in _few(array.shape[0] if array.shape else 0)]
+    return tuple(array.shape), str(array.dtype), b"".join(rows)
+
+
 def _load_torch(path: Path) -> Any:
     import torch
 
-    arguments = {"map_location": "cpu", "weights_only": True}
     try:
         try:
-            return torch.load(path, mmap=True, **arguments)
-        except RuntimeError:  # the format before torch 1.6 cannot be mapped
-            return torch.load(path, **arguments)
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        except RuntimeError:  # the format used before torch 1.6 cannot be mapped
+            return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file can raise nearly anything
         raise UserError(f"{path}: features refused, expected a dict of tensors saved by torch "
                         f"({_line(error)}); is the file complete?") from error

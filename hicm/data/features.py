@@ -1,9 +1,10 @@
-"""Visual features: one row a second, [T, D], for every video (HiCM2: CLIP ViT-L/14, D = 768, not normalised).
+"""Visual features: one row per second, [T, D], for every video (HiCM2: CLIP ViT-L/14, D = 768, not normalised).
 
-Three kinds of store, opened lazily and safe to hand to worker processes: a ``.pth`` dict id -> tensor, a folder of
-``<id>.mp4.npy`` / ``<id>.npy`` files, an HDF5 file with one data set a video.
+Three kinds of store, opened lazily and safe to pass to worker processes: a ``.pth`` dict id -> tensor, a folder of
+``<id>.mp4.npy`` / ``<id>.npy`` files, and an HDF5 file with one dataset per video.
 """
 
+import hashlib
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -21,7 +22,7 @@ class Features:
 
     def __init__(self, path: str | Path, fps: float = 1.0, listed: Mapping[str, str] | None = None):
         if not (math.isfinite(fps) and fps > 0):
-            raise UserError(f"data.feature_fps: expected rows a second > 0, found {fps}")
+            raise UserError(f"data.feature_fps: expected rows per second > 0, found {fps}")
         self.path = Path(path)
         self.fps = fps
         self._store = open_store(self.path, listed)
@@ -29,7 +30,7 @@ class Features:
 
     @property
     def width(self) -> int:
-        """D, as the first stored video has it; every other one must agree."""
+        """D of the first stored video; all others must have the same."""
         if self._width is None:
             key = self._store.first()
             if key is None:
@@ -41,18 +42,18 @@ class Features:
         return self._key(video_id) is not None
 
     def missing(self, video_ids: Iterable[str]) -> list[str]:
-        """Those of ``video_ids`` that have no features, in their order."""
+        """Those of ``video_ids`` that have no features, in the given order."""
         return [video_id for video_id in video_ids if video_id not in self]
 
     def read(self, video_id: str) -> np.ndarray:
-        """float32 [T, D], T >= 1, one row a second: stores with fps > 1 give the rows floor(i * fps).
+        """float32 [T, D], T >= 1, one row per second: of a store with fps > 1, the rows floor(i * fps).
 
-        Raises UserError when the video is missing (never zeros in its place), or its array is not a matrix of
-        finite numbers of the store's width with at least one row.
+        Raises UserError when the video is missing (it is never replaced by zeros), or when its array is not a matrix
+        of finite numbers of the store's width with at least one row.
         """
         key = self._key(video_id)
         if key is None:
-            raise UserError(f"{self.path}: no features for video {video_id}; extract them, or leave such videos out "
+            raise UserError(f"{self.path}: no features for video {video_id}; extract them, or leave out such videos "
                             "with data.missing_features: skip")
         where = f"{self.path}: video {video_id}"
         x = _matrix(self._store.read(key), where)
@@ -69,6 +70,18 @@ class Features:
                             f"{int(np.argmin(np.isfinite(x).all(axis=1)))}); extract the video again")
         return x
 
+    def fingerprint(self, video_ids: Iterable[str]) -> str:
+        """Digest of what the store holds for these videos: shape, dtype and a few rows of each.
+
+        It tells features that were extracted anew from others, and is the same wherever the store lies.
+        """
+        found = hashlib.sha256(f"{self.fps:g}".encode())
+        for video_id in video_ids:
+            key = self._key(video_id)
+            shape, dtype, rows = self._store.peek(key) if key is not None else ((), "missing", b"")
+            found.update(f"{video_id} {shape} {dtype} ".encode("utf-8", "surrogatepass") + rows)
+        return found.hexdigest()
+
     def _key(self, video_id: str) -> str | None:
         return next((name for name in candidates(video_id) if name in self._store), None)
 
@@ -76,8 +89,8 @@ class Features:
 def open_features(path: str | Path, fps: float = 1.0, listed: Mapping[str, str] | None = None) -> Features:
     """The features at ``path``: a ``.pth``/``.pt`` file, a folder of ``.npy`` files, or an HDF5 file.
 
-    ``fps`` is the rows a second of the store; ``listed`` names the files of a folder's videos where they are not
-    ``<id>.npy``.  Raises UserError when there is nothing there or its kind is unknown.
+    ``fps``: rows per second in the store; ``listed``: id -> file, for a folder whose files are not named ``<id>.npy``.
+    Raises UserError when nothing is there, or when its kind is unknown.
     """
     return Features(path, fps, listed)
 
@@ -92,7 +105,7 @@ def sample(x: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
         raise UserError(f"data.frames: expected at least 1, found {frames}")
     rows = len(x)
     if rows == 0:
-        raise UserError("features have no rows, expected one a second; extract the video again")
+        raise UserError("features have no rows, expected one per second; extract the video again")
     mask = np.arange(frames) < rows
     if rows >= frames:
         return np.array(x[np.arange(frames) * rows // frames], dtype=np.float32), mask
@@ -102,7 +115,7 @@ def sample(x: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_features(path: str | Path, features: Mapping[str, np.ndarray]) -> Path:
-    """Write id -> [T, D] as HDF5 (.h5), atomically; float16 stays float16, all else becomes float32."""
+    """Write id -> [T, D] as HDF5 (.h5), atomically; float16 stays float16, any other type becomes float32."""
     import h5py
 
     path = Path(path)

@@ -1,8 +1,8 @@
-"""A part of the training videos that chooses the checkpoint, so that the reported split need not.
+"""A held-out part of the training videos that selects the checkpoint, so that the reported split need not.
 
-Whether a video is held out follows from its YouTube id and ``data.holdout_seed`` alone: not from the file's order,
-nor from which other videos a copy of the data has.  All annotators of a video go together.  Held-out videos neither
-train the captioner nor write in its memory.
+Whether a video is held out depends only on its YouTube id and ``data.holdout_seed``: not on the order of the file, nor
+on which other videos a copy of the data has.  All annotations of a video stay together.  Held-out videos neither train
+the captioner nor enter its memory.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ def is_held_out(config: DataConfig, video_id: str) -> bool:
 
 
 def part_of(config: DataConfig, split: str, videos: Mapping[str, Video]) -> dict[str, Video]:
-    """Those of ``videos``, the content of a split's file, that belong to the split, in file order.
+    """The videos that belong to ``split``, in file order, out of ``videos``, the content of its file.
 
     Raises UserError when nothing is held out, or nothing is left to train on.
     """
@@ -36,7 +36,7 @@ def part_of(config: DataConfig, split: str, videos: Mapping[str, Video]) -> dict
 
 
 def describe_split(config: DataConfig, split: str) -> str:
-    """A split in words.
+    """A split, described in words.
 
     >>> describe_split(DataConfig(holdout=0.1), "holdout"), describe_split(DataConfig(), "val")
     ('10 % of train held out', 'split val')
@@ -49,7 +49,7 @@ def describe_split(config: DataConfig, split: str) -> str:
 
 
 def describe_selection(config: Config) -> str:
-    """How the best checkpoint is chosen, said aloud."""
+    """How the best checkpoint is chosen, in words."""
     data = config.data
     if not config.train.evaluates:
         return "last checkpoint: nothing is evaluated while training"

@@ -1,9 +1,9 @@
 """The two data sets that Vid2Seq is pre-trained on.
 
-HowTo100M has no captions: a csv names its videos and their files of features, and with ``data.target: speech`` the
+HowTo100M has no captions: a csv lists its videos and their feature files, and with ``data.target: speech`` the
 captioner learns to write the transcript (the sentences of the TAN project, https://www.robots.ox.ac.uk/~vgg/research/
 tan/).  VidChapters-7M has chapters: each is an event that lasts until the next one begins.
-Source of both forms: the repository antoyang/VidChapters (dataset/yt_dataset.py, preproc/chapters_to_dvc.py).
+Source of both formats: the repository antoyang/VidChapters (dataset/yt_dataset.py, preproc/chapters_to_dvc.py).
 """
 
 import csv
@@ -20,9 +20,9 @@ COLUMNS = ("video_id", "video_path")
 
 
 def read_listing(path: str | Path) -> dict[str, str]:
-    """A csv with columns video_id and video_path: id -> file of its features below ``data.features``, in file order.
+    """A csv with columns video_id and video_path: id -> feature file relative to ``data.features``, in file order.
 
-    Raises UserError naming file and line when a column, an id or a path is missing, or a video stands there twice.
+    Raises UserError naming file and line when a column, an id or a path is missing, or when a video occurs twice.
     """
     path = require(path, "list of videos", "put the data where data/README.md says, or correct data.annotations")
     found: dict[str, str] = {}
@@ -31,31 +31,31 @@ def read_listing(path: str | Path) -> dict[str, str]:
             reader = csv.DictReader(stream)
             missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
             if missing:
-                raise UserError(f"{path}: no column {', '.join(missing)}; expected a head line with "
+                raise UserError(f"{path}: no column {', '.join(missing)}; expected a header with "
                                 f"{' and '.join(COLUMNS)}")
             for row in reader:
                 video, file = ((row[name] or "").strip() for name in COLUMNS)
                 if not video or not file:
                     raise UserError(f"{path}: line {reader.line_num}: video_id or video_path is empty; remove the line")
                 if video in found:
-                    raise UserError(f"{path}: line {reader.line_num}: video {video} stands there twice; keep one")
+                    raise UserError(f"{path}: line {reader.line_num}: video {video} occurs twice; keep one")
                 found[video] = file
     except OSError as error:
         raise UserError(f"{path}: list of videos cannot be read ({error.strerror})") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path}: list of videos is not csv in UTF-8 ({error})") from error
+        raise UserError(f"{path}: list of videos is not a csv file in UTF-8 ({error})") from error
     if not found:
-        raise UserError(f"{path}: lists no video; expected a line each below {','.join(COLUMNS)}")
+        raise UserError(f"{path}: lists no videos; expected one line per video below {','.join(COLUMNS)}")
     return found
 
 
 def convert_chapters(chapters: str | Path, split: str | Path, out: str | Path) -> Counter[str]:
-    """Write the annotations of one split of VidChapters-7M in our form to ``out``.
+    """Write the annotations of one split of VidChapters-7M in our format to ``out``.
 
     ``chapters``: .json or .pkl ``{video id: {"duration": s, "chapters": [{"time": s, "label": str}, ...]}}``;
-    ``split``: .json list of video ids.  Returns what became of them: counts of "videos", "chapters", "chapters with
-    impossible times", and of the videos left out, by reason.  A chapter whose times are impossible goes together with
-    its title, where the published script keeps the title and so shifts all later ones.
+    ``split``: .json list of video ids.  Returns the counts of "videos", "chapters", "chapters with impossible times",
+    and of the videos left out, by reason.  A chapter with impossible times is dropped together with its title; the
+    published script keeps the title and so shifts all later ones.
     """
     chapters = require(chapters, "chapters", "it comes with VidChapters-7M, see data/README.md")
     read = read_pickle if chapters.suffix in (".pkl", ".pickle") else read_json
@@ -75,13 +75,13 @@ def convert_chapters(chapters: str | Path, split: str | Path, out: str | Path) -
             counts["videos"] += 1
             counts["chapters"] += len(entry["sentences"])
     if not made:
-        raise UserError(f"{chapters}: has no usable video of {split} ({_told(counts)}); do the two belong together?")
+        raise UserError(f"{chapters}: has no usable video of {split} ({_listed(counts)}); do the two belong together?")
     write_json(out, made, indent=None)
     return counts
 
 
 def _annotated(entry: Any, where: str, counts: Counter[str]) -> tuple[dict[str, Any] | None, str]:
-    """One video in our form, or None and why it is left out."""
+    """One video in our format, or None and why it is left out."""
     if entry is None:
         return None, "without chapters"
     if not isinstance(entry, Mapping) or not isinstance(entry.get("chapters"), list):
@@ -117,5 +117,5 @@ def _seconds(value: Any, where: str) -> float:
     return seconds
 
 
-def _told(counts: Counter[str]) -> str:
+def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "it lists none"

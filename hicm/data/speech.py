@@ -2,18 +2,18 @@
 
 Read from one ``.pkl`` or ``.json`` file {id: entry}, or from a folder with ``<id>.pkl`` / ``<id>.json``.  An entry is
 ``{"start": [s], "end": [s], "text": [str]}`` (VidChapters), or WhisperX's own ``{"segments": [{"start", "end",
-"text"}, ...]}``, which videos whose alignment failed keep.
+"text"}, ...]}``, as it remains for videos whose alignment failed.
 """
 
+import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hicm.data.catalogue import with_command
 from hicm.data.ids import candidates
 from hicm.errors import UserError
 from hicm.files import read_json, read_pickle, require
@@ -39,23 +39,23 @@ class SpeechStore:
     def __init__(self, path: str | Path = ""):
         self.path = Path(path) if str(path) else None
         self._entries: dict[str, Any] = {}
+        self._folder: Path | None = None  # of one file per video
         if self.path is None:
             return
-        require(self.path, "speech",
-                with_command(self.path, "set data.speech, or leave it empty to work without speech"))
+        require(self.path, "speech", "set data.speech, or leave it empty to work without speech")
         if self.path.is_dir():
-            self._entries = None
+            self._folder = self.path
         else:
             self._entries = _read(self.path)
             if not isinstance(self._entries, dict) or isinstance(self._entries.get("segments"), list):
                 raise UserError(f"{self.path}: expected {{video id: {{start, end, text}}}}; the transcript of one "
-                                "video belongs into a folder as <video id>.json")
+                                "video belongs in a folder, as <video id>.json")
 
     def __contains__(self, video_id: str) -> bool:
         return self._find(video_id) is not None
 
     def all(self, video_id: str) -> Speech:
-        """Every stored segment of the video as it is; empty for a video without an entry.
+        """All stored segments of the video, unchanged; empty for a video without an entry.
 
         Raises UserError naming file, video and segment when the entry is malformed.
         """
@@ -66,9 +66,10 @@ class SpeechStore:
         return _speech(entry, f"{source}: video {video_id}")
 
     def get(self, video_id: str, duration: float) -> Speech:
-        """The segments that the model hears: 0 <= start, end <= duration (seconds; NaN: any), text not blank.
+        """The segments that the model gets: 0 <= start, end <= duration (seconds; NaN: any), text not blank.
 
-        A segment that crosses the end is dropped whole, as in VidChapters.  A video without an entry has no speech.
+        A segment that crosses the end is dropped as a whole, as in VidChapters.  A video without an entry has no
+        speech.
         """
         speech = self.all(video_id)
         duration = math.inf if math.isnan(duration) else duration
@@ -77,7 +78,7 @@ class SpeechStore:
         return Speech(*map(tuple, zip(*kept, strict=True))) if kept else Speech()
 
     def duration(self, video_id: str) -> float | None:
-        """Seconds of the video where its entry tells (HowTo100M), else None."""
+        """The video's duration in seconds if its entry has it (HowTo100M), else None."""
         found = self._find(video_id)
         entry = _read(found) if isinstance(found, Path) else self._entries[found] if found is not None else None
         seconds = entry.get("duration") if isinstance(entry, dict) else None
@@ -85,18 +86,26 @@ class SpeechStore:
             raise UserError(f"{self.path}: video {video_id}: duration: expected seconds > 0, found {seconds!r}")
         return None if seconds is None else float(seconds)
 
+    def fingerprint(self, video_ids: Iterable[str]) -> str:
+        """Digest of the stored speech of these videos, the same wherever and in whatever form the store lies."""
+        found = hashlib.sha256()
+        for video_id in video_ids:
+            speech = self.all(video_id)
+            found.update(repr((video_id, speech.start, speech.end, speech.text)).encode("utf-8", "surrogatepass"))
+        return found.hexdigest()
+
     def _find(self, video_id: str) -> str | Path | None:
-        """The key of the video's entry, or its file when the store is a folder."""
-        if self._entries is not None:
+        """The key of the video's entry, or its file if the store is a folder."""
+        if self._folder is None:
             return next((name for name in candidates(video_id) if name in self._entries), None)
-        files = (self.path / f"{name}{suffix}" for name in candidates(video_id) for suffix in READERS)
+        files = (self._folder / f"{name}{suffix}" for name in candidates(video_id) for suffix in READERS)
         return next((file for file in files if file.is_file()), None)
 
 
 def open_speech(path: str | Path) -> SpeechStore:
-    """The speech at ``path``; an empty path gives a store without speech for any video.
+    """The speech at ``path``; an empty path gives a store without any speech.
 
-    Raises UserError when the path is missing, unreadable, or a pickle that holds more than plain data.
+    Raises UserError when the path is missing or unreadable, or a pickle that holds more than plain data.
     """
     return SpeechStore(path)
 
@@ -120,7 +129,7 @@ def _speech(entry: Any, where: str) -> Speech:
         columns = entry
     for key in ("start", "end", "text"):
         if not hasattr(columns.get(key), "__len__") or isinstance(columns[key], str | dict):
-            raise UserError(f"{where}: {key}: expected a list; see data/README.md for the form")
+            raise UserError(f"{where}: {key}: expected a list; see data/README.md for the format")
     start, end, text = columns["start"], columns["end"], columns["text"]
     if not len(start) == len(end) == len(text):
         raise UserError(f"{where}: expected lists of equal length, found {len(start)} starts, {len(end)} ends and "
@@ -132,5 +141,5 @@ def _speech(entry: Any, where: str) -> Speech:
 
 
 def _is_time(value: Any) -> bool:
-    """A number, NaN included: an aligner's NaN fails the keep rule and is no reason to refuse the file."""
+    """A number, NaN included: segments with an aligner's NaN are dropped later, the file need not be refused."""
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""The videos of a split that can be worked with: annotated and with features."""
+"""The usable videos of a split: those with annotations and features."""
 
 from hicm.config import DataConfig
 from hicm.data.annotations import read_split, split_files
@@ -9,9 +9,10 @@ from hicm.types import Video
 
 
 def split_with_features(config: DataConfig, split: str) -> tuple[dict[str, Video], Features]:
-    """Videos of a split in file order, and the feature store that holds them all.
+    """The videos of a split in file order, and the feature store that holds them all.
 
-    Videos without features raise UserError, or are left out under ``data.missing_features: skip``; never zero-filled.
+    Raises UserError for videos without features, or leaves them out under ``data.missing_features: skip``; they are
+    never filled with zeros.
     """
     videos, file = read_split(config, split), split_files(config, split)[0]
     listed = read_listing(file) if file.endswith(".csv") else None

@@ -1,10 +1,11 @@
-"""Seconds to time bins and back (Vid2Seq).  Nowhere else in hicm is this arithmetic written.
+"""Seconds to time bins and back (Vid2Seq).  This arithmetic is written nowhere else in hicm.
 
 B bins stand for B instants spread evenly from 0 to the duration: bin b is the instant b * duration / (B - 1).  The
 scalar functions take Python numbers or NumPy scalars; all arithmetic is float64.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from hicm.errors import UserError
 
 
 def to_bin(seconds: float, duration: float, bins: int) -> int:
-    """The bin of an instant, 0 .. bins - 1: ((bins - 1) * seconds) / duration without its fraction, clamped.
+    """The bin of an instant, 0 .. bins - 1: ((bins - 1) * seconds) / duration, truncated and clamped.
 
     ``seconds`` outside [0, duration] fall into the first or last bin.  Raises UserError on a non-finite time, a
     duration that is not positive, or fewer than 2 bins.
@@ -30,7 +31,7 @@ def to_seconds(bin: int, duration: float, bins: int) -> float:
     """
     _check(duration, bins)
     if not 0 <= bin < bins:
-        raise UserError(f"time bin {bin}: expected 0 to {bins - 1}; is captioner.time_bins that of the checkpoint?")
+        raise UserError(f"time bin {bin}: expected 0 to {bins - 1}; does captioner.time_bins match the checkpoint?")
     return float(bin) * float(duration) / (bins - 1)
 
 
@@ -40,9 +41,9 @@ def to_bins(seconds: np.ndarray, duration: float, bins: int) -> np.ndarray:
 
 
 def is_clamped(seconds: float, duration: float, bins: int) -> bool:
-    """Whether the unclamped bin does not exist, i.e. `to_bin` moved this instant into the video.
+    """Whether the bin would not exist without clamping, i.e. whether `to_bin` moved this instant into the video.
 
-    An instant less than one bin outside may keep its bin and is not counted.
+    An instant less than one bin outside may keep its bin and does not count.
 
     >>> is_clamped(30.0, 30.0, 100), is_clamped(30.2, 30.0, 100), is_clamped(31.0, 30.0, 100)
     (False, False, True)
@@ -50,7 +51,7 @@ def is_clamped(seconds: float, duration: float, bins: int) -> bool:
     return not -1 < _position(seconds, duration, bins) < bins
 
 
-def _position(seconds, duration: float, bins: int):
+def _position(seconds: Any, duration: float, bins: int) -> Any:
     """(bins - 1) * seconds / duration in float64: a float, or an array for an array."""
     _check(duration, bins)
     if not np.all(np.isfinite(seconds)):

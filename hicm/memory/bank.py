@@ -6,8 +6,8 @@
     leaves                      the captions themselves, each with the video it comes from
 
 Shapes: n_l nodes at level l, N leaves, D embedding width.  Levels are counted from 1, nodes and leaves from 0.
-A bank folder holds ``bank.npz`` (numbers) and ``bank.json`` (texts, origin, and the hash of the numbers it
-belongs to).
+A bank folder holds ``bank.npz`` (the arrays) and ``bank.json`` (the texts, how the bank was made, and the hash of the
+arrays it belongs to).
 """
 
 import itertools
@@ -25,16 +25,17 @@ from hicm.files import atomic, read_json, require, sha256, write_json
 
 FORMAT = 1
 ARRAYS, TEXTS = "bank.npz", "bank.json"
+OWN = "bank"  # the folder of a run's own copy
 
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """Nodes of one level: n summaries, their embeddings and what lies below them."""
+    """The n nodes of one level: their summaries, the embeddings of these, and their children."""
 
     texts: tuple[str, ...]
     embeddings: np.ndarray  # [n, D] float32 or float16, not normalised
     children: tuple[np.ndarray, ...]  # n int64 arrays of ids in the level below (level 1: leaf ids), in tree order
-    authors: np.ndarray  # [n] int64, the leaf whose caption the summary is word for word; -1: written from all leaves
+    authors: np.ndarray  # [n] int64, the leaf whose caption the summary quotes; -1: written from all leaves below
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -65,8 +66,8 @@ class Leaves:
 class Bank:
     """A hierarchical memory; ``levels[0]`` is level 1, the finest.
 
-    ``leaves`` is None for a bank whose captions are unknown; level 1 then has no children.  ``info`` says how the
-    bank was made (encoder, summariser, sources, clustering) as plain data.
+    ``leaves`` is None for a bank whose captions are unknown; the nodes of level 1 then have no children.  ``info`` says
+    how the bank was made (encoder, summariser, sources, clustering), as plain data.
     """
 
     levels: tuple[Level, ...]
@@ -84,20 +85,20 @@ class Bank:
         return len(self.levels)
 
     def level(self, number: int) -> Level:
-        """Level 1 (finest) .. P (coarsest)."""
+        """Level ``number``, from 1 (finest) to P (coarsest).  Raises UserError when there is no such level."""
         if not 1 <= number <= self.depth:
             raise UserError(f"memory bank: level {number} does not exist; it has levels 1 (finest) to {self.depth}")
         return self.levels[number - 1]
 
     def texts(self, number: int) -> tuple[str, ...]:
-        """Summaries of a level, or the captions (level 0; none when the bank does not hold them)."""
+        """The summaries of a level; of level 0, the captions (empty when the bank does not hold them)."""
         if number:
             return self.level(number).texts
         return () if self.leaves is None else self.leaves.texts
 
     @cached_property
     def sizes(self) -> list[np.ndarray]:
-        """By level from 0, the captions: captions (or, without them, finest nodes) under each node."""
+        """Captions under each node (without captions: finest nodes), by level; level 0 are the captions themselves."""
         sizes = [np.ones(len(self.texts(0)), np.int64)]
         for level in self.levels:
             sizes.append(np.asarray([max(sizes[-1][ids].sum(), 1) for ids in level.children]))
@@ -123,15 +124,15 @@ class Bank:
         return np.flatnonzero(self.ancestors(number) == node)
 
     def leaves_by_node(self, number: int) -> list[np.ndarray]:
-        """`leaves_of` every node of a level; empty arrays when the bank holds no captions."""
+        """`leaves_of` for every node of a level; empty arrays when the bank holds no captions."""
         above = self.ancestors(number)
         order = np.argsort(above, kind="stable")
         return np.split(order, np.searchsorted(above[order], np.arange(1, len(self.level(number)))))
 
     def validate(self, where: str | Path = "memory bank") -> "Bank":
-        """This bank, or UserError naming file, level and node that break the rules above."""
+        """Return this bank.  Raises UserError naming the level and node that break the rules above."""
         if not self.levels:
-            raise UserError(f"{where}: no level; a bank has at least one")
+            raise UserError(f"{where}: no levels; a bank has at least one")
         if self.levels[0].embeddings.ndim != 2:
             raise UserError(f"{where}: level 1: embeddings have shape {list(self.levels[0].embeddings.shape)}, "
                             "expected [nodes, width]")
@@ -148,13 +149,13 @@ class Bank:
 
 
 def save_bank(bank: Bank, folder: str | Path) -> Path:
-    """Write ``bank.npz`` and ``bank.json`` into ``folder``; each replaces its old version at once.
+    """Write ``bank.npz`` and ``bank.json`` into ``folder``; each replaces its old version atomically.
 
     Equal banks give equal bytes.  Raises UserError when the bank is not valid or the folder cannot be written.
     """
     folder = Path(folder)
     bank.validate(folder)
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, Any] = {}
     for number, level in enumerate(bank.levels, start=1):
         lengths = [len(children) for children in level.children]
         arrays[f"level_{number}_embeddings"] = level.embeddings
@@ -176,7 +177,7 @@ def save_bank(bank: Bank, folder: str | Path) -> Path:
 
 
 def store_bank(bank: Bank, folder: str | Path, overwrite: bool = False) -> Path:
-    """`save_bank`, unless the folder holds a bank of the same ``info`` already; returns the folder.
+    """`save_bank`, unless the folder already holds a bank with the same ``info``; returns the folder.
 
     Raises UserError when it holds another one (unless ``overwrite``).
     """
@@ -189,12 +190,13 @@ def store_bank(bank: Bank, folder: str | Path, overwrite: bool = False) -> Path:
 
 
 def load_bank(folder: str | Path) -> Bank:
-    """The bank of a folder, validated.
+    """The bank in a folder, validated.
 
-    Raises UserError when a file is missing, damaged, of another write than its partner, or the tree is broken.
+    Raises UserError when a file is missing or damaged, when the two files do not belong together, or when the tree is
+    broken.
     """
     folder = Path(folder)
-    remedy = "build it with `hicm memory build`, or correct memory.path"
+    remedy = "build it with 'hicm memory build', or correct memory.path"
     content = read_bank_json(require(folder / TEXTS, "memory bank", remedy).parent)
     path = require(folder / ARRAYS, "the bank's arrays", "build the bank again")
     if sha256(path) != content["arrays_sha256"]:
@@ -214,7 +216,7 @@ def load_bank(folder: str | Path) -> Bank:
 
 
 def read_bank_json(folder: str | Path) -> dict[str, Any]:
-    """``bank.json`` alone (texts, info, hash of the arrays); UserError when it is not one of ours."""
+    """``bank.json`` alone (texts, info, hash of the arrays).  Raises UserError when it is not one of ours."""
     path = Path(folder) / TEXTS
     content = read_json(path, "memory bank")
     known = {"format", "arrays_sha256", "info", "levels", "leaves"}
@@ -224,12 +226,12 @@ def read_bank_json(folder: str | Path) -> dict[str, Any]:
 
 
 def bank_hash(folder: str | Path) -> str:
-    """Hash of everything in a bank folder (the json holds the arrays' hash)."""
-    return sha256(require(Path(folder) / TEXTS, "memory bank", "build it with `hicm memory build`"))
+    """Hash of everything in a bank folder (the json holds the hash of the arrays)."""
+    return sha256(require(Path(folder) / TEXTS, "memory bank", "build it with 'hicm memory build'"))
 
 
 def plain(info: dict[str, Any]) -> dict[str, Any]:
-    """``info`` as it comes back from a json file, for comparison."""
+    """``info`` as it would be read back from a json file, for comparison."""
     return json.loads(json.dumps(info, default=str))
 
 
@@ -252,7 +254,7 @@ def _check_embeddings(embeddings: np.ndarray, rows: int, width: int, what: str) 
 def _check_leaves(leaves: Leaves, width: int, where: str | Path) -> None:
     if not len(leaves.texts) == len(leaves.videos) == len(leaves.sentences):
         raise UserError(f"{where}: leaves: {len(leaves.texts)} texts, {len(leaves.videos)} video ids and "
-                        f"{len(leaves.sentences)} sentence numbers; expected as many of each")
+                        f"{len(leaves.sentences)} sentence numbers; expected equal counts")
     if leaves.embeddings is not None:
         _check_embeddings(leaves.embeddings, len(leaves), width, f"{where}: leaves")
 
@@ -260,19 +262,19 @@ def _check_leaves(leaves: Leaves, width: int, where: str | Path) -> None:
 def _check_level(level: Level, number: int, width: int, below: int, rooted: bool, where: str | Path) -> None:
     what = f"{where}: level {number}"
     if not len(level):
-        raise UserError(f"{what}: no node; every level has at least one")
+        raise UserError(f"{what}: no nodes; every level has at least one")
     _check_embeddings(level.embeddings, len(level), width, what)
     if not len(level.texts) == len(level.children) == len(level.authors):
         raise UserError(f"{what}: {len(level.texts)} texts, {len(level.children)} lists of children and "
-                        f"{len(level.authors)} authors; expected as many of each")
+                        f"{len(level.authors)} authors; expected equal counts")
     if number == 1 and not rooted:
         if any(map(len, level.children)):
-            raise UserError(f"{what}: nodes have children although the bank holds no captions")
+            raise UserError(f"{what}: nodes have children, but the bank holds no captions")
         return
     seen = np.full(below, -1)
     for node, children in enumerate(level.children):
         if not len(children):
-            raise UserError(f"{what}, node {node}: no children; every node stands for at least one")
+            raise UserError(f"{what}, node {node}: no children; every node needs at least one")
         for child in children:
             if not 0 <= child < below:
                 raise UserError(f"{what}, node {node}: child {child} does not exist (the level below has {below})")
@@ -280,7 +282,7 @@ def _check_level(level: Level, number: int, width: int, below: int, rooted: bool
                 raise UserError(f"{what}, node {node}: child {child} is also a child of node {seen[child]}")
             seen[child] = node
     if (seen < 0).any():
-        raise UserError(f"{what}: no node has child {int(np.argmin(seen))} of the level below; the tree is incomplete")
+        raise UserError(f"{what}: node {int(np.argmin(seen))} of the level below has no parent; the tree is incomplete")
 
 
 def _check_authors(level: Level, number: int, ancestors: np.ndarray, where: str | Path) -> None:

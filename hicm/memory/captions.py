@@ -1,60 +1,64 @@
-"""The captions a memory is built from: splits, other data sets' splits, and plain files, one after the other.
+"""The captions a memory is built from: splits, splits of other data sets, and plain files, in the order given.
 
-A source is
+A source is one of
 
     train                  a split of data.annotations
     captions.json          an annotation file
-    captions.txt           one caption a line, of no known video (blank lines do not count)
-    vitt/train             split train of the settings file vitt.yaml or configs/vitt.yaml; any path: other/vitt/train
+    captions.txt           one caption per line, of no known video (blank lines are skipped)
+    vitt/train             split train of the settings file vitt.yaml or configs/vitt.yaml; paths work: other/vitt/train
 """
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from hicm.config import Config, load_config
+from hicm.config import DataConfig, load_config
 from hicm.data.annotations import held_out, read_annotations, refuse_blank_captions, split_files
 from hicm.data.ids import youtube_id
 from hicm.errors import UserError
 from hicm.files import require
+from hicm.packaged import packaged_config
 
 
 @dataclass(frozen=True, eq=False)
 class Captions:
-    """N captions as they stand, in file order, duplicates kept."""
+    """N captions as they were written, in file order, duplicates kept."""
 
     texts: tuple[str, ...]
-    videos: tuple[str, ...]  # video id of each; of a text file its name
-    sentences: np.ndarray  # [N] int64, index of the caption within its video (text file: of the line)
-    files: tuple[Path, ...]  # where they came from
+    videos: tuple[str, ...]  # video id of each; for a text file, the file's name
+    sentences: np.ndarray  # [N] int64, index of the caption within its video (text file: index of the line)
+    files: tuple[Path, ...]  # the files they came from
 
 
-def read_captions(config: Config) -> Captions:
-    """The captions of ``memory.source``, whatever the file without those of videos that ``data.holdout`` holds out.
+def read_captions(data: DataConfig, sources: Sequence[str]) -> Captions:
+    """The captions of ``sources``, without those of videos that ``data.holdout`` holds out, in whatever file they are.
 
-    Raises UserError naming the first blank caption, a source that is nothing of the above, or when there is no
-    caption at all.
+    Raises UserError naming the first blank caption or a source that is none of the above, and when there is no caption
+    at all.
     """
-    files = tuple(source_file(config, source) for source in config.memory.source)
-    unseen = held_out(config.data)
+    files = tuple(source_file(data, source) for source in sources)
+    unseen = held_out(data)
     found = [caption for file in files for caption in _read(file) if youtube_id(caption[1]) not in unseen]
     if not found:
-        raise UserError(f"memory.source={config.memory.source}: no caption to build a memory from; name splits with "
-                        "captions")
+        raise UserError(f"memory.source={list(sources)}: no caption to build a memory from; name splits with captions")
     texts, videos, sentences = zip(*found, strict=True)
     return Captions(texts, videos, np.asarray(sentences, np.int64), files)
 
 
-def source_file(config: Config, source: str) -> Path:
-    """The file behind a source: of a split with several annotators the first one's."""
-    if source in config.data.annotations or (not source.endswith((".json", ".txt")) and "/" not in source):
-        return Path(split_files(config.data, source)[0])
+def source_file(data: DataConfig, source: str) -> Path:
+    """The file behind a source; of a split with several annotators, that of the first one."""
+    if source in data.annotations or (not source.endswith((".json", ".txt")) and "/" not in source):
+        return Path(split_files(data, source)[0])
     if source.endswith((".json", ".txt")):
         return require(source, "captions", "correct memory.source")
     dataset, _, split = source.rpartition("/")
-    for settings in (Path(f"{dataset}.yaml"), Path("configs") / f"{dataset}.yaml"):
+    recipes = [Path(f"{dataset}.yaml")]
+    with contextlib.suppress(UserError):  # hicm has no recipe of that name
+        recipes.append(packaged_config(Path("configs") / f"{dataset}.yaml"))
+    for settings in recipes:
         if settings.is_file():
             return Path(split_files(load_config(settings).data, split)[0])
     raise UserError(f"memory.source: {source!r}: no settings file {dataset}.yaml or configs/{dataset}.yaml, and no "

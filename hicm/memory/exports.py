@@ -1,15 +1,14 @@
-"""A memory bank in other forms: json and csv to be read by anything, and the files of HiCM2's and CM2's code.
+"""A memory bank in other formats: json and csv for any program, and the files of the HiCM2 and CM2 code.
 
     json      {"info", "nodes": [{level, node, text, captions, children, author}], "captions": [{caption, video,
               sentence, text}]}; children are nodes one level down (level 1: captions); author "video#sentence" or null
-    csv       one row a caption: caption, video, sentence, text, then node and summary at every level, fine to coarse
-    released  the pickle of `hicm.memory.released`
-    cm2       a folder with the three arrays of `hicm.memory.imports`: the captions alone
+    csv       one row per caption: caption, video, sentence, text, then node and summary at every level, fine to coarse
+    released  the pickle of `hicm.memory.released_pickle`
+    cm2       a folder with the three arrays of `hicm.memory.imports`: only the captions
 """
 
 import csv
 import io
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +16,33 @@ import numpy as np
 
 from hicm.errors import UserError
 from hicm.files import atomic, write_json
-from hicm.memory.bank import Bank, load_bank
+from hicm.memory.bank import Bank, Leaves, load_bank
 from hicm.memory.imports import EMBEDDINGS, SENTENCES, VIDEOS
-from hicm.memory.released import write_released
+from hicm.memory.released_pickle import write_released
+
+FORMATS = ("json", "csv", "released", "cm2")
 
 
 def export_bank(folder: str | Path, out: str | Path, format: str = "json") -> Path:
-    """Write the bank of ``folder`` to the file ``out`` (cm2: folder ``out``) in ``format``; returns ``out``.
+    """Write the bank in ``folder`` to the file ``out`` (cm2: the folder ``out``) in ``format``; returns ``out``.
 
-    A file that is there is replaced.  Raises UserError when the format is unknown, when there is no bank, or when the
-    bank lacks what the format is made of: csv takes captions, cm2 captions with embeddings.
+    An existing file is replaced.  Raises UserError when the format is unknown, when there is no bank, or when the bank
+    lacks what the format needs: captions for csv, captions with embeddings for cm2.
     """
-    if format not in WRITERS:
-        raise UserError(f"format {format!r}: expected {', '.join(WRITERS)}")
+    if format not in FORMATS:
+        raise UserError(f"format {format!r}: expected {', '.join(FORMATS)}")
     bank, out = load_bank(folder), Path(out)
     if format == "cm2" and out.is_file():
-        raise UserError(f"{out}: is a file; the cm2 form is a folder of three arrays")
+        raise UserError(f"{out}: is a file; the cm2 format is a folder of three arrays")
     if format != "cm2" and out.is_dir():
-        raise UserError(f"{out}: is a folder; name the {format} file to be written")
-    if bank.leaves is None and format in ("csv", "cm2"):
-        raise UserError(f"{folder}: holds no captions, which the {format} form lists; export json or released")
-    if format == "cm2" and bank.leaves.embeddings is None:
-        raise UserError(f"{folder}: does not hold its captions' embeddings, which the cm2 form consists of; build the "
-                        "bank from annotations, or import it with its captions embedded")
-    return WRITERS[format](bank, out)
+        raise UserError(f"{out}: is a folder; name the {format} file to write")
+    if format == "json":
+        return _write_json(bank, out)
+    if format == "released":
+        return write_released(bank, out)
+    if bank.leaves is None:
+        raise UserError(f"{folder}: holds no captions, which the {format} format needs; export json or released")
+    return _write_csv(bank, bank.leaves, out) if format == "csv" else _write_cm2(bank.leaves, out, folder)
 
 
 def _write_json(bank: Bank, out: Path) -> Path:
@@ -62,8 +64,8 @@ def _author(bank: Bank, leaf: int) -> str | None:
     return f"{bank.leaves.videos[leaf]}#{bank.leaves.sentences[leaf]}"
 
 
-def _write_csv(bank: Bank, out: Path) -> Path:
-    stream, leaves = io.StringIO(newline=""), bank.leaves
+def _write_csv(bank: Bank, leaves: Leaves, out: Path) -> Path:
+    stream = io.StringIO(newline="")
     rows = csv.writer(stream, lineterminator="\n")
     head: list[Any] = ["caption", "video", "sentence", "text"]
     rows.writerow(head + [f"level_{number}{part}" for number in range(1, bank.depth + 1) for part in ("", "_text")])
@@ -78,21 +80,19 @@ def _write_csv(bank: Bank, out: Path) -> Path:
     return out
 
 
-def _write_cm2(bank: Bank, out: Path) -> Path:
-    """Arrays named after the folder; embeddings rounded to float16, as that code keeps them."""
-    leaves = bank.leaves
+def _write_cm2(leaves: Leaves, out: Path, folder: str | Path) -> Path:
+    """Three arrays named after the folder ``out``; embeddings are rounded to float16, as in that code."""
+    if leaves.embeddings is None:
+        raise UserError(f"{folder}: does not hold the embeddings of its captions, which the cm2 format needs; build "
+                        "the bank from annotations, or import it with its captions embedded")
     with np.errstate(over="ignore"):
         embeddings = leaves.embeddings.astype(np.float16)
     finite = np.isfinite(embeddings).all(axis=1)
     if not finite.all():
         raise UserError(f"{out}: the embedding of caption {int(np.argmin(finite))} is too large for float16, which the "
-                        "cm2 form takes; scale the embeddings")
+                        "cm2 format uses; scale the embeddings")
     arrays = {EMBEDDINGS: embeddings[:, None], SENTENCES: np.asarray(leaves.texts), VIDEOS: np.asarray(leaves.videos)}
     for suffix, array in arrays.items():
         with atomic(out / f"{out.resolve().name}{suffix}") as temporary:
             np.save(temporary, array)
     return out
-
-
-WRITERS: dict[str, Callable[[Bank, Path], Path]] = {
-    "json": _write_json, "csv": _write_csv, "released": write_released, "cm2": _write_cm2}

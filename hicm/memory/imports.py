@@ -1,4 +1,4 @@
-"""Memory banks of published code as ours: HiCM2's pickle (`hicm.memory.released`) and CM2's flat bank.
+"""Memory banks of published code turned into ours: HiCM2's pickle (`hicm.memory.released_pickle`), CM2's flat bank.
 
 A CM2 bank is three arrays of N training sentences in one folder:
 
@@ -6,47 +6,51 @@ A CM2 bank is three arrays of N training sentences in one folder:
     <name>_scene_sentences.npy     unicode [N]
     <name>_scene_videoID.npy       unicode [N]
 
-It becomes a tree of one level, one node a caption, so that ``retrieval.search=flat`` reads it as CM2 does.
+It becomes a tree of one level with one node per caption, so that ``retrieval.search=flat`` reads it as CM2 does.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from hicm.data.annotations import read_annotations
+from hicm.encoders import Encoder
 from hicm.errors import UserError
 from hicm.files import require, sha256
 from hicm.memory.bank import Bank, Leaves, Level, plain, store_bank
-from hicm.memory.encoders import Encoder
-from hicm.memory.released import read_released
+from hicm.memory.released_pickle import read_released
 
 EMBEDDINGS, SENTENCES, VIDEOS = "_clip_token_embeds.npy", "_scene_sentences.npy", "_scene_videoID.npy"
-PROBED, ALIKE = 16, 0.95  # summaries encoded again to recognise a bank's encoder, and their median cosine at least
+PROBED = 16  # summaries that are encoded again to recognise a bank's encoder
+ALIKE = 0.95  # least median cosine of these to the stored embeddings
 
 
 def import_bank(source: str | Path, out: str | Path, encoder: str = "", annotations: Sequence[str | Path] = (),
                 widen: bool = False, overwrite: bool = False, captions_by: Encoder | None = None) -> Path:
-    """Write the bank of ``source`` into the folder ``out`` in our form; returns ``out``.
+    """Write the bank in ``source`` into the folder ``out`` in our format; returns ``out``.
 
     ``source``: a released ``.pkl``, or a CM2 folder (or its ``<name>_clip_token_embeds.npy``).  ``encoder`` is the
     name of the text encoder that made the embeddings, as ``memory.encoder`` spells it; empty: unknown.
     ``annotations``: the files whose captions, in file order, are the sentences; they give a released bank its videos.
     ``widen``: float16 embeddings become float32.  ``captions_by`` embeds the captions of a released bank, which
-    leave-own-out needs and the pickle lacks; it must be the encoder of the bank, and takes ``annotations``.
+    leave-own-out needs and the pickle lacks; it must be the bank's encoder, and needs ``annotations``.
 
-    Does nothing when ``out`` holds this import already.  Raises UserError naming level and cluster (or row) of what
-    is malformed, the first sentence that differs from the annotations, or another bank in ``out`` (unless
+    Does nothing when ``out`` already holds this import.  Raises UserError naming the level and cluster (or row) that is
+    malformed or the first sentence that differs from the annotations, and when ``out`` holds another bank (unless
     ``overwrite``).
     """
     source = require(source, "bank to import", "give a hierarchical_clustering_results_*.pkl, or a CM2 bank folder")
+    files: tuple[Path, ...] = (source,)
+    levels: tuple[Level, ...]
+    leaves: Leaves | None
     if source.is_dir() or source.suffix == ".npy":
         files = _flat_files(source)
         levels, leaves = _read_flat(*files)
     else:
-        files = (source,)
         levels, leaves = read_released(source)
     if annotations:
         leaves = _with_origin(leaves, [Path(file) for file in annotations], source)
@@ -55,14 +59,14 @@ def import_bank(source: str | Path, out: str | Path, encoder: str = "", annotati
         encoder = captions_by.name
     if widen:
         levels, leaves = _widened(levels, leaves)
-    info = {"encoder": encoder or "unknown", "summariser": "imported", "sources": [files[0].name],
-            "imported": {"file": files[0].name, "sha256": sha256(files[0])},
+    imported: dict[str, Any] = {"file": files[0].name, "sha256": sha256(files[0])}
+    if len(files) > 1:
+        imported["with"] = {file.name: sha256(file) for file in files[1:]}
+    info = {"encoder": encoder or "unknown", "summariser": "imported", "sources": [files[0].name], "imported": imported,
             "dtype": str(levels[0].embeddings.dtype), "captions": 0 if leaves is None else len(leaves),
             "captions_embedded": leaves is not None and leaves.embeddings is not None}
     if annotations:
         info["annotations"] = [{"file": Path(file).name, "sha256": sha256(file)} for file in annotations]
-    if len(files) > 1:
-        info["imported"]["with"] = {file.name: sha256(file) for file in files[1:]}
     return store_bank(Bank(levels, leaves, plain(info)).validate(source), out, overwrite)
 
 
@@ -71,18 +75,18 @@ def _flat_files(source: Path) -> tuple[Path, Path, Path]:
     if source.is_dir():
         found = sorted(source.glob(f"*{EMBEDDINGS}"))
         if len(found) != 1:
-            raise UserError(f"{source}: {len(found)} files *{EMBEDDINGS}; expected one bank a folder (name the file "
-                            "itself, import one after the other, then `hicm memory merge`)")
+            raise UserError(f"{source}: {len(found)} files *{EMBEDDINGS}; expected one bank per folder (name the file "
+                            "itself, import one after the other, then use 'hicm memory merge')")
         source = found[0]
     name = source.name.removesuffix(EMBEDDINGS)
     if name == source.name:
         raise UserError(f"{source}: expected <name>{EMBEDDINGS}, or the folder that holds it")
-    others = (require(source.with_name(name + suffix), "part of the CM2 bank", f"it belongs beside {source.name}")
-              for suffix in (SENTENCES, VIDEOS))
-    return source, *others
+    sentences, videos = (require(source.with_name(name + suffix), "part of the CM2 bank",
+                                 f"it belongs beside {source.name}") for suffix in (SENTENCES, VIDEOS))
+    return source, sentences, videos
 
 
-def _read_flat(embeddings_file: Path, sentences_file: Path, videos_file: Path) -> tuple[tuple[Level], Leaves]:
+def _read_flat(embeddings_file: Path, sentences_file: Path, videos_file: Path) -> tuple[tuple[Level, ...], Leaves]:
     embeddings = _load(embeddings_file, "f", "floats")
     if embeddings.ndim == 3 and embeddings.shape[1] == 1:
         embeddings = embeddings[:, 0]
@@ -117,7 +121,7 @@ def _load(file: Path, kind: str, what: str) -> np.ndarray:
 
 
 def _places(videos: Sequence[str]) -> np.ndarray:
-    """How many captions of the same video came before each, int64 [N]."""
+    """For each caption, how many of the same video came before it, int64 [N]."""
     seen: Counter[str] = Counter()
     places = []
     for video in videos:
@@ -127,18 +131,18 @@ def _places(videos: Sequence[str]) -> np.ndarray:
 
 
 def _with_origin(leaves: Leaves | None, files: Sequence[Path], source: Path) -> Leaves:
-    """``leaves`` with videos and sentence numbers, after comparing every text with its caption."""
+    """``leaves`` with videos and sentence numbers, once every text has been compared with its caption."""
     if leaves is None:
-        raise UserError(f"{source}: gives no sentence indices to compare with annotations; import it without them")
+        raise UserError(f"{source}: has no sentence indices to compare with annotations; import it without them")
     captions = [(video.id, number, event.text) for file in files for video in read_annotations(file).values()
                 for number, event in enumerate(video.events)]
     where = ", ".join(file.name for file in files)
-    remedy = "give the files that the bank was built from, in their order"
+    remedy = "give the files that the bank was built from, in the same order"
     indices = np.arange(len(leaves)) if any(leaves.videos) else leaves.sentences
     for index, text in zip(indices.tolist(), leaves.texts, strict=True):
         if index >= len(captions):
-            raise UserError(f"{source}: has a sentence {index} ({text!r}), but {where} only {len(captions)} captions; "
-                            f"{remedy}")
+            raise UserError(f"{source}: has a sentence {index} ({text!r}), but {where} has only {len(captions)} "
+                            f"captions; {remedy}")
         video, number, caption = captions[index]
         if text.strip() != caption.strip():
             raise UserError(f"{source}: sentence {index} is {text!r}, but caption {index} of {where} (video {video}, "
@@ -146,18 +150,19 @@ def _with_origin(leaves: Leaves | None, files: Sequence[Path], source: Path) -> 
     if indices[-1] + 1 < len(captions):
         raise UserError(f"{source}: ends with sentence {indices[-1]}, but {where} has {len(captions)} captions; "
                         f"{remedy}")
-    mine = [captions[index] for index in indices.tolist()]
-    return replace(leaves, videos=tuple(video for video, _, _ in mine),
-                   sentences=np.asarray([number for _, number, _ in mine], np.int64))
+    origins = [captions[index] for index in indices.tolist()]
+    return replace(leaves, videos=tuple(video for video, _, _ in origins),
+                   sentences=np.asarray([number for _, number, _ in origins], np.int64))
 
 
 def _embedded(leaves: Leaves | None, finest: Level, encoder: Encoder, named: str, source: Path) -> Leaves:
-    """``leaves`` with embeddings by ``encoder``, after a look at whether it made those of the bank."""
+    """``leaves`` with embeddings by ``encoder``, once it has been checked that it made those of the bank."""
     if leaves is None or not all(leaves.videos):
-        raise UserError(f"{source}: embedded captions serve to leave a video's own ones out, which takes their videos; "
-                        "give the annotations that the bank was built from")
+        raise UserError(f"{source}: captions are embedded so that a video's own can be left out, which needs their "
+                        "videos; give the annotations that the bank was built from")
     if named not in ("", encoder.name):
-        raise UserError(f"{source}: made by {named}, captions to be embedded by {encoder.name}; use one encoder")
+        raise UserError(f"{source}: made by {named}, but its captions would be embedded by {encoder.name}; use the "
+                        "same encoder")
     stored = finest.embeddings[:PROBED].astype(np.float32)
     again = encoder.encode(finest.texts[:PROBED])
     if again.shape != stored.shape:
@@ -166,8 +171,8 @@ def _embedded(leaves: Leaves | None, finest: Level, encoder: Encoder, named: str
     cosine = np.median((stored * again).sum(axis=1)
                        / np.maximum(np.linalg.norm(stored, axis=1) * np.linalg.norm(again, axis=1), 1e-12))
     if cosine < ALIKE:
-        raise UserError(f"{source}: {encoder.name} embeds the same summaries otherwise (cosine {cosine:.2f} to those "
-                        "stored); use the encoder that made the bank")
+        raise UserError(f"{source}: {encoder.name} embeds the same summaries differently (cosine {cosine:.2f} to the "
+                        "stored embeddings); use the encoder that made the bank")
     return leaves if leaves.embeddings is not None else replace(leaves, embeddings=encoder.encode(leaves.texts))
 
 

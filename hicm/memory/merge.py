@@ -1,4 +1,4 @@
-"""Several memory banks as one: trees side by side under one numbering."""
+"""Several memory banks merged into one: their trees side by side, numbered as one."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,44 +12,44 @@ from hicm.memory.bank import Bank, Leaves, Level, bank_hash, load_bank, plain, s
 
 
 def merge_banks(folders: Sequence[str | Path], out: str | Path, overwrite: bool = False, force: bool = False) -> Path:
-    """Write the banks of ``folders`` as one into ``out``; returns ``out``.
+    """Write the banks in ``folders`` as one bank into ``out``; returns ``out``.
 
-    Nodes and captions keep their order, those of the first bank first.  A bank with fewer levels is continued upwards
-    by copies of its top nodes.  Captions' embeddings are kept where all banks hold them; embeddings are float32 as
-    soon as those of one bank are.  Does nothing when ``out`` holds this merge already.
+    Nodes and captions keep their order, those of the first bank first.  A bank with fewer levels is extended upwards
+    by copies of its top nodes.  Embeddings of captions are kept if all banks hold them; embeddings are float32 as soon
+    as those of one bank are.  Does nothing when ``out`` already holds this merge.
 
-    Raises UserError when there are fewer than two banks or one stands twice, when they differ in width or encoder
-    (``force``: in encoder they may, to be used where the user knows that they share a space), when some hold captions
+    Raises UserError when there are fewer than two banks, when a bank is named twice, when they differ in width or
+    encoder (``force`` allows different encoders, for users who know that they share a space), when some hold captions
     and others do not, or when ``out`` holds another bank (unless ``overwrite``).
     """
-    folders = [Path(folder) for folder in folders]
-    if len(folders) < 2:
-        raise UserError(f"{len(folders)} bank to merge; name two or more")
-    hashes = [bank_hash(folder) for folder in folders]
+    paths = [Path(folder) for folder in folders]
+    if len(paths) < 2:
+        raise UserError(f"{len(paths)} bank to merge; name two or more")
+    hashes = [bank_hash(path) for path in paths]
     for later, digest in enumerate(hashes):
         if digest in hashes[:later]:
-            raise UserError(f"{folders[later]}: the same bank as {folders[hashes.index(digest)]}; name each once")
-    banks = [load_bank(folder) for folder in folders]
-    for folder, bank in zip(folders[1:], banks[1:], strict=True):
-        _check(folders[0], banks[0], folder, bank, force)
+            raise UserError(f"{paths[later]}: the same bank as {paths[hashes.index(digest)]}; name each once")
+    banks = [load_bank(path) for path in paths]
+    for path, bank in zip(paths[1:], banks[1:], strict=True):
+        _check(paths[0], banks[0], path, bank, force)
     depth, kind = max(bank.depth for bank in banks), np.result_type(*(bank.levels[0].embeddings for bank in banks))
-    leaves, levels = [_leaf_count(bank) for bank in banks], [_continued(bank, depth) for bank in banks]
+    leaves, levels = [_leaf_count(bank) for bank in banks], [_extended(bank, depth) for bank in banks]
     below, joined = leaves, []
     for stage in zip(*levels, strict=True):
         joined.append(_join_levels(stage, below, leaves, kind))
         below = [len(level) for level in stage]
-    return store_bank(Bank(tuple(joined), _join_leaves(banks, kind), _info(folders, banks, hashes)), out, overwrite)
+    return store_bank(Bank(tuple(joined), _join_leaves(banks, kind), _info(paths, banks, hashes)), out, overwrite)
 
 
 def _check(first_folder: Path, first: Bank, folder: Path, bank: Bank, force: bool) -> None:
-    """Whether the first bank and another one may stand in one tree."""
+    """Raise UserError when another bank cannot be merged with the first one."""
     if bank.width != first.width:
         raise UserError(f"{folder}: embeddings are {bank.width} wide, those of {first_folder} {first.width}; build "
-                        "both with one encoder")
+                        "both with the same encoder")
     names = [str(each.info.get("encoder", "unknown")) for each in (first, bank)]
     if not force and (names[0] != names[1] or names[0] == "unknown"):
-        raise UserError(f"{folder}: its encoder is {names[1]}, that of {first_folder} {names[0]}; build both with one "
-                        "encoder, or merge them with --force if you know that it is one")
+        raise UserError(f"{folder}: its encoder is {names[1]}, that of {first_folder} {names[0]}; build both with the "
+                        "same encoder, or use --force if you know that they share a space")
     if (bank.leaves is None) != (first.leaves is None):
         without, with_them = (folder, first_folder) if bank.leaves is None else (first_folder, folder)
         raise UserError(f"{without}: holds no captions, unlike {with_them}; import it from a file with "
@@ -60,15 +60,15 @@ def _leaf_count(bank: Bank) -> int:
     return 0 if bank.leaves is None else len(bank.leaves)
 
 
-def _continued(bank: Bank, depth: int) -> list[Level]:
-    """The bank's levels, and copies of the top one up to ``depth``, each node with the one below it as only child."""
+def _extended(bank: Bank, depth: int) -> list[Level]:
+    """The bank's levels, then copies of the top one up to ``depth``, whose nodes have the one below as only child."""
     top = bank.levels[-1]
     copy = replace(top, children=tuple(np.arange(len(top))[:, None]))
     return [*bank.levels, *[copy] * (depth - bank.depth)]
 
 
 def _join_levels(levels: Sequence[Level], below: Sequence[int], leaves: Sequence[int], kind: np.dtype) -> Level:
-    """One level of all banks.  ``below``: nodes of each bank in the level below; ``leaves``: its captions."""
+    """One level of all banks.  ``below``: how many nodes each bank has in the level below; ``leaves``: captions."""
     starts, first_leaves = (np.cumsum([0, *counts[:-1]]) for counts in (below, leaves))
     children = tuple(ids + start for level, start in zip(levels, starts, strict=True) for ids in level.children)
     authors = [np.where(level.authors >= 0, level.authors + first, -1)
@@ -79,12 +79,12 @@ def _join_levels(levels: Sequence[Level], below: Sequence[int], leaves: Sequence
 
 
 def _join_leaves(banks: Sequence[Bank], kind: np.dtype) -> Leaves | None:
-    parts = [bank.leaves for bank in banks]
-    if any(part is None for part in parts):
+    parts = [bank.leaves for bank in banks if bank.leaves is not None]
+    if len(parts) < len(banks):
         return None
-    embedded = all(part.embeddings is not None for part in parts)
+    embeddings = [part.embeddings for part in parts if part.embeddings is not None]
     return Leaves(tuple(text for part in parts for text in part.texts),
-                  np.concatenate([part.embeddings for part in parts]).astype(kind, copy=False) if embedded else None,
+                  np.concatenate(embeddings).astype(kind, copy=False) if len(embeddings) == len(parts) else None,
                   tuple(video for part in parts for video in part.videos),
                   np.concatenate([part.sentences for part in parts]))
 

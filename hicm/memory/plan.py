@@ -1,25 +1,26 @@
-"""What a build would do: nodes a level, questions to a language model, tokens.  Nothing is asked."""
+"""What a build would do: nodes per level, questions to a language model, tokens.  Nothing is asked."""
 
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hicm.config import Config
+from hicm.encoders import make_encoder
 from hicm.memory.bank import TEXTS
-from hicm.memory.build import clear_up, plant_tree, summarise_tree
 from hicm.memory.captions import read_captions
-from hicm.memory.encoders import make_encoder
+from hicm.memory.summarise import summarise_tree
 from hicm.memory.summarisers import make_summariser
 from hicm.memory.summarisers.language import LanguageModel
 from hicm.memory.summarisers.medoid import medoid
 from hicm.memory.summarisers.node import Members, Summariser, Summary
+from hicm.memory.tree import build_tree, remove_intermediates
 
-CHARACTERS = 4  # a token, roughly, in English
+CHARACTERS = 4  # per token, roughly, in English
 
 
 @dataclass(frozen=True)
 class LevelPlan:
-    """One level: nodes, those that need a question, those answered before, and what the questions are long."""
+    """One level: its nodes, the questions they need, how many were answered before, and how long the open ones are."""
 
     level: int
     nodes: int
@@ -30,15 +31,15 @@ class LevelPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """What `plan_memory` found out; prints as a table."""
+    """What `plan_memory` counted; prints as a table."""
 
     head: str
     levels: tuple[LevelPlan, ...]  # coarse to fine
-    answer_tokens: int  # of one answer at most; 0: no language model is asked
+    answer_tokens: int  # limit of one answer; 0: no language model is asked
 
     @property
     def calls(self) -> int:
-        """Questions that are open: at least as many requests, more where an answer breaks the rule."""
+        """Open questions: the build sends at least as many requests, more where answers are rejected."""
         return sum(level.questions - level.answered for level in self.levels)
 
     def __str__(self) -> str:
@@ -50,22 +51,24 @@ class Plan:
             return "\n".join([*lines, "", "no language model is asked"]) + "\n"
         tokens = sum(level.tokens for level in self.levels)
         return "\n".join([*lines, "", f"{self.calls:,} questions, about {tokens:,} tokens in and at most "
-                          f"{self.calls * self.answer_tokens:,} out, one attempt each; above level 1 as long as the "
-                          "medoids are until answers are there"]) + "\n"
+                          f"{self.calls * self.answer_tokens:,} out, at one attempt each; above level 1 the medoids "
+                          "give the length until there are answers"]) + "\n"
 
 
 def plan_memory(config: Config) -> Plan:
     """Embed, cluster and count; embeddings and partitions are kept for the build.
 
-    Raises UserError as `hicm.memory.build.build_memory` does.
+    Raises UserError where `hicm.stages.build_memory.build_memory` does.
     """
-    encoder, summariser = make_encoder(config.memory.encoder, config.captioner.offline), make_summariser(config)
-    captions = read_captions(config)
-    tree = plant_tree(config, encoder, captions)
+    offline = config.offline
+    encoder = make_encoder(config.memory.encoder, offline)
+    summariser = make_summariser(config.memory.summariser, config.summary, config.bank, offline)
+    captions = read_captions(config.data, config.memory.source)
+    tree = build_tree(captions, encoder, config.memory, config.bank)
     counting = _Counting(summariser, [])
     summarise_tree(tree, counting, encoder)
     if (config.bank / TEXTS).exists():
-        clear_up(config.bank)  # nothing is under way there
+        remove_intermediates(config.bank)  # the bank is finished: no build will read them
     rows = []
     for number in range(tree.labels.shape[1], 0, -1):
         questions, answered, tokens = counting.seen[number - 1]
@@ -77,10 +80,10 @@ def plan_memory(config: Config) -> Plan:
 
 @dataclass
 class _Counting:
-    """Stands in for a summariser: answers that are there, the medoid elsewhere."""
+    """Takes the place of a summariser and asks nothing: known answers, and the medoid elsewhere."""
 
     summariser: Summariser
-    seen: list[tuple[int, int, int]]  # a level: questions, answered, tokens
+    seen: list[tuple[int, int, int]]  # per level: questions, answered, tokens
 
     @property
     def name(self) -> str:

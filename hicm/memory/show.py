@@ -1,4 +1,4 @@
-"""A bank as text, to be read by a person.
+"""A bank as text for people to read.
 
     level.node  captions below  summary  [video #sentence it was quoted from]
 """
@@ -14,17 +14,17 @@ from hicm.memory.bank import Bank, Leaves, load_bank
 
 
 def show_memory(folder: str | Path, depth: int = 2, children: int = 3, width: int = 100, find: str = "") -> str:
-    """The bank's origin, its levels, and ``depth`` levels of its tree from the top, one line a node.
+    """The bank's origin, its levels, and ``depth`` levels of its tree from the top, one line per node.
 
-    Nodes with most captions come first; below a node its ``children`` largest are shown (0: all), below level 1
-    the captions.  ``find`` keeps the branches that lead to a text with these words, upper or lower case, and
-    follows them down whatever ``depth``.  Lines are cut at ``width`` characters.  Raises UserError when there is no
-    bank or no text with these words.
+    Nodes with most captions come first.  Below a node its ``children`` largest children are shown (0: all), below
+    level 1 the captions.  ``find`` keeps only the branches that lead to a text containing it, ignoring case, and
+    follows them down whatever the ``depth``.  Lines are cut at ``width`` characters.  Raises UserError when there is
+    no bank, or no such text.
     """
     bank = load_bank(folder)
     hits = _hits(bank, find)
     if not hits[bank.depth].any():
-        raise UserError(f"{folder}: no text of this memory holds {find!r}; try fewer or other words")
+        raise UserError(f"{folder}: no text of this memory contains {find!r}; try fewer or other words")
     tree = _Tree(bank, hits, children or len(bank.texts(0)) + len(bank.levels[0]),
                  lowest=bank.depth + 1 - depth, found_only=bool(find))
     lines = [*_header(bank, folder), "", *tree.lines(bank.depth, np.arange(len(bank.levels[-1])), "", limit=None)]
@@ -34,9 +34,9 @@ def show_memory(folder: str | Path, depth: int = 2, children: int = 3, width: in
 @dataclass(frozen=True, eq=False)
 class _Tree:
     bank: Bank
-    hits: list[np.ndarray]  # by level: the node or something below it holds the words
+    hits: list[np.ndarray]  # by level: whether the node or something below it contains the words
     children: int
-    lowest: int  # level that is shown without a hit below it
+    lowest: int  # lowest level shown without a hit below it
     found_only: bool
 
     def lines(self, level: int, ids: np.ndarray, indent: str, limit: int | None) -> Iterator[str]:
@@ -60,7 +60,7 @@ class _Tree:
 
 
 def origin_of(leaves: Leaves, leaf: int) -> str:
-    """Video and sentence number of a caption; of an imported one whose video is unknown ("") its number alone."""
+    """Video and sentence number of a caption; the number alone where an import did not know the video ("")."""
     return f"{leaves.videos[leaf]} #{leaves.sentences[leaf]}".lstrip()
 
 

@@ -1,4 +1,4 @@
-"""What a memory bank is like, in numbers: its tree, its captions, its summaries, and how well nodes match captions."""
+"""Statistics of a memory bank: its tree, its captions, its summaries, and how well nodes match their captions."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,37 +9,37 @@ import numpy as np
 
 from hicm.memory.bank import Bank, load_bank
 
-LONG = 20  # words; the published prompt asks for no more
+LONG = 20  # words; the published prompt allows no more
 CHUNK = 1 << 14  # pairs of embeddings compared at once
 
 
 @dataclass(frozen=True)
 class LevelStats:
-    """One level, 1 = finest.  Shares and cosines are fractions; None: the bank does not hold what it takes."""
+    """One level, 1 = finest.  Shares and cosines are fractions; None: the bank does not hold what is needed."""
 
     level: int
     nodes: int
-    children_median: float | None  # of a node; None at level 1 of a bank without captions
+    children_median: float | None  # children per node; None at level 1 of a bank without captions
     children_mean: float | None
     children_most: int | None
     single: float | None  # share of nodes with one child
-    words_median: float  # of a summary
+    words_median: float  # per summary
     words_most: int
-    repeated: int  # summaries that an earlier node of the level has too
+    repeated: int  # summaries that an earlier node of the level also has
     long: float  # share of summaries of more than 20 words
-    quoted: float | None  # share of summaries that are some caption word for word
-    cosine: float | None  # mean over captions (or nodes one level down): to the node above it
-    cosine_random: float | None  # the same, each drawn for another one's node
+    quoted: float | None  # share of summaries that quote some caption word for word
+    cosine: float | None  # mean over captions (or nodes one level down) of the cosine to the node above
+    cosine_random: float | None  # the same with the nodes assigned at random
 
     @property
     def coherence(self) -> float | None:
-        """How much closer captions are to their own node than to others'."""
-        return None if self.cosine is None else self.cosine - self.cosine_random
+        """How much closer captions are to their own node than to a random one."""
+        return None if self.cosine is None or self.cosine_random is None else self.cosine - self.cosine_random
 
 
 @dataclass(frozen=True)
 class Stats:
-    """A bank's statistics; ``str()`` is a table to be read, `to_json` plain data."""
+    """The statistics of a bank; ``str()`` gives tables, `to_json` plain data."""
 
     bank: str
     encoder: str
@@ -49,10 +49,10 @@ class Stats:
     depth: int
     captions: int | None  # None: not stored
     videos: int | None  # None: unknown
-    repeated_captions: int | None  # captions that say word for word what an earlier one says
-    compared: str  # what the cosines of a node are to: "captions" or "children"
+    repeated_captions: int | None  # captions equal to an earlier one, word for word
+    compared: str  # what nodes are compared with: "captions" or "children"
     levels: tuple[LevelStats, ...]  # fine to coarse
-    summaries: dict[str, Any] = field(default_factory=dict)  # how the summariser fared, as the bank says
+    summaries: dict[str, Any] = field(default_factory=dict)  # how the summaries came about, from the bank's info
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
@@ -93,7 +93,7 @@ class Stats:
 
 
 def bank_stats(folder: str | Path, seed: int = 0) -> Stats:
-    """Statistics of the bank of a folder; ``seed`` draws the random captions of the comparison.
+    """Statistics of the bank in a folder; ``seed`` draws the random nodes of the comparison.
 
     Raises UserError when there is no valid bank.
     """
@@ -105,7 +105,7 @@ def bank_stats(folder: str | Path, seed: int = 0) -> Stats:
     summaries = info.get("summaries")
     return Stats(str(folder), str(info.get("encoder", "unknown")), str(info.get("summariser", "unknown")), bank.width,
                  str(bank.levels[0].embeddings.dtype), bank.depth, None if leaves is None else len(leaves),
-                 len(videos) or None, None if leaves is None else len(leaves) - len(captions),
+                 len(videos) or None, None if captions is None or leaves is None else len(leaves) - len(captions),
                  "captions" if embedded else "children",
                  tuple(_level(bank, number, captions, np.random.default_rng((seed, number)))
                        for number in range(1, bank.depth + 1)),
@@ -126,7 +126,7 @@ def _level(bank: Bank, number: int, captions: set[str] | None, draw: np.random.G
 
 
 def _cosines(bank: Bank, number: int, draw: np.random.Generator) -> tuple[float | None, float | None]:
-    """Mean cosine of captions (without their embeddings: of the nodes below) to the nodes above, own and drawn."""
+    """Mean cosine of captions (without their embeddings: of the nodes below) to their own node, and to a random one."""
     level = bank.level(number)
     if bank.leaves is not None and bank.leaves.embeddings is not None:
         below, above = bank.leaves.embeddings, bank.ancestors(number)
@@ -139,7 +139,7 @@ def _cosines(bank: Bank, number: int, draw: np.random.Generator) -> tuple[float 
 
 
 def _mean_cosine(left: np.ndarray, right: np.ndarray, partner: np.ndarray) -> float:
-    """Mean over the rows of ``left`` [N, D] of the cosine to row ``partner`` [N] of ``right`` [n, D]."""
+    """Mean over the rows of ``left`` [N, D] of the cosine to the row ``partner`` [N] of ``right`` [n, D]."""
     left_norms, right_norms = _norms(left), _norms(right)
     total = 0.0
     for start in range(0, len(left), CHUNK):

@@ -1,4 +1,4 @@
-"""Pre-LN transformer over frame features, the visual encoder of Vid2Seq (Vid2Seq, Yang et al., CVPR 2023).
+"""Pre-LN transformer over frame features: the visual encoder of Vid2Seq (Yang et al., CVPR 2023).
 
 Shapes: B videos, T frames, D feature width, H heads.
 """
@@ -21,7 +21,7 @@ class Attention(nn.Module):
         self.proj = nn.Linear(width, width)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """x [B, T, D]; mask bool [B, T], True = attended (None: all).  Returns [B, T, D]."""
+        """x [B, T, D]; mask bool [B, T], True = attend (None: all).  Returns [B, T, D]."""
         b, t, d = x.shape
         q, k, v = self.qkv(x).view(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         keys = None if mask is None else mask[:, None, None, :]
@@ -30,6 +30,8 @@ class Attention(nn.Module):
 
 
 class Mlp(nn.Module):
+    """Linear, GELU, dropout, linear, dropout."""
+
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
@@ -57,12 +59,13 @@ class Block(nn.Module):
 
 
 class TemporalEncoder(nn.Module):
-    """Learned positions, then pre-LN transformer blocks and a final LayerNorm; the width stays D."""
+    """Learned positions, then pre-LN transformer blocks and a final LayerNorm; the output width is D too."""
 
     def __init__(self, width: int, frames: int, depth: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
         if width % heads:
-            raise UserError(f"captioner.visual_heads: {heads} heads do not divide the feature width {width}")
+            raise UserError(f"captioner.visual_heads: {heads} heads do not divide the feature width {width}; set a "
+                            "divisor of it")
         self.pos_embed = nn.Parameter(torch.empty(1, frames, width))
         self.blocks = nn.ModuleList(Block(width, heads, hidden, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-5)
@@ -77,9 +80,9 @@ class TemporalEncoder(nn.Module):
                 nn.init.normal_(module.bias, std=1e-6)
 
     def forward(self, frames: Tensor, mask: Tensor | None = None) -> Tensor:
-        """frames [B, T, D]; mask bool [B, T], True = a real frame (None: attend to all).  Returns [B, T, D]."""
+        """frames [B, T, D]; mask bool [B, T], True = a real frame (None: all are real).  Returns [B, T, D]."""
         t, learned = frames.shape[1], self.pos_embed.shape[1]
-        nearest = torch.arange(t, device=frames.device) * learned // t  # identity when T is the trained length
+        nearest = torch.arange(t, device=frames.device) * learned // t  # each frame itself if T is the trained length
         x = self.drop(frames + self.pos_embed[:, nearest])
         for block in self.blocks:
             x = block(x, mask)

@@ -1,4 +1,4 @@
-"""The report: from run folders to one self-contained page and PNGs.  Reads files only."""
+"""The report: reads run folders, and writes one self-contained page and PNG pictures."""
 
 from hicm.report.page import report
 

@@ -1,22 +1,23 @@
-"""Training curves as finished numbers: from ``stats.jsonl`` lines to series that a figure draws."""
+"""Training curves: turns the lines of ``stats.jsonl`` into series that a figure draws."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from hicm.report.runs import Run, is_number
-from hicm.report.tables import metric_label
+from hicm.report.score_tables import metric_label
 
 TRAINING = (("loss", "Loss, weighted sum"), ("generative", "Generative loss"), ("denoising", "Denoising loss"),
             ("grad_norm", "Gradient norm"), ("lr", "Learning rate"))
-EVALUATED = ("soda_c", "CIDEr", "METEOR", "soda_d", "F1")  # besides the selecting metric, in this order
-PANELS = 3  # evaluation metrics drawn
+EVALUATED = ("soda_c", "CIDEr", "METEOR", "soda_d", "F1")  # after the selecting metric, in this order
+PANELS = 3  # most evaluation metrics drawn
 
 
 @dataclass(frozen=True)
 class Series:
-    """One run's line: x and y of equal length; ``run`` is its place in the report."""
+    """The line of one run: x and y of equal length; ``run`` is its index in the report."""
 
     run: int
     label: str
@@ -26,24 +27,24 @@ class Series:
 
 @dataclass(frozen=True)
 class Panel:
-    """One quantity over all runs."""
+    """One quantity, with a line per run."""
 
     name: str
     title: str
     xlabel: str
     series: tuple[Series, ...]
-    points: bool  # few values, to be marked one by one
+    points: bool  # few values, so each one gets a marker
 
 
 def panels(runs: Sequence[Run]) -> list[Panel]:
-    """Every quantity that at least one run has logged: evaluation metrics times 100 by epoch, then losses by step."""
+    """A panel for every logged quantity: evaluation metrics times 100 by epoch, then losses by step."""
     found = [_panel(runs, name, f"{metric_label(name)} on {split}", "epoch", split) for split, name in _evaluated(runs)]
     found += [_panel(runs, name, title, "step", None) for name, title in TRAINING]
     return [panel for panel in found if panel.series]
 
 
 def smooth(values: Sequence[float], width: int) -> np.ndarray:
-    """Running mean over ``width`` values centred on each, over fewer at both ends.
+    """Running mean over a centred window of ``width`` values, fewer at both ends.
 
     >>> smooth([0, 3, 0, 3], 3).tolist()
     [1.5, 1.0, 2.0, 1.5]
@@ -54,7 +55,7 @@ def smooth(values: Sequence[float], width: int) -> np.ndarray:
 
 
 def _evaluated(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """(split, metric) pairs worth a panel: the selecting metric first."""
+    """The (split, metric) pairs to draw, the selecting metric first."""
     logged = dict.fromkeys((line["split"], name) for run in runs for line in run.stats
                            if isinstance(line.get("metrics"), dict) and isinstance(line.get("split"), str)
                            for name in line["metrics"])
@@ -65,14 +66,13 @@ def _evaluated(runs: Sequence[Run]) -> list[tuple[str, str]]:
 def _panel(runs: Sequence[Run], name: str, title: str, xlabel: str, split: str | None) -> Panel:
     series = []
     for place, run in enumerate(runs):
-        points = [_point(line, name, split) for line in run.stats]
-        points = [point for point in points if point is not None]
+        points = [point for line in run.stats if (point := _point(line, name, split)) is not None]
         if points:
-            series.append(Series(place, run.label, *map(tuple, zip(*points, strict=True))))
+            series.append(Series(place, run.label, tuple(x for x, _ in points), tuple(y for _, y in points)))
     return Panel(name, title, xlabel, tuple(series), split is not None)
 
 
-def _point(line: dict, name: str, split: str | None) -> tuple[float, float] | None:
+def _point(line: dict[str, Any], name: str, split: str | None) -> tuple[float, float] | None:
     if split is None:
         return (line["step"], line[name]) if is_number(line.get(name)) else None
     value = line["metrics"].get(name) if line.get("split") == split and isinstance(line.get("metrics"), dict) else None

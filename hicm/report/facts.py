@@ -1,4 +1,4 @@
-"""What the head of the page says about the runs: who they are, how they were selected, in what they differ."""
+"""The facts at the top of the page: which runs are shown, how their checkpoints were chosen, how they differ."""
 
 import datetime
 from collections.abc import Sequence
@@ -7,13 +7,13 @@ from typing import Any
 from hicm.config import dump_config
 from hicm.data.holdout import describe_split
 from hicm.report.runs import Run, is_number
-from hicm.report.tables import metric_label
+from hicm.report.score_tables import metric_label
 
-Fact = tuple[str, list[str]]  # name, one value a run
+Fact = tuple[str, list[str]]  # name, one value per run
 
 
 def run_facts(runs: Sequence[Run]) -> list[Fact]:
-    """Rows of the table of runs, then a row for every setting in which they differ."""
+    """Rows of the table of runs, then one row per setting in which they differ."""
     facts = [("Run", [run.id for run in runs]),
              ("Started", [_date(run.manifest.get("started")) for run in runs]),
              ("Trained", [_trained(run) for run in runs]),
@@ -24,7 +24,7 @@ def run_facts(runs: Sequence[Run]) -> list[Fact]:
 
 
 def differences(runs: Sequence[Run]) -> list[Fact]:
-    """Settings whose values differ between the runs, by their dotted names."""
+    """Settings whose values differ between the runs, by dotted name."""
     flat = [_flatten(dump_config(run.config)) for run in runs]
     names = dict.fromkeys(name for settings in flat for name in settings)
     rows = [(name, [settings.get(name) for settings in flat]) for name in names]
@@ -33,17 +33,17 @@ def differences(runs: Sequence[Run]) -> list[Fact]:
 
 
 def selection(runs: Sequence[Run], split: str) -> tuple[str, bool]:
-    """How the first run used its splits, and whether the shown split also chose the checkpoint of some run."""
+    """How the first run used its splits, and whether the shown split also selected the checkpoint of any run."""
     data, by = runs[0].config.data, metric_label(runs[0].config.train.select_on)
     chosen = [run for run in runs if _is_chosen(run)]
     train, select = (describe_split(data, name) if data.holdout else f"“{name}”" for name in (data.train, data.select))
     how = f"checkpoint chosen by {by} on {select}" if chosen else "last checkpoint"
     return (f"Trained on {train}; {how}; shown here: “{split}”.",
-            any(run.config.data.select == split for run in chosen))
+            any(_selected_on(run) == split for run in chosen))
 
 
 def coverage_lines(runs: Sequence[Run]) -> list[str]:
-    """Which videos the scores do not speak of, and what the evaluation warned of; equal lines together."""
+    """Videos that the scores do not cover, and warnings of the evaluation; equal lines are merged."""
     lines: dict[str, list[str]] = {}
     for run in runs:
         covered = run.metrics.get("coverage") or {}
@@ -80,22 +80,29 @@ def _trained(run: Run) -> str:
 
 
 def _checkpoint(run: Run) -> str:
-    """The checkpoint that made the predictions, and why it."""
+    """The checkpoint that made the predictions, and the score that selected it."""
     selected = run.manifest.get("selected")
     parts = [str(run.checkpoint["name"])] if "name" in run.checkpoint else []
     if "step" in run.checkpoint:
         parts.append(f"step {run.checkpoint['step']}")
     if _is_chosen(run) and isinstance(selected, dict) and is_number(selected.get("value")):
         parts.append(f"{metric_label(str(selected.get('metric')))} {100 * selected['value']:.2f} on "
-                     f"{run.config.data.select}")
+                     f"{_selected_on(run)}")
     if selected is None and run.stats:
-        parts.append("training is not finished")
+        parts.append("training not finished")
     return ", ".join(parts)
 
 
 def _is_chosen(run: Run) -> bool:
-    """Whether a score chose the checkpoint: said by the predictions, or assumed when they do not say."""
+    """Whether a score selected the checkpoint, as the predictions state; assumed where they state nothing."""
     return run.checkpoint.get("name", "best") == "best" and not isinstance(run.manifest.get("selected"), str)
+
+
+def _selected_on(run: Run) -> str:
+    """The split whose scores chose the checkpoint, or the settings of a system without checkpoints."""
+    selected = run.manifest.get("selected")
+    on = selected.get("on") if isinstance(selected, dict) else None
+    return str(on or run.config.data.select)
 
 
 def _revision(manifest: dict[str, Any]) -> str:
@@ -103,7 +110,7 @@ def _revision(manifest: dict[str, Any]) -> str:
     commit = str(revision.get("commit") or "")[:10]
     version = (manifest.get("versions") or {}).get("hicm")
     return " ".join(filter(None, [f"hicm {version}" if version else "", commit,
-                                  "with changes" if revision.get("dirty") else ""]))
+                                  "with local changes" if revision.get("dirty") else ""]))
 
 
 def _scored(metrics: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
-"""Drawings: finished numbers and axes in, axes out; one function saves.
+"""Figures of the report.  A ``draw_`` function draws finished numbers into axes and returns them; `save` writes files.
 
-Colours after Okabe and Ito, told apart by colour-blind readers too; lines also differ in their dashes.
+The colours follow Okabe and Ito's palette for colour-blind readers; lines also differ in their dashes.
 """
 
 import io
@@ -9,15 +9,17 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from hicm.files import atomic
 from hicm.report.curves import Panel, smooth
-from hicm.report.tables import Row
+from hicm.report.score_tables import Row
 from hicm.report.timeline import Track, clock, ticks
 
 DPI = 160
@@ -27,7 +29,7 @@ MARKERS = "os^Dv<"
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a page: background, text, quiet text, lines, reference events, and one for each run."""
+    """Colours of a page: background, text, muted text, lines, reference events, and one per run."""
 
     paper: str
     ink: str
@@ -37,7 +39,7 @@ class Theme:
     runs: tuple[str, ...]
 
     def run(self, number: int) -> str:
-        """The colour of a run; -1: of the reference."""
+        """The colour of a run, or of the reference for -1."""
         return self.reference if number < 0 else self.runs[number % len(self.runs)]
 
 
@@ -48,7 +50,7 @@ DARK = Theme("#17191d", "#e4e6ea", "#969ca6", "#33373e", "#8b929c",
 
 
 def draw_panel(axes: Axes, panel: Panel, theme: Theme) -> Axes:
-    """One quantity, one line a run: the values faintly and their running mean, or marked points where few."""
+    """One quantity with one line per run: faint values and their running mean, or marked points if there are few."""
     for series in panel.series:
         colour, dashes = theme.run(series.run), DASHES[series.run % len(DASHES)]
         many = len(series.y) > 40 and not panel.points and panel.name != "lr"
@@ -66,7 +68,7 @@ def draw_panel(axes: Axes, panel: Panel, theme: Theme) -> Axes:
 
 
 def draw_metrics(axes: Axes, rows: Sequence[Row], labels: Sequence[str], theme: Theme) -> Axes:
-    """Scores times 100 as points, one line a metric, one marker a run, with the 95 % intervals that are there."""
+    """Scores times 100 as points, one row per metric and one marker per run, with the 95 % intervals if known."""
     values = np.array([[float(cell.value) if cell.value != "–" else np.nan for cell in row.cells] for row in rows])
     places = np.arange(len(rows))
     seen = ~np.isnan(values).all(axis=1) & np.array([not any(cell.interval for cell in row.cells) for row in rows])
@@ -75,25 +77,22 @@ def draw_metrics(axes: Axes, rows: Sequence[Row], labels: Sequence[str], theme: 
     for run, label in enumerate(labels):
         with_ends = [(place, row.cells[run].interval) for place, row in enumerate(rows) if row.cells[run].interval]
         aside = 0.16 * (run - (len(labels) - 1) / 2) if with_ends else 0.0  # so that intervals do not hide each other
-        for place, ends in with_ends:
-            axes.hlines(place + aside, *ends, color=theme.run(run), linewidth=1.4, zorder=2)
+        for place, (low, high) in with_ends:
+            axes.hlines(place + aside, low, high, color=theme.run(run), linewidth=1.4, zorder=2)
         axes.scatter(values[:, run], places + aside, s=34, color=theme.run(run), marker=MARKERS[run % len(MARKERS)],
                      label=label, zorder=3, linewidths=0, clip_on=False)
     axes.set_yticks(places, [row.label for row in rows])
     axes.set_ylim(len(rows) - 0.4, -0.6)
     ends = [end for row in rows for cell in row.cells for end in cell.interval]
-    low, high = min(0.0, np.nanmin(values), *ends), max(np.nanmax(values), 1.0, *ends)
-    axes.set_xlim(low, high + 0.04 * (high - low))
+    left, right = min(0.0, np.nanmin(values), *ends), max(np.nanmax(values), 1.0, *ends)
+    axes.set_xlim(left, right + 0.04 * (right - left))
     axes.xaxis.set_major_locator(MaxNLocator(6))
-    style(axes, theme)
-    axes.grid(axis="x", color=theme.line, linewidth=0.6)
-    axes.grid(axis="y", visible=False)
-    return axes
+    return style(axes, theme, grid="x")
 
 
 def draw_timeline(axes: Axes, tracks: Sequence[Track], duration: float, theme: Theme) -> Axes:
     """Events of every track as numbered bars over the seconds of the video."""
-    top, places = 0, []
+    top, places = 0.0, []
     for track in tracks:
         for bar in track.bars:
             start, length = bar.left * duration / 100, max(bar.width, 0.3) * duration / 100
@@ -108,15 +107,13 @@ def draw_timeline(axes: Axes, tracks: Sequence[Track], duration: float, theme: T
     axes.set_xlim(0, duration)
     marks = ticks(duration)
     axes.set_xticks(marks, [clock(mark) for mark in marks])
-    style(axes, theme)
-    axes.grid(axis="x", color=theme.line, linewidth=0.6)
-    axes.grid(axis="y", visible=False)
+    style(axes, theme, grid="x")
     axes.tick_params(axis="y", labelcolor=theme.ink)
     return axes
 
 
 def draw_captions(axes: Axes, tracks: Sequence[Track], lines: Sequence[Sequence[str]], theme: Theme) -> Axes:
-    """The tracks' captions as columns of text, ``lines`` from `caption_lines`."""
+    """The captions of each track as a column of text; ``lines`` come from `caption_lines`."""
     rows = max(map(len, lines)) + 1
     for place, (track, column) in enumerate(zip(tracks, lines, strict=True)):
         x = place / len(tracks)
@@ -131,15 +128,15 @@ def draw_captions(axes: Axes, tracks: Sequence[Track], lines: Sequence[Sequence[
 
 
 def caption_lines(track: Track, width: int) -> list[str]:
-    """Numbered captions broken at ``width`` characters; a word that is longer is cut."""
-    lines = []
+    """Numbered captions wrapped at ``width`` characters; longer words are broken."""
+    lines: list[str] = []
     for bar in track.bars:
         lines += textwrap.wrap(f"{bar.number}  {bar.text}", width, subsequent_indent="    ") or [str(bar.number)]
-    return lines or ["no event"]
+    return lines or ["no events"]
 
 
 def timeline_figure(title: str, tracks: Sequence[Track], duration: float, theme: Theme) -> Figure:
-    """Bars above, captions below, as high as they need."""
+    """Bars above, captions below; the height follows their number."""
     width = 9.6
     lines = [caption_lines(track, max(16, int(150 / len(tracks)))) for track in tracks]
     heights = [0.24 * (sum(track.lanes + 0.25 for track in tracks)) + 0.1, 0.148 * (max(map(len, lines)) + 1.2)]
@@ -165,10 +162,10 @@ def panel_figure(panel: Panel, theme: Theme) -> Figure:
 
 
 def panels_figure(panels: Sequence[Panel], theme: Theme, columns: int = 3) -> Figure:
-    """All panels on one sheet, with one legend."""
+    """All panels in one figure, with one legend."""
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(3.6 * columns, 2.6 * rows + 0.35), facecolor=theme.paper, layout="constrained")
-    figure.get_layout_engine().set(hspace=0.06, wspace=0.04)
+    figure = Figure(figsize=(3.6 * columns, 2.6 * rows + 0.35), facecolor=theme.paper,
+                    layout=ConstrainedLayoutEngine(hspace=0.06, wspace=0.04))
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
         draw_panel(axes, panel, theme)
@@ -177,12 +174,12 @@ def panels_figure(panels: Sequence[Panel], theme: Theme, columns: int = 3) -> Fi
     handles = {series.label: line for axes, panel in zip(grid.flat, panels, strict=False)
                for series, line in zip(panel.series, [line for line in axes.lines if line.get_alpha() is None],
                                        strict=True)}
-    _legend(figure, handles, theme)
+    legend(figure, handles, theme)
     return figure
 
 
 def metrics_figure(rows: Sequence[Row], labels: Sequence[str], theme: Theme) -> Figure:
-    """The main scores of all runs; CIDEr, which may exceed 100, on an axis of its own."""
+    """The main scores of all runs, with CIDEr, which may exceed 100, on its own axis."""
     groups = [group for group in ([row for row in rows if (row.name == "CIDEr") == own] for own in (False, True))
               if group]
     heights = [len(group) + 1 for group in groups]
@@ -192,18 +189,18 @@ def metrics_figure(rows: Sequence[Row], labels: Sequence[str], theme: Theme) -> 
         draw_metrics(axes, group, labels, theme)
     grid[-1, 0].set_xlabel("score × 100")
     handles, names = grid[0, 0].get_legend_handles_labels()
-    _legend(figure, dict(zip(names, handles, strict=True)), theme)
+    legend(figure, dict(zip(names, handles, strict=True)), theme)
     return figure
 
 
-def style(axes: Axes, theme: Theme) -> Axes:
-    """Quiet axes: no box, light grid, small type."""
+def style(axes: Axes, theme: Theme, grid: Literal["x", "y", "both"] = "y") -> Axes:
+    """Plain axes: no box, a light grid, small type."""
     axes.set_facecolor(theme.paper)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color(theme.line)
     axes.tick_params(colors=theme.quiet, labelsize=8, length=0)
-    axes.grid(axis="y", color=theme.line, linewidth=0.6)
+    axes.grid(axis=grid, color=theme.line, linewidth=0.6)
     axes.set_axisbelow(True)
     axes.xaxis.label.set(color=theme.quiet, fontsize=8)
     axes.yaxis.get_offset_text().set(color=theme.quiet, fontsize=8)
@@ -212,10 +209,10 @@ def style(axes: Axes, theme: Theme) -> Axes:
 
 
 def save(figure: Figure, path: Path | None, about: str) -> bytes:
-    """The figure as PNG, with ``about`` (run ids) in its metadata; also written to ``path`` if given."""
+    """The figure as PNG with ``about`` (run ids) in its metadata, also written to ``path`` if given."""
     stream = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # captions are in any language
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")  # captions may be in any language
         figure.savefig(stream, format="png", dpi=DPI, facecolor=figure.get_facecolor(),
                        metadata={"Description": about, "Software": "hicm"})
     if path is not None:
@@ -224,6 +221,7 @@ def save(figure: Figure, path: Path | None, about: str) -> bytes:
     return stream.getvalue()
 
 
-def _legend(figure: Figure, handles: dict, theme: Theme) -> None:
-    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=min(len(handles), 4),
+def legend(figure: Figure, handles: dict[str, Any], theme: Theme, columns: int = 4) -> None:
+    """A legend above all axes of a figure; ``handles``: label -> what was drawn."""
+    figure.legend(handles.values(), handles.keys(), loc="outside upper left", ncols=min(len(handles), columns),
                   frameon=False, fontsize=8.5, labelcolor=theme.ink)

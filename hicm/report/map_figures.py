@@ -1,17 +1,15 @@
-"""Drawings of a memory bank: the plane and the tree with Plotly, the plane again as a picture."""
+"""Drawings of a memory bank: the 2-D map and the tree with Plotly, and the map again as a picture."""
 
 import html
 import textwrap
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from hicm.memory.show import origin_of
+from hicm.report.memory_map_outline import Outline
 
-if TYPE_CHECKING:
-    from hicm.report.memory_map import Outline
-
-# The largest top clusters; neighbours in rank differ in hue and lightness.
+# For the largest top clusters; adjacent ranks differ in hue and lightness.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#a8790a", "#882255", "#4fa9dd", "#6a8f1f", "#7a52c7", "#f0a202",
            "#1f4e79", "#e0457b", "#2aa6a0", "#8c4a2f", "#a58be0", "#5d7a8c", "#b3261e", "#79b84a", "#c15fd0", "#5a5f00")
 OTHER = "#a3a9b1"
@@ -23,11 +21,11 @@ FONTS = ("DejaVu Sans", "Noto Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "So
 CLEAR = "rgba(0,0,0,0)"
 BUTTONS = {"bgcolor": CLEAR, "color": OTHER, "activecolor": COLOURS[0]}
 SANS = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
-WIDE = 60  # characters a line of the texts to point at
+WIDE = 60  # characters per line of the texts shown on hover
 
 
-def cloud_figure(outline: "Outline", ids: np.ndarray, places: np.ndarray) -> Any:
-    """The plane as a Plotly figure: one trace a coloured top cluster, the others grey; numbered where densest."""
+def cloud_figure(outline: Outline, ids: np.ndarray, places: np.ndarray) -> Any:
+    """The map as a Plotly figure: one trace per coloured top cluster, numbered where it is densest; the others grey."""
     from plotly import graph_objects
 
     path = outline.path(outline.base, ids)
@@ -54,10 +52,10 @@ def cloud_figure(outline: "Outline", ids: np.ndarray, places: np.ndarray) -> Any
     return figure
 
 
-def drawn_nodes(outline: "Outline") -> list[tuple[int, int]]:
-    """The (level, node) that become tiles: the largest top nodes, then whole levels below them while there is room."""
+def drawn_nodes(outline: Outline) -> list[tuple[int, int]]:
+    """The tiles, as (level, node): the largest top nodes, then whole levels below them while there is room."""
     level, ids = outline.bank.depth, outline.ranked[:TOPS]
-    nodes = []
+    nodes: list[tuple[int, int]] = []
     while len(nodes) + len(ids) <= NODES:
         nodes += [(level, int(node)) for node in ids]
         if level == 0:
@@ -69,8 +67,8 @@ def drawn_nodes(outline: "Outline") -> list[tuple[int, int]]:
     return nodes
 
 
-def tree_figure(outline: "Outline", nodes: list[tuple[int, int]]) -> Any:
-    """The tree as a Plotly treemap: size = captions below, colour = top cluster, paler further down."""
+def tree_figure(outline: Outline, nodes: list[tuple[int, int]]) -> Any:
+    """The tree as a Plotly treemap: size = captions below, colour = top cluster, lighter on finer levels."""
     from plotly import graph_objects
 
     top, total = outline.bank.depth, int(outline.bank.sizes[-1].sum())
@@ -106,8 +104,8 @@ def tree_figure(outline: "Outline", nodes: list[tuple[int, int]]) -> Any:
     return figure
 
 
-def picture_bytes(outline: "Outline", ids: np.ndarray, places: np.ndarray, name: str) -> bytes:
-    """The plane as a PNG, the summaries of the coloured clusters at their densest places."""
+def picture_bytes(outline: Outline, ids: np.ndarray, places: np.ndarray, name: str) -> bytes:
+    """The map as a PNG, with the summaries of the coloured clusters where these are densest."""
     import matplotlib
     from matplotlib import font_manager
     from matplotlib.figure import Figure
@@ -122,7 +120,8 @@ def picture_bytes(outline: "Outline", ids: np.ndarray, places: np.ndarray, name:
         axes = figure.add_axes((0.01, 0.01, 0.98, 0.94))
         axes.set_axis_off()
         for rank, rows in _groups(outline, tops)[::-1]:
-            axes.scatter(*places[rows].T, s=5 if len(ids) > 3000 else 14, color=_colour(rank), linewidths=0, alpha=0.6)
+            axes.scatter(places[rows, 0], places[rows, 1], s=5 if len(ids) > 3000 else 14, color=_colour(rank),
+                         linewidths=0, alpha=0.6)
         axes.autoscale_view()
         found = [(rank, _densest(places, rows)) for rank, rows in _groups(outline, tops) if rank >= 0]
         labels = [_short(outline.bank.texts(outline.bank.depth)[outline.ranked[rank]], 34)
@@ -140,8 +139,8 @@ def picture_bytes(outline: "Outline", ids: np.ndarray, places: np.ndarray, name:
         return save(figure, None, f"memory map of {name}")
 
 
-def _groups(outline: "Outline", tops: np.ndarray) -> list[tuple[int, np.ndarray]]:
-    """(rank, points) of each coloured top cluster, the largest first, and (-1, points) of all others together."""
+def _groups(outline: Outline, tops: np.ndarray) -> list[tuple[int, np.ndarray]]:
+    """(rank, points) of each coloured top cluster, largest first, then (-1, points) of all others together."""
     shown = outline.ranked[:len(COLOURS)]
     groups = [(rank, np.flatnonzero(tops == top)) for rank, top in enumerate(shown)]
     groups.append((-1, np.flatnonzero(~np.isin(tops, shown))))
@@ -152,7 +151,7 @@ def _colour(rank: int) -> str:
     return COLOURS[rank] if 0 <= rank < len(COLOURS) else OTHER
 
 
-def _legend(outline: "Outline", rank: int) -> str:
+def _legend(outline: Outline, rank: int) -> str:
     sizes = outline.bank.sizes[-1]
     if rank < 0:
         rest = outline.ranked[len(COLOURS):]
@@ -161,8 +160,8 @@ def _legend(outline: "Outline", rank: int) -> str:
     return f"{rank + 1}  {_short(outline.bank.texts(outline.bank.depth)[top], 48)} ({sizes[top]:,})"
 
 
-def _hover_texts(outline: "Outline", path: list[np.ndarray]) -> list[str]:
-    """One text a point: itself, where it is from, and the summaries above it, the top last."""
+def _hover_texts(outline: Outline, path: list[np.ndarray]) -> list[str]:
+    """One text per point: its own, its origin, and the summaries above it, the top last."""
     above = []
     for level, nodes in enumerate(path[1:], start=outline.base + 1):
         texts = outline.bank.texts(level)
@@ -172,24 +171,25 @@ def _hover_texts(outline: "Outline", path: list[np.ndarray]) -> list[str]:
             for node, *lines in zip(path[0].tolist(), *above, strict=True)]
 
 
-def _own_text(outline: "Outline", level: int, node: int) -> str:
+def _own_text(outline: Outline, level: int, node: int) -> str:
     text = f"<b>{_lines(outline.bank.texts(level)[node], WIDE)}</b>"
-    if level == 0:
+    if level == 0 and outline.bank.leaves is not None:
         return f"{text}<br>{_escape(origin_of(outline.bank.leaves, node))}"
     return f"{text}<br>level {level}, {outline.bank.sizes[level][node]:,} {outline.unit}"
 
 
-def _tile_text(outline: "Outline", level: int, node: int) -> str:
+def _tile_text(outline: Outline, level: int, node: int) -> str:
     text = _own_text(outline, level, node)
     if level == 0:
         return text
-    author = outline.bank.levels[level - 1].authors[node]
-    written = outline.bank.leaves is not None and author >= 0
-    return f"{text}<br>quoted from {_escape(origin_of(outline.bank.leaves, author))}" if written else text
+    leaves, author = outline.bank.leaves, outline.bank.levels[level - 1].authors[node]
+    if leaves is None or author < 0:
+        return text
+    return f"{text}<br>quoted from {_escape(origin_of(leaves, author))}"
 
 
 def _short(text: str, width: int) -> str:
-    """The text on one line, cut at ``width`` characters, between words where it has blanks."""
+    """The text on one line, cut to ``width`` characters, between words where possible."""
     text = " ".join(text.split())
     if len(text) <= width:
         return text
@@ -198,24 +198,24 @@ def _short(text: str, width: int) -> str:
 
 
 def _escape(text: str) -> str:
-    """For Plotly, which reads <b> and its like, and entities except those of quotes."""
+    """Text escaped for Plotly, which reads tags such as <b>, and entities except those of quotes."""
     return html.escape(text, quote=False)
 
 
 def _lines(text: str, width: int) -> str:
-    """Escaped text broken into lines; words that are longer, and scripts without blanks, are cut."""
+    """Escaped text broken into lines; longer words, and scripts without spaces, are cut."""
     return "<br>".join(_escape(line) for line in textwrap.wrap(text, width)) or "(no words)"
 
 
 def _densest(places: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Where most points of a cluster lie together: the mean of the fullest of 20 x 20 cells of the map."""
+    """Where a cluster is densest: the mean of its points in the fullest of 20 x 20 cells of the map."""
     low, high = places.min(axis=0), places.max(axis=0)
     cells = np.minimum(20 * (places[rows] - low) / np.maximum(high - low, 1e-9), 19).astype(np.int64) @ [20, 1]
     return places[rows[cells == np.bincount(cells).argmax()]].mean(axis=0)
 
 
 def _apart(figure: Any, wanted: np.ndarray, labels: list[str]) -> np.ndarray:
-    """Places in pixels near the wanted ones where no label covers another; labels given first move least."""
+    """Positions in pixels near the wanted ones where no label covers another; earlier labels move less."""
     size = figure.dpi * 8.5 / 72
     found = np.zeros((0, 3))
     for (x, y), label in zip(wanted, labels, strict=True):
@@ -231,7 +231,7 @@ def _apart(figure: Any, wanted: np.ndarray, labels: list[str]) -> np.ndarray:
 
 
 def _pale(colour: str, share: float) -> str:
-    """The colour mixed with this share of white."""
+    """The colour, mixed with this share of white."""
     return _mix(colour, share, 255)
 
 

@@ -1,11 +1,9 @@
-"""A memory bank as one page: its captions in the plane, its tree to click through.
+"""A memory bank as one page: its captions on a 2-D map, and its tree to click through.
 
 P levels, n points drawn, D embedding width.  Points are captions (level 0), or the nodes of level 1 where the bank
 keeps no embeddings of captions.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,56 +13,24 @@ from tqdm import tqdm
 from hicm import __version__
 from hicm.errors import UserError
 from hicm.files import atomic
-from hicm.memory.bank import Bank, load_bank
+from hicm.memory.bank import load_bank
 from hicm.provenance import now
+from hicm.report.memory_map_outline import Outline
 
 COMPONENTS = 50  # of the PCA before t-SNE
-STEPS = 500  # of t-SNE, the first half of them with its early exaggeration
-ANGLE = 0.7  # of t-SNE; a fifth quicker than 0.5, and as many true neighbours (4,000 captions of YouCook2)
-FEW = 12  # up to so many points PCA alone places them
-MANY = 2000  # points from which on several threads are quicker than one, also on a busy machine
-
-
-@dataclass(frozen=True, eq=False)
-class Outline:
-    """What the drawings ask of a bank beyond what it says itself; level 0 are the captions."""
-
-    bank: Bank
-
-    @property
-    def base(self) -> int:
-        """The level whose texts are the points: 0, or 1 without embeddings of captions."""
-        return int(self.bank.leaves is None or self.bank.leaves.embeddings is None)
-
-    @property
-    def unit(self) -> str:
-        """What sizes count."""
-        return "captions" if self.bank.leaves is not None else "finest nodes"
-
-    @property
-    def embeddings(self) -> np.ndarray:
-        """Of the points, [n, D]."""
-        return self.bank.levels[0].embeddings if self.base else self.bank.leaves.embeddings
-
-    def path(self, level: int, ids: np.ndarray) -> list[np.ndarray]:
-        """The nodes of level, level + 1, ... P above ``ids`` of that level, themselves first."""
-        path = [ids]
-        for above in self.bank.levels[level:]:
-            path.append(above.parents[path[-1]])
-        return path
-
-    @cached_property
-    def ranked(self) -> np.ndarray:
-        """Top nodes, the largest first."""
-        return np.argsort(-self.bank.sizes[-1], kind="stable")
+STEPS = 500  # of t-SNE, the first half of them with early exaggeration
+ANGLE = 0.7  # of t-SNE; 20 % faster than 0.5, with as many true neighbours (4,000 captions of YouCook2)
+FEW = 12  # up to this many points, PCA alone places them
+MANY = 2000  # from this many points on, several threads are faster than one, even on a busy machine
 
 
 def draw_map(folder: str | Path, out: str | Path, points: int = 12_000, seed: int = 0) -> Path:
-    """Draw the bank of ``folder`` as the page ``out`` and, beside it, the map alone as a PNG; returns the page.
+    """Draw the bank in ``folder`` as the page ``out`` and, beside it, the map alone as a PNG; returns the page.
 
     The page needs no network: a map of the captions coloured by top cluster, and the tree as tiles to click into, both
-    with full texts to point at.  Of more than ``points`` captions a sample drawn with ``seed`` is shown.  Raises
-    UserError when there is no bank, when ``out`` is no .html or cannot be written, or when ``points`` is below 1.
+    with full texts on hover.  Of more than ``points`` captions, a sample drawn with ``seed`` is shown.  Raises
+    UserError when there is no bank, when ``out`` is not an .html file or cannot be written, or when ``points`` is
+    below 1.
 
     Source of the projection: t-SNE (van der Maaten and Hinton, JMLR 2008) by scikit-learn, of normalised embeddings.
     """
@@ -72,19 +38,19 @@ def draw_map(folder: str | Path, out: str | Path, points: int = 12_000, seed: in
     if points < 1:
         raise UserError(f"memory map: points={points}; expected 1 or more")
     if out.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"{out}: not the name of a page; expected a file that ends in .html")
+        raise UserError(f"{out}: not the name of a page; expected a file name that ends in .html")
     if out.is_dir():
         raise UserError(f"{out}: is a folder; name a file in it, such as {out / 'map.html'}")
     outline = Outline(load_bank(folder))
-    with atomic(out.with_suffix(".png")) as picture, atomic(out) as page:  # refused before the work, not after
+    with atomic(out.with_suffix(".png")) as picture, atomic(out) as page:  # fails before the work, not after
         _draw(outline, Path(folder), page, picture, points, seed)
     return out
 
 
 def project(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Places float32 [n, 2] of embeddings [n, D]: those of high cosine lie close together.
+    """Positions float32 [n, 2] for embeddings [n, D]: those of high cosine are close together.
 
-    Normalised, PCA to 50, t-SNE; PCA alone for a handful of points.
+    Normalised, PCA to 50 dimensions, t-SNE; PCA alone for a handful of points.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
@@ -93,14 +59,14 @@ def project(embeddings: np.ndarray, seed: int = 0) -> np.ndarray:
     unit = embeddings.astype(np.float32)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
     components = min(COMPONENTS, *unit.shape)
-    with np.errstate(divide="ignore", invalid="ignore"):  # points that are all the same have no variance to explain
+    with np.errstate(divide="ignore", invalid="ignore"):  # identical points have no variance to explain
         reduced = PCA(components, random_state=seed).fit_transform(unit)
     flat = np.zeros((len(unit), 2), np.float32)
     flat[:, :components] = reduced[:, :2]
     if len(unit) <= FEW:
         return flat
     start = 1e-4 * flat / max(float(flat[:, 0].std()), 1e-6)
-    start += 1e-6 * np.random.default_rng(seed).standard_normal(start.shape)  # copies may part
+    start += 1e-6 * np.random.default_rng(seed).standard_normal(start.shape)  # so that identical points can separate
     perplexity = min(30.0, (len(unit) - 1) / 3)
     with threadpool_limits(1 if len(unit) < MANY else None):
         return TSNE(perplexity=perplexity, init=start.astype(np.float32), max_iter=STEPS, angle=ANGLE,
@@ -133,7 +99,7 @@ def _draw(outline: Outline, folder: Path, page: Path, picture: Path, points: int
 
 
 def _levels(outline: Outline) -> list[tuple[str, ...]]:
-    """Level, nodes, median and most children, median and most captions: as printed, the top first."""
+    """Rows as printed, top level first: level, nodes, median and most children, median and most captions."""
     rows = []
     for number in range(outline.bank.depth, 0, -1):
         children = np.asarray([len(ids) for ids in outline.bank.levels[number - 1].children])
@@ -144,7 +110,7 @@ def _levels(outline: Outline) -> list[tuple[str, ...]]:
 
 
 def _embed(figure: Any, name: str) -> str:
-    """The figure as a <div> of this id and the script that fills it; < and / in texts stand as escapes."""
+    """The figure as a <div> with this id and the script that fills it; < and / in texts are escaped."""
     from plotly.io import to_html
 
     buttons = [["toImage", "zoomIn2d", "zoomOut2d", "resetScale2d"]] if name == "map" else [["toImage"]]

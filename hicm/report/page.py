@@ -1,10 +1,11 @@
-"""The report: run folders in, one self-contained page and its pictures out."""
+"""The report: from run folders to one self-contained page and its pictures."""
 
 import base64
 import hashlib
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,16 @@ from hicm.report.curves import panels
 from hicm.report.figures import DARK, LIGHT, Theme, metrics_figure, panel_figure, panels_figure, save, timeline_figure
 from hicm.report.recall import Memory, Window
 from hicm.report.runs import Run, is_number, read_references, read_runs
-from hicm.report.tables import comparable, left_out, metric_label, score_rows
+from hicm.report.score_tables import comparable, left_out, metric_label, score_rows
 from hicm.report.timeline import Track, clock, make_track, overlapping, spread, ticks
 from hicm.types import Video
 
-RANKED_BY = ("soda_c", "CIDEr", "METEOR", "soda_d")  # the first that tells videos apart orders them
+RANKED_BY = ("soda_c", "CIDEr", "METEOR", "soda_d")  # the first metric in which videos differ ranks them
 
 
 @dataclass(frozen=True)
 class Recall:
-    """What one run recalled for one video; ``note`` says why there is nothing."""
+    """What one run recalled for one video; without windows, ``note`` gives the reason."""
 
     label: str
     colour: int
@@ -40,24 +41,24 @@ class Recall:
 
 @dataclass(frozen=True)
 class View:
-    """One video as the page shows it."""
+    """One video as shown on the page."""
 
     id: str
     role: str
     duration: float
-    scores: list[tuple[int, str]]  # run, score times 100 as printed
+    scores: list[tuple[int, str]]  # index of the run, score times 100 as printed
     tracks: list[Track]
     picture: str
     recalls: list[Recall]
 
 
 def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -> Path:
-    """Write ``index.html``, ``curves.png``, ``metrics.png`` and ``timeline_<id>.png`` into ``out``; returns the page.
+    """Write ``index.html``, ``curves.png``, ``metrics.png`` and ``timeline_<id>.png`` to ``out``; return the page.
 
-    ``runs``: run folders, the one compared against first.  ``videos``: how many are shown, spread evenly from the
-    best to the worst.  ``split``: empty for data.report of the first run.  Only files of the run folders, the memory
-    bank and the reference annotations are read; what is missing there is said on the page.  Raises UserError when a
-    folder is no run or ``out`` cannot be written.
+    ``runs``: run folders, the baseline first.  ``videos``: how many to show, spread evenly from best to worst.
+    ``split``: empty for data.report of the first run.  Reads only the run folders, the memory bank and the reference
+    annotations; the page notes what is missing.  Raises UserError if a folder is not a run or ``out`` cannot be
+    written.
     """
     if videos < 0:
         raise UserError(f"report: videos={videos}; expected 0 or more")
@@ -65,16 +66,16 @@ def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -
     out, about = Path(out), "runs " + ", ".join(run.id for run in found)
     annotators, notes = read_references(found[0].config, split)
     if any(run.config.data.annotations.get(split) != found[0].config.data.annotations.get(split) for run in found):
-        notes.append(f"The runs name different references for split {split}; shown are those of {found[0].label}.")
+        notes.append(f"The runs name different references for split {split}; those of {found[0].label} are shown.")
     notes += [f"{run.label}: {note}" for run in found for note in run.notes]
 
     main, single = score_rows(*([run.metrics.get(kind) or {} for run in found] for kind in ("scores", "intervals")))
     labels = [run.label for run in found]
     drawn = panels(found)
-    curves = [(panel.title, _both(lambda theme, panel=panel: panel_figure(panel, theme), about)) for panel in drawn]
+    curves = [(panel.title, _both(partial(panel_figure, panel), about)) for panel in drawn]
     if drawn:
         save(panels_figure(drawn, LIGHT), out / "curves.png", about)
-    metrics = _both(lambda theme: metrics_figure(main, labels, theme), about, out / "metrics.png") if main else None
+    metrics = _both(partial(metrics_figure, main, labels), about, out / "metrics.png") if main else None
 
     ranking, order = rank_videos(found, list(annotators[0]) if annotators else [])
     memories = {place: Memory(run.config, run.bank) for place, run in enumerate(found) if run.bank is not None}
@@ -94,9 +95,9 @@ def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -
 
 
 def rank_videos(runs: Sequence[Run], references: Sequence[str]) -> tuple[tuple[str, str] | None, dict[str, float]]:
-    """The metric and the run that order the videos, and their scores; without scores None, and file order.
+    """The (metric, run label) that ranks the videos, and their scores; None and file order if there are no scores.
 
-    The last run with scores decides, by the first metric of RANKED_BY in which its videos differ.
+    The ranking comes from the last run with scores, by the first metric of RANKED_BY in which its videos differ.
     """
     for run in reversed(runs):
         by_video = run.metrics.get("per_video") or {}
@@ -109,7 +110,7 @@ def rank_videos(runs: Sequence[Run], references: Sequence[str]) -> tuple[tuple[s
 
 
 def _roles(scores: dict[str, float], count: int, ranked: bool) -> list[tuple[str, str]]:
-    """The shown videos, each with what it is an example of."""
+    """The videos to show, each with its rank in words."""
     if not ranked:
         return [(video, "") for video in list(scores)[:count]]
     total = len(scores)
@@ -141,19 +142,20 @@ def _view(video: str, role: str, runs: Sequence[Run], annotators: list[dict[str,
 
 
 def _recall(run: Run, place: int, video: str, duration: float, memories: dict[int, Memory]) -> Recall:
-    if place not in memories:
+    retrieved = run.retrieved
+    if retrieved is None or place not in memories:
         return Recall(run.label, place, [], "the memory bank could not be read; see the notes at the top")
     try:
-        visited = run.retrieved.visited(video)
+        visited = retrieved.visited(video)
     except UserError as error:
         return Recall(run.label, place, [], str(error))
-    own = video if run.retrieved.info.get("leave_own_out") else ""
+    own = video if retrieved.info.get("leave_own_out") else ""
     windows = memories[place].windows(visited, duration, own)
     return Recall(run.label, place, windows, "" if windows else "nothing was recalled")
 
 
 def _both(draw: Callable[[Theme], Figure], about: str, path: Path | None = None) -> dict[str, str]:
-    """A figure embedded for light and for dark pages; the light one is also written to ``path``."""
+    """A figure embedded for the light and the dark page; the light one is also written to ``path``."""
     return {"light": _embed(save(draw(LIGHT), path, about)), "dark": _embed(save(draw(DARK), None, about))}
 
 
@@ -162,7 +164,7 @@ def _embed(png: bytes) -> str:
 
 
 def _file_name(video: str) -> str:
-    """The id, if it can be part of a file's name; else what is left of it and a hash."""
+    """The id as part of a file name: unchanged if possible, else its safe characters and a hash."""
     plain = re.sub(r"[^\w.-]", "_", video)[:80]
     return plain if plain == video else f"{plain}_{hashlib.sha256(video.encode()).hexdigest()[:6]}"
 

@@ -1,18 +1,21 @@
-"""Reading run folders.  What is missing becomes a note to be printed; what is no run is an error."""
+"""Reads run folders.  Missing files become notes on the page; a folder that is not a run is an error."""
 
 import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
-from hicm.config import HOLDOUT, Config, load_config
+from hicm.config import HOLDOUT, Config, changes, load_config
 from hicm.data.annotations import read_annotations, split_references
 from hicm.errors import UserError
-from hicm.files import read_json, require
-from hicm.memory.bank import Bank, bank_hash, load_bank
+from hicm.files import read_json, require, sha256
+from hicm.memory.bank import OWN, TEXTS, Bank, bank_hash, load_bank
+from hicm.retrieval.reader import needs_bank
 from hicm.retrieval.store import Retrieved, open_retrieved
+from hicm.rooms import memory_need, room_module
 from hicm.types import Event, Span, Video
 
 Found = TypeVar("Found")
@@ -20,7 +23,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """What a run folder holds for one split; empty or None where it holds nothing, with the reason in ``notes``."""
+    """The content of a run folder for one split; what is missing is empty or None, with the reason in ``notes``."""
 
     folder: Path
     id: str
@@ -29,7 +32,7 @@ class Run:
     manifest: dict[str, Any]
     stats: list[dict[str, Any]] = field(default_factory=list)
     predictions: dict[str, list[Event]] = field(default_factory=dict)
-    checkpoint: dict[str, Any] = field(default_factory=dict)  # that made the predictions: name, step
+    checkpoint: dict[str, Any] = field(default_factory=dict)  # name and step of the one that made the predictions
     metrics: dict[str, Any] = field(default_factory=dict)
     retrieved: Retrieved | None = None
     bank: Bank | None = None
@@ -37,19 +40,19 @@ class Run:
 
 
 def read_runs(folders: Sequence[Path], split: str = "") -> tuple[list[Run], str]:
-    """The runs and the split they are read for (empty: the first run's data.report).
+    """The runs and the split they are read for (``split`` empty: data.report of the first run).
 
-    Raises UserError when there is no folder, one is no run, or one is given twice.
+    Raises UserError when no folder is given, a folder is not a run, or a folder is given twice.
     """
     if not folders:
-        raise UserError("report: no run folder given; name one or more, the one compared against first")
+        raise UserError("report: no run folder given; name one or more, the baseline first")
     configs = [load_config(_run_file(Path(folder), "config.yaml")) for folder in folders]
     manifests = [read_json(_run_file(Path(folder), "manifest.json"), "run manifest") for folder in folders]
     for folder, manifest in zip(folders, manifests, strict=True):
         if not isinstance(manifest, dict) or not isinstance(manifest.get("run"), str):
             raise UserError(f"{folder}/manifest.json: names no run; expected the manifest of a run folder")
     if len({Path(folder).resolve() for folder in folders}) < len(folders):
-        raise UserError(f"report: a run folder is given twice: {', '.join(map(str, folders))}")
+        raise UserError(f"report: a run folder is given twice: {', '.join(map(str, folders))}; name each once")
     split = split or configs[0].data.report
     labels = _labels(folders, configs, [manifest["run"] for manifest in manifests])
     runs = [_read_run(Path(folder), label, config, manifest, split)
@@ -58,15 +61,16 @@ def read_runs(folders: Sequence[Path], split: str = "") -> tuple[list[Run], str]
 
 
 def read_references(config: Config, split: str) -> tuple[list[dict[str, Video]], list[str]]:
-    """The videos of a split, one mapping an annotator, and notes on what could not be read."""
-    annotators, notes = [], []
-    parts = []
+    """The videos of a split, one mapping per annotator, and notes on what could not be read."""
+    annotators: list[dict[str, Video]] = []
+    notes: list[str] = []
+    parts: Sequence[Any] = []
     if config.data.annotations.get(split) or (split == HOLDOUT and config.data.holdout):
         parts = _attempt(lambda: split_references(config.data, split), notes) or []
     else:
-        notes.append(f"The settings name no annotations for split {split}: timelines are without references.")
+        notes.append(f"The settings name no annotations for split {split}, so timelines have no references.")
     for part in parts:
-        found = part if isinstance(part, dict) else _attempt(lambda path=part: read_annotations(path), notes)
+        found = part if isinstance(part, dict) else _attempt(partial(read_annotations, part), notes)
         if found is not None:
             annotators.append(found)
     return annotators, notes
@@ -74,25 +78,33 @@ def read_references(config: Config, split: str) -> tuple[list[dict[str, Video]],
 
 def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any], split: str) -> Run:
     notes: list[str] = []
-    stats = _attempt(lambda: _read_stats(folder / "stats.jsonl"), notes) or []
+    untrained = (folder / "tried.json").exists()  # settings were chosen, by no training loop
+    stats = [] if untrained else _attempt(lambda: _read_stats(folder / "stats.jsonl"), notes) or []
     predicted = _attempt(lambda: _read_predictions(folder / f"predictions_{split}.json"), notes)
-    predictions, checkpoint = predicted or ({}, {})
+    predictions, checkpoint, decided = predicted or ({}, {}, {})
     metrics = _attempt(lambda: _read_metrics(folder / f"metrics_{split}.json"), notes) or {}
     if metrics.get("run") not in (None, manifest["run"]):
         notes.append(f"metrics_{split}.json was made from predictions of run {metrics['run']}, not of this one.")
+    known = (metrics.get("predictions") or {}).get("sha256")
+    if known and predicted is not None and known != sha256(folder / f"predictions_{split}.json"):
+        notes.append(f"metrics_{split}.json holds scores of other predictions than predictions_{split}.json; they are "
+                     "not shown, evaluate again.")
+        metrics = {}
+    notes += asked_otherwise(config, decided)
     retrieved = bank = None
-    search = config.retrieval.search
-    if search in ("none", "zero"):
-        notes.append(f"Search “{search}” recalls nothing from a memory.")
+    if memory_need(config) == "bank":
+        notes.append(f"System {config.system} reads the memory bank itself; there is no recall per window to show.")
+    elif not needs_bank(config.retrieval):
+        notes.append(f"Search “{config.retrieval.search}” recalls nothing from the memory.")
     else:
         retrieved = _attempt(lambda: _open_retrieved(folder, config, split), notes)
-        bank = _attempt(lambda: _load_bank(config, retrieved), notes) if retrieved is not None else None
+        bank = _attempt(lambda: _load_bank(folder, config, retrieved), notes) if retrieved is not None else None
     return Run(folder, manifest["run"], label, config, manifest, stats, predictions, checkpoint, metrics, retrieved,
                bank, tuple(notes))
 
 
 def _attempt(read: Callable[[], Found], notes: list[str]) -> Found | None:
-    """What ``read`` returns; when it cannot, None and its one line of reason among the notes."""
+    """The result of ``read``; if it raises UserError, None, with the error message added to ``notes``."""
     try:
         return read()
     except UserError as error:
@@ -101,19 +113,21 @@ def _attempt(read: Callable[[], Found], notes: list[str]) -> Found | None:
 
 
 def _run_file(folder: Path, name: str) -> Path:
-    return require(folder / name, "run folder's file", f"{folder} is no run folder; name one that `hicm train` made")
+    return require(folder / name, "run folder's file", f"{folder} is not a run folder; name one of `hicm train`")
 
 
 def _labels(folders: Sequence[Path], configs: list[Config], ids: list[str]) -> list[str]:
-    """How runs are called: by their memory search where that tells them apart, else by run id or folder."""
-    for names in ([config.retrieval.search for config in configs], ids, [Path(folder).name for folder in folders]):
+    """What runs are called: their memory search or system where that tells them apart, else run id or folder."""
+    kinds = [config.retrieval.search if memory_need(config) == "tokens" or config.system == Config.system
+             else config.system for config in configs]
+    for names in (kinds, ids, [Path(folder).name for folder in folders]):
         if len(set(names)) == len(names):
             return list(names)
     return [str(folder) for folder in folders]
 
 
 def _read_stats(path: Path) -> list[dict[str, Any]]:
-    """Lines of the log; a last line cut off by a crash is left out."""
+    """Lines of the log; incomplete lines, such as the last one after a crash, are skipped."""
     require(path, "training log", "train the run to see curves")
     lines = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -126,14 +140,30 @@ def _read_stats(path: Path) -> list[dict[str, Any]]:
     return lines
 
 
-def _read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any]]:
-    """Events by video, and which checkpoint made them (empty: the file does not say)."""
+def asked_otherwise(config: Config, decided: dict[str, Any]) -> list[str]:
+    """A note if the predictions were made with retrieval or system settings that differ from those of the run."""
+    read = getattr(room_module(config.system, "settings"), "AT_PREDICTION", None)
+    own = {f"retrieval.{name}": value for name, value in changes(config.retrieval).items()}
+    own |= {f"{config.system}.{name}": value for name, value in changes(config.room).items()
+            if read is None or name.partition(".")[0] in read}
+    found = {name: value for name, value in (decided.get("settings") or {}).items()
+             if name.startswith(("retrieval.", f"{config.system}."))}
+    if found.get("retrieval.search") in ("none", "zero"):  # then no other setting of that section is read
+        own = {name: value for name, value in own.items()
+               if name == "retrieval.search" or not name.startswith("retrieval.")}
+    other = [f"{name}={found.get(name, 'its default')}" for name in sorted({**own, **found})
+             if own.get(name) != found.get(name)] if decided else []
+    return [f"The predictions were made with {', '.join(other)}, unlike the run's own settings."] if other else []
+
+
+def _read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any], dict[str, Any]]:
+    """Events by video, the checkpoint that made them, and the settings that decided them (empty: not in the file)."""
     require(path, "predictions", "make them with `hicm predict`")
     content = read_json(path, "predictions")
     try:
         events = {video: [Event(Span(*map(float, event["timestamp"])), str(event["sentence"])) for event in found]
                   for video, found in content["results"].items()}
-        return events, dict(content.get("checkpoint") or {})
+        return events, dict(content.get("checkpoint") or {}), dict(content.get("decided_by") or {})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: expected {{'results': {{id: [{{'sentence', 'timestamp': [start, end]}}]}}}} "
                         f"({type(error).__name__}: {error}); predict again") from error
@@ -153,20 +183,21 @@ def _open_retrieved(folder: Path, config: Config, split: str) -> Retrieved:
         path = training
     retrieved = open_retrieved(path)
     if retrieved.windows != config.retrieval.windows:
-        raise UserError(f"{path}: holds {retrieved.windows} windows a video, the run's settings say "
+        raise UserError(f"{path}: holds {retrieved.windows} windows per video, the run's settings say "
                         f"{config.retrieval.windows}; retrieve again")
     return retrieved
 
 
-def _load_bank(config: Config, retrieved: Retrieved) -> Bank:
-    """The bank that was read, and no other: its texts are printed as what was recalled."""
-    bank = load_bank(config.bank)
-    if retrieved.info.get("bank") != bank_hash(config.bank):
-        raise UserError(f"{config.bank}: is not the memory bank that {retrieved.path} was recalled from (built again "
-                        "since?); recalled texts cannot be shown, retrieve again")
+def _load_bank(run: Path, config: Config, retrieved: Retrieved) -> Bank:
+    """The very bank that was read, since its texts are printed as what was recalled."""
+    folder = run / OWN if (run / OWN / TEXTS).exists() else config.bank
+    bank = load_bank(folder)
+    if retrieved.info.get("bank") != bank_hash(folder):
+        raise UserError(f"{folder}: is not the memory bank that {retrieved.path} was recalled from (was it built "
+                        "again since?); recalled texts cannot be shown, retrieve again")
     return bank
 
 
-def is_number(value: Any) -> bool:
-    """A finite number, no truth value."""
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether ``value`` is a finite number and not a bool."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

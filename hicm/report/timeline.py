@@ -1,4 +1,4 @@
-"""Events on a time axis: which videos to show, and where each bar goes.  Seconds throughout."""
+"""Events on a time axis: which videos to show and where each bar goes.  All times are in seconds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,26 +9,26 @@ from hicm.types import Event
 
 @dataclass(frozen=True)
 class Bar:
-    """One event on its track, drawn from ``start`` to ``end``; ``left`` and ``width`` are per cent of the axis."""
+    """One event on its track, drawn from ``start`` to ``end``; ``left`` and ``width`` are percentages of the axis."""
 
     number: int  # 1-based, in order of start
     text: str
-    times: str  # as printed, of the event as it was given
+    times: str  # as printed: the times of the event before clipping
     start: float
     end: float
     left: float
     width: float
     lane: int
-    remark: str = ""  # on odd times
+    remark: str = ""  # on invalid times
 
 
 @dataclass(frozen=True)
 class Track:
-    """All events of one author."""
+    """All events of one source: a run, or one annotator."""
 
     name: str
     reference: bool
-    colour: int  # number of the run; -1 for references
+    colour: int  # index of the run; -1 for references
     bars: tuple[Bar, ...]
     lanes: int
 
@@ -45,16 +45,17 @@ def clock(seconds: float) -> str:
 
 
 def make_track(name: str, events: Sequence[Event], duration: float, colour: int = -1) -> Track:
-    """Bars in order of start; events that overlap lie in lanes below each other.
+    """Bars in order of start; overlapping events go into separate lanes.
 
-    What lies outside the video is cut off and what ends before it begins is turned round, each with a remark.
+    Events are clipped to the video, and start and end are swapped where the end comes first, each with a remark.
     """
-    bars, free = [], []  # free: where each lane's last bar ends
-    for number, event in enumerate(sorted(events, key=lambda event: (min(event.span.start, event.span.end))), start=1):
+    bars: list[Bar] = []
+    free: list[float] = []  # where the last bar of each lane ends
+    for number, event in enumerate(sorted(events, key=lambda event: min(event.span.start, event.span.end)), start=1):
         low, high = sorted((event.span.start, event.span.end))
-        remark = "ends before it begins" if event.span.end < event.span.start else ""
+        remark = "ends before it starts" if event.span.end < event.span.start else ""
         if low < 0 or high > duration + 0.5:
-            remark = ", ".join(filter(None, [remark, "reaches outside the video"]))
+            remark = ", ".join(filter(None, [remark, "extends beyond the video"]))
         low, high = (min(max(time, 0.0), duration) for time in (low, high))
         lane = next((lane for lane, end in enumerate(free) if end <= low + 1e-6), len(free))
         free[lane:lane + 1] = [high]
@@ -64,12 +65,12 @@ def make_track(name: str, events: Sequence[Event], duration: float, colour: int 
 
 
 def overlapping(track: Track, start: float, end: float) -> list[int]:
-    """Numbers of the track's events that share time with ``start`` to ``end``."""
+    """Numbers of the track's events that overlap the time from ``start`` to ``end``."""
     return [bar.number for bar in track.bars if min(bar.end, end) - max(bar.start, start) > 1e-6]
 
 
 def ticks(duration: float, most: int = 8) -> list[float]:
-    """Round times from 0 to at most ``duration``, no more than ``most`` + 1.
+    """Round times from 0 up to ``duration``, at most ``most`` + 1 of them.
 
     >>> ticks(100)
     [0, 15, 30, 45, 60, 75, 90]
@@ -80,9 +81,9 @@ def ticks(duration: float, most: int = 8) -> list[float]:
 
 
 def spread(scores: Mapping[str, float], count: int) -> list[tuple[str, int]]:
-    """``count`` videos from best to worst, evenly by rank, with their ranks from 1; ties keep the given order.
+    """``count`` videos evenly spread by rank, from best to worst, with their ranks from 1; ties keep the given order.
 
-    With three or more the best, the median and the worst are among them.
+    Three or more always include the best, the median and the worst.
 
     >>> spread({"a": 1.0, "b": 3.0, "c": 2.0, "d": 0.0, "e": 5.0}, 3)
     [('e', 1), ('c', 3), ('d', 5)]

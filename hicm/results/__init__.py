@@ -1,1 +1,1 @@
-"""Published numbers beside measured ones: what a paper says, what a released file gives here, do they agree?"""
+"""Published scores next to measured ones: what a paper reports, what was measured here, and whether they agree."""

@@ -1,4 +1,4 @@
-"""A measured row: one run, one split, its scores with intervals and all that is needed to repeat it."""
+"""A measured result: the scores of one run on one split, with intervals and what is needed to repeat it."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,14 +12,14 @@ from hicm.provenance import now, revision
 
 @dataclass(frozen=True)
 class Record:
-    """Scores are fractions, as `hicm evaluate` writes them."""
+    """One measured result; scores and intervals are fractions, as `hicm evaluate` writes them."""
 
     dataset: str
-    name: str  # what was run, for the table
+    name: str  # what was run, as shown in the table
     run: str
     signature: str
-    videos: int  # scored
-    missing: int  # of the references, without a prediction
+    videos: int  # number scored
+    missing: int  # number of reference videos without a prediction
     scores: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, list[float]] = field(default_factory=dict)
     date: str = ""
@@ -36,16 +36,17 @@ def make_record(dataset: str, name: str, result: Result, command: str) -> Record
 
 
 def write_record(record: Record, path: Path) -> Path:
-    """Write a record; returns its path."""
+    """Write a record to ``path``; returns the path."""
     return write_json(path, asdict(record))
 
 
 def read_record(path: str | Path) -> Record:
-    """A record; UserError when the file is none."""
+    """Read a record.  Raises UserError when the file is not one."""
     content: Any = read_json(path, "record of a measured result")
     try:
         record = Record(**content)
         float(sum(record.scores.values()))
     except (TypeError, AttributeError, ValueError) as error:
-        raise UserError(f"{path}: not a record of a measured result ({error}); 'hicm reproduce' writes them") from error
+        raise UserError(f"{path}: not a record of a measured result ({error}); expected a file that 'hicm reproduce' "
+                        "wrote") from error
     return record

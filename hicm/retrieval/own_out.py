@@ -1,14 +1,14 @@
 """Leave-own-video-out: what a training video may not recall, and what it recalls instead.
 
-In training a video's own captions are in the memory, in test they are not; reading them teaches the captioner to
-copy.  The rule for video v, at every level: a node is *tainted* when v wrote its summary, that is, when its author is
-a caption of v, or when it was written from all its captions (author -1) and one of them is v's.  A tainted node
-stands in by the summary that v did not write: among the captions of other videos below it, the one whose
-embedding is closest in cosine to their mean (first on ties); it is scored and read in the node's place.  A node
-with captions of v alone is removed, and so are v's captions themselves.
+In training a video's own captions are in the memory, in testing they are not; reading them would teach the captioner
+to copy.  The rule for video v, at every level: a node is *tainted* when v wrote its summary, that is, when its author
+is a caption of v, or when it was written from all its captions (author -1) and one of them is v's.  A tainted node is
+replaced by a caption that v did not write: among the captions of other videos below it, the one whose embedding is
+closest in cosine to their mean (first on ties).  That caption is scored and read in the node's place.  A node with
+captions of v alone is removed, and so are v's captions themselves.
 
 The tree stays as it is: v's captions took part in the clustering and in the choice of the other nodes' medoids.
-What is read never comes from v's texts or embeddings.
+What is read never comes from v's texts or embeddings, whatever the search and the read.
 """
 
 from dataclasses import dataclass, field
@@ -30,9 +30,9 @@ class OwnOut:
 
 
 class Provenance:
-    """Who wrote what in a bank, looked up by video and remembered.
+    """Who wrote what in a bank, looked up by video and cached.
 
-    Raises UserError when the bank does not know its captions' videos or embeddings.
+    Raises UserError when the bank does not hold its captions' videos or embeddings.
     """
 
     def __init__(self, bank: Bank) -> None:
@@ -40,7 +40,8 @@ class Provenance:
             raise UserError("memory bank: leaving a video's own captions out needs the bank's captions with their "
                             "videos and embeddings, and this bank has none; set retrieval.leave_own_out=false")
         self.bank = bank
-        self._number = {}
+        self._embeddings = bank.leaves.embeddings
+        self._number: dict[str, int] = {}
         videos = [self._number.setdefault(youtube_id(video), len(self._number)) for video in bank.leaves.videos]
         self._video = np.asarray(videos, np.int64)  # of each leaf
         self._known: dict[str, OwnOut | None] = {}
@@ -65,7 +66,7 @@ class Provenance:
                 others = np.flatnonzero((above == node) & ~mine)
                 if len(others):
                     nodes.append(node)
-                    leaves.append(others[most_central(self.bank.leaves.embeddings[others])])
+                    leaves.append(others[most_central(self._embeddings[others])])
                 else:
                     empty.append(node)
             if empty:

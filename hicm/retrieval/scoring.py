@@ -3,10 +3,12 @@
 M = B * W windows of a batch (video-major), n_l nodes at level l (level 0: the captions), D width.
 """
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 import scipy.sparse
 
-from hicm.memory.bank import Bank
+from hicm.memory.bank import Bank, Leaves, Level
 from hicm.retrieval.own_out import OwnOut
 from hicm.retrieval.select import NEVER
 
@@ -14,7 +16,7 @@ SMALLEST_NORM = 1e-8
 
 
 class Tables:
-    """What all reads of one bank share; matrices are made when first asked for.
+    """What all searches of one bank share; matrices are made when first asked for.
 
     ``rounding``: round means to float16, as the released code does with its float16 bank.
     """
@@ -29,7 +31,9 @@ class Tables:
     def matrix(self, level: int) -> np.ndarray:
         """Embeddings float32 [n_l, D]."""
         if level not in self._matrices:
-            source = self.bank.leaves if level == 0 else self.bank.level(level)
+            source: Leaves | Level | None = self.bank.leaves if level == 0 else self.bank.level(level)
+            if source is None or source.embeddings is None:
+                raise ValueError("the bank does not hold its captions' embeddings")
             self._matrices[level] = np.ascontiguousarray(source.embeddings, np.float32)
         return self._matrices[level]
 
@@ -40,8 +44,10 @@ class Tables:
         return self._units[level]
 
     def children(self, level: int, kept: np.ndarray) -> np.ndarray:
-        """Candidates of the level below, int64 [M, C] -1 padded: over the kept nodes [M, K] in kept order, each
-        one's children in list order."""
+        """The children of the kept nodes [M, K] as candidates of the level below, int64 [M, C], -1 padded.
+
+        They follow the order in which their parents were kept, and among one parent's children list order.
+        """
         if level not in self._children:
             lists = self.bank.level(level).children
             ends = np.cumsum([len(ids) for ids in lists])
@@ -61,17 +67,30 @@ class Tables:
 
 
 class Queries:
-    """Window queries [M, D] of a batch of videos; ``valid`` bool [M]; ``own`` per video what it may not recall."""
+    """The window queries of a batch of videos, and what they may recall.
 
-    def __init__(self, tables: Tables, queries: np.ndarray, valid: np.ndarray, own: list[OwnOut | None]) -> None:
+    ``means`` [B, W, D] are the queries and ``valid`` bool [B, W] those that stand for a real frame; ``own`` says per
+    video what it may not recall; ``ids`` are the videos' ids, where they are known.
+    """
+
+    def __init__(self, tables: Tables, means: np.ndarray, valid: np.ndarray, own: Sequence[OwnOut | None],
+                 ids: Sequence[str] | None = None) -> None:
+        self.batch, self.windows, width = means.shape
         self.tables = tables
-        self.queries = queries
-        self.valid = valid
+        self.queries = means.reshape(-1, width)
+        self.valid = valid.reshape(-1)
         self.own = own
-        self.windows = len(queries) // len(own) if own else 0
-        self._norms = np.maximum(np.linalg.norm(queries, axis=1, keepdims=True), SMALLEST_NORM).astype(np.float32)
+        self.ids = ids
+        self._norms = np.maximum(np.linalg.norm(self.queries, axis=1, keepdims=True), SMALLEST_NORM).astype(np.float32)
         self._scores: dict[int, np.ndarray] = {}
-        self._stand_ins: dict[int, np.ndarray] = {}
+
+    def rows(self) -> Iterator[slice]:
+        """Per video, its rows among the M windows."""
+        return (slice(video * self.windows, (video + 1) * self.windows) for video in range(self.batch))
+
+    def by_video(self, array: np.ndarray) -> np.ndarray:
+        """Rows of windows [M, ...] as [B, W, ...]."""
+        return array.reshape(self.batch, self.windows, *array.shape[1:])
 
     def everything(self, level: int) -> np.ndarray:
         """All ids of a level as candidates [M, n_l], ascending; nothing (-1) for a window without a frame."""
@@ -85,14 +104,10 @@ class Queries:
         """
         if level not in self._scores:
             scores = self.queries @ self.tables.unit(level).T
-            for video, own in enumerate(self.own):
-                if own is None:
-                    continue
-                rows = slice(video * self.windows, (video + 1) * self.windows)
-                nodes, leaves = own.stand_ins.get(level, (None, None))
-                if nodes is not None:
-                    stand_in = unit_rows(self.tables.matrix(0)[leaves])
-                    scores[rows, nodes] = self.queries[rows] @ stand_in.T
+            for rows, own in zip(self.rows(), self.own, strict=True):
+                if own is not None and level in own.stand_ins:
+                    nodes, leaves = own.stand_ins[level]
+                    scores[rows, nodes] = self.queries[rows] @ unit_rows(self.tables.matrix(0)[leaves]).T
             scores /= self._norms
             self.hide(level, scores)
             self._scores[level] = scores
@@ -100,25 +115,27 @@ class Queries:
 
     def hide(self, level: int, scores: np.ndarray) -> None:
         """Set the scores [M, n_l] of what the windows' videos may not recall to -inf."""
-        for video, own in enumerate(self.own):
+        for rows, own in zip(self.rows(), self.own, strict=True):
             if own is not None:
-                rows = slice(video * self.windows, (video + 1) * self.windows)
                 scores[rows, own.removed.get(level, [])] = NEVER
 
     def stand_ins(self, level: int, kept: np.ndarray) -> np.ndarray:
         """Leaf int32 [M, K] that stands in for each kept node [M, K] of a level; -1: the node itself is read."""
         if all(own is None or level not in own.stand_ins for own in self.own):
             return np.full(kept.shape, -1, np.int32)
-        table = np.full((len(self.own), len(self.tables.matrix(level))), -1, np.int32)
+        table = np.full((self.batch, len(self.tables.matrix(level))), -1, np.int32)
         for video, own in enumerate(self.own):
             if own is not None and level in own.stand_ins:
                 nodes, leaves = own.stand_ins[level]
                 table[video, nodes] = leaves
-        found = table[np.repeat(np.arange(len(self.own)), self.windows)[:, None], kept]
+        found = table[np.repeat(np.arange(self.batch), self.windows)[:, None], kept]
         return np.where(kept >= 0, found, -1)
 
     def mean(self, level: int, kept: np.ndarray) -> np.ndarray:
-        """Plain mean of the kept nodes' embeddings, float32 [M, D]; zero where nothing was kept (g_l of 2.5)."""
+        """Plain mean of the kept nodes' embeddings, float32 [M, D]; zero where nothing was kept (g_l of 2.5).
+
+        Where a caption stands in for a node, its embedding is taken.
+        """
         stand_in = self.stand_ins(level, kept)
         total = _sums(np.where(stand_in < 0, kept, -1), self.tables.matrix(level))
         if (stand_in >= 0).any():

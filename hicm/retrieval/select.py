@@ -1,6 +1,6 @@
 """Which candidates a window keeps: the best k, the best one, or all above a threshold.
 
-M windows, C candidates a window, K kept.  Lists of unequal length are padded with -1 at their end.
+M windows, C candidates per window, K kept.  Lists of unequal length are padded with -1 at the end.
 """
 
 import numpy as np

@@ -1,12 +1,15 @@
 """Recalled vectors on disk: ``retrieved_<split>.h5``.
 
     ids      [N] text                 video ids, in annotation order
-    vectors  [N, W, D] float32        what each window recalled
-    mask     [N, W] bool              False: the window holds no real frame
-    level_<l>/nodes, scores, stand_in [N, W, K]   int32, float32, int32: see `hicm.retrieval.read.Read`
+    vectors  [N, S, D] float32        what each slot hands over
+    mask     [N, S] bool              False: nothing is handed over here
+    slots    [N, S, 3] int32          window, level, node of each slot, -1 for several or all (`hicm.retrieval.records`)
+    level_<l>/nodes, scores, stand_in [N, W, K]   int32, float32, int32: every node kept on the way
+    attribute windows                 W, windows per video
     attribute info                    json: what the file was made from
 
-W = 0 for search "none".  Level 0 = captions.
+S = W = 0 for search "none".  Level 0 = captions.  This is format 2; format 1 had one slot per window and neither slots
+nor windows, and is still read.
 """
 
 import json
@@ -16,18 +19,20 @@ from typing import Any
 
 import numpy as np
 
+from hicm.data.samples import MemoryTokens
 from hicm.errors import UserError
 from hicm.files import atomic, require
-from hicm.retrieval.read import Read
+from hicm.retrieval.records import Recalled
 
-FORMAT = 1
+FORMAT = 2
 PADDING = {"nodes": np.int32(-1), "scores": np.float32(0), "stand_in": np.int32(-1)}
 
 
-def save_retrieved(path: str | Path, ids: Sequence[str], reads: Iterable[Read], info: dict[str, Any]) -> Path:
-    """Write the reads of consecutive batches of videos ``ids``, atomically; one batch is in memory at a time.
+def save_retrieved(path: str | Path, ids: Sequence[str], batches: Iterable[Recalled], info: dict[str, Any]) -> Path:
+    """Write what consecutive batches of the videos ``ids`` recalled, atomically; one batch is in memory at a time.
 
-    Raises ValueError when the batches do not make up ``ids``, UserError when the file cannot be written.
+    Raises ValueError when the batches do not make up ``ids`` or differ in their number of slots, UserError when the
+    file cannot be written.
     """
     import h5py
 
@@ -35,17 +40,22 @@ def save_retrieved(path: str | Path, ids: Sequence[str], reads: Iterable[Read], 
     with atomic(path) as temporary, h5py.File(temporary, "w") as file:
         file.attrs.update({"format": FORMAT, "info": json.dumps(info)})
         file.create_dataset("ids", data=list(ids), dtype=h5py.string_dtype())
-        for read in reads:
-            batch, windows, width = read.vectors.shape
+        for recalled in batches:
+            rows = slice(row, row + len(recalled.vectors))
+            parts = {"vectors": recalled.vectors, "mask": recalled.mask, "slots": recalled.slots}
             if row == 0:
-                file.create_dataset("vectors", (len(ids), windows, width), np.float32)
-                file.create_dataset("mask", (len(ids), windows), bool)
-            rows = slice(row, row + batch)
-            file["vectors"][rows], file["mask"][rows] = read.vectors, read.mask
-            for level, nodes in read.nodes.items():
-                parts = {"nodes": nodes, "scores": read.scores[level], "stand_in": read.stand_in[level]}
-                _write_level(file.require_group(f"level_{level}"), parts, rows, len(ids))
-            row += batch
+                file.attrs["windows"] = recalled.windows.shape[1]
+                for name, part in parts.items():
+                    file.create_dataset(name, (len(ids), *part.shape[1:]), part.dtype)
+            if recalled.vectors.shape[1:] != file["vectors"].shape[1:]:
+                raise ValueError(f"slots and width {recalled.vectors.shape[1:]} of videos {rows.start} to {rows.stop} "
+                                 f"differ from {file['vectors'].shape[1:]} of those before")
+            for name, part in parts.items():
+                file[name][rows] = part
+            for level, nodes in recalled.nodes.items():
+                kept = {"nodes": nodes, "scores": recalled.scores[level], "stand_in": recalled.stand_in[level]}
+                _write_level(file.require_group(f"level_{level}"), kept, rows, len(ids))
+            row = rows.stop
         if row != len(ids):
             raise ValueError(f"{row} videos were read, {len(ids)} ids given")
     return path
@@ -69,25 +79,38 @@ class Retrieved:
     def __init__(self, path: str | Path) -> None:
         self.path = require(path, "file of recalled vectors", "make it with `hicm retrieve`")
         with self._open() as file:
-            if file.attrs.get("format") != FORMAT:
-                raise UserError(f"{path}: not a file of recalled vectors of format {FORMAT}; retrieve again")
+            self.format = int(file.attrs.get("format", 0))
+            if not 1 <= self.format <= FORMAT:
+                raise UserError(f"{path}: not a file of recalled vectors of format 1 to {FORMAT}; retrieve again")
             self.ids: tuple[str, ...] = tuple(file["ids"].asstr()[()])
-            self.windows, self.width = (int(size) for size in file["vectors"].shape[1:])
+            self.count, self.width = (int(size) for size in file["vectors"].shape[1:])  # S, D
+            self.windows = self.count if self.format == 1 else int(file.attrs["windows"])  # W
             self.info: dict[str, Any] = json.loads(file.attrs["info"])
             self.levels = sorted((int(name.removeprefix("level_")) for name in file if name.startswith("level_")),
                                  reverse=True)
         self._rows = {video: row for row, video in enumerate(self.ids)}
 
     def vectors(self, video: str) -> np.ndarray:
-        """float32 [W, D].  Raises UserError when the video is missing or the file is damaged."""
+        """float32 [S, D].  Raises UserError when the video is missing or the file is damaged."""
         return self._read(video, "vectors")[0]
 
     def mask(self, video: str) -> np.ndarray:
-        """bool [W], False where a window holds no real frame."""
+        """bool [S], False where nothing is handed over."""
         return self._read(video, "mask")[0]
 
+    def slots(self, video: str) -> np.ndarray:
+        """int32 [S, 3]: the window, level and node that each vector stands for; -1: several or all."""
+        if self.format == 1:
+            return np.stack([np.arange(self.windows), *np.full((2, self.windows), -1)], axis=1).astype(np.int32)
+        return self._read(video, "slots")[0]
+
+    def tokens(self, video: str) -> MemoryTokens:
+        """All three.  Raises UserError when the video is missing or the file is damaged."""
+        vectors, mask = self._read(video, "vectors", "mask")
+        return MemoryTokens(vectors, mask, self.slots(video))
+
     def visited(self, video: str) -> list[list[tuple[int, int, float, int]]]:
-        """Per window the nodes kept, as (level, node, score, stand-in leaf or -1): coarse to fine, best first."""
+        """Per window the nodes kept, as (level, node, score, stand-in caption or -1): coarse to fine, best first."""
         windows: list[list[tuple[int, int, float, int]]] = [[] for _ in range(self.windows)]
         parts = iter(self._read(video, *(f"level_{level}/{name}" for level in self.levels for name in PADDING)))
         for level in self.levels:

@@ -1,11 +1,11 @@
 """Window queries: the mean frame of each of W stretches of a video (HiCM2).
 
-B videos, T rows (frames) a video, D width, W windows.
+B videos, T rows (frames) per video, D width, W windows.
 """
 
 import numpy as np
 
-from hicm.config import Config
+from hicm.config import RetrievalConfig
 from hicm.errors import UserError
 
 
@@ -47,16 +47,16 @@ def window_means(frames: np.ndarray, mask: np.ndarray, windows: int, tail: str =
     return sums / np.maximum(counts, 1)[..., None].astype(np.float32), counts > 0
 
 
-def window_seconds(config: Config, duration: float) -> list[tuple[float, float] | None]:
+def window_seconds(settings: RetrievalConfig, duration: float, frames: int,
+                   feature_fps: float = 1.0) -> list[tuple[float, float] | None]:
     """Start and end of each window in a video of ``duration`` seconds; None where a window holds only padding.
 
-    T > F rows are thinned to F, so the rows cover the whole video; with T < F row j stands for second j and padding
-    follows.
+    ``frames`` (F) and ``feature_fps`` are those of the data settings.  T > F rows are thinned to F, so the rows cover
+    the whole video; with T < F row j stands for second j and padding follows.
     """
-    frames, rate = config.data.frames, min(config.data.feature_fps, 1.0)
-    per_row = max(duration / frames, 1 / rate)
+    per_row = max(duration / frames, 1 / min(feature_fps, 1.0))
     spans: list[tuple[float, float] | None] = []
-    for rows in window_rows(frames, config.retrieval.windows, config.retrieval.tail):
+    for rows in window_rows(frames, settings.windows, settings.tail):
         inside = np.flatnonzero(rows)
         start, end = inside[0] * per_row, min((inside[-1] + 1) * per_row, duration)
         spans.append((float(start), float(end)) if end > start else None)

@@ -1,1 +1,1 @@
-"""Training: one loop that knows batches, losses and the clock, not captions."""
+"""Training: one loop for all systems.  It knows batches, losses and time, not captions."""

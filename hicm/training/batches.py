@@ -1,4 +1,4 @@
-"""Which videos meet in which step: a function of (seed, epoch) alone, so that any step can be repeated."""
+"""Which videos go into which step: a function of (seed, epoch) alone, so any step can be repeated."""
 
 import math
 
@@ -13,20 +13,20 @@ def plan_epoch(size: int, batch: int, accumulate: int, processes: int, rank: int
                epoch: int, share: float = 1.0) -> list[list[list[Index]]]:
     """Steps of one epoch for one process: step -> micro-batch -> indices.
 
-    All ``size`` videos are shuffled, and ceil(share * size) of them cut into steps of batch * accumulate * processes;
-    the processes share each micro-batch.  The last step holds what is left, so nothing is dropped or repeated.  Raises
-    UserError when there are fewer videos than processes.
+    All ``size`` videos are shuffled, and ceil(share * size) of them are cut into steps of batch * accumulate *
+    processes; the processes share each micro-batch.  The last step holds the remainder, so nothing is dropped or
+    repeated.  Raises UserError when there are fewer videos than processes.
 
     >>> plan_epoch(3, batch=1, accumulate=2, processes=1, rank=0, seed=0, epoch=0)
     [[[(0, 2)], [(0, 0)]], [[(0, 1)]]]
     """
     seen = math.ceil(share * size)
     if seen < processes:
-        raise UserError(f"{seen} training videos cannot be shared by {processes} processes; start fewer")
+        raise UserError(f"{seen} training videos cannot be shared by {processes} processes; start fewer processes")
     order = np.random.default_rng([seed, epoch]).permutation(size)[:seen].tolist()
     whole = batch * processes
     micro = [order[i:i + whole] for i in range(0, seen, whole)]
-    if len(micro[-1]) < processes:  # every process needs a video: the few that are left join the batch before
+    if len(micro[-1]) < processes:  # every process needs a video, so a smaller remainder joins the batch before
         micro[-2:] = [micro[-2] + micro[-1]]
     own = [[(epoch, row) for row in part[rank::processes]] for part in micro]
     return [own[i:i + accumulate] for i in range(0, len(own), accumulate)]

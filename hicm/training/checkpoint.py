@@ -1,4 +1,4 @@
-"""All that a run needs to continue: written atomically, read without executing code."""
+"""Checkpoints: everything a run needs to continue, written atomically and read without executing code."""
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -15,16 +15,16 @@ FORMAT = 1
 
 @dataclass
 class Progress:
-    """Where a run stands.
+    """The progress of a run.
 
-    The states of the random generators are not stored: before every step they are all seeded from (seed, rank,
-    step), and the order of videos and their masked spans from (seed, epoch), so ``step`` restores them too.
+    The states of random generators are not stored: they are all seeded before every step from (seed, rank, step), and
+    the order of videos and their masked spans from (seed, epoch), so ``step`` restores them too.
     """
 
-    processes: int = 1  # that share every step
-    step: int = 0  # optimiser steps done
-    epoch: int = 0  # epochs done
-    position: int = 0  # steps done of the current epoch
+    processes: int = 1  # processes that share each step
+    step: int = 0  # finished optimiser steps
+    epoch: int = 0  # finished epochs
+    position: int = 0  # finished steps of the current epoch
     best: float | None = None  # best score of the selection metric so far
     best_step: int = 0
     lines: int = 0  # lines of stats.jsonl
@@ -33,7 +33,7 @@ class Progress:
 
 def save_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.optim.Optimizer,
                     progress: Progress) -> None:
-    """Write model, optimiser and progress; the schedule is a function of the step."""
+    """Write model, optimiser and progress; the learning-rate schedule is a function of the step."""
     with atomic(path) as temporary:
         try:
             torch.save({"format": FORMAT, "run": run, "model": module.state_dict(),
@@ -44,10 +44,10 @@ def save_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.op
 
 def load_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.optim.Optimizer,
                     processes: int = 1) -> Progress:
-    """Restore model and optimiser in place; returns the progress (a fresh one when there is no checkpoint).
+    """Restore model and optimiser in place; return the progress (a new one if there is no checkpoint).
 
-    Raises UserError when the file is damaged, belongs to another run, or was written by another number of processes
-    (the place within an epoch would mean other videos).
+    Raises UserError when the file is damaged, belongs to another run, or was written with another number of processes
+    (the position within an epoch would then mean other videos).
     """
     if not path.exists():
         return Progress(processes)
@@ -56,8 +56,8 @@ def load_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.op
         raise UserError(f"{path}: belongs to run {content.get('run')}, not {run}; choose another output folder")
     progress = Progress(**content["progress"])
     if progress.processes != processes:
-        raise UserError(f"{path}: the run was begun by {progress.processes} process(es), not {processes}; continue "
-                        "with as many")
+        raise UserError(f"{path}: the run was started with {progress.processes} process(es), not {processes}; "
+                        f"continue it with {progress.processes}")
     module.load_state_dict(content["model"])
     optimiser.load_state_dict(content["optimiser"])
     return progress

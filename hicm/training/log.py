@@ -1,4 +1,4 @@
-"""The run's diary: ``stats.jsonl`` for programs, TensorBoard for eyes."""
+"""The training log: ``stats.jsonl`` for programs, TensorBoard for people."""
 
 import json
 from pathlib import Path
@@ -10,10 +10,10 @@ from hicm.files import append, atomic
 
 
 class Log:
-    """Appends lines to ``stats.jsonl``; a resumed run first drops what was written after its checkpoint."""
+    """Appends lines to ``stats.jsonl``; a resumed run first removes lines written after its checkpoint."""
 
     def __init__(self, folder: Path, lines: int, step: int) -> None:
-        """``lines`` of the file are kept; TensorBoard forgets what came after ``step``."""
+        """Keeps the first ``lines`` lines of the file; TensorBoard drops everything after ``step``."""
         self.path = folder / "stats.jsonl"
         kept = self.path.read_text(encoding="utf-8").splitlines(keepends=True)[:lines] if self.path.exists() else []
         with atomic(self.path) as temporary:
@@ -22,7 +22,7 @@ class Log:
         self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
 
     def write(self, step: int, epoch: float, **content: Any) -> None:
-        """One line: step, epoch and ``content``; numbers also go to TensorBoard."""
+        """Append one line with step, epoch and ``content``; numbers also go to TensorBoard."""
         append(self.path, json.dumps({"step": step, "epoch": round(epoch, 4), **content}))
         self.lines += 1
         for name, value in content.items():
@@ -32,4 +32,5 @@ class Log:
                     self.board.add_scalar(f"{content.get('split', 'train')}/{key}", number, step)
 
     def close(self) -> None:
+        """Flush and close TensorBoard's file."""
         self.board.close()

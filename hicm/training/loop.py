@@ -1,14 +1,14 @@
-"""The training loop.  It knows batches, losses and the clock; what they mean is the system's business.
+"""The training loop.  It knows batches, losses and time; what they mean is left to the system.
 
-Gradients are those of one large batch: every loss is a sum over tokens divided by the number of tokens in all
-micro-batches of all processes, so neither the number of processes nor `accumulate` changes what is learnt.
+Gradients equal those of one large batch: every loss is a sum over tokens divided by the number of tokens in all
+micro-batches of all processes, so neither the number of processes nor ``accumulate`` changes what is learnt.
 """
 
 import random
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,46 +18,23 @@ from tqdm import tqdm
 
 from hicm.config import TrainConfig
 from hicm.errors import UserError
+from hicm.systems.base import Learner
 from hicm.training.batches import Index, plan_epoch
 from hicm.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from hicm.training.evaluators import Evaluator
 from hicm.training.log import Log
 from hicm.training.optim import learning_rate, make_optimiser, optimiser_step
 
 
-class System(Protocol):
-    """What the loop asks of a system."""
-
-    module: nn.Module  # forward(batch) -> float [n]: sums over tokens of its n losses
-    losses: tuple[str, ...]  # their names
-    size: int  # training videos
-
-    def batches(self, micro: list[list[Index]]) -> Iterable[Any]:
-        """One batch (with ``.to(device)``) per list of indices."""
-
-    def counts(self, batch: Any) -> Tensor:
-        """int64 [n]: tokens in each sum."""
-
-    def total(self, sums: Tensor, counts: Tensor) -> Tensor:
-        """The scalar to minimise."""
-
-    def after_step(self) -> None:
-        """Called after every optimiser step."""
-
-    def evaluate(self, accelerator: Accelerator) -> dict[str, float]:
-        """Scores of the selection split; the same on every process."""
-
-    def save(self, folder: Path, **about: Any) -> None:
-        """Export the model."""
-
-
-def run_loop(system: System, config: TrainConfig, folder: Path, run: str, accelerator: Accelerator) -> Progress:
+def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accelerator: Accelerator,
+             evaluators: Sequence[Evaluator] = ()) -> Progress:
     """Train to ``config.epochs``, continuing from ``folder/checkpoint.pt`` if there is one.
 
-    Leaves ``checkpoint.pt``, ``stats.jsonl``, ``best/`` (highest ``select_on``, first on ties) and ``last/`` in
+    Writes ``checkpoint.pt``, ``stats.jsonl``, ``best/`` (highest ``select_on``, the first on ties) and ``last/`` to
     ``folder``.  Raises UserError at the first step whose gradient is not finite.
     """
     module = accelerator.prepare(system.module)
-    optimiser = make_optimiser(module, config.lr)
+    optimiser = system.optimiser(module, config.lr) or make_optimiser(module, config.lr)
     checkpoint = folder / "checkpoint.pt"
     progress = load_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser,
                                accelerator.num_processes)
@@ -68,12 +45,12 @@ def run_loop(system: System, config: TrainConfig, folder: Path, run: str, accele
                disable=not accelerator.is_local_main_process)
 
     def save() -> None:
-        if accelerator.is_main_process:
+        if log is not None:
             progress.lines = log.lines
             save_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser, progress)
 
     while progress.epoch < config.epochs:
-        # steps of one epoch
+        # the steps of one epoch
         module.train()
         plan = _plan(system, config, accelerator, progress.epoch)[progress.position:]
         for batches in _group(system.batches([micro for step in plan for micro in step]), map(len, plan)):
@@ -89,20 +66,20 @@ def run_loop(system: System, config: TrainConfig, folder: Path, run: str, accele
             if progress.step % config.checkpoint_every == 0:
                 save()
 
-        # evaluation, and the best checkpoint so far
+        # evaluation and the best checkpoint so far
         save()
         epoch = progress.epoch + 1
-        if config.is_evaluated(epoch):
-            scores = system.evaluate(accelerator)
-            if accelerator.is_main_process:
-                log.write(progress.step, epoch, split="select", metrics=scores)
-                _keep_best(system, config, folder, progress, scores, bar)
+        for evaluator in evaluators if config.is_evaluated(epoch) else ():
+            scores = dict(evaluator(accelerator))
+            if log is not None:
+                log.write(progress.step, epoch, split=evaluator.name, metrics=scores)
+                _keep_best(system, config, folder, run, progress, scores, bar)
         progress.epoch, progress.position = epoch, 0
         save()
 
     bar.close()
-    if accelerator.is_main_process:
-        system.save(folder / "last", step=progress.step)
+    if log is not None:
+        system.save(folder / "last", run=run, step=progress.step)
         log.close()
     accelerator.wait_for_everyone()
     return progress
@@ -116,7 +93,7 @@ def seed_all(seed: int, rank: int, step: int) -> None:
     torch.manual_seed(value)  # CUDA devices too
 
 
-def _plan(system: System, config: TrainConfig, accelerator: Accelerator, epoch: int) -> list[list[list[Index]]]:
+def _plan(system: Learner, config: TrainConfig, accelerator: Accelerator, epoch: int) -> list[list[list[Index]]]:
     return plan_epoch(system.size, config.batch, config.accumulate, accelerator.num_processes,
                       accelerator.process_index, config.seed, epoch, config.share)
 
@@ -127,9 +104,9 @@ def _group(batches: Iterable[Any], sizes: Iterable[int]) -> Iterator[list[Any]]:
         yield [next(iterator) for _ in range(size)]
 
 
-def _step(system: System, module: nn.Module, optimiser: torch.optim.Optimizer, batches: list[Any], lr: float,
+def _step(system: Learner, module: nn.Module, optimiser: torch.optim.Optimizer, batches: list[Any], lr: float,
           clip: float, accelerator: Accelerator, step: int) -> tuple[list[float], float]:
-    """Forward, backward and update over the micro-batches of one step; returns token means and the gradient norm."""
+    """Forward, backward and update for the micro-batches of one step; returns losses per token and gradient norm."""
     batches = [batch.to(accelerator.device) for batch in batches]
     counts = accelerator.reduce(torch.stack([system.counts(batch) for batch in batches]).sum(0), "sum")
     sums = torch.zeros(len(system.losses), device=accelerator.device)
@@ -149,15 +126,15 @@ def _step(system: System, module: nn.Module, optimiser: torch.optim.Optimizer, b
     return means, float(norm)
 
 
-def _backward(system: System, module: nn.Module, batch: Any, counts: Tensor, accelerator: Accelerator) -> Tensor:
+def _backward(system: Learner, module: nn.Module, batch: Any, counts: Tensor, accelerator: Accelerator) -> Tensor:
     with accelerator.autocast():
         sums = module(batch)
-    # data parallelism averages gradients over processes; a sum is wanted, since counts are of all processes
+    # data parallelism averages gradients over processes, but counts cover all processes, so a sum is needed
     accelerator.backward(system.total(sums, counts) * accelerator.num_processes)
     return sums.detach()
 
 
-def _report(log: Log | None, bar: tqdm, system: System, progress: Progress, steps: int, lr: float) -> None:
+def _report(log: Log | None, bar: "tqdm[Any]", system: Learner, progress: Progress, steps: int, lr: float) -> None:
     *losses, norm, seconds = np.mean(progress.window, axis=0).tolist()
     progress.window.clear()
     named = dict(zip(system.losses, losses, strict=True))
@@ -168,12 +145,12 @@ def _report(log: Log | None, bar: tqdm, system: System, progress: Progress, step
                   seconds=seconds)
 
 
-def _keep_best(system: System, config: TrainConfig, folder: Path, progress: Progress, scores: dict[str, float],
-               bar: tqdm) -> None:
+def _keep_best(system: Learner, config: TrainConfig, folder: Path, run: str, progress: Progress,
+               scores: dict[str, float], bar: "tqdm[Any]") -> None:
     score = scores.get(config.select_on)
     shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
     bar.write(f"epoch {progress.epoch + 1}: {shown}")
     if score is not None and (progress.best is None or score > progress.best):
         progress.best, progress.best_step = score, progress.step
-        system.save(folder / "best", step=progress.step, epoch=progress.epoch + 1, metric=config.select_on,
+        system.save(folder / "best", run=run, step=progress.step, epoch=progress.epoch + 1, metric=config.select_on,
                     score=score)

@@ -13,9 +13,9 @@ def make_optimiser(model: nn.Module, lr: float) -> torch.optim.Adam:
 
 def learning_rate(step: int, total: int, peak: float, warmup: float, schedule: str = "cosine",
                   lag: bool = False) -> float:
-    """Rate used at optimiser step ``step`` (0-based) of ``total``.
+    """The learning rate of optimiser step ``step`` (0-based) of ``total``.
 
-    Linear warm-up over the first round(warmup * total) steps, then a cosine to 0 (or constant, without warm-up).
+    Linear warm-up over the first round(warmup * total) steps, then a cosine down to 0 (or constant, without warm-up).
     ``lag`` is the released behaviour: the rate is set after the step, so step 0 runs at the peak and step 1 at 0.
 
     >>> [round(learning_rate(i, 10, 1.0, 0.2), 2) for i in (0, 1, 2, 9)]
@@ -38,15 +38,15 @@ def learning_rate(step: int, total: int, peak: float, warmup: float, schedule: s
 
 
 def optimiser_step(model: nn.Module, optimiser: torch.optim.Optimizer, lr: float, clip: float) -> Tensor:
-    """Clip the gradients to a global L2 norm of ``clip``, step with rate ``lr``, clear the gradients.
+    """Clip the gradients to a global L2 norm of ``clip``, take a step with rate ``lr``, and clear the gradients.
 
-    Returns the norm before clipping.  Raises FloatingPointError, the weights untouched, when it is not finite.
+    Returns the norm before clipping.  Raises FloatingPointError, leaving the weights unchanged, if it is not finite.
     """
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
     if not torch.isfinite(norm):
         raise FloatingPointError(f"gradient norm {norm}")
     for group in optimiser.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get("scale", 1)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
     return norm

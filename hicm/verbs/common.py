@@ -1,4 +1,4 @@
-"""What the verbs share: the words of their arguments, and how settings are read."""
+"""What the verbs share: their common arguments, and how settings and models are found."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,19 +7,29 @@ from typing import TYPE_CHECKING, Annotated
 if TYPE_CHECKING:
     from hicm.config import Config
 
-ConfigFile = Annotated[str, "settings file, e.g. configs/yc2.yaml"]
-Overrides = Annotated[Sequence[str], "section.key=value over the settings file; repeat for more"]
-DryRun = Annotated[bool, "print what would run, with the resolved settings, and stop"]
+ConfigFile = Annotated[str, "settings file, or the name of a recipe that comes with hicm, e.g. yc2"]
+Overrides = Annotated[Sequence[str], "change one setting, as section.key=value; repeat for more"]
+DryRun = Annotated[bool, "print what would run, with all settings, and stop"]
 
 
 def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> "Config":
-    """`hicm.config.load_config`, imported when a stage asks: scoring a file needs no settings."""
+    """`hicm.config.load_config`, imported only when a verb needs it: scoring a file needs no settings."""
     from hicm.config import load_config
 
     return load_config(path, overrides)
 
 
+def model_path(name: str) -> str:
+    """The folder of a model; ``hub:owner/name`` and ``hub:owner/name@revision`` are downloaded once, to presave/hub."""
+    if not name.startswith("hub:"):
+        return name
+    from hicm.data.hub.share import pull_once
+
+    return str(pull_once(name.removeprefix("hub:")))
+
+
 def print_dry(settings: "Config", what: str) -> None:
+    """Print what a dry run would do, and its settings."""
     from hicm.config import config_text
 
     print(f"would run: {what}\n\n{config_text(settings)}", end="")

@@ -1,54 +1,57 @@
-"""Released data and models, and model folders of ours to and from the hub."""
+"""Data sets: download and check them."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from hicm.verbs.common import ConfigFile, Overrides, load_settings
+
 if TYPE_CHECKING:
-    from hicm.data.hub.download import Report
+    from hicm.data.hub import download as hub
+    from hicm.stages import check
 
 
 def download(dataset: Annotated[str, "yc2 or vitt"], *,
-             out: Annotated[str, "folder that gets data/ and presave/"] = ".",
-             only: Annotated[Sequence[str], "kinds fetched, of annotations features speech model memory; none: "
-                                            "all"] = (),
-             from_: Annotated[str, "folder or URL laid out like the authors' repositories (data/, presave/); empty: "
-                                   "these"] = "",
-             revision: Annotated[str, "branch, tag or commit of the hub's repositories"] = "main",
+             out: Annotated[str, "folder in which data/ and presave/ are made"] = ".",
+             only: Annotated[Sequence[str], "kinds of files to fetch, of: annotations features speech model memory; "
+                                            "default: all"] = (),
+             from_: Annotated[str, "folder or URL laid out like the authors' repositories (data/, presave/); default: "
+                                   "those repositories"] = "",
+             revision: Annotated[str, "branch, tag or commit of the authors' repositories"] = "main",
              dry_run: Annotated[bool, "print files, sizes and disk space, and stop"] = False,
-             accept_changes: Annotated[bool, "record files anew that changed since they were fetched"] = False,
-             ) -> "Report":
-    """Get the released files of a data set that are not here, and verify those that are; continues what broke off."""
+             accept_changes: Annotated[bool, "accept files that have changed since they were fetched, and record them "
+                                             "again"] = False,
+             ) -> "hub.Report":
+    """Download the released files of a data set.
+
+    Annotations, features, speech, weights and memory.  Files that are here already are verified, and an interrupted
+    download continues.
+    """
     from hicm.data.hub.download import download
 
     return download(dataset, out, only, from_, revision, dry_run, accept_changes)
 
 
+def data_check(config: ConfigFile, *, set_: Overrides = (),
+               shallow: Annotated[bool, "only look whether features exist; do not read them"] = False,
+               ) -> "check.Report":
+    """Check a data set before training.
+
+    Counts videos, events, captions and speech, and lists everything that would stop training or evaluation, by file
+    and video.  The exit status is 1 when something is wrong.
+    """
+    from hicm.stages.check import check_data
+
+    return check_data(load_settings(config, set_), deep=not shallow)
+
+
 def data_chapters(chapters: Annotated[str, "chapters.pkl or .json of VidChapters-7M"],
                   split: Annotated[str, "json list of the split's video ids"],
-                  out: Annotated[str, "annotation file written"]) -> str:
-    """Write the annotations of a split of VidChapters-7M: each chapter is an event that lasts until the next."""
+                  out: Annotated[str, "annotation file to write"]) -> str:
+    """Write the annotations of a split of VidChapters-7M.
+
+    They are made from the raw chapters: each one is an event that lasts until the next one starts.
+    """
     from hicm.data.pretraining import convert_chapters
 
     counts = convert_chapters(chapters, split, out)
     return "\n".join([*(f"{count:>9,} {what}" for what, count in counts.items() if count), out])
-
-
-def pull(repository: Annotated[str, "model repository of the Hugging Face hub, as owner/name"],
-         out: Annotated[str, "run folder written"], *,
-         revision: Annotated[str, "branch, tag or commit"] = "main") -> Path:
-    """Get a trained captioner of ours from the Hugging Face hub; a file that could run code is not fetched."""
-    from hicm.data.hub.share import pull
-
-    return pull(repository, out, revision)
-
-
-def push(run: Annotated[str, "run folder, as 'hicm train' printed it"],
-         repository: Annotated[str, "model repository of the Hugging Face hub, as owner/name"], *,
-         revision: Annotated[str, "branch written, made if it is not there"] = "main",
-         private: Annotated[bool, "a repository that is made now is private"] = False,
-         dry_run: Annotated[bool, "list what would go, and stop"] = False) -> str:
-    """Put the captioner of a run on the Hugging Face hub; only settings, manifest, weights, tokenizer and card go."""
-    from hicm.data.hub.share import push
-
-    return push(run, repository, revision, private, dry_run)

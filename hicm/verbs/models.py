@@ -1,30 +1,117 @@
-"""``hicm convert``: released weights as a run folder."""
+"""Models: train them, caption with them, convert released weights."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from types import ModuleType
+from typing import TYPE_CHECKING, Annotated
 
 from hicm.errors import UserError
-from hicm.verbs.common import ConfigFile, Overrides, load_settings
+from hicm.verbs.common import ConfigFile, DryRun, Overrides, load_settings, model_path, print_dry
+
+if TYPE_CHECKING:
+    from hicm.config import Config
 
 
-def convert(checkpoint: Annotated[str, "released .pth of HiCM2 or Vid2Seq (VidChapters), or a run folder"],
-            config: ConfigFile, out: Annotated[str, "run folder written"], *, set_: Overrides = (),
-            fresh_memory: Annotated[bool, "give a checkpoint without memory a projection of random weights, to be "
-                                          "trained"] = False,
+def train(config: ConfigFile, *, out: Annotated[str, "run folder; default: presave/runs/<settings file>-<hash>"] = "",
+          set_: Overrides = (), dry_run: DryRun = False) -> Path | None:
+    """Train a system.
+
+    The same command continues an interrupted run.  On several GPUs: accelerate launch --num_processes 8 -m hicm train
+    CONFIG.
+    """
+    settings, stem = load_settings(config, set_), Path(config).stem
+    if dry_run:
+        print_dry(settings, f"train {settings.system} -> {out or f'presave/runs/{stem}-<hash>'}")
+        return None
+    from hicm.stages.train import train
+
+    return train(settings, stem, Path(out) if out else None)
+
+
+def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth, which needs --config and is converted "
+                                "first"], *,
+            config: Annotated[str, "settings file of a released .pth"] = "",
+            split: Annotated[str, "split to caption; default: data.report of the run"] = "",
+            checkpoint: Annotated[str, "best or last; default: best, or last where there is no best"] = "",
+            out: Annotated[str, "file to write; default: <run>/predictions_<split>.json"] = "",
+            set_: Overrides = (),
+            overwrite: Annotated[bool, "replace predictions made with other settings or inputs"] = False,
+            dry_run: DryRun = False) -> Path | None:
+    """Caption the videos of a split.
+
+    An interrupted prediction continues.  Predictions made with other settings or inputs are not replaced unless
+    --overwrite is given.
+    """
+    run = model_path(run)
+    if Path(run).is_file() or (config and not Path(run).is_dir()):
+        if dry_run and config:
+            print_dry(load_settings(config, set_), f"convert {run}, then caption with it")
+            return None
+        run = str(_convert_once(run, config, set_))
+    elif config:
+        raise UserError(f"{run}: --config is for a released .pth; a run folder has its own settings (change them with "
+                        "--set)")
+    from hicm.stages.predict import predict, prediction_config
+    from hicm.stages.run_folder import model_folder
+
+    if dry_run:
+        settings = prediction_config(Path(run), set_)
+        split = split or settings.data.report
+        print_dry(settings, f"{model_folder(Path(run), checkpoint)} on split {split} -> "
+                            f"{out or Path(run) / f'predictions_{split}.json'}")
+        return None
+    return predict(Path(run), split, checkpoint, Path(out) if out else None, set_, overwrite)
+
+
+def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; default: data.report"] = "",
+             out: Annotated[str, "file to write; default: presave/<name>/retrieved_<split>.h5"] = "",
+             training: Annotated[bool, "leave out each video's own captions, as in training"] = False,
+             set_: Overrides = (),
+             overwrite: Annotated[bool, "replace a file made with other settings"] = False) -> Path:
+    """Write what every window of a split's videos recalls.
+
+    Training and prediction do this themselves; use it to look at the recalled vectors.
+    """
+    from hicm.stages.retrieve import retrieve
+
+    settings = load_settings(config, set_)
+    split = split or settings.data.report
+    path = Path(out or f"presave/{settings.data.name}/retrieved_{split}.h5")
+    return retrieve(settings, split, path, training, overwrite)
+
+
+def convert(checkpoint: Annotated[str, "released .pth of HiCM2 or Vid2Seq (VidChapters), run folder, or "
+                                       "hub:owner/name"],
+            config: ConfigFile, out: Annotated[str, "run folder to write"], *, set_: Overrides = (),
+            fresh_memory: Annotated[bool, "add a memory projection with random weights, still to be trained, to a "
+                                          "checkpoint without memory"] = False,
             overwrite: Annotated[bool, "replace another conversion"] = False) -> Path:
-    """Turn released weights into a run folder that every command takes; nothing in the file is run."""
-    from hicm.systems.captioner.convert import convert_checkpoint
+    """Turn released weights into a run folder.
 
-    return convert_checkpoint(checkpoint, load_settings(config, set_), out, fresh_memory, overwrite)
+    Every key of the file is accounted for, and no code in it is run.
+    """
+    settings = load_settings(config, set_)
+    return _converter(settings).convert_checkpoint(model_path(checkpoint), settings, out, fresh_memory, overwrite)
 
 
-def convert_once(checkpoint: str, config: str, set_: Sequence[str]) -> Path:
+def _convert_once(checkpoint: str, config: str, set_: Sequence[str]) -> Path:
     """The run folder of a released file under presave/converted, made if absent."""
-    from hicm.systems.captioner.convert import convert_checkpoint, converted_id, open_source
-
     if not config:
         raise UserError(f"{checkpoint}: a released checkpoint needs its settings: --config configs/yc2.yaml")
-    settings = load_settings(config, [one for one in set_ if not one.strip().startswith("predict.")])
-    folder = Path("presave/converted") / converted_id(open_source(checkpoint), settings)
-    return convert_checkpoint(checkpoint, settings, folder)
+    settings = load_settings(config, [one for one in set_ if not _only_predicts(one)])
+    converter = _converter(settings)
+    folder = Path("presave/converted") / converter.converted_id(converter.open_source(checkpoint), settings)
+    return converter.convert_checkpoint(checkpoint, settings, folder)
+
+
+def _only_predicts(override: str) -> bool:
+    """Whether an override matters at prediction only, so that the converted run does not keep it."""
+    return override.strip().startswith(("predict.", "captioner.decode."))
+
+
+def _converter(settings: "Config") -> ModuleType:
+    from hicm.rooms import room_has, room_module
+
+    if not room_has(settings.system, "released"):
+        raise UserError(f"system {settings.system}: no released weights of this system can be converted")
+    return room_module(settings.system, "released.convert")

@@ -35,7 +35,7 @@ def test_output_below_a_file(sound, refused, below, command):
     ("memory build {config} --overwrite --set memory.path={copy}/bank", "bank/bank.npz"),
     ("retrieve {config} --out {copy}/run/retrieved_val.h5 --overwrite --set retrieval.windows=3",
      "run/retrieved_val.h5"),
-    ("predict {copy}/run --set predict.max_tokens=20", "run/predictions_val.json"),
+    ("predict {copy}/run --overwrite --set captioner.decode.max_tokens=20", "run/predictions_val.json"),
     ("evaluate {copy}/run --metrics soda_d", "run/metrics_val.json")])
 @pytest.mark.parametrize("half", [False, True], ids=["full", "fills"])
 def test_full_disk(sound, refused_on_full_disk, tmp_path, command, file, half):
@@ -47,7 +47,7 @@ def test_full_disk(sound, refused_on_full_disk, tmp_path, command, file, half):
     size = (copy / file).stat().st_size // 2 if half else 0
     before = {path: path.read_bytes() for path in copy.rglob("*") if path.is_file()}
     if arguments[0] == "predict":  # done already: ask for something else
-        arguments[-1] = "predict.max_tokens=21"
+        arguments[-1] = "captioner.decode.max_tokens=21"
     said = refused_on_full_disk(size, *arguments)
     partial = (copy / file).with_name(f".{Path(file).name}.part")
     assert re.match(rf"({copy / file}|{partial}|{copy}/bank/embeddings.npz): .*File too large", said)
@@ -97,7 +97,7 @@ def test_damaged_checkpoint(sound, refused, run, damage):
 
 
 def test_other_settings_in_the_same_folder(sound, refused, run):
-    assert re.match(rf"{run}: holds run tiny-\w+, not tiny-\w+; choose another --out",
+    assert re.match(rf"{run}: holds run tiny-\w+, begun otherwise .train\.lr is 0\.001 there and 0\.01 here.; choose",
                     refused("train", sound.config, "--out", run, "--set", "train.lr=1e-2"))
 
 

@@ -68,8 +68,8 @@ def test_missing_key_is_named(write, key):
     ('{"a": [1]}', "video a: expected"),
     ('{"a": {"duration": 3', "not valid json"),
     ("", "not valid json"),
-    ('{"a": {"duration": 3, "duration": 4}}', "duration stands twice in one object; keep one"),
-    ('{"a": {}, "b": {}, "a": {}}', "train.json: annotation file cannot be parsed .a stands twice"),
+    ('{"a": {"duration": 3, "duration": 4}}', "duration occurs twice in one object; keep one"),
+    ('{"a": {}, "b": {}, "a": {}}', "train.json: annotation file cannot be parsed .a occurs twice"),
     ('{"a": ' + 5000 * "9" + "}", "cannot be parsed"),
     (100_000 * "[", "cannot be parsed"),
 ])

@@ -14,11 +14,12 @@ import pytest
 from hicm.cli import main
 from hicm.config import load_config
 from hicm.data import catalogue
-from hicm.data.catalogue import CATALOGUE, KINDS, command_for
+from hicm.data.catalogue import CATALOGUE, KINDS, command_for, message_of, with_command
 from hicm.data.hub import sources
 from hicm.data.hub.download import choose, download
 from hicm.data.hub.records import FILE
 from hicm.errors import UserError
+from hicm.files import MissingFile
 from tests.hub_files import DATA, FEATURES, MEMORY, MODEL, START, TRAIN, assert_complete, content_of, leftovers
 from tests.hub_server import COMMIT
 
@@ -44,6 +45,11 @@ def test_a_missing_file_names_its_command():
     assert command_for(TRAIN) == "hicm download yc2"
     assert command_for("/mnt/x/data/vitt/dev.json") == "hicm download vitt --out /mnt/x"
     assert command_for("data/yc2/mine.json") == command_for("train.json") == ""
+    for path, remedy in ((TRAIN, "get it with 'hicm download yc2', or correct it"), ("own.json", "correct it")):
+        found = message_of(MissingFile(Path(path), "annotation file", "correct it"))
+        assert found == f"{path}: annotation file not found; {remedy}"
+    assert with_command(TRAIN, with_command(TRAIN, "correct it")) == with_command(TRAIN, "correct it")
+    assert message_of(UserError("something else")) == "something else"
 
 
 def test_only_chooses_kinds():
@@ -92,7 +98,7 @@ def test_a_dry_run_without_net_shows_what_is_known(monkeypatch, tmp_path, capsys
 @pytest.mark.parametrize("arrived", [1000, 13000, 25000])
 def test_a_dropped_transfer_goes_on_where_it_broke_off(hub, tmp_path, arrived):
     hub.drop[DATA + FEATURES] = [arrived, (503,)]
-    with pytest.raises(UserError, match=f"{FEATURES}: .* answers 503; try later, the same command continues"):
+    with pytest.raises(UserError, match=f"{FEATURES}: .* answers 503; try again later, the same command continues"):
         download("yc2", tmp_path, ["features"])
     assert not (tmp_path / FEATURES).exists() and not (tmp_path / FILE).exists()
     plan = download("yc2", tmp_path, ["features"], dry_run=True)
@@ -160,11 +166,11 @@ def test_a_memory_that_is_not_the_released_one_is_not_taken(hub, tmp_path):
 @pytest.mark.parametrize(("status", "code", "said"), [
     (404, "EntryNotFound", r"not at http.* \(404\); look for it at https://huggingface.co/datasets/Geppa/HiCM2"),
     (404, "RevisionNotFound", "has no such revision; correct --revision"),
-    (401, "RepoNotFound", "is not there, or not for you.*'hf auth login' or set HF_TOKEN"),
-    (401, "", "is not there, or not for you"),
+    (401, "RepoNotFound", "does not exist, or you have no access.*'hf auth login' or set HF_TOKEN"),
+    (401, "", "does not exist, or you have no access"),
     (403, "GatedRepo", "is gated; accept its terms at https"),
-    (403, "", "is not there, or not for you"),
-    (500, "", "answers 500; try later"),
+    (403, "", "does not exist, or you have no access"),
+    (500, "", "answers 500; try again later"),
 ])
 def test_refusals_name_the_file_and_the_remedy(hub, tmp_path, status, code, said):
     hub.refuse[DATA + FEATURES] = (status, code)

@@ -128,7 +128,7 @@ def test_damaged_array_file(tmp_path, arrays):
     path = store(tmp_path, "folder", arrays)
     file = path / f"v_{A}.npy"
     file.write_bytes(file.read_bytes()[:-5])
-    with pytest.raises(UserError, match=f"{file}: cannot be read as .npy array"):
+    with pytest.raises(UserError, match=f"{file}: cannot be read as a .npy array"):
         open_features(path).read(A)
 
 
@@ -136,7 +136,7 @@ def test_objects_are_not_unpickled(tmp_path):
     marker = tmp_path / "executed"
     (tmp_path / "f").mkdir()
     np.save(tmp_path / "f" / "a.npy", np.array([_Malicious(marker)], dtype=object), allow_pickle=True)
-    with pytest.raises(UserError, match=r"cannot be read as \.npy"):
+    with pytest.raises(UserError, match=r"cannot be read as a \.npy"):
         open_features(tmp_path / "f").read("a")
     (tmp_path / "x.pth").write_bytes(pickle.dumps({"a": _Malicious(marker)}, protocol=2))
     with pytest.raises(UserError, match="features refused"):
@@ -175,7 +175,7 @@ def test_h5_of_groups_is_refused(tmp_path):
 
     with h5py.File(tmp_path / "x.h5", "w") as file:
         file.create_group("a").create_dataset("clip", data=np.zeros((2, 4)))
-    with pytest.raises(UserError, match=r"a: expected a data set .* found a group"):
+    with pytest.raises(UserError, match=r"a: expected a dataset .* found a group"):
         open_features(tmp_path / "x.h5").read("a")
 
 

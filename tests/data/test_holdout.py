@@ -11,18 +11,19 @@ from hypothesis import strategies as st
 from hicm import verbs
 from hicm.config import Config, DataConfig, load_config, save_config
 from hicm.data.annotations import read_split, split_files, split_references
-from hicm.data.check import check_data
 from hicm.data.holdout import describe_selection, is_held_out
 from hicm.dvc_eval import evaluate
 from hicm.errors import UserError
 from hicm.files import read_json
 from hicm.memory.bank import load_bank
-from hicm.memory.build import build_memory
 from hicm.memory.captions import read_captions
 from hicm.report.facts import selection
 from hicm.report.runs import read_references, read_runs
-from hicm.training import train as stage
-from hicm.training.train import train
+from hicm.stages import train as stage
+from hicm.stages.build_memory import build_memory
+from hicm.stages.check import check_data
+from hicm.stages.train import train
+from hicm.training import evaluators
 from tests.tiny import make_tiny
 
 IDS = st.lists(st.text("abcdefghijkl0123-_", min_size=11, max_size=11), unique=True, max_size=60)
@@ -101,7 +102,7 @@ def test_an_empty_part_is_refused(tmp_path, ids, share, match):
 def test_a_split_of_that_name_is_refused(tmp_path):
     config = write(tmp_path / "train.json", ["a"])
     config.annotations["holdout"] = ["x.json"]
-    with pytest.raises(UserError, match=r"is the name of what data.holdout makes; rename the split"):
+    with pytest.raises(UserError, match=r"data.holdout makes; rename"):
         read_split(config, "holdout")
 
 
@@ -120,25 +121,26 @@ def test_held_out_videos_write_nothing_in_the_memory(tiny):
     out = set(read_split(part.data, "holdout"))
     assert out and set(load_bank(whole.bank).leaves.videos) & out == out
     assert set(load_bank(part.bank).leaves.videos) == set(read_split(part.data, "train"))
-    file = dataclasses.replace(part.memory, source=part.data.annotations["train"])
-    assert read_captions(dataclasses.replace(part, memory=file)).texts == read_captions(part).texts, "nor by file name"
+    by_file, by_split = (read_captions(part.data, sources).texts
+                         for sources in (part.data.annotations["train"], part.memory.source))
+    assert by_file == by_split, "nor by file name"
 
 
 def test_held_out_videos_select_and_do_not_train(tiny, tmp_path, monkeypatch):
     _, part = tiny
     seen = {}
 
-    class Spy(stage.CaptionerSystem):
-        def __init__(self, config, model, vocabulary, objective, train, select, run):
-            seen.update({"train": {v.id for v in train.videos}, "select": {v.id for v in select.videos}})
-            super().__init__(config, model, vocabulary, objective, train, select, run)
+    class Spy(evaluators.Selection):
+        def __init__(self, config, system, samples):
+            seen.update({"train": set(system.dataset.samples.ids), "select": set(samples.ids)})
+            super().__init__(config, system, samples)
 
         def _score(self, predictions):
             seen["scored"] = set(predictions)
             return super()._score(predictions)
 
-    monkeypatch.setattr(stage, "CaptionerSystem", Spy)
-    train(part, tmp_path / "run", "run")
+    monkeypatch.setattr(stage, "Selection", Spy)
+    train(part, "run", tmp_path / "run")
     out = set(read_split(part.data, "holdout"))
     assert seen == {"train": set(read_split(part.data, "train")), "select": out, "scored": out}
     manifest = read_json(tmp_path / "run" / "manifest.json")
@@ -172,7 +174,7 @@ def test_a_memory_that_knows_held_out_captions_is_refused(tiny, tmp_path):
     whole, part = tiny
     mixed = dataclasses.replace(part, memory=whole.memory)
     with pytest.raises(UserError, match=r"was built with captions of . held-out videos"):
-        train(mixed, tmp_path / "run", "run")
+        train(mixed, "run", tmp_path / "run")
 
 
 def test_data_check_says_how_it_is_selected(tiny):

@@ -12,20 +12,22 @@ import torch
 from hicm import verbs
 from hicm.config import load_config
 from hicm.data.annotations import read_annotations
-from hicm.data.check import check_data
 from hicm.data.pretraining import convert_chapters, read_listing
+from hicm.data.samples import open_samples
 from hicm.data.speech import open_speech
 from hicm.errors import UserError
 from hicm.files import read_json
-from hicm.systems.captioner.dataset import open_split
-from hicm.training.train import open_vocabulary, train
+from hicm.stages.check import check_data
+from hicm.stages.train import train
+from hicm.systems.captioner.dataset import VideoDataset
+from hicm.systems.captioner.prepare import open_vocabulary
 
 WIDTH = 8
 SMALL = ["captioner.t5=scratch", "captioner.tokenizer=train", "captioner.vocabulary=60", "captioner.visual_depth=1",
          "captioner.visual_heads=2", "captioner.visual_mlp=16", "captioner.max_speech_tokens=30", "train.workers=0",
          "captioner.t5_config={d_model: 16, d_kv: 8, d_ff: 16, num_layers: 1, num_decoder_layers: 1, num_heads: 2}",
-         "train.batch=2", "train.epochs=2", "train.log_every=1", "data.frames=10", "predict.max_tokens=12",
-         "predict.beams=1", "train.select_on=soda_d"]
+         "train.batch=2", "train.epochs=2", "train.log_every=1", "data.frames=10", "captioner.decode.max_tokens=12",
+         "captioner.decode.beams=1", "train.select_on=soda_d"]
 WORDS = "now we add the salt to the pan and stir it well until the sauce is thick and brown"
 
 
@@ -72,11 +74,11 @@ def test_frames_learn_to_write_the_transcript(htm, tmp_path):
     """The target is the whole speech sequence, nothing is heard, and durations are rows + 1 unless told."""
     config, _ = htm
     vocabulary = open_vocabulary(config, tmp_path)
-    dataset = open_split(config, "train", vocabulary, None)
-    assert [video.id for video in dataset.videos] == ["howto000000", "howto000001", "howto000002", "howto000004"]
+    dataset = VideoDataset(config, open_samples(config.data, "train"), vocabulary)
+    assert list(dataset.samples.ids) == ["howto000000", "howto000001", "howto000002", "howto000004"]
     items = [dataset[0, row] for row in range(4)]
     assert [item.duration for item in items] == [13.0, 10.0, 15.0, 17.0], "12 + i rows and one more; 10 s by its file"
-    assert all(item.speech == [1] and dataset.speech_ids(0) == [1] for item in items)
+    assert all(item.speech == [1] and dataset.speech_length(0) == 1 for item in items)
     assert [item.target[-1] for item in items] == [1] * 4 and len(items[0].target) == 30
     text, bins = vocabulary.text_size, vocabulary.bins
     assert items[0].target[:2] == [text, text + int((bins - 1) * 3 / 13)]
@@ -95,7 +97,7 @@ def test_segments_past_the_end_are_dropped(htm):
 
 def test_a_few_steps_on_howto100m(htm, tmp_path):
     config, _ = htm
-    folder = train(config, tmp_path / "run", "htm")
+    folder = train(config, "htm", tmp_path / "run")
     manifest = read_json(folder / "manifest.json")
     assert manifest["selected_on"] == "last checkpoint: nothing is evaluated while training"
     assert (folder / "last" / "model.safetensors").exists() and not (folder / "best").exists()
@@ -105,14 +107,14 @@ def test_a_few_steps_on_howto100m(htm, tmp_path):
 
 def test_speech_as_target_needs_speech():
     with pytest.raises(UserError, match=r"data.target: speech needs transcripts; set data.speech"):
-        open_split(load_config("configs/pretrain_htm.yaml", ["data.speech="]), "train", None, None)
+        open_samples(load_config("configs/pretrain_htm.yaml", ["data.speech="]).data, "train")
 
 
 @pytest.mark.parametrize(("text", "match"), [
-    ("id,video_path\na,b\n", "no column video_id; expected a head line with video_id and video_path"),
+    ("id,video_path\na,b\n", "no column video_id; expected a header with video_id and video_path"),
     ("", "no column video_id, video_path"),
     ("video_id,video_path\n", "lists no video"),
-    ("video_id,video_path\na,b\na,c\n", "line 3: video a stands there twice; keep one"),
+    ("video_id,video_path\na,b\na,c\n", "line 3: video a occurs twice; keep one"),
     ("video_id,video_path\na\n", "line 2: video_id or video_path is empty"),
     ("video_id,video_path\n,b\n", "line 2: video_id or video_path is empty")])
 def test_broken_lists(tmp_path, text, match):
@@ -195,9 +197,9 @@ def test_a_few_steps_on_vidchapters(tmp_path):
     assert check_data(config, deep=True).ok
     overrides.append("captioner.init=gone")
     problems = check_data(load_config("configs/pretrain_vidchapters.yaml", overrides)).problems
-    assert "captioner.init: gone is not there; get it" in str(problems[0])
+    assert "captioner.init: gone not found; get it" in str(problems[0])
     torch.manual_seed(0)
-    folder = train(config, tmp_path / "run", "chapters")
+    folder = train(config, "chapters", tmp_path / "run")
     scores = [json.loads(line) for line in (folder / "stats.jsonl").read_text().splitlines()]
     assert sum(line.get("split") == "select" for line in scores) == 2, "every epoch"
     assert read_json(folder / "manifest.json")["selected_on"] == "best soda_d on split val"

@@ -9,8 +9,9 @@ from hicm.data.hub.share import pull, push, shared_files
 from hicm.errors import UserError
 from tests.hub_server import COMMIT, serve_hub
 
-SHARED = ["README.md", "config.yaml", "manifest.json", "best/captioner.json", "best/model.safetensors",
-          "best/tokenizer/spiece.model", "best/tokenizer/tokenizer.json"]
+SHARED = ["README.md", "config.yaml", "manifest.json", "bank/bank.json", "bank/bank.npz",
+          "best/captioner.json", "best/model.safetensors", "best/tokenizer/spiece.model",
+          "best/tokenizer/tokenizer.json"]
 PRIVATE = ["checkpoint.pt", "stats.jsonl", "uncommitted.diff", "predictions_val.json", "metrics_val.json",
            "retrieved_val.h5", "last/captioner.json", "last/model.safetensors", "last/tokenizer/tokenizer.json",
            "best/optimizer.pt", "best/tokenizer/evil.pkl", "tokenizer/tokenizer.json", ".env"]
@@ -60,15 +61,15 @@ def test_pull_takes_data_only_and_remembers_the_commit(hub, tmp_path):
 def test_pull_refuses_a_folder_in_use(hub, tmp_path):
     (tmp_path / "empty").mkdir()
     pull("us/yc2", tmp_path / "empty")
-    with pytest.raises(UserError, match="empty: is there already; remove it, or choose another"):
+    with pytest.raises(UserError, match="empty: already exists; remove it, or choose another"):
         pull("us/yc2", tmp_path / "empty")
 
 
 def test_pull_refuses_what_is_not_ours(hub, tmp_path):
     hub.files["us/other/best_model.pth"] = b"x"
-    with pytest.raises(UserError, match="us/other: holds no captioner of ours"):
+    with pytest.raises(UserError, match="us/other: holds no model of ours"):
         pull("us/other", tmp_path / "out")
-    with pytest.raises(UserError, match="us/none: us/none is not there, or not for you"):
+    with pytest.raises(UserError, match="us/none: us/none does not exist, or you have no access"):
         pull("us/none", tmp_path / "out")
     with pytest.raises(UserError, match="expected owner/name"):
         pull("a/b/c", tmp_path / "out")
@@ -96,7 +97,7 @@ def test_damaged_weights_are_not_taken(hub, tmp_path):
 def test_a_broken_pull_continues(hub, tmp_path):
     key = "us/yc2/best/tokenizer/tokenizer.json"
     hub.drop[key] = [(503,)]
-    with pytest.raises(UserError, match="503; try later, the same command continues"):
+    with pytest.raises(UserError, match="503; try again later, the same command continues"):
         pull("us/yc2", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     hub.asked.clear()
@@ -160,11 +161,11 @@ def test_push_of_a_captioner_alone(run, uploads):
 @pytest.mark.parametrize("lost", ["config.yaml", "manifest.json"])
 def test_push_refuses_what_is_no_run(run, uploads, lost):
     (run / lost).unlink()
-    with pytest.raises(UserError, match=r"is no run \(config\.yaml, manifest\.json, best/ with"):
+    with pytest.raises(UserError, match=r"is not a run \(config\.yaml, manifest\.json, best/ with"):
         push(run, "us/yc2")
     with pytest.raises(UserError, match="no such folder"):
         push(run / "none", "us/yc2")
-    with pytest.raises(UserError, match="is no run"):
+    with pytest.raises(UserError, match="is not a run"):
         push(run.parent, "us/yc2")
     assert uploads == []
 
@@ -179,5 +180,5 @@ def test_push_needs_a_token(run, uploads, monkeypatch):
 def test_a_dry_push_lists(run, uploads, capsys):
     assert main(["push", str(run), "us/yc2", "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in SHARED) and "7 files" in out and uploads == []
+    assert all(name in out for name in SHARED) and "9 files" in out and uploads == []
     assert not any(name in out.split() for name in PRIVATE)

@@ -121,7 +121,7 @@ def test_malicious_pickle_is_refused_unexecuted(tmp_path):
     ("x.json", b'{"a": {"start": [0', "not valid json"),
     ("x.json", '{"a": "é"}'.encode("latin-1"), "not UTF-8"),
     ("x.json", b"[]", "expected {video id"),
-    ("x.json", json.dumps(SEGMENTS).encode(), "transcript of one video belongs into a folder"),
+    ("x.json", json.dumps(SEGMENTS).encode(), "transcript of one video belongs in a folder"),
     ("x.pkl", pickle.dumps({A: LISTS})[:-10], "refused"),
     ("x.pkl", b"", "refused"),
     ("x.srt", b"", "expected speech as .pkl"),

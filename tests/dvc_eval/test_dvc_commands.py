@@ -9,6 +9,7 @@ import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from golden_case import files, score
@@ -81,8 +82,15 @@ def test_several_protocols_write_files_side_by_side(golden: Path, tmp_path: Path
         "metrics_x.activitynet-2018.json", "metrics_x.json", "predictions_x.json", "videos.activitynet-2018.csv",
         "videos.csv"]
     for result, ending in zip(results, ("", ".activitynet-2018"), strict=True):
-        assert json.loads((tmp_path / f"metrics_x{ending}.json").read_text()) == result.to_json()
+        assert without_inputs(tmp_path / f"metrics_x{ending}.json", "predictions_x.json") == result.to_json()
         assert (tmp_path / f"videos{ending}.csv").read_text() == result.to_csv()
+
+
+def without_inputs(path: Path, predictions: str) -> dict[str, Any]:
+    """The content of a file of scores without the digests of what was scored, which it must hold."""
+    content = json.loads(path.read_text())
+    assert content.pop("predictions")["file"] == predictions and content.pop("references")
+    return content
 
 
 def test_the_table_per_video(golden: Path, tmp_path: Path, run: Run) -> None:
@@ -96,7 +104,7 @@ def test_the_table_per_video(golden: Path, tmp_path: Path, run: Run) -> None:
         {video: table["0.5"]["CIDEr"] for video, table in result.per_video_thresholds.items()}
     content = json.loads((tmp_path / "videos.json").read_text())
     assert content.pop("signature") == result.signature and content == result.per_video_thresholds
-    assert json.loads((tmp_path / "m.json").read_text()) == result.to_json()
+    assert without_inputs(tmp_path / "m.json", "predictions.json") == result.to_json()
     assert "videos.txt: the table per video is written as .csv or .json; change the ending" in refused(
         run("evaluate", *files(golden), *METRICS, "--per-video", str(tmp_path / "videos.txt")))
 

@@ -84,7 +84,8 @@ BROKEN = [
     (lambda b: first_with(b, children=(ints(0, -1), ints(2, 1), ints(3))), "level 1, node 0: child -1 does not exist"),
     (lambda b: first_with(b, children=(ints(0, 4), ints(2, 1), ints(3, 4))),
      "level 1, node 2: child 4 is also a child of node 0"),
-    (lambda b: first_with(b, children=(ints(0), ints(2, 1), ints(3))), "level 1: no node has child 4"),
+    (lambda b: first_with(b, children=(ints(0), ints(2, 1), ints(3))),
+     "level 1: node 4 of the level below has no parent"),
     (lambda b: first_with(b, children=(ints(0, 4), ints(2, 1, 3), ints())), "level 1, node 2: no children"),
     (lambda b: first_with(b, children=(ints(0, 4), ints(2, 1, 3))), "3 texts, 2 lists of children and 3 authors"),
     (lambda b: first_with(b, embeddings=NAN), "level 1, row 1: the embedding is not finite"),
@@ -97,7 +98,7 @@ BROKEN = [
     (lambda b: first_with(b, authors=ints(0, 2, 9)), "level 1, node 2: its author, leaf 9"),
     (lambda b: leaves_with(b, videos=("v",)), "leaves: 5 texts, 1 video ids and 5 sentence numbers"),
     (lambda b: leaves_with(b, embeddings=np.ones((4, 4), np.float32)), r"leaves: embeddings have shape \[4, 4\]"),
-    (lambda b: dataclasses.replace(b, leaves=None), "level 1: nodes have children although the bank holds no captions"),
+    (lambda b: dataclasses.replace(b, leaves=None), "level 1: nodes have children"),
 ]
 
 

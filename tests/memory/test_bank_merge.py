@@ -11,7 +11,7 @@ from hicm.config import RetrievalConfig
 from hicm.errors import UserError
 from hicm.memory.bank import Bank, bank_hash, load_bank, save_bank
 from hicm.memory.merge import merge_banks
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 from tests.retrieval.naive_read import random_bank
 
 INFO = {"encoder": "hashing:8", "summariser": "medoid", "sources": ["train"]}

@@ -8,9 +8,9 @@ import pytest
 from hicm.config import SummaryConfig
 from hicm.errors import UserError
 from hicm.memory.bank import load_bank
-from hicm.memory.build import build_memory
-from hicm.memory.summarisers.chat_transformers import TransformersChat
 from hicm.memory.summarisers.prompt import load_prompt
+from hicm.memory.summarisers.transformers import TransformersChat
+from hicm.stages.build_memory import build_memory
 from tests.memory_data import write_config
 
 TEMPLATE = ("{% for message in messages %}<|{{ message.role }}|>{{ message.content }}<|end|>{% endfor %}"

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicm.errors import UserError
-from hicm.memory import finch as module
-from hicm.memory.finch import cluster, finch
+from hicm.memory.hierarchies import finch as module
+from hicm.memory.hierarchies.finch import cluster, finch
 from hicm.memory.neighbours import first_neighbours
 from hicm.memory.neighbours.rows import Rows
 
@@ -201,5 +201,5 @@ def test_points_of_another_shape(points):
 
 
 def test_no_point():
-    with pytest.raises(UserError, match="no point to cluster"):
+    with pytest.raises(UserError, match="no points to cluster"):
         finch(np.zeros((0, 3), np.float32))

@@ -8,9 +8,8 @@ import time
 from hicm.config import Config
 from hicm.files import sha256
 from hicm.memory.bank import ARRAYS, TEXTS
-from hicm.memory.build import build_memory
-from hicm.memory.summarisers import JOURNAL
-from hicm.memory.summarisers.journal import Journal
+from hicm.memory.summarisers.journal import JOURNAL, Journal
+from hicm.stages.build_memory import build_memory
 from tests.chat_server import sentence, serve
 from tests.memory_data import asking, write_config
 from tests.processes import start

@@ -14,14 +14,13 @@ from hicm.config import Config, SummaryConfig
 from hicm.errors import UserError
 from hicm.files import sha256
 from hicm.memory.bank import ARRAYS, TEXTS, load_bank
-from hicm.memory.build import build_memory
 from hicm.memory.plan import plan_memory
-from hicm.memory.summarisers import JOURNAL
-from hicm.memory.summarisers.journal import Entry, Journal
+from hicm.memory.summarisers.journal import JOURNAL, Entry, Journal
 from hicm.memory.summarisers.language import LanguageModel, Unreached
 from hicm.memory.summarisers.medoid import medoid
 from hicm.memory.summarisers.node import Members
 from hicm.memory.summarisers.prompt import load_prompt
+from hicm.stages.build_memory import build_memory
 from tests.chat_server import Asked, Reply, sentence, serve
 from tests.memory_data import asking, write_config
 
@@ -163,7 +162,7 @@ def test_a_refusal_ends_the_build_at_once_and_hides_the_key(config, status, capf
 
 def test_nobody_there(config):
     started = time.perf_counter()
-    with pytest.raises(UserError, match=r"no answer for 10 nodes in a row \(Connection error\.\); what was answered"):
+    with pytest.raises(UserError, match=r"no answer for 10 nodes in a row \(Connection error\.\); answers so far"):
         build_memory(asking(config, "http://127.0.0.1:9/v1", retries=0))
     assert time.perf_counter() - started < 20
     with pytest.raises(UserError, match=r"summary\.endpoint: 'no url': expected a base URL, e\.g\. http://localhost"):

@@ -65,7 +65,7 @@ def test_asking_for_nothing(tiny, refuse):
     config, bank = tiny
     assert "give either a text or --video ID" in refuse("memory", "search", config)
     assert "give either a text or --video ID" in refuse("memory", "search", config, "salt", "--video", "v")
-    assert "with a settings file" in refuse("memory", "search", bank, "--video", "v")
+    assert "settings file" in refuse("memory", "search", bank, "--video", "v")
     assert "memory bank not found" in refuse("memory", "stats", bank.parent / "none")
     for command in (["export", bank, "x", "--format", "pdf"], ["map", bank.parent], ["diff", bank, "none"]):
         assert refuse("memory", *command).startswith("hicm: error: ")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hicm.errors import UserError
 from hicm.memory import neighbours as module
-from hicm.memory.neighbours import approximate, exact, first_neighbours, gpu, short
+from hicm.memory.neighbours import approximate, exact, first_neighbours, gpu, projected
 from hicm.memory.neighbours import rows as rows_module
 from hicm.memory.neighbours.rows import Rows
 
@@ -197,7 +197,7 @@ def test_what_is_missing_or_unknown(monkeypatch):
 
 @given(SEEDS, st.integers(60, 150), st.sampled_from([3, 32, 1024]), st.integers(1, 24), st.floats(0, 0.3))
 @settings(max_examples=40, deadline=None)
-def test_short_rows_rule_out_no_nearest_one(seed, count, block, rank, noise):
+def test_projected_rows_rule_out_no_nearest_one(seed, count, block, rank, noise):
     """Rows near few dimensions, some twice or nearly so, one of zeros; the bound is at least every cosine."""
     rng = np.random.default_rng(seed)
     values = rng.standard_normal((count, rank)) @ rng.standard_normal((rank, 60))
@@ -207,25 +207,25 @@ def test_short_rows_rule_out_no_nearest_one(seed, count, block, rank, noise):
     rows = Rows(values.astype(np.float32))
     own = np.flatnonzero(rows.twins() == np.arange(count))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(short, "FROM", 2)
-        patch.setattr(short, "LEFT", 2.0)
-        found = short.short_rows(exact.unit_rows(rows, own))
-        assert found.shape == (len(own), short.STEP + 1)
+        patch.setattr(projected, "FROM", 2)
+        patch.setattr(projected, "LEFT", 2.0)
+        found = projected.projected_rows(exact.unit_rows(rows, own))
+        assert found.shape == (len(own), projected.STEP + 1)
         i, j = np.divmod(np.arange(len(own)**2), len(own))
         bounds = np.einsum("nd,nd->n", found[i], found[j])
         assert (bounds >= rows.cosines(own[i], own[j]) - rows.margin / 2)[i != j].all()
         np.testing.assert_array_equal(first_neighbours(rows, "exact", block=block)[0], plain(rows))
 
 
-def test_short_rows_are_used_where_they_pay():
+def test_projected_rows_are_used_where_they_pay():
     rng = np.random.default_rng(0)
-    near = rng.standard_normal((short.FROM, 20)) @ rng.standard_normal((20, 96))
-    everywhere = rng.standard_normal((short.FROM, 96))
+    near = rng.standard_normal((projected.FROM, 20)) @ rng.standard_normal((20, 96))
+    everywhere = rng.standard_normal((projected.FROM, 96))
 
-    def shortened(values: np.ndarray) -> np.ndarray | None:
-        return short.short_rows(exact.unit_rows(Rows(values.astype(np.float32)), np.arange(len(values))))
+    def project(values: np.ndarray) -> np.ndarray | None:
+        return projected.projected_rows(exact.unit_rows(Rows(values.astype(np.float32)), np.arange(len(values))))
 
-    assert shortened(near).shape[1] == 33
-    assert shortened(everywhere) is None
-    assert shortened(near[:-1]) is None, "few rows are quickly multiplied"
-    assert shortened(near[:, :40]) is None, "not three times shorter"
+    assert project(near).shape[1] == 33
+    assert project(everywhere) is None
+    assert project(near[:-1]) is None, "few rows are quickly multiplied"
+    assert project(near[:, :40]) is None, "not three times shorter"

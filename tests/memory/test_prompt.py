@@ -69,5 +69,5 @@ def test_prompt_files_that_cannot_be_used(tmp_path, content, message):
         (tmp_path / "p.yaml").write_text(content)
     with pytest.raises(UserError, match=message):
         load_prompt(str(tmp_path / "p.yaml"))
-    with pytest.raises(UserError, match="no prompt 'one'; known are one-sentence-v1"):
+    with pytest.raises(UserError, match="no prompt 'one'; expected one of one-sentence-v1"):
         load_prompt("one")

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from sklearn.cluster import AgglomerativeClustering
 
 from hicm.errors import UserError
-from hicm.memory import trees
-from hicm.memory.trees import agglomerative, kmeans
+from hicm.memory.hierarchies import agglomerative as agglomerative_module
+from hicm.memory.hierarchies import kmeans as kmeans_module
+from hicm.memory.hierarchies.agglomerative import agglomerative
+from hicm.memory.hierarchies.kmeans import kmeans
 
 BOTH = pytest.mark.parametrize("cluster", [agglomerative, kmeans])
 seeds = st.integers(0, 2**31)
@@ -92,7 +94,7 @@ def test_seeds_decide_k_means():
 
 def test_large_clusters_go_by_batches(monkeypatch):
     points = cloud(5, 600)
-    monkeypatch.setattr(trees, "LARGE", 100)
+    monkeypatch.setattr(kmeans_module, "LARGE", 100)
     labels = kmeans(points)
     assert labels.shape[1] == 2 and 18 <= labels[:, 1].max() + 1 <= 30
     np.testing.assert_array_equal(labels, kmeans(points))
@@ -123,7 +125,7 @@ def test_points_that_hardly_differ(cluster):
 @BOTH
 def test_bad_input(cluster):
     points = np.eye(3, dtype=np.float32)
-    with pytest.raises(UserError, match="no point to cluster"):
+    with pytest.raises(UserError, match="no points to cluster"):
         cluster(points[:0])
     with pytest.raises(UserError, match=r"memory\.branching=1: expected 2 or more"):
         cluster(points, branching=1)
@@ -134,5 +136,5 @@ def test_bad_input(cluster):
 def test_too_many_points_for_all_distances(monkeypatch):
     with pytest.raises(UserError, match=r"20,001 different captions need 200,010,000 distances.*use kmeans or finch"):
         agglomerative(np.random.default_rng(0).standard_normal((20_001, 2)).astype(np.float32))
-    monkeypatch.setattr(trees, "MOST", 30)
+    monkeypatch.setattr(agglomerative_module, "MOST", 30)
     assert agglomerative(np.repeat(cloud(0, 30), 5, axis=0)).shape == (150, 1)  # copies cost nothing

@@ -9,20 +9,21 @@ import numpy as np
 import pytest
 
 from hicm.config import load_config
-from hicm.demo.dataset import make_dataset
 from hicm.dvc_eval import evaluate
 from hicm.files import atomic, write_json
-from hicm.memory.build import build_memory
-from hicm.provenance import open_run
+from hicm.recipes.demo.dataset import make_dataset
 from hicm.report import page
-from hicm.retrieval.retrieve import retrieve
+from hicm.stages.build_memory import build_memory
+from hicm.stages.origins import training_origin
+from hicm.stages.retrieve import retrieve
+from hicm.stages.run_folder import open_run
 
 METRICS = ["Recall", "Precision", "F1", "Recall@0.5", "F1@3s", "soda_d"]  # need no Java
 
 
 def write_run(folder, config, run, noise, spoil=0.0):
     """A finished run whose predictions are the references with ``noise`` seconds on every time."""
-    open_run(folder, run, config, config.data.annotations["val"])
+    open_run(folder, run, config, training_origin(config, ["train", "val"]))
     manifest = json.loads((folder / "manifest.json").read_text())
     write_json(folder / "manifest.json", manifest | {"selected": {"metric": "soda_d", "value": 0.25, "step": 20}})
     rng = np.random.default_rng(0)

@@ -12,10 +12,11 @@ from PIL import Image
 
 from hicm.errors import UserError
 from hicm.memory.bank import Bank, Leaves, Level, save_bank
-from hicm.memory.trees import kmeans
+from hicm.memory.hierarchies.kmeans import kmeans
 from hicm.report import map_figures
 from hicm.report.map_figures import COLOURS
-from hicm.report.memory_map import Outline, draw_map, project
+from hicm.report.memory_map import draw_map, project
+from hicm.report.memory_map_outline import Outline
 
 NASTY = """</script><script>alert("x")</script> <img src=x onerror=alert(1)> & %{x} 'quoted' $a_b$ 食べる שלום"""
 
@@ -241,7 +242,7 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(UserError, match="memory bank not found; build it with"):
         draw_map(tmp_path / "nothing", tmp_path / "map.html")
     save_bank(make_bank(5, levels=1), tmp_path / "bank")
-    with pytest.raises(UserError, match=r"map\.png: not the name of a page; expected a file that ends in \.html"):
+    with pytest.raises(UserError, match=r"map\.png: not the name of a page; expected a file name that ends in \.html"):
         draw_map(tmp_path / "bank", tmp_path / "map.png")
     with pytest.raises(UserError, match="points=0; expected 1 or more"):
         draw_map(tmp_path / "bank", tmp_path / "map.html", points=0)

@@ -169,7 +169,7 @@ def test_a_run_that_only_began_gives_a_page(runs, tmp_path):
         (runs[1] / name).unlink()
     report_without_references(runs[1], tmp_path)
     page = Page(report(runs[1:], tmp_path / "out"))
-    for line in ("No scores for split “val” yet", "No training log", "No video is shown", "gone.json"):
+    for line in ("No scores for split “val” yet", "No training log", "videos are shown", "gone.json"):
         assert line in page.text
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
 
@@ -179,7 +179,7 @@ def test_a_run_that_only_began_gives_a_page(runs, tmp_path):
     ("metrics_val.json", "[1]", "expected the scores"),
     ("predictions_val.json", '{"results": {"a": [{"sentence": "x"}]}}', "predict again"),
     ("retrieved_val.h5", "not hdf5", "damaged or not a file of recalled vectors"),
-    ("stats.jsonl", "nonsense\n{}\n", "No training log holds a number"),
+    ("stats.jsonl", "nonsense\n{}\n", "No training log"),
 ])
 def test_a_damaged_piece_is_said_in_a_line(runs, tmp_path, file, content, said):
     (runs[1] / file).write_text(content)
@@ -220,7 +220,7 @@ def test_last_checkpoint_is_not_called_chosen(runs, tmp_path):
 
 def test_training_split_shows_what_stood_in_for_own_captions(runs, tmp_path):
     page = Page(report(runs[1:], tmp_path / "out", videos=5, split="train"))
-    assert page.count("mark") > 0 and "stand-in for “" in page.text
+    assert page.count("mark") > 0 and "replaces “" in page.text
     assert "The split shown also chose" not in page.text
 
 
@@ -236,7 +236,7 @@ def test_several_annotators_each_have_a_track(world, runs, tmp_path):
 
 
 def test_what_is_no_run_is_refused(world, runs, tmp_path):
-    with pytest.raises(UserError, match=r"config\.yaml: run folder's file not found; .* is no run folder"):
+    with pytest.raises(UserError, match=r"config\.yaml: run folder's file not found; .* is not a run folder"):
         report([tmp_path / "nothing"], tmp_path / "out")
     with pytest.raises(UserError, match="given twice"):
         report([runs[0], runs[0]], tmp_path / "out")

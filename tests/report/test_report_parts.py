@@ -16,7 +16,7 @@ from hicm.report.curves import Panel, Series, panels
 from hicm.report.figures import LIGHT, draw_metrics, draw_panel, draw_timeline, timeline_figure
 from hicm.report.recall import NODES, Memory, window_seconds
 from hicm.report.runs import Run
-from hicm.report.tables import comparable, left_out, score_rows
+from hicm.report.score_tables import comparable, left_out, score_rows
 from hicm.report.timeline import make_track, overlapping, spread, ticks
 from hicm.retrieval.store import open_retrieved
 from hicm.types import Event, Span
@@ -41,7 +41,7 @@ def test_rows_come_in_a_fixed_order_and_thresholds_apart():
     main, single = score_rows([dict.fromkeys(names, 0.1)])
     assert [row.label for row in main] == ["SODA_c", "METEOR", "ROUGE-L", "Recall", "new"]
     assert [row.name for row in single] == ["F1@0.3", "Recall@0.9", "F1@3s", "Recall@10s"]
-    assert single[2].meaning == "F1 of times at starts closer than 3 s."
+    assert single[2].meaning == "F1 of event times; events match if they start less than 3 s apart."
     assert score_rows([{}, {"F1": math.nan}]) == ([], [])
 
 
@@ -80,8 +80,8 @@ def test_odd_times_are_drawn_and_remarked():
     events = [Event(Span(9, 4), "reversed"), Event(Span(8, 30), "late"), Event(Span(0, 10), "fine")]
     track = make_track("x", events, 10)
     assert [(bar.text, bar.remark, bar.start, bar.end, bar.lane) for bar in track.bars] == [
-        ("fine", "", 0, 10, 0), ("reversed", "ends before it begins", 4, 9, 1),
-        ("late", "reaches outside the video", 8, 10, 2)]
+        ("fine", "", 0, 10, 0), ("reversed", "ends before it starts", 4, 9, 1),
+        ("late", "extends beyond the video", 8, 10, 2)]
     assert overlapping(track, 0, 4) == [1] and overlapping(track, 8.5, 9) == [1, 2, 3]
 
 
@@ -110,13 +110,11 @@ def test_ticks_are_few_and_inside(duration):
     (50, 5, 2, [(0, 30), (30, 50)]),  # 5 rows in 2 windows: 3 and 2
 ])
 def test_window_seconds(duration, frames, windows, expected):
-    config = Config(data=DataConfig(frames=frames), retrieval=RetrievalConfig(windows=windows))
-    assert window_seconds(config, duration) == expected
+    assert window_seconds(RetrievalConfig(windows=windows), duration, frames) == expected
 
 
 def test_window_seconds_of_slow_features():
-    config = Config(data=DataConfig(frames=10, feature_fps=0.5), retrieval=RetrievalConfig(windows=2))
-    assert window_seconds(config, 12) == [(0, 10), (10, 12)]  # a row every 2 s
+    assert window_seconds(RetrievalConfig(windows=2), 12, 10, 0.5) == [(0, 10), (10, 12)]  # a row every 2 s
 
 
 def test_paths_follow_the_tree_and_keep_the_best(world):
@@ -221,4 +219,4 @@ def test_drawing_returns_its_axes():
     axes = Figure().subplots()
     assert draw_timeline(axes, tracks, 10, LIGHT) is axes and len(axes.patches) == 1
     texts = {text.get_text() for text in timeline_figure("t", tracks, 10, LIGHT).axes[1].texts}
-    assert {"1  $not_math$", "no event"} <= texts
+    assert {"1  $not_math$", "no events"} <= texts

@@ -1,4 +1,4 @@
-"""The page of results: complete, up to date, and honest about what was recalled or never measured."""
+"""The page of results: complete, up to date, and clear about what was recalled or never measured."""
 
 from pathlib import Path
 
@@ -6,8 +6,8 @@ import pytest
 
 from hicm.cli import main
 from hicm.errors import UserError
-from hicm.results.anchors import METRICS, benchmarks, find_benchmark
 from hicm.results.page import results_page
+from hicm.results.published import METRICS, benchmarks, find_benchmark
 from hicm.results.record import Record, read_record, write_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,11 +19,11 @@ def test_the_page_in_the_repository_is_what_the_command_writes(tmp_path):
     assert (tmp_path / "results.md").read_text() == (ROOT / "docs" / "results.md").read_text()
 
 
-def test_anchors_are_complete():
+def test_published_scores_are_complete():
     for name, benchmark in benchmarks().items():
         assert benchmark.released.method == "HiCM2", name
         assert set(benchmark.tolerance) == set(METRICS)
-        for row in benchmark.anchors:
+        for row in benchmark.published:
             assert row.source and row.scores, row
             assert set(row.recalled) <= set(row.scores) <= set(METRICS), row
     with pytest.raises(UserError, match="tacos: no published scores to compare with; known are yc2, vitt"):
@@ -43,7 +43,7 @@ def test_a_measured_row(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"dataset": "yc2"}', "no json"])
-def test_what_is_no_record(tmp_path, content):
+def test_files_that_are_not_a_record_are_refused(tmp_path, content):
     (tmp_path / "r.json").write_text(content)
     with pytest.raises(UserError, match=r"r\.json: "):
         read_record(tmp_path / "r.json")

@@ -42,6 +42,25 @@ def random_bank(rng: np.random.Generator, depth: int = 3, captions: int = 24, vi
     return Bank(tuple(levels), leaves).validate()
 
 
+def garbled(bank: Bank, video: str, rng: np.random.Generator) -> Bank:
+    """The bank with other texts and embeddings wherever ``video`` had a hand in them."""
+    mine = np.asarray([name == video for name in bank.leaves.videos])
+
+    def change(texts, embeddings, where):
+        noise = 100 * rng.standard_normal(embeddings.shape)
+        return (tuple("OWN" if hit else text for text, hit in zip(texts, where, strict=True)),
+                np.where(where[:, None], noise, embeddings).astype(np.float32))
+
+    levels = []
+    for number, level in enumerate(bank.levels, start=1):
+        wrote = np.asarray([mine[author] if author >= 0 else mine[bank.leaves_of(number, node)].any()
+                            for node, author in enumerate(level.authors)])
+        levels.append(Level(*change(level.texts, level.embeddings, wrote), level.children, level.authors))
+    leaves = Leaves(*change(bank.leaves.texts, bank.leaves.embeddings, mine), bank.leaves.videos,
+                    bank.leaves.sentences)
+    return Bank(tuple(levels), leaves).validate()
+
+
 def frames_of(rng: np.random.Generator, batch: int, rows: int, exact: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Frames [B, T, WIDTH], zero after each video's end, and their mask; when exact, rows are integers, four alike."""
     frames = (np.repeat(rng.integers(-3, 4, (batch, -(-rows // 4), WIDTH)), 4, axis=1)[:, :rows] if exact

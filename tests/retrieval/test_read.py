@@ -5,7 +5,7 @@ from naive_read import WIDTH, frames_of, random_bank
 from hicm.config import RetrievalConfig
 from hicm.errors import UserError
 from hicm.memory.bank import Bank, Level
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 from hicm.retrieval.scoring import Queries, Tables
 
 
@@ -51,7 +51,7 @@ def test_released_rounding_of_a_half_precision_bank():
 def test_zero_queries_and_zero_embeddings_score_zero(bank):
     tables = Tables(Bank((Level(("a", "b"), np.asarray([[0, 0], [3, 4]], np.float32), (np.zeros(0, int),) * 2,
                                 np.asarray([-1, -1])),)))
-    queries = Queries(tables, np.asarray([[0, 0], [1, 0]], np.float32), np.ones(2, bool), [None])
+    queries = Queries(tables, np.asarray([[[0, 0], [1, 0]]], np.float32), np.ones((1, 2), bool), [None])
     np.testing.assert_allclose(queries.scores(1), [[0, 0], [0, 0.6]], atol=1e-7)
 
 

@@ -11,7 +11,7 @@ import pytest
 from hicm.config import RetrievalConfig
 from hicm.data.features import sample
 from hicm.memory.bank import Bank, Level
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 
 TOLERANCE = 1e-6  # hicm2.md 6.3
 MODES = {"retrieved_released": {"search": "top_only"}, "retrieved_top_down": {"search": "descend"},

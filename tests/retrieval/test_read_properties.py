@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive_read import WIDTH, frames_of, naive_query, naive_read, random_bank
+from naive_read import WIDTH, frames_of, garbled, naive_query, naive_read, random_bank
 
 from hicm.config import RetrievalConfig
-from hicm.memory.bank import Bank, Leaves, Level
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 
 pytestmark = pytest.mark.filterwarnings("ignore:retrieval.search=top_only")
 
@@ -79,25 +78,6 @@ def test_every_visited_node_is_a_child_of_a_kept_one(retrieval, seed):
             visited = visited[visited >= 0].tolist()
             assert set(visited) <= set(children)
             assert len(set(visited)) == len(visited)
-
-
-def garbled(bank: Bank, video: str, rng: np.random.Generator) -> Bank:
-    """The bank with other texts and embeddings wherever ``video`` had a hand in them."""
-    mine = np.asarray([name == video for name in bank.leaves.videos])
-
-    def change(texts, embeddings, where):
-        noise = 100 * rng.standard_normal(embeddings.shape)
-        return (tuple("OWN" if hit else text for text, hit in zip(texts, where, strict=True)),
-                np.where(where[:, None], noise, embeddings).astype(np.float32))
-
-    levels = []
-    for number, level in enumerate(bank.levels, start=1):
-        wrote = np.asarray([mine[author] if author >= 0 else mine[bank.leaves_of(number, node)].any()
-                            for node, author in enumerate(level.authors)])
-        levels.append(Level(*change(level.texts, level.embeddings, wrote), level.children, level.authors))
-    leaves = Leaves(*change(bank.leaves.texts, bank.leaves.embeddings, mine), bank.leaves.videos,
-                    bank.leaves.sentences)
-    return Bank(tuple(levels), leaves).validate()
 
 
 @given(searches, seeds, st.sampled_from([0.0, 0.5, 1.0]))

@@ -1,3 +1,4 @@
+import dataclasses
 import multiprocessing
 import pickle
 
@@ -8,7 +9,7 @@ from naive_read import WIDTH, frames_of, random_bank
 
 from hicm.config import RetrievalConfig
 from hicm.errors import UserError
-from hicm.retrieval.read import Reader
+from hicm.retrieval.reader import Reader
 from hicm.retrieval.store import Retrieved, open_retrieved, save_retrieved
 
 IDS = [f"video-{number:05d}" for number in range(5)]
@@ -38,6 +39,7 @@ def test_round_trip(stored, reads):
     for video, (read, row) in zip(IDS, videos, strict=True):
         np.testing.assert_array_equal(retrieved.vectors(video), read.vectors[row])
         np.testing.assert_array_equal(retrieved.mask(video), read.mask[row])
+        np.testing.assert_array_equal(retrieved.slots(video), read.slots[row])
         assert retrieved.mask(video).dtype == bool
         expected = [[(level, int(node), float(score), int(leaf)) for level in (3, 2, 1)
                      for node, score, leaf in zip(read.nodes[level][row, w], read.scores[level][row, w],
@@ -53,6 +55,24 @@ def test_no_window_is_a_read_too(tmp_path):
     retrieved = open_retrieved(save_retrieved(tmp_path / "none.h5", ["a", "b"], [read], {}))
     assert retrieved.vectors("b").shape == (0, WIDTH)
     assert retrieved.visited("a") == []
+
+
+def test_a_file_of_format_1_is_still_read(stored, reads):
+    """It held one slot per window, and neither slots nor the number of windows."""
+    with h5py.File(stored, "r+") as file:
+        file.attrs["format"] = 1
+        del file["slots"], file.attrs["windows"]
+    retrieved = open_retrieved(stored)
+    assert (retrieved.windows, retrieved.count, retrieved.levels) == (3, 3, [3, 2, 1])
+    np.testing.assert_array_equal(retrieved.vectors(IDS[0]), reads[0].vectors[0])
+    np.testing.assert_array_equal(retrieved.slots(IDS[0]), reads[0].slots[0])
+    assert retrieved.slots(IDS[0]).dtype == np.int32 and len(retrieved.visited(IDS[0])) == 3
+
+
+def test_slots_may_not_change_from_batch_to_batch(tmp_path, reads):
+    fewer = {name: getattr(reads[1], name)[:, 1:] for name in ("vectors", "mask", "slots")}
+    with pytest.raises(ValueError, match=r"\(2, 8\) of videos 2 to 5 differ from \(3, 8\)"):
+        save_retrieved(tmp_path / "out.h5", IDS, [reads[0], dataclasses.replace(reads[1], **fewer)], {})
 
 
 def vectors_sum(retrieved: Retrieved, video: str) -> float:
@@ -73,7 +93,7 @@ def test_an_unknown_video(stored):
         open_retrieved(stored).vectors("stranger")
 
 
-@pytest.mark.parametrize("damage", ["missing", "text", "truncated", "other", "gap"])
+@pytest.mark.parametrize("damage", ["missing", "text", "truncated", "other", "gap", "newer"])
 def test_damaged_files(stored, damage):
     content = stored.read_bytes()
     stored.unlink()
@@ -81,11 +101,13 @@ def test_damaged_files(stored, damage):
         stored.write_text("not HDF5")
     elif damage == "truncated":
         stored.write_bytes(content[: len(content) // 2])
-    elif damage in ("other", "gap"):
+    elif damage in ("other", "gap", "newer"):
         stored.write_bytes(content)
         with h5py.File(stored, "r+") as file:
             if damage == "gap":
                 del file["vectors"]
+            elif damage == "newer":
+                file.attrs["format"] = 3
             else:
                 del file.attrs["format"]
     with pytest.raises(UserError, match=r"retrieved_val\.h5: (file of recalled|damaged|not a file)"):

@@ -10,18 +10,18 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hicm.config import CaptionerConfig, PredictConfig
 from hicm.data.speech import Speech
 from hicm.errors import UserError
 from hicm.systems.captioner.batch import Item, collate
-from hicm.systems.captioner.decode import parse_events
+from hicm.systems.captioner.decode import generate, parse_events
 from hicm.systems.captioner.grammar import EventGrammar
 from hicm.systems.captioner.model import Captioner, make_t5
 from hicm.systems.captioner.objective import Objective
-from hicm.systems.captioner.predict import generate
+from hicm.systems.captioner.released.checkpoint import released_name
 from hicm.systems.captioner.sequences import caption_sequence, corrupt, speech_sequence
+from hicm.systems.captioner.settings import DecodeSettings, Settings
 from hicm.systems.captioner.vocabulary import EOS, PAD, load_vocabulary, train_vocabulary
-from hicm.systems.captioner.weights import load_captioner, load_state, read_released, released_name, save_captioner
+from hicm.systems.captioner.weights import load_captioner, load_state, read_released, save_captioner
 from hicm.types import Event, Span, Video
 
 WORDS = ["Chop the onion.", "Fry the onion in oil.", "Serve the soup.", "Boil water in a pot."]
@@ -36,7 +36,7 @@ def vocabulary():
 
 def make_model(vocabulary, width=24, memory=24, **changes) -> Captioner:
     torch.manual_seed(0)
-    config = CaptionerConfig(**{"t5": "scratch", "t5_config": T5, "visual_depth": 1, "visual_heads": 4,
+    config = Settings(**{"t5": "scratch", "t5_config": T5, "visual_depth": 1, "visual_heads": 4,
                                 "visual_mlp": 32, **changes})
     return Captioner(config, make_t5(config, vocabulary.size, vocabulary.text_size), width, 10, memory).eval()
 
@@ -186,8 +186,8 @@ def test_grammar_lets_every_caption_sequence_through_and_nothing_else_ends(vocab
     assert not after_pair[[0, 2, vocabulary.sentinel(0)]].any()
 
 
-@pytest.mark.parametrize("config", [PredictConfig(beams=3, max_tokens=40, grammar=True),
-                                    PredictConfig(sample=True, max_tokens=40, grammar=True)])
+@pytest.mark.parametrize("config", [DecodeSettings(beams=3, max_tokens=40, grammar=True),
+                                    DecodeSettings(sample=True, max_tokens=40, grammar=True)])
 def test_constrained_generation_always_parses(vocabulary, config):
     """An untrained model emits noise; under the grammar the noise is a list of events."""
     model, batch = make_model(vocabulary), make_batch(vocabulary, rows=(10, 6, 3))
@@ -202,7 +202,7 @@ def test_constrained_generation_always_parses(vocabulary, config):
 @pytest.mark.parametrize("beams", [1, 3])
 def test_encoder_and_decoder_may_differ_in_depth(vocabulary, beams):
     model = make_model(vocabulary, t5_config={**T5, "num_layers": 1, "num_decoder_layers": 3})
-    ids = generate(model, make_batch(vocabulary), vocabulary, PredictConfig(beams=beams, max_tokens=5))
+    ids = generate(model, make_batch(vocabulary), vocabulary, DecodeSettings(beams=beams, max_tokens=5))
     assert all(2 <= len(row) <= 6 for row in ids)
 
 
@@ -389,10 +389,10 @@ def test_saved_captioner_answers_alike(vocabulary, tmp_path):
 
 def test_t5_from_a_folder_gets_new_rows(vocabulary, tmp_path):
     """The hub layout: more rows than the tokenizer has pieces, cut and extended by time tokens."""
-    config = CaptionerConfig(t5="scratch", t5_config=T5)
+    config = Settings(t5="scratch", t5_config=T5)
     make_t5(config, vocabulary.text_size + 28, vocabulary.text_size + 28).save_pretrained(tmp_path)
-    t5 = make_t5(CaptionerConfig(t5=str(tmp_path), offline=True), vocabulary.size, vocabulary.text_size)
+    t5 = make_t5(Settings(t5=str(tmp_path)), vocabulary.size, vocabulary.text_size, offline=True)
     assert t5.shared.weight.shape[0] == t5.lm_head.weight.shape[0] == vocabulary.size
     assert float(t5.shared.weight[-100:].detach().std()) == pytest.approx(1.0, abs=0.05)
     with pytest.raises(UserError, match="no T5 weights found in the local cache"):
-        make_t5(CaptionerConfig(t5="no/such", offline=True), vocabulary.size, vocabulary.text_size)
+        make_t5(Settings(t5="no/such"), vocabulary.size, vocabulary.text_size, offline=True)

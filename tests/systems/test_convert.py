@@ -1,4 +1,4 @@
-"""Released weights through the door of ``hicm convert``: the parity case comes out as it went in; bad files do not."""
+"""``hicm convert`` on released weights: the parity case keeps its numbers, and bad files are refused."""
 
 import argparse
 import os
@@ -14,7 +14,7 @@ from hicm import verbs
 from hicm.config import load_config
 from hicm.errors import UserError
 from hicm.files import read_json, sha256
-from hicm.systems.captioner.convert import convert_checkpoint
+from hicm.systems.captioner.released.convert import convert_checkpoint
 from hicm.systems.captioner.weights import from_pretrained, load_captioner
 from tests.released import T5TINY, make_settings, refused, released_args, rows, write_released
 
@@ -47,7 +47,7 @@ def test_the_converted_run_gives_the_golden_ids(golden, model, vocabulary, batch
 def test_the_run_folder_is_whole(run, released, weights):
     assert {path.name for path in run.iterdir()} == {"config.yaml", "manifest.json", "README.md", "best", "tokenizer"}
     config, manifest = load_config(run / "config.yaml"), read_json(run / "manifest.json")
-    assert config.captioner.init == "" and config.retrieval.search == "top_only"
+    assert config.room.init == "" and config.retrieval.search == "top_only"
     assert manifest["kind"] == "convert" and manifest["run"].startswith("best_model-")
     source = manifest["source"]
     assert source["sha256"] == sha256(released) and source["bytes"] == released.stat().st_size
@@ -63,10 +63,10 @@ def test_the_run_folder_is_whole(run, released, weights):
     assert (run / "best" / "model.safetensors").stat().st_size < 1.1 * 4 * keys["parameters"], "no optimiser state"
 
 
-def test_the_card_says_what_it_is_and_how_to_run_it(run, released):
+def test_the_card_describes_the_run_and_how_to_use_it(run, released):
     card = (run / "README.md").read_text()
-    for words in ("HiCM2", sha256(released), "hicm predict released", "12 (counted from 0)", "their authors'",
-                  "search top_only", "padding attended", "was not there at conversion", '`"deep"`'):
+    for words in ("HiCM2", sha256(released), "hicm predict released", "12 (counted from 0)", "their authors",
+                  "search top_only", "padding attended", "missing at conversion", '`"deep"`'):
         assert words in card
     assert str(released.parent) not in card, "no path of this machine"
 
@@ -81,7 +81,7 @@ def test_other_precisions_become_float32(write, settings, tmp_path, weights, kin
     torch.testing.assert_close(model.t5.shared.weight, weights["t5_model.shared.weight"].to(kind).float())
 
 
-def test_a_prefix_of_data_parallelism_is_taken_off(write, settings, tmp_path, run):
+def test_the_prefix_of_data_parallelism_is_removed(write, settings, tmp_path, run):
     def change(state):
         for name in list(state):
             state[f"module.{name}"] = state.pop(name)
@@ -89,7 +89,7 @@ def test_a_prefix_of_data_parallelism_is_taken_off(write, settings, tmp_path, ru
     assert sha256(other / "best" / "model.safetensors") == sha256(run / "best" / "model.safetensors")
 
 
-def test_a_bare_state_dict_is_enough(weights, settings, tmp_path):
+def test_a_plain_state_dict_is_enough(weights, settings, tmp_path):
     torch.save(weights, tmp_path / "bare.pth")
     run = convert_checkpoint(tmp_path / "bare.pth", load_config(settings), tmp_path / "run")
     manifest = read_json(run / "manifest.json")
@@ -143,7 +143,7 @@ def test_keys_that_do_not_fit(write, settings, tmp_path, change, words):
     (["captioner.tokenizer=train"], ("captioner.tokenizer",)),
     (["captioner.tokenizer="], ("captioner.t5=scratch name no tokenizer",)),
     (["captioner.visual_heads=7"], ("captioner.visual_heads",)),
-    (["captioner.t5=somewhere/else"], ("captioner.t5: somewhere/else", "captioner.offline is on")),
+    (["captioner.t5=somewhere/else"], ("captioner.t5: somewhere/else", "offline is on")),
     ([f"captioner.t5={T5TINY}", "captioner.tokenizer="],
      (f"T5 width (d_model) is 24 in the file and 768 in captioner.t5={T5TINY}", "T5 hidden units (d_ff) is 16")),
 ])

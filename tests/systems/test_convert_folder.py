@@ -1,4 +1,4 @@
-"""What ``hicm convert`` says of a file's training, Vid2Seq without a memory, and the folder it writes."""
+"""What ``hicm convert`` reports about a file, Vid2Seq without a memory, and the folder it writes."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from hicm import verbs
 from hicm.config import load_config
 from hicm.errors import UserError
 from hicm.files import read_json, sha256
-from hicm.systems.captioner.convert import convert_checkpoint
+from hicm.systems.captioner.released.convert import convert_checkpoint
 from hicm.systems.captioner.weights import from_pretrained, save_pretrained
 from tests.released import refused, released_args
 
@@ -23,26 +23,27 @@ golden, weights, write = released_file.golden, released_file.weights, released_f
 settings, released, run = released_file.settings, released_file.released, released_file.run
 
 
-# what the file says of its training
+# what the file says about its training
 
-def test_differences_from_the_file_s_settings_are_told(golden, write, settings, tmp_path):
+def test_differences_from_the_settings_in_the_file_are_reported(golden, write, settings, tmp_path):
     path = write(args=released_args(golden, window_size=30, soft_k=30, heads=8, hier_ret_num="max", num_beams=1))
-    with pytest.warns(UserWarning) as told:
+    with pytest.warns(UserWarning) as warned:
         run = convert_checkpoint(path, load_config(settings, ["retrieval.levels=[1, 2]"]), tmp_path / "run")
     lines = read_json(run / "manifest.json")["warnings"]
-    assert lines == ["trained with heads=8, captioner.visual_heads=12", "trained with num_beams=1, predict.beams=4",
+    assert lines == ["trained with heads=8, captioner.visual_heads=12",
+                     "trained with num_beams=1, captioner.decode.beams=4",
                      "trained with window_size=30, retrieval.windows=10", "trained with soft_k=30, retrieval.top_k=10",
                      "trained with hier_ret_num=max, retrieval.select=top-k",
                      "trained with hier_use=[1, 2, 3, 4], retrieval.levels=[1, 2]"]
-    assert [str(one.message).split(": ", 1)[1] for one in told] == lines
+    assert [str(one.message).split(": ", 1)[1] for one in warned] == lines
     assert all(line in (run / "README.md").read_text() for line in lines)
 
 
-def test_settings_that_agree_say_nothing(run):
+def test_settings_that_agree_are_not_reported(run):
     assert read_json(run / "manifest.json")["warnings"] == []
 
 
-def test_the_default_behaviour_is_told_from_the_published_one(released, settings, tmp_path):
+def test_default_and_published_behaviour_differ_and_it_is_reported(released, settings, tmp_path):
     given = yaml.safe_load(settings.read_text())
     del given["preset"]
     (tmp_path / "own.yaml").write_text(yaml.safe_dump(given))
@@ -70,7 +71,7 @@ def vid2seq(write) -> Path:
                  "vid2seq_htmchapters.pth")
 
 
-def test_vid2seq_under_a_memory_needs_a_word(vid2seq, settings, tmp_path):
+def test_vid2seq_with_a_memory_must_be_asked_for(vid2seq, settings, tmp_path):
     refused(vid2seq, settings, tmp_path / "run", "retrieval.search=none", "--fresh-memory")
     refused(vid2seq, settings, tmp_path / "run", "leave the option out", set_=["retrieval.search=none"],
             fresh_memory=True)
@@ -83,7 +84,7 @@ def test_vid2seq_without_memory(vid2seq, settings, tmp_path, weights):
     manifest = read_json(run / "manifest.json")
     assert manifest["source"]["kind"] == "vid2seq" and manifest["bank"] is None
     assert manifest["keys"]["used"] == len(weights) - 3 - 8
-    assert manifest["warnings"] == [], "what the file says on a memory is nothing to a model without"
+    assert manifest["warnings"] == [], "arguments about the memory do not concern a model without one"
 
 
 def test_vid2seq_with_a_fresh_memory(vid2seq, settings, tmp_path):
@@ -127,7 +128,7 @@ def test_another_source_is_refused_unless_asked(run, vid2seq, settings, tmp_path
 
 
 def test_other_settings_are_another_run(run, released, settings):
-    refused(released, settings, run, "other weights or settings", set_=["predict.beams=1"])
+    refused(released, settings, run, "other weights or settings", set_=["captioner.decode.beams=1"])
 
 
 @pytest.mark.parametrize("holds", ["photo.png", "manifest.json"])
@@ -156,7 +157,7 @@ def test_an_empty_folder_is_taken(released, settings, tmp_path):
 
 
 def test_a_failure_while_writing_leaves_nothing(released, settings, tmp_path, monkeypatch):
-    from hicm.systems.captioner import convert as module
+    from hicm.systems.captioner.released import convert as module
 
     def fail(*_):
         raise OSError(28, "No space left on device")
@@ -173,7 +174,7 @@ def test_a_run_of_ours_is_taken_too(run, settings, tmp_path):
     assert manifest["warnings"] == ["trained with captioner.mask_padding=False, now captioner.mask_padding=True"]
     assert sha256(other / "best" / "model.safetensors") == sha256(run / "best" / "model.safetensors")
     inner = convert_checkpoint(run / "best", load_config(settings), tmp_path / "inner")
-    assert read_json(inner / "manifest.json")["source"] == manifest["source"], "a run, or its checkpoint"
+    assert read_json(inner / "manifest.json")["source"] == manifest["source"], "same for a run and for its checkpoint"
     refused(run / "best", settings, tmp_path / "more", "captioner.visual_depth=3", set_=["captioner.visual_depth=3"])
 
 
@@ -203,23 +204,23 @@ def test_save_and_load_by_the_names_of_transformers(run, tmp_path):
 
 @pytest.fixture
 def asked(monkeypatch, tmp_path):
-    """Predictions asked for, instead of made."""
-    from hicm.systems.captioner import stage
+    """Records the calls of predict instead of predicting."""
+    from hicm.stages import predict
 
     calls = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(stage, "predict_split", lambda *given: calls.append(given) or given[-1])
+    monkeypatch.setattr(predict, "predict", lambda *given: calls.append(given) or given[0])
     return calls
 
 
 def test_predict_takes_a_released_file_and_converts_it_once(released, settings, asked, tmp_path):
-    for more in ([], ["predict.beams=1"]):
+    for more in ([], ["captioner.decode.beams=1"]):
         verbs.predict(str(released), config=str(settings), set_=more)
     folders = list(Path("presave/converted").iterdir())
     assert len(folders) == 1 and re.fullmatch(r"best_model-[0-9a-f]{8}", folders[0].name)
-    assert [given[1] for given in asked] == folders * 2
-    assert [given[0].predict.beams for given in asked] == [4, 1]
-    assert load_config(folders[0] / "config.yaml").predict.beams == 4
+    assert [given[0] for given in asked] == folders * 2
+    assert [given[4] for given in asked] == [[], ["captioner.decode.beams=1"]]
+    assert load_config(folders[0] / "config.yaml").room.decode.beams == 4
 
 
 def test_predict_asks_for_settings_where_they_are_needed(released, run, settings, asked):

@@ -12,10 +12,11 @@ from sentencepiece import sentencepiece_model_pb2
 from transformers import T5Tokenizer
 
 from hicm import verbs
-from hicm.config import PredictConfig, RetrievalConfig
+from hicm.config import RetrievalConfig
 from hicm.files import read_json
 from hicm.systems.captioner.batch import Item, collate
-from hicm.systems.captioner.predict import generate
+from hicm.systems.captioner.decode import generate
+from hicm.systems.captioner.settings import DecodeSettings
 from hicm.systems.captioner.weights import from_pretrained
 from tests.released import T5TINY
 
@@ -101,5 +102,5 @@ def test_full_size_is_converted_loaded_and_run(tmp_path):
     item = Item("a", 60.0, rng.standard_normal((100, 768), np.float32), np.ones(100, bool),
                 rng.standard_normal((windows, 768), np.float32), np.ones(windows, bool),
                 [*vocabulary.encode("add the onions", 10), 1], [1], [1], [1])
-    ids = generate(model, collate([item]), vocabulary, PredictConfig(beams=2, max_tokens=4))[0]
+    ids = generate(model, collate([item]), vocabulary, DecodeSettings(beams=2, max_tokens=4))[0]
     assert 2 <= len(ids) <= 5 and all(0 <= one < 32200 for one in ids)

@@ -1,4 +1,4 @@
-"""Batches, schedule, checkpoints and the diary."""
+"""Batches, schedule, checkpoints and the training log."""
 
 import json
 import math
@@ -115,11 +115,11 @@ def test_checkpoints_restore_everything_and_refuse_strangers(tmp_path):
     assert load_checkpoint(tmp_path / "none.pt", "run-1", other, its_optimiser) == Progress()
     with pytest.raises(UserError, match="belongs to run run-1, not run-2"):
         load_checkpoint(path, "run-2", other, its_optimiser)
-    with pytest.raises(UserError, match=r"begun by 1 process\(es\), not 2"):
+    with pytest.raises(UserError, match=r"started with 1 process\(es\), not 2"):
         load_checkpoint(path, "run-1", other, its_optimiser, processes=2)
 
 
-def test_the_diary_forgets_what_came_after_the_checkpoint(tmp_path):
+def test_the_log_drops_what_came_after_the_checkpoint(tmp_path):
     log = Log(tmp_path, 0, 0)
     for step in (1, 2, 3):
         log.write(step, step / 10, loss=1.0 / step)

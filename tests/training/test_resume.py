@@ -1,4 +1,4 @@
-"""Killed at any moment, a run continues to the very weights it would have had; two processes learn as one does."""
+"""A run killed at any moment continues to exactly the same weights; two processes learn the same as one."""
 
 import json
 import os
@@ -34,7 +34,7 @@ def train_on_two(*arguments: str) -> None:
 
 
 def lines(run: Path) -> list[dict]:
-    """The diary as far as it is written: of a running process the last line may be half there."""
+    """The complete lines of the log; while a process runs, the last line may be incomplete."""
     path = run / "stats.jsonl"
     return [json.loads(line) for line in path.read_text().splitlines(keepends=True)
             if line.endswith("\n")] if path.exists() else []
@@ -61,7 +61,7 @@ def test_killed_three_times_the_run_ends_with_the_same_weights(tmp_path):
     for name in a:
         np.testing.assert_array_equal(a[name], b[name], err_msg=name)
     keep = [[{k: v for k, v in line.items() if k != "seconds"} for line in lines(run)] for run in (whole, broken)]
-    assert keep[0] == keep[1], "the diary of an interrupted run is that of an uninterrupted one"
+    assert keep[0] == keep[1], "an interrupted run has the same log as an uninterrupted one"
     assert [line["step"] for line in keep[0] if "loss" in line] == list(range(1, STEPS + 1))
 
 

@@ -1,1 +1,1 @@
-"""Released data and models: fetched, verified, recorded; model folders of ours to and from the Hugging Face hub."""
+"""Released data and models: fetched, verified, recorded; our own model folders to and from the Hugging Face hub."""

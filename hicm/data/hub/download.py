@@ -1,4 +1,4 @@
-"""`hicm download`: plan what a data set lacks, check the disk, fetch, verify, record; or verify what is there."""
+"""`hicm download`: plan what is missing, check the disk, fetch, verify, record; or verify what is there."""
 
 import shutil
 from collections.abc import Sequence
@@ -10,19 +10,19 @@ from hicm.data.hub.records import Digests, Record, Records, digest_file
 from hicm.data.hub.sources import Missing, Remote, Source, open_source, part_path
 from hicm.errors import UserError
 
-MARGIN = 1.05  # free space wanted, over what is fetched
+MARGIN = 1.05  # free space required, relative to what is fetched
 
 
 @dataclass(frozen=True)
 class Row:
-    """One file of a plan; ``state`` in words, ``to_fetch`` in bytes (None: nobody knows)."""
+    """One file of a plan; ``state`` in words, ``to_fetch`` in bytes (None: unknown)."""
 
     item: Item
     size: int | None  # bytes
-    exact: bool  # the size is the file's or the server's word, not the catalogue's
+    exact: bool  # the size is that of the file or from the server, not from the catalogue
     state: str
     remote: Remote | None = None
-    why: str = ""  # what the source says when it does not give the file
+    why: str = ""  # the source's reason when it does not have the file
     to_fetch: int | None = 0
     ok: bool = True
 
@@ -36,7 +36,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether every file that is needed is there or can be had."""
+        """Whether every needed file is there or can be fetched."""
         return all(row.ok for row in self.rows)
 
     def __str__(self) -> str:
@@ -51,7 +51,7 @@ class Report:
 
 
 def human(size: int | None) -> str:
-    """Bytes for people.
+    """A number of bytes for people.
 
     >>> human(999), human(1_234_567), human(3_500_000_000), human(None)
     ('999 B', '1.2 MB', '3.5 GB', '?')
@@ -66,12 +66,12 @@ def human(size: int | None) -> str:
 
 def download(dataset: str, out: str | Path = ".", only: Sequence[str] = (), source: str = "", revision: str = "main",
              dry_run: bool = False, accept_changes: bool = False) -> Report:
-    """Get the released files of a data set (`hicm.data.catalogue`) that are not yet under ``out``.
+    """Fetch the released files of a data set (`hicm.data.catalogue`) that are not yet under ``out``.
 
     ``source``: '' for the authors' repositories, or a folder or URL laid out like them.  Files that are there are read
-    and compared with data/checksums.json; one that has no record yet gets it.  Raises UserError when a file changed
+    and compared with data/checksums.json; those without a record get one.  Raises UserError when a file has changed
     since it was recorded (unless ``accept_changes``), when the disk is too small (before anything is fetched), and
-    when a needed file cannot be had; what arrived is kept and the same call continues.
+    when a needed file cannot be fetched; what arrived is kept and the same call continues.
     """
     items = choose(dataset, only)
     folder = Path(out)
@@ -91,10 +91,10 @@ def download(dataset: str, out: str | Path = ".", only: Sequence[str] = (), sour
 
 
 def choose(dataset: str, only: Sequence[str] = ()) -> list[Item]:
-    """The catalogue's files of a data set, of the kinds asked for."""
+    """The files of a data set in the catalogue, of the kinds ``only`` (empty: all)."""
     if dataset not in CATALOGUE:
         raise UserError(f"download {dataset}: released files are known for {' and '.join(CATALOGUE)} only; "
-                        "data/README.md says where other data are")
+                        "data/README.md says where to get other data")
     for kind in only:
         if kind not in KINDS:
             raise UserError(f"download --only {kind}: expected some of {', '.join(KINDS)}")
@@ -102,7 +102,7 @@ def choose(dataset: str, only: Sequence[str] = ()) -> list[Item]:
 
 
 def _glance(item: Item, folder: Path, records: Records) -> Row:
-    """A file that is there, by its size alone."""
+    """A file that is there, checked by its size only."""
     size, record = (folder / item.target).stat().st_size, records.get(item.target)
     if record is not None and record.size != size:
         return Row(item, size, True, f"changed since it was fetched on {record.fetched[:10]}", ok=False)
@@ -110,7 +110,7 @@ def _glance(item: Item, folder: Path, records: Records) -> Row:
 
 
 def _verify(items: Sequence[Item], folder: Path, records: Records, accept: bool) -> dict[Item, Row]:
-    """Files that are there, read and compared with their record; without one, or with ``accept``, recorded."""
+    """Files that are there, read and compared with their record; recorded if they have none, or with ``accept``."""
     rows, changed = {}, []
     for item in items:
         digests, record = digest_file(folder / item.target), records.get(item.target)
@@ -129,13 +129,14 @@ def _verify(items: Sequence[Item], folder: Path, records: Records, accept: bool)
         (first, record), others = changed[0], len(changed) - 1
         more = f" (and so did {others} more: {', '.join(item.target for item, _ in changed[1:])})" if others else ""
         raise UserError(f"{folder / first.target}: changed since it was fetched on {record.fetched[:10]}{more}; remove "
-                        "it to fetch it again, or give --accept-changes")
+                        "it to fetch it again, or use --accept-changes")
     return rows
 
 
 def _plan(items: Sequence[Item], folder: Path, source: Source, asked: bool, dry_run: bool) -> dict[Item, Row]:
-    """What the source says of files that are not here; optional ones may be missing there too."""
-    rows, silent = {}, {}
+    """What the source says about files that are not here; optional ones may be missing there too."""
+    rows: dict[Item, Row] = {}
+    silent: dict[str, UserError] = {}  # hosts that do not answer
     for item in items:
         try:
             if item.host in silent:
@@ -145,9 +146,9 @@ def _plan(items: Sequence[Item], folder: Path, source: Source, asked: bool, dry_
             wanted = asked or item.needed
             if wanted and not dry_run:
                 raise
-            rows[item] = _not_told(item, error, wanted)
+            rows[item] = _unavailable(item, error, wanted)
             if not isinstance(error, Missing):
-                silent[item.host] = error  # and is not asked again
+                silent[item.host] = error  # not asked again
             continue
         part = part_path(folder / item.target, remote)
         have = part.stat().st_size if part.exists() and remote.version else 0
@@ -157,7 +158,7 @@ def _plan(items: Sequence[Item], folder: Path, source: Source, asked: bool, dry_
     return rows
 
 
-def _not_told(item: Item, error: UserError, wanted: bool) -> Row:
+def _unavailable(item: Item, error: UserError, wanted: bool) -> Row:
     guess = None if item.gigabytes is None else round(item.gigabytes * 1e9)
     if isinstance(error, Missing):
         return Row(item, guess, False, "not at the source", None, str(error), 0, ok=not wanted)
@@ -165,9 +166,9 @@ def _not_told(item: Item, error: UserError, wanted: bool) -> Row:
 
 
 def _space(rows: Sequence[Row], folder: Path, dry_run: bool) -> list[str]:
-    """Needed and free space, a line for each disk (data/ or presave/ may be links to another).
+    """Needed and free space, one line per disk (data/ or presave/ may be links to another disk).
 
-    Raises UserError when it does not fit, unless in a dry run.
+    Raises UserError when there is too little, except in a dry run.
     """
     disks: dict[int, tuple[Path, list[Row]]] = {}
     for row in rows:
@@ -206,7 +207,7 @@ def _arrived(item: Item, old: Record | None, digests: Digests) -> str:
 
 
 def _closing(rows: Sequence[Row], dataset: str, folder: Path, dry_run: bool) -> list[str]:
-    """What to do next."""
+    """Reasons, and what to do next."""
     notes = list(dict.fromkeys(row.why for row in rows if row.why))
     for row in rows:
         if row.item.kind == "memory" and row.state == "fetched":

@@ -1,11 +1,12 @@
-"""``data/checksums.json``: what was fetched, from where, and how it read then; keyed by the path of the file.
+"""``data/checksums.json``: what was fetched, from where, and its digest then; keyed by the path of the file.
 
     {"data/yc2/train.json": {"sha256": "...", "size": 123, "source": "https://...", "revision": "...",
                              "fetched": "2026-01-31T12:00:00+00:00"}}
 """
 
 import hashlib
-from dataclasses import asdict, dataclass, fields
+import typing
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ from hicm.files import read_json, write_json
 
 FILE = "data/checksums.json"
 CHUNK = 1 << 22  # bytes
-BAR = 64 << 20  # bytes a file needs to be worth a progress bar
+BAR = 64 << 20  # bytes; larger files get a progress bar
 
 
 @dataclass(frozen=True)
 class Record:
-    """A file as it was when it came."""
+    """A file as it was when it was fetched."""
 
     sha256: str
     size: int  # bytes
@@ -33,19 +34,19 @@ class Record:
 
 @dataclass(frozen=True)
 class Digests:
-    """Size in bytes, sha256, and git's blob id (what the hub and git call small files)."""
+    """Size in bytes, sha256, and git's blob id (by which the hub and git identify small files)."""
 
     size: int
     sha256: str
     git: str
 
     def matches(self, expected: str) -> bool:
-        """Whether ``expected``, one of either kind told apart by length, is this file's; '' matches."""
+        """Whether ``expected``, a sha256 or a blob id, is that of this file; '' always matches."""
         return expected in ("", self.sha256, self.git)
 
 
 def digest_file(path: Path) -> Digests:
-    """Read a file once for all its digests, with a progress bar when it is large."""
+    """Read a file once for all its digests, with a progress bar if it is large."""
     try:
         size = path.stat().st_size
         whole, git = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
@@ -61,7 +62,7 @@ def digest_file(path: Path) -> Digests:
 
 
 class Records:
-    """The records under ``folder``; `put` writes them at once, atomically."""
+    """The records under ``folder``; `put` writes them immediately and atomically."""
 
     def __init__(self, folder: Path):
         self.path = folder / FILE
@@ -72,7 +73,7 @@ class Records:
 
     def put(self, target: str, digests: Digests, source: str, revision: str) -> Record:
         record = Record(digests.sha256, digests.size, source, revision, datetime.now(UTC).isoformat(timespec="seconds"))
-        self._records = self._read() | {target: record}  # another command may have written meanwhile
+        self._records = self._read() | {target: record}  # another command may have written in the meantime
         write_json(self.path, {name: asdict(self._records[name]) for name in sorted(self._records)})
         return record
 
@@ -85,11 +86,11 @@ class Records:
         return {target: self._record(target, entry) for target, entry in content.items()}
 
     def _record(self, target: str, entry: Any) -> Record:
-        kinds = {field.name: field.type for field in fields(Record)}
+        kinds = typing.get_type_hints(Record)
         if not isinstance(entry, dict) or any(not isinstance(entry.get(name), kind) for name, kind in kinds.items()):
             raise self._refuse(f"{target}: expected {', '.join(kinds)}")
         return Record(**{name: entry[name] for name in kinds})
 
     def _refuse(self, what: str) -> UserError:
-        return UserError(f"{self.path}: {what}; remove the file and run the command again: it records anew what is "
-                         "there")
+        return UserError(f"{self.path}: {what}; remove the file and run the command again: it records again what "
+                         "is there")

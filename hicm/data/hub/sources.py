@@ -1,8 +1,8 @@
 """Where files come from: the Hugging Face hub and git hosts, a mirror's URL, or a local folder.
 
-Every source tells about a file (`Remote`) and brings it whole or not at all: what has arrived stands beside the target
-as ``.<name>.<version>.part``, the next run continues it, and only a complete, verified file takes the target's name.
-huggingface_hub's own downloader is not used for that last step: it begins again after a kill and checks the size alone.
+Every source describes a file (`Remote`) and brings it whole or not at all: what has arrived is kept beside the target
+as ``.<name>.<version>.part``, the next run continues it, and only a complete, verified file gets the target's name.
+huggingface_hub's own downloader is not used for that last step: it starts again after a kill and checks only the size.
 """
 
 import contextlib
@@ -29,8 +29,8 @@ GIT = "https://raw.githubusercontent.com"
 class Remote:
     """A file as its source describes it.
 
-    ``size`` in bytes (None: not told); ``digest``: sha256 or git blob id ('': not told); ``version`` changes with the
-    content ('': not told).  Without size or version an interrupted transfer begins again.
+    ``size`` in bytes (None: unknown); ``digest``: sha256 or git blob id ('': unknown); ``version`` changes with the
+    content ('': unknown).  Without size or version, an interrupted transfer starts again.
     """
 
     where: str  # URL or path
@@ -42,15 +42,17 @@ class Remote:
 
 class Source(Protocol):
     def look(self, item: Item) -> Remote:
-        """What the source says of a file.  Raises Missing, or UserError naming file and remedy."""
+        """What the source says about a file.  Raises Missing, or UserError naming file and remedy."""
 
     def bring(self, item: Item, remote: Remote, target: Path) -> Digests:
-        """Put the file at ``target``, verified.  Raises UserError; ``target`` then is as it was."""
+        """Write the verified file to ``target``.  Raises UserError, and then leaves ``target`` as it was."""
 
 
 def open_source(given: str, revision: str) -> Source:
-    """'' is the hub, http(s)://... a mirror, all else a folder; a mirror or folder is laid out as the hub's
-    repositories are (data/..., presave/...)."""
+    """The source ``given``: '' is the hub, http(s)://... a mirror, anything else a folder.
+
+    A mirror or folder is laid out like the hub's repositories (data/..., presave/...).
+    """
     if "://" in given:
         parts = urlsplit(given)
         if parts.scheme not in ("http", "https") or not re.fullmatch(r"[\w.:\[\]-]+", parts.netloc.rpartition("@")[2]):
@@ -62,7 +64,7 @@ def open_source(given: str, revision: str) -> Source:
 
 
 class Web:
-    """The hub and git hosts, or with ``base`` a mirror of the tree at that URL."""
+    """The hub and git hosts, or with ``base`` a mirror at that URL."""
 
     def __init__(self, base: str, revision: str):
         self.base, self.revision = base, revision
@@ -74,8 +76,8 @@ class Web:
         with explained(item.target, item.repository, item.page, url, INSTEAD):
             found = get_hf_file_metadata(url, token=None if on_hub else False, endpoint=endpoint())
         etag = found.etag or ""
-        told = on_hub and found.commit_hash and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", etag)
-        digest, revision = etag if told else "", found.commit_hash or ""
+        is_digest = on_hub and found.commit_hash and re.fullmatch(r"[0-9a-f]{40}([0-9a-f]{24})?", etag)
+        digest, revision = etag if is_digest else "", found.commit_hash or ""
         if item.host == "git" and not self.base:
             digest, revision = item.git, MEMORY_REVISION
         return Remote(url, found.size, digest, etag or digest, revision)
@@ -100,7 +102,7 @@ class Web:
                 path.replace(target)
             except OSError as error:
                 raise UserError(f"{target}: cannot be written ({error.strerror}); choose another --out") from error
-        for stale in target.parent.glob(f".{target.name}.*.part"):  # of versions that the source has no more
+        for stale in target.parent.glob(f".{target.name}.*.part"):  # of versions that the source no longer has
             with contextlib.suppress(OSError):
                 stale.unlink()
         return digests
@@ -119,7 +121,7 @@ class Web:
 
 
 class Folder:
-    """A local copy of the tree; its data/checksums.json, if it has one, says what the files must be."""
+    """A local copy of the tree; its data/checksums.json, if it has one, says what the files should be."""
 
     def __init__(self, folder: Path):
         if not folder.is_dir():
@@ -154,7 +156,7 @@ class Folder:
 
 @contextlib.contextmanager
 def _part(target: Path, remote: Remote) -> Iterator[tuple[Path, BinaryIO]]:
-    """The file that grows while ``target`` arrives, open at its end, ours alone."""
+    """The partial file of ``target``, open at its end and locked."""
     path = part_path(target, remote)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -170,13 +172,13 @@ def _part(target: Path, remote: Remote) -> Iterator[tuple[Path, BinaryIO]]:
 
 
 def part_path(target: Path, remote: Remote) -> Path:
-    """Where an unfinished transfer of this version of the file stands."""
+    """The partial file of an unfinished transfer of this version."""
     version = hashlib.sha256((remote.version or remote.where).encode()).hexdigest()[:12]
     return target.with_name(f".{target.name}.{version}.part")
 
 
 def _lock(stream: BinaryIO, target: Path) -> None:
-    """Two commands must not write to one file; the lock goes with the process."""
+    """Keep other commands from writing to the same file; the lock ends with the process."""
     try:
         import fcntl
     except ImportError:  # Windows

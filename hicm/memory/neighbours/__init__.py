@@ -1,4 +1,4 @@
-"""The nearest other row of every row, by cosine: exact, or approximate where that would take hours."""
+"""The nearest other row of every row, by cosine: exact, or approximate where exact search would take hours."""
 
 import numpy as np
 
@@ -7,21 +7,21 @@ from hicm.memory.neighbours import approximate, exact, gpu
 from hicm.memory.neighbours.rows import Rows
 
 EXACT_UP_TO = 100_000  # rows; above this "auto" is approximate
-GPU_FROM = 50_000  # rows; below this loading torch takes longer than the products
+GPU_FROM = 50_000  # rows; below this, loading torch takes longer than the products
 
 
 def first_neighbours(rows: Rows, how: str = "auto", seed: int = 0,
                      block: int = exact.BLOCK) -> tuple[np.ndarray, float | None]:
-    """The nearest other row of each row, int64 [n], the one of lowest index on ties; of a single row that row itself.
+    """The nearest other row of each row, int64 [n], that of lowest index on ties; a single row has itself as nearest.
 
-    Also the agreement of approximate neighbours with exact ones (see `approximate.nearest`), None where all are
-    exact.  ``how`` is "exact", "approximate" or "auto"; ``seed`` and ``block`` are for the approximate and the exact
-    way each.  Identical rows (captions written twice) are found beforehand and exactly, either way: each has its
-    first twin as nearest, and all others see the first of them.
-    Raises UserError on another ``how`` and when the approximate way lacks its package.
+    Also returns the agreement of approximate neighbours with exact ones (see `approximate.nearest`), None where all
+    are exact.  ``how`` is "exact", "approximate" or "auto"; ``seed`` is for approximate, ``block`` for exact search.
+    Identical rows (captions written twice) are always found first, and exactly: the nearest of each is its first twin,
+    and all other rows see only the first of them.
+    Raises UserError for any other ``how``, and when the package for approximate search is not installed.
     """
     if how not in ("auto", "exact", "approximate"):
-        raise UserError(f"clustering: neighbours is {how!r}; write auto, exact or approximate")
+        raise UserError(f"clustering: neighbours is {how!r}; expected auto, exact or approximate")
     twin = rows.twins()
     own = np.flatnonzero(twin == np.arange(len(rows)))  # one row of each kind
     found, agreement = np.zeros(len(rows), np.int64), None

@@ -1,6 +1,7 @@
-"""Exact nearest neighbours: every pair once in float32, what rounding leaves open again in float64.
+"""Exact nearest neighbours: every pair once in float32, and again in float64 where rounding leaves the result open.
 
-Where short rows bound the cosines (`short`), every pair is multiplied in short, and in full only what the bound leaves.
+Where projections to few dimensions bound the cosines (`projected`), every pair is multiplied in the projection, and in
+full only where the bound does not rule it out.
 """
 
 from collections import deque
@@ -13,12 +14,12 @@ from typing import TypeVar
 import numpy as np
 from tqdm import tqdm
 
+from hicm.memory.neighbours.projected import projected_rows
 from hicm.memory.neighbours.rows import Rows, parts
-from hicm.memory.neighbours.short import short_rows
 
-BLOCK = 512  # rows of a product
-WIDER = 4  # times as many columns: few calls, and the product stays in the cache
-HELD = 1 << 22  # candidates held at once
+BLOCK = 512  # rows per product
+WIDER = 4  # times as many columns: few calls, and the product still fits the cache
+HELD = 1 << 22  # candidates held in memory at once
 
 T = TypeVar("T")
 Cosine = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of pairs (i, j), float32, within half a margin of exact
@@ -26,33 +27,33 @@ Candidates = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows int64 [c], column
 
 
 def nearest(rows: Rows, own: np.ndarray, block: int = BLOCK) -> np.ndarray:
-    """The nearest of ``own`` [m] other than itself for each of ``own``, int64 [m]; the lowest index on ties.
+    """For each of ``own`` [m], the nearest other one of them, int64 [m]; the lowest index on ties.
 
-    ``own`` are two rows or more in ascending order, no two identical.  ``block`` has no influence on the result.
+    ``own`` are at least two rows in ascending order, no two identical.  ``block`` does not affect the result.
     """
     best, unit = np.full(len(own), -np.inf, np.float32), unit_rows(rows, own)
-    short = short_rows(unit)
-    if short is None:
+    projected = projected_rows(unit)
+    if projected is None:
         return own[settle(rows, own, own, best, _all_pairs(unit, best, rows.margin, block))]
 
     def cosine(i: np.ndarray, j: np.ndarray) -> np.ndarray:
         found = np.empty(len(i), np.float32)
         for part in parts(len(i)):
             found[part] = np.einsum("nd,nd->n", unit[i[part]], unit[j[part]])
-        np.maximum.at(best, j, found)  # the pair's other side knows it too
+        np.maximum.at(best, j, found)  # the other side of the pair benefits too
         return found
 
-    return own[settle(rows, own, own, best, _all_pairs(short, best, rows.margin, block, cosine), cosine)]
+    return own[settle(rows, own, own, best, _all_pairs(projected, best, rows.margin, block, cosine), cosine)]
 
 
 def nearest_of(rows: Rows, asked: np.ndarray, own: np.ndarray, block: int = BLOCK) -> np.ndarray:
-    """The same for a few of ``own``, ``asked`` [a]: int64 [a]."""
+    """`nearest` for a few of ``own`` only, ``asked`` [a]: int64 [a]."""
     best = np.full(len(asked), -np.inf, np.float32)
     return own[settle(rows, asked, own, best, _some_pairs(rows, asked, own, best, block))]
 
 
 def unit_rows(rows: Rows, index: np.ndarray) -> np.ndarray:
-    """`Rows.unit`, float32 [len(index), D], without float64 rows of that number."""
+    """`Rows.unit`, float32 [len(index), D], without holding as many float64 rows."""
     unit = np.empty((len(index), rows.values.shape[1]), np.float32)
     for part in parts(len(index)):
         unit[part] = rows.unit(index[part])
@@ -60,7 +61,7 @@ def unit_rows(rows: Rows, index: np.ndarray) -> np.ndarray:
 
 
 def blocks(count: int, height: int, width: int) -> Iterator[tuple[slice, slice]]:
-    """Rows and columns of the blocks that cover all pairs i <= j, with a progress bar."""
+    """Slices of rows and columns of the blocks that cover all pairs i <= j, with a progress bar."""
     starts = [(a, b) for a in range(0, count, height) for b in range(a, count, width)]
     for a, b in tqdm(starts, "nearest neighbours", unit="block", disable=len(starts) < 16 * 17 // 2):
         yield slice(a, min(a + height, count)), slice(b, min(b + width, count))
@@ -68,26 +69,26 @@ def blocks(count: int, height: int, width: int) -> Iterator[tuple[slice, slice]]
 
 def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, block: int,
                cosine: Cosine | None = None) -> Iterator[Candidates]:
-    """Candidates among rows [m, D] of length 1: a pair is multiplied once and looked at from both its sides.
+    """Candidates among rows [m, D] of length 1: a pair is multiplied once and examined from both its sides.
 
-    ``best`` float32 [m] is kept at the highest product of each row so far; where the products are but bounds, at the
-    highest ``cosine`` of the pairs that were looked at.  Threads may overwrite each other's progress there; a ``best``
-    that is too low lets more candidates through, never fewer.
+    ``best`` float32 [m] holds the highest product of each row so far; where the products are only bounds, the highest
+    ``cosine`` of the pairs examined.  Threads may overwrite each other's progress there; a ``best`` that is too low
+    lets more candidates through, never fewer.
     """
-    rooms = local()  # one product a thread
+    buffers = local()  # one product per thread
 
     def compare(rows: slice, columns: slice) -> list[Candidates]:
-        left, right = unit[rows].copy(), unit[columns]  # a copy: numpy issues 19685, 31776 (a matrix times itself)
-        if not hasattr(rooms, "product"):
-            rooms.product = np.empty(min(block, len(unit)) * min(WIDER * block, len(unit)), np.float32)
-        product = rooms.product[:len(left) * len(right)].reshape(len(left), len(right))
+        left, right = unit[rows].copy(), unit[columns]  # copy: numpy issues 19685 and 31776 (a matrix times itself)
+        if not hasattr(buffers, "product"):
+            buffers.product = np.empty(min(block, len(unit)) * min(WIDER * block, len(unit)), np.float32)
+        product = buffers.product[:len(left) * len(right)].reshape(len(left), len(right))
         np.matmul(left, right.T, out=product)
         if rows.start == columns.start:
             np.fill_diagonal(product, -np.inf)
         i, j, cosines = _near_best(product, best[rows], margin, cosine and (
             lambda i, j: cosine(i + rows.start, j + columns.start)))
         found = [(i + rows.start, j + columns.start, cosines)]
-        if columns.stop > rows.stop:  # the columns that are not among the rows, seen from their side
+        if columns.stop > rows.stop:  # columns that are not among the rows, from their side
             new = max(columns.start, rows.stop)
             i, j, cosines = _near_best_column(product[:, new - columns.start:], best[new:columns.stop], margin,
                                               cosine and (lambda i, j: cosine(i + new, j + rows.start)))
@@ -95,18 +96,14 @@ def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, block: in
         return found
 
     pairs = blocks(len(unit), block, WIDER * block)
-    if len(unit) <= WIDER * block:
-        found = starmap(compare, pairs)
-    else:
-        found = _in_threads(compare, pairs)
-    return chain.from_iterable(found)
+    return chain.from_iterable(starmap(compare, pairs) if len(unit) <= WIDER * block else _in_threads(compare, pairs))
 
 
 def _in_threads(work: Callable[..., T], items: Iterable[tuple]) -> Iterator[T]:
     """Results in order, from as many threads as the matrix product may use, each with a product of its own.
 
-    Two products at once wait less than two halves of one, the more so on a busy machine.  Without threadpoolctl
-    (scikit-learn brings it), one after the other.
+    Two products at once lose less time waiting than two halves of one, especially on a busy machine.  Without
+    threadpoolctl (installed with scikit-learn) they run one after the other.
     """
     try:
         from threadpoolctl import threadpool_info, threadpool_limits
@@ -135,7 +132,7 @@ def _some_pairs(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray
 
 
 def _near_best(product: np.ndarray, best: np.ndarray, margin: np.float32, cosine: Cosine | None = None) -> Candidates:
-    """Places in a block [a, b] that may be the highest of their row; raises ``best`` [a]."""
+    """The entries of a block [a, b] that may be the highest of their row; updates ``best`` [a]."""
     highest = product.max(axis=1)
     if cosine is None:
         np.maximum(best, highest, out=best)
@@ -150,7 +147,7 @@ def _near_best(product: np.ndarray, best: np.ndarray, margin: np.float32, cosine
 
 def _near_best_column(product: np.ndarray, best: np.ndarray, margin: np.float32,
                       cosine: Cosine | None) -> Candidates:
-    """`_near_best` for the columns of a block [b, a], which is read as it lies: picking out columns is slow."""
+    """`_near_best` for the columns of a block [b, a], without transposing it: picking out columns is slow."""
     highest = product.max(axis=0)
     if cosine is None:
         np.maximum(best, highest, out=best)
@@ -176,12 +173,13 @@ def _near_best_column(product: np.ndarray, best: np.ndarray, margin: np.float32,
 
 def settle(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, found: Iterator[Candidates],
            cosine: Cosine | None = None) -> np.ndarray:
-    """Out of all candidates for ``asked`` [a] the column [a] of highest exact cosine, the lowest one on ties.
+    """For each of ``asked`` [a], the column of highest exact cosine among all candidates; the lowest one on ties.
 
-    ``best`` [a] is each row's highest product, up to date whenever a candidate comes.  ``cosine`` is given where the
-    products of the candidates are but bounds.
+    ``best`` [a] is the highest product of each row, up to date whenever a candidate arrives.  ``cosine`` is given where
+    the products of the candidates are only bounds.
     """
-    held, count = [], 0
+    held: list[Candidates] = []
+    count = 0
     for candidates in found:
         held.append(candidates)
         count += len(candidates[0])
@@ -193,7 +191,7 @@ def settle(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, fou
 
 def _winners(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, held: list[Candidates],
              cosine: Cosine | None) -> Candidates:
-    """At most one candidate a row is left, in the order of rows."""
+    """At most one candidate per row, in the order of the rows."""
     i, j, product = (np.concatenate(side) for side in zip(*held, strict=True))
     still = product >= best[i] - rows.margin
     i, j, product = i[still], j[still], product[still]

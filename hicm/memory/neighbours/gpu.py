@@ -1,4 +1,4 @@
-"""The products of `exact` on a torch device; the same certificate, therefore the same neighbours."""
+"""The products of `exact` on a torch device, with the same certificate and therefore the same neighbours."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ import numpy as np
 from hicm.memory.neighbours.exact import Candidates, blocks, settle, unit_rows
 from hicm.memory.neighbours.rows import Rows
 
-BLOCK = 8192  # rows and columns of a product: 268 MB
+BLOCK = 8192  # rows and columns per product: 268 MB
 
 
 def available() -> bool:
@@ -23,14 +23,14 @@ def available() -> bool:
 
 
 def nearest(rows: Rows, own: np.ndarray, device: str = "cuda", block: int = BLOCK) -> np.ndarray:
-    """`exact.nearest` with the products on ``device``, where all of ``own`` must find room as float32 [m, D]."""
+    """`exact.nearest` with the products on ``device``, whose memory must hold all of ``own`` as float32 [m, D]."""
     best = np.full(len(own), -np.inf, np.float32)
     with _full_precision():
         return own[settle(rows, own, own, best, _all_pairs(unit_rows(rows, own), best, rows.margin, device, block))]
 
 
 def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, device: str, block: int) -> Iterator[Candidates]:
-    """Candidates as of `exact`; ``best`` float32 [m] follows on the host."""
+    """Candidates as in `exact`; ``best`` float32 [m] is kept up to date on the host."""
     import torch
 
     with torch.inference_mode():
@@ -50,7 +50,7 @@ def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, device: s
 
 
 def _near_best(product: Any, best: Any, margin: float, axis: int) -> Candidates:
-    """Places in a block tensor that may be the highest of their row (axis 1) or column (axis 0); raises ``best``."""
+    """The entries of a block that may be the highest of their row (axis 1) or column (axis 0); updates ``best``."""
     best.copy_(best.maximum(product.amax(dim=axis)))
     i, j = (product >= (best - margin).unsqueeze(axis)).nonzero(as_tuple=True)
     return i.cpu().numpy(), j.cpu().numpy(), product[i, j].cpu().numpy()
@@ -58,7 +58,7 @@ def _near_best(product: Any, best: Any, margin: float, axis: int) -> Candidates:
 
 @contextmanager
 def _full_precision() -> Iterator[None]:
-    """TF32 rounds to 11 bits, far outside the certificate."""
+    """Switch TF32 off: it rounds to 11 bits, far outside the certificate."""
     import torch
 
     before = torch.get_float32_matmul_precision()

@@ -1,42 +1,37 @@
-"""Who writes a node's text, chosen by ``memory.summariser``.
+"""Summarisers write a node's text; each stands in a module of its own that is found by its name (`hicm.plugins`).
+
+``memory.summariser`` chooses one; what stands before the colon is the module's name:
 
     medoid                                the most central member, word for word; no model
-    centroid                              the mean embedding of the node's captions; the medoid's text to read
+    centroid                              the mean embedding of the node's captions, with the medoid's text
     transformers:<hub name or folder>     a chat model on this machine
     openai:<model>                        a chat model behind an OpenAI-compatible endpoint (summary.endpoint)
+
+A new summariser is a new module here, or a module of another package under the entry-point group
+``hicm.summarisers``, with ``FORM`` (how it is written) and ``summariser(rest, settings, folder, offline)
+-> Summariser``.
 """
 
 from pathlib import Path
 
-from hicm.config import Config
+from hicm.config import SummaryConfig
 from hicm.errors import UserError
-from hicm.memory.summarisers.centroid import Centroid
-from hicm.memory.summarisers.chat_openai import OpenAIChat
-from hicm.memory.summarisers.chat_transformers import TransformersChat
-from hicm.memory.summarisers.journal import Journal
-from hicm.memory.summarisers.language import LanguageModel
-from hicm.memory.summarisers.medoid import Medoid
 from hicm.memory.summarisers.node import Summariser
-from hicm.memory.summarisers.prompt import load_prompt
+from hicm.plugins import find_part, known_forms
 
-JOURNAL = "summaries.jsonl"  # in the bank's folder
+GROUP = "hicm.summarisers"
+FUNCTION = "summariser"
 
 
-def make_summariser(config: Config) -> Summariser:
-    """The summariser of ``memory.summariser``; a language model continues the journal in the bank's folder.
+def make_summariser(spec: str, settings: SummaryConfig, folder: Path, offline: bool = False) -> Summariser:
+    """The summariser of a specification ``kind`` or ``kind:rest`` (see above).
 
-    Raises UserError when the kind is unknown, or the prompt or the journal cannot be read.
+    A language model continues the journal in ``folder``, the bank's.  ``offline``: never contact the hub.  Raises
+    UserError when the kind is unknown, or when the prompt or the journal cannot be read.
     """
-    spec, settings = config.memory.summariser, config.summary
-    kind, _, rest = spec.partition(":")
-    match kind:
-        case "medoid" | "centroid" if kind == spec:
-            return Medoid() if kind == "medoid" else Centroid()
-        case "transformers":
-            chat = TransformersChat(rest, settings, config.captioner.offline)
-        case "openai":
-            chat = OpenAIChat(rest, settings)
-        case _:
-            raise UserError(f"memory.summariser: {spec!r} is no summariser; expected medoid, centroid, "
-                            "transformers:<hub name or folder> or openai:<model>")
-    return LanguageModel(chat, load_prompt(settings.prompt), settings, Journal(Path(config.bank) / JOURNAL))
+    kind, colon, rest = spec.partition(":")
+    module = find_part(kind, __name__, GROUP, FUNCTION)
+    if module is None or (colon if ":" not in module.FORM else not rest):
+        raise UserError(f"memory.summariser: {spec!r} is not a summariser; expected one of "
+                        f"{known_forms(__name__, GROUP, FUNCTION)}")
+    return module.summariser(rest, settings, folder, offline)

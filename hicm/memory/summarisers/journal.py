@@ -1,8 +1,9 @@
-"""What a language model has answered so far, kept as it comes, and only ever added to.
+"""The answers of a language model so far, written as they arrive; the file is only ever appended to.
 
-A line is a json list of the nodes that were asked for together, so that a batch is there whole or not at all.  Each
-has ``key`` (hash of prompt, model, settings and member texts), ``text`` (the summary; empty when no answer kept the
-rule), ``fallback`` (what the last answer did wrong), and for people ``level``, ``node`` and the ``rejected`` answers.
+A line is a json list of the nodes that were asked for together, so that a batch is stored whole or not at all.  Each
+entry has ``key`` (hash of prompt, model, settings and member texts), ``text`` (the summary; empty when every answer
+broke the rule), ``fallback`` (what was wrong with the last answer) and, for people, ``level``, ``node`` and the
+``rejected`` answers.
 """
 
 import errno
@@ -14,6 +15,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hicm.errors import UserError
+
+JOURNAL = "summaries.jsonl"  # in the bank's folder
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Entry:
 
 
 class Journal:
-    """The outcomes in a file, by key.  A last line that was cut off (killed, full disk) is dropped."""
+    """The outcomes in a file, by key.  An incomplete last line (process killed, disk full) is dropped."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
@@ -43,14 +46,14 @@ class Journal:
         self._complete = complete
 
     def add(self, entries: list[Entry]) -> None:
-        """Write a batch of outcomes to the disk; from any thread.  Raises UserError when that fails."""
+        """Write a batch of outcomes to disk; safe from any thread.  Raises UserError when that fails."""
         line = (json.dumps([asdict(entry) for entry in entries], ensure_ascii=False) + "\n").encode()
         try:
             with self._lock:
                 self._append(line)
         except OSError as error:
             raise UserError(f"{self.path}: cannot be written ({error.strerror}); free space, then run the same command "
-                            "again: what was answered is kept") from error
+                            "again: answers so far are kept") from error
         self.known.update((entry.key, entry) for entry in entries)
 
     def _append(self, line: bytes) -> None:
@@ -71,7 +74,7 @@ class Journal:
                        for content in json.loads(line)]
         except (ValueError, TypeError, AttributeError) as error:
             raise UserError(f"{self.path}, line {number}: not an answer of a language model ({error}); remove the "
-                            "line, or the file to ask for everything again") from error
+                            "line, or remove the file to ask for everything again") from error
         for entry in entries:
             texts = all(isinstance(text, str) for text in (entry.key, entry.text, entry.fallback))
             if not texts or bool(entry.text) == bool(entry.fallback):
@@ -81,5 +84,5 @@ class Journal:
 
 
 def key_of(*parts: object) -> str:
-    """Hash of plain data."""
+    """A hash of plain data."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=False).encode()).hexdigest()[:32]

@@ -1,6 +1,6 @@
-"""Summaries by a language model: ask, check, ask again, and let the medoid stand in.  Nothing is asked twice.
+"""Summaries by a language model: ask, check, ask again, else use the medoid.  Nothing is asked twice.
 
-How the model is reached is behind `Chat`; what it has answered is in the journal.
+`Chat` hides how the model is reached; its answers are kept in the journal.
 """
 
 import dataclasses
@@ -9,6 +9,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -16,18 +17,18 @@ from tqdm import tqdm
 
 from hicm.config import SummaryConfig
 from hicm.errors import UserError
-from hicm.memory.summarisers.journal import Entry, Journal, key_of
+from hicm.memory.summarisers.journal import JOURNAL, Entry, Journal, key_of
 from hicm.memory.summarisers.medoid import centrality, medoid
 from hicm.memory.summarisers.node import Members, Summary
-from hicm.memory.summarisers.prompt import Messages, Prompt, check_answer
+from hicm.memory.summarisers.prompt import Messages, Prompt, check_answer, load_prompt
 
-IN_A_ROW = 10  # nodes without any answer, one after the other, before the build stops
+IN_A_ROW = 10  # nodes in a row without any answer, after which the build stops
 UNREACHED = "was not reached"
-KEPT = 300  # characters of a rejected answer that the journal keeps
+KEPT = 300  # characters of a rejected answer kept in the journal
 
 
 class Unreached(Exception):
-    """No answer came for a question, for a reason that may pass."""
+    """No answer came, for a reason that may be temporary."""
 
 
 class Chat(Protocol):
@@ -38,15 +39,15 @@ class Chat(Protocol):
     workers: int  # batches at once
 
     def answer(self, chats: Sequence[Messages], seed: int) -> list[str]:
-        """One answer a conversation.  Raises Unreached, or UserError when asking on makes no sense."""
+        """One answer per conversation.  Raises Unreached, or UserError when it is pointless to ask on."""
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A node that has to be asked for."""
+    """A node that needs an answer."""
 
     members: Members
-    texts: tuple[str, ...]  # different ones, as many as a question holds
+    texts: tuple[str, ...]  # the different member texts, as many as fit a question
     key: str
     messages: Messages
 
@@ -54,9 +55,9 @@ class Question:
 class LanguageModel:
     """Summaries by a chat model under the rule "one sentence, at most ``settings.words`` words, nothing else".
 
-    Every answer is checked; after ``settings.attempts`` bad ones the node's medoid stands in and says why.  A node
-    whose members all say the same is not asked for.  Questions of like length are asked together; which ones does not
-    depend on what is in the journal already, so that a continued build gets the answers of an uninterrupted one.
+    Every answer is checked; after ``settings.attempts`` bad ones the node's medoid is used, with the reason.  Nothing
+    is asked for a node whose members all say the same.  Questions of similar length are asked together; how they are
+    grouped does not depend on the journal, so that a continued build gets the answers of an uninterrupted one.
     """
 
     def __init__(self, chat: Chat, prompt: Prompt, settings: SummaryConfig, journal: Journal) -> None:
@@ -65,7 +66,7 @@ class LanguageModel:
                      f"{settings.members} members")
 
     def summarise(self, nodes: Sequence[Members]) -> list[Summary]:
-        """One summary a node.  Raises UserError when no answer comes for many nodes in a row; what came is kept."""
+        """One summary per node.  Raises UserError after many nodes in a row without answer; answers so far are kept."""
         questions = self.questions(nodes)
         pending = {question.key for question in questions} - self.journal.known.keys()
         if pending:
@@ -73,8 +74,8 @@ class LanguageModel:
         return [self.look_up(node) for node in nodes]
 
     def questions(self, nodes: Sequence[Members]) -> list[Question]:
-        """What has to be asked, each different question once, the longest first."""
-        found = {}
+        """The questions of these nodes, each different one once, the longest first."""
+        found: dict[str, Question] = {}
         for node in nodes:
             texts = self._shown(node)
             if len(texts) > 1:
@@ -84,8 +85,8 @@ class LanguageModel:
         return sorted(found.values(), key=lambda question: -len(question.messages[-1]["content"]))
 
     def _shown(self, node: Members) -> tuple[str, ...]:
-        """Different texts in tree order; of too many those nearest to the mean."""
-        first = {}
+        """The different texts in tree order; if there are too many, those nearest to the mean."""
+        first: dict[str, int] = {}
         for position, text in enumerate(node.texts):
             first.setdefault(text, position)
         if len(first) > self.settings.members:
@@ -98,19 +99,19 @@ class LanguageModel:
         return key_of(self.name, texts)
 
     def _ask(self, questions: list[Question], pending: set[str], level: int) -> None:
-        """Ask for all that is pending, into the journal; what is not reached stays out of it."""
+        """Ask all pending questions and write the outcomes to the journal, except those that were not reached."""
         in_a_row, medoids = 0, 0
         groups = list(self._groups(questions, pending))
         with tqdm(total=len(questions), initial=len(questions) - len(pending), desc=f"summaries, level {level}",
                   unit="node", smoothing=0.05) as bar:
-            for group, outcome in _each(self._settle_for_good, groups, self.chat.workers):
+            for group, outcome in _each(self._settle_and_record, groups, self.chat.workers):
                 if isinstance(outcome, Unreached):
                     in_a_row += len(group)
                     medoids += len(group)
                     if in_a_row >= IN_A_ROW:
                         raise UserError(f"memory.summariser: {self.chat.name}: no answer for {in_a_row} nodes in a row "
-                                        f"({outcome}); what was answered is kept: mend it and run the same command "
-                                        "again")
+                                        f"({outcome}); answers so far are kept: fix the cause and run the same "
+                                        "command again")
                 elif isinstance(outcome, Exception):
                     raise outcome
                 else:
@@ -125,14 +126,14 @@ class LanguageModel:
             if group := [q for q in questions[start:start + self.chat.batch] if q.key in pending]:
                 yield group
 
-    def _settle_for_good(self, group: list[Question]) -> list[Entry]:
-        """Written down by whoever asked, before the next question: a kill costs what is on its way and no more."""
+    def _settle_and_record(self, group: list[Question]) -> list[Entry]:
+        """Write the outcomes down before the next question is asked: a kill loses only requests in flight."""
         entries = self._settle(group)
         self.journal.add(entries)
         return entries
 
     def _settle(self, group: list[Question]) -> list[Entry]:
-        """The outcomes of questions that are asked together, each asked until its answer keeps the rule."""
+        """The outcomes of questions that are asked together, each repeated until its answer keeps the rule."""
         settled: dict[str, Entry] = {}
         chats = {question.key: question.messages for question in group}
         rejected: dict[str, list[str]] = {question.key: [] for question in group}
@@ -153,12 +154,12 @@ class LanguageModel:
                       problems[q.key], q.members.level, q.members.node, tuple(rejected[q.key])) for q in group]
 
     def _seed(self, keys: list[str], attempt: int) -> int:
-        """Fixed by what is asked, not by when."""
+        """A seed that depends on what is asked, not on when."""
         text = f"{self.settings.seed} {attempt} {' '.join(keys)}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4]) >> 1
 
     def look_up(self, node: Members) -> Summary:
-        """The summary of a node from what the journal holds; the medoid where it holds none."""
+        """The summary of a node from the journal; the medoid where the journal has none."""
         texts = self._shown(node)
         if len(texts) == 1:
             return Summary(node.texts[0], node.embeddings[0], 0)
@@ -169,13 +170,21 @@ class LanguageModel:
         return dataclasses.replace(medoid(node), fallback=why)
 
 
+def open_language_model(chat: Chat, settings: SummaryConfig, folder: Path) -> LanguageModel:
+    """Summaries by ``chat`` with the prompt named in the settings; continues the journal in ``folder``.
+
+    Raises UserError when the prompt or the journal cannot be read.
+    """
+    return LanguageModel(chat, load_prompt(settings.prompt), settings, Journal(folder / JOURNAL))
+
+
 def _each(function: Callable[[list[Question]], list[Entry]], groups: list[list[Question]],
           workers: int) -> Iterator[tuple[list[Question], list[Entry] | Exception]]:
-    """(group, outcome or error) as they come.  Who stops listening ends the work after the requests in flight."""
+    """(group, outcome or error) in order of arrival.  When the caller stops, only requests in flight are finished."""
     def outcome(group: list[Question]) -> list[Entry] | Exception:
         try:
             return function(group)
-        except Exception as error:  # handed to the thread that can report it
+        except Exception as error:  # passed to the thread that can report it
             return error
 
     def work() -> None:
@@ -189,11 +198,13 @@ def _each(function: Callable[[list[Question]], list[Entry]], groups: list[list[Q
     if workers == 1:
         yield from ((group, outcome(group)) for group in groups)
         return
-    waiting, done, stopped = queue.SimpleQueue(), queue.SimpleQueue(), threading.Event()
+    waiting: queue.SimpleQueue[list[Question]] = queue.SimpleQueue()
+    done: queue.SimpleQueue[tuple[list[Question], list[Entry] | Exception]] = queue.SimpleQueue()
+    stopped = threading.Event()
     for group in groups:
         waiting.put(group)
     for _ in range(min(workers, len(groups))):
-        threading.Thread(target=work, daemon=True).start()  # a daemon holds up no Ctrl-C
+        threading.Thread(target=work, daemon=True).start()  # daemon: does not delay Ctrl-C
     try:
         for _ in groups:
             yield done.get()

@@ -1,4 +1,4 @@
-"""What a language model is asked, and the rule its answer must keep: one sentence, few words, nothing else."""
+"""The question for a language model, and the rule for its answer: one sentence, few words, nothing else."""
 
 import re
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ _PREAMBLE = re.compile(r"(here('s| is| are)|sure|certainly|of course|okay|summar
 _LIST = re.compile(r"([-*\u2022]|\d+[.)])\s")
 # the first letter after the end of a sentence
 _NEXT = re.compile(r"[.!?][\"')\]\u201d\u2019]*\s+[\"'(\[\u201c\u2018]*(\w)|[\u3002\uff01\uff1f]\s*(\w)")
-_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")  # scripts without blanks
+_UNSPACED = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")  # scripts without spaces
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Prompt:
         return f"{self.name}@{digest([self.system, self.user, self.again])}"
 
     def question(self, texts: Sequence[str], words: int) -> Messages:
-        """The messages that ask for a summary of ``texts``, one line each."""
+        """The messages that ask for a summary of ``texts``, one text per line."""
         lines = "\n".join(" ".join(text.split()) for text in texts)
         system = [{"role": "system", "content": self.system.format(words=words)}] if self.system else []
         return [*system, {"role": "user", "content": self.user.format(texts=lines, words=words)}]
@@ -47,36 +47,36 @@ class Prompt:
     def repeat(self, messages: Messages, answer: str, problem: str, words: int) -> Messages:
         """The conversation, continued after an answer that breaks the rule."""
         if not answer.strip():
-            return messages  # some servers refuse an empty turn
+            return messages  # some servers reject an empty turn
         return [*messages, {"role": "assistant", "content": answer},
                 {"role": "user", "content": self.again.format(problem=problem, words=words)}]
 
 
 def load_prompt(name: str) -> Prompt:
-    """The prompt of that name, or of a yaml file.  Raises UserError when there is none or it lacks a part."""
+    """The prompt of that name, or in that yaml file.  Raises UserError when there is none or a part is missing."""
     path = FOLDER / f"{name}.yaml"
     if name.endswith((".yaml", ".yml")):
         path = require(name, "prompt", "correct summary.prompt")
     elif not path.is_file():
         known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
-        raise UserError(f"summary.prompt: no prompt {name!r}; known are {known}, or give a .yaml file")
-    prompt = build(Prompt, read_yaml(path) or {}, str(path), {})
+        raise UserError(f"summary.prompt: no prompt {name!r}; expected one of {known}, or a .yaml file")
+    prompt = build(Prompt, read_yaml(path) or {}, str(path))
     if not prompt.name or "{texts}" not in prompt.user or not prompt.again:
         raise UserError(f"{path}: a prompt needs name, user (with {{texts}} in it) and again; see {FOLDER.name}/"
                         "one-sentence-v1.yaml")
     try:
         prompt.repeat(prompt.question(["text"], 1), "answer", "problem", 1)
     except (KeyError, IndexError, ValueError) as error:
-        raise UserError(f"{path}: only {{words}}, {{texts}} and {{problem}} can be filled in ({error}); write other "
-                        "braces twice") from error
+        raise UserError(f"{path}: only {{words}}, {{texts}} and {{problem}} can be filled in ({error}); double all "
+                        "other braces") from error
     return prompt
 
 
 def check_answer(answer: str, words: int) -> tuple[str, str]:
-    """(the sentence, "") for an answer that keeps the rule, ("", what it does wrong) for another.
+    """(the sentence, "") for an answer that keeps the rule, else ("", what is wrong with it).
 
-    Blanks, one pair of quotation marks around it and a reasoning model's ``<think>`` part do not count.  Words are
-    what stands between blanks; in scripts without blanks two characters are one word.
+    Surrounding spaces, one pair of quotation marks and the ``<think>`` part of a reasoning model are ignored.  Words
+    are separated by spaces; in scripts without spaces, two characters count as one word.
     """
     text = _THOUGHT.sub("", answer).strip()
     for opening, closing in _QUOTES:
@@ -97,6 +97,6 @@ def check_answer(answer: str, words: int) -> tuple[str, str]:
 
 
 def count_words(text: str) -> int:
-    """Words between blanks; two characters of a script without blanks are one."""
+    """The number of words; two characters of a script without spaces count as one."""
     unspaced = len(_UNSPACED.findall(text))
     return sum(any(map(str.isalnum, word)) for word in _UNSPACED.sub(" ", text).split()) + (unspaced + 1) // 2

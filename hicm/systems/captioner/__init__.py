@@ -1,1 +1,1 @@
-"""The T5 captioner of Vid2Seq and HiCM2: frames, recalled memory and speech in, timed captions out."""
+"""The T5 captioner of Vid2Seq and HiCM2: from frames, recalled memory and speech to timed captions."""

@@ -1,4 +1,4 @@
-"""What the captioner eats: one video's arrays and token sequences, and a padded batch of them."""
+"""The input of the captioner: arrays and token sequences of one video, and padded batches of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -12,7 +12,7 @@ from hicm.systems.captioner.vocabulary import PAD
 
 @dataclass(frozen=True)
 class Item:
-    """One video.  ``memory`` has no rows when the run has no memory; ids end with EOS."""
+    """One video.  ``memory`` has no rows if the run has no memory; token sequences end with EOS."""
 
     id: str
     duration: float  # seconds
@@ -28,7 +28,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Batch:
-    """B videos, right-padded with 0.  Ids are int64, masks bool with True = real."""
+    """B videos, right-padded with 0.  Token ids are int64, masks are bool with True = real."""
 
     ids: tuple[str, ...]
     durations: tuple[float, ...]  # seconds
@@ -49,7 +49,7 @@ class Batch:
 
 
 def collate(items: Sequence[Item]) -> Batch:
-    """Stack videos; each kind of sequence is padded to its own longest."""
+    """Stack videos; each kind of sequence is padded to the length of its longest."""
     return Batch(
         ids=tuple(item.id for item in items),
         durations=tuple(item.duration for item in items),
@@ -65,7 +65,7 @@ def collate(items: Sequence[Item]) -> Batch:
 
 
 def pad(sequences: Sequence[Sequence[int]]) -> Tensor:
-    """Right-pad ids with 0: int64 [B, longest]."""
+    """Token ids, right-padded with 0: int64 [B, longest]."""
     padded = torch.full((len(sequences), max(map(len, sequences))), PAD, dtype=torch.int64)
     for row, ids in zip(padded, sequences, strict=True):
         row[: len(ids)] = torch.as_tensor(ids, dtype=torch.int64)

@@ -1,4 +1,4 @@
-"""Decoding held to the grammar (<start> <end> text)* EOS with end > start: every sequence parses into events."""
+"""Decoding restricted to the grammar (<start> <end> text)* EOS, end > start, so every sequence parses into events."""
 
 from collections.abc import Callable
 from itertools import takewhile
@@ -11,11 +11,11 @@ from hicm.systems.captioner.vocabulary import EOS, PAD, Vocabulary
 
 
 class EventGrammar(LogitsProcessor):
-    """Forbids every next token that would leave the grammar.
+    """Forbids every next token that would violate the grammar.
 
-    What may come next follows from the ids so far.  At the start, and after a caption: a start token (not the last
-    bin) or EOS; a caption may also go on.  After a start: a larger bin.  After a pair: text, until it holds more than
-    a blank.
+    The ids so far decide what may come next.  At the beginning and after a caption: a start time (not the last bin) or
+    EOS; a caption may also continue.  After a start time: a later bin.  After a pair of times: text, until it is more
+    than white space.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
-from hicm.config import CaptionerConfig
 from hicm.errors import UserError
 from hicm.nn.temporal_encoder import TemporalEncoder
 from hicm.systems.captioner.batch import Batch
-from hicm.systems.captioner.vocabulary import PAD
+from hicm.systems.captioner.settings import Settings, require_input
+from hicm.systems.captioner.vocabulary import PAD, searched
 
 
 class ProjectionLayer(nn.Module):
@@ -34,13 +34,13 @@ class ProjectionLayer(nn.Module):
 
 
 class MemoryProjection(nn.Module):
-    """Recalled vectors [B, W, D] -> tokens [B, W, d] (2.6): two layers with a ReLU between, or one ("simple")."""
+    """Recalled vectors [B, W, D] -> tokens [B, W, d]: two layers with a ReLU in between, or one ("simple")."""
 
     def __init__(self, width: int, out: int, dropout: float, kind: str) -> None:
         super().__init__()
+        self.width = width
         widths = [width, width, out] if kind == "deep" else [width, out]
-        self.layers = nn.ModuleList(
-            ProjectionLayer(i, o, dropout) for i, o in pairwise(widths))
+        self.layers = nn.ModuleList(ProjectionLayer(i, o, dropout) for i, o in pairwise(widths))
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
@@ -49,16 +49,19 @@ class MemoryProjection(nn.Module):
 
 
 class Captioner(nn.Module):
-    """From frames, recalled vectors and speech to the words and times of events."""
+    """Generates the captions and times of events from frames, recalled vectors and speech."""
 
-    def __init__(self, config: CaptionerConfig, t5: T5ForConditionalGeneration, feature_width: int, frames: int,
+    def __init__(self, config: Settings, t5: T5ForConditionalGeneration, feature_width: int, frames: int,
                  memory_width: int) -> None:
-        """``feature_width`` is D of the frames, ``memory_width`` that of recalled vectors; 0: no memory."""
+        """``feature_width`` is the D of frames, ``memory_width`` that of recalled vectors; 0: no memory."""
         super().__init__()
+        require_input(config)
         self.config = config
         self.t5 = t5
         d = t5.config.d_model
-        self.visual_encoder = self.visual_projection = self.memory_projection = None
+        self.visual_encoder: TemporalEncoder | None = None
+        self.visual_projection: nn.Linear | None = None
+        self.memory_projection: MemoryProjection | None = None
         if config.use_video:
             self.visual_encoder = TemporalEncoder(feature_width, frames, config.visual_depth, config.visual_heads,
                                                   config.visual_mlp, config.visual_dropout)
@@ -67,9 +70,7 @@ class Captioner(nn.Module):
             if memory_width:
                 self.memory_projection = MemoryProjection(memory_width, d, config.memory_dropout,
                                                           config.memory_projection)
-        elif not config.use_speech:
-            raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption")
-        if not config.use_speech:  # what takes no part is not trained; data parallelism needs to know
+        if not config.use_speech:  # data parallelism must know which parameters are not trained
             for name, parameter in t5.encoder.named_parameters():
                 parameter.requires_grad_(name.startswith("embed_tokens"))
         _set_dropout(t5.encoder, config.encoder_dropout)
@@ -77,10 +78,20 @@ class Captioner(nn.Module):
 
     @property
     def feature_width(self) -> int:
-        """D, the width of the frame features this model reads."""
-        return self.visual_encoder.pos_embed.shape[2]
+        """D, the width of the frame features this model reads; 0: it reads none."""
+        return 0 if self.visual_encoder is None else self.visual_encoder.pos_embed.shape[2]
 
-    def see(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    @property
+    def frames(self) -> int:
+        """The number of frames this model was built for; 0: it reads none."""
+        return 0 if self.visual_encoder is None else self.visual_encoder.pos_embed.shape[1]
+
+    @property
+    def memory_width(self) -> int:
+        """D, the width of the recalled vectors this model reads; 0: it reads none."""
+        return 0 if self.memory_projection is None else self.memory_projection.width
+
+    def encode_video(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Visual and memory tokens V = [Hv, Hm], float [B, T + W, d], and their mask, bool [B, T + W].
 
         Padded frames and empty windows are masked unless ``mask_padding`` is off.
@@ -89,11 +100,11 @@ class Captioner(nn.Module):
         states, masks = [], []
         if self.visual_encoder is not None:
             mask = batch.frame_mask if self.config.mask_padding else torch.ones_like(batch.frame_mask)
-            seen = self.visual_encoder(batch.frames, mask if self.config.mask_padding else None)
-            states.append(seen if self.visual_projection is None else self.visual_projection(seen))
+            visual = self.visual_encoder(batch.frames, mask if self.config.mask_padding else None)
+            states.append(visual if self.visual_projection is None else self.visual_projection(visual))
             masks.append(mask)
         if self.memory_projection is not None:
-            recalled, mask = self.recall(batch.memory, batch.memory_mask)
+            recalled, mask = self.project_memory(batch.memory, batch.memory_mask)
             states.append(recalled)
             masks.append(mask)
         if not states:
@@ -101,31 +112,33 @@ class Captioner(nn.Module):
                     torch.zeros(b, 0, dtype=torch.bool, device=batch.speech.device))
         return torch.cat(states, 1), torch.cat(masks, 1)
 
-    def recall(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Memory tokens Hm [B, W, d] of recalled vectors [B, W, D], and their mask."""
+    def project_memory(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Memory tokens Hm [B, W, d] of recalled vectors [B, W, D], and their mask.
+
+        Raises ValueError when the model has no memory projection.
+        """
+        if self.memory_projection is None:
+            raise ValueError("this captioner has no memory projection")
         return self.memory_projection(memory), mask if self.config.mask_padding else torch.ones_like(mask)
 
-    def hear(self, speech: Tensor) -> tuple[Tensor, Tensor]:
+    def encode_speech(self, speech: Tensor) -> tuple[Tensor, Tensor]:
         """Speech tokens Hs [B, L, d] of ids [B, L], and their mask (id 0 is padding)."""
         mask = speech != PAD
         return self.t5.encoder(input_ids=speech, attention_mask=mask.long()).last_hidden_state, mask
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """All that the decoder may look at: states [B, S, d] and mask bool [B, S].
+        """Everything the decoder attends to, in training and generation: states [B, S, d] and mask bool [B, S]."""
+        return self.concatenate(self.encode_video(batch), batch.speech)
 
-        Used alike by training and generation.
-        """
-        return self.join(self.see(batch), batch.speech)
-
-    def join(self, seen: tuple[Tensor, Tensor], speech: Tensor) -> tuple[Tensor, Tensor]:
-        """Append speech tokens to visual and memory tokens; the order carries no meaning (T5 cross-attention)."""
+    def concatenate(self, visual: tuple[Tensor, Tensor], speech: Tensor) -> tuple[Tensor, Tensor]:
+        """Append speech tokens to visual and memory tokens; T5's cross-attention ignores their order."""
         if not self.config.use_speech:
-            return seen
-        heard = self.hear(speech)
-        return torch.cat([seen[0], heard[0]], 1), torch.cat([seen[1], heard[1]], 1)
+            return visual
+        states, mask = self.encode_speech(speech)
+        return torch.cat([visual[0], states], 1), torch.cat([visual[1], mask], 1)
 
     def logits(self, encoded: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
-        """Teacher-forced logits [B, L, C] for target ids [B, L] (the decoder input is the target shifted right)."""
+        """Teacher-forced logits [B, L, C] for target ids [B, L]; the decoder input is the target shifted right."""
         states, mask = encoded
         inputs = torch.cat([torch.full_like(target[:, :1], PAD), target[:, :-1]], 1)
         return self.t5(encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(),
@@ -133,7 +146,7 @@ class Captioner(nn.Module):
 
     @torch.no_grad()
     def rescale_time_tokens(self, bins: int) -> None:
-        """Give the last ``bins`` embeddings the mean norm of the text embeddings, by one common factor (2.8)."""
+        """Scale the last ``bins`` embeddings by one factor so that their mean norm is that of the text embeddings."""
         if not bins:
             return
         weight = self.t5.shared.weight
@@ -141,23 +154,19 @@ class Captioner(nn.Module):
         weight[-bins:] *= text / time
 
 
-def make_t5(config: CaptionerConfig, size: int, text_size: int) -> T5ForConditionalGeneration:
+def make_t5(config: Settings, size: int, text_size: int, offline: bool = False) -> T5ForConditionalGeneration:
     """A T5 with ``size`` embedding rows: from a hub name or folder, or from scratch by ``t5_config``.
 
-    Rows beyond the checkpoint's text pieces are drawn from N(0, 1), as Vid2Seq does (2.3).
+    Rows beyond the text pieces of the checkpoint are drawn from N(0, 1), as in Vid2Seq.  Raises UserError when no
+    weights are found, or they have fewer embeddings than the tokenizer has text pieces (``text_size``).
     """
     if config.t5 == "scratch":
-        try:
-            t5_config = T5Config(**{"decoder_start_token_id": PAD, **config.t5_config, "vocab_size": size})
-        except (TypeError, ValueError) as error:
-            raise UserError(f"captioner.t5_config: {error}") from error
-        return T5ForConditionalGeneration(t5_config)
+        return T5ForConditionalGeneration(_scratch_config(config, size))
     try:
-        t5 = T5ForConditionalGeneration.from_pretrained(config.t5, local_files_only=config.offline)
+        t5 = T5ForConditionalGeneration.from_pretrained(config.t5, local_files_only=offline)
     except (OSError, ValueError) as error:
-        where = "in the local cache (captioner.offline is on)" if config.offline else "on disk or on the hub"
-        raise UserError(f"captioner.t5: {config.t5}: no T5 weights found {where}; give a hub name, a folder, or "
-                        "'scratch'") from error
+        raise UserError(f"captioner.t5: {config.t5}: no T5 weights found {searched(offline)}; give a hub name, a "
+                        "folder, or 'scratch'") from error
     known = t5.get_input_embeddings().num_embeddings
     if known < text_size:
         raise UserError(f"captioner.t5: {config.t5} has {known} embeddings, the tokenizer {text_size} text pieces; "
@@ -169,9 +178,32 @@ def make_t5(config: CaptionerConfig, size: int, text_size: int) -> T5ForConditio
     return t5
 
 
+def describe_t5(config: Settings, size: int, offline: bool = False) -> T5Config:
+    """The configuration of the T5 that the settings name, with ``size`` embedding rows; its weights are not loaded.
+
+    Raises UserError when none is found.
+    """
+    if config.t5 == "scratch":
+        return _scratch_config(config, size)
+    try:
+        found = T5Config.from_pretrained(config.t5, local_files_only=offline)
+    except (OSError, ValueError, TypeError) as error:
+        raise UserError(f"captioner.t5: {config.t5}: no T5 configuration found {searched(offline)}; give a hub name, a "
+                        "folder, or 'scratch' with captioner.t5_config") from error
+    found.vocab_size = size
+    return found
+
+
+def _scratch_config(config: Settings, size: int) -> T5Config:
+    try:
+        return T5Config(**{"decoder_start_token_id": PAD, **config.t5_config, "vocab_size": size})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"captioner.t5_config: {error}") from error
+
+
 def _set_dropout(stack: nn.Module, rate: float) -> None:
     for module in stack.modules():
         if isinstance(module, nn.Dropout):
             module.p = rate
         elif isinstance(getattr(module, "dropout", None), float):  # attention keeps its rate as a number
-            module.dropout = rate
+            module.dropout = rate  # type: ignore[assignment]  # torch types all attributes as Tensor | Module

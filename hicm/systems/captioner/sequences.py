@@ -1,5 +1,6 @@
 """Speech and captions as token sequences with time tokens (Vid2Seq), and span corruption (T5)."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
@@ -10,13 +11,14 @@ from hicm.data.time_tokens import to_bin
 from hicm.systems.captioner.vocabulary import EOS, PAD, Vocabulary
 from hicm.types import Video
 
-SEGMENT_LIMIT = 1000  # tokens of one speech segment
+SEGMENT_LIMIT = 1000  # most tokens of one speech segment
 
 
 class Shuffler(Protocol):
-    """NumPy's Generator or legacy RandomState: all that span corruption needs."""
+    """What span corruption needs of a random generator: NumPy's Generator or its legacy RandomState."""
 
-    def shuffle(self, x: np.ndarray) -> None: ...
+    def shuffle(self, x: np.ndarray) -> None:
+        """Shuffle in place."""
 
 
 def speech_sequence(speech: Speech, duration: float, vocabulary: Vocabulary, limit: int) -> tuple[list[int], int]:
@@ -24,10 +26,8 @@ def speech_sequence(speech: Speech, duration: float, vocabulary: Vocabulary, lim
 
     Returns the ids and how many were cut off.
     """
-    ids: list[int] = []
-    for start, end, text in zip(speech.start, speech.end, speech.text, strict=True):
-        ids += _timed(start, end, text, duration, vocabulary, SEGMENT_LIMIT)
-    return [*ids[: limit - 1], EOS], max(0, len(ids) - (limit - 1))
+    segments = zip(speech.start, speech.end, speech.text, strict=True)
+    return _sequence(segments, duration, vocabulary, SEGMENT_LIMIT, limit)
 
 
 def caption_sequence(video: Video, vocabulary: Vocabulary, limit: int) -> tuple[list[int], int]:
@@ -35,9 +35,13 @@ def caption_sequence(video: Video, vocabulary: Vocabulary, limit: int) -> tuple[
 
     Returns the ids and how many were cut off.
     """
-    ids: list[int] = []
-    for event in video.events:
-        ids += _timed(event.span.start, event.span.end, event.text, video.duration, vocabulary, limit)
+    events = ((event.span.start, event.span.end, event.text) for event in video.events)
+    return _sequence(events, video.duration, vocabulary, limit, limit)
+
+
+def _sequence(parts: Iterable[tuple[float, float, str]], duration: float, vocabulary: Vocabulary, part_limit: int,
+              limit: int) -> tuple[list[int], int]:
+    ids = [token for start, end, text in parts for token in _timed(start, end, text, duration, vocabulary, part_limit)]
     return [*ids[: limit - 1], EOS], max(0, len(ids) - (limit - 1))
 
 
@@ -50,10 +54,10 @@ def _timed(start: float, end: float, text: str, duration: float, vocabulary: Voc
 
 def corrupt(x: list[int], vocabulary: Vocabulary, rng: Shuffler, density: float = 0.25,
             span: float = 5.0) -> tuple[list[int], list[int]]:
-    """T5 span corruption of a speech sequence: (input with sentinels, target of the masked spans).
+    """T5 span corruption of a speech sequence: (input with sentinels, target with the masked spans).
 
-    The input keeps what is not masked, each masked span replaced by a sentinel; the target lists every sentinel
-    with the ids it stands for.  ``x`` = [EOS] (no speech) gives ([PAD], [EOS]): the decoder sees the video only.
+    In the input each masked span is replaced by a sentinel; the target lists every sentinel followed by the ids it
+    replaces.  ``x`` = [EOS] (no speech) gives ([PAD], [EOS]), so the decoder sees only the video.
     """
     if len(x) <= 1:
         return [PAD], [EOS]
@@ -75,7 +79,7 @@ def corrupt(x: list[int], vocabulary: Vocabulary, rng: Shuffler, density: float 
 
 
 def _segmentation(items: int, parts: int, rng: Shuffler) -> list[int]:
-    """Random lengths of ``parts`` non-empty runs that add up to ``items``; one shuffle."""
+    """Random lengths of ``parts`` non-empty runs that add up to ``items``, from a single shuffle."""
     first = np.arange(items - 1) < parts - 1
     rng.shuffle(first)
     numbers = np.cumsum(np.concatenate([[False], first]))

@@ -1,46 +1,65 @@
-"""The captioner as the training loop sees it: batches, loss sums, scores."""
+"""The captioner as seen by stages and the training loop: batches, loss sums, events."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
+import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from hicm.config import Config
-from hicm.data.annotations import split_references
-from hicm.dvc_eval import evaluate
+from hicm.config import Config, digest
+from hicm.data.samples import Samples, SplitSamples
+from hicm.errors import UserError
+from hicm.systems.base import Device, Events, Learner, refuse_other_model
 from hicm.systems.captioner.batch import Batch, collate
 from hicm.systems.captioner.dataset import VideoDataset
+from hicm.systems.captioner.decode import generate, parse_events
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.objective import LossModule, Objective
-from hicm.systems.captioner.predict import Result, predict
+from hicm.systems.captioner.prepare import make_rereader, open_vocabulary
+from hicm.systems.captioner.settings import IN_WEIGHTS, require_input
 from hicm.systems.captioner.vocabulary import Vocabulary
-from hicm.systems.captioner.weights import save_captioner
+from hicm.systems.captioner.weights import build, load_captioner, save_captioner
 
 
-class CaptionerSystem:
-    """Model, objective and data of one run; see `hicm.training.loop.System`."""
+class System(Learner):
+    """Model and vocabulary, and in training also objective and data; see `hicm.systems.base`."""
 
     losses = ("generative", "denoising")
 
-    def __init__(self, config: Config, model: Captioner, vocabulary: Vocabulary, objective: Objective,
-                 train: VideoDataset, select: VideoDataset | None, run: str) -> None:
-        self.config, self.model, self.vocabulary, self.objective = config, model, vocabulary, objective
-        self.train, self.select, self.run = train, select, run
-        self.module = LossModule(model, objective)
+    def __init__(self, config: Config, model: Captioner, vocabulary: Vocabulary, objective: Objective | None = None,
+                 samples: Samples | None = None) -> None:
+        self.config, self.model, self.vocabulary = config, model, vocabulary
+        if objective is not None and samples is not None:
+            self.objective = objective
+            self.dataset = VideoDataset(config, samples, vocabulary)
+            self.module = LossModule(model, objective)
+            self.size = len(samples)
 
-    @property
-    def size(self) -> int:
-        """Number of training videos."""
-        return len(self.train)
+    @classmethod
+    def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
+        """Vocabulary and model according to the settings, to be trained on ``samples``."""
+        vocabulary, settings = open_vocabulary(config, folder), config.room.objective
+        model = build(config.room, vocabulary, samples.width, config.data.frames,
+                      0 if samples.recall is None else samples.width, config.offline)
+        objective = Objective(settings.generative, settings.denoising, settings.label_smoothing,
+                              make_rereader(config, model.t5.config.d_model))
+        return cls(config, model, vocabulary, objective, samples)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        """The captioner saved in ``folder``; ``config`` decides how it generates."""
+        model, vocabulary, _ = load_captioner(folder)
+        refuse_other_model("captioner", model.config, config.room, IN_WEIGHTS, folder)
+        require_input(config.room)
+        model.config = replace(model.config, use_speech=config.room.use_speech, mask_padding=config.room.mask_padding)
+        return cls(config, model, vocabulary)
 
     def batches(self, micro: list[list[tuple[int, int]]]) -> Iterable[Batch]:
         """One batch per list of (epoch, row)."""
-        return DataLoader(self.train, batch_sampler=micro, collate_fn=collate,
-                          num_workers=self.config.train.workers)
+        return DataLoader(self.dataset, batch_sampler=micro, collate_fn=collate, num_workers=self.config.train.workers)
 
     def counts(self, batch: Batch) -> Tensor:
         """Target tokens of each loss."""
@@ -51,30 +70,27 @@ class CaptionerSystem:
         return self.objective.total(sums, counts)
 
     def after_step(self) -> None:
-        """Re-normalise the time tokens."""
-        if self.config.train.rescale_time_tokens:
+        """Rescale the time tokens, if the settings say so."""
+        if self.config.room.objective.rescale_time_tokens:
             self.model.rescale_time_tokens(self.vocabulary.bins)
 
-    def evaluate(self, accelerator: Accelerator) -> dict[str, float]:
-        """Scores of the selection split: the selecting metric, CIDEr, F1 and SODA_d; every process predicts a share."""
-        rows = range(accelerator.process_index, len(self.select), accelerator.num_processes)
-        predictions = predict(self.model, self.select, self.vocabulary, self.config.predict, accelerator.device, rows,
-                              progress=accelerator.is_local_main_process)
-        gathered: list[Result] = gather_object([predictions])
-        scores: list[dict[str, float]] = [{}]
-        if accelerator.is_main_process:
-            scores = [self._score({video: events for part in gathered for video, events in part.items()})]
-        broadcast_object_list(scores)
-        return scores[0]
-
-    def _score(self, predictions: Result) -> dict[str, float]:
-        metrics = list(dict.fromkeys([self.config.train.select_on, "CIDEr", "F1", "soda_d"]))
-        references = split_references(self.config.data, self.config.data.select)
-        result = evaluate({"results": predictions}, references, self.config.evaluate.protocol, metrics=metrics)
-        for name, reason in result.left_out.items():
-            print(f"{name} left out: {reason}")
-        return {name: float(result.scores[name]) for name in metrics if name in result.scores}
+    def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
+        """Events in the order of generation; batches hold videos with similar lengths of speech, longest first."""
+        settings = self.config.room.decode
+        if self.model.config.use_video and self.model.feature_width != samples.width:
+            raise UserError(f"{samples.where}: features are {samples.width} wide, the captioner reads "
+                            f"{self.model.feature_width}; use the features it was trained on")
+        dataset = VideoDataset(self.config, samples, self.vocabulary)
+        rows = sorted(range(len(samples)), key=dataset.speech_length, reverse=True)
+        self.model.to(device).eval()
+        for start in range(0, len(rows), settings.batch):
+            batch = collate([dataset[0, row] for row in rows[start:start + settings.batch]]).to(device)
+            if settings.sample:  # seeded by the videos of the batch alone, so a resumed run draws the same
+                torch.manual_seed(int(digest([settings.seed, batch.ids]), 16))
+            ids = generate(self.model, batch, self.vocabulary, settings)
+            yield {video: parse_events(row, duration, self.vocabulary, settings.isolated_time_tokens == "keep")
+                   for video, duration, row in zip(batch.ids, batch.durations, ids, strict=True)}
 
     def save(self, folder: Path, **about: Any) -> None:
-        """Export the captioner with what is known about it."""
-        save_captioner(self.model, self.vocabulary, folder, run=self.run, **about)
+        """Write weights, tokenizer and description to ``folder``; ``about`` is added to the description."""
+        save_captioner(self.model, self.vocabulary, folder, **about)

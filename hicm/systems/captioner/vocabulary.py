@@ -1,4 +1,4 @@
-"""Words and time tokens: V text pieces, then B time tokens ``<time=0>`` .. ``<time=B-1>`` (Vid2Seq)."""
+"""The vocabulary: V text pieces, then B time tokens ``<time=0>`` .. ``<time=B-1>`` (Vid2Seq)."""
 
 import io
 import tempfile
@@ -14,9 +14,10 @@ PAD, EOS = 0, 1
 
 
 class Vocabulary:
-    """A T5 tokenizer plus time tokens.
+    """A T5 tokenizer with time tokens.
 
-    ``text_size`` is V (sentinels included), ``bins`` is B, ``size`` is V + B.
+    ``text_size`` is V (sentinels included), ``bins`` is B, ``size`` is V + B, ``special`` holds the ids of special
+    tokens.  Raises UserError when the tokenizer already has another number of time tokens.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, bins: int) -> None:
@@ -29,8 +30,8 @@ class Vocabulary:
         self.size = len(tokenizer)
         self.text_size = self.size - bins
         if bins and tokenizer.convert_tokens_to_ids(names) != list(range(self.text_size, self.size)):
-            raise UserError(f"tokenizer: the {bins} time tokens must be the last ids; captioner.time_bins differs from "
-                            "the number this tokenizer was made with")
+            raise UserError(f"tokenizer: the {bins} time tokens must be the last ids; set captioner.time_bins to the "
+                            "number this tokenizer was made with")
         self.special = frozenset(tokenizer.all_special_ids)
 
     def time_id(self, bin_: int) -> int:
@@ -38,26 +39,31 @@ class Vocabulary:
         return self.text_size + bin_
 
     def sentinel(self, span: int) -> int:
-        """Token id of ``<extra_id_span>``, span counted from 0: V - 1 - span."""
+        """Token id of ``<extra_id_span>``, with ``span`` counted from 0: V - 1 - span."""
         return self.text_size - 1 - span
 
     def encode(self, text: str, limit: int) -> list[int]:
-        """Ids of one piece of text, no special tokens, at most ``limit``."""
+        """Ids of a text without special tokens, at most ``limit`` of them."""
         return self.tokenizer.encode(text, add_special_tokens=False)[:limit]
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Text of a run of text ids, blanks collapsed."""
+        """The text of text ids, with runs of white space collapsed."""
         return " ".join(self.tokenizer.decode(ids, skip_special_tokens=False).split())
 
     def save(self, folder: Path) -> None:
-        """Write the tokenizer, time tokens included, in the Hugging Face layout."""
+        """Write the tokenizer, including the time tokens, in the Hugging Face layout."""
         self.tokenizer.save_pretrained(folder)
+
+
+def searched(offline: bool) -> str:
+    """Where something of Hugging Face was looked for, for error messages."""
+    return "in the local cache (offline is on)" if offline else "on disk or on the Hugging Face hub"
 
 
 def load_vocabulary(name: str, bins: int, offline: bool = False) -> Vocabulary:
     """The tokenizer of a hub name or folder, with ``bins`` time tokens.
 
-    Raises UserError when it can be found neither on disk nor on the hub.
+    Raises UserError when it is neither on disk nor on the hub, or cannot be read.
     """
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=offline)
@@ -66,15 +72,16 @@ def load_vocabulary(name: str, bins: int, offline: bool = False) -> Vocabulary:
             raise UserError(f"{name}: tokenizer cannot be read; are its files complete?") from error
         if not isinstance(error, OSError | ValueError):
             raise
-        where = "in the local cache (captioner.offline is on)" if offline else "as a folder or on the Hugging Face hub"
-        raise UserError(f"captioner.tokenizer: {name}: no tokenizer found {where}") from error
+        raise UserError(f"captioner.tokenizer: {name}: no tokenizer found {searched(offline)}; give a hub name, a "
+                        "folder, or 'train'") from error
     return Vocabulary(tokenizer, bins)
 
 
 def train_vocabulary(texts: Iterable[str], pieces: int, bins: int) -> Vocabulary:
     """A SentencePiece unigram tokenizer in T5's layout (pad 0, EOS 1, unk 2, 100 sentinels), trained on ``texts``.
 
-    ``pieces`` is an upper limit: few texts give fewer pieces.  Deterministic.
+    ``pieces`` is an upper limit: few texts give fewer pieces.  Deterministic.  Raises UserError when SentencePiece
+    cannot be trained on them.
     """
     model = io.BytesIO()
     try:

@@ -1,4 +1,4 @@
-"""Weights in and out: state dicts into the model, our own safetensors folders; every key is accounted for."""
+"""Loading and saving weights: state dicts and checkpoint folders of hicm; every key is accounted for."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -8,21 +8,21 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import T5Config, T5ForConditionalGeneration
 
-from hicm.config import CaptionerConfig
 from hicm.data.catalogue import with_command
 from hicm.errors import UserError
 from hicm.files import atomic, read_json, require, write_json
+from hicm.strict import build as build_settings
 from hicm.systems.captioner.model import Captioner, make_t5
-from hicm.systems.captioner.released import EMBEDDINGS, first_line, read_released, some, untie
-from hicm.systems.captioner.released import released_name as released_name
+from hicm.systems.captioner.released.checkpoint import EMBEDDINGS, first_line, read_released, some, untie
+from hicm.systems.captioner.settings import Settings
 from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
 
 
 def load_state(model: Captioner, state: dict[str, Tensor], where: str) -> list[str]:
-    """Copy ``state`` into ``model``; returns the names the file lacks (only ``memory_projection.*`` may be).
+    """Copy ``state`` into ``model``; returns the names that ``state`` lacks.
 
-    That is the start of memory training from a Vid2Seq checkpoint.  Raises UserError listing unused, missing and
-    mis-shaped names.
+    Only ``memory_projection.*`` may be missing, all of it: training with a memory may start from a Vid2Seq checkpoint.
+    Raises UserError that lists unused and missing names and wrong shapes; ``where`` names the file.
     """
     own = untie(dict(model.state_dict()), "model")
     unused = sorted(set(state) - set(own))
@@ -31,20 +31,20 @@ def load_state(model: Captioner, state: dict[str, Tensor], where: str) -> list[s
                     for name in set(own) & set(state) if own[name].shape != state[name].shape)
     fatal = [name for name in missing if not name.startswith("memory_projection.")]
     if len(fatal) < len(missing) and any(name.startswith("memory_projection.") for name in state):
-        fatal = missing  # a part of the memory projection is not a Vid2Seq checkpoint
+        fatal = missing  # an incomplete memory projection, so this is not a Vid2Seq checkpoint
     problems = [f"{what}: {some(names)}" for what, names in
                 (("unused keys", unused), ("missing keys", fatal), ("other shapes", shapes)) if names]
     if problems:
         raise UserError(f"{where}: does not fit the model; " + "; ".join(problems) + "; set captioner.* and "
-                        "retrieval.search as the checkpoint was trained")
+                        "retrieval.search to the values the checkpoint was trained with")
     model.load_state_dict({**model.state_dict(), **state, **dict.fromkeys(EMBEDDINGS, state[EMBEDDINGS[0]])})
     return missing
 
 
-def build(config: CaptionerConfig, vocabulary: Vocabulary, feature_width: int, frames: int,
-          memory_width: int) -> Captioner:
-    """A captioner as the settings say: T5 from scratch, disk or hub, then ``captioner.init`` if given."""
-    model = Captioner(config, make_t5(config, vocabulary.size, vocabulary.text_size), feature_width, frames,
+def build(config: Settings, vocabulary: Vocabulary, feature_width: int, frames: int,
+          memory_width: int, offline: bool = False) -> Captioner:
+    """A captioner according to the settings: T5 from scratch, disk or hub, then the weights of ``captioner.init``."""
+    model = Captioner(config, make_t5(config, vocabulary.size, vocabulary.text_size, offline), feature_width, frames,
                       memory_width)
     if config.init:
         path = require(config.init, "checkpoint", with_command(config.init, "check captioner.init"))
@@ -54,41 +54,49 @@ def build(config: CaptionerConfig, vocabulary: Vocabulary, feature_width: int, f
 
 
 def save_captioner(model: Captioner, vocabulary: Vocabulary, folder: Path, **about: Any) -> None:
-    """Write ``model.safetensors``, ``captioner.json`` and the tokenizer; the weights last, each file atomically.
+    """Write the tokenizer, ``captioner.json`` and, last, ``model.safetensors``; each file is written atomically.
 
-    ``about`` is free provenance (run, step, score) kept in ``captioner.json``.
+    ``about`` is any provenance (run, step, score) to store in ``captioner.json``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary.save(folder / "tokenizer")
-    encoder, projection = model.visual_encoder, model.memory_projection
     write_json(folder / "captioner.json", {
         "settings": asdict(model.config), "t5_config": model.t5.config.to_dict(), "time_bins": vocabulary.bins,
-        "feature_width": 0 if encoder is None else encoder.pos_embed.shape[2],
-        "frames": 0 if encoder is None else encoder.pos_embed.shape[1],
-        "memory_width": 0 if projection is None else projection.layers[0].norm.normalized_shape[0], **about})
+        "feature_width": model.feature_width, "frames": model.frames, "memory_width": model.memory_width, **about})
     state = {name: value.detach().cpu().contiguous() for name, value in untie(model.state_dict(), "model").items()}
     with atomic(folder / "model.safetensors") as temporary:
         save_file(state, temporary)
 
 
 def load_captioner(folder: str | Path) -> tuple[Captioner, Vocabulary, dict[str, Any]]:
-    """Model (evaluation mode), vocabulary and the content of ``captioner.json`` of a folder of ours."""
+    """Model (evaluation mode), vocabulary and content of ``captioner.json`` of a checkpoint folder of hicm."""
     folder = Path(folder)
     about = read_json(require(folder / "captioner.json", "captioner", "train one first: hicm train CONFIG"))
     try:
-        config, t5_config = CaptionerConfig(**about["settings"]), T5Config(**about["t5_config"])
+        config, t5_config = read_settings(about["settings"]), T5Config(**about["t5_config"])
         widths, bins = [about[name] for name in ("feature_width", "frames", "memory_width")], about["time_bins"]
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{folder / 'captioner.json'}: cannot be read as a captioner's description "
-                        f"({type(error).__name__}: {error}); was it edited, or written by another version?") from error
+        raise bad_description(folder / "captioner.json", error) from error
     vocabulary = load_vocabulary(str(folder / "tokenizer"), bins, offline=True)
     model = Captioner(config, T5ForConditionalGeneration(t5_config), *widths)
     load_state(model, read_folder(folder), str(folder))
     return model.eval(), vocabulary, about
 
 
+def bad_description(path: Path, error: Exception) -> UserError:
+    """The error for a ``captioner.json`` that lacks something or holds a value that is not possible."""
+    return UserError(f"{path}: cannot be read as a captioner's description ({type(error).__name__}: {error}); was it "
+                     "edited, or written by another version?")
+
+
+def read_settings(content: dict[str, Any]) -> Settings:
+    """The settings in a ``captioner.json``; that of hicm 0.1.0 has ``offline``, and no losses or decoding."""
+    given = {name: value for name, value in content.items() if name != "offline"}
+    return build_settings(Settings, given, "settings", "captioner.")
+
+
 def save_pretrained(model: Captioner, vocabulary: Vocabulary, folder: str | Path, **about: Any) -> None:
-    """`save_captioner` under the name that users of transformers look for.
+    """`save_captioner` under the name that users of transformers know.
 
     >>> save_pretrained(model, vocabulary, "presave/mine", run="mine")  # doctest: +SKIP
     >>> model, vocabulary = from_pretrained("presave/mine")  # doctest: +SKIP
@@ -97,12 +105,15 @@ def save_pretrained(model: Captioner, vocabulary: Vocabulary, folder: str | Path
 
 
 def from_pretrained(folder: str | Path) -> tuple[Captioner, Vocabulary]:
-    """Model (evaluation mode) and vocabulary of a run folder (its best checkpoint, or its last) or a checkpoint."""
+    """Model (evaluation mode) and vocabulary of a checkpoint folder, or of a run folder (best, else last)."""
     return load_captioner(checkpoint_folder(folder))[:2]
 
 
 def checkpoint_folder(folder: str | Path) -> Path:
-    """The folder of weights that ``folder`` is or holds: itself, ``best``, or ``last``.  UserError: none of them."""
+    """The checkpoint folder that ``folder`` is or holds: itself, ``best`` or ``last``.
+
+    Raises UserError when none of them is one.
+    """
     folder = Path(folder)
     for place in (folder, folder / "best", folder / "last"):
         if (place / "captioner.json").exists():
@@ -112,7 +123,7 @@ def checkpoint_folder(folder: str | Path) -> Path:
 
 
 def read_folder(folder: Path) -> dict[str, Tensor]:
-    """State dict of a checkpoint folder of ours; UserError when it is missing or cannot be read."""
+    """State dict of a checkpoint folder of hicm.  Raises UserError when it is missing or cannot be read."""
     path = require(folder / "model.safetensors", "weights", "train a captioner first: hicm train CONFIG")
     try:
         return load_file(path)

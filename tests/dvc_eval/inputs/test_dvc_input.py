@@ -276,11 +276,11 @@ def test_signature_tells_what_scored() -> None:
     local = score(predicted(), metrics=["F1", "soda_d"]).signature
     digest = references_digest(read_references(REFERENCE, []))
     assert local == ("proto:vidchapters|metrics:loc|iou:.3,.5,.7,.9|dist:1,3,5,10,30,60|f1:per-threshold|missing:skip|"
-                     f"cap:1000|refs:1@{digest}|soda:d,d=mean-of-prf,files=per-file|cov:2/2|v:0.1.0")
+                     f"cap:1000|refs:1@{digest}|soda:d,d=mean-of-prf,files=per-file|cov:2/2|v:0.2.0")
     other = score(predicted(), [REFERENCE, REFERENCE], protocol="activitynet-2018", metrics=["CIDEr"]).signature
     digest = references_digest(read_references([REFERENCE, REFERENCE], []))
     assert other == ("proto:activitynet-2018|metrics:cider|iou:.3,.5,.7,.9|unmatched:abc123!@#|idf:video|missing:zero|"
-                     f"cap:1000|refs:2@{digest}|tok:ptb3.4.1-native|cov:2/2|v:0.1.0")
+                     f"cap:1000|refs:2@{digest}|tok:ptb3.4.1-native|cov:2/2|v:0.2.0")
 
 
 def test_two_annotators() -> None:

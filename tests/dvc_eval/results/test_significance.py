@@ -15,7 +15,7 @@ from hicm.dvc_eval.results.intervals import Interval, bootstrap
 from hicm.dvc_eval.results.significance import compare, holm
 from hicm.errors import UserError
 
-SIGNATURE = "proto:vidchapters|missing:skip|cap:1000|refs:1@0a1b2c3d|cov:{0}/{0}|v:0.1.0"
+SIGNATURE = "proto:vidchapters|missing:skip|cap:1000|refs:1@0a1b2c3d|cov:{0}/{0}|v:0.2.0"
 
 
 @dataclass(frozen=True)
@@ -283,7 +283,7 @@ def test_a_video_that_takes_part_on_one_side_only_is_neither_won_nor_lost():
 
 
 def test_systems_meet_on_the_videos_they_share():
-    signature = "proto:hicm|cov:{}/4|v:0.1.0"
+    signature = "proto:hicm|cov:{}/4|v:0.2.0"
     base = system(mean_of(np.array([0.1, 0.2, 0.3, 0.4]), additive=False), videos=("a", "b", "c", "d"),
                   signature=signature)
     ours = system(mean_of(np.array([0.5, 0.7, 0.9]), additive=False), videos=("b", "d", "e"), signature=signature)
@@ -291,7 +291,7 @@ def test_systems_meet_on_the_videos_they_share():
     assert (found.videos, found.known) == (("b", "d"), 5)
     assert found.scores == {"base": {"CIDEr": pytest.approx(0.3)}, "ours": {"CIDEr": pytest.approx(0.6)}}
     assert len(found.warnings) == 2 and "base 4/4, ours 3/4" in found.warnings[0] and "CIDEr" in found.warnings[1]
-    assert found.signature == "proto:hicm|cov:2/4|v:0.1.0|paired:20,seed=3"
+    assert found.signature == "proto:hicm|cov:2/4|v:0.2.0|paired:20,seed=3"
     assert "on 2 of 5 videos" in str(found) and "warning: coverage differs" in str(found)
 
 
@@ -306,15 +306,15 @@ def signed(signature: str) -> System:
 
 
 def test_systems_that_were_scored_by_other_rules_are_refused():
-    systems = {"base": signed("proto:hicm|missing:zero|cov:30/30|v:0.1.0"),
-               "ours": signed("proto:hicm|missing:skip|cap:10|cov:30/30|v:0.1.0")}
+    systems = {"base": signed("proto:hicm|missing:zero|cov:30/30|v:0.2.0"),
+               "ours": signed("proto:hicm|missing:skip|cap:10|cov:30/30|v:0.2.0")}
     with pytest.raises(UserError) as refused:
         compare(systems)
     message = str(refused.value)
     assert message.startswith(
         "ours was not scored as base was: missing:skip instead of missing:zero; cap:10 instead of "
         "cap:(none);")
-    assert "\n" not in message and "v:0.1.0" not in message and "cov" not in message
+    assert "\n" not in message and "v:0.2.0" not in message and "cov" not in message
 
 
 @pytest.mark.parametrize("signature", ["proto:hicm|cov:30/31|v:1", "proto:hicm|cov:30/30|v:1|boot:1000,seed=0"])

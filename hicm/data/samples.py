@@ -1,0 +1,158 @@
+"""What every system reads: one video, or a part of one, as a `Sample`; a split of them as `Samples`.
+
+A sample holds the frame features with their clock, the speech, what is known of its events, and what the memory recalls
+for it.  It comes from a split of annotation files (`open_samples`) or from one video of its own (`single_sample`).
+"""
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from hicm.config import DataConfig
+from hicm.data.annotations import refuse_blank_captions, split_files
+from hicm.data.features import Features
+from hicm.data.speech import Speech, SpeechStore, open_speech
+from hicm.data.splits import split_with_features
+from hicm.errors import UserError
+from hicm.types import Event, Span, Video
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryTokens:
+    """What the memory hands over for one sample: S slots of width D."""
+
+    vectors: np.ndarray  # float32 [S, D]
+    mask: np.ndarray  # bool [S], False: nothing was recalled
+    slots: np.ndarray  # int32 [S, 3]: window, level, node; -1 for several or all
+
+
+Recall = Callable[[str], MemoryTokens]  # by video id
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One video.  ``events`` is None where no annotation is known; ``recalled`` where no memory was read."""
+
+    id: str
+    duration: float  # seconds
+    rows: np.ndarray  # float32 [T, D], T >= 1: frame features
+    seconds_per_row: float
+    speech: Speech
+    events: tuple[Event, ...] | None = None
+    recalled: MemoryTokens | None = None
+    query: str | None = None  # moment retrieval: the sentence whose moment is sought
+    window: Span | None = None  # the part of the video that is meant, in seconds; None: all of it
+    level: int | None = None  # granularity, for recursive captioning
+
+
+class Samples(Sequence[Sample]):
+    """Several samples in order; each is read when it is taken.  Safe to hand to worker processes."""
+
+    where: str  # where the features come from, for errors
+    width: int  # D of the frame features
+    recall: Recall | None = None
+    ids: tuple[str, ...]  # of the videos
+
+    @abstractmethod
+    def __getitem__(self, row: int) -> Sample:  # type: ignore[override]  # one at a time; several are `take`
+        """The sample of one row.  Raises UserError when its features, speech or recalled tokens cannot be read."""
+
+    @abstractmethod
+    def take(self, rows: Sequence[int]) -> Self:
+        """Some of the samples, in the order given."""
+
+    @abstractmethod
+    def speech_of(self, row: int) -> tuple[Speech, float]:
+        """The speech of one sample and its duration in seconds (NaN: only its features tell), without reading these."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+class SplitSamples(Samples):
+    """The samples of one split, in annotation order."""
+
+    def __init__(self, videos: Mapping[str, Video], features: Features, speech: SpeechStore,
+                 recall: Recall | None = None) -> None:
+        self.videos = tuple(videos.values())
+        self.ids = tuple(video.id for video in self.videos)
+        self.features, self.speech, self.recall = features, speech, recall
+        self.where, self.width = str(features.path), features.width
+
+    def __getitem__(self, row: int) -> Sample:  # type: ignore[override]
+        video, seconds = self.videos[row], 1 / min(self.features.fps, 1.0)  # stores are thinned to one
+        rows = self.features.read(video.id)
+        duration = video.duration
+        if math.isnan(duration):
+            duration = self.speech.duration(video.id) or len(rows) * seconds + 1.0
+        return Sample(video.id, duration, rows, seconds, self.speech.get(video.id, duration), video.events,
+                      None if self.recall is None else self.recall(video.id))
+
+    def speech_of(self, row: int) -> tuple[Speech, float]:
+        """The speech of one sample and its duration."""
+        video = self.videos[row]
+        return self.speech.get(video.id, video.duration), video.duration
+
+    def take(self, rows: Sequence[int]) -> "SplitSamples":
+        """Some of the samples, in the order given."""
+        chosen = {self.videos[row].id: self.videos[row] for row in rows}
+        return SplitSamples(chosen, self.features, self.speech, self.recall)
+
+    def with_recall(self, recall: Recall | None) -> "SplitSamples":
+        """The same samples with what a memory recalls for them."""
+        return SplitSamples({video.id: video for video in self.videos}, self.features, self.speech, recall)
+
+
+class SampleList(Samples):
+    """Samples that are in memory already, e.g. of single videos.  Raises UserError where their widths differ."""
+
+    def __init__(self, samples: Sequence[Sample], where: str = "samples") -> None:
+        self.samples, self.where = tuple(samples), where
+        self.ids = tuple(sample.id for sample in self.samples)
+        widths = {sample.rows.shape[1] for sample in self.samples}
+        if len(widths) > 1:
+            raise UserError(f"{where}: features of different widths ({', '.join(map(str, sorted(widths)))}); extract "
+                            "them with one encoder")
+        self.width = widths.pop() if widths else 0
+
+    def __getitem__(self, row: int) -> Sample:  # type: ignore[override]
+        return self.samples[row]
+
+    def speech_of(self, row: int) -> tuple[Speech, float]:
+        """The speech of one sample and its duration."""
+        return self.samples[row].speech, self.samples[row].duration
+
+    def take(self, rows: Sequence[int]) -> "SampleList":
+        """Some of the samples, in the order given."""
+        return SampleList([self.samples[row] for row in rows], self.where)
+
+
+def open_samples(config: DataConfig, split: str, recall: Recall | None = None) -> SplitSamples:
+    """The samples of a split.
+
+    Raises UserError when videos have no features (and ``data.missing_features`` is not skip), a caption is blank, or
+    ``data.target: speech`` lacks transcripts.
+    """
+    if config.target == "speech" and not config.speech:
+        raise UserError("data.target: speech needs transcripts; set data.speech")
+    videos, features = split_with_features(config, split)
+    refuse_blank_captions(videos.values(), split_files(config, split)[0])
+    return SplitSamples(videos, features, open_speech(config.speech), recall)
+
+
+def single_sample(video_id: str, rows: np.ndarray, seconds_per_row: float = 1.0, duration: float | None = None,
+                  speech: Speech | None = None, recalled: MemoryTokens | None = None) -> Sample:
+    """A sample of one video that stands in no annotation file; ``duration`` defaults to that of its rows, in seconds.
+
+    Raises UserError when ``rows`` is not a matrix of finite numbers with at least one row.
+    """
+    rows = np.asarray(rows, np.float32)
+    if rows.ndim != 2 or not rows.size or not np.isfinite(rows).all():
+        raise UserError(f"video {video_id}: expected features [rows, width] of finite numbers with at least one row, "
+                        f"found shape {tuple(rows.shape)}")
+    return Sample(video_id, duration or len(rows) * seconds_per_row, rows, seconds_per_row, speech or Speech(),
+                  recalled=recalled)

@@ -1,0 +1,54 @@
+"""A text encoder without a model: similar words give similar vectors.  For demonstrations and tests."""
+
+import functools
+import itertools
+import re
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from hicm.errors import UserError
+
+FORM = "hashing:<width>"
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+def text_encoder(rest: str, offline: bool) -> "HashingEncoder":
+    """Vectors of ``rest`` numbers."""
+    return HashingEncoder(rest)
+
+
+class HashingEncoder:
+    """Sum of one fixed pseudo-random sign vector per word and per pair of adjacent words, L2-normalised.
+
+    Words are lower-cased; punctuation is ignored.  A text without words gets the vector of the text as a whole.
+    """
+
+    def __init__(self, width: str) -> None:
+        if not width.isdecimal() or int(width) < 1:
+            raise UserError(f"memory.encoder: hashing:{width}: expected a width of 1 or more, e.g. hashing:256")
+        self.width = int(width)
+        self.name = f"hashing:{self.width}"
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """float32 [len(texts), D], every row of norm 1."""
+        out = np.zeros((len(texts), self.width), np.float32)
+        for row, text in enumerate(texts):
+            out[row] = sum(_signs(term, self.width).astype(np.float32) for term in _terms(text))
+            if not out[row].any():  # terms can cancel in a narrow space
+                out[row] = _signs(text, self.width)
+        return out / np.linalg.norm(out, axis=1, keepdims=True) if len(out) else out
+
+
+def _terms(text: str) -> list[str]:
+    words = _WORD.findall(text.lower())
+    return [*words, *map(" ".join, itertools.pairwise(words))] or [text]
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _signs(term: str, width: int) -> np.ndarray:
+    """int8 [width] of -1 and 1, fixed by the term."""
+    generator = np.random.default_rng([zlib.crc32(term.encode()), len(term)])
+    return (2 * generator.integers(0, 2, width, dtype=np.int8) - 1).astype(np.int8)

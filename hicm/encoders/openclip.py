@@ -1,0 +1,98 @@
+"""The text tower of a CLIP model, through open_clip."""
+
+import contextlib
+import difflib
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from hicm.encoders.model_files import identify, reason
+from hicm.errors import UserError
+
+FORM = "openclip:<model>/<pretrained>"
+BATCH = 128  # texts per forward pass
+
+
+def text_encoder(rest: str, offline: bool) -> "OpenClipEncoder":
+    """The text tower of the model ``rest``."""
+    return OpenClipEncoder(rest, offline)
+
+
+class OpenClipEncoder:
+    """Projected text embedding, not normalised, float32; texts are cut to the tower's context (CLIP: 77 tokens).
+
+    ``rest`` is ``<model>/<pretrained tag or file>``, ``local-dir:<folder>`` or ``hf-hub:<name>``.  A file of OpenAI's
+    weights needs the model's ``-quickgelu`` variant; with a tag the right activation is chosen here.
+    """
+
+    def __init__(self, rest: str, offline: bool) -> None:
+        self.offline = offline
+        schema, separator, place = rest.partition(":")
+        if separator and schema in ("local-dir", "hf-hub"):
+            self._model, self._pretrained = rest, None
+            self.name = f"openclip:{schema}:{identify(place)}"
+            return
+        self._model, _, self._pretrained = rest.partition("/")
+        if not self._pretrained:
+            raise UserError(f"memory.encoder: openclip:{rest}: expected openclip:<model>/<pretrained>, e.g. "
+                            "openclip:ViT-L-14/openai")
+        self.name = f"openclip:{self._model}/{identify(self._pretrained)}"
+
+    @cached_property
+    def _loaded(self) -> tuple[Any, Any]:
+        import open_clip
+
+        if self._pretrained and open_clip.get_model_config(self._model) is None:
+            near = difflib.get_close_matches(self._model, open_clip.list_models(), n=1, cutoff=0)[0]
+            raise UserError(f"memory.encoder: {self.name}: open_clip knows no model {self._model}; the nearest is "
+                            f"{near}")
+        # OpenAI's and some other weights were trained with another activation than the configuration of the same
+        # name states; open_clip only warns about it, and the embeddings would be wrong.
+        tag = open_clip.get_pretrained_cfg(self._model, self._pretrained) if self._pretrained else {}
+        try:
+            with _offline(self.offline):
+                model = open_clip.create_model(self._model, self._pretrained, require_pretrained=True,
+                                               force_quick_gelu=bool(tag.get("quick_gelu")))
+                return model.eval().to(_device()), open_clip.get_tokenizer(self._model)
+        except Exception as error:  # unknown names, missing files, no network: all raise their own
+            raise UserError(f"memory.encoder: {self.name}: cannot be loaded ({reason(error)}); check the "
+                            "names, or give a file or folder on this machine") from error
+
+    @cached_property
+    def width(self) -> int:
+        return self.encode([""]).shape[1]
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """float32 [len(texts), D]."""
+        import torch
+
+        model, tokenizer = self._loaded
+        device, parts = next(model.parameters()).device, []
+        batches = range(0, len(texts), BATCH)
+        with torch.inference_mode():
+            for start in tqdm(batches, "embed", unit="batch", disable=len(batches) < 2):
+                ids = tokenizer(list(texts[start:start + BATCH])).to(device)
+                parts.append(model.encode_text(ids).float().cpu().numpy())
+        return np.concatenate(parts) if parts else np.zeros((0, self.width), np.float32)
+
+
+@contextlib.contextmanager
+def _offline(offline: bool) -> Iterator[None]:
+    """Keep the hub client off the network; open_clip has no argument for that."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = before or offline
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,0 +1,12 @@
+"""A control that keeps nothing: the read "mean" then hands over one zero vector per window, other reads no token."""
+
+from hicm.config import RetrievalConfig
+from hicm.retrieval.records import Kept
+from hicm.retrieval.scoring import Queries
+
+NEEDS_BANK = False
+
+
+def search(queries: Queries, settings: RetrievalConfig, levels: list[int]) -> Kept:
+    """Keep nothing."""
+    return Kept({}, {}, {})

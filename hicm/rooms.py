@@ -1,0 +1,94 @@
+"""Where each system lives.  A system is a package, its room, found by its name: there is no list of systems.
+
+``captioner`` is the package ``hicm.systems.captioner``.  Another distribution adds a room by an entry point of the
+group ``hicm.systems`` whose value is the name of a package.  Every room has ``settings.py``, which loads without torch
+and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``System`` (`hicm.systems.base`).
+``settings.py`` may also define
+
+    PRESETS                 {preset: {section: {setting: value}}}
+    PREDICTION_ONLY         settings that do not decide what training yields, e.g. how captions are decoded
+    AT_PREDICTION           settings that prediction reads, which may differ from those of the training (default: all)
+    FILES                   files of a saved model beside its description <system>.json and tokenizer/
+    start_files(settings)   {setting: file or folder} a training starts from
+    memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says, the
+                            "bank" itself, or "none" (the default)
+"""
+
+import importlib
+import importlib.util
+import pkgutil
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from hicm.plugins import check_name
+
+PACKAGE, GROUP = "hicm.systems", "hicm.systems"
+
+
+def room_names() -> list[str]:
+    """Names of all systems, those of other distributions included."""
+    return sorted({*_own(), *(point.name for point in entry_points(group=GROUP))})
+
+
+def is_room(name: str) -> bool:
+    """Whether there is a system of that name."""
+    return name in _own() or bool(entry_points(group=GROUP, name=name))
+
+
+def room_package(name: str) -> str:
+    """The package of a system.  Raises UserError when there is none of that name."""
+    if name in _own():
+        return f"{PACKAGE}.{name}"
+    check_name(PACKAGE, GROUP, name, "system", "system")
+    return next(point.value for point in entry_points(group=GROUP, name=name))
+
+
+def room_module(name: str, file: str) -> ModuleType:
+    """One file of a system's room, e.g. ``room_module("captioner", "settings")``.
+
+    Raises UserError when there is no such system; ModuleNotFoundError when it, or what it imports, is not installed.
+    """
+    return importlib.import_module(f"{room_package(name)}.{file}")
+
+
+def room_has(name: str, file: str) -> bool:
+    """Whether a system's room has a file or folder of that name; nothing of it is imported but its package."""
+    return importlib.util.find_spec(f"{room_package(name)}.{file}") is not None
+
+
+def settings_class(name: str) -> type:
+    """``Settings`` of a system's room."""
+    return room_module(name, "settings").Settings
+
+
+def presets(name: str) -> dict[str, dict[str, dict[str, Any]]]:
+    """``PRESETS`` of a system's room: preset -> section -> setting -> value."""
+    return getattr(room_module(name, "settings"), "PRESETS", {})
+
+
+def model_files(name: str) -> tuple[str, ...]:
+    """Files of a saved model of the system beside its description."""
+    return getattr(room_module(name, "settings"), "FILES", ())
+
+
+def start_files(name: str, settings: Any) -> dict[str, str]:
+    """The files that a training under these settings of a room starts from, by setting."""
+    found = getattr(room_module(name, "settings"), "start_files", None)
+    return {} if found is None else found(settings)
+
+
+def memory_need(config: Any) -> str:
+    """What the system of these settings reads of the memory: none, tokens or bank."""
+    found = getattr(room_module(config.system, "settings"), "memory", None)
+    return "none" if found is None else found(config)
+
+
+def described_by(folder: Path) -> str:
+    """The system whose model lies in ``folder``, by the name of its description ``<system>.json``; '' for none."""
+    return next((name for name in room_names() if (folder / f"{name}.json").is_file()), "")
+
+
+def _own() -> set[str]:
+    return {found.name for found in pkgutil.iter_modules(importlib.import_module(PACKAGE).__path__) if found.ispkg}

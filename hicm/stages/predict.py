@@ -1,0 +1,97 @@
+"""The prediction stage: a run folder and a split in, a predictions file out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from hicm.config import Config, load_config
+from hicm.data.samples import Samples, open_samples
+from hicm.errors import UserError
+from hicm.files import read_json, require, write_json
+from hicm.journal import Journal
+from hicm.provenance import Origin
+from hicm.retrieval.store import open_retrieved
+from hicm.rooms import memory_need, room_module
+from hicm.stages.origins import prediction_origin
+from hicm.stages.retrieve import recall
+from hicm.stages.run_folder import model_folder, with_own_bank
+from hicm.systems.base import find_system
+from hicm.tasks import find_task
+
+
+def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None = None, overrides: Sequence[str] = (),
+            overwrite: bool = False) -> Path:
+    """Caption the videos of a split with the model of a run; returns the predictions file.
+
+    The file says by which settings and inputs it was made; made by the same ones before, it is left as it is.  What
+    the videos recall stands beside it, and so do finished videos of an interrupted call, which are not asked for again.
+    Raises UserError when the file was made otherwise (unless ``overwrite``), when an override names a setting that
+    training decided, or when the model does not fit the data.
+    """
+    config = prediction_config(run, overrides)
+    split = split or config.data.report
+    out = out or run / f"predictions_{split}.json"
+    folder = model_folder(run, checkpoint)
+    samples = open_samples(config.data, split)
+    origin = prediction_origin(config, folder, samples, split)
+    other = _differences(out, origin) if out.exists() and not overwrite else []
+    if out.exists() and not overwrite and not other:
+        print(f"{out}: made by these settings and inputs already")
+        return out
+    kind = find_system(config.system)
+    system = kind.load(folder, config)
+    if other:  # a damaged model is reported first
+        raise UserError(f"{out}: holds other predictions ({'; '.join(other)}); choose another --out, or replace them "
+                        "with --overwrite")
+    if memory_need(config) == "tokens":
+        name = "" if out.name == f"predictions_{split}.json" else out.stem
+        samples = samples.with_recall(open_retrieved(recall(config, split, out.parent, name=name)).tokens)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    journal = Journal(out.with_name(f".{out.name}.part"), origin.identity)
+    results = _predict(system, samples, device, journal)
+    manifest = read_json(run / "manifest.json", "run manifest")
+    about = read_json(folder / f"{config.system}.json", "model description")
+    step = {} if about.get("step") is None else {"step": about["step"]}  # of converted weights nobody knows it
+    write_json(out, {"version": "VERSION 1.0", "external_data": {}, "run": manifest["run"], "task": kind.task,
+                     "split": split, "checkpoint": {"name": folder.name, **step}, "identity": origin.identity,
+                     "decided_by": origin.to_json(), "device": str(device), "results": results})
+    journal.remove()
+    return out
+
+
+def prediction_config(run: Path, overrides: Sequence[str] = ()) -> Config:
+    """The settings of a run under ``overrides``, with the run's own memory bank.
+
+    Raises UserError for an override that prediction does not read: training decided that setting.
+    """
+    path = require(run / "config.yaml", "run", "give a folder that 'hicm train' wrote")
+    config = load_config(path, overrides)
+    read = getattr(room_module(config.system, "settings"), "AT_PREDICTION", None)
+    for override in overrides:
+        section, _, rest = override.partition("=")[0].strip().partition(".")
+        decided = section in ("system", "train", "summary") or (
+            section == config.system and read is not None and rest.partition(".")[0] not in read)
+        if decided and load_config(path, [override]) != load_config(path):
+            raise UserError(f"--set {override}: training decided this setting, and prediction does not read it; leave "
+                            "it out, or train again")
+    return with_own_bank(run, config)
+
+
+def _differences(out: Path, origin: Origin) -> list[str]:
+    """How ``out`` was made otherwise than by ``origin``; empty: in no way."""
+    content = read_json(out, "predictions")
+    return origin.differences(content.get("decided_by") if isinstance(content, dict) else None)
+
+
+def _predict(system: Any, samples: Samples, device: torch.device, journal: Journal) -> dict[str, Any]:
+    """The events of every sample in the form of the task, in the order of ``samples``."""
+    task = find_task(system.task)
+    todo = [row for row, video in enumerate(samples.ids) if video not in journal.done]
+    with tqdm(total=len(samples), initial=len(samples) - len(todo), desc="predict", unit="video") as bar:
+        for events in system.predict(samples.take(todo), device) if todo else ():
+            journal.add({video: task.to_json(found) for video, found in events.items()})
+            bar.update(len(events))
+    return {video: journal.done[video] for video in samples.ids}

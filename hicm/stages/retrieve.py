@@ -1,0 +1,115 @@
+"""Read the memory for every video of a split, once, before training or prediction."""
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from hicm.config import Config, RetrievalConfig, changes
+from hicm.data.annotations import held_out
+from hicm.data.features import Features, sample
+from hicm.data.ids import youtube_id
+from hicm.data.splits import split_with_features
+from hicm.errors import UserError
+from hicm.memory.bank import Bank, bank_hash, load_bank
+from hicm.provenance import plain
+from hicm.retrieval.reader import Reader, needs_bank
+from hicm.retrieval.records import Recalled
+from hicm.retrieval.store import open_retrieved, save_retrieved
+
+BATCH = 64  # videos read at once
+
+
+def retrieve(config: Config, split: str, out: str | Path, training: bool = False, overwrite: bool = False) -> Path:
+    """Write what each video of ``split`` recalls to ``out`` and return its path.
+
+    ``training``: the videos will train a system, so ``retrieval.leave_own_out`` applies.  Does nothing when ``out``
+    was made from the same settings, bank and features.  Raises UserError when it was made from others (unless
+    ``overwrite``), when features are missing, or when bank and features do not fit.
+    """
+    out, settings = Path(out), config.retrieval
+    videos, features = split_with_features(config.data, split)
+    leave_own_out = training and settings.leave_own_out
+    with_bank = needs_bank(settings)
+    info = plain({"retrieval": changes(settings), "leave_own_out": leave_own_out, "split": split,
+                  "videos": list(videos), "bank": bank_hash(config.bank) if with_bank else None,
+                  "frames": config.data.frames, "features": features.fingerprint(videos)})
+    if out.exists() and not overwrite and _is_same(out, info, dataclasses.asdict(settings)):
+        return out
+    bank = load_bank(config.bank) if with_bank else None
+    if bank is not None and config.data.holdout:
+        _refuse_held_out(bank, config)
+    if bank is not None and bank.width != features.width:
+        raise UserError(f"{config.data.features}: features are {features.width} wide and the memory bank {bank.width} "
+                        f"({config.bank}); build the bank with the text encoder that belongs to the features "
+                        "(memory.encoder)")
+    reader = Reader(bank, settings)
+    reads = _reads(reader, features, list(videos), config.data.frames, leave_own_out, split)
+    return save_retrieved(out, list(videos), reads, info)
+
+
+def recall(config: Config, split: str, folder: Path, training: bool = False, name: str = "") -> Path:
+    """The file of recalled tokens of a split in ``folder``, made if absent.
+
+    ``training`` recalls for the training split under leave-own-out.  ``name`` tells the file from that of another
+    output in the same folder.
+    """
+    name = name or ("training" if training else split)
+    return retrieve(config, config.data.train if training else split, folder / f"retrieved_{name}.h5", training)
+
+
+def _refuse_held_out(bank: Bank, config: Config) -> None:
+    """UserError when the memory holds, or may hold, captions of the videos that are to select the checkpoint."""
+    remedy = "build it again under these settings, or set data.holdout=0"
+    if bank.leaves is None:
+        raise UserError(f"{config.bank}: does not say whose captions it was built from, so data.holdout cannot be kept "
+                        f"to; {remedy}")
+    known = sorted(held_out(config.data) & set(map(youtube_id, bank.leaves.videos)))
+    if known:
+        raise UserError(f"{config.bank}: was built with captions of {len(known)} held-out videos ({known[0]}, ...); "
+                        f"{remedy}")
+
+
+def _reads(reader: Reader, features: Features, ids: list[str], frames: int, leave_own_out: bool,
+           split: str) -> Iterator[Recalled]:
+    with tqdm(total=len(ids), desc=f"recall {split}", unit="video") as progress:
+        for start in range(0, len(ids), BATCH):
+            batch = ids[start:start + BATCH]
+            rows, masks = zip(*(sample(features.read(video), frames) for video in batch), strict=True)
+            yield reader.read(np.stack(rows), np.stack(masks), batch if leave_own_out else None, batch)
+            progress.update(len(batch))
+
+
+def _is_same(out: Path, info: dict[str, Any], settings: dict[str, Any]) -> bool:
+    """Whether ``out`` was recalled from ``info``; UserError when from something else.
+
+    False for a file of hicm 0.1.0 that was: it knew its features by path and time only, and is recalled again.
+    """
+    found = open_retrieved(out).info
+    former = isinstance(found.get("features"), dict)
+    if former:  # it also listed the settings that stood at their defaults
+        stated = found.get("retrieval") or {}
+        found = found | {"retrieval": {name: value for name, value in stated.items() if name not in settings
+                                       or value != plain(getattr(RetrievalConfig(), name))}}
+    different = [key for key in info if found.get(key) != info[key] and not (former and key == "features")]
+    if different:
+        changed = "; ".join(_change(key, found.get(key), info[key]) for key in different)
+        raise UserError(f"{out}: was recalled from something else ({changed}); remove it to recall again, or choose "
+                        "another output")
+    if former:
+        print(f"{out}: does not say from which features it was recalled; recalled again")
+    return not former
+
+
+def _change(key: str, there: Any, here: Any) -> str:
+    if key == "videos":
+        return f"videos: {len(there or [])} there, {len(here)} here"
+    if key in ("features", "bank"):
+        return f"{key}: other content"
+    if isinstance(there, dict):
+        return ", ".join(f"{key}.{name}: {there.get(name, 'default')!r} there, {here.get(name, 'default')!r} here"
+                         for name in {**there, **here} if there.get(name) != here.get(name))
+    return f"{key}: {there!r} there, {here!r} here"

@@ -1,0 +1,122 @@
+"""The training stage: settings in, run folder out; the same call continues an interrupted run."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from hicm.config import Config, dump_config
+from hicm.data.annotations import split_references
+from hicm.data.holdout import describe_selection, describe_split
+from hicm.data.samples import SplitSamples, open_samples
+from hicm.errors import UserError
+from hicm.files import read_json, write_json
+from hicm.provenance import now
+from hicm.retrieval.store import open_retrieved
+from hicm.rooms import memory_need, start_files
+from hicm.stages.origins import training_origin
+from hicm.stages.retrieve import recall
+from hicm.stages.run_folder import find_run, keep_bank, open_run, run_name
+from hicm.systems.base import Chooser, Learner, System, find_system
+from hicm.tasks import find_task
+from hicm.training.evaluators import Selection
+from hicm.training.loop import run_loop, seed_all
+from hicm.types import Event
+
+
+def train(config: Config, stem: str, out: Path | None = None) -> Path:
+    """Train the system that ``config`` names; returns the run folder, ``out`` or presave/runs/<stem>-<hash>.
+
+    Raises UserError when the folder holds a run with other settings or inputs, when bank or features are missing, or
+    when training diverges.  What was done before an error or a kill is kept, and the same call continues.
+    """
+    kind = find_system(config.system)
+    selecting = [config.data.select] if issubclass(kind, Learner) and config.train.evaluates else []
+    origin = training_origin(config, list(dict.fromkeys([config.data.train, *selecting])))
+    folder = out or find_run(stem, config, origin)
+    accelerator = Accelerator(mixed_precision=config.train.precision)
+    with accelerator.main_process_first():
+        if accelerator.is_main_process:
+            run, config = open_run(folder, run_name(stem, origin), config, origin, device=describe_device(),
+                                   parents=_parents(config),
+                                   selected_on=_selected_on(config, kind))
+            keep_bank(folder, config)
+        else:
+            run = read_json(folder / "manifest.json", "run manifest")["run"]
+        samples = {split: _samples(config, split, folder) for split in ("training", *selecting)}
+        seed_all(config.train.seed, 0, 0)
+        system = kind.prepare(config, folder, samples["training"])
+    selected: Any = "nothing to select: the system has no checkpoints"
+    if isinstance(system, Learner):
+        evaluators = [Selection(config, system, samples[split]) for split in selecting]
+        progress = run_loop(system, config.train, folder, run, accelerator, evaluators)
+        selected = ({"metric": config.train.select_on, "value": progress.best, "step": progress.best_step}
+                    if progress.best is not None else "last checkpoint: the selecting metric was never computed")
+    elif isinstance(system, Chooser) and accelerator.is_main_process:
+        selected = _choose(config, system, folder, run)
+    if accelerator.is_main_process:
+        _finish(folder, config, selected)
+    return folder
+
+
+def describe_device() -> dict[str, Any]:
+    """The processor or card that the numbers come from."""
+    if not torch.cuda.is_available():
+        return {"kind": "cpu", "threads": torch.get_num_threads()}
+    return {"kind": "cuda", "name": torch.cuda.get_device_name(), "count": torch.cuda.device_count(),
+            "cuda": torch.version.cuda}
+
+
+def _samples(config: Config, split: str, folder: Path) -> SplitSamples:
+    """The samples of a split, with what they recall where the system reads that."""
+    training = split == "training"
+    samples = open_samples(config.data, config.data.train if training else split)
+    if memory_need(config) != "tokens":
+        return samples
+    return samples.with_recall(open_retrieved(recall(config, split, folder, training)).tokens)
+
+
+def _choose(config: Config, system: Chooser, folder: Path, run: str) -> dict[str, Any]:
+    """Choose settings by the training videos' own references; leaves ``tried.json`` and ``best/``."""
+    task, metric = find_task(system.task), config.train.select_on
+    references = split_references(config.data, config.data.train)
+
+    def score(events: Mapping[str, list[Event]]) -> float:
+        predictions = {video: task.to_json(found) for video, found in events.items()}
+        result = task.evaluate({"results": predictions}, references, config.evaluate.protocol, metrics=[metric])
+        if metric not in result.scores:
+            raise UserError(f"train.select_on: {metric} cannot be computed here ({result.left_out.get(metric)})")
+        return float(result.scores[metric])
+
+    tried = system.choose(score)
+    best = max((one["score"] for one in tried), default=None)
+    write_json(folder / "tried.json", {"metric": metric, "tried": tried})
+    system.save(folder / "best", run=run, metric=metric, score=best)
+    return {"metric": metric, "value": best, "on": config.data.train}
+
+
+def _selected_on(config: Config, kind: type[System]) -> str:
+    """How the reported model is chosen."""
+    if issubclass(kind, Learner):
+        return describe_selection(config)
+    return f"settings with the best {config.train.select_on} on {describe_split(config.data, config.data.train)}"
+
+
+def _parents(config: Config) -> dict[str, str]:
+    """The runs that this one starts from, by setting, where they say who they are."""
+    found = {}
+    for setting, path in start_files(config.system, config.room).items():
+        for manifest in (Path(path) / "manifest.json", Path(path).parent / "manifest.json"):
+            if manifest.is_file():
+                content = read_json(manifest, "run manifest")
+                found[setting] = str(content.get("run")) if isinstance(content, dict) else ""
+                break
+    return found
+
+
+def _finish(folder: Path, config: Config, selected: Any) -> None:
+    manifest = read_json(folder / "manifest.json")
+    write_json(folder / "manifest.json", manifest | {"finished": now(), "selected": selected,
+                                                     "settings": dump_config(config)})

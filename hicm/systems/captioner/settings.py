@@ -1,0 +1,101 @@
+"""Settings of the captioner: the section ``captioner`` of a settings file."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from hicm.errors import UserError
+from hicm.strict import limited
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """The two losses (objective.py) and the update after every optimiser step."""
+
+    generative: float = limited(1.0, 0)  # loss weight: video + speech + memory -> events
+    denoising: float = limited(1.0, 0)  # loss weight: corrupted speech -> spans
+    denoising_memory: Literal["shared", "requeried"] = "shared"  # requeried: the released second pass
+    label_smoothing: float = limited(0.1, 0, 1)
+    noise_density: float = limited(0.25, 0, 1)  # share of speech tokens that are masked
+    noise_span: float = limited(5.0, 1)  # tokens per masked span on average
+    rescale_time_tokens: bool = True  # after every step, to the mean norm of the text tokens
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """How captions are generated (decode.py)."""
+
+    batch: int = limited(8, 1)  # videos at once
+    beams: int = limited(4, 1)
+    max_tokens: int = limited(256, 1)  # new tokens
+    length_penalty: float = 1.0
+    repetition_penalty: float = 1.0
+    sample: bool = False  # nucleus sampling instead of beams
+    top_p: float = limited(0.9, 0, 1)
+    temperature: float = 1.0
+    grammar: bool = False  # allow only <start><end>text, with end > start
+    isolated_time_tokens: Literal["drop", "keep"] = "drop"  # keep: written into the caption, as released
+    seed: int = limited(0, 0)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the model, its losses and its decoding."""
+
+    t5: str = "t5-base"  # hub name or folder; "scratch": random weights from t5_config
+    t5_config: dict[str, Any] = field(default_factory=dict)  # T5Config values for t5: scratch
+    tokenizer: str = ""  # hub name or folder; empty: same as t5; "train": SentencePiece on the training captions
+    vocabulary: int = limited(2000, 1)  # text pieces for tokenizer: train
+    init: str = ""  # weights to start from: a released .pth, or a checkpoint folder of hicm
+    time_bins: int = limited(100, 2)  # B, number of time tokens
+    use_video: bool = True
+    use_speech: bool = True
+    visual_depth: int = 12
+    visual_heads: int = 12
+    visual_mlp: int = 2048
+    visual_dropout: float = limited(0.1, 0, 1)
+    encoder_dropout: float = limited(0.1, 0, 1)
+    decoder_dropout: float = limited(0.1, 0, 1)
+    memory_projection: Literal["deep", "simple"] = "deep"
+    memory_dropout: float = limited(0.5, 0, 1)
+    mask_padding: bool = True  # padded frames are not attended (released: attended)
+    max_speech_tokens: int = limited(1000, 1)
+    max_caption_tokens: int = limited(256, 1)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+
+
+FILES = ("model.safetensors",)
+PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
+AT_PREDICTION = ("decode", "use_speech", "mask_padding", "max_speech_tokens")  # may be changed after training
+IN_WEIGHTS = ("t5_config", "time_bins", "use_video", "visual_depth", "visual_heads", "visual_mlp",
+              "memory_projection")  # may not be changed
+
+# The behaviour of the published code, including the defects that the defaults correct.
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "released": {
+        "retrieval": {"search": "top_only", "tail": "drop", "leave_own_out": False, "mask_padding": False,
+                      "precision": "stored"},
+        "train": {"schedule_lag": True},
+        "captioner": {"mask_padding": False, "objective": {"denoising_memory": "requeried"},
+                      "decode": {"isolated_time_tokens": "keep"}},
+    },
+}
+
+
+def memory(config: Any) -> str:
+    """Tokens of every window, unless ``retrieval.search`` is none."""
+    return "none" if config.retrieval.search == "none" else "tokens"
+
+
+def start_files(settings: Settings) -> dict[str, str]:
+    """The local files and folders that training starts from, by setting: weights, T5 and tokenizer."""
+    found = {"captioner.init": settings.init} if settings.init else {}
+    named = {"captioner.t5": settings.t5, "captioner.tokenizer": settings.tokenizer}
+    return found | {name: path for name, path in named.items() if path and Path(path).is_dir()}
+
+
+def require_input(settings: Settings) -> None:
+    """Raise UserError when video and speech are both switched off."""
+    if not (settings.use_video or settings.use_speech):
+        raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption, set one to true")

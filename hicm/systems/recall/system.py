@@ -1,0 +1,90 @@
+"""The recall system as stages see it: prepared with a bank, a few settings chosen, then asked video by video."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from hicm.config import Config
+from hicm.data.samples import Sample, Samples, SplitSamples
+from hicm.errors import UserError
+from hicm.files import read_json, write_json
+from hicm.memory.bank import load_bank
+from hicm.strict import build
+from hicm.systems.base import Chooser, Device, Events, Score
+from hicm.systems.recall.decode import Footage, caption
+from hicm.systems.recall.model import Captions, captions_of, fit
+from hicm.systems.recall.objective import choose, draw
+from hicm.systems.recall.settings import Settings
+
+VIDEOS = 200  # training videos that the settings are tried on, at most
+DESCRIPTION = "recall.json"
+
+
+class System(Chooser):
+    """Captions that can be quoted, the mean training row and the settings; see `hicm.systems.base`."""
+
+    def __init__(self, config: Config, captions: Captions, mean: np.ndarray, settings: Settings,
+                 samples: Samples | None = None) -> None:
+        self.config, self.captions, self.mean, self.settings = config, captions, mean, settings
+        self.samples = samples
+
+    @classmethod
+    def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
+        """The captions of the bank, and the mean of the training features; its settings are still those asked for."""
+        captions = captions_of(load_bank(config.bank))
+        _check_width(samples, captions.vectors.shape[1])
+        return cls(config, captions, fit(sample.rows for sample in samples), config.room, samples)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        """What `save` wrote; a setting that ``config`` gives another value than at training has that value."""
+        content = read_json(folder / DESCRIPTION, "model description")
+        try:
+            asked, chosen = (build(Settings, content[name], str(folder / DESCRIPTION), "recall.")
+                             for name in ("asked", "chosen"))
+            mean = np.asarray(content["mean"], np.float32)
+            if mean.ndim != 1:
+                raise ValueError("mean: expected a list of numbers")
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{folder / DESCRIPTION}: cannot be read as the description of a recall system "
+                            f"({type(error).__name__}: {error}); was it edited?") from error
+        given = {field.name: getattr(config.room, field.name) for field in fields(Settings)
+                 if getattr(config.room, field.name) != getattr(asked, field.name)}
+        return cls(config, captions_of(load_bank(config.bank)), mean, replace(chosen, **given))
+
+    def choose(self, score: Score) -> list[dict[str, Any]]:
+        """Try a grid of settings on some training videos and keep the best."""
+        if self.samples is None:
+            raise ValueError("a loaded system has no training videos: use prepare()")
+        seed = self.config.train.seed
+        wanted = set(draw(self.samples.ids, VIDEOS, seed))
+        rows = [row for row, video in enumerate(self.samples.ids) if video in wanted]
+        footage = [_footage(sample) for sample in self.samples.take(rows)]
+        choice = choose(footage, self.captions, self.mean, score, self.config.room, most=VIDEOS, seed=seed,
+                        leave_own_out=self.config.retrieval.leave_own_out)
+        self.settings = choice.settings
+        return [asdict(one.settings) | {"score": one.score, "events": one.events} for one in choice.tried]
+
+    def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
+        """Events in order of time, one video after the other."""
+        _check_width(samples, len(self.mean))
+        for sample in samples:
+            yield {sample.id: caption(_footage(sample), self.captions, self.mean, self.settings)}
+
+    def save(self, folder: Path, **about: Any) -> None:
+        """Write ``recall.json``: the settings asked for and chosen, and the mean; the bank is the run's own."""
+        write_json(folder / DESCRIPTION, {"asked": asdict(self.config.room), "chosen": asdict(self.settings),
+                                          "mean": self.mean.tolist(), **about})
+
+
+def _footage(sample: Sample) -> Footage:
+    return Footage(sample.id, sample.duration, sample.rows, sample.seconds_per_row, sample.events or ())
+
+
+def _check_width(samples: Samples, width: int) -> None:
+    if samples.width != width:
+        raise UserError(f"{samples.where}: features are {samples.width} wide, the memory bank and the model "
+                        f"{width}; use the features that belong to them")

@@ -1,0 +1,42 @@
+"""What systems are asked for, task by task: the form of their predictions, and who scores them.
+
+A task is found by its name; its evaluator is imported when it is used.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hicm.errors import UserError
+from hicm.types import Event
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task.  ``evaluate(predictions, references, protocol, metrics=...)`` returns a result with ``scores``."""
+
+    name: str
+    evaluate: Callable[..., Any]
+    watched: tuple[str, ...]  # metrics shown during training, beside the selecting one
+
+    def to_json(self, events: Sequence[Event]) -> list[dict[str, Any]]:
+        """Events in the form of a predictions file; times in seconds, a score and a level where there is one."""
+        return [{"sentence": event.text, "timestamp": [event.span.start, event.span.end]}
+                | ({} if event.score is None else {"score": event.score})
+                | ({} if event.level is None else {"level": event.level}) for event in events]
+
+
+def _dvc(*arguments: Any, **options: Any) -> Any:
+    from hicm.dvc_eval import evaluate
+
+    return evaluate(*arguments, **options)
+
+
+TASKS = {"dvc": Task("dvc", _dvc, ("CIDEr", "F1", "soda_d"))}
+
+
+def find_task(name: str) -> Task:
+    """The task of that name.  Raises UserError when there is none."""
+    if name not in TASKS:
+        raise UserError(f"task {name!r} is not known; expected one of {', '.join(TASKS)}")
+    return TASKS[name]
