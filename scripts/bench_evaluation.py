@@ -1,11 +1,11 @@
-"""Time a whole evaluation: ours against the way of the published toolkits, on the same files in one run.
+"""Time a whole evaluation: ours against the way the published toolkits do it, on the same files in one run.
 
     python scripts/bench_evaluation.py PREDICTIONS REFERENCES...
     python scripts/bench_evaluation.py --perturb 0 REFERENCES...     predictions made from the first reference file
 
-Every time is that of a fresh process, start-up included; ours is the command ``hicm evaluate``.  The reference way
-(`reference_scoring.py`, protocol vidchapters) starts the Java tokeniser per scorer and threshold and asks METEOR pair
-by pair.  Exit status 1 if the two differ by more than 1e-9 in any score.  Run from the repository root.
+Every time is that of a fresh process, including start-up; ours is the command ``hicm evaluate``.  The reference way
+(`reference_scoring.py`, protocol vidchapters) starts the Java tokeniser for each scorer and threshold, and calls METEOR
+pair by pair.  Exit status 1 if any score differs by more than 1e-9.  Run from the repository root.
 """
 
 import argparse
@@ -52,21 +52,21 @@ def run(what: str, arguments: list[str], **environment: str) -> Run:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             errors.seek(0)
-            said = errors.read().decode(errors="replace").strip() or f"status {process.returncode}"
-            raise SystemExit(f"{what} failed: {said.splitlines()[-1]}")
+            reason = errors.read().decode(errors="replace").strip() or f"status {process.returncode}"
+            raise SystemExit(f"{what} failed: {reason.splitlines()[-1]}")
     scores = json.loads(printed)
     return Run(seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10),
                scores.get("scores", scores))
 
 
 def run_cold(arguments: list[str]) -> Run:
-    """Ours as on a machine that never ran it: no index of METEOR's data, nothing compiled."""
+    """Ours as on a machine where it never ran: no index of METEOR's data, nothing compiled."""
     with tempfile.TemporaryDirectory() as cache:
         return run("ours", arguments, XDG_CACHE_HOME=cache)
 
 
 def run_reference(files: list[str]) -> Run:
-    """The reference way, its jars read once before: the disk is not what is compared."""
+    """The reference way.  Its jars are read once before, as the disk is not what is compared."""
     for folder in find_spec("pycocoevalcap").submodule_search_locations:
         for path in Path(folder).rglob("*"):
             if path.suffix in (".jar", ".gz"):
@@ -76,7 +76,7 @@ def run_reference(files: list[str]) -> Run:
 
 
 def largest_difference(ours: dict[str, float], theirs: dict[str, float]) -> tuple[float, str]:
-    """Largest absolute difference and the score that has it; not a number counts as largest."""
+    """Largest absolute difference and the score that has it; NaN counts as largest."""
     absent = [name for name in MUST_SHARE if name not in ours or name not in theirs]
     if absent:
         raise SystemExit(f"not computed by both: {', '.join(absent)}")
@@ -90,8 +90,8 @@ def largest_difference(ours: dict[str, float], theirs: dict[str, float]) -> tupl
 def perturb(references: dict[str, Any], seed: int) -> dict[str, Any]:
     """Content of a predictions file: events of a reference file, moved, reworded, dropped and added.
 
-    About as many events a video as there are references.  One video in a hundred (at least one, if there are three)
-    is missing, and as many are empty.  Depends on content and ``seed`` only.
+    About as many events per video as there are references.  One video in a hundred (at least one, if there are three)
+    is missing, and as many are empty.  Depends only on content and ``seed``.
     """
     rng = random.Random(seed)
     captions = [caption for entry in references.values() for caption in entry["sentences"]]
@@ -140,18 +140,18 @@ def perturbed_caption(caption: str, captions: list[str], rng: random.Random) -> 
 # the table
 
 def machine() -> str:
-    """CPUs that this process may use, their model where the system tells, operating system, Python."""
+    """The CPUs that this process may use, their model if known, operating system, Python."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    told = Path("/proc/cpuinfo")
-    lines = told.read_text(encoding="utf-8", errors="replace").splitlines() if told.exists() else []
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.exists() else []
     model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     return ", ".join(filter(None, (f"{cpus} CPUs", model, platform.platform(), f"Python {platform.python_version()}")))
 
 
 def counts(predictions: str, references: list[str]) -> str:
     """How much is scored."""
-    said = json.loads(Path(predictions).read_text(encoding="utf-8"))
-    rows = said.get("results", said)
+    content = json.loads(Path(predictions).read_text(encoding="utf-8"))
+    rows = content.get("results", content)
     return (f"{sum(map(len, rows.values()))} predicted events of {len(rows)} videos, "
             f"{len(references)} reference file{'s' if len(references) > 1 else ''}")
 
@@ -188,7 +188,7 @@ def line(what: str, seconds: float, ratio: str = "", note: str = "") -> None:
 
 def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="+", help="predictions, then one reference file an annotator")
+    parser.add_argument("files", nargs="+", help="predictions, then one reference file per annotator")
     parser.add_argument("--protocol", default="vidchapters", help="ours only, unless vidchapters (default)")
     parser.add_argument("--perturb", type=int, metavar="SEED", help="make the predictions; the files are references")
     parser.add_argument("--repeat", type=int, default=3, help="warm runs of ours (default 3)")

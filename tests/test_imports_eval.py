@@ -1,5 +1,6 @@
 """The rooms of hicm.dvc_eval: imports go one way between them, and in no circle among its files."""
 
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
@@ -55,6 +56,7 @@ def circle(files: dict[str, str], packages: frozenset[str] | set[str] = frozense
     return []
 
 
+@cache
 def evaluator() -> tuple[dict[str, str], set[str]]:
     files, packages = read_package()
     return {name: source for name, source in files.items() if name.startswith(EVALUATOR)}, packages

@@ -41,7 +41,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def refused(done: tuple[int, str, str]) -> str:
-    """What a refused command said, in one line."""
+    """The one-line error of a refused command."""
     status, out, err = done
     assert (status, out) == (2, "") and err.count("\n") == 1 and err.startswith("hicm: error: "), done
     return err
@@ -131,12 +131,12 @@ def test_terminals_that_know_only_ascii(golden: Path) -> None:
 def test_explain(golden: Path, run: Run) -> None:
     """Prediction 3 of kite_01 lies behind the last event; prediction 0 shares 7 s of 8 s with event 0."""
     status, out, _ = run("evaluate", *files(golden), *METRICS, "--explain", "kite_01")
-    told = out[out.index("video kite_01 under vidchapters"):].splitlines()
+    lines = out[out.index("video kite_01 under vidchapters"):].splitlines()
     assert status == 0
-    assert told[1] == "prediction 0 [1, 9] 'a girl unrolls a kite'"
-    assert re.match(r"    IoU 0\.875  .*event 0 \[2, 9\] 'A girl unrolls the string of a red kite\.'$", told[2])
-    assert told[3] == "    at IoU 0.9: no event, compared with the unmatched string"
-    assert told[-7:] == [
+    assert lines[1] == "prediction 0 [1, 9] 'a girl unrolls a kite'"
+    assert re.match(r"    IoU 0\.875  .*event 0 \[2, 9\] 'A girl unrolls the string of a red kite\.'$", lines[2])
+    assert lines[3] == "    at IoU 0.9: no event, compared with the unmatched string"
+    assert lines[-7:] == [
         "prediction 3 [60, 70] 'people clap'",
         "    at IoU 0.3, 0.5, 0.7, 0.9: no event, compared with the unmatched string",
         "SODA d matches",
@@ -216,7 +216,7 @@ def test_compare_refuses_in_one_line(golden: Path, other: str, run: Run, tmp_pat
 
 def test_compare_says_why_a_metric_is_not_there(golden: Path, other: str, run: Run, tmp_path: Path,
                                                 monkeypatch: pytest.MonkeyPatch) -> None:
-    """METEOR has no place to be kept: by name it is refused with the reason, else it is left out and told."""
+    """METEOR's index cannot be kept: asked for by name it is refused with the reason, else left out and reported."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     compiled.load_loops.cache_clear()
@@ -295,8 +295,8 @@ def test_explain_shows_what_was_not_compared(golden: Path, run: Run) -> None:
 
 def test_explain_of_very_many_events(golden: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hicm.dvc_eval.results.explain.MOST_CELLS", 5)
-    told = explain(score(golden, metrics=["soda_d"]), *files(golden), "kite_01")
-    assert told.splitlines()[-1] == "SODA's matching is not shown: more than 5 pairs of predictions and events"
+    lines = explain(score(golden, metrics=["soda_d"]), *files(golden), "kite_01")
+    assert lines.splitlines()[-1] == "SODA's matching is not shown: more than 5 pairs of predictions and events"
 
 
 SODA = [f"soda_{kind}" for kind in "abcd"]
@@ -306,10 +306,10 @@ SODA = [f"soda_{kind}" for kind in "abcd"]
 @pytest.mark.parametrize("rules", [{}, {"soda_roles": "corrected", "soda_traceback": "optimal"},
                                    {"soda_files": "merged"}, {"soda_files": "multi"}])
 def test_explained_matching_gives_the_scores(golden: Path, annotators: int, rules: dict[str, str]) -> None:
-    """Of every video and type: the F of the pairs that are told (of one list, their mean, or the best) is its score."""
+    """For every video and type, the F of the pairs shown (of one list, their mean, or the best) is its score."""
     paths = files(golden, annotators)
     result = evaluate(paths[0], paths[1:], "soda", metrics=SODA, rules=rules)
-    told_of = 0
+    shown = 0
     for video in result.videos:
         found: dict[str, dict[str, list[float]]] = {}
         for line in explain(result, paths[0], paths[1:], video).splitlines():
@@ -321,9 +321,9 @@ def test_explained_matching_gives_the_scores(golden: Path, annotators: int, rule
             best = rules.get("soda_files") == "multi"
             values = [max(values) if best else sum(values) / len(values) for values in
                       (zip(*lists.values(), strict=True) if best else lists.values())]
-            told_of += 1
+            shown += 1
             assert sum(values) / len(values) == pytest.approx(100 * result.per_video[video][f"soda_{kind}"], abs=0.006)
-    assert told_of >= 4 * 8
+    assert shown >= 4 * 8
 
 
 # the check of an installation
@@ -342,18 +342,18 @@ def test_selftest(run: Run) -> None:
     assert all(line.startswith("ok ") for line in lines[1:-1]) and len(lines) == 15
 
 
-@pytest.mark.parametrize(("harm", "told"), [
+@pytest.mark.parametrize(("harm", "line"), [
     (1.001, "WRONG        vidchapters, 1 reference file                         43  2.1e-03  differs most: CIDEr"),
     (float("nan"), "differs most: METEOR")])
 def test_selftest_finds_wrong_numbers(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: float,
-                                      told: str) -> None:
+                                      line: str) -> None:
     content = json.loads(selftest.CASES.read_text())
     scores = content["cases"][0]["scores"]
     scores |= {name: value * harm for name, value in scores.items()}
     monkeypatch.setattr(selftest, "CASES", tmp_path / "cases.json")
     selftest.CASES.write_text(json.dumps(content))
     status, out, _ = run("selftest")
-    assert status == 1 and told in out and out.count("WRONG") == 1
+    assert status == 1 and line in out and out.count("WRONG") == 1
     assert out.splitlines()[-1] == "1 of 13 cases are wrong: do not publish scores of this installation"
 
 

@@ -17,12 +17,12 @@ LOCAL = ["CIDEr", "Recall", "soda_d"]
 LABELS = ("1.5s", "2s", "8.75s")
 
 
-def said(**videos: list[list[float]]) -> dict[str, Any]:
+def predicted(**videos: list[list[float]]) -> dict[str, Any]:
     return {"results": {video: [{"sentence": "add the salt", "timestamp": span} for span in spans]
                         for video, spans in videos.items()}}
 
 
-def written(**videos: list[list[float]]) -> dict[str, Any]:
+def annotated(**videos: list[list[float]]) -> dict[str, Any]:
     return {video: {"timestamps": spans, "sentences": ["add the salt"] * len(spans)}
             for video, spans in videos.items()}
 
@@ -67,8 +67,8 @@ def test_missing_counted_zero_is_what_is_printed_beside_skipped(golden: Path, an
 
 def soda_case() -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """F of type d: a is 1 by the first file and 1/3 by the second (IoU 1/2, one of two events), b is 1/5."""
-    return (said(a=[[0, 10]], b=[[0, 10]]),
-            [written(a=[[0, 10]], b=[[0, 2]]), written(a=[[0, 5], [5, 10]])])
+    return (predicted(a=[[0, 10]], b=[[0, 10]]),
+            [annotated(a=[[0, 10]], b=[[0, 2]]), annotated(a=[[0, 5], [5, 10]])])
 
 
 @pytest.mark.parametrize(("rule", "expected"), [
@@ -85,7 +85,7 @@ def test_soda_files(rule: str, expected: float) -> None:
 def test_soda_of_an_empty_prediction(rules: dict[str, str], expected: float) -> None:
     predictions, (references, _) = soda_case()
     predictions["results"]["c"] = []
-    result = evaluate(predictions, references | written(c=[[0, 1]]), metrics=["soda_d_f"], rules=rules)
+    result = evaluate(predictions, references | annotated(c=[[0, 1]]), metrics=["soda_d_f"], rules=rules)
     assert result.scores["soda_d_f"] == pytest.approx(expected, abs=1e-7)
     assert ("soda_d_f" in result.per_video["c"]) == (not rules)
 
@@ -94,7 +94,7 @@ def test_soda_of_an_empty_prediction(rules: dict[str, str], expected: float) -> 
 def test_soda_of_a_missing_video_counts_zero_with_who_annotated_it(files: str) -> None:
     """d is in the first file alone, so the mean over the second stays 1/3."""
     predictions, (first, second) = soda_case()
-    references = [first | written(d=[[0, 1]]), second]
+    references = [first | annotated(d=[[0, 1]]), second]
     zero = evaluate(predictions, references, metrics=["soda_d_f"], rules={"soda_files": files, "soda_missing": "zero",
                                                                           "missing": "zero"})
     beside = evaluate(predictions, references, metrics=["soda_d_f"], rules={"soda_files": files}).missing_as_zero
@@ -117,7 +117,7 @@ def test_thresholds_are_those_asked_for(golden: Path) -> None:
 
 def test_distances_are_strict() -> None:
     """Starts lie 1.5 s and 8.5 s apart."""
-    result = evaluate(said(a=[[1.5, 9]]), written(a=[[0, 9], [10, 19]]), rules={"distances": [2, 1.5, 8.75]},
+    result = evaluate(predicted(a=[[1.5, 9]]), annotated(a=[[0, 9], [10, 19]]), rules={"distances": [2, 1.5, 8.75]},
                       metrics=[f"{kind}@{label}" for kind in ("Recall", "Precision") for label in LABELS])
     assert result.thresholds[4:] == LABELS
     assert [result.scores[f"Precision@{label}"] for label in LABELS] == [0, 1, 1]
@@ -238,7 +238,7 @@ def test_strict_asks_for_the_keys_of_the_toolkits(protocol: Any, keys: tuple[str
 def test_strict_asks_for_every_video() -> None:
     predictions, (first, _) = soda_case()
     with pytest.raises(UserError, match=r"2 of 4 reference videos are not predicted \(first: d\); predict them, or"):
-        evaluate(predictions, first | written(e=[[0, 1]], d=[[0, 1]]), strict=True, metrics=["soda_d"])
+        evaluate(predictions, first | annotated(e=[[0, 1]], d=[[0, 1]]), strict=True, metrics=["soda_d"])
     predictions["results"]["a"] = []  # empty is not missing
     assert evaluate(predictions, first, strict=True, metrics=["soda_d"]).coverage["empty"] == ["a"]
 

@@ -21,7 +21,7 @@ REFERENCE = {
 }
 
 
-def said(reference: dict[str, Any] | None = None) -> dict[str, Any]:
+def predicted(reference: dict[str, Any] | None = None) -> dict[str, Any]:
     """Predictions that repeat the reference."""
     return {"results": {video: [{"sentence": text, "timestamp": span} for text, span in
                                 zip(entry["sentences"], entry["timestamps"], strict=True)]
@@ -34,7 +34,7 @@ def score(predictions: Any, references: Any = None, **settings: Any) -> Result:
 
 def changed(value: Any, *path: Any) -> dict[str, Any]:
     """The predictions with one place set to ``value``."""
-    content = copy.deepcopy(said())
+    content = copy.deepcopy(predicted())
     place = content
     for key in path[:-1]:
         place = place[key]
@@ -76,18 +76,18 @@ def test_bad_predictions(predictions: Any, message: str) -> None:
     ({"one": {"timestamps": [[0, "1"]], "sentences": ["a"]}}, "video one, event 0: timestamp"),
     ({"one": {"timestamps": [[0, 1]], "sentences": [None]}}, "video one, event 0: sentence is null"),
     ({"one": [0, 1]}, "video one: expected .*found a list"),
-    (said(), "this is a predictions file"),
+    (predicted(), "this is a predictions file"),
     ([{}], "no videos"),
 ])
 def test_bad_references(references: Any, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
-        score(said(), references)
+        score(predicted(), references)
     assert "\n" not in str(caught.value)
 
 
 def test_no_reference_file() -> None:
     with pytest.raises(UserError, match="expected at least one annotation file"):
-        evaluate(said(), [])
+        evaluate(predicted(), [])
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -107,10 +107,10 @@ def test_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"p\.json: predictions is not UTF-8"):
         score(tmp_path / "p.json")
     with pytest.raises(UserError, match=r"none\.json: references cannot be read"):
-        score(said(), tmp_path / "none.json")
+        score(predicted(), tmp_path / "none.json")
     (tmp_path / "r.json").write_text(json.dumps({"one": {}}))
     with pytest.raises(UserError, match=r"r\.json: video one: 'timestamps' is missing"):
-        score(said(), str(tmp_path / "r.json"))
+        score(predicted(), str(tmp_path / "r.json"))
 
 
 @pytest.mark.parametrize(("metrics", "message"), [
@@ -121,14 +121,14 @@ def test_files_are_named(tmp_path: Path) -> None:
 ])
 def test_unknown_metric(metrics: list[str], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        score(said(), metrics=metrics)
+        score(predicted(), metrics=metrics)
 
 
 def test_unknown_protocol_and_cap() -> None:
     with pytest.raises(UserError, match="protocol 'vidchapter' is unknown; the nearest is 'vidchapters'"):
-        score(said(), protocol="vidchapter")
+        score(predicted(), protocol="vidchapter")
     with pytest.raises(UserError, match="rule max_proposals is 0, expected a whole number, 1 or more"):
-        score(said(), rules={"max_proposals": 0})
+        score(predicted(), rules={"max_proposals": 0})
 
 
 def test_names_and_order() -> None:
@@ -139,12 +139,12 @@ def test_names_and_order() -> None:
     assert names[19:25] == ("Recall", "Precision", "F1", "Recall@1s", "Precision@1s", "F1@1s")
     assert names[-3:] == ("soda_c", "soda_d", "soda_d_f")
     assert len(names) == 43
-    assert list(score(said(), metrics={"F1", "soda_d", "CIDEr"}).scores) == ["CIDEr", "F1", "soda_d"]
-    assert list(score(said(), metrics="F1").scores) == ["F1"]
+    assert list(score(predicted(), metrics={"F1", "soda_d", "CIDEr"}).scores) == ["CIDEr", "F1", "soda_d"]
+    assert list(score(predicted(), metrics="F1").scores) == ["F1"]
 
 
 def test_all_forms_agree(tmp_path: Path) -> None:
-    (tmp_path / "p.json").write_text(json.dumps({**said(), "run": "r1"}))
+    (tmp_path / "p.json").write_text(json.dumps({**predicted(), "run": "r1"}))
     (tmp_path / "r.json").write_text(json.dumps(REFERENCE))
     videos = {name: Video(name, entry["duration"], tuple(
         Event(Span(*span), text) for span, text in zip(entry["timestamps"], entry["sentences"], strict=True)))
@@ -152,7 +152,7 @@ def test_all_forms_agree(tmp_path: Path) -> None:
     from_files = score(tmp_path / "p.json", str(tmp_path / "r.json"))
     assert from_files.run == "r1"
     assert score(tmp_path / "p.json", run="mine").run == "mine"
-    for predictions in (said(), said()["results"], {name: video.events for name, video in videos.items()}):
+    for predictions in (predicted(), predicted()["results"], {name: video.events for name, video in videos.items()}):
         for references in (REFERENCE, videos, [REFERENCE]):
             assert score(predictions, references).scores == from_files.scores
 
@@ -171,7 +171,7 @@ def test_missing_empty_unknown() -> None:
 
 
 def test_missing_is_skipped_or_zero() -> None:
-    part = {"results": {"one": said()["results"]["one"]}}
+    part = {"results": {"one": predicted()["results"]["one"]}}
     assert score(part).scores == score(part, {"one": REFERENCE["one"]}).scores
     assert score(part, protocol="activitynet-2018", metrics=["Recall"]).scores == {"Recall": 0.5}
 
@@ -187,7 +187,7 @@ def test_odd_spans_are_scored_and_told(spans: list, message: str) -> None:
 
 
 def test_plausible_input_gives_no_warning() -> None:
-    assert score(said()).warnings == ()
+    assert score(predicted()).warnings == ()
 
 
 def test_duplicate_keys(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_duplicate_keys(tmp_path: Path) -> None:
 def test_more_than_the_cap() -> None:
     """The first 1000 count, but for SODA, which takes all."""
     filler = [{"sentence": "add the salt", "timestamp": [100, 101]}] * 1000
-    events = said()["results"]["one"]
+    events = predicted()["results"]["one"]
     late = score(changed([*filler, *events], "results", "one"))
     early = score(changed([*events, *filler], "results", "one"))
     assert late.per_video["one"]["Recall"] == 0
@@ -244,7 +244,7 @@ def test_long_captions_and_many_events() -> None:
 
 def test_captions_too_long_and_alike_are_named() -> None:
     """The prediction that says one of them, not the longest one of all."""
-    predictions, references = copy.deepcopy(said()), copy.deepcopy(REFERENCE)
+    predictions, references = copy.deepcopy(predicted()), copy.deepcopy(REFERENCE)
     predictions["results"]["one"][0]["sentence"] = "stir " * 6000
     predictions["results"]["one"][1]["sentence"] = "salt and pepper " * 3000
     references["one"]["sentences"] = ["stir " * 5000 for _ in references["one"]["sentences"]]
@@ -254,7 +254,7 @@ def test_captions_too_long_and_alike_are_named() -> None:
 
 
 def test_result_is_plain_and_frozen() -> None:
-    result = score(said())
+    result = score(predicted())
     stored = result.to_json()
     assert json.loads(json.dumps(stored)) == stored
     assert {"protocol", "signature", "scores", "per_video", "coverage", "left_out", "run"} <= set(stored)
@@ -264,7 +264,8 @@ def test_result_is_plain_and_frozen() -> None:
 
 
 def test_print() -> None:
-    text = str(score({"results": {"one": said()["results"]["one"]}}, metrics=["CIDEr", "F1", "F1@0.5", "Recall@3s"]))
+    one = {"results": {"one": predicted()["results"]["one"]}}
+    text = str(score(one, metrics=["CIDEr", "F1", "F1@0.5", "Recall@3s"]))
     assert "1 of 2 videos scored (1 missing, 0 empty, 0 unknown)" in text
     assert text.splitlines()[-1].startswith("proto:vidchapters|metrics:cider+loc|iou:.3,.5,.7,.9|dist:1,3,5,10,30,60|")
     assert [line.split() for line in text.splitlines() if line.lstrip().startswith(("F1", "Recall"))] == [
@@ -272,11 +273,11 @@ def test_print() -> None:
 
 
 def test_signature_tells_what_scored() -> None:
-    local = score(said(), metrics=["F1", "soda_d"]).signature
+    local = score(predicted(), metrics=["F1", "soda_d"]).signature
     digest = references_digest(read_references(REFERENCE, []))
     assert local == ("proto:vidchapters|metrics:loc|iou:.3,.5,.7,.9|dist:1,3,5,10,30,60|f1:per-threshold|missing:skip|"
                      f"cap:1000|refs:1@{digest}|soda:d,d=mean-of-prf,files=per-file|cov:2/2|v:0.2.0")
-    other = score(said(), [REFERENCE, REFERENCE], protocol="activitynet-2018", metrics=["CIDEr"]).signature
+    other = score(predicted(), [REFERENCE, REFERENCE], protocol="activitynet-2018", metrics=["CIDEr"]).signature
     digest = references_digest(read_references([REFERENCE, REFERENCE], []))
     assert other == ("proto:activitynet-2018|metrics:cider|iou:.3,.5,.7,.9|unmatched:abc123!@#|idf:video|missing:zero|"
                      f"cap:1000|refs:2@{digest}|tok:ptb3.4.1-native|cov:2/2|v:0.2.0")
@@ -285,7 +286,7 @@ def test_signature_tells_what_scored() -> None:
 def test_two_annotators() -> None:
     """Captions meet every annotator, precision and recall take the better one, SODA the mean over files."""
     other = {"one": {"timestamps": [[0, 30]], "sentences": ["make some food"]}}
-    both, first, second = score(said(), [REFERENCE, other]), score(said()), score(said(), other)
+    both, first, second = score(predicted(), [REFERENCE, other]), score(predicted()), score(predicted(), other)
     assert both.per_video["two"] == first.per_video["two"]
     assert both.per_video["one"]["Recall"] == 1
     assert both.scores["soda_d"] == pytest.approx((first.scores["soda_d"] + second.scores["soda_d"]) / 2, abs=1e-12)
@@ -296,19 +297,19 @@ def test_durations_that_are_no_number_are_unknown() -> None:
     """Nobody scores by them, so they are no error."""
     for duration in (10 ** 400, float("nan"), "long", True, None):
         references = {video: {**entry, "duration": duration} for video, entry in REFERENCE.items()}
-        assert score(said(), references).scores == score(said()).scores
+        assert score(predicted(), references).scores == score(predicted()).scores
 
 
 def test_ids_that_no_file_can_hold() -> None:
     half = {"\ud800": REFERENCE["one"]}
-    for predictions, references in ((said(half), half), (said(half), REFERENCE), (said(), half)):
+    for predictions, references in ((predicted(half), half), (predicted(half), REFERENCE), (predicted(), half)):
         with pytest.raises(UserError, match=r"video '\\ud800': holds half a character"):
             evaluate(predictions, references)
     whole = {"café 猫": REFERENCE["one"]}
-    assert score(said(whole), whole).scores["Recall"] == 1
+    assert score(predicted(whole), whole).scores["Recall"] == 1
 
 
 @pytest.mark.parametrize("references", [None, 3])
 def test_references_that_are_none(references: Any) -> None:
     with pytest.raises(UserError, match="references: expected a path, the content of an annotation file, or a list"):
-        evaluate(said(), references)
+        evaluate(predicted(), references)

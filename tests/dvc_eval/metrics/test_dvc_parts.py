@@ -96,22 +96,22 @@ def test_a_part_is_as_large_as_told(monkeypatch: pytest.MonkeyPatch) -> None:
 # captions that warnings are due for
 
 def odd(same_text: bool) -> tuple[Content, Content]:
-    said, written = {}, {}
+    predictions, references = {}, {}
     for place, video in enumerate(("a", "b", "c", "d")):
         number = "" if same_text else f" {place}"
         wordless = "," if same_text else ",.?;"[place]
         texts = [f"caf\u00e9 pot{number}", f"stir\rit{number}", wordless] if video != "d" else ["stir"] * 3
-        said[video] = [{"sentence": text, "timestamp": [at, at + 1]} for at, text in enumerate(texts)]
-        written[video] = {"timestamps": [[0, 1], [2, 3]], "sentences": [f"na\u00efve{number}", f"add it {place}"]}
-    return said, written
+        predictions[video] = [{"sentence": text, "timestamp": [at, at + 1]} for at, text in enumerate(texts)]
+        references[video] = {"timestamps": [[0, 1], [2, 3]], "sentences": [f"na\u00efve{number}", f"add it {place}"]}
+    return predictions, references
 
 
 @pytest.mark.parametrize("same_text", [False, True], ids=["other captions", "the same captions"])
 def test_warnings_count_over_all_parts(monkeypatch: pytest.MonkeyPatch, same_text: bool) -> None:
-    said, written = odd(same_text)
-    whole = evaluate(said, written, metrics=["CIDEr"])
+    predictions, references = odd(same_text)
+    whole = evaluate(predictions, references, metrics=["CIDEr"])
     in_parts(monkeypatch, 4)
-    divided = evaluate(said, written, metrics=["CIDEr"])
+    divided = evaluate(predictions, references, metrics=["CIDEr"])
     if not same_text:
         assert "predictions: 3 captions contain a line break (CR, VT, FF, U+2028 or U+2029), read as a blank" in \
             whole.warnings
@@ -131,10 +131,10 @@ from hicm.errors import UserError
 calls, real = [], scoring._score_in_processes
 scoring._score_in_processes = lambda *given: calls.append(given[-1]) or real(*given)
 predictions, *references = sys.argv[1:3]
-told = {}
+printed = {}
 """
 FEW = "scoring.EVENTS, scoring.PAYS = 5, 0\n"
-LAST = "\nprint(json.dumps(told | {'calls': calls, 'torch': 'torch' in sys.modules}))"
+LAST = "\nprint(json.dumps(printed | {'calls': calls, 'torch': 'torch' in sys.modules}))"
 
 
 def alone(code: str, *arguments: str) -> Content:
@@ -148,14 +148,14 @@ def alone(code: str, *arguments: str) -> Content:
 def test_processes_give_the_same(files: list[Path]) -> None:
     code = SCRIPT.replace("[1:3]", "[1:]") + FEW + f"""
 for jobs in (1, 2):
-    told[jobs] = [[{{name: measure.statistics.tolist() for name, measure in result.measures.items()}},
+    printed[jobs] = [[{{name: measure.statistics.tolist() for name, measure in result.measures.items()}},
                   result.signature, result.warnings, result.left_out]
                   for result in evaluate(predictions, references, {OVERLAP}, jobs=jobs)]
 """ + LAST
-    told = alone(code, *map(str, files))
-    assert told["calls"] == [2] and not told["torch"]
-    assert told["2"] == told["1"]  # the same parts, wherever they are scored: to the bit
-    statistics, _, _, left_out = told["2"][0]
+    printed = alone(code, *map(str, files))
+    assert printed["calls"] == [2] and not printed["torch"]
+    assert printed["2"] == printed["1"]  # the same parts, wherever they are scored: to the bit
+    statistics, _, _, left_out = printed["2"][0]
     assert {"METEOR", "para_CIDEr", "soda_c"} < statistics.keys() and not left_out
 
 
@@ -199,16 +199,16 @@ overlaps.MOST = 3
 try:
     evaluate(predictions, references, metrics=["Recall"], jobs=2)
 except UserError as error:
-    told["error"] = str(error)
+    printed["error"] = str(error)
 overlaps.MOST = 1000
 sys.modules["llvmlite"] = None
 result = evaluate(predictions, references, metrics=["METEOR", "Recall"], jobs=2)
-told["scores"], told["left_out"] = result.scores, result.left_out
+printed["scores"], printed["left_out"] = result.scores, result.left_out
 """ + LAST
-    told = alone(code, *map(str, files))
-    assert told["calls"] == [2, 2]
-    assert told["error"].startswith("video bike_03: 3 predictions and 3 events overlap in 4 pairs, more than 3; ")
-    assert list(told["scores"]) == ["Recall"] and "pip install numba" in told["left_out"]["METEOR"]
+    printed = alone(code, *map(str, files))
+    assert printed["calls"] == [2, 2]
+    assert printed["error"].startswith("video bike_03: 3 predictions and 3 events overlap in 4 pairs, more than 3; ")
+    assert list(printed["scores"]) == ["Recall"] and "pip install numba" in printed["left_out"]["METEOR"]
 
 
 # memory
@@ -219,26 +219,26 @@ from hicm.dvc_eval import evaluate
 from hicm.dvc_eval.metrics import scoring
 
 scoring.EVENTS, few, metrics = int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:]
-said, written = (json.load(open(name)) for name in sys.argv[1:3])
-told = {}
+predictions, references = (json.load(open(name)) for name in sys.argv[1:3])
+printed = {}
 
 def copies(count):
     return ({f"{video}_{k}": [event | {"sentence": f"{event['sentence']} {k}"} for event in events]
-             for k in range(count) for video, events in said["results"].items()},
+             for k in range(count) for video, events in predictions["results"].items()},
             {f"{video}_{k}": entry | {"sentences": [f"{text} {k}" for text in entry["sentences"]]}
-             for k in range(count) for video, entry in written.items()})
+             for k in range(count) for video, entry in references.items()})
 
 for times in (1, 8):
     evaluate(*copies(few * times), metrics=metrics, jobs=1)
     # not getrusage: its peak counts what the parent held when it started this process
-    told[times] = int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1024
-print(json.dumps(told))
+    printed[times] = int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read())[1]) / 1024
+print(json.dumps(printed))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads the peak in /proc")
 @pytest.mark.parametrize(("events", "few", "metrics"), [
-    pytest.param(1000, 20, ["CIDEr", "Rouge-L", "Bleu_4", "soda_d", "F1"], id="small parts"),
+    pytest.param(500, 10, ["CIDEr", "Rouge-L", "Bleu_4", "soda_d", "F1"], id="small parts"),
     pytest.param(scoring.EVENTS, 200, ["METEOR", "CIDEr", "Rouge-L", "Bleu_4", "soda_c", "F1"], id="as it is",
                  marks=pytest.mark.slow)])
 def test_memory_grows_with_the_data_and_not_with_the_work(files: list[Path], events: int, few: int,

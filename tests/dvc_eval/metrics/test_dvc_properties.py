@@ -35,10 +35,10 @@ cases = st.dictionaries(st.sampled_from("abcd"), st.tuples(events, events), min_
 
 
 def score(case: dict[str, Any], protocol: str = "vidchapters") -> Result:
-    predictions = {video: [{"sentence": text, "timestamp": span} for span, text in said]
-                   for video, (said, _) in case.items()}
-    references = {video: {"timestamps": [span for span, _ in written], "sentences": [text for _, text in written]}
-                  for video, (_, written) in case.items()}
+    predictions = {video: [{"sentence": text, "timestamp": span} for span, text in predicted]
+                   for video, (predicted, _) in case.items()}
+    references = {video: {"timestamps": [span for span, _ in reference], "sentences": [text for _, text in reference]}
+                  for video, (_, reference) in case.items()}
     names = METRICS if protocol == "vidchapters" else None
     return evaluate(predictions, references, protocol, metrics=names)
 
@@ -149,52 +149,53 @@ class PairMeteor:
         return statistics[..., 0]
 
 
-def stories(said: list, written: list, meteor: dict, **rules: Any) -> dict[str, float]:
+def soda_scores(predicted: list, reference: list, meteor: dict, **rules: Any) -> dict[str, float]:
     """SODA's F by type, of one video."""
-    predictions = {"a": [{"sentence": text, "timestamp": span} for span, text in said]}
-    references = {"a": {"timestamps": [span for span, _ in written], "sentences": [text for _, text in written]}}
+    predictions = {"a": [{"sentence": text, "timestamp": span} for span, text in predicted]}
+    references = {"a": {"timestamps": [span for span, _ in reference], "sentences": [text for _, text in reference]}}
     result = evaluate(predictions, references, "soda", metrics=["soda_a", "soda_b", "soda_c", "soda_d"], rules=rules,
                       meteor=PairMeteor(meteor))
     return {name[-1]: value for name, value in result.scores.items()}
 
 
-WRITTEN = [([0, 10], "red"), ([20, 30], "blue")]
+REFERENCE = [([0, 10], "red"), ([20, 30], "blue")]
 METEOR = {("red", "one"): 0.5, ("blue", "two"): 0.5, ("red", "two"): 0.9, ("blue", "one"): 0.9}
 
 
 def test_soda_types_differ_as_told() -> None:
     """IoU 0.6 and 0.2 on the diagonal; the reference is METEOR's hypothesis unless roles are corrected."""
-    said = [([0, 6], "one"), ([20, 22], "two")]
-    found = stories(said, WRITTEN, METEOR)
+    predicted = [([0, 6], "one"), ([20, 22], "two")]
+    found = soda_scores(predicted, REFERENCE, METEOR)
     assert found["d"] == pytest.approx(0.4, abs=1e-7)
     assert found["c"] == pytest.approx(0.2, abs=1e-7)
     assert found["b"] == pytest.approx(0.5)
     # a: at 0.3 and 0.5 row 1 takes nothing, so the walk goes up and pairs (0, 0) alone; above, nothing is left, and
     # the walk still pairs (0, 0).
     assert found["a"] == pytest.approx(0.25)
-    assert set(stories(said, WRITTEN, METEOR, soda_roles="corrected").values()) == {0.0, found["d"]}
+    assert set(soda_scores(predicted, REFERENCE, METEOR, soda_roles="corrected").values()) == {0.0, found["d"]}
     turned = {pair[::-1]: value for pair, value in METEOR.items()}
-    assert stories(said, WRITTEN, turned, soda_roles="corrected") == found
+    assert soda_scores(predicted, REFERENCE, turned, soda_roles="corrected") == found
 
 
 def test_soda_without_overlap_still_pairs_the_first_two_as_shipped() -> None:
     far = [([100, 110], "one")]
-    assert stories(far, WRITTEN, METEOR) == {"a": pytest.approx(1 / 3), "b": pytest.approx(1 / 3), "c": 0, "d": 0}
-    assert stories(far, WRITTEN, METEOR, soda_traceback="optimal") == {"a": 0, "b": 0, "c": 0, "d": 0}
+    assert soda_scores(far, REFERENCE, METEOR) == {"a": pytest.approx(1 / 3), "b": pytest.approx(1 / 3), "c": 0, "d": 0}
+    assert soda_scores(far, REFERENCE, METEOR, soda_traceback="optimal") == {"a": 0, "b": 0, "c": 0, "d": 0}
 
 
 def test_soda_without_predictions() -> None:
-    assert stories([], WRITTEN, METEOR) == {"a": 0, "b": 0, "c": 0, "d": 0}
+    assert soda_scores([], REFERENCE, METEOR) == {"a": 0, "b": 0, "c": 0, "d": 0}
 
 
-def one_video(said: np.ndarray, *annotators: np.ndarray) -> Case:
+def one_video(predicted: np.ndarray, *annotators: np.ndarray) -> Case:
     def track(spans: np.ndarray) -> Track:
         return Track(np.asarray(spans, dtype=float).reshape(-1, 2), tuple("x" for _ in spans))
-    return build_case({"a": track(said)}, [{"a": track(spans)} for spans in annotators])
+    return build_case({"a": track(predicted)}, [{"a": track(spans)} for spans in annotators])
 
 
-def ratios(said: np.ndarray, written: np.ndarray, tious: tuple, distances: tuple = ()) -> tuple[np.ndarray, np.ndarray]:
-    case = one_video(said, written)
+def ratios(predicted: np.ndarray, reference: np.ndarray, tious: tuple,
+           distances: tuple = ()) -> tuple[np.ndarray, np.ndarray]:
+    case = one_video(predicted, reference)
     precision, recall = precision_recall(case, [find_overlaps(case, case.annotators[0])], tious, distances, 1000)
     return precision[0], recall[0]
 
@@ -209,9 +210,9 @@ def iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(odd_span, max_size=9), st.lists(odd_span, min_size=1, max_size=9))
-def test_overlaps_are_those_of_all_pairs(said: list, written: list) -> None:
+def test_overlaps_are_those_of_all_pairs(predicted: list, reference: list) -> None:
     """Spans of no length and reversed ones too; nearest starts likewise."""
-    case = one_video(np.array(said), np.array(written))
+    case = one_video(np.array(predicted), np.array(reference))
     found = find_overlaps(case, case.annotators[0])
     predicted, reference = case.predicted.spans, case.annotators[0].spans
     dense = iou(predicted, reference)
@@ -249,20 +250,20 @@ def test_ties_and_odd_spans() -> None:
 
 @settings(max_examples=50, deadline=None)
 @given(st.lists(spans, min_size=1, max_size=8).map(np.array), st.lists(spans, min_size=1, max_size=8).map(np.array))
-def test_thresholds_are_nested(said: np.ndarray, written: np.ndarray) -> None:
-    precision, recall = ratios(said, written, TIOUS, (1, 3, 5))
+def test_thresholds_are_nested(predicted: np.ndarray, reference: np.ndarray) -> None:
+    precision, recall = ratios(predicted, reference, TIOUS, (1, 3, 5))
     for values in (precision, recall):
         assert (np.diff(values[:4]) <= 0).all()
         assert (np.diff(values[4:]) >= 0).all()
-    case = one_video(said, written)
-    texts = Texts(["x"], np.zeros(len(said), dtype=int), [np.zeros(len(written), dtype=int)])
+    case = one_video(predicted, reference)
+    texts = Texts(["x"], np.zeros(len(predicted), dtype=int), [np.zeros(len(reference), dtype=int)])
     pairs = pair_up(case, [find_overlaps(case, case.annotators[0])], texts, TIOUS, 1000)
     sets = []
     for tiou in TIOUS:
         chosen = pairs.at(tiou)
         found = list(zip(pairs.prediction[chosen], pairs.event[chosen], strict=True))
         assert len(set(found)) == len(found)
-        assert {i for i, _ in found} == set(range(len(said)))  # every prediction is scored
+        assert {i for i, _ in found} == set(range(len(predicted)))  # every prediction is scored
         real = {(i, j) for i, j in found if j >= 0}
         assert {i for i, _ in real}.isdisjoint(i for i, j in found if j < 0)
         sets.append(real)
@@ -272,7 +273,7 @@ def test_thresholds_are_nested(said: np.ndarray, written: np.ndarray) -> None:
 @settings(max_examples=25, deadline=None)
 @given(cases)
 def test_perfect_predictions(case: dict) -> None:
-    perfect = score({video: (written, written) for video, (_, written) in case.items()})
+    perfect = score({video: (reference, reference) for video, (_, reference) in case.items()})
     assert perfect.scores["F1"] == perfect.scores["Recall"] == perfect.scores["Precision"] == 1
     assert perfect.scores["soda_d"] == pytest.approx(1, abs=1e-7)  # 1e-8 over a length of half a second
 
@@ -290,8 +291,8 @@ def test_order_does_not_matter(case: dict, shuffler: random.Random) -> None:
     # Equal starts keep file order in SODA, so only events with distinct starts may be turned freely.
     other = {}
     for video in turned:
-        said, written = (sorted(side, key=lambda row: row[0][0]) for side in case[video])
-        other[video] = ([*said], [*written])
+        predicted, reference = (sorted(side, key=lambda row: row[0][0]) for side in case[video])
+        other[video] = ([*predicted], [*reference])
         for side in other[video]:
             if len({row[0][0] for row in side}) == len(side):
                 shuffler.shuffle(side)
@@ -308,7 +309,8 @@ def test_order_does_not_matter(case: dict, shuffler: random.Random) -> None:
 @given(cases, words)
 def test_a_far_off_prediction_never_raises_precision_or_recall(case: dict, word: str) -> None:
     before = score(case)
-    after = score({video: ([*said, ([1000, 1010], word)], written) for video, (said, written) in case.items()})
+    after = score({video: ([*predicted, ([1000, 1010], word)], reference)
+                   for video, (predicted, reference) in case.items()})
     for name in ("Recall", "Recall@5s"):
         assert after.scores[name] == pytest.approx(before.scores[name], abs=1e-12)
     assert after.scores["Precision"] <= before.scores["Precision"] + 1e-12
@@ -329,17 +331,17 @@ def test_bounds_and_means(case: dict) -> None:
 
 def test_repeating_predictions_changes_no_precision_or_recall() -> None:
     case = {"a": ([([0, 9], "add salt"), ([40, 44], "stir")], [([0, 10], "add salt"), ([20, 30], "stir")])}
-    twice = {video: (said * 2, written) for video, (said, written) in case.items()}
+    twice = {video: (predicted * 2, reference) for video, (predicted, reference) in case.items()}
     for name in ("Precision", "Recall", "F1"):
         assert score(twice).scores[name] == score(case).scores[name]
 
 
 def test_thousands_of_events() -> None:
     """No recursion, no square of the captions: 5,000 events on both sides of one video."""
-    said = [([second, second + 1.5], "add the salt") for second in range(5000)]
-    written = [([second + 0.25, second + 1.25], "stir the hot pot") for second in range(5000)]
+    predicted = [([second, second + 1.5], "add the salt") for second in range(5000)]
+    reference = [([second + 0.25, second + 1.25], "stir the hot pot") for second in range(5000)]
     started = time.monotonic()
-    result = score({"a": (said, written)})
+    result = score({"a": (predicted, reference)})
     assert time.monotonic() - started < 20  # about 2 s on an idle core
     assert result.scores["soda_d"] == pytest.approx(1 / 1.5, abs=1e-6)
     assert any("more than 990 predictions and events" in warning for warning in result.warnings)

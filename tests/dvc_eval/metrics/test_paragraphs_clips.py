@@ -24,10 +24,10 @@ NO_METEOR = [name for name in PARAGRAPH_METRICS if name != "para_METEOR"]
 CAPTIONS = ["CIDEr", "ROUGE_L", "Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4"]
 
 
-def score(said: Side, annotators: Sequence[Side], protocol: str, metrics: Sequence[str] | None = None,
+def score(predicted: Side, annotators: Sequence[Side], protocol: str, metrics: Sequence[str] | None = None,
           **options: Any) -> Result:
     predictions = {video: [{"sentence": text, "timestamp": span} for span, text in rows]
-                   for video, rows in said.items()}
+                   for video, rows in predicted.items()}
     references = [{video: {"timestamps": [span for span, _ in rows], "sentences": [text for _, text in rows]}
                    for video, rows in side.items()} for side in annotators]
     return evaluate(predictions, references, protocol, metrics=metrics, **options)
@@ -46,8 +46,8 @@ def coco() -> SimpleNamespace:
     from pycocoevalcap.cider.cider import Cider
     from pycocoevalcap.rouge.rouge import Rouge
 
-    def scores(said: Sequence[str], written: Sequence[Sequence[str]]) -> tuple[dict[str, float], dict[str, Any]]:
-        both = dict(enumerate(map(list, written))), {at: [text] for at, text in enumerate(said)}
+    def scores(predicted: Sequence[str], reference: Sequence[Sequence[str]]) -> tuple[dict[str, float], dict[str, Any]]:
+        both = dict(enumerate(map(list, reference))), {at: [text] for at, text in enumerate(predicted)}
         bleu, _ = Bleu(4).compute_score(*both, verbose=0)
         cider, each_cider = Cider().compute_score(*both)
         rouge, each_rouge = Rouge().compute_score(*both)
@@ -64,9 +64,9 @@ class WordMeteor:
     def statistics(self, pairs: list[tuple[str, str]]) -> np.ndarray:
         self.asked = list(pairs)
         rows = np.zeros((len(pairs), 23))
-        for row, (said, written) in zip(rows, pairs, strict=True):
-            row[:2] = len(said.split()), len(written.split())
-            row[4:6] = row[21:] = len(set(said.split()) & set(written.split()))
+        for row, (predicted, reference) in zip(rows, pairs, strict=True):
+            row[:2] = len(predicted.split()), len(reference.split())
+            row[4:6] = row[21:] = len(set(predicted.split()) & set(reference.split()))
         return rows
 
     def score(self, statistics: np.ndarray) -> np.ndarray:
@@ -97,12 +97,12 @@ def test_paragraphs_by_hand() -> None:
 
 
 def test_an_empty_paragraph_is_an_empty_list_or_no_list() -> None:
-    written = [spread(a=["add the salt"], b=["boil rice"], c=["stir the pot"])]
-    missing = score(spread(a=["add salt"], c=["stir"]), written, "activitynet-2021", NO_METEOR)
-    empty = score(spread(a=["add salt"], c=["stir"], b=[]), written, "activitynet-2021", NO_METEOR)
-    wordless = score(spread(a=["add salt"], c=["stir"], b=["4!", "2?"]), written, "activitynet-2021", NO_METEOR)
+    reference = [spread(a=["add the salt"], b=["boil rice"], c=["stir the pot"])]
+    missing = score(spread(a=["add salt"], c=["stir"]), reference, "activitynet-2021", NO_METEOR)
+    empty = score(spread(a=["add salt"], c=["stir"], b=[]), reference, "activitynet-2021", NO_METEOR)
+    wordless = score(spread(a=["add salt"], c=["stir"], b=["4!", "2?"]), reference, "activitynet-2021", NO_METEOR)
     assert missing.scores == empty.scores == wordless.scores
-    alone = score(spread(a=["add salt"], c=["stir"]), [{video: written[0][video] for video in "ac"}],
+    alone = score(spread(a=["add salt"], c=["stir"]), [{video: reference[0][video] for video in "ac"}],
                   "activitynet-2021", NO_METEOR)
     assert all(alone.scores[name] > value for name, value in missing.scores.items() if name != "para_CIDEr")
     assert missing.scores["para_CIDEr"] != alone.scores["para_CIDEr"]
@@ -126,27 +126,27 @@ def test_the_order_is_that_of_the_file() -> None:
 
 def test_meteor_takes_the_best_reference_of_equal_ones_the_first() -> None:
     """Nothing of a is in either reference, so the first one's length counts; then the second holds half of it."""
-    said = spread(a=["salt pot"], b=["stir rice"])
+    predicted = spread(a=["salt pot"], b=["stir rice"])
     first, second = spread(a=["one two three"], b=["stir rice"]), spread(a=["four"])
 
     def found(*annotators: Side) -> float:
-        return score(said, annotators, "hicm", ["para_METEOR"], meteor=WordMeteor()).scores["para_METEOR"]
+        return score(predicted, annotators, "hicm", ["para_METEOR"], meteor=WordMeteor()).scores["para_METEOR"]
     assert found(first, second) == pytest.approx(f_of(2, 2 + 2, 3 + 2), abs=1e-12)
     assert found(second, first) == pytest.approx(f_of(2, 2 + 2, 1 + 2), abs=1e-12)
     assert found(first, spread(a=["salt and all that"])) == pytest.approx(f_of(1 + 2, 2 + 2, 4 + 2), abs=1e-12)
 
 
-def paragraphs(said: Side, annotators: Sequence[Side]) -> tuple[list[str], list[list[str]]]:
+def paragraphs(predicted: Side, annotators: Sequence[Side]) -> tuple[list[str], list[list[str]]]:
     def text(rows: list) -> str:
         return " ".join(re.findall("[a-zA-Z]+", " ".join(caption for _, caption in rows))).lower()
     videos = sorted(set().union(*annotators))
-    return ([text(said.get(video, [])) for video in videos],
+    return ([text(predicted.get(video, [])) for video in videos],
             [[text(side[video]) for side in annotators if video in side] for video in videos])
 
 
-def check_paragraphs(coco: SimpleNamespace, said: Side, annotators: Sequence[Side]) -> None:
-    result = score(said, annotators, "activitynet-2018", NO_METEOR)
-    expected, each = coco.scores(*paragraphs(said, annotators))
+def check_paragraphs(coco: SimpleNamespace, predicted: Side, annotators: Sequence[Side]) -> None:
+    result = score(predicted, annotators, "activitynet-2018", NO_METEOR)
+    expected, each = coco.scores(*paragraphs(predicted, annotators))
     assert {name: result.scores[f"para_{name}"] for name in expected} == pytest.approx(expected, abs=1e-9)
     for name, values in each.items():
         rows = result.measures[f"para_{name}"].statistics
@@ -161,10 +161,10 @@ rows = st.lists(st.tuples(spans, captions), min_size=1, max_size=5)
 
 def files(rows: st.SearchStrategy[list]) -> st.SearchStrategy[tuple[Side, Side, Side]]:
     """Predictions, of which some are empty or missing, and two annotators; c is always there."""
-    said = st.dictionaries(st.sampled_from("abc"), st.one_of(st.just([]), rows))
-    written = st.dictionaries(st.sampled_from("abcd"), rows)
-    return st.tuples(said.map(lambda side: {"c": [([0, 9], "a")]} | side),
-                     written.map(lambda side: side | {"c": [([0, 10], "a the pot")]}),
+    predicted = st.dictionaries(st.sampled_from("abc"), st.one_of(st.just([]), rows))
+    reference = st.dictionaries(st.sampled_from("abcd"), rows)
+    return st.tuples(predicted.map(lambda side: {"c": [([0, 9], "a")]} | side),
+                     reference.map(lambda side: side | {"c": [([0, 10], "a the pot")]}),
                      st.dictionaries(st.sampled_from("abcd"), rows, min_size=1))
 
 
@@ -178,11 +178,11 @@ def test_paragraphs_are_those_of_pycocoevalcap(coco: SimpleNamespace, case: tupl
 def test_golden_paragraphs_are_those_of_pycocoevalcap(coco: SimpleNamespace, golden: Path) -> None:
     predictions, *references = (json.loads((golden / "dvc_eval" / f"{name}.json").read_text())
                                 for name in ("predictions", "references_1", "references_2"))
-    said = {video: [(event["timestamp"], event["sentence"]) for event in events]
-            for video, events in predictions["results"].items()}
+    predicted = {video: [(event["timestamp"], event["sentence"]) for event in events]
+                 for video, events in predictions["results"].items()}
     annotators = [{video: list(zip(entry["timestamps"], entry["sentences"], strict=True))
                    for video, entry in one.items()} for one in references]
-    check_paragraphs(coco, said, annotators)
+    check_paragraphs(coco, predicted, annotators)
 
 
 # CIDEr over all pairs of all videos
@@ -199,12 +199,12 @@ plain_rows = st.lists(st.tuples(spans, plain), min_size=1, max_size=4)
 @settings(max_examples=40)
 @given(files(plain_rows))
 def test_corpus_cider_is_that_of_pycocoevalcap(coco: SimpleNamespace, case: tuple[Side, Side, Side]) -> None:
-    said, *annotators = case
-    result = score(said, annotators, "activitynet-2018-corpus-cider", ["CIDEr"])
+    predicted, *annotators = case
+    result = score(predicted, annotators, "activitynet-2018-corpus-cider", ["CIDEr"])
     expected = []
     for tiou in TIOUS:
         pairs = []
-        for video, rows in said.items():
+        for video, rows in predicted.items():
             if any(video in side for side in annotators):
                 for span, text in rows:
                     met = [(text, other) for side in annotators for where, other in side.get(video, [])
@@ -219,8 +219,8 @@ def test_corpus_cider_is_that_of_pycocoevalcap(coco: SimpleNamespace, case: tupl
 
 def test_roles_by_hand() -> None:
     """Two words for three: swapped, as shipped, the three are scored by the two."""
-    said, written = spread(a=["Stir pot."]), [spread(a=["stir the pot"])]
-    swapped, corrected = (score(said, written, "vidchapters-vc", meteor=WordMeteor(), rules=rules)
+    predicted, reference = spread(a=["Stir pot."]), [spread(a=["stir the pot"])]
+    swapped, corrected = (score(predicted, reference, "vidchapters-vc", meteor=WordMeteor(), rules=rules)
                           for rules in ({}, {"clip_roles": "corrected"}))
     assert swapped.scores["Bleu_1"] == pytest.approx(2 / 3, abs=1e-8)  # longer than its reference: no penalty
     assert corrected.scores["Bleu_1"] == pytest.approx(np.exp(1 - 3 / 2), abs=1e-8)
@@ -238,17 +238,17 @@ clips = st.lists(st.tuples(plain, plain), min_size=1, max_size=6)
 @settings(max_examples=30)
 @given(st.dictionaries(st.sampled_from("abc"), clips, min_size=1))
 def test_clips_are_those_of_pycocoevalcap(coco: SimpleNamespace, case: dict[str, list[tuple[str, str]]]) -> None:
-    said, written = (spread(**{video: [pair[side] for pair in pairs] for video, pairs in case.items()})
-                     for side in (0, 1))
+    predicted, reference = (spread(**{video: [pair[side] for pair in pairs] for video, pairs in case.items()})
+                            for side in (0, 1))
     flat = [pair for video in sorted(case) for pair in case[video]]
     first, second = ([pair[side] for pair in flat] for side in (0, 1))
     for roles, one, two in (("corrected", first, second), ("swapped", second, first)):
         rules = {"clip_roles": roles}
         expected, each = coco.scores(one, [[text] for text in two])
         for protocol in ("vidchapters-vc", "video-recap"):
-            result = score(said, [written], protocol, CAPTIONS, rules=rules)
+            result = score(predicted, [reference], protocol, CAPTIONS, rules=rules)
             assert result.scores == pytest.approx(expected, abs=1e-9)
-        turned = score(written, [said], "video-recap", CAPTIONS, rules={"clip_roles": "corrected"})
+        turned = score(reference, [predicted], "video-recap", CAPTIONS, rules={"clip_roles": "corrected"})
         assert roles == "corrected" or turned.scores == pytest.approx(expected, abs=1e-9)
         ends = np.cumsum([0, *(len(case[video]) for video in sorted(case))])
         for video, start, end in zip(sorted(case), ends, ends[1:], strict=False):
@@ -256,31 +256,32 @@ def test_clips_are_those_of_pycocoevalcap(coco: SimpleNamespace, case: dict[str,
 
 
 def test_clips_that_do_not_pair() -> None:
-    said, written = spread(a=["stir", "add salt"], b=[], c=["x"]), spread(a=["stir"], b=["boil"], c=["x"], d=["y"])
+    predicted = spread(a=["stir", "add salt"], b=[], c=["x"])
+    reference = spread(a=["stir"], b=["boil"], c=["x"], d=["y"])
     for protocol in ("vidchapters-vc", "video-recap"):
         with pytest.raises(UserError, match="references: 2 files, but captions of given clips have one reference each"):
-            score(said, [written, written], protocol)
-        result = score(said, [written], protocol, ["Bleu_1", "ROUGE_L"])
+            score(predicted, [reference, reference], protocol)
+        result = score(predicted, [reference], protocol, ["Bleu_1", "ROUGE_L"])
         assert result.scores == pytest.approx({"Bleu_1": 1, "ROUGE_L": 1}, abs=1e-8)  # "add salt" is left out
         assert [one for one in result.warnings if "different numbers" in one] == [
             "2 videos have different numbers of predictions and events (first: a): only as many as both have are "
             "compared, the rest is left out"]
         assert result.coverage["missing"] == ["d"] and "ROUGE_L" not in result.per_video["b"]
         with pytest.raises(UserError, match="predictions: no event has a counterpart in the references"):
-            score({"a": []}, [written], protocol)
+            score({"a": []}, [reference], protocol)
 
 
 def test_video_recap_reads_captions_as_they_are() -> None:
     """Lower case, no blanks around; "bowl." is another word than "bowl", and METEOR gets single blanks."""
-    said, written = spread(a=["  Wet the BOWL.\n", "café"]), [spread(a=["wet  the bowl", "caf "])]
+    predicted, reference = spread(a=["  Wet the BOWL.\n", "café"]), [spread(a=["wet  the bowl", "caf "])]
     meteor = WordMeteor()
-    raw = score(said, written, "video-recap", ["METEOR", "Bleu_1", "ROUGE_L", "rouge1"], meteor=meteor)
+    raw = score(predicted, reference, "video-recap", ["METEOR", "Bleu_1", "ROUGE_L", "rouge1"], meteor=meteor)
     assert set(meteor.asked) == {("wet the bowl.", "wet the bowl"), ("café", "caf")}
     assert raw.scores["Bleu_1"] == pytest.approx(2 / 4, abs=1e-8)
     # the two blanks are an empty word for ROUGE-L, which splits at every blank: 2 of 3 and 2 of 4
     assert raw.scores["ROUGE_L"] == pytest.approx(2.44 * 2 / 3 * 2 / 4 / (2 / 4 + 1.44 * 2 / 3) / 2, abs=1e-12)
     assert raw.scores["rouge1"] == 1  # Google's: letters and digits
-    ptb = score(said, written, "vidchapters-vc", ["METEOR", "Bleu_1"], meteor=meteor)
+    ptb = score(predicted, reference, "vidchapters-vc", ["METEOR", "Bleu_1"], meteor=meteor)
     assert set(meteor.asked) == {("wet the bowl", "wet the bowl"), ("caf", "café")}
     assert ptb.scores["Bleu_1"] == pytest.approx(3 / 4, abs=1e-8)
 
@@ -295,8 +296,8 @@ def test_video_recap_reads_captions_as_they_are() -> None:
 ])
 def test_google_rouge_by_hand(one: str, two: str, expected: tuple[float, float, float]) -> None:
     names = ["rouge1", "rouge2", "rougeL", "rougeLsum"]
-    for said, written in ((one, two), (two, one)):
-        result = score(spread(a=[said, "x y"]), [spread(a=[written, "y"])], "video-recap", names)
+    for predicted, reference in ((one, two), (two, one)):
+        result = score(spread(a=[predicted, "x y"]), [spread(a=[reference, "y"])], "video-recap", names)
         other = (2 / 3, 0, 2 / 3)  # beside a pair of one word of two: the mean counts
         means = [(first + second) / 2 for first, second in zip(expected, other, strict=True)]
         assert result.scores == pytest.approx(dict(zip(names, [*means, means[2]], strict=True)), abs=1e-12)
@@ -314,21 +315,22 @@ class HashMeteor(WordMeteor):
         return statistics[..., 0]
 
 
-def soda_sum(kind: str, said: list, written: list, tiou: float) -> float:
+def soda_sum(kind: str, predicted: list, reference: list, tiou: float) -> float:
     """The largest sum over monotone matchings, all of them tried, or (a, b) METEOR along the toolkit's walk back."""
-    meteor = np.array([[zlib.crc32(f"{text}|{other}".encode()) % 21 / 20 for _, other in said] for _, text in written])
-    iou = np.array([[overlap(span, where) for where, _ in said] for span, _ in written])
+    meteor = np.array([[zlib.crc32(f"{text}|{other}".encode()) % 21 / 20 for _, other in predicted]
+                       for _, text in reference])
+    iou = np.array([[overlap(span, where) for where, _ in predicted] for span, _ in reference])
     if kind in "cd":
         matrix, sizes = (iou * meteor if kind == "c" else iou), range(min(iou.shape) + 1)
         return max(sum(matrix[pair] for pair in zip(chosen, columns, strict=True)) for size in sizes
-                   for chosen in itertools.combinations(range(len(written)), size)
-                   for columns in itertools.combinations(range(len(said)), size))
+                   for chosen in itertools.combinations(range(len(reference)), size)
+                   for columns in itertools.combinations(range(len(predicted)), size))
     iou[iou < tiou] = 0
     value, choice = {}, {}
     for i, j in itertools.product(*map(range, iou.shape)):
         options = [value[i - 1, j] if i else -1, value[i, j - 1] if j else -1, value.get((i - 1, j - 1), 0) + iou[i, j]]
         value[i, j], choice[i, j] = max(options), options.index(max(options))
-    found, i, j = 0.0, len(written) - 1, len(said) - 1
+    found, i, j = 0.0, len(reference) - 1, len(predicted) - 1
     while min(i, j) >= 0:
         taken = next((column for column in range(j, -1, -1) if choice[i, column] == 2), None)
         if taken is not None:
@@ -337,19 +339,19 @@ def soda_sum(kind: str, said: list, written: list, tiou: float) -> float:
     return found
 
 
-def soda_by_hand(kind: str, said: Side, annotators: Sequence[Side], files: str) -> np.ndarray:
+def soda_by_hand(kind: str, predicted: Side, annotators: Sequence[Side], files: str) -> np.ndarray:
     """Precision, recall and F: of each video and threshold, then means."""
     table = []
-    for video in sorted(set().union(*annotators) & set(said)):
-        one = sorted(said[video], key=lambda row: row[0][0])
+    for video in sorted(set().union(*annotators) & set(predicted)):
+        one = sorted(predicted[video], key=lambda row: row[0][0])
         lists = [side[video] for side in annotators if video in side]
         if files == "merged":
             lists = [sorted(itertools.chain(*lists), key=lambda row: row[0][0])]
         for tiou in TIOUS if kind == "a" else (0.0,):
             triples = []
-            for written in lists:
-                total = soda_sum(kind, one, written, tiou) if one else 0.0
-                p, r = total / max(len(one), 1), total / len(written)
+            for reference in lists:
+                total = soda_sum(kind, one, reference, tiou) if one else 0.0
+                p, r = total / max(len(one), 1), total / len(reference)
                 triples.append((p, r, 2 * p * r / (p + r) if p + r else 0.0))
             table.append(max(triples, key=lambda triple: triple[2]))  # of equal ones the first
     return np.mean(table, axis=0)
@@ -359,11 +361,11 @@ def soda_by_hand(kind: str, said: Side, annotators: Sequence[Side], files: str) 
 @settings(max_examples=40)
 @given(files(plain_rows))
 def test_soda_of_two_annotators_is_brute_force(protocol: str, case: tuple[Side, Side, Side]) -> None:
-    said, *annotators = case
-    result = score(said, annotators, protocol, meteor=HashMeteor())
+    predicted, *annotators = case
+    result = score(predicted, annotators, protocol, meteor=HashMeteor())
     for kind in "abcd":
         found = [result.scores[f"soda_{kind}{part}"] for part in ("_p", "_r", "")]
-        expected = soda_by_hand(kind, said, annotators, {"soda": "merged"}.get(protocol, "multi"))
+        expected = soda_by_hand(kind, predicted, annotators, {"soda": "merged"}.get(protocol, "multi"))
         assert found == pytest.approx(expected.tolist(), abs=1e-12), kind
 
 
@@ -376,17 +378,17 @@ def test_of_equally_good_annotators_the_first_counts() -> None:
         def score(self, statistics: np.ndarray) -> np.ndarray:
             return statistics[..., 0]
 
-    said, half = {"a": [([0, 10], "x")]}, {"a": [([0, 10], "half")]}
+    predicted, half = {"a": [([0, 10], "x")]}, {"a": [([0, 10], "half")]}
     whole = {"a": [([0, 10], "whole"), ([20, 30], "y"), ([30, 40], "z")]}
     names = ["soda_b_p", "soda_b_r", "soda_b"]
     for annotators, expected in (((half, whole), [0.5, 0.5, 0.5]), ((whole, half), [1, 1 / 3, 0.5])):
-        assert list(score(said, annotators, "soda-multi", names, meteor=Half()).scores.values()) == expected
+        assert list(score(predicted, annotators, "soda-multi", names, meteor=Half()).scores.values()) == expected
 
 
 def test_annotators_in_file_order() -> None:
     """The merged list is sorted by start, several annotators are read in file order: turned ones cannot both meet."""
-    said = {"a": [([0, 10], "x"), ([10, 20], "y")]}
+    predicted = {"a": [([0, 10], "x"), ([10, 20], "y")]}
     turned = {"a": [([10, 20], "y"), ([0, 10], "x")]}
     for protocol, expected in (("soda", 1), ("soda-multi", 0.5)):
-        found = score(said, [turned], protocol, ["soda_d"]).scores["soda_d"]
+        found = score(predicted, [turned], protocol, ["soda_d"]).scores["soda_d"]
         assert found == pytest.approx(expected, abs=1e-8)

@@ -48,10 +48,10 @@ def only(content: Content, videos: set[str]) -> Content:
 Rows = list[tuple[list[float], str]]
 
 
-def one_video(said: Rows, *annotators: Rows, **options: Any) -> Result:
+def one_video(predicted: Rows, *annotators: Rows, **options: Any) -> Result:
     references = [{"a": dict(zip(("timestamps", "sentences"), zip(*rows, strict=True), strict=True))}
                   for rows in annotators]
-    return evaluate({"a": [{"sentence": text, "timestamp": span} for span, text in said]}, references, **options)
+    return evaluate({"a": [{"sentence": text, "timestamp": span} for span, text in predicted]}, references, **options)
 
 
 # tables and scores
@@ -246,12 +246,12 @@ def test_pairs_by_hand() -> None:
 @pytest.mark.parametrize("protocol", ["vidchapters", "activitynet-2018"])
 def test_pairs_are_all_that_overlap(predictions: Content, references: list[Content], protocol: str) -> None:
     """By brute force; kite_01 is missing, so videos are counted differently in result and files."""
-    said = {video: events for video, events in predictions.items() if video != "kite_01"}
-    result = evaluate(said, references, protocol, metrics=["CIDEr", "Bleu_4"])
+    predicted = {video: events for video, events in predictions.items() if video != "kite_01"}
+    result = evaluate(predicted, references, protocol, metrics=["CIDEr", "Bleu_4"])
     assert ("kite_01" in result.videos) == (protocol != "vidchapters")
     for video in result.videos:
         expected = {}
-        for place, event in enumerate(said.get(video, [])):
+        for place, event in enumerate(predicted.get(video, [])):
             start, end = event["timestamp"]
             best = 0.0
             for annotator, tracks in enumerate(references):
@@ -267,7 +267,7 @@ def test_pairs_are_all_that_overlap(predictions: Content, references: list[Conte
         assert {(pair.prediction, pair.annotator, pair.event): pair.iou for pair in pairs} == \
             pytest.approx(expected, abs=1e-12), video
         assert len(pairs) == len(expected)
-        assert {pair.prediction for pair in pairs} == set(range(len(said.get(video, []))))
+        assert {pair.prediction for pair in pairs} == set(range(len(predicted.get(video, []))))
 
 
 def test_pairs_that_are_not_there(results: dict[str, Result]) -> None:
@@ -366,9 +366,9 @@ def test_the_signature_knows_the_references(references: list[Content]) -> None:
 # coverage and warnings
 
 def test_ids_that_nearly_match(references: list[Content], predictions: Content) -> None:
-    said = {{"kite_01": "v_kite_01", "soup_02": "Soup_02", "band_04": "v_Band_04"}.get(video, video): events
-            for video, events in predictions.items()}
-    result = evaluate(said, references[0], metrics=LOCAL)
+    predicted = {{"kite_01": "v_kite_01", "soup_02": "Soup_02", "band_04": "v_Band_04"}.get(video, video): events
+                 for video, events in predictions.items()}
+    result = evaluate(predicted, references[0], metrics=LOCAL)
     assert result.coverage["missing"] == ["band_04", "kite_01", "soup_02", "yarn_09"]
     assert result.coverage["unknown_but_for_prefix"] == ["Soup_02", "v_Band_04", "v_kite_01"]
     assert result.coverage["unknown"] == ["Soup_02", "not_asked_11", "v_Band_04", "v_kite_01"]
@@ -388,12 +388,12 @@ def test_references_that_say_things_twice(references: list[Content], predictions
 
 
 def test_what_rules_make_of_missing_and_empty(results: dict[str, Result]) -> None:
-    said = {name: [one for one in result.warnings if "not predicted" in one or "empty predictions" in one]
-            for name, result in results.items()}
+    warnings = {name: [one for one in result.warnings if "not predicted" in one or "empty predictions" in one]
+                for name, result in results.items()}
     missing = "1 of 10 reference videos are not predicted: "
     for name in ("vidchapters", "soda", "soda-multi", "vidchapters-vc", "video-recap"):
-        assert said[name] == [f"{missing}left out of every mean"]
-    assert said["hicm"] == said["activitynet-2018-corpus-cider"] == [f"{missing}counted as 0"]
-    assert said["activitynet-2018"] == said["activitynet-2021"] == [
+        assert warnings[name] == [f"{missing}left out of every mean"]
+    assert warnings["hicm"] == warnings["activitynet-2018-corpus-cider"] == [f"{missing}counted as 0"]
+    assert warnings["activitynet-2018"] == warnings["activitynet-2021"] == [
         f"{missing}counted as 0, but left out of SODA",
         "1 empty predictions count as 0 in SODA, where the toolkits fail"]

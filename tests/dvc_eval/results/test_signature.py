@@ -26,7 +26,7 @@ RULES = {
 }
 
 
-def written(rules: Protocol, metrics: tuple[str, ...]) -> str:
+def line_of(rules: Protocol, metrics: tuple[str, ...]) -> str:
     return signature(rules, metrics, 2, "0123abcd", "ptb", "1.5", 3, 4)
 
 
@@ -35,12 +35,12 @@ def written(rules: Protocol, metrics: tuple[str, ...]) -> str:
 def test_round_trip(name: str, changes: dict[str, Any], data: st.DataObject) -> None:
     rules = change_rules(PROTOCOLS[name], changes)
     metrics = select_metrics(rules, data.draw(st.sets(st.sampled_from(rules.metrics), min_size=1)))
-    line = written(rules, metrics)
+    line = line_of(rules, metrics)
     read, wanted = read_signature(line)
     assert set(metrics) <= set(wanted)
     # What no metric of it needs is not told, so a change of it is not read; the line is the same but for that word.
-    assert written(read, wanted).replace("(changed)", "") == line.replace("(changed)", "")
-    assert unlike(line, written(read, wanted)) == []
+    assert line_of(read, wanted).replace("(changed)", "") == line.replace("(changed)", "")
+    assert unlike(line, line_of(read, wanted)) == []
     assert read_signature(f"`{line}`\n") == read_signature(line.replace("|", "|\n   ")) == (read, wanted)
 
 
@@ -64,8 +64,8 @@ def test_what_cannot_be_met_is_told(golden: Path) -> None:
     """Other references, another version; coverage and intervals are nobody's fault."""
     line = score(golden, metrics=["soda_d"]).signature
     asked = line.replace("refs:1@", "refs:1@0").replace("|v:", "|v:9.").replace("cov:9/10", "cov:1/10|boot:9,seed=0")
-    told = [warning for warning in score(golden, asked).warnings if warning.startswith("signature: ")]
-    assert len(told) == 2 and told[0].startswith("signature: refs:1@") and "instead of v:9." in told[1]
+    found = [warning for warning in score(golden, asked).warnings if warning.startswith("signature: ")]
+    assert len(found) == 2 and found[0].startswith("signature: refs:1@") and "instead of v:9." in found[1]
     assert unlike(line, line) == []
 
 

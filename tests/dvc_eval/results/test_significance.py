@@ -118,16 +118,16 @@ def test_no_measures_no_intervals():
     assert bootstrap({}) == {}
 
 
-@pytest.mark.parametrize(("wrong", "told"), [
+@pytest.mark.parametrize(("wrong", "message"), [
     ({"samples": 0}, "samples is 0, expected 1 or more"), ({"seed": -1}, "seed is -1, expected 0 or more"),
     ({"level": 0.0}, "level is 0.0, expected a share"), ({"level": 1.0}, "level is 1.0, expected a share"),
     ({"level": float("nan")}, "level is nan"),
 ])
-def test_settings_that_cannot_be_are_refused(wrong, told):
-    with pytest.raises(UserError, match=told):
+def test_settings_that_cannot_be_are_refused(wrong, message):
+    with pytest.raises(UserError, match=message):
         bootstrap(scored(0).measures, **wrong)
     if "level" not in wrong:
-        with pytest.raises(UserError, match=told):
+        with pytest.raises(UserError, match=message):
             compare({"a": scored(0), "b": scored(1)}, **wrong)
 
 
@@ -324,7 +324,7 @@ def test_what_changes_no_score_may_differ(signature):
     assert bool(found.warnings) == ("30/31" in signature)
 
 
-@pytest.mark.parametrize(("systems", "metrics", "told"), [
+@pytest.mark.parametrize(("systems", "metrics", "message"), [
     ({"a": scored(33)}, None, "1 systems to compare, expected two or more"),
     ({"a": scored(33), "b": scored(34)}, ["cider"], "metric 'cider' is unknown to a, b; the nearest is 'CIDEr'"),
     ({name: system(mean_of(np.ones(3), "insider"), mean_of(np.ones(3))) for name in "ab"}, ["cider"],
@@ -334,8 +334,8 @@ def test_what_changes_no_score_may_differ(signature):
     ({"a": system(mean_of(np.ones(2)), videos=("p", "q")), "b": system(mean_of(np.ones(2)), videos=("r", "s"))}, None,
      r"no video was scored for all systems \(a 2, b 2\)"),
 ])
-def test_what_cannot_be_compared_is_refused(systems: Mapping[str, System], metrics, told):
-    with pytest.raises(UserError, match=told):
+def test_what_cannot_be_compared_is_refused(systems: Mapping[str, System], metrics, message):
+    with pytest.raises(UserError, match=message):
         compare(systems, metrics)
 
 

@@ -101,19 +101,19 @@ def test_what_the_loader_could_not_resolve_is_refused(monkeypatch: pytest.Monkey
         compiled._compile_all(llvm, machine)
 
 
-@pytest.mark.parametrize(("prepare", "told"), [
+@pytest.mark.parametrize(("prepare", "reason"), [
     ("sys.modules['numba'] = None", "METEOR without Java needs numba; pip install numba"),
     ("sys.modules['llvmlite'] = None", "METEOR without Java needs numba; pip install numba"),
     ("import numba; numba.config.DISABLE_JIT = 1",
      "METEOR without Java needs numba's compiler; unset NUMBA_DISABLE_JIT")])
-def test_where_nothing_is_cached_yet(tmp_path: Path, golden: Path, prepare: str, told: str) -> None:
+def test_where_nothing_is_cached_yet(tmp_path: Path, golden: Path, prepare: str, reason: str) -> None:
     """Without numba METEOR is left out, and the rest is scored."""
     program = (f"import sys; {prepare}; from hicm.dvc_eval import evaluate\n"
                "result = evaluate(*sys.argv[1:], metrics=['METEOR', 'CIDEr', 'soda_d'])\n"
                "print(sorted(result.scores), *result.left_out.values())")
     done = subprocess.run([sys.executable, "-c", program, *files(golden)], capture_output=True, text=True, check=True,
                           env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)})
-    assert done.stdout == f"['CIDEr', 'soda_d'] {told}\n"
+    assert done.stdout == f"['CIDEr', 'soda_d'] {reason}\n"
 
 
 def test_a_numba_that_refuses_to_be_imported_says_why() -> None:

@@ -236,24 +236,27 @@ def test_damaged_index_is_rebuilt(small: list[int], harm: str) -> None:
 
 
 def test_two_processes_build_once(tmp_path: Path) -> None:
-    """Both start without an index and meet in the builder's second; one builds, the other reads what it built."""
+    """Both start without an index; one builds until the other wants it too, and the other reads what it built."""
     program = """if True:
         import sys, time
+        from pathlib import Path
         import numpy as np
         from hicm.dvc_eval.words.meteor15 import index
+        folder, own, other = Path(sys.argv[1]), *sys.argv[2:]
         def build_arrays():
-            with open(sys.argv[1], "a") as stream:
-                stream.write("built\\n")
-            time.sleep(1)
+            (folder / f"built by {own}").touch()
+            while not (folder / f"{other} wants it").exists():
+                time.sleep(0.01)
+            time.sleep(0.2)
             return {"ranks": np.arange(7)}
         index.build_arrays = build_arrays
+        (folder / f"{own} wants it").touch()
         print(index.load_index()["ranks"].tolist())
     """
-    log = tmp_path / "log"
-    both = [subprocess.Popen([sys.executable, "-c", program, str(log)], stdout=subprocess.PIPE, text=True,
-                             env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)}) for _ in range(2)]
+    both = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path), *names], stdout=subprocess.PIPE, text=True,
+                             env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)}) for names in ("AB", "BA")]
     assert [process.communicate(timeout=60)[0] for process in both] == ["[0, 1, 2, 3, 4, 5, 6]\n"] * 2
-    assert log.read_text() == "built\n"
+    assert len(list(tmp_path.glob("built by *"))) == 1
 
 
 def test_cache_that_cannot_be_written(small: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

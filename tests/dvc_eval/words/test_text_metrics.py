@@ -24,9 +24,9 @@ SHORT = ["add the salt slowly now", "stir one pot"]
 ])
 def test_cider_values(captions: list[str], junk: int, expected: float) -> None:
     grams = count_grams([*captions, "qqqqqqqqqq", *(f"far{k}" for k in range(junk))])
-    said = np.array([*range(len(captions)), *range(len(captions) + 1, len(captions) + 1 + junk)])
-    written = np.array([*range(len(captions)), *[len(captions)] * junk])
-    each = cider(grams, said, written[:, None], np.zeros(len(said), dtype=int), 1)
+    hypothesis = np.array([*range(len(captions)), *range(len(captions) + 1, len(captions) + 1 + junk)])
+    reference = np.array([*range(len(captions)), *[len(captions)] * junk])
+    each = cider(grams, hypothesis, reference[:, None], np.zeros(len(hypothesis), dtype=int), 1)
     assert each.mean() == pytest.approx(expected, abs=1e-3)
 
 
