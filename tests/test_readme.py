@@ -10,7 +10,7 @@ from hicm.cli import make_parser
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "configs" / "README.md",
-         ROOT / "data" / "README.md"]
+         ROOT / "data" / "README.md", *sorted((ROOT / "hicm" / "systems").glob("*/README.md"))]
 
 
 def blocks(language: str) -> list[tuple[str, str]]:
