@@ -103,7 +103,7 @@ def test_settings_name_the_files(demo):
     config = load_config(demo / "demo.yaml")
     assert config.data.annotations == {split: [str(demo / f"{split}.json")] for split in COUNTS}
     assert (config.data.train, config.data.select, config.data.report) == ("train", "val", "val")
-    assert config.memory.encoder == "hashing:64" and config.captioner.t5 == "scratch"
+    assert config.memory.encoder == "hashing:64" and config.room.t5 == "scratch"
 
 
 def test_three_splits_select_on_the_second_and_report_the_last(tmp_path):

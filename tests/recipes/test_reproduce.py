@@ -81,7 +81,7 @@ def test_from_the_hub_to_the_verdict(reproduce, tmp_path):
     run = tmp_path / "presave/reproduce/yc2/run"
     settings = load_config(run / "config.yaml")
     assert settings.preset == "released" and settings.retrieval.search == "top_only"
-    assert not settings.captioner.mask_padding
+    assert not settings.room.mask_padding
     before = (run / "predictions_val.json").stat().st_mtime_ns
     again, out_again, _ = reproduce()
     assert again == 1 and out_again[out_again.index("YouCook2, validation"):] == table
