@@ -19,7 +19,8 @@ from tests.tiny import make_tiny
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")),
-         ROOT / "configs" / "README.md", ROOT / "data" / "README.md"]
+         ROOT / "configs" / "README.md", ROOT / "data" / "README.md",
+         *sorted((ROOT / "hicm" / "systems").glob("*/README.md"))]
 
 
 def blocks(language: str) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""The page as a whole: content, escaping, self-containedness, and what it says about missing pieces."""
+"""The page as a whole: content, escaping, self-containedness, and notes about missing pieces."""
 
 import json
 import re
@@ -64,7 +64,7 @@ def test_page_needs_nothing_from_elsewhere(complete):
     assert {link[1:] for link in page.values("href")} <= anchors
 
 
-def test_head_says_what_is_compared(complete):
+def test_the_head_names_what_is_compared(complete):
     _, page = complete
     assert "demo-00000000" in page.text and "demo-11111111" in page.text
     assert "Trained on “train”; checkpoint chosen by SODA_d on “val”; shown here: “val”." in page.text
@@ -96,7 +96,7 @@ def test_every_shown_video_has_its_events_and_windows(complete, world):
             assert sentence in page.text and sentence.capitalize() in page.text
         bars += 3 * len(references[video]["sentences"])
     assert page.count("button", "bar") == bars
-    assert page.count("div", "tree") >= 4 * 5  # 6 windows a video; the last may hold padding alone
+    assert page.count("div", "tree") >= 4 * 5  # 6 windows per video; the last may hold only padding
     assert page.text.count("Recalled by descend, window by window") == 4
     assert "Recalled by none" not in page.text
     for role in ("best, rank 1 of 7", "median, rank 4 of 7", "worst, rank 7 of 7"):
@@ -164,12 +164,12 @@ def test_a_missing_piece_is_said_in_a_line(runs, tmp_path, missing, said):
     assert said in page.text and page.count("article") == 2
 
 
-def test_a_run_that_only_began_gives_a_page(runs, tmp_path):
+def test_a_run_that_only_started_gives_a_page(runs, tmp_path):
     for name in ("metrics_val.json", "predictions_val.json", "retrieved_val.h5", "stats.jsonl"):
         (runs[1] / name).unlink()
     report_without_references(runs[1], tmp_path)
     page = Page(report(runs[1:], tmp_path / "out"))
-    for line in ("No scores for split “val” yet", "No training log", "videos are shown", "gone.json"):
+    for line in ("No scores for split “val” yet", "No training log", "No videos are shown", "gone.json"):
         assert line in page.text
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
 
@@ -179,9 +179,9 @@ def test_a_run_that_only_began_gives_a_page(runs, tmp_path):
     ("metrics_val.json", "[1]", "expected the scores"),
     ("predictions_val.json", '{"results": {"a": [{"sentence": "x"}]}}', "predict again"),
     ("retrieved_val.h5", "not hdf5", "damaged or not a file of recalled vectors"),
-    ("stats.jsonl", "nonsense\n{}\n", "No training log"),
+    ("stats.jsonl", "nonsense\n{}\n", "No training log has numbers"),
 ])
-def test_a_damaged_piece_is_said_in_a_line(runs, tmp_path, file, content, said):
+def test_a_damaged_file_is_reported_in_one_line(runs, tmp_path, file, content, said):
     (runs[1] / file).write_text(content)
     assert said in Page(report(runs[1:], tmp_path / "out", videos=1)).text
 
@@ -201,7 +201,7 @@ def test_texts_of_another_memory_are_never_shown(world, runs, tmp_path):
     assert "Recalled by descend: the memory bank could not be read" in page.text
 
 
-def test_scores_of_other_rules_or_another_run_are_called_out(runs, tmp_path):
+def test_scores_of_other_rules_or_another_run_are_pointed_out(runs, tmp_path):
     path = runs[1] / "metrics_val.json"
     write_json(path, read_json(path) | {"signature": "proto:other", "run": "someone-else"})
     page = Page(report(runs, tmp_path / "out", videos=0))
@@ -235,7 +235,7 @@ def test_several_annotators_each_have_a_track(world, runs, tmp_path):
     assert "reference 1" in page.text and "reference 2" in page.text
 
 
-def test_what_is_no_run_is_refused(world, runs, tmp_path):
+def test_folders_that_are_not_runs_are_refused(world, runs, tmp_path):
     with pytest.raises(UserError, match=r"config\.yaml: run folder's file not found; .* is not a run folder"):
         report([tmp_path / "nothing"], tmp_path / "out")
     with pytest.raises(UserError, match="given twice"):

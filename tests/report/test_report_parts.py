@@ -128,7 +128,7 @@ def test_paths_follow_the_tree_and_keep_the_best(world):
         seen = {(level, bank.level(level).texts[node]) for level, node, _, _ in nodes}
         finest = max((entry for entry in nodes if entry[0] == 1), key=lambda entry: entry[2])
         assert window.finest.text == bank.level(1).texts[finest[1]]
-        assert window.nodes == len(nodes) == window.shown  # 3 a level: all are shown
+        assert window.nodes == len(nodes) == window.shown  # 3 per level: all are shown
         assert {root.level for root in window.roots} == {bank.depth}  # descending: all hang below the top
         for node in walk(window.roots):
             assert node.level == 0 or {(level, node.text) for level in range(node.reaches, node.level + 1)} <= seen
