@@ -74,11 +74,11 @@ class FolderStore:
             raise UserError(f"{file}: cannot be read as a .npy array ({_line(error)}); extract it again") from error
 
     def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
+        file = self._file(key) or self._path / f"{key}.npy"
         try:
-            return _some_rows(np.load(self._file(key), mmap_mode="r", allow_pickle=False))
+            return _some_rows(np.load(file, mmap_mode="r", allow_pickle=False))
         except Exception as error:  # a damaged file can raise nearly anything
-            raise UserError(f"{self._file(key)}: cannot be read as .npy array ({_line(error)}); extract it "
-                            "again") from error
+            raise UserError(f"{file}: cannot be read as a .npy array ({_line(error)}); extract it again") from error
 
     def _file(self, key: str) -> Path | None:
         files = [self._path / f"{key}{suffix}" for suffix in ARRAY_SUFFIXES]

@@ -242,7 +242,7 @@ def test_what_is_refused(tmp_path):
     with pytest.raises(UserError, match="memory bank not found; build it with"):
         draw_map(tmp_path / "nothing", tmp_path / "map.html")
     save_bank(make_bank(5, levels=1), tmp_path / "bank")
-    with pytest.raises(UserError, match=r"map\.png: not the name of a page; expected a file that ends in \.html"):
+    with pytest.raises(UserError, match=r"map\.png: not the name of a page; expected a file name that ends in \.html"):
         draw_map(tmp_path / "bank", tmp_path / "map.png")
     with pytest.raises(UserError, match="points=0; expected 1 or more"):
         draw_map(tmp_path / "bank", tmp_path / "map.html", points=0)
