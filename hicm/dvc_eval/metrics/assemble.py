@@ -46,8 +46,8 @@ def missing_as_zero(part: Part, missing: np.ndarray, annotated: np.ndarray) -> P
     ``annotated`` (V, A): which annotators have the video; in SODA it counts as 0 for these.
     """
     def filled(found: np.ndarray) -> np.ndarray:
-        asked = annotated if found.shape[1] == annotated.shape[1] else annotated.any(axis=1, keepdims=True)
-        return np.where((missing[:, None] & asked)[..., None], 0.0, found)
+        counted = annotated if found.shape[1] == annotated.shape[1] else annotated.any(axis=1, keepdims=True)
+        return np.where((missing[:, None] & counted)[..., None], 0.0, found)
 
     return Part(columns=part.columns, rows=part.rows, soda={kind: filled(found) for kind, found in part.soda.items()})
 

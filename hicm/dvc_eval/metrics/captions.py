@@ -55,8 +55,8 @@ def pair_up(case: Case, overlaps: Sequence[Overlaps], texts: Texts, tious: tuple
     parts: list[tuple[np.ndarray, ...]] = []
     for annotator, pairs in enumerate(overlaps):
         best = np.maximum(best, largest(pairs.iou, pairs.prediction, len(counted)))
-        met = (pairs.iou >= min(tious)) & counted[pairs.prediction]
-        prediction, event, overlap = pairs.prediction[met], pairs.event[met], pairs.iou[met]
+        matched = (pairs.iou >= min(tious)) & counted[pairs.prediction]
+        prediction, event, overlap = pairs.prediction[matched], pairs.event[matched], pairs.iou[matched]
         parts.append((prediction, np.full(len(event), annotator), event, np.full(len(event), -np.inf), overlap,
                       texts.references[annotator][event]))
     alone = np.flatnonzero(counted & (best < max(tious)))
@@ -88,7 +88,7 @@ class EventCaptions:
         self.pairs = pair_up(case, overlaps, texts, rules.tious, rules.max_proposals)
         self.distinct, self.place = distinct_pairs(self.pairs.hypothesis, self.pairs.reference, len(self.tokens))
 
-    def asks(self) -> list[tuple[str, str]]:
+    def meteor_pairs(self) -> list[tuple[str, str]]:
         """The distinct pairs of captions, for METEOR."""
         if "METEOR" not in self.wanted:
             return []

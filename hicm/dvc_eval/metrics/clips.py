@@ -38,7 +38,7 @@ class ClipCaptions:
         texts = [read(side) for side in self.captions]
         self.hypotheses, self.references = texts[::-1] if rules.clip_roles == "swapped" else texts
 
-    def asks(self) -> list[tuple[str, str]]:
+    def meteor_pairs(self) -> list[tuple[str, str]]:
         """All pairs."""
         if "METEOR" not in self.wanted:
             return []

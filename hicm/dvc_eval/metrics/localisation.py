@@ -29,9 +29,9 @@ def precision_recall(case: Case, overlaps: Sequence[Overlaps], tious: tuple[floa
     for events, pairs in zip(case.annotators, overlaps, strict=True):
         kept = counted[pairs.prediction]
         iou = pairs.iou[kept]
-        met = largest(iou, pairs.prediction[kept], len(predicted.video))[counted]
-        found = largest(iou, pairs.event[kept], len(events.video))
-        both = [(early, met[:, None] > np.array(tious)), (events, found[:, None] > np.array(tious))]
+        predicted_best = largest(iou, pairs.prediction[kept], len(predicted.video))[counted]
+        event_best = largest(iou, pairs.event[kept], len(events.video))
+        both = [(early, predicted_best[:, None] > np.array(tious)), (events, event_best[:, None] > np.array(tious))]
         if distances:
             near = [nearest_start(early, events), nearest_start(events, early)]
             both = [(side, np.concatenate([hits, apart[:, None] < np.array(distances)], axis=1))

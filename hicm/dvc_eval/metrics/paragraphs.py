@@ -33,7 +33,7 @@ class ParagraphScores:
                                     f"paragraph (at most {MOST_WORDS}); shorten them, or leave para_* out of the "
                                     "metrics")
 
-    def asks(self) -> list[tuple[str, str]]:
+    def meteor_pairs(self) -> list[tuple[str, str]]:
         """Each paragraph with each of its references."""
         return corpus.meteor_pairs(self.predicted, self.references) if "METEOR" in self.wanted else []
 

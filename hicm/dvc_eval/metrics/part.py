@@ -67,7 +67,7 @@ class Part:
 class Scorer(Interface):
     """A family of metrics on one part."""
 
-    def asks(self) -> list[tuple[str, str]]:
+    def meteor_pairs(self) -> list[tuple[str, str]]:
         """The pairs of texts (hypothesis, reference) whose METEOR statistics it needs."""
         ...
 
@@ -76,7 +76,7 @@ class Scorer(Interface):
         ...
 
     def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
-        """Add the rest, from the statistics (Q, 23) of the pairs in `asks`; called after `fill`."""
+        """Add the rest, from the statistics (Q, 23) of the pairs in `meteor_pairs`; called after `fill`."""
         ...
 
 

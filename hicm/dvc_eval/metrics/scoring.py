@@ -202,7 +202,7 @@ def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, mete
         scorer.fill(part)
     if any(one.of_meteor for one in wanted):
         try:
-            answers = _ask(meteor(), [scorer.asks() for _, scorer in work])
+            answers = _statistics(meteor(), [scorer.meteor_pairs() for _, scorer in work])
         except Unavailable as error:
             scored.no_meteor = str(error)
             return scored
@@ -246,8 +246,8 @@ def _scorers(case: Case, one: Wanted, overlaps: Sequence[Overlaps], texts: Texts
     return scorers
 
 
-def _ask(meteor: Meteor, asked: Sequence[list[tuple[str, str]]]) -> list[np.ndarray]:
+def _statistics(meteor: Meteor, wanted_pairs: Sequence[list[tuple[str, str]]]) -> list[np.ndarray]:
     """Statistics (Q, 23) for each list of pairs; each distinct pair is computed once."""
-    index = {pair: at for at, pair in enumerate(dict.fromkeys(chain.from_iterable(asked)))}
+    index = {pair: at for at, pair in enumerate(dict.fromkeys(chain.from_iterable(wanted_pairs)))}
     statistics = meteor.statistics(list(index))
-    return [statistics[[index[pair] for pair in pairs]] if pairs else statistics[:0] for pairs in asked]
+    return [statistics[[index[pair] for pair in pairs]] if pairs else statistics[:0] for pairs in wanted_pairs]

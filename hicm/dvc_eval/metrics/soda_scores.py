@@ -70,7 +70,7 @@ class SodaScores:
         pairs += [np.stack([one.reference, one.predicted], axis=1) for one in self.lists if "c" in self.kinds]
         self.codes, _ = count_distinct(self._codes(*np.concatenate(pairs).T))
 
-    def asks(self) -> list[tuple[str, str]]:
+    def meteor_pairs(self) -> list[tuple[str, str]]:
         """Pairs of captions; with swapped roles the reference is METEOR's hypothesis."""
         pairs = [divmod(code, len(self.tokens)) for code in self.codes.tolist()]
         if self.rules.soda_roles == "corrected":
@@ -90,7 +90,7 @@ class SodaScores:
                 part.soda[kind] = soda_triples(self.case, self.lists, kind, self.rules, scores, self.traced)
 
     def pair_scores(self, each: np.ndarray) -> PairScores:
-        """Looks up, by their texts, the score in ``each`` of the pairs in `asks`."""
+        """Looks up, by their texts, the score in ``each`` of the pairs in `meteor_pairs`."""
         return lambda reference, predicted: each[np.searchsorted(self.codes, self._codes(reference, predicted))]
 
     def _codes(self, reference: np.ndarray, predicted: np.ndarray) -> np.ndarray:

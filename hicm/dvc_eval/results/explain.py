@@ -138,7 +138,7 @@ def _matchings(rules: Protocol, kinds: str, video: str, predicted: Track,
     scorer = SodaScores(case, [find_overlaps(case, events) for events in case.annotators], texts, rules, kinds)
     scores: PairScores = ignore_texts
     if kinds != "d":
-        scores = scorer.pair_scores(_meteor().score(_meteor().statistics(scorer.asks())))
+        scores = scorer.pair_scores(_meteor().score(_meteor().statistics(scorer.meteor_pairs())))
     columns = np.argsort(predicted.spans[:, 0], kind="stable").tolist()
     # Merged references are a single list here: their files are already joined in ``tracks``.
     for one, track in zip(scorer.lists, tracks, strict=True):

@@ -78,14 +78,8 @@ def to_text(content: Any) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False)
 
 
-def write_metrics(results: Sequence[Result], path: Path) -> None:
-    """Scores as json: the first protocol's in ``path``, the others' beside it, with the protocol in the file name."""
-    for result, own in zip(results, paths(results, path), strict=True):
-        write_json(own, result.to_json())
-
-
 def write_videos(results: Sequence[Result], path: Path) -> None:
-    """The table per video as csv, or as json if ``path`` ends so: one file per protocol, as in `write_metrics`.
+    """The table per video as csv, or as json if ``path`` ends so: one file per protocol (`paths`).
 
     Raises UserError for any other ending.
     """
@@ -98,7 +92,7 @@ def write_videos(results: Sequence[Result], path: Path) -> None:
 
 
 def paths(results: Sequence[Result], path: Path) -> list[Path]:
-    """``path`` for the first protocol; for the others, beside it, paths with their names."""
+    """One path per protocol: ``path`` for the first; for the others the same with the protocol's name added."""
     return [path, *(path.with_name(f"{path.stem}.{name}{path.suffix}") for name in names_of(results)[1:])]
 
 
