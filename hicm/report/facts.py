@@ -24,9 +24,11 @@ def run_facts(runs: Sequence[Run]) -> list[Fact]:
 
 
 def differences(runs: Sequence[Run]) -> list[Fact]:
-    """Settings whose values differ between the runs, by dotted name."""
+    """Settings whose values differ between the runs, by dotted name; of different systems, the shared ones."""
     flat = [_flatten(dump_config(run.config)) for run in runs]
-    names = dict.fromkeys(name for settings in flat for name in settings)
+    systems = {run.config.system for run in runs}
+    own = () if len(systems) == 1 else tuple(f"{system}." for system in systems)
+    names = dict.fromkeys(name for settings in flat for name in settings if not (own and name.startswith(own)))
     rows = [(name, [settings.get(name) for settings in flat]) for name in names]
     return [(name, [str(value) if value not in ("", None) else "–" for value in values]) for name, values in rows
             if any(value != values[0] for value in values)]
