@@ -108,5 +108,7 @@ def draw_grid(results: Mapping[Cell, Result], metrics: Sequence[str], path: Path
 
 
 def _label(cell: Cell) -> str:
-    levels = ", ".join(map(str, cell.levels)) or "all"
-    return cell.search + (f", level {levels}" if cell.summariser else "")
+    if not cell.summariser:
+        return cell.search
+    levels = ", ".join(map(str, cell.levels))
+    return f"{cell.search}, " + (f"level{'s' if len(cell.levels) > 1 else ''} {levels}" if levels else "all levels")
