@@ -9,8 +9,9 @@ import numpy as np
 from hicm.report.runs import Run, is_number
 from hicm.report.score_tables import metric_label
 
-TRAINING = (("loss", "Loss, weighted sum"), ("generative", "Generative loss"), ("denoising", "Denoising loss"),
-            ("grad_norm", "Gradient norm"), ("lr", "Learning rate"))
+LOSS = (("loss", "Loss, weighted sum"),)
+LOOP = (("grad_norm", "Gradient norm"), ("lr", "Learning rate"))
+OTHERS = {"step", "epoch", "seconds"}  # what a line of the log holds besides these and the system's own losses
 EVALUATED = ("soda_c", "CIDEr", "METEOR", "soda_d", "F1")  # after the selecting metric, in this order
 PANELS = 3  # most evaluation metrics drawn
 
@@ -39,7 +40,11 @@ class Panel:
 def panels(runs: Sequence[Run]) -> list[Panel]:
     """A panel for every logged quantity: evaluation metrics times 100 by epoch, then losses by step."""
     found = [_panel(runs, name, f"{metric_label(name)} on {split}", "epoch", split) for split, name in _evaluated(runs)]
-    found += [_panel(runs, name, title, "step", None) for name, title in TRAINING]
+    known = OTHERS | {name for name, _ in (*LOSS, *LOOP)}
+    own = dict.fromkeys(name for run in runs for line in run.stats for name, value in line.items()
+                        if is_number(value) and name not in known)
+    losses = [(name, f"{name.replace('_', ' ').capitalize()} loss") for name in own]
+    found += [_panel(runs, name, title, "step", None) for name, title in (*LOSS, *losses, *LOOP)]
     return [panel for panel in found if panel.series]
 
 
