@@ -10,7 +10,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from hicm.config import Config, dump_config, load_config, save_config
-from hicm.data.annotations import split_references
+from hicm.data.annotations import read_annotations, split_references
 from hicm.data.holdout import describe_selection, describe_split
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
@@ -92,10 +92,12 @@ def _is_finished(folder: Path, config: Config, origin: Origin) -> bool:
 def _choose(config: Config, system: Chooser, folder: Path, run: str) -> dict[str, Any]:
     """Choose settings by the training videos' own references; leaves ``tried.json`` and ``best/``."""
     task, metric = find_task(system.task), config.train.select_on
-    references = split_references(config.data, config.data.train)
+    annotators = [part if isinstance(part, dict) else read_annotations(part)
+                  for part in split_references(config.data, config.data.train)]
 
     def score(events: Mapping[str, list[Event]]) -> float:
         predictions = {video: task.to_json(found) for video, found in events.items()}
+        references = [{video: part[video] for video in events if video in part} for part in annotators]
         result = task.evaluate({"results": predictions}, references, config.evaluate.protocol, metrics=[metric])
         if metric not in result.scores:
             raise UserError(f"train.select_on: {metric} cannot be computed here ({result.left_out.get(metric)})")
