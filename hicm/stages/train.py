@@ -66,8 +66,9 @@ def train(config: Config, stem: str, out: Path | None = None) -> Path:
                     if progress.best is not None else "last checkpoint: the selecting metric was never computed")
     elif isinstance(system, Chooser) and accelerator.is_main_process:
         selected = _choose(config, system, folder, run)
-        config = replace(config, room=system.settings)
-        save_config(config, folder / "config.yaml")
+        if system.settings is not None:
+            config = replace(config, room=system.settings)
+            save_config(config, folder / "config.yaml")
     if accelerator.is_main_process:
         _finish(folder, config, selected)
     return folder

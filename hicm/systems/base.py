@@ -91,7 +91,7 @@ class Learner(System):
 class Chooser(System):
     """A system without weights of its own: a few settings are chosen on the training samples."""
 
-    settings: Any  # the room's `Settings`, after `choose` the chosen ones: the run's settings file then holds these
+    settings: Any = None  # the chosen `Settings` of the room, which the run's settings file then holds; None: as asked
 
     @abstractmethod
     def choose(self, score: Score) -> list[dict[str, Any]]:
