@@ -14,6 +14,7 @@ from hicm.files import read_json
 from hicm.memory.bank import load_bank
 from hicm.packaged import packaged_config
 from hicm.retrieval.store import open_retrieved
+from hicm.rooms import room_package
 from tests.rooms.conftest import hicm
 from tests.tiny import make_tiny
 
@@ -104,6 +105,7 @@ def added(tmp_path_factory) -> Path:
         yield make_tiny(folder / "tiny")
     for name in [name for name in sys.modules if name in modules or name == "hicm.systems.whole"]:
         del sys.modules[name]
+    room_package.cache_clear()
 
 
 def test_the_system_of_the_guide_is_trained_predicts_and_is_scored(added, tmp_path, capsys):
