@@ -30,7 +30,7 @@ class DataConfig:
     name: str = "dataset"  # names the folders of what is derived from this data
     annotations: dict[str, list[str]] = field(default_factory=dict)  # split -> json files; several = several annotators
     features: str = ""  # a .pth dict, a folder of .npy / .mp4.npy, or an HDF5 file
-    feature_fps: float = 1.0  # rows a second in the features file; thinned to 1 a second when higher
+    feature_fps: float = 1.0  # rows per second in the features file; thinned to 1 per second when higher
     speech: str = ""  # ASR: a .pkl or .json file, or a folder of them; empty: no speech
     target: Literal["captions", "speech"] = "captions"  # what is learnt from the frames; speech: nothing is then heard
     train: str = "train"  # split that trains
@@ -46,18 +46,29 @@ class DataConfig:
             object.__setattr__(self, "select", HOLDOUT)
 
 
+# For hicm.plugins: parts whose names are checked when settings are read.
+HIERARCHIES = {"package": "hicm.memory.hierarchies", "group": "hicm.hierarchies", "what": "memory.hierarchy",
+               "defines": "partition"}
+SEARCHES = {"package": "hicm.retrieval.search", "group": "hicm.searches", "what": "retrieval.search",
+            "defines": "search"}
+READS = {"package": "hicm.retrieval.reads", "group": "hicm.reads", "what": "retrieval.read", "defines": "read"}
+
+
 @dataclass(frozen=True)
 class MemoryConfig:
     path: str = ""  # folder of the bank; empty: presave/<data.name>/bank, or bank_holdout... under data.holdout
     source: list[str] = field(default_factory=lambda: ["train"])  # splits whose captions fill the memory
     encoder: str = "openclip:ViT-L-14/openai"  # or hf:<name or folder>, array:<npz>, hashing:<width>
-    summariser: str = "medoid"  # who writes a node's text; or centroid, transformers:<name or folder>, openai:<model>
-    hierarchy: Literal["finch", "agglomerative", "kmeans"] = "finch"  # how captions become a tree
+    summariser: str = "medoid"  # what writes a node's text; or centroid, transformers:<name or folder>, openai:<model>
+    hierarchy: str = "finch"  # how captions become a tree: finch, agglomerative, kmeans, or another package's
     early_exit: bool = True  # finch: its first-level distance guard
     neighbours: Literal["auto", "exact", "approximate"] = "auto"  # finch: auto is approximate above 100,000 captions
-    branching: int = limited(5, 2)  # agglomerative, kmeans: children a node on average
-    top: int = limited(8, 1)  # agglomerative, kmeans: nodes of the coarsest level, at least
+    branching: int = limited(5, 2)  # agglomerative, kmeans: children per node on average
+    top: int = limited(8, 1)  # agglomerative, kmeans: fewest nodes of the coarsest level
     seed: int = limited(0, 0)  # kmeans, and approximate neighbours
+
+    def __post_init__(self) -> None:
+        check_name(name=self.hierarchy, **HIERARCHIES)
 
 
 @dataclass(frozen=True)
@@ -65,10 +76,10 @@ class SummaryConfig:
     """How a language model is asked for summaries (memory.summariser transformers:... or openai:...)."""
 
     prompt: str = "one-sentence-v1"  # name in hicm/memory/prompts, or a yaml file of that form
-    words: int = limited(20, 1)  # longest answer taken
-    attempts: int = limited(3, 1)  # questions a node at most; then its medoid stands in
-    members: int = limited(200, 2)  # texts in a question at most: those nearest to the node's mean
-    max_tokens: int = limited(100, 1)  # new tokens an answer
+    words: int = limited(20, 1)  # longest answer accepted
+    attempts: int = limited(3, 1)  # most questions per node; then its medoid is used
+    members: int = limited(200, 2)  # most texts per question: those nearest to the node's mean
+    max_tokens: int = limited(100, 1)  # most new tokens per answer
     sample: bool = False  # nucleus sampling instead of the likeliest tokens
     temperature: float = limited(0.6, 0)
     top_p: float = limited(0.9, 0, 1)
@@ -79,14 +90,9 @@ class SummaryConfig:
     endpoint: str = ""  # openai: base URL, e.g. http://localhost:8000/v1; empty: OPENAI_BASE_URL, or OpenAI's own
     key_variable: str = "OPENAI_API_KEY"  # openai: environment variable with the key; it is never written anywhere
     concurrency: int = limited(8, 1)  # openai: requests at once
-    timeout: float = limited(60.0, 0.1)  # openai: seconds a request
+    timeout: float = limited(60.0, 0.1)  # openai: seconds per request
     retries: int = limited(5, 0)  # openai: further tries, with growing pauses (429, 5xx, timeout)
     request: dict[str, Any] = field(default_factory=dict)  # openai: fields over ours in the request, null removes one
-
-
-SEARCHES = {"package": "hicm.retrieval.search", "group": "hicm.searches", "what": "retrieval.search",
-            "defines": "search"}  # for hicm.plugins
-READS = {"package": "hicm.retrieval.reads", "group": "hicm.reads", "what": "retrieval.read", "defines": "read"}
 
 
 @dataclass(frozen=True)
@@ -113,7 +119,7 @@ class RetrievalConfig:
 @dataclass(frozen=True)
 class TrainConfig:
     epochs: int = limited(20, 0)
-    batch: int = limited(2, 1)  # videos a process and step
+    batch: int = limited(2, 1)  # videos per process and step
     share: float = limited(1.0, 1e-6, 1)  # of the training videos, seen per epoch (one of 8 released processes: 0.125)
     accumulate: int = limited(1, 1)  # steps whose gradients are summed before the optimiser acts
     lr: float = limited(3e-4, 0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hicm import plugins
-from hicm.config import MemoryConfig, SummaryConfig
+from hicm.config import SummaryConfig, load_config
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.memory.hierarchies import describe_hierarchy, partitions
@@ -64,7 +64,7 @@ def test_parts_of_other_packages_are_found(outside, tmp_path):
     encoder = make_encoder("constant:3")
     assert encoder.name == "constant:3" and encoder.encode(["a"]).tolist() == [[3, 3]]
     assert make_summariser("constant:x", SummaryConfig(), tmp_path).name == "medoid"
-    settings = MemoryConfig(hierarchy="constant")
+    settings = load_config(None, ["memory.hierarchy=constant"]).memory
     assert describe_hierarchy(settings) == {"method": "one"}
     assert partitions(np.ones((3, 2), np.float32), settings).labels.tolist() == [[0], [0], [0]]
 
@@ -83,8 +83,8 @@ def test_errors_list_every_installed_part(outside, tmp_path):
         make_summariser("median", SummaryConfig(), tmp_path)
     for form in ("medoid", "centroid", "transformers:<", "openai:<model>", "constant"):
         assert form in str(refusal.value)
-    with pytest.raises(UserError, match=r"memory\.hierarchy: 'ward'") as refusal:
-        partitions(np.ones((3, 2)), MemoryConfig(hierarchy="ward"))
+    with pytest.raises(UserError, match=r"memory\.hierarchy: .*'ward'") as refusal:
+        load_config(None, ["memory.hierarchy=ward"])
     for form in ("finch", "agglomerative", "kmeans", "constant"):
         assert form in str(refusal.value)
 

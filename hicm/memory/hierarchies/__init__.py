@@ -3,7 +3,6 @@
 ``memory.hierarchy`` names the module: finch, agglomerative, kmeans.  A new one is a new module here, or a module of
 another package under the entry-point group ``hicm.hierarchies``, with
 
-    FORM                             how it is written in the settings
     partition(embeddings, settings)  [N, D] -> `Clustering`
     describe(settings)               what decides the partitions, as plain data, for the bank's info
 """
@@ -13,12 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hicm.config import MemoryConfig
-from hicm.errors import UserError
-from hicm.plugins import find_part, known_forms
-
-GROUP = "hicm.hierarchies"
-FUNCTION = "partition"
+from hicm.config import HIERARCHIES, MemoryConfig
+from hicm.plugins import find_module
 
 
 class Clustering(NamedTuple):
@@ -42,8 +37,4 @@ def partitions(embeddings: np.ndarray, settings: MemoryConfig) -> Clustering:
 
 
 def _find(name: str) -> ModuleType:
-    module = find_part(name, __name__, GROUP, FUNCTION)
-    if module is None:
-        raise UserError(f"memory.hierarchy: {name!r} is not a hierarchy; expected one of "
-                        f"{known_forms(__name__, GROUP, FUNCTION)}")
-    return module
+    return find_module(name=name, **HIERARCHIES)

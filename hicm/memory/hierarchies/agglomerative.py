@@ -15,7 +15,6 @@ from hicm.errors import UserError
 from hicm.memory.hierarchies import Clustering
 from hicm.memory.hierarchies.shapes import check_shape, different_rows, number_clusters, planned_counts
 
-FORM = "agglomerative"
 MOST = 20_000  # different points: 1.6 GB of distances, and as much again while they are joined
 
 

@@ -23,7 +23,6 @@ from hicm.memory.neighbours import first_neighbours
 from hicm.memory.neighbours.exact import BLOCK, unit_rows
 from hicm.memory.neighbours.rows import Rows
 
-FORM = "finch"
 PAIRS = 1 << 22  # links held in memory at once
 CHUNK = 4096  # points whose float64 copies are held in memory at once
 

@@ -14,7 +14,6 @@ from hicm.config import MemoryConfig
 from hicm.memory.hierarchies import Clustering
 from hicm.memory.hierarchies.shapes import check_shape, different_rows, number_clusters, planned_counts
 
-FORM = "kmeans"
 LARGE = 50_000  # points; larger clusters are split by mini-batches
 BATCH = 8192  # points per mini-batch
 MANY = 20_000  # points from which on a progress bar is shown

@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hicm.config import SEARCHES as PARTS
 from hicm.errors import UserError
+from hicm.plugins import known
 
 SEARCHES = ("none", "zero", "random", "flat", "top_only", "descend")
 WITHOUT_BANK = ("none", "zero")
@@ -38,7 +40,8 @@ def make_grid(searches: Sequence[str], levels: Sequence[str], depths: Mapping[st
     ``levels`` are "all", "top", or numbers ("1", "1,3"); a flat search reads one level, for "all" the finest.
     Raises UserError on an unknown search, or a level that a bank does not have.
     """
-    unknown = [search for search in searches if search not in SEARCHES]
+    installed = known(PARTS["package"], PARTS["group"], PARTS["defines"])
+    unknown = [search for search in searches if search not in installed]
     if unknown:
         raise UserError(f"ablation: unknown search {unknown[0]!r}; expected some of {', '.join(SEARCHES)}")
     cells = []
