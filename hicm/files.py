@@ -110,6 +110,11 @@ def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[l
         raise UserError(f"{path}: {what} cannot be parsed ({error})") from error
 
 
+def plain(content: Any) -> Any:
+    """``content`` as it comes back from a json file, for comparison."""
+    return json.loads(json.dumps(content, default=str))
+
+
 def write_json(path: str | Path, content: Any, indent: int | None = 1) -> Path:
     """Write ``content`` as UTF-8 json, atomically; returns the path."""
     with atomic(path) as temporary:

@@ -30,7 +30,7 @@ class Journal:
         self.done.update(parts)
 
     def remove(self) -> None:
-        """Delete the file: the work is finished and stands elsewhere."""
+        """Delete the file: the finished work is now in the stage's own output."""
         self.path.unlink(missing_ok=True)
 
 

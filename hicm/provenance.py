@@ -5,7 +5,6 @@ An `Origin` says what decides a result; equal origins give equal results, and fi
 
 import datetime
 import importlib.metadata
-import json
 import platform
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 
 import hicm
 from hicm.config import digest
+from hicm.files import plain
 
 PACKAGES = ("torch", "transformers", "accelerate", "open_clip_torch", "numpy", "scikit-learn", "h5py",
             "pycocoevalcap", "safetensors", "tokenizers", "sentencepiece", "scipy")
@@ -40,7 +40,7 @@ class Origin:
         return plain({"settings": self.settings, "inputs": self.inputs})
 
     def differences(self, found: Any) -> list[str]:
-        """How ``found``, the `to_json` of another origin (or anything a file holds), differs; empty: in nothing."""
+        """How ``found``, the `to_json` of another origin (or anything a file holds), differs; empty when equal."""
         if not isinstance(found, dict) or not all(isinstance(found.get(part), dict) for part in ("settings", "inputs")):
             return ["the file does not say with which settings it was made"]
         there, here = found["settings"], self.to_json()["settings"]
@@ -57,11 +57,6 @@ def _shown(settings: dict[str, Any], name: str) -> str:
 
 def _changed(there: str | None, here: str | None) -> str:
     return "is not read here" if here is None else "was not read there" if there is None else "has other content"
-
-
-def plain(content: Any) -> Any:
-    """``content`` as it comes back from a json file, for comparison."""
-    return json.loads(json.dumps(content, default=str))
 
 
 def now() -> str:

@@ -34,7 +34,7 @@ ALLOWED = {
     "rooms": {"errors", "plugins"},
     "former": {"errors"},
     "config": {"errors", "files", "strict", "plugins", "rooms", "former", "packaged"},
-    "provenance": {"", "config"},
+    "provenance": {"", "config", "files"},
     "decisive": {"config", "rooms"},
     "encoders": {"errors", "files", "plugins"},
     "data": CORE,

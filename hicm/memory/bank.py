@@ -11,7 +11,6 @@ arrays it belongs to).
 """
 
 import itertools
-import json
 import zipfile
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from hicm.errors import UserError
-from hicm.files import atomic, copy_file, read_json, require, sha256, write_json
+from hicm.files import atomic, copy_file, plain, read_json, require, sha256, write_json
 
 FORMAT = 1
 ARRAYS, TEXTS = "bank.npz", "bank.json"
@@ -235,11 +234,6 @@ def copy_bank(source: str | Path, target: str | Path) -> Path:
 def bank_hash(folder: str | Path) -> str:
     """Hash of everything in a bank folder (the json holds the hash of the arrays)."""
     return sha256(require(Path(folder) / TEXTS, "memory bank", "build it with 'hicm memory build'"))
-
-
-def plain(info: dict[str, Any]) -> dict[str, Any]:
-    """``info`` as it would be read back from a json file, for comparison."""
-    return json.loads(json.dumps(info, default=str))
 
 
 def _level(arrays: dict[str, np.ndarray], number: int, texts: list[str]) -> Level:

@@ -12,9 +12,8 @@ from hicm.config import HOLDOUT, Config, load_config
 from hicm.data.annotations import read_annotations, split_references
 from hicm.decisive import prediction_settings
 from hicm.errors import UserError
-from hicm.files import read_json, require, sha256
+from hicm.files import plain, read_json, require, sha256
 from hicm.memory.bank import OWN, TEXTS, Bank, bank_hash, load_bank
-from hicm.provenance import plain
 from hicm.retrieval.reader import needs_bank
 from hicm.retrieval.store import Retrieved, open_retrieved
 from hicm.rooms import memory_need

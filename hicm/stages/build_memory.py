@@ -11,8 +11,8 @@ from typing import Any
 from hicm.config import Config, DataConfig, MemoryConfig
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
-from hicm.files import sha256
-from hicm.memory.bank import TEXTS, Bank, plain, read_bank_json, save_bank
+from hicm.files import plain, sha256
+from hicm.memory.bank import TEXTS, Bank, read_bank_json, save_bank
 from hicm.memory.captions import Captions, read_captions
 from hicm.memory.hierarchies import describe_hierarchy
 from hicm.memory.summarise import count_outcomes, summarise_tree

@@ -61,7 +61,8 @@ def write_scores(scored: Scored, results: Sequence[Any], out: Path | None = None
     """Write the scores beside the predictions, or to ``out``, with the digests of predictions and references.
 
     Of several protocols, those after the first stand beside it under their names.  Scores of other predictions are
-    replaced, and that is said.  Returns the first path; None when the predictions' name does not lead to one.
+    replaced, with a line on standard error.  Returns the first path; None when the predictions' name does not lead to
+    one.
     """
     from hicm.dvc_eval.results.output import paths
 

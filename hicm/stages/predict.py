@@ -28,7 +28,7 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
 
     The file says by which settings and inputs it was made; made by the same ones before, it is left as it is.  What
     the videos recall stands beside it, and so do finished videos of an interrupted call, which are not asked for again.
-    Raises UserError when the file was made otherwise (unless ``overwrite``), when an override names a setting that
+    Raises UserError when the file was made differently (unless ``overwrite``), when an override names a setting that
     training decided, or when the model does not fit the data.
     """
     config = prediction_config(run, overrides)
@@ -53,7 +53,7 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     results = _predict(system, samples, device, journal)
     manifest = read_json(run / "manifest.json", "run manifest")
     about = read_json(folder / f"{config.system}.json", "model description")
-    step = {} if about.get("step") is None else {"step": about["step"]}  # of converted weights nobody knows it
+    step = {} if about.get("step") is None else {"step": about["step"]}  # unknown for converted weights
     write_json(out, {"version": "VERSION 1.0", "external_data": {}, "run": manifest["run"], "task": kind.task,
                      "split": split, "checkpoint": {"name": folder.name, **step}, "identity": origin.identity,
                      "decided_by": origin.to_json(), "device": str(device), "results": results})
@@ -78,7 +78,7 @@ def prediction_config(run: Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def _differences(out: Path, origin: Origin) -> list[str]:
-    """How ``out`` was made otherwise than by ``origin``; empty: in no way."""
+    """How the origin of ``out`` differs from ``origin``; empty when it does not."""
     content = read_json(out, "predictions")
     return origin.differences(content.get("decided_by") if isinstance(content, dict) else None)
 

@@ -14,8 +14,8 @@ from hicm.data.features import Features, sample
 from hicm.data.ids import youtube_id
 from hicm.data.samples import SplitSamples, open_samples
 from hicm.errors import UserError
+from hicm.files import plain
 from hicm.memory.bank import Bank, bank_hash, load_bank
-from hicm.provenance import plain
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved

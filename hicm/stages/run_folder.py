@@ -31,7 +31,7 @@ def open_run(folder: Path, run: str, config: Config, origin: Origin, **extra: An
     """Start or continue a run folder; returns the run's id and its settings.
 
     A run that continues keeps the settings that decide nothing of training but that may choose the checkpoint (how
-    captions are decoded).  Raises UserError when the folder holds a run with other settings, or one begun on other
+    captions are decoded).  Raises UserError when the folder holds a run with other settings, or one started on other
     inputs: results of two runs are never mixed.
     """
     manifest = folder / "manifest.json"
@@ -43,8 +43,8 @@ def open_run(folder: Path, run: str, config: Config, origin: Origin, **extra: An
             if config_text(config) != (folder / "config.yaml").read_text(encoding="utf-8"):
                 save_config(config, folder / "config.yaml")  # data were moved
             return found["run"], config
-        if _is_begun(folder):
-            raise UserError(f"{folder}: holds run {found['run']}, begun otherwise ({'; '.join(changed)}); choose "
+        if _is_started(folder):
+            raise UserError(f"{folder}: holds run {found['run']}, started differently ({'; '.join(changed)}); choose "
                             "another --out, or remove the folder")
         for stale in folder.glob("retrieved_*"):
             stale.unlink()
@@ -124,7 +124,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _is_begun(folder: Path) -> bool:
+def _is_started(folder: Path) -> bool:
     """Whether the folder holds more than its description, its bank and recalled vectors (which know their origin)."""
     return any(path.name not in ("config.yaml", "manifest.json", "uncommitted.diff", OWN)
                and not path.name.startswith((".", "retrieved_")) for path in folder.iterdir())

@@ -107,7 +107,7 @@ def find_system(name: str) -> type[System]:
 
 
 def refuse_other_model(system: str, saved: Any, asked: Any, names: tuple[str, ...], where: str | Path) -> None:
-    """UserError for the first of the settings ``names``, which a model's weights decide, that is asked otherwise."""
+    """UserError for the first of the settings ``names``, fixed by a model's weights, that is set differently."""
     for name in names:
         if getattr(asked, name) != getattr(saved, name):
             raise UserError(f"{where}: was trained with {system}.{name}={getattr(saved, name)!r}, found "

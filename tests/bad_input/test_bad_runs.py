@@ -97,8 +97,8 @@ def test_damaged_checkpoint(sound, refused, run, damage):
 
 
 def test_other_settings_in_the_same_folder(sound, refused, run):
-    assert re.match(rf"{run}: holds run tiny-\w+, begun otherwise .train\.lr is 0\.001 there and 0\.01 here.; choose",
-                    refused("train", sound.config, "--out", run, "--set", "train.lr=1e-2"))
+    assert re.match(rf"{run}: holds run tiny-\w+, started differently .train\.lr is 0\.001 there and 0\.01 here.; "
+                    "choose", refused("train", sound.config, "--out", run, "--set", "train.lr=1e-2"))
 
 
 @pytest.mark.parametrize(("name", "content", "match"), [

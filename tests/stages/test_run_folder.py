@@ -103,7 +103,7 @@ def test_two_settings_never_share_a_folder(tiny, tmp_path):
     begin(tmp_path / "run", tiny)
     (tmp_path / "run" / "stats.jsonl").touch()
     before = {path: path.read_bytes() for path in (tmp_path / "run").iterdir()}
-    with pytest.raises(UserError, match=r"holds run tiny-\w+, begun otherwise .train\.lr is 0\.001 there and 0\.5"):
+    with pytest.raises(UserError, match=r"holds run tiny-\w+, started differently .train\.lr is 0\.001 there and 0\.5"):
         begin(tmp_path / "run", tiny, "train.lr=0.5")
     assert {path: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 

@@ -73,7 +73,8 @@ def recall(means: np.ndarray, captions: Captions, mean: np.ndarray, settings: Se
     highest cosine, the one closest to the centre of them all is quoted (consensus: Devlin et al., "Exploring nearest
     neighbor approaches for image captioning", 2015), so one outlier or hub does not speak for the event.
     ``without``: the video whose own captions are left out (None: nothing is).  Of equals the first in the bank wins.
-    Raises UserError when the widths differ, or when own captions are to be left out and nobody knows whose they are.
+    Raises UserError when the widths differ, or when own captions are to be left out and the bank does not record
+    which video each caption is from.
     """
     width = captions.vectors.shape[1]
     if means.shape[1] != width:
