@@ -17,8 +17,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "files", "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal",
-        "packaged", "decisive"}
-BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks"}
+        "packaged", "decisive", "cached_arrays"}
+BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports"}
 STAGES = BELOW | {"systems", "training", "report", "results"}
 
 # part of hicm -> the other parts it may import
@@ -30,6 +30,7 @@ ALLOWED = {
     "strict": {"errors"},
     "plugins": {"errors"},
     "journal": {"files"},
+    "cached_arrays": {"files"},
     "packaged": {"errors"},
     "rooms": {"errors", "plugins"},
     "former": {"errors"},
@@ -39,6 +40,8 @@ ALLOWED = {
     "encoders": {"errors", "files", "plugins"},
     "data": CORE,
     "memory": CORE | {"encoders", "data"},
+    "video": CORE | {"encoders"},
+    "exports": {"errors", "files", "types", "plugins"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
     "dvc_eval": {"", "errors", "files", "types"},  # an evaluator that can be used alone

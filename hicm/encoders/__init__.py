@@ -1,4 +1,4 @@
-"""Encoders of texts, each in a module of its own that is found by its name (`hicm.plugins`).
+"""Encoders of texts and images, each in a module of its own that is found by its name (`hicm.plugins`).
 
 ``memory.encoder`` chooses one as ``kind:rest``; the kind is the module's name:
 
@@ -9,7 +9,8 @@
     hashing:<width>                 words and word pairs hashed to random directions, L2-normalised; no model
 
 A new encoder is a new module here, or a module of another package under the entry-point group ``hicm.encoders``, with
-``FORM`` (how it is written) and ``text_encoder(rest, offline) -> Encoder``.
+``FORM`` (how it is written) and ``text_encoder(rest, offline) -> Encoder``, ``image_encoder(rest, offline) ->
+ImageEncoder``, or both (openclip, hashing).
 
 Queries are means of frame features, so the encoder must share its space with them: CLIP text for CLIP frames.
 """
@@ -23,7 +24,7 @@ from hicm.errors import UserError
 from hicm.plugins import find_part, known_forms
 
 GROUP = "hicm.encoders"
-FUNCTION = "text_encoder"
+FUNCTION, IMAGE_FUNCTION = "text_encoder", "image_encoder"
 
 
 class Encoder(Protocol):
@@ -41,6 +42,17 @@ class Encoder(Protocol):
         """float32 [len(texts), D].  Raises UserError when a text cannot be embedded."""
 
 
+class ImageEncoder(Protocol):
+    """Pictures in, embeddings out.  Models are loaded at first use, not at construction."""
+
+    @property
+    def name(self) -> str:
+        """The specification, with a hash of what is read from disk: equal names, equal embeddings."""
+
+    def encode_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """float32 [len(images), D] of pictures uint8 [height, width, 3] (RGB), of any size."""
+
+
 def make_encoder(spec: str, offline: bool = False) -> Encoder:
     """The encoder of a specification ``kind:rest`` (see above).  ``offline``: never contact the hub.
 
@@ -52,3 +64,16 @@ def make_encoder(spec: str, offline: bool = False) -> Encoder:
         raise UserError(f"memory.encoder: {spec!r} is not an encoder; expected one of "
                         f"{known_forms(__name__, GROUP, FUNCTION)}")
     return module.text_encoder(rest, offline)
+
+
+def make_image_encoder(spec: str, offline: bool = False) -> ImageEncoder:
+    """The image encoder of a specification ``kind:rest``.  ``offline``: never contact the hub.
+
+    Raises UserError when the kind is unknown or has no image encoder, or when what it names is missing or unreadable.
+    """
+    kind, _, rest = spec.partition(":")
+    module = find_part(kind, __name__, GROUP, IMAGE_FUNCTION) if rest else None
+    if module is None:
+        raise UserError(f"encoder: {spec!r} embeds no images; expected one of "
+                        f"{known_forms(__name__, GROUP, IMAGE_FUNCTION)}")
+    return module.image_encoder(rest, offline)

@@ -1,4 +1,7 @@
-"""A text encoder without a model: similar words give similar vectors.  For demonstrations and tests."""
+"""Encoders without a model: similar words, or similar colours, give similar vectors.  For demonstrations and tests.
+
+Texts and images do not share a space.
+"""
 
 import functools
 import itertools
@@ -12,10 +15,17 @@ from hicm.errors import UserError
 
 FORM = "hashing:<width>"
 
+GRID = 8  # cells per side of an image
+
 _WORD = re.compile(r"[^\W_]+")
 
 
 def text_encoder(rest: str, offline: bool) -> "HashingEncoder":
+    """Vectors of ``rest`` numbers."""
+    return HashingEncoder(rest)
+
+
+def image_encoder(rest: str, offline: bool) -> "HashingEncoder":
     """Vectors of ``rest`` numbers."""
     return HashingEncoder(rest)
 
@@ -40,6 +50,21 @@ class HashingEncoder:
             if not out[row].any():  # terms can cancel in a narrow space
                 out[row] = _signs(text, self.width)
         return out / np.linalg.norm(out, axis=1, keepdims=True) if len(out) else out
+
+    def encode_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """float32 [len(images), D], every row of norm 1: mean colours of a grid, hashed to random directions."""
+        cells = np.stack([_mean_colours(image) for image in images])
+        signs = np.stack([_signs(f"cell {cell}", self.width) for cell in range(cells.shape[1])]).astype(np.float32)
+        out = cells @ signs
+        return out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-8)
+
+
+def _mean_colours(image: np.ndarray) -> np.ndarray:
+    """Float32 [GRID * GRID * 3] in 0 .. 1, of an image uint8 [height, width, 3] of at least GRID pixels a side."""
+    rows, columns = (np.linspace(0, side, GRID, endpoint=False).astype(int) for side in image.shape[:2])
+    sums = np.add.reduceat(np.add.reduceat(image.astype(np.float32), rows, axis=0), columns, axis=1)
+    heights, widths = np.diff([*rows, image.shape[0]]), np.diff([*columns, image.shape[1]])
+    return (sums / (255 * heights[:, None, None] * widths[:, None])).ravel()
 
 
 def _terms(text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""The text tower of a CLIP model, through open_clip."""
+"""The towers of a CLIP model, through open_clip."""
 
 import contextlib
 import difflib
@@ -21,8 +21,15 @@ def text_encoder(rest: str, offline: bool) -> "OpenClipEncoder":
     return OpenClipEncoder(rest, offline)
 
 
+def image_encoder(rest: str, offline: bool) -> "OpenClipEncoder":
+    """The image tower of the model ``rest``."""
+    return OpenClipEncoder(rest, offline)
+
+
 class OpenClipEncoder:
-    """Projected text embedding, not normalised, float32; texts are cut to the tower's context (CLIP: 77 tokens).
+    """Projected embeddings, not normalised, float32; texts are cut to the tower's context (CLIP: 77 tokens).
+
+    Pictures are prepared as the model's own configuration says: short side to its size, bicubic, centre crop (CLIP).
 
     ``rest`` is ``<model>/<pretrained tag or file>``, ``local-dir:<folder>`` or ``hf-hub:<name>``.  A file of OpenAI's
     weights needs the model's ``-quickgelu`` variant; with a tag the right activation is chosen here.
@@ -77,6 +84,24 @@ class OpenClipEncoder:
                 ids = tokenizer(list(texts[start:start + BATCH])).to(device)
                 parts.append(model.encode_text(ids).float().cpu().numpy())
         return np.concatenate(parts) if parts else np.zeros((0, self.width), np.float32)
+
+    def encode_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
+        """float32 [len(images), D]; computed in bfloat16 on a GPU."""
+        import torch
+        from PIL import Image
+
+        model, _ = self._loaded
+        device = next(model.parameters()).device
+        prepared = torch.stack([self._prepare(Image.fromarray(image)) for image in images]).to(device)
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            return model.encode_image(prepared).float().cpu().numpy()
+
+    @cached_property
+    def _prepare(self) -> Any:
+        import open_clip
+
+        settings = open_clip.transform.PreprocessCfg(**self._loaded[0].visual.preprocess_cfg)
+        return open_clip.transform.image_transform_v2(settings, is_train=False)
 
 
 @contextlib.contextmanager

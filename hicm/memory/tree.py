@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from hicm.cached_arrays import cached_arrays
 from hicm.config import MemoryConfig
 from hicm.encoders import Encoder
 from hicm.errors import UserError
 from hicm.memory.bank import Leaves
-from hicm.memory.cached_arrays import cached_arrays
 from hicm.memory.captions import Captions
 from hicm.memory.hierarchies import describe_hierarchy, partitions
 from hicm.memory.summarisers.journal import key_of

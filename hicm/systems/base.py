@@ -45,6 +45,14 @@ class System(ABC):
         Raises UserError when a file is missing or damaged, or ``config`` asks for another model than the saved one.
         """
 
+    @classmethod
+    def untrained(cls, config: Config) -> Self:
+        """The system under the settings as they are, for use without a run folder; the bank is ``config.bank``.
+
+        Raises UserError where the system has to be trained.
+        """
+        raise UserError(f"system {config.system}: has to be trained; give its run folder (--model)")
+
     @abstractmethod
     def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
         """The events of all ``samples``, in any order: one finished batch of videos after the other.

@@ -36,10 +36,11 @@ from hicm.verbs.scores import evaluate as evaluate
 from hicm.verbs.scores import protocols as protocols
 from hicm.verbs.scores import report as report
 from hicm.verbs.scores import selftest as selftest
+from hicm.verbs.videos import caption as caption
 
 # Commands as they are typed, in the order of the help; "memory build" is memory_build.
 GROUPS = {
-    "Try it": ("demo",),
+    "Try it": ("demo", "caption"),
     "Data": ("download", "data check"),
     "Memory": ("memory build", "memory show", "memory search", "memory stats", "memory map", "memory ablate"),
     "Train and caption": ("train", "predict", "retrieve", "convert"),

@@ -1,7 +1,7 @@
 """The recall system as stages see it: prepared with a bank, a few settings chosen, then asked video by video."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -49,6 +49,13 @@ class System(Chooser):
             raise UserError(f"{folder / DESCRIPTION}: cannot be read as the description of a recall system "
                             f"({type(error).__name__}: {error}); was it edited?") from error
         return cls(config, captions_of(load_bank(config.bank)), mean, config.room)
+
+    @classmethod
+    def untrained(cls, config: Config) -> Self:
+        """The captions of the bank; queries are not centred, as the mean training row is unknown."""
+        captions = captions_of(load_bank(config.bank))
+        return cls(config, captions, np.zeros(captions.vectors.shape[1], np.float32),
+                   replace(config.room, centring="none"))
 
     def choose(self, score: Score) -> list[dict[str, Any]]:
         """Try a grid of settings on some training videos and keep the best."""

@@ -1,0 +1,1 @@
+"""Video files: what they are, and their frames by time."""

@@ -1,0 +1,75 @@
+"""Frame features of a video file: decode, embed, and keep the result for the next time."""
+
+import itertools
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from hicm.cached_arrays import cached_arrays
+from hicm.config import digest
+from hicm.encoders import ImageEncoder
+from hicm.errors import UserError
+from hicm.files import sha256
+from hicm.video.reader import Frame, VideoReader
+
+BATCH = 32  # frames per forward pass
+
+
+@dataclass(frozen=True, eq=False)
+class VideoFeatures:
+    """One row per ``step`` seconds; row i stands for the seconds from i * step to (i + 1) * step."""
+
+    rows: np.ndarray  # float16 [T, D]
+    times: np.ndarray  # float64 [T], seconds at which the frames behind the rows appear
+    step: float  # seconds per row
+    duration: float  # seconds
+    warnings: tuple[str, ...] = ()  # what was wrong with the file, a line each
+
+
+def video_features(path: str | Path, encoder: ImageEncoder, cache: str | Path, step: float = 1.0) -> VideoFeatures:
+    """The features of a video file; made once per content, encoder and step, and kept in the folder ``cache``.
+
+    Raises UserError when the file cannot be read as a video, or the encoder gives numbers that float16 cannot hold.
+    """
+    path = Path(path)
+    with VideoReader(path) as video:  # what is no video is refused before it is hashed
+        key = json.dumps({"video": sha256(path), "encoder": encoder.name, "step": step}, sort_keys=True)
+        kept = Path(cache) / f"{path.stem[:80]}-{digest(key, 16)}.npz"
+        found = cached_arrays(kept, key, lambda: _extract(video, encoder, step))
+    return VideoFeatures(found["rows"], found["times"], step, float(found["duration"]),
+                         tuple(f"{path}: {line}" for line in found["warnings"].tolist()))
+
+
+def _extract(video: VideoReader, encoder: ImageEncoder, step: float) -> dict[str, Any]:
+    rows: list[np.ndarray] = []
+    times: list[float] = []
+    stated = video.stated_duration and round(video.stated_duration)
+    with tqdm(total=stated, desc=video.path.name, unit="s", leave=False) as bar:
+        for frames in _batches(video.frames(step), BATCH):
+            rows.append(encoder.encode_images([frame.rgb for frame in frames]))
+            times += [frame.time for frame in frames]
+            bar.update(round(min(len(times) * step, stated or math.inf)) - bar.n)
+    found = np.concatenate(rows).astype(np.float16)
+    if not np.isfinite(found).all():
+        raise UserError(f"{video.path}: {encoder.name} gave numbers that are not finite in float16; check the encoder")
+    return {"rows": found, "times": np.array(times), "duration": video.duration,
+            "warnings": np.array(_warnings(video), dtype=np.str_)}
+
+
+def _batches(frames: Iterator[Frame], size: int) -> Iterable[list[Frame]]:
+    return iter(lambda: list(itertools.islice(frames, size)), [])
+
+
+def _warnings(video: VideoReader) -> list[str]:
+    found = []
+    if video.unreadable:
+        found.append(f"{video.unreadable} damaged packets were left out")
+    if video.cut_off:
+        found.append(f"ends after {video.duration:.1f} seconds; its header says {video.stated_duration:.1f}")
+    return found

@@ -1,0 +1,102 @@
+"""From a video file to captions: without training, from a memory alone; nothing mixed, nothing lost."""
+
+import dataclasses
+import json
+import re
+
+import pytest
+
+from hicm.cli import main
+from hicm.errors import UserError
+from hicm.stages.build_memory import build_memory
+from hicm.stages.caption import VideoCaptioner, caption_files, find_videos
+from tests.memory_data import write_config
+from tests.video.videos import write_video
+
+ANYTHING = ["recall.threshold=-1", "recall.penalty=0.5"]  # made-up pictures have nothing to do with the captions
+
+
+@pytest.fixture(scope="module")
+def bank(tmp_path_factory):
+    return str(build_memory(write_config(tmp_path_factory.mktemp("memory"), summariser="medoid")))
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    """Twelve seconds of two scenes, and three of one."""
+    folder = tmp_path_factory.mktemp("videos")
+    write_video(folder / "scenes.mp4", [0.0, 6.0, 6.5], 12.0)
+    write_video(folder / "short.mkv", [0.0], 3.0)
+    return folder
+
+
+@pytest.fixture
+def captioner(bank, tmp_path):
+    return VideoCaptioner(memory=bank, cache=str(tmp_path / "cache"), overrides=ANYTHING)
+
+
+def test_events_cover_the_video_and_quote_the_memory(captioner, videos):
+    captioned = captioner.caption(videos / "scenes.mp4")
+    assert captioned.duration == pytest.approx(12.0, abs=0.1)
+    assert captioned.events[0].span.start == 0 and captioned.events[-1].span.end == captioned.duration
+    assert [event.span.start for event in captioned.events] == sorted(event.span.start for event in captioned.events)
+    assert {event.text for event in captioned.events} <= set(captioner.system.captions.texts)
+
+
+def test_features_are_made_once(captioner, videos, monkeypatch):
+    first = captioner.events(videos / "scenes.mp4")
+    monkeypatch.setattr(captioner.encoder, "encode_images", None, raising=False)
+    assert captioner.events(videos / "scenes.mp4") == first
+
+
+def test_a_folder_with_a_broken_file(captioner, videos, tmp_path, capsys):
+    for video in videos.iterdir():
+        (tmp_path / video.name).write_bytes(video.read_bytes())
+    (tmp_path / "broken.mp4").write_text("no video\n" * 100)
+    summary = caption_files([str(tmp_path)], captioner, tmp_path / "out")
+    assert (set(summary.done), summary.failed, summary.ok) == ({"scenes", "short"}, ("broken",), False)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"failed.jsonl"} | {
+        f"{name}.{suffix}" for name in ("scenes", "short") for suffix in ("json", "srt", "vtt", "txt")}
+    [record] = map(json.loads, (tmp_path / "out" / "failed.jsonl").read_text().splitlines())
+    assert record["video"].endswith("broken.mp4") and "cannot be read as a video" in record["reason"]
+    before = (tmp_path / "out" / "scenes.json").stat().st_mtime_ns
+    again = caption_files([str(tmp_path)], captioner, tmp_path / "out")
+    assert (set(again.skipped), again.failed) == ({"scenes", "short"}, ("broken",))
+    assert (tmp_path / "out" / "scenes.json").stat().st_mtime_ns == before
+
+
+def test_captions_of_another_memory_are_not_replaced(captioner, videos, tmp_path):
+    video = str(videos / "short.mkv")
+    caption_files([video], captioner, tmp_path / "out")
+    config = write_config(tmp_path, 25, summariser="medoid")
+    other = dataclasses.replace(config.memory, path=str(tmp_path / "other"))
+    bank = build_memory(dataclasses.replace(config, memory=other))
+    another = VideoCaptioner(memory=str(bank), cache=str(tmp_path / "cache"), overrides=ANYTHING)
+    assert caption_files([video], another, tmp_path / "out").failed == ("short",)
+    assert "holds other captions" in (tmp_path / "out" / "failed.jsonl").read_text()
+    assert caption_files([video], another, tmp_path / "out", overwrite=True).done == ("short",)
+
+
+def test_what_is_wrong_is_said_before_a_video_is_read(bank, videos, tmp_path, capsys):
+    video = str(videos / "short.mkv")
+    mistakes = {
+        ("none.mp4", "--memory", bank): "none.mp4: video not found",
+        (video,): r"nothing to caption with; give a run folder \(--model\), or a memory bank",
+        (video, "--memory", str(tmp_path)): "memory bank not found",
+        (video, "--model", str(tmp_path)): "run not found",
+        (video, "--memory", bank, "--format", "docx"): "--format: expected one of 'json', 'srt', .*found 'docx'",
+        (video, "--memory", bank, "--encoder", "hashing:7"): "features are 7 wide",
+        (video, "--memory", bank, "--encoder", "hf:a/b"): "'hf:a/b' embeds no images; expected one of",
+        (str(tmp_path), "--memory", bank): "no video in this folder",
+    }
+    for arguments, message in mistakes.items():
+        assert main(["caption", *arguments, "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")]) == 2
+        assert re.search(message, capsys.readouterr().err), arguments
+    assert not (tmp_path / "out").exists() and not (tmp_path / "cache").exists()
+
+
+def test_two_files_of_one_name(tmp_path):
+    for name in ("a.mp4", "a.mkv"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UserError, match=r"a\.mp4: would be written under the name of .*a\.mkv"):
+        find_videos([str(tmp_path)])
