@@ -96,7 +96,16 @@ def say(line: str) -> None:
 
 def commands() -> dict[str, Callable[..., Any]]:
     """Every command as it is typed, with its verb, in the order of the help."""
-    return {command: getattr(verbs, command.replace(" ", "_")) for group in verbs.GROUPS.values() for command in group}
+    return {command: getattr(verbs, verb_name(command)) for group in verbs.GROUPS.values() for command in group}
+
+
+def verb_name(command: str) -> str:
+    """The function of a command.
+
+    >>> verb_name("data from-elan")
+    'data_from_elan'
+    """
+    return command.replace(" ", "_").replace("-", "_")
 
 
 def summary(function: Callable[..., Any]) -> str:

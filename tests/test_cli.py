@@ -19,7 +19,7 @@ import pytest
 
 import hicm
 from hicm import verbs
-from hicm.cli import commands, main, make_parser
+from hicm.cli import commands, main, make_parser, verb_name
 from hicm.config import load_config
 from hicm.data.features import write_features
 from hicm.errors import UserError
@@ -42,7 +42,7 @@ def leaves(parser: argparse.ArgumentParser,
             yield from leaves(child, (*path, name))
 
 
-COMMANDS = {words.replace(" ", "_"): (words.split(), parser) for words, parser in leaves(make_parser())}
+COMMANDS = {verb_name(words): (words.split(), parser) for words, parser in leaves(make_parser())}
 each_verb = pytest.mark.parametrize("verb", sorted(VERBS))
 
 
@@ -136,7 +136,7 @@ def test_help_explains_every_argument(verb, capsys, monkeypatch):
 def test_every_verb_is_in_one_group_and_has_a_line_of_its_own(capsys):
     """The rarely needed ones last; every line fits in a terminal of 80 columns."""
     listed = [command for group in verbs.GROUPS.values() for command in group]
-    assert len(listed) == len(set(listed)) and {command.replace(" ", "_") for command in listed} == VERBS.keys()
+    assert len(listed) == len(set(listed)) and set(map(verb_name, listed)) == VERBS.keys()
     with pytest.raises(SystemExit):
         main(["--help"])
     lines = capsys.readouterr().out.splitlines()

@@ -1,18 +1,37 @@
 """What a captioned video is written as, each format in a module of its own that is found by its name.
 
 A format is a new module here, or a module of another package under the entry-point group ``hicm.exports``, with
-``SUFFIX`` (of the file name) and ``render(captioned) -> str``.  What a format cannot hold is said in its module.
+``SUFFIX`` (of the file name) and ``render(captioned) -> str``; it may have ``check()``, which raises UserError when a
+package that it needs is missing.  ``render`` raises `Refused` for events that the format cannot hold at all; what it
+loses otherwise is said in its module.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
+from hicm.errors import UserError
 from hicm.files import write_text
-from hicm.plugins import check_name, find_module
+from hicm.plugins import find_module
 from hicm.types import Event
 
 GROUP = "hicm.exports"
+OWN = "json"  # the format that loses nothing
+
+
+class Refused(UserError):
+    """These events cannot be written in this format; other formats can be."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What editors want to know about a video file."""
+
+    frame_rate: float | None = None  # frames per second, on average; None: not known
+    size: tuple[int, int] | None = None  # width and height in pixels, as shown; None: not known
+    sound: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,15 +43,46 @@ class Captioned:
     duration: float  # seconds
     events: tuple[Event, ...]
     about: dict[str, Any] = field(default_factory=dict)  # how the events were made
+    picture: Picture = Picture()
 
 
-def check_formats(names: tuple[str, ...]) -> None:
-    """UserError for the first name that is no format; imports none."""
+def check_formats(names: Iterable[str]) -> None:
+    """UserError for the first name that is no format, or whose package is missing."""
     for name in names:
-        check_name(__name__, GROUP, name, "--format", "render")
+        getattr(_format(name), "check", lambda: None)()
+
+
+def write_all(captioned: Captioned, folder: Path, names: Iterable[str]) -> None:
+    """`write` in several formats, hicm's own last: where it is, all that can be written is.
+
+    Raises Refused, once all others are written, with the reason of every format that cannot hold these events.
+    """
+    reasons = []
+    for name in sorted(names, key=OWN.__eq__):
+        try:
+            write(captioned, folder, name)
+        except Refused as error:
+            reasons.append(str(error))
+    if reasons:
+        raise Refused(f"{captioned.source}: {'; '.join(reasons)}")
 
 
 def write(captioned: Captioned, folder: Path, name: str) -> Path:
-    """Write ``folder/<id><suffix>`` in one format, atomically; returns the path."""
-    module = find_module(__name__, GROUP, name, "--format", "render")
-    return write_text(folder / f"{captioned.id}{module.SUFFIX}", module.render(captioned))
+    """Write ``folder/<id><suffix>`` in one format, atomically; returns the path.
+
+    Raises Refused, naming the format, when it cannot hold these events; nothing is written then.
+    """
+    try:
+        text = _format(name).render(captioned)
+    except Refused as error:
+        raise Refused(f"not written as {name}: {error}") from error
+    return write_text(path_of(captioned.id, folder, name), text)
+
+
+def path_of(video_id: str, folder: Path, name: str) -> Path:
+    """The file of a video in one format."""
+    return folder / f"{video_id}{_format(name).SUFFIX}"
+
+
+def _format(name: str) -> ModuleType:
+    return find_module(__name__, GROUP, name, "--format", "render")

@@ -18,7 +18,8 @@ from hicm.data.features import sample
 from hicm.data.samples import MemoryTokens, Sample, SampleList, single_sample
 from hicm.encoders import ImageEncoder, make_image_encoder
 from hicm.errors import UserError
-from hicm.exports import Captioned, check_formats, write
+from hicm.exports import Captioned, Picture, check_formats, path_of, write_all
+from hicm.exports.json import read
 from hicm.files import append, read_json
 from hicm.memory.bank import bank_hash, load_bank
 from hicm.provenance import Origin
@@ -29,6 +30,7 @@ from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
 from hicm.systems.base import System, find_system
 from hicm.types import Event
+from hicm.video.facts import read_facts
 from hicm.video.features import VideoFeatures, video_features
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
@@ -90,9 +92,10 @@ class VideoCaptioner:
         [(_, found)] = next(iter(self.system.predict(SampleList([self._sample(video, features)], str(video)),
                                                      self.device))).items()
         events = sorted(_inside(found, features.duration), key=lambda event: (event.span.start, event.span.end))
+        facts = read_facts(video)
         return Captioned(video.stem, str(video), features.duration, tuple(events),
                          {"decided_by": self.origin.to_json(), "encoder": self.encoder.name,
-                          "seconds_per_row": features.step})
+                          "seconds_per_row": features.step}, Picture(facts.frame_rate, facts.size, facts.sound))
 
     def _open_encoder(self, given: str) -> ImageEncoder:
         """The image encoder, tried on one picture, so that what is wrong is found before videos are read.
@@ -130,26 +133,34 @@ def caption_files(videos: Sequence[str], captioner: VideoCaptioner, out: Path, f
                   overwrite: bool = False) -> Summary:
     """Caption video files, and those of folders, into ``out``; what is there already, made the same way, is skipped.
 
-    A video that cannot be captioned is recorded in ``failed.jsonl``, and the others go on.  Raises UserError before
+    A format that is new is written from the ``.json`` that is there.  A video that cannot be captioned, or not written
+    in one of the formats, is recorded in ``failed.jsonl``, and the others go on.  Raises UserError before
     anything is captioned when a file is missing, two share a name, or a format is unknown.
     """
     check_formats(tuple(formats))
-    done, skipped, failed = [], [], []
+    done: list[str] = []
+    skipped: list[str] = []
+    failed: list[str] = []
     for video in find_videos(videos):
         try:
-            if not overwrite and _is_there(out / f"{video.stem}.json", captioner):
-                skipped.append(video.stem)
-                continue
-            captioned = captioner.caption(video)
+            (done if _caption_file(video, captioner, out, formats, overwrite) else skipped).append(video.stem)
         except UserError as error:
             print(error)
             append(out / FAILED, json.dumps({"video": str(video), "reason": str(error)}))
             failed.append(video.stem)
-            continue
-        for name in sorted(formats, key="json".__eq__):  # json last: it says that all is there
-            write(captioned, out, name)
-        done.append(video.stem)
     return Summary(out, tuple(done), tuple(skipped), tuple(failed))
+
+
+def _caption_file(video: Path, captioner: VideoCaptioner, out: Path, formats: Sequence[str], overwrite: bool) -> bool:
+    """Whether there was anything to do."""
+    kept = out / f"{video.stem}.json"
+    if overwrite or not _is_there(kept, captioner):
+        write_all(captioner.caption(video), out, formats)
+        return True
+    missing = [name for name in formats if not path_of(video.stem, out, name).exists()]
+    if missing:
+        write_all(read(kept), out, missing)
+    return bool(missing)
 
 
 def find_videos(given: Sequence[str]) -> list[Path]:

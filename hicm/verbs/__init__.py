@@ -13,6 +13,10 @@ from hicm.verbs.data import data_chapters as data_chapters
 from hicm.verbs.data import data_check as data_check
 from hicm.verbs.data import download as download
 from hicm.verbs.demo import demo as demo
+from hicm.verbs.imports import data_from_csv as data_from_csv
+from hicm.verbs.imports import data_from_elan as data_from_elan
+from hicm.verbs.imports import data_from_label_studio as data_from_label_studio
+from hicm.verbs.imports import data_from_subtitles as data_from_subtitles
 from hicm.verbs.memory import memory_ablate as memory_ablate
 from hicm.verbs.memory import memory_build as memory_build
 from hicm.verbs.memory import memory_diff as memory_diff
@@ -38,10 +42,11 @@ from hicm.verbs.scores import report as report
 from hicm.verbs.scores import selftest as selftest
 from hicm.verbs.videos import caption as caption
 
-# Commands as they are typed, in the order of the help; "memory build" is memory_build.
+# Commands as they are typed, in the order of the help; "data from-elan" is data_from_elan.
 GROUPS = {
     "Try it": ("demo", "caption"),
-    "Data": ("download", "data check"),
+    "Data": ("download", "data check", "data from-subtitles", "data from-label-studio", "data from-elan",
+             "data from-csv"),
     "Memory": ("memory build", "memory show", "memory search", "memory stats", "memory map", "memory ablate"),
     "Train and caption": ("train", "predict", "retrieve", "convert"),
     "Score and report": ("evaluate", "compare", "report"),

@@ -2,29 +2,27 @@
 
 import json
 import re
+import typing
+from pathlib import Path
 
 import av
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, settings
 
-from hicm.exports import Captioned, check_formats, write
+from hicm import verbs
+from hicm.errors import UserError
+from hicm.exports import Captioned, Refused, check_formats, path_of, write, write_all
+from hicm.exports import json as own
 from hicm.plugins import known
 from hicm.types import Event, Span
+from tests.exports import webvtt
+from tests.exports.made_up import EVENTS, captioned, ticks
 
 FORMATS = known("hicm.exports", "hicm.exports", "render")
-
-times = st.floats(0, 30_000, allow_nan=False)
-texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40)
-events = st.lists(st.builds(lambda start, length, text: Event(Span(start, start + length), text, 0.5), times,
-                            st.floats(0, 100), texts), max_size=8)
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "own_videos.md"
 
 
-def captioned(found: list[Event]) -> Captioned:
-    return Captioned("video", "video.mp4", 40_000.0, tuple(sorted(found, key=lambda event: event.span.start)))
-
-
-def read_by_ffmpeg(path) -> set[tuple[int, int]]:
+def read_by_ffmpeg(path: Path) -> set[tuple[int, int]]:
     """Start and end of every cue in milliseconds; equal cues count once."""
     with av.open(str(path)) as container:
         return {tuple(round(ticks * packet.time_base * 1000) for ticks in (packet.pts, packet.pts + packet.duration))
@@ -32,43 +30,115 @@ def read_by_ffmpeg(path) -> set[tuple[int, int]]:
 
 
 @pytest.mark.parametrize("name", ["srt", "vtt"])
-@given(found=events)
+@settings(max_examples=20)
+@given(found=EVENTS)
 def test_subtitles_are_read_by_ffmpeg(tmp_path_factory, name, found):
-    spoken = [event for event in found if event.text.strip()]
-    path = write(captioned([*spoken, Event(Span(0, 1), "one at least")]), tmp_path_factory.mktemp("out"), name)
-    starts = [(round(event.span.start * 1000), round(event.span.end * 1000)) for event in spoken]
-    assert read_by_ffmpeg(path) == {(0, 1000), *((start, max(end, start + 1)) for start, end in starts)}
+    found = [*found, Event(Span(0, 1), "one at least")]
+    path = write(captioned(found), tmp_path_factory.mktemp("out"), name)
+    assert read_by_ffmpeg(path) == {(start, end) for start, end, _ in ticks(found)}
 
 
-def test_json_loses_nothing(tmp_path):
-    event = Event(Span(1 / 3, 2 / 3), "ein Ei kochen – 卵", 0.25, 2)
-    content = json.loads(write(captioned([event]), tmp_path, "json").read_text())
-    assert content["events"] == [{"start": 1 / 3, "end": 2 / 3, "sentence": event.text, "score": 0.25, "level": 2}]
-    assert (content["video"], content["duration"]) == ("video", 40_000.0)
+@settings(max_examples=20)
+@given(found=EVENTS)
+def test_webvtt_keeps_the_rules(tmp_path_factory, found):
+    path = write(captioned(found), tmp_path_factory.mktemp("out"), "vtt")
+    assert sorted(webvtt.read(path.read_bytes())) == ticks(found)
+
+
+@settings(max_examples=20)
+@given(found=EVENTS)
+def test_own_form_loses_nothing(tmp_path_factory, found):
+    whole = captioned(found)
+    back = own.read(write(whole, tmp_path_factory.mktemp("out"), "json"))
+    assert vars(back) == vars(whole)
+
+
+def test_captions_of_before_are_read(tmp_path):
+    """Without what editors want to know; and what is no captions is refused in one line."""
+    (tmp_path / "a.json").write_text(json.dumps({"video": "a", "source": "a.mp4", "duration": 9, "events": [
+        {"start": 0, "end": 9, "sentence": "stir"}], "made_by": {}}))
+    assert own.read(tmp_path / "a.json").events == (Event(Span(0, 9), "stir"),)
+    for content in ("[]", "{}", '{"video": "a", "source": "a", "duration": "long", "events": []}'):
+        (tmp_path / "b.json").write_text(content)
+        with pytest.raises(UserError, match=r"b\.json: expected captions as hicm caption writes them"):
+            own.read(tmp_path / "b.json")
 
 
 def test_exact_text():
-    """Rules of the formats: decimal sign, hours, escapes, no arrow and no empty line in a cue."""
-    found = [Event(Span(3723.0042, 3725), "a < b & c --> d\n\n e"), Event(Span(0, 0.0001), "x")]
+    """Rules of the formats: decimal sign, hours, escapes, tags, no arrow and no empty line in a cue."""
+    found = [Event(Span(3723.0042, 3725), "a < b & c --> d\n\n e\0"), Event(Span(0, 0.0001), "x <i>{\\i1}")]
     import hicm.exports.srt as srt
     import hicm.exports.txt as txt
     import hicm.exports.vtt as vtt
 
     whole = captioned(found)
-    assert srt.render(whole) == ("1\n00:00:00,000 --> 00:00:00,001\nx\n\n"
+    assert srt.render(whole) == ("1\n00:00:00,000 --> 00:00:00,001\nx ‹i>(\\i1}\n\n"
                                  "2\n01:02:03,004 --> 01:02:05,000\na < b & c → d e\n\n")
-    assert vtt.render(whole) == ("WEBVTT\n\n1\n00:00:00.000 --> 00:00:00.001\nx\n\n"
+    assert vtt.render(whole) == ("WEBVTT\n\n1\n00:00:00.000 --> 00:00:00.001\nx &lt;i&gt;{\\i1}\n\n"
                                  "2\n01:02:03.004 --> 01:02:05.000\na &lt; b &amp; c → d e\n\n")
-    assert txt.render(whole) == "0:00 - 0:00  x\n1:02:03 - 1:02:05  a < b & c → d e\n"
+    assert txt.render(whole) == "0:00 - 0:00  x <i>{\\i1}\n1:02:03 - 1:02:05  a < b & c → d e\n"
+
+
+@pytest.mark.parametrize(("text", "lines"), [
+    ("add the chopped onions to the pan and stir", ["add the chopped onions to the pan and stir"]),
+    ("add the chopped onions to the pan and stir it", ["add the chopped onions", "to the pan and stir it"]),
+    ("x" * 90, ["x" * 90]), ("word " * 40, ["word " * 19 + "word", "word " * 19 + "word"])])
+def test_subtitles_have_two_lines_of_one_length(text, lines):
+    import hicm.exports.srt as srt
+
+    assert srt.render(captioned([Event(Span(0, 1), text)])).splitlines()[2:-1] == lines
 
 
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_video_without_events(tmp_path, name):
-    path = write(captioned([]), tmp_path, name)
-    assert path.name.startswith("video.") and path.exists()
+    if name == "youtube":
+        with pytest.raises(Refused, match="not written as youtube: YouTube shows three chapters or more"):
+            write(captioned([]), tmp_path, name)
+        assert list(tmp_path.iterdir()) == []
+    else:
+        path = write(captioned([]), tmp_path, name)
+        assert path.name.startswith("video.") and path.exists()
+
+
+def test_all_that_can_be_written_is(tmp_path):
+    whole = captioned([Event(Span(0, 5), "stir")], 23.5 * 3600)
+    with pytest.raises(Refused, match=r"^some videos/video.mp4: not written as youtube: .* give 1; not written as edl: "
+                                      r"time code ends at 24 hours.* has 23\.5 hours$"):
+        write_all(whole, tmp_path, ["json", "youtube", "srt", "edl", "vtt"])
+    assert {path.name for path in tmp_path.iterdir()} == {"video.json", "video.srt", "video.vtt"}
+
+
+def test_every_format_has_a_file_of_its_own(tmp_path):
+    assert len({path_of("video", tmp_path, name) for name in FORMATS}) == len(FORMATS)
+
+
+def test_every_format_is_in_the_help_and_on_the_page():
+    _, text = typing.get_args(verbs.caption.__annotations__["format_"])
+    assert text.partition("of: ")[2].partition(";")[0].split() == FORMATS
+    assert sorted(re.findall(r"^\| `(\w+)` ", PAGE.read_text(encoding="utf-8"), re.MULTILINE)) == FORMATS
 
 
 def test_unknown_format():
     check_formats(tuple(FORMATS))
-    with pytest.raises(Exception, match=re.escape("--format: expected one of") + ".*found 'str'; did you mean 'srt'"):
-        check_formats(("str",))
+    with pytest.raises(UserError, match=re.escape("--format: expected one of") + ".*found 'stl'; did you mean 'srt'"):
+        check_formats(("stl",))
+
+
+def test_a_missing_package_is_said_first(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "opentimelineio", None)
+    with pytest.raises(UserError, match=re.escape("--format otio needs opentimelineio; install it: pip install "
+                                                  "'hicm[export]'")):
+        check_formats(("srt", "otio"))
+
+
+def test_names_are_escaped(tmp_path):
+    """Of the video, which a user gives: no name breaks a file."""
+    import hicm.exports.elan as elan
+    import hicm.exports.fcpxml as fcpxml
+    import hicm.exports.ffmetadata as ffmetadata
+    import hicm.exports.matroska as matroska
+
+    whole = Captioned('a"<&=\n;b', 'x/a"<&=\n;b.mp4', 9.0, (Event(Span(0, 5), '"<&>'),))
+    for module in (elan, fcpxml, matroska):
+        __import__("xml.etree.ElementTree").etree.ElementTree.fromstring(module.render(whole).encode())
+    assert ffmetadata.render(whole).startswith(";FFMETADATA1\ntitle=a\"<&\\=\\\n\\;b\n[CHAPTER]")

@@ -65,6 +65,25 @@ def test_a_folder_with_a_broken_file(captioner, videos, tmp_path, capsys):
     assert (tmp_path / "out" / "scenes.json").stat().st_mtime_ns == before
 
 
+def test_a_format_that_is_refused_or_added(captioner, videos, tmp_path, capsys, monkeypatch):
+    """What is refused is recorded, the rest is written.  A new format needs no captioner."""
+    out = tmp_path / "out"
+    summary = caption_files([str(videos)], captioner, out, ("youtube", "srt", "json"))
+    assert (summary.done, summary.failed, summary.ok) == ((), ("scenes", "short"), False)
+    assert {path.name for path in out.iterdir()} == {"failed.jsonl", "scenes.json", "scenes.srt", "short.json",
+                                                     "short.srt"}
+    record = json.loads((out / "failed.jsonl").read_text().splitlines()[-1])
+    assert "short.mkv: not written as youtube: YouTube shows three chapters or more" in record["reason"]
+    kept = (out / "short.srt").stat().st_mtime_ns
+    monkeypatch.setattr(captioner, "caption", None)
+    added = caption_files([str(videos)], captioner, out, ("srt", "elan", "fcpxml", "json"))
+    assert (set(added.done), added.ok) == ({"scenes", "short"}, True)
+    assert 'width="64" height="48"' in (out / "scenes.fcpxml").read_text() and (out / "short.eaf").exists()
+    assert (out / "short.srt").stat().st_mtime_ns == kept, "what is there may have been corrected"
+    again = caption_files([str(videos)], captioner, out, ("srt", "elan"))
+    assert (set(again.skipped), again.ok) == ({"scenes", "short"}, True)
+
+
 def test_captions_of_another_memory_are_not_replaced(captioner, videos, tmp_path):
     video = str(videos / "short.mkv")
     caption_files([video], captioner, tmp_path / "out")
@@ -84,7 +103,7 @@ def test_what_is_wrong_is_said_before_a_video_is_read(bank, videos, tmp_path, ca
         (video,): r"nothing to caption with; give a run folder \(--model\), or a memory bank",
         (video, "--memory", str(tmp_path)): "memory bank not found",
         (video, "--model", str(tmp_path)): "run not found",
-        (video, "--memory", bank, "--format", "docx"): "--format: expected one of 'json', 'srt', .*found 'docx'",
+        (video, "--memory", bank, "--format", "docx"): "--format: expected one of 'activitynet', .*found 'docx'",
         (video, "--memory", bank, "--encoder", "hashing:7"): "features are 7 wide",
         (video, "--memory", bank, "--encoder", "hf:a/b"): "'hf:a/b' embeds no images; expected one of",
         (str(tmp_path), "--memory", bank): "no video in this folder",

@@ -1,0 +1,88 @@
+"""Exports of Label Studio (JSON, not JSON-MIN): a video per task, an event per region of a timeline.
+
+The sentence of a region is the text of its TextArea.  Frames count from 1, at the rate ``data.fps`` of the task.  A
+video is named by ``data.id``, else by its file.  Of a task's annotations the last one that was not cancelled counts,
+and its predictions where nobody has annotated it.
+"""
+
+import math
+import re
+import warnings
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from hicm.data.imports import Imported
+from hicm.errors import UserError
+from hicm.files import read_json
+from hicm.types import Event, Span
+
+UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")  # what Label Studio puts before the names of uploaded files
+
+
+def read(path: Path) -> list[Imported]:
+    """The videos of all tasks.  Raises UserError naming the task that cannot be read."""
+    tasks = read_json(path, "export of Label Studio")
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise UserError(f"{path}: expected a list of tasks; export as JSON from Label Studio")
+    return [_task(task, f"{path}: task {task.get('id', number)}") for number, task in enumerate(tasks, start=1)]
+
+
+def _task(task: dict, where: str) -> Imported:
+    data = task.get("data")
+    if not isinstance(data, dict) or not isinstance(data.get("video"), str):
+        raise UserError(f"{where}: expected data.video; export as JSON, not as JSON-MIN")
+    rate = _positive(data.get("fps"))
+    if rate is None:
+        raise UserError(f"{where}: data.fps: expected the frames per second that the regions are counted in, found "
+                        f"{data.get('fps')!r}; add it to the data of the task")
+    return Imported(str(data.get("id") or _name(data["video"])), _events(_regions(task, where), rate, where),
+                    _positive(data.get("duration")))
+
+
+def _name(address: str) -> str:
+    return UPLOADED.sub("", PurePosixPath(unquote(urlsplit(address).path)).stem, count=1)
+
+
+def _regions(task: dict, where: str) -> list[dict]:
+    """The results of the annotation that counts."""
+    annotations = [one for one in task.get("annotations") or () if not one.get("was_cancelled")]
+    if len(annotations) > 1:
+        warnings.warn(f"{where}: {len(annotations)} annotations; the last one is taken", stacklevel=3)
+    if not annotations:
+        annotations = list(task.get("predictions") or ())
+        if not annotations:
+            raise UserError(f"{where}: has neither annotations nor predictions; annotate it, or leave it out")
+        warnings.warn(f"{where}: nobody has annotated it; its predictions are taken as they are", stacklevel=3)
+    found = annotations[-1].get("result") if isinstance(annotations[-1], dict) else None
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise UserError(f"{where}: result: expected a list of regions; export as JSON from Label Studio")
+    return found
+
+
+def _events(regions: list[dict], rate: float, where: str) -> tuple[Event, ...]:
+    texts: dict[Any, str] = {}
+    for region in regions:
+        if region.get("type") == "textarea":
+            text = region.get("value", {}).get("text", "")
+            texts[region.get("id")] = " ".join(" ".join(text if isinstance(text, list) else [text]).split())
+    return tuple(Event(span, texts.get(region.get("id"), "")) for region in regions
+                 if region.get("type") == "timelinelabels" for span in _spans(region, rate, where))
+
+
+def _spans(region: dict, rate: float, where: str) -> list[Span]:
+    try:
+        found = [(span["start"], span["end"]) for span in region["value"]["ranges"]]
+        return [Span((first - 1) / rate, last / rate) for first, last in found]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{where}: region {region.get('id')}: expected value.ranges with start and end in "
+                        "frames") from error
+
+
+def _positive(value: Any) -> float | None:
+    """A positive number, as text too, as spreadsheets and forms leave them; None for anything else."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if 0 < found < math.inf else None

@@ -1,0 +1,82 @@
+"""Annotations from files of editors, with the durations of their videos."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from hicm.data.imports import import_annotations
+from hicm.data.text_files import read_text
+from hicm.errors import UserError
+from hicm.files import read_json, require
+
+
+def import_files(form: str, files: Iterable[str], out: str, durations: str = "", videos: str = "") -> str:
+    """Write the annotations of ``files`` (`hicm.data.imports`) to ``out``; returns what to print.
+
+    ``durations``: a csv or json file, or a folder that hicm caption wrote; ``videos``: a folder of video files.
+    """
+    counts = import_annotations(form, files, out, _finder(durations, videos))
+    return f"{out}: {counts['videos']} videos, {counts['events']} events"
+
+
+def _finder(durations: str, videos: str) -> Callable[[str], tuple[str, float] | None]:
+    """What `import_annotations` asks for.  A name such as ``talk.en`` may stand for the video ``talk``."""
+    known = read_durations(Path(durations)) if durations else {}
+    files = _video_files(videos) if videos else {}
+
+    def find(video: str) -> tuple[str, float] | None:
+        from hicm.video.facts import read_facts
+
+        for name in (video, video.rpartition(".")[0]):
+            if name in known:
+                return name, known[name]
+            if name in files:
+                return name, read_facts(files[name]).duration
+        return None
+
+    return find
+
+
+def _video_files(folder: str) -> dict[str, Path]:
+    from hicm.stages.caption import find_videos
+
+    return {file.stem: file for file in find_videos([folder])}
+
+
+def read_durations(path: Path) -> dict[str, float]:
+    """Seconds by video id.
+
+    From a csv file with columns video and duration, a json file {id: seconds} or {id: {"duration": seconds}}, or a
+    folder with what hicm caption wrote.  Raises UserError naming file and video for anything else.
+    """
+    require(path, "durations", "give a csv or json file, or a folder that hicm caption wrote")
+    if path.is_dir():
+        found = {file: read_json(file, "captions") for file in sorted(path.glob("*.json"))}
+        pairs = [(file, one["video"], one.get("duration")) for file, one in found.items()
+                 if isinstance(one, dict) and "video" in one]
+    elif path.suffix == ".csv":
+        rows = csv.DictReader(io.StringIO(read_text(path), newline=""))
+        if not {"video", "duration"} <= set(rows.fieldnames or ()):
+            raise UserError(f"{path}: expected columns video and duration")
+        pairs = [(path, row["video"], row["duration"]) for row in rows]
+    else:
+        content = read_json(path, "durations")
+        if not isinstance(content, dict):
+            raise UserError(f"{path}: expected {{video id: seconds}}, found {type(content).__name__}")
+        pairs = [(path, video, one.get("duration") if isinstance(one, dict) else one)
+                 for video, one in content.items()]
+    if not pairs:
+        raise UserError(f"{path}: no durations in it; give a csv or json file, or a folder that hicm caption wrote")
+    return {video: _seconds(value, f"{file}: video {video}") for file, video, value in pairs}
+
+
+def _seconds(value: Any, where: str) -> float:
+    try:
+        found = 0.0 if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        found = 0.0
+    if not 0 < found < float("inf"):
+        raise UserError(f"{where}: duration: expected seconds > 0, found {value!r}")
+    return found
