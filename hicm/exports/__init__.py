@@ -76,7 +76,8 @@ def write(captioned: Captioned, folder: Path, name: str) -> Path:
         text = _format(name).render(captioned)
     except Refused as error:
         raise Refused(f"not written as {name}: {error}") from error
-    return write_text(path_of(captioned.id, folder, name), text)
+    utf8 = text.encode("utf-8", "replace").decode("utf-8")  # a file may have a name that is not UTF-8
+    return write_text(path_of(captioned.id, folder, name), utf8)
 
 
 def path_of(video_id: str, folder: Path, name: str) -> Path:

@@ -8,7 +8,7 @@ rounded to frames of the nearest usual rate, without drop frames.  The timeline 
 from fractions import Fraction
 
 from hicm.exports import Captioned, Refused
-from hicm.exports.clock import editor_rate, markers
+from hicm.exports.clock import editor_rate, markers, one_line
 
 SUFFIX = ".edl"
 
@@ -25,7 +25,7 @@ def render(captioned: Captioned) -> str:
     if captioned.duration >= HOURS * 3600:
         raise Refused(f"time code ends at 24 hours, and timelines begin at 1; the video has "
                       f"{captioned.duration / 3600:.1f} hours")
-    lines = [f"TITLE: {captioned.id}", "FCM: NON-DROP FRAME", ""]
+    lines = [f"TITLE: {one_line(captioned.id)}", "FCM: NON-DROP FRAME", ""]
     for number, (first, last, text) in enumerate(found, start=1):
         here = f"{_time_code(first, rate)} {_time_code(first + 1, rate)}"
         lines += [f"{number:03d}  001      V     C        {here} {here}",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hicm.errors import UserError
 from hicm.exports import Captioned
-from hicm.exports.clock import cues, editor_rate, frames, last_frame
+from hicm.exports.clock import cues, editor_rate, frames, last_frame, one_line
 
 SUFFIX = ".otio"
 
@@ -34,11 +34,11 @@ def render(captioned: Captioned) -> str:
 
     whole = span(0, last_frame(rate, captioned.duration))
     media = otio.schema.ExternalReference(Path(captioned.source).absolute().as_uri(), whole)
-    clip = otio.schema.Clip(captioned.id, media, whole)
+    clip = otio.schema.Clip(one_line(captioned.id), media, whole)
     for cue in cues(captioned.events):
         about = {"score": cue.event.score, "level": cue.event.level}
         clip.markers.append(otio.schema.Marker(cue.text, span(*frames(cue, rate, captioned.duration)),
                                                otio.schema.MarkerColor.BLUE, {"hicm": about}))
-    timeline = otio.schema.Timeline(captioned.id)
+    timeline = otio.schema.Timeline(one_line(captioned.id))
     timeline.tracks.append(otio.schema.Track("video", [clip], kind=otio.schema.TrackKind.Video))
     return timeline.to_json_string(indent=1) + "\n"

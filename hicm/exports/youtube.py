@@ -41,8 +41,9 @@ def chapters(events: Iterable[Event], duration: float) -> list[tuple[int, str]]:
     for found in tried:
         if len(found) >= FEWEST:
             return found
-    raise Refused(f"YouTube shows three chapters or more, each of {SHORTEST} seconds or more; {len(kept)} event"
-                  f"{'s' * (len(kept) != 1)} in {duration:.0f} seconds give {max(map(len, tried), default=0)}")
+    left = max(map(len, tried), default=0)
+    raise Refused(f"YouTube shows chapters only if there are three or more, each of {SHORTEST} seconds or more; here "
+                  f"{left} can be made ({len(kept)} event{'s' * (len(kept) != 1)} in {duration:.0f} seconds)")
 
 
 def _fewer(found: list[Cue], duration: float) -> list[tuple[int, str]]:

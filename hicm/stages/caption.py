@@ -18,7 +18,7 @@ from hicm.data.features import sample
 from hicm.data.samples import MemoryTokens, Sample, SampleList, single_sample
 from hicm.encoders import ImageEncoder, make_image_encoder
 from hicm.errors import UserError
-from hicm.exports import Captioned, Picture, check_formats, path_of, write_all
+from hicm.exports import Captioned, Picture, Refused, check_formats, path_of, write_all
 from hicm.exports.json import read
 from hicm.files import append, read_json
 from hicm.memory.bank import bank_hash, load_bank
@@ -46,13 +46,15 @@ class Summary:
     done: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()  # captioned by an earlier call
     failed: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()  # captioned, but not written in every format
 
     @property
     def ok(self) -> bool:
-        return not self.failed
+        return not self.failed and not self.refused
 
     def __str__(self) -> str:
-        parts = [f"{len(self.done)} captioned"]
+        parts = [f"{len(self.done) + len(self.refused)} captioned"]
+        parts += [f"{len(self.refused)} of them not in every format (see {self.out / FAILED})"] if self.refused else []
         parts += [f"{len(self.skipped)} already there"] if self.skipped else []
         parts += [f"{len(self.failed)} failed (see {self.out / FAILED})"] if self.failed else []
         return f"{self.out}: {', '.join(parts)}"
@@ -141,14 +143,15 @@ def caption_files(videos: Sequence[str], captioner: VideoCaptioner, out: Path, f
     done: list[str] = []
     skipped: list[str] = []
     failed: list[str] = []
+    refused: list[str] = []
     for video in find_videos(videos):
         try:
             (done if _caption_file(video, captioner, out, formats, overwrite) else skipped).append(video.stem)
         except UserError as error:
             print(error)
             append(out / FAILED, json.dumps({"video": str(video), "reason": str(error)}))
-            failed.append(video.stem)
-    return Summary(out, tuple(done), tuple(skipped), tuple(failed))
+            (refused if isinstance(error, Refused) else failed).append(video.stem)
+    return Summary(out, tuple(done), tuple(skipped), tuple(failed), tuple(refused))
 
 
 def _caption_file(video: Path, captioner: VideoCaptioner, out: Path, formats: Sequence[str], overwrite: bool) -> bool:

@@ -69,11 +69,12 @@ def test_a_format_that_is_refused_or_added(captioner, videos, tmp_path, capsys, 
     """What is refused is recorded, the rest is written.  A new format needs no captioner."""
     out = tmp_path / "out"
     summary = caption_files([str(videos)], captioner, out, ("youtube", "srt", "json"))
-    assert (summary.done, summary.failed, summary.ok) == ((), ("scenes", "short"), False)
+    assert (summary.done, summary.failed, summary.refused, summary.ok) == ((), (), ("scenes", "short"), False)
+    assert str(summary) == f"{out}: 2 captioned, 2 of them not in every format (see {out}/failed.jsonl)"
     assert {path.name for path in out.iterdir()} == {"failed.jsonl", "scenes.json", "scenes.srt", "short.json",
                                                      "short.srt"}
     record = json.loads((out / "failed.jsonl").read_text().splitlines()[-1])
-    assert "short.mkv: not written as youtube: YouTube shows three chapters or more" in record["reason"]
+    assert "short.mkv: not written as youtube: YouTube shows chapters only if there are" in record["reason"]
     kept = (out / "short.srt").stat().st_mtime_ns
     monkeypatch.setattr(captioner, "caption", None)
     added = caption_files([str(videos)], captioner, out, ("srt", "elan", "fcpxml", "json"))
