@@ -37,11 +37,13 @@ from hicm.verbs.scores import protocols as protocols
 from hicm.verbs.scores import report as report
 from hicm.verbs.scores import selftest as selftest
 from hicm.verbs.videos import caption as caption
+from hicm.verbs.videos import features as features
+from hicm.verbs.videos import speech as speech
 
 # Commands as they are typed, in the order of the help; "memory build" is memory_build.
 GROUPS = {
     "Try it": ("demo", "caption"),
-    "Data": ("download", "data check"),
+    "Data": ("download", "data check", "features", "speech"),
     "Memory": ("memory build", "memory show", "memory search", "memory stats", "memory map", "memory ablate"),
     "Train and caption": ("train", "predict", "retrieve", "convert"),
     "Score and report": ("evaluate", "compare", "report"),

@@ -6,10 +6,13 @@ import re
 
 import pytest
 
+import hicm
 from hicm.cli import main
 from hicm.errors import UserError
 from hicm.stages.build_memory import build_memory
-from hicm.stages.caption import VideoCaptioner, caption_files, find_videos
+from hicm.stages.caption import caption_files
+from hicm.stages.each_video import find_videos
+from hicm.stages.video_captioner import VideoCaptioner
 from tests.memory_data import write_config
 from tests.video.videos import write_video
 
@@ -49,24 +52,30 @@ def test_features_are_made_once(captioner, videos, monkeypatch):
     assert captioner.events(videos / "scenes.mp4") == first
 
 
+def test_three_lines_of_python(bank, videos, tmp_path, captioner):
+    for _ in range(2):
+        events = hicm.caption(str(videos / "scenes.mp4"), memory=bank, cache=tmp_path, overrides=ANYTHING)
+        assert events == captioner.events(videos / "scenes.mp4")
+
+
 def test_a_folder_with_a_broken_file(captioner, videos, tmp_path, capsys):
     for video in videos.iterdir():
         (tmp_path / video.name).write_bytes(video.read_bytes())
     (tmp_path / "broken.mp4").write_text("no video\n" * 100)
-    summary = caption_files([str(tmp_path)], captioner, tmp_path / "out")
+    summary = caption_files(find_videos([str(tmp_path)]), captioner, tmp_path / "out")
     assert (set(summary.done), summary.failed, summary.ok) == ({"scenes", "short"}, ("broken",), False)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"failed.jsonl"} | {
         f"{name}.{suffix}" for name in ("scenes", "short") for suffix in ("json", "srt", "vtt", "txt")}
     [record] = map(json.loads, (tmp_path / "out" / "failed.jsonl").read_text().splitlines())
     assert record["video"].endswith("broken.mp4") and "cannot be read as a video" in record["reason"]
     before = (tmp_path / "out" / "scenes.json").stat().st_mtime_ns
-    again = caption_files([str(tmp_path)], captioner, tmp_path / "out")
+    again = caption_files(find_videos([str(tmp_path)]), captioner, tmp_path / "out")
     assert (set(again.skipped), again.failed) == ({"scenes", "short"}, ("broken",))
     assert (tmp_path / "out" / "scenes.json").stat().st_mtime_ns == before
 
 
 def test_captions_of_another_memory_are_not_replaced(captioner, videos, tmp_path):
-    video = str(videos / "short.mkv")
+    video = videos / "short.mkv"
     caption_files([video], captioner, tmp_path / "out")
     config = write_config(tmp_path, 25, summariser="medoid")
     other = dataclasses.replace(config.memory, path=str(tmp_path / "other"))
