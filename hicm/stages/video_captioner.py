@@ -12,7 +12,7 @@ import torch
 
 from hicm.config import Config, load_config
 from hicm.data.features import sample
-from hicm.data.samples import MemoryTokens, SampleList, single_sample
+from hicm.data.samples import MemoryTokens, Sample, SampleList, single_sample
 from hicm.data.speech import Speech, SpeechStore, open_speech
 from hicm.decisive import prediction_settings
 from hicm.encoders import ImageEncoder, make_image_encoder
@@ -28,9 +28,10 @@ from hicm.stages.origins import bank_digest, path_digest
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
 from hicm.systems.base import System, find_system
-from hicm.types import Event
+from hicm.types import Event, Span
 from hicm.video.features import VideoFeatures, video_features
 from hicm.video.speech import video_speech
+from hicm.video.windows import cut
 
 NONE, DEFAULT = "none", "whisper:small"  # of --speech
 STEP = 1.0  # seconds per frame, as in all published features
@@ -39,17 +40,21 @@ STEP = 1.0  # seconds per frame, as in all published features
 class VideoCaptioner:
     """Video file in, events out; models are loaded once.
 
-    ``model``: a run folder; empty: the recall system, which quotes the bank ``memory`` and needs no training.
-    ``encoder``: of frames; empty: the image side of what embedded the memory.  ``speech``: a recogniser, a file or
-    folder of transcripts, or "none"; empty: whisper:small where the system reads speech.  ``cache``: folder of features
-    and transcripts.  ``overrides``: settings, as ``section.key=value``.
+    model: a run folder; empty: the recall system, which quotes the bank ``memory`` and needs no training
+    encoder: of frames; empty: the image side of what embedded the memory
+    speech: a recogniser, a file or folder of transcripts, or "none"; empty: whisper:small where the system reads speech
+    cache: folder of features and transcripts
+    window: seconds that are captioned at once; a longer video is cut where nothing is said and the picture changes; 0:
+        as the system says (`System.longest`)
+    overrides: settings, as ``section.key=value``
+
     Raises UserError when there is nothing to caption with, or its parts do not fit.
     """
 
     def __init__(self, model: str = "", memory: str = "", encoder: str = "", speech: str = "",
-                 cache: str | Path = "presave/videos", overrides: Sequence[str] = ()) -> None:
+                 cache: str | Path = "presave/videos", window: float = 0.0, overrides: Sequence[str] = ()) -> None:
         self.config, self.system, self._inputs = _open_system(model, memory, overrides)
-        self.cache = Path(cache)
+        self.cache, self.window = Path(cache), window
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.encoder = self._open_encoder(encoder)
         self.speech = self._open_speech(speech)
@@ -85,17 +90,26 @@ class VideoCaptioner:
         features = self.features(video)
         for line in features.warnings:
             warnings.warn(line, stacklevel=2)
-        rows = features.rows.astype(np.float32)
-        one = single_sample(video.stem, rows, features.step, features.duration, self.hear(video, features.duration),
-                            self._recall(rows))
-        [found] = next(iter(self.system.predict(SampleList([one], str(video)), self.device))).values()
-        events = sorted(_inside(found, features.duration), key=lambda event: (event.span.start, event.span.end))
+        rows, heard = features.rows.astype(np.float32), self.hear(video, features.duration)
+        windows = cut(rows, features.step, features.duration, self.window or self.system.longest,
+                      tuple(zip(heard.start, heard.end, strict=True)))
+        if len(windows) > 1:
+            print(f"{video}: {features.duration:.0f} seconds, captioned in {len(windows)} windows")
+        parts = [_part(f"{video.stem} {number}", features, rows, heard, window)
+                 for number, window in enumerate(windows, start=1)]
+        parts = [replace(part, recalled=self._recall(part.rows)) for part in parts]
+        found = {name: events for batch in self.system.predict(SampleList(parts, str(video)), self.device)
+                 for name, events in batch.items()}
+        events = [event for part, window in zip(parts, windows, strict=True)
+                  for event in _inside(found[part.id], window)]
+        events.sort(key=lambda event: (event.span.start, event.span.end))
         return Captioned(video.stem, str(video), features.duration, tuple(events),
                          {"decided_by": self.origin(video).to_json(), "device": str(self.device)})
 
     def origin(self, video: str | Path) -> Origin:
         """What decides the events of a video file."""
         parts: dict[str, Any] = {"encoder": self.encoder.name, "seconds_per_row": STEP}
+        parts |= {"window": self.window} if self.window else {}
         if isinstance(self.speech, SpeechStore):
             heard = {"speech": self.speech.fingerprint([Path(video).stem])}
         else:
@@ -145,10 +159,21 @@ def shared_captioner(**options: Any) -> VideoCaptioner:
 _kept = functools.lru_cache(maxsize=2)(VideoCaptioner)
 
 
-def _inside(events: Sequence[Event], duration: float) -> list[Event]:
-    """The events that begin within the video, cut at its end."""
-    kept = [event for event in events if 0 <= event.span.start < duration]
-    return [replace(event, span=replace(event.span, end=min(event.span.end, duration))) for event in kept]
+def _part(name: str, features: VideoFeatures, rows: np.ndarray, speech: Speech, window: Span) -> Sample:
+    """One window of a video as a video of its own; speech that crosses its ends is left out."""
+    first, last = (round(second / features.step) for second in (window.start, window.end))
+    said = [(start - window.start, end - window.start, text)
+            for start, end, text in zip(speech.start, speech.end, speech.text, strict=True)
+            if window.start <= start and end <= window.end]
+    return single_sample(name, rows[first:max(last, first + 1)], features.step, window.end - window.start,
+                         Speech(*map(tuple, zip(*said, strict=True))) if said else Speech())
+
+
+def _inside(events: Sequence[Event], window: Span) -> list[Event]:
+    """The events of a window that begin within it, cut at its end, in seconds of the whole video."""
+    length = window.end - window.start
+    return [replace(event, span=Span(window.start + event.span.start, window.start + min(event.span.end, length)))
+            for event in events if 0 <= event.span.start < length]
 
 
 def _open_reader(config: Config) -> Reader | None:

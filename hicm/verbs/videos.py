@@ -25,6 +25,7 @@ def caption(videos: Videos, *,
             speech: Annotated[str, "recogniser such as whisper:base, or a file or folder of transcripts; default: "
                                    "whisper:small where the model reads speech"] = "",
             no_speech: Annotated[bool, "do not read speech"] = False,
+            window: Annotated[float, "seconds captioned at once, longer videos are cut; 0: as the model says"] = 0.0,
             cache: Cache = "presave/videos", shard: Shard = "", set_: Overrides = (),
             overwrite: Annotated[bool, "replace captions that were made in another way"] = False) -> "Summary":
     """Caption your own videos.
@@ -37,10 +38,12 @@ def caption(videos: Videos, *,
     from hicm.stages.each_video import find_videos
     from hicm.stages.video_captioner import NONE, VideoCaptioner
 
+    if window < 0:
+        raise UserError(f"--window {window}: expected seconds, or 0")
     files = find_videos(videos, shard)  # what is wrong is said before a model is loaded
     check_formats(tuple(format_))
     captioner = VideoCaptioner(model_path(model) if model else "", memory, encoder, NONE if no_speech else speech,
-                               cache, set_)
+                               cache, window, set_)
     return caption_files(files, captioner, Path(out), format_ or FORMATS, overwrite)
 
 

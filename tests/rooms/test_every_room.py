@@ -202,3 +202,5 @@ def test_a_video_file_is_captioned(trained, room, tmp_path):
     assert all(0 <= event.span.start < captioned.duration >= event.span.end for event in captioned.events)
     assert captioner.events(video) == captioned.events
     assert "model" in captioned.about["decided_by"]["inputs"]
+    captioner.window = 5.0
+    assert all(0 <= event.span.start < event.span.end <= captioned.duration for event in captioner.events(video))
