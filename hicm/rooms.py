@@ -12,6 +12,7 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
     start_files(settings)   {setting: file or folder} a training starts from
     memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says, the
                             "bank" itself, or "none" (the default)
+    speech(config)          whether the system reads speech (the default: it does not)
 """
 
 import functools
@@ -102,6 +103,12 @@ def memory_need(config: Any) -> str:
     """What the system of these settings reads of the memory: none, tokens or bank."""
     found = room_constant(config.system, "memory", None)
     return "none" if found is None else found(config)
+
+
+def hears(config: Any) -> bool:
+    """Whether the system of these settings reads speech."""
+    found = room_constant(config.system, "speech", None)
+    return found is not None and found(config)
 
 
 def described_by(folder: Path) -> str:

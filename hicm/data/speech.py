@@ -51,6 +51,13 @@ class SpeechStore:
                 raise UserError(f"{self.path}: expected {{video id: {{start, end, text}}}}; the transcript of one "
                                 "video belongs in a folder, as <video id>.json")
 
+    @classmethod
+    def of(cls, entries: dict[str, Any]) -> "SpeechStore":
+        """A store of entries in memory, by video id."""
+        store = cls()
+        store._entries = entries
+        return store
+
     def __contains__(self, video_id: str) -> bool:
         return self._find(video_id) is not None
 

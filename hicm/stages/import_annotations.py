@@ -10,6 +10,7 @@ from hicm.data.imports import import_annotations
 from hicm.data.text_files import read_text
 from hicm.errors import UserError
 from hicm.files import read_json, require
+from hicm.stages.each_video import find_videos
 
 
 def import_files(form: str, files: Iterable[str], out: str, durations: str = "", videos: str = "") -> str:
@@ -24,7 +25,7 @@ def import_files(form: str, files: Iterable[str], out: str, durations: str = "",
 def _finder(durations: str, videos: str) -> Callable[[str], tuple[str, float] | None]:
     """What `import_annotations` asks for.  A name such as ``talk.en`` may stand for the video ``talk``."""
     known = read_durations(Path(durations)) if durations else {}
-    files = _video_files(videos) if videos else {}
+    files = {file.stem: file for file in find_videos([videos])} if videos else {}
 
     def find(video: str) -> tuple[str, float] | None:
         from hicm.video.facts import read_facts
@@ -37,12 +38,6 @@ def _finder(durations: str, videos: str) -> Callable[[str], tuple[str, float] | 
         return None
 
     return find
-
-
-def _video_files(folder: str) -> dict[str, Path]:
-    from hicm.stages.caption import find_videos
-
-    return {file.stem: file for file in find_videos([folder])}
 
 
 def read_durations(path: Path) -> dict[str, float]:

@@ -4,6 +4,7 @@ A room ``hicm/systems/<name>/`` (or a package of another distribution, see `hicm
 class ``System``: a `Learner`, which is trained by the loop, or a `Chooser`, which only chooses its settings.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -27,6 +28,7 @@ class System(ABC):
     """A way to find and describe events."""
 
     task: ClassVar[str] = "dvc"  # key of hicm.tasks: what its predictions are, and who scores them
+    longest: float = math.inf  # seconds of video that it takes at once; `hicm caption` cuts longer videos
 
     @classmethod
     @abstractmethod

@@ -41,12 +41,14 @@ from hicm.verbs.scores import protocols as protocols
 from hicm.verbs.scores import report as report
 from hicm.verbs.scores import selftest as selftest
 from hicm.verbs.videos import caption as caption
+from hicm.verbs.videos import features as features
+from hicm.verbs.videos import speech as speech
 
 # Commands as they are typed, in the order of the help; "data from-elan" is data_from_elan.
 GROUPS = {
     "Try it": ("demo", "caption"),
-    "Data": ("download", "data check", "data from-subtitles", "data from-label-studio", "data from-elan",
-             "data from-csv"),
+    "Data": ("download", "data check", "features", "speech", "data from-subtitles", "data from-label-studio",
+             "data from-elan", "data from-csv"),
     "Memory": ("memory build", "memory show", "memory search", "memory stats", "memory map", "memory ablate"),
     "Train and caption": ("train", "predict", "retrieve", "convert"),
     "Score and report": ("evaluate", "compare", "report"),

@@ -1,16 +1,22 @@
-"""Videos of one's own."""
+"""Video files: caption them, or make features and transcripts of them."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from hicm.errors import UserError
 from hicm.verbs.common import Overrides, model_path
 
 if TYPE_CHECKING:
-    from hicm.stages.caption import Summary
+    from hicm.stages.each_video import Summary
+
+Videos = Annotated[Sequence[str], "video files, or folders of them"]
+Cache = Annotated[str, "folder that keeps what was made of each video, for the next time"]
+Shard = Annotated[str, "i/n: only the i-th of n shares of the videos"]
+Offline = Annotated[bool, "never contact the hub"]
 
 
-def caption(videos: Annotated[Sequence[str], "video files, or folders of them"], *,
+def caption(videos: Videos, *,
             model: Annotated[str, "run folder or hub:owner/name; empty: quote the memory bank of --memory"] = "",
             memory: Annotated[str, "memory bank; default: that of the model"] = "",
             out: Annotated[str, "folder to write to"] = "captions",
@@ -18,19 +24,61 @@ def caption(videos: Annotated[Sequence[str], "video files, or folders of them"],
                                               "json labelstudio matroska otio srt txt vtt vtt_chapters youtube; json "
                                               "is always written; default: json srt vtt txt"] = (),
             encoder: Annotated[str, "image encoder; default: the one that belongs to the memory's text encoder"] = "",
-            cache: Annotated[str, "folder that keeps frame features"] = "presave/videos",
-            set_: Overrides = (),
-            overwrite: Annotated[bool, "replace captions made with another model or memory"] = False) -> "Summary":
+            speech: Annotated[str, "recogniser such as whisper:base, or a file or folder of transcripts; default: "
+                                   "whisper:small where the model reads speech"] = "",
+            no_speech: Annotated[bool, "do not read speech"] = False,
+            window: Annotated[float, "seconds captioned at once, longer videos are cut; 0: as the model says"] = 0.0,
+            cache: Cache = "presave/videos", shard: Shard = "", set_: Overrides = (),
+            overwrite: Annotated[bool, "replace captions that were made in another way"] = False) -> "Summary":
     """Caption your own videos.
 
     Videos that are captioned already are skipped; one that cannot be read is recorded in failed.jsonl, and the others
     go on.
     """
     from hicm.exports import check_formats
-    from hicm.stages.caption import FORMATS, VideoCaptioner, caption_files, find_videos
+    from hicm.stages.caption import FORMATS, caption_files
+    from hicm.stages.each_video import find_videos
+    from hicm.stages.video_captioner import NONE, VideoCaptioner
 
-    find_videos(videos)  # what is wrong is said before a model is loaded
-    check_formats(format_)
-    captioner = VideoCaptioner(model_path(model) if model else "", memory, encoder, cache, set_)
-    formats = dict.fromkeys([*(format_ or FORMATS), "json"])
-    return caption_files(videos, captioner, Path(out), tuple(formats), overwrite)
+    if window < 0:
+        raise UserError(f"--window {window}: expected seconds, or 0")
+    files = find_videos(videos, shard)  # what is wrong is said before a model is loaded
+    check_formats(tuple(format_))
+    captioner = VideoCaptioner(model_path(model) if model else "", memory, encoder, NONE if no_speech else speech,
+                               cache, window, set_)
+    return caption_files(files, captioner, Path(out), format_ or FORMATS, overwrite)
+
+
+def features(videos: Videos, *, out: Annotated[str, "HDF5 file to write"] = "features.h5",
+             encoder: Annotated[str, "image encoder"] = "openclip:ViT-L-14/openai",
+             step: Annotated[float, "seconds per row"] = 1.0, cache: Cache = "presave/videos", shard: Shard = "",
+             offline: Offline = False) -> "Summary":
+    """Extract frame features of video files.
+
+    For data.features.  Videos in the cache are not embedded again.  With --shard only the cache is filled; the same
+    command without it then writes the file.
+    """
+    from hicm.encoders import make_image_encoder
+    from hicm.stages.each_video import find_videos
+    from hicm.stages.extract import extract_features
+
+    if not step > 0:
+        raise UserError(f"--step {step}: expected seconds above 0")
+    files = find_videos(videos, shard)
+    return extract_features(files, make_image_encoder(encoder, offline), Path(out), Path(cache), step, not shard)
+
+
+def speech(videos: Videos, *, out: Annotated[str, "folder to write to, a file per video"] = "speech",
+           recogniser: Annotated[str, "what recognises speech: whisper:<size or folder> or "
+                                      "transformers:<name or folder>"] = "whisper:small",
+           cache: Cache = "presave/videos", shard: Shard = "", offline: Offline = False) -> "Summary":
+    """Transcribe the speech of video files.
+
+    For data.speech.  Videos that are transcribed already are skipped.
+    """
+    from hicm.recognisers import make_recogniser
+    from hicm.stages.each_video import find_videos
+    from hicm.stages.extract import extract_speech
+
+    files = find_videos(videos, shard)
+    return extract_speech(files, make_recogniser(recogniser, offline), Path(out), Path(cache))

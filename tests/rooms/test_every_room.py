@@ -17,8 +17,10 @@ from hicm.stages import predict as prediction
 from hicm.stages.predict import prediction_config
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import model_folder
+from hicm.stages.video_captioner import VideoCaptioner
 from hicm.systems.base import Chooser, Learner, System, find_system
 from tests.rooms.conftest import hicm
+from tests.video.videos import write_video
 
 
 def test_the_room_has_what_a_room_has(room, installed):
@@ -189,3 +191,16 @@ def test_one_bad_setting_of_the_room_is_named(room, data, capsys):
 def test_unknown_names_are_refused():
     with pytest.raises(UserError, match=r"system: expected one of .*captioner.*found 'captionr'"):
         find_system("captionr")
+
+
+def test_a_video_file_is_captioned(trained, room, tmp_path):
+    """Without the data set: frames are embedded, the memory is read, nothing happens after the end."""
+    video = write_video(tmp_path / "kitchen.mp4", [0.0, 4.0, 9.0], 12.0)
+    captioner = VideoCaptioner(str(trained), cache=tmp_path / "cache", speech="none")
+    captioned = captioner.caption(video)
+    assert captioned.duration == pytest.approx(12.0, abs=0.1)
+    assert all(0 <= event.span.start < captioned.duration >= event.span.end for event in captioned.events)
+    assert captioner.events(video) == captioned.events
+    assert "model" in captioned.about["decided_by"]["inputs"]
+    captioner.window = 5.0
+    assert all(0 <= event.span.start < event.span.end <= captioned.duration for event in captioner.events(video))

@@ -6,10 +6,13 @@ import re
 
 import pytest
 
+import hicm
 from hicm.cli import main
 from hicm.errors import UserError
 from hicm.stages.build_memory import build_memory
-from hicm.stages.caption import VideoCaptioner, caption_files, find_videos
+from hicm.stages.caption import caption_files
+from hicm.stages.each_video import find_videos
+from hicm.stages.video_captioner import VideoCaptioner
 from tests.memory_data import write_config
 from tests.video.videos import write_video
 
@@ -49,18 +52,24 @@ def test_features_are_made_once(captioner, videos, monkeypatch):
     assert captioner.events(videos / "scenes.mp4") == first
 
 
+def test_three_lines_of_python(bank, videos, tmp_path, captioner):
+    for _ in range(2):
+        events = hicm.caption(str(videos / "scenes.mp4"), memory=bank, cache=tmp_path, overrides=ANYTHING)
+        assert events == captioner.events(videos / "scenes.mp4")
+
+
 def test_a_folder_with_a_broken_file(captioner, videos, tmp_path, capsys):
     for video in videos.iterdir():
         (tmp_path / video.name).write_bytes(video.read_bytes())
     (tmp_path / "broken.mp4").write_text("no video\n" * 100)
-    summary = caption_files([str(tmp_path)], captioner, tmp_path / "out")
+    summary = caption_files(find_videos([str(tmp_path)]), captioner, tmp_path / "out")
     assert (set(summary.done), summary.failed, summary.ok) == ({"scenes", "short"}, ("broken",), False)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"failed.jsonl"} | {
         f"{name}.{suffix}" for name in ("scenes", "short") for suffix in ("json", "srt", "vtt", "txt")}
     [record] = map(json.loads, (tmp_path / "out" / "failed.jsonl").read_text().splitlines())
     assert record["video"].endswith("broken.mp4") and "cannot be read as a video" in record["reason"]
     before = (tmp_path / "out" / "scenes.json").stat().st_mtime_ns
-    again = caption_files([str(tmp_path)], captioner, tmp_path / "out")
+    again = caption_files(find_videos([str(tmp_path)]), captioner, tmp_path / "out")
     assert (set(again.skipped), again.failed) == ({"scenes", "short"}, ("broken",))
     assert (tmp_path / "out" / "scenes.json").stat().st_mtime_ns == before
 
@@ -68,7 +77,7 @@ def test_a_folder_with_a_broken_file(captioner, videos, tmp_path, capsys):
 def test_a_format_that_is_refused_or_added(captioner, videos, tmp_path, capsys, monkeypatch):
     """What is refused is recorded, the rest is written.  A new format needs no captioner."""
     out = tmp_path / "out"
-    summary = caption_files([str(videos)], captioner, out, ("youtube", "srt", "json"))
+    summary = caption_files(find_videos([str(videos)]), captioner, out, ("youtube", "srt", "json"))
     assert (summary.done, summary.failed, summary.refused, summary.ok) == ((), (), ("scenes", "short"), False)
     assert str(summary) == f"{out}: 2 captioned, 2 of them not in every format (see {out}/failed.jsonl)"
     assert {path.name for path in out.iterdir()} == {"failed.jsonl", "scenes.json", "scenes.srt", "short.json",
@@ -77,16 +86,16 @@ def test_a_format_that_is_refused_or_added(captioner, videos, tmp_path, capsys, 
     assert "short.mkv: not written as youtube: YouTube shows chapters only if there are" in record["reason"]
     kept = (out / "short.srt").stat().st_mtime_ns
     monkeypatch.setattr(captioner, "caption", None)
-    added = caption_files([str(videos)], captioner, out, ("srt", "elan", "fcpxml", "json"))
+    added = caption_files(find_videos([str(videos)]), captioner, out, ("srt", "elan", "fcpxml", "json"))
     assert (set(added.done), added.ok) == ({"scenes", "short"}, True)
     assert 'width="64" height="48"' in (out / "scenes.fcpxml").read_text() and (out / "short.eaf").exists()
     assert (out / "short.srt").stat().st_mtime_ns == kept, "what is there may have been corrected"
-    again = caption_files([str(videos)], captioner, out, ("srt", "elan"))
+    again = caption_files(find_videos([str(videos)]), captioner, out, ("srt", "elan"))
     assert (set(again.skipped), again.ok) == ({"scenes", "short"}, True)
 
 
 def test_captions_of_another_memory_are_not_replaced(captioner, videos, tmp_path):
-    video = str(videos / "short.mkv")
+    video = videos / "short.mkv"
     caption_files([video], captioner, tmp_path / "out")
     config = write_config(tmp_path, 25, summariser="medoid")
     other = dataclasses.replace(config.memory, path=str(tmp_path / "other"))

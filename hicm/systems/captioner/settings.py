@@ -83,6 +83,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
+def speech(config: Any) -> bool:
+    """As ``captioner.use_speech`` says, where captions are what is learnt."""
+    return config.room.use_speech and config.data.target == "captions"
+
+
 def memory(config: Any) -> str:
     """Tokens of every window, unless ``retrieval.search`` is none."""
     return "none" if config.retrieval.search == "none" else "tokens"

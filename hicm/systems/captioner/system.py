@@ -24,6 +24,8 @@ from hicm.systems.captioner.settings import IN_WEIGHTS, require_input
 from hicm.systems.captioner.vocabulary import Vocabulary
 from hicm.systems.captioner.weights import build, load_captioner, save_captioner
 
+SPREAD = 8.0  # seconds per frame: 100 frames then span what 99 % of YouCook2's training videos last
+
 
 class System(Learner):
     """Model and vocabulary, and in training also objective and data; see `hicm.systems.base`."""
@@ -33,6 +35,7 @@ class System(Learner):
     def __init__(self, config: Config, model: Captioner, vocabulary: Vocabulary, objective: Objective | None = None,
                  samples: Samples | None = None) -> None:
         self.config, self.model, self.vocabulary = config, model, vocabulary
+        self.longest = model.frames * SPREAD
         if objective is not None and samples is not None:
             self.objective = objective
             self.dataset = VideoDataset(config, samples, vocabulary)

@@ -1,0 +1,66 @@
+"""Speech recognition models of Transformers, e.g. the original Whisper weights."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hicm.encoders.model_files import identify, reason
+from hicm.errors import UserError
+from hicm.recognisers import RATE
+
+FORM = "transformers:<name or folder>"
+CHUNK = 30.0  # seconds of Whisper's window
+
+
+def recogniser(rest: str, offline: bool) -> "Transformers":
+    """The model in the folder or hub repository ``rest``."""
+    return Transformers(rest, offline)
+
+
+class Transformers:
+    """The automatic-speech-recognition pipeline, with the time stamps of its segments; words have none."""
+
+    def __init__(self, rest: str, offline: bool) -> None:
+        self.source, self.offline = rest, offline
+        self.name = f"transformers:{identify(rest)}"
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        import torch
+        from transformers import pipeline
+
+        try:
+            return pipeline("automatic-speech-recognition", self.source, device=0 if torch.cuda.is_available() else -1,
+                            model_kwargs={"local_files_only": self.offline})
+        except Exception as error:  # unknown names, missing files, no network: all raise their own
+            raise UserError(f"--speech {self.name}: cannot be loaded ({reason(error)}); check the name, or give a "
+                            "folder with the model") from error
+
+    def transcribe(self, path: Path) -> list[dict[str, Any]]:
+        """Segments; the last one ends with the sound where the model leaves its end open."""
+        sound = decode(path)
+        found = self._pipeline({"raw": sound, "sampling_rate": RATE}, chunk_length_s=CHUNK, return_timestamps=True)
+        segments = []
+        for chunk in found["chunks"]:
+            start, end = chunk["timestamp"]
+            segments.append({"start": float(start or 0), "end": len(sound) / RATE if end is None else float(end),
+                             "text": chunk["text"].strip(), "words": []})
+        return segments
+
+
+def decode(path: Path) -> np.ndarray:
+    """The first sound track, float32 [samples] at `RATE`, one channel.  Raises UserError when it cannot be decoded."""
+    import av
+
+    parts = []
+    try:
+        with av.open(str(path)) as container:
+            resampler = av.AudioResampler("flt", "mono", RATE)
+            for frame in container.decode(container.streams.audio[0]):
+                parts += [out.to_ndarray()[0] for out in resampler.resample(frame)]
+            parts += [out.to_ndarray()[0] for out in resampler.resample(None)]
+    except (av.error.FFmpegError, IndexError, ValueError) as error:
+        raise UserError(f"{path}: the sound cannot be decoded ({reason(error)})") from error
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)

@@ -1,0 +1,64 @@
+"""Frame features and transcripts of a data set's video files, in the forms that ``data.features`` and ``data.speech``
+read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from hicm.encoders import ImageEncoder
+from hicm.errors import UserError
+from hicm.files import atomic, read_json, sha256, write_json
+from hicm.recognisers import Recogniser
+from hicm.stages.each_video import Summary, each_video
+from hicm.video.features import VideoFeatures, video_features
+from hicm.video.speech import video_speech
+
+
+def extract_features(videos: Sequence[Path], encoder: ImageEncoder, out: Path, cache: Path, step: float = 1.0,
+                     write: bool = True) -> Summary:
+    """One HDF5 file: float16 [T, D] per video, with attributes that say how it was made.
+
+    Finished videos are kept in ``cache``, so an interrupted call continues, and several calls (shards) may share the
+    work: ``write`` False stops there, and a call over all videos writes the file.  A video that cannot be read is
+    recorded in ``<out>.failed.jsonl`` and left out.  Raises UserError when ``out`` holds other videos or features.
+    """
+    made: dict[str, tuple[Path, VideoFeatures]] = {}
+
+    def work(video: Path) -> bool:
+        made[video.stem] = video, video_features(video, encoder, cache, step)
+        return True
+
+    summary = each_video(videos, work, out if write else cache, "extracted", out.with_name(f"{out.name}.failed.jsonl"))
+    if write and made:
+        _write_store(out, made, encoder.name)
+    return summary
+
+
+def _write_store(out: Path, made: dict[str, tuple[Path, VideoFeatures]], encoder: str) -> None:
+    import h5py
+
+    with atomic(out) as temporary, h5py.File(temporary, "w") as file:
+        for name, (video, features) in made.items():
+            item = file.create_dataset(name, data=features.rows)
+            item.attrs.update({"encoder": encoder, "seconds_per_row": features.step, "duration": features.duration,
+                               "source": video.name, "source_sha256": sha256(video)})
+
+
+def extract_speech(videos: Sequence[Path], recogniser: Recogniser, out: Path, cache: Path) -> Summary:
+    """``out/<name of the video>.json`` with the segments of every video, as ``data.speech`` reads them.
+
+    What is there from the same recogniser is skipped.  A video that cannot be read is recorded in ``out/failed.jsonl``.
+    Raises UserError when a transcript of another recogniser is there.
+    """
+    def work(video: Path) -> bool:
+        path = out / f"{video.stem}.json"
+        found = read_json(path, "speech") if path.exists() else None
+        if found is not None:
+            there = found.get("recogniser") if isinstance(found, dict) else None
+            if there != recogniser.name:
+                raise UserError(f"{path}: was not made by {recogniser.name} but by {there or 'something else'}; "
+                                "choose another --out, or remove it")
+            return False
+        write_json(path, video_speech(video, recogniser, cache))
+        return True
+
+    return each_video(videos, work, out, "transcribed")

@@ -1,0 +1,202 @@
+"""A system with the encoders it needs: video files in, events out."""
+
+import functools
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from hicm.config import Config, load_config
+from hicm.data.features import sample
+from hicm.data.samples import MemoryTokens, Sample, SampleList, single_sample
+from hicm.data.speech import Speech, SpeechStore, open_speech
+from hicm.decisive import prediction_settings
+from hicm.encoders import ImageEncoder, make_image_encoder
+from hicm.errors import UserError
+from hicm.exports import Captioned, Picture
+from hicm.files import sha256
+from hicm.memory.bank import load_bank
+from hicm.provenance import Origin
+from hicm.recognisers import Recogniser, make_recogniser
+from hicm.retrieval.reader import Reader, needs_bank
+from hicm.rooms import hears, memory_need
+from hicm.stages.origins import bank_digest, path_digest
+from hicm.stages.predict import prediction_config
+from hicm.stages.run_folder import model_folder
+from hicm.systems.base import System, find_system
+from hicm.types import Event, Span
+from hicm.video.facts import read_facts
+from hicm.video.features import VideoFeatures, video_features
+from hicm.video.speech import video_speech
+from hicm.video.windows import cut
+
+NONE, DEFAULT = "none", "whisper:small"  # of --speech
+STEP = 1.0  # seconds per frame, as in all published features
+
+
+class VideoCaptioner:
+    """Video file in, events out; models are loaded once.
+
+    model: a run folder; empty: the recall system, which quotes the bank ``memory`` and needs no training
+    encoder: of frames; empty: the image side of what embedded the memory
+    speech: a recogniser, a file or folder of transcripts, or "none"; empty: whisper:small where the system reads speech
+    cache: folder of features and transcripts
+    window: seconds that are captioned at once; a longer video is cut where nothing is said and the picture changes; 0:
+        as the system says (`System.longest`)
+    overrides: settings, as ``section.key=value``
+
+    Raises UserError when there is nothing to caption with, or its parts do not fit.
+    """
+
+    def __init__(self, model: str = "", memory: str = "", encoder: str = "", speech: str = "",
+                 cache: str | Path = "presave/videos", window: float = 0.0, overrides: Sequence[str] = ()) -> None:
+        self.config, self.system, self._inputs = _open_system(model, memory, overrides)
+        self.cache, self.window = Path(cache), window
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.encoder = self._open_encoder(encoder)
+        self.speech = self._open_speech(speech)
+        self._reader = _open_reader(self.config)
+
+    def features(self, video: str | Path) -> VideoFeatures:
+        """Frame features of a video file, kept in the cache.  Raises UserError when it cannot be read."""
+        return video_features(video, self.encoder, self.cache, STEP)
+
+    def hear(self, video: str | Path, duration: float) -> Speech:
+        """What the system reads of a video's speech, within ``duration`` seconds; a broken sound track is a warning."""
+        if self.speech is None:
+            return Speech()
+        stem = Path(video).stem
+        if isinstance(self.speech, SpeechStore):
+            return self.speech.get(stem, duration)
+        try:
+            entry = video_speech(video, self.speech, self.cache)
+        except UserError as error:
+            if "the sound cannot be decoded" not in str(error):
+                raise
+            warnings.warn(f"{error}; captioned without speech", stacklevel=2)
+            return Speech()
+        return SpeechStore.of({stem: entry}).get(stem, duration)
+
+    def events(self, video: str | Path) -> tuple[Event, ...]:
+        """What happens in a video file, in order of time."""
+        return self.caption(video).events
+
+    def caption(self, video: str | Path) -> Captioned:
+        """The events of a video file, none of which ends after it, with what decided them."""
+        video = Path(video)
+        features = self.features(video)
+        for line in features.warnings:
+            warnings.warn(line, stacklevel=2)
+        rows, heard = features.rows.astype(np.float32), self.hear(video, features.duration)
+        windows = cut(rows, features.step, features.duration, self.window or self.system.longest,
+                      tuple(zip(heard.start, heard.end, strict=True)))
+        if len(windows) > 1:
+            print(f"{video}: {features.duration:.0f} seconds, captioned in {len(windows)} windows")
+        parts = [_part(f"{video.stem} {number}", features, rows, heard, window)
+                 for number, window in enumerate(windows, start=1)]
+        parts = [replace(part, recalled=self._recall(part.rows)) for part in parts]
+        found = {name: events for batch in self.system.predict(SampleList(parts, str(video)), self.device)
+                 for name, events in batch.items()}
+        events = [event for part, window in zip(parts, windows, strict=True)
+                  for event in _inside(found[part.id], window)]
+        events.sort(key=lambda event: (event.span.start, event.span.end))
+        facts = read_facts(video)
+        return Captioned(video.stem, str(video), features.duration, tuple(events),
+                         {"decided_by": self.origin(video).to_json(), "device": str(self.device)},
+                         Picture(facts.frame_rate, facts.size, facts.sound))
+
+    def origin(self, video: str | Path) -> Origin:
+        """What decides the events of a video file."""
+        parts: dict[str, Any] = {"encoder": self.encoder.name, "seconds_per_row": STEP}
+        parts |= {"window": self.window} if self.window else {}
+        if isinstance(self.speech, SpeechStore):
+            heard = {"speech": self.speech.fingerprint([Path(video).stem])}
+        else:
+            parts, heard = parts | ({} if self.speech is None else {"speech": self.speech.name}), {}
+        return Origin(prediction_settings(self.config) | parts, self._inputs | heard | {"video": sha256(video)})
+
+    def _open_encoder(self, given: str) -> ImageEncoder:
+        """The image encoder, tried on one picture, so that what is wrong is found before videos are read.
+
+        A file or folder that embedded the bank is known by its content only, so it has to be given again.
+        """
+        config = self.config
+        embedded_by = load_bank(config.bank).info.get("encoder") if config.bank.exists() else None
+        spec = given or config.memory.encoder
+        if not given and "@" in spec and spec == embedded_by:
+            raise UserError(f"caption: the memory was embedded with {spec}, a file or folder; say where it is: "
+                            f"--encoder {spec.rpartition('@')[0]}")
+        encoder = make_image_encoder(spec, config.offline)
+        none = SampleList([], encoder.name)
+        none.width = encoder.encode_images([np.zeros((64, 64, 3), np.uint8)]).shape[1]
+        list(self.system.predict(none, self.device))  # refuses features that do not fit
+        if embedded_by and encoder.name != embedded_by:
+            warnings.warn(f"frames are embedded with {encoder.name}, the memory with {embedded_by}; unless both are "
+                          "the same model, what is recalled means nothing", stacklevel=3)
+        return encoder
+
+    def _open_speech(self, given: str) -> Recogniser | SpeechStore | None:
+        if not hears(self.config) or given == NONE:
+            return None
+        if given and Path(given).exists():
+            return open_speech(given)
+        return make_recogniser(given or DEFAULT, self.config.offline)
+
+    def _recall(self, rows: np.ndarray) -> MemoryTokens | None:
+        if self._reader is None:
+            return None
+        frames, mask = sample(rows, self.config.data.frames)
+        found = self._reader.read(frames[None], mask[None])
+        return MemoryTokens(found.vectors[0], found.mask[0], found.slots[0])
+
+
+def shared_captioner(**options: Any) -> VideoCaptioner:
+    """A captioner that later calls with the same options use again."""
+    return _kept(**{name: tuple(value) if isinstance(value, list) else value for name, value in options.items()})
+
+
+_kept = functools.lru_cache(maxsize=2)(VideoCaptioner)
+
+
+def _part(name: str, features: VideoFeatures, rows: np.ndarray, speech: Speech, window: Span) -> Sample:
+    """One window of a video as a video of its own; speech that crosses its ends is left out."""
+    first, last = (round(second / features.step) for second in (window.start, window.end))
+    said = [(start - window.start, end - window.start, text)
+            for start, end, text in zip(speech.start, speech.end, speech.text, strict=True)
+            if window.start <= start and end <= window.end]
+    return single_sample(name, rows[first:max(last, first + 1)], features.step, window.end - window.start,
+                         Speech(*map(tuple, zip(*said, strict=True))) if said else Speech())
+
+
+def _inside(events: Sequence[Event], window: Span) -> list[Event]:
+    """The events of a window that begin within it, cut at its end, in seconds of the whole video."""
+    length = window.end - window.start
+    return [replace(event, span=Span(window.start + event.span.start, window.start + min(event.span.end, length)))
+            for event in events if 0 <= event.span.start < length]
+
+
+def _open_reader(config: Config) -> Reader | None:
+    """What reads the memory for the system; None where it reads no tokens."""
+    if memory_need(config) != "tokens":
+        return None
+    return Reader(load_bank(config.bank) if needs_bank(config.retrieval) else None, config.retrieval)
+
+
+def _open_system(model: str, memory: str, overrides: Sequence[str]) -> tuple[Config, System, dict[str, str]]:
+    """Settings, system, and digests of what they were made from."""
+    own = [f"memory.path={memory}"] if memory else []
+    if model:
+        config = prediction_config(Path(model), [*overrides, *own])
+        folder = model_folder(Path(model))
+        return config, find_system(config.system).load(folder, config), {
+            "model": path_digest(folder, "checkpoint")} | bank_digest(config)
+    if not memory:
+        raise UserError("caption: nothing to caption with; give a run folder (--model), or a memory bank to quote from "
+                        "(--memory)")
+    encoder = load_bank(memory).info.get("encoder", "")
+    config = load_config(None, ["system=recall", *own, f"memory.encoder={encoder}", *overrides])
+    return config, find_system(config.system).untrained(config), bank_digest(config)

@@ -1,0 +1,32 @@
+"""What is said in a video file, recognised once and kept for the next time."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hicm.config import digest
+from hicm.errors import UserError
+from hicm.files import read_json, sha256, write_json
+from hicm.recognisers import Recogniser
+from hicm.video.reader import VideoReader
+
+
+def video_speech(path: str | Path, recogniser: Recogniser, cache: str | Path) -> dict[str, Any]:
+    """``{"segments": [{start, end, text, words}], "recogniser": name}``, times in seconds; also a file of this form.
+
+    Made once per content and recogniser, and kept in the folder ``cache``.  A video without sound, with silence or
+    music only, has no segments.  Raises UserError when the model or the sound track cannot be read.
+    """
+    path = Path(path)
+    with VideoReader(path) as video:
+        heard = video.has_audio
+    key = json.dumps({"video": sha256(path), "recogniser": recogniser.name}, sort_keys=True)
+    kept = Path(cache) / f"{path.stem[:80]}-{digest(key, 16)}.speech.json"
+    if kept.exists():
+        try:
+            return read_json(kept, "speech")
+        except UserError:
+            pass  # left by an interrupted copy: made again
+    found = {"segments": recogniser.transcribe(path) if heard else [], "recogniser": recogniser.name}
+    write_json(kept, found)
+    return found

