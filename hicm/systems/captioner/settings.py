@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from hicm.errors import UserError
 from hicm.strict import limited
+from hicm.systems.captioner.start import refuse_no_start, start_path
+from hicm.systems.captioner.t5_settings import t5_values
 
 
 @dataclass(frozen=True)
@@ -43,10 +45,10 @@ class Settings:
     """Settings of the model, its losses and its decoding."""
 
     t5: str = "t5-base"  # hub name or folder; "scratch": random weights from t5_config
-    t5_config: dict[str, Any] = field(default_factory=dict)  # T5Config values for t5: scratch
+    t5_config: dict[str, Any] = field(default_factory=dict)  # for t5: scratch; t5_settings.py has its values
     tokenizer: str = ""  # hub name or folder; empty: same as t5; "train": SentencePiece on the training captions
     vocabulary: int = limited(2000, 1)  # text pieces for tokenizer: train
-    init: str = ""  # weights to start from: a released .pth, or a checkpoint folder of hicm
+    init: str = ""  # weights to start from: a released .pth, or a run or checkpoint folder of hicm
     time_bins: int = limited(100, 2)  # B, number of time tokens
     use_video: bool = True
     use_speech: bool = True
@@ -90,7 +92,7 @@ def memory(config: Any) -> str:
 
 def start_files(settings: Settings) -> dict[str, str]:
     """The local files and folders that training starts from, by setting: weights, T5 and tokenizer."""
-    found = {"captioner.init": settings.init} if settings.init else {}
+    found = {"captioner.init": str(start_path(settings.init))} if settings.init else {}
     named = {"captioner.t5": settings.t5, "captioner.tokenizer": settings.tokenizer}
     words = ("", "scratch", "train")  # no folders, whatever lies in the current one
     return found | {name: path for name, path in named.items() if path not in words and Path(path).is_dir()}
@@ -100,3 +102,24 @@ def require_input(settings: Settings) -> None:
     """Raise UserError when video and speech are both switched off."""
     if not (settings.use_video or settings.use_speech):
         raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption, set one to true")
+
+
+def check(config: Any) -> None:
+    """Raise UserError when nothing can be learnt under these settings, before anything is read."""
+    settings, objective = config.room, config.room.objective
+    require_input(settings)
+    if settings.t5 == "scratch":
+        t5_values(settings.t5_config)
+        if not settings.tokenizer:
+            raise UserError("captioner.tokenizer: a T5 from scratch has no tokenizer; name one, or set it to 'train'")
+    elif settings.t5_config:
+        raise UserError(f"captioner.t5_config: is for a T5 from scratch, and captioner.t5 is {settings.t5!r}; leave it "
+                        "out (--set captioner.t5_config={}), or set captioner.t5=scratch")
+    if settings.init:
+        refuse_no_start(settings.init)
+    if not (objective.generative or objective.denoising):
+        raise UserError("captioner.objective: generative and denoising are both 0, so nothing is learnt; give one of "
+                        "them a weight")
+    if not objective.generative and not (config.data.speech and settings.use_speech):
+        raise UserError("captioner.objective: generative is 0, and denoising learns from speech, of which there is "
+                        "none; set data.speech and captioner.use_speech, or give generative a weight")

@@ -19,7 +19,7 @@ from hicm.systems.captioner.dataset import VideoDataset
 from hicm.systems.captioner.decode import generate, parse_events
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.objective import LossModule, Objective
-from hicm.systems.captioner.prepare import make_rereader, open_vocabulary
+from hicm.systems.captioner.prepare import check_sentinels, keep_vocabulary, make_rereader, open_vocabulary
 from hicm.systems.captioner.settings import IN_WEIGHTS, require_input
 from hicm.systems.captioner.vocabulary import Vocabulary
 from hicm.systems.captioner.weights import build, load_captioner, save_captioner
@@ -43,10 +43,12 @@ class System(Learner):
     def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
         """Vocabulary and model according to the settings, to be trained on ``samples``."""
         vocabulary, settings = open_vocabulary(config, folder), config.room.objective
+        check_sentinels(config, vocabulary)
         model = build(config.room, vocabulary, samples.width, config.data.frames,
                       0 if samples.recall is None else samples.width, config.offline)
         objective = Objective(settings.generative, settings.denoising, settings.label_smoothing,
-                              make_rereader(config, model.t5.config.d_model))
+                              make_rereader(config, model.t5.config.d_model, model.memory_width))
+        keep_vocabulary(vocabulary, folder)
         return cls(config, model, vocabulary, objective, samples)
 
     @classmethod
