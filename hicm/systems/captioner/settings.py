@@ -1,5 +1,6 @@
 """Settings of the captioner: the section ``captioner`` of a settings file."""
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +39,14 @@ class DecodeSettings:
     grammar: bool = False  # allow only <start><end>text, with end > start
     isolated_time_tokens: Literal["drop", "keep"] = "drop"  # keep: written into the caption, as released
     seed: int = limited(0, 0)
+
+    def unread(self) -> list[str]:
+        """The settings that were changed from their defaults and have no effect beside the others."""
+        idle = ["beams", "length_penalty"] if self.sample else ["top_p", "temperature", "seed"]
+        if self.beams == 1:  # one beam is what sampling has
+            idle = [name for name in [*idle, "length_penalty"] if name != "beams"]
+        default = DecodeSettings()
+        return [name for name in dict.fromkeys(idle) if getattr(self, name) != getattr(default, name)]
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,14 @@ def start_files(settings: Settings) -> dict[str, str]:
     return found | {name: path for name, path in named.items() if path not in words and Path(path).is_dir()}
 
 
+def warn_of_unread(decode: DecodeSettings) -> None:
+    """Warn of decoding settings that have no effect beside the others."""
+    if idle := decode.unread():
+        names = ", ".join(f"captioner.decode.{name}={getattr(decode, name)}" for name in idle)
+        why = "with decode.sample=true" if decode.sample else f"with decode.sample=false and {decode.beams} beam(s)"
+        warnings.warn(f"without effect {why}: {names}", stacklevel=3)
+
+
 def require_input(settings: Settings) -> None:
     """Raise UserError when video and speech are both switched off."""
     if not (settings.use_video or settings.use_speech):
@@ -108,6 +125,7 @@ def check(config: Any) -> None:
     """Raise UserError when nothing can be learnt under these settings, before anything is read."""
     settings, objective = config.room, config.room.objective
     require_input(settings)
+    warn_of_unread(settings.decode)
     if settings.t5 == "scratch":
         t5_values(settings.t5_config)
         if not settings.tokenizer:
