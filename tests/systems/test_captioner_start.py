@@ -122,6 +122,13 @@ def test_a_t5_and_the_tokenizer_of_another(start, tmp_path):
         with pytest.raises(UserError, match=r"captioner.t5: \S+ has other pieces than captioner.tokenizer: "
                                             r"\S+: piece 7 is '▁oil' there and '▁serve' here; set captioner.tok"):
             build(settings_of(t5=str(folder), t5_config={}, tokenizer=name), run, 24, 10, 0, offline=True)
+    bare = tmp_path / "weights alone"
+    bare.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(folder / name, bare)
+    build(settings_of(t5=str(bare), t5_config={}, tokenizer=str(other)), run, 24, 10, 0, offline=True)
+    with pytest.raises(UserError, match=r"captioner.tokenizer: .*weights alone: no tokenizer found"):
+        load_vocabulary(str(bare), 10, offline=True)
     same = load_vocabulary(str(write_tokenizer(tmp_path / "same", slow=True)), 10, offline=True)
     build(settings_of(t5=str(folder), t5_config={}, tokenizer=str(tmp_path / "same")), same, 24, 10, 0, offline=True)
 
@@ -235,7 +242,8 @@ def test_starts_that_are_none(tiny, trained, tmp_path, capsys):
             "empty": "the folder is empty; give a run folder",
             "hf": "a model of Hugging Face, which goes into captioner.t5",
             "begun": "a run without a checkpoint yet", "data": "no captioner.json there, nor in best or last",
-            "quotes": "holds a model of the system recall, not a captioner", "notes.pth": "checkpoint refused",
+            "quotes": "holds a model of the system recall, not a captioner",
+            "notes.pth": "refused (not a file of PyTorch)",
             "gone": "not found; "}.items():
         assert match in refused(capsys, "train", tiny, "--set", f"captioner.init={tmp_path / name}", "--out",
                                 tmp_path / "run"), name

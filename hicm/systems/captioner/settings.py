@@ -61,9 +61,9 @@ class Settings:
     time_bins: int = limited(100, 2)  # B, number of time tokens
     use_video: bool = True
     use_speech: bool = True
-    visual_depth: int = 12
-    visual_heads: int = 12
-    visual_mlp: int = 2048
+    visual_depth: int = limited(12, 0)
+    visual_heads: int = limited(12, 1)
+    visual_mlp: int = limited(2048, 1)
     visual_dropout: float = limited(0.1, 0, 1)
     encoder_dropout: float = limited(0.1, 0, 1)
     decoder_dropout: float = limited(0.1, 0, 1)
@@ -134,7 +134,7 @@ def check(config: Any) -> None:
         raise UserError(f"captioner.t5_config: is for a T5 from scratch, and captioner.t5 is {settings.t5!r}; leave it "
                         "out (--set captioner.t5_config={}), or set captioner.t5=scratch")
     if settings.init:
-        refuse_no_start(settings.init)
+        refuse_no_start(settings.init, "captioner.init: ")
     if not (objective.generative or objective.denoising):
         raise UserError("captioner.objective: generative and denoising are both 0, so nothing is learnt; give one of "
                         "them a weight")

@@ -6,6 +6,7 @@ from hicm.errors import UserError
 from hicm.rooms import described_by
 
 DESCRIPTION = "captioner.json"
+_REMEDY = "give a run folder of 'hicm train' or 'hicm convert', or a released .pth"
 
 
 def checkpoint_folder(folder: str | Path) -> Path:
@@ -13,10 +14,10 @@ def checkpoint_folder(folder: str | Path) -> Path:
 
     Raises UserError when none of them is one.
     """
-    found = _checkpoint(Path(folder))
+    folder = Path(folder)
+    found = _checkpoint(folder)
     if found is None:
-        raise UserError(f"{folder}: no {DESCRIPTION} there, nor in best or last; give a run folder of 'hicm train' or "
-                        "'hicm convert', or a released .pth")
+        raise UserError(f"{folder}: {_description(folder)}; {_REMEDY}")
     return found
 
 
@@ -25,18 +26,17 @@ def start_path(init: str) -> Path:
     return _checkpoint(Path(init)) or Path(init)
 
 
-def refuse_no_start(init: str) -> None:
-    """UserError that says what to give instead when ``init`` is there but is nothing to start from.
+def refuse_no_start(path: str | Path, prefix: str = "") -> None:
+    """UserError that says what to give instead when ``path`` is there but holds no captioner.
 
-    The content of a .pth is not read here.
+    The content of a .pth is not read here.  ``prefix`` names the setting that names the path, for errors.
     """
-    path = Path(init)
+    path = Path(path)
     if path.is_file() and path.suffix == ".safetensors":
-        raise UserError(f"captioner.init: {init}: give the folder it lies in, which must hold {DESCRIPTION} and "
-                        "tokenizer too; a T5 of Hugging Face goes into captioner.t5")
+        raise UserError(f"{prefix}{path}: give the folder it lies in, which must hold {DESCRIPTION} and tokenizer too; "
+                        "a T5 of Hugging Face goes into captioner.t5")
     if path.is_dir() and _checkpoint(path) is None:
-        raise UserError(f"captioner.init: {init}: {_description(path)}; give a run folder of 'hicm train' or 'hicm "
-                        "convert', or a released .pth")
+        raise UserError(f"{prefix}{path}: {_description(path)}; {_REMEDY}")
 
 
 def _checkpoint(folder: Path) -> Path | None:
@@ -49,8 +49,8 @@ def _description(folder: Path) -> str:
     other = described_by(folder) or described_by(folder / "best")
     if other:
         return f"holds a model of the system {other}, not a captioner"
-    if not any(folder.iterdir()):
-        return "the folder is empty"
+    if folder.is_dir() and not any(folder.iterdir()):
+        return f"no {DESCRIPTION} there, the folder is empty"
     if (folder / "manifest.json").is_file():
         return "a run without a checkpoint yet"
     if (folder / "config.json").is_file():

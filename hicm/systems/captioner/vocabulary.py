@@ -89,9 +89,13 @@ def searched(offline: bool) -> str:
 def load_vocabulary(name: str, bins: int, offline: bool = False) -> Vocabulary:
     """The tokenizer of a hub name or folder, with ``bins`` time tokens.
 
-    Raises UserError when it is neither on disk nor on the hub, or cannot be read.
+    Raises UserError when it is neither on disk nor on the hub, cannot be read, or does not fit.
     """
-    return Vocabulary(_open_tokenizer(name, offline), bins)
+    tokenizer = _open_tokenizer(name, offline)
+    try:
+        return Vocabulary(tokenizer, bins)
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error
 
 
 def load_pieces(name: str, offline: bool = False) -> list[str]:
@@ -101,16 +105,20 @@ def load_pieces(name: str, offline: bool = False) -> list[str]:
 
 def _open_tokenizer(name: str, offline: bool) -> PreTrainedTokenizerBase:
     folder = Path(name)
+    none = UserError(f"captioner.tokenizer: {name}: no tokenizer found {searched(offline)}; give a hub name, a folder, "
+                     "or 'train'")
     try:
-        return (T5Tokenizer if _is_bare(folder) else AutoTokenizer).from_pretrained(name, local_files_only=offline)
+        found = (T5Tokenizer if _is_bare(folder) else AutoTokenizer).from_pretrained(name, local_files_only=offline)
     except Exception as error:  # a damaged file can raise nearly anything
         if folder.is_dir():
             inside = " (give the folder tokenizer in it)" if (folder / "tokenizer").is_dir() else ""
             raise UserError(f"{name}: tokenizer cannot be read; are its files complete?{inside}") from error
         if not isinstance(error, OSError | ValueError):
             raise
-        raise UserError(f"captioner.tokenizer: {name}: no tokenizer found {searched(offline)}; give a hub name, a "
-                        "folder, or 'train'") from error
+        raise none from error
+    if len(found) - len(found.all_special_ids) < 2:  # made up by transformers, of special tokens and a blank
+        raise none
+    return found
 
 
 def _is_bare(folder: Path) -> bool:

@@ -69,7 +69,9 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except Exception as error:  # a damaged or malicious file can raise nearly anything
-        raise UserError(f"{path}: checkpoint refused ({first_line(error)}); {_expected(path)}") from error
+        begin = _first_byte(path)
+        reason = first_line(error) if begin in (b"P", b"\x80") else "not a file of PyTorch"  # a zip file or a pickle
+        raise UserError(f"{path}: checkpoint refused ({reason}); {_expected(begin)}") from error
     whole = isinstance(content, dict) and "model" in content
     state = content["model"] if whole else content
     if not isinstance(state, dict) or not state or not all(isinstance(name, str) for name in state) \
@@ -87,13 +89,16 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
                       tuple(sorted(map(str, set(content) - {"model", "epoch", "args"}))) if whole else ())
 
 
-def _expected(path: Path) -> str:
-    """What the file should hold; for a Flax file, known by its first byte, what to use instead."""
+def _first_byte(path: Path) -> bytes:
     try:
         with open(path, "rb") as stream:
-            first = stream.read(1)
+            return stream.read(1)
     except OSError:
-        first = b""
+        return b""
+
+
+def _expected(first: bytes) -> str:
+    """What the file should hold; for a Flax file, known by its first byte, what to use instead."""
     if first and (0x81 <= first[0] <= 0x8f or first[0] in (0xde, 0xdf)):  # a msgpack map
         return "it looks like a Flax checkpoint (scenic's Vid2Seq), which is not supported; use a .pth of VidChapters"
     return "expected a .pth of tensors and plain data"

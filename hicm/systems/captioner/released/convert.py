@@ -30,7 +30,7 @@ from hicm.systems.captioner.released.compatibility import (
     check_shapes,
     check_vocabulary,
 )
-from hicm.systems.captioner.start import checkpoint_folder
+from hicm.systems.captioner.start import checkpoint_folder, refuse_no_start
 from hicm.systems.captioner.t5 import new_t5
 from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
 from hicm.systems.captioner.weights import bad_description, load_state, read_folder, save_captioner
@@ -71,6 +71,7 @@ def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, 
 def open_source(checkpoint: str | Path) -> Source:
     """Find the weights and hash them, without loading anything.  Raises UserError when there are none."""
     path = require(checkpoint, "checkpoint", "give a released .pth or a run folder")
+    refuse_no_start(path)
     if not path.is_dir():
         return Source(path, path, {}, {}, sha256(path))
     folder = checkpoint_folder(path)
