@@ -42,6 +42,23 @@ def decided_by_training(config: Config, setting: str) -> bool:
             or (section == config.system and read is not None and name not in read))
 
 
+def not_read(config: Config, setting: str) -> str:
+    """Why prediction under ``config`` does not read a setting (full name); '' where it does."""
+    section, _, name = setting.partition(".")
+    need = memory_need(config)
+    if decided_by_training(config, setting):
+        return "training decided this setting, and prediction does not read it; leave it out, or train again"
+    if section == "evaluate":
+        return "only evaluation reads this setting; leave it out"
+    if setting == "retrieval.leave_own_out":
+        return "only training reads this setting; leave it out"
+    if section == "retrieval" and need == "bank":
+        return f"the system {config.system} searches the memory in its own way; leave the setting out"
+    if section == "retrieval" and need == "none" and name not in ("search", "levels"):  # an ablation names both
+        return "retrieval.search is none, so nothing is recalled; leave the setting out, or set retrieval.search"
+    return ""
+
+
 def _named(config: Config, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Settings by full name."""
     system = {} if config.system == Config.system else {"system": config.system}

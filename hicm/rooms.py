@@ -10,6 +10,7 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
     AT_PREDICTION           settings that prediction reads, which may differ from those of the training (default: all)
     FILES                   files of a saved model beside its description <system>.json and tokenizer/
     start_files(settings)   {setting: file or folder} a training starts from
+    check(config)           raises UserError when these settings cannot be trained, before anything is read
     memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says, the
                             "bank" itself, or "none" (the default)
 """
@@ -96,6 +97,12 @@ def start_files(name: str, settings: Any) -> dict[str, str]:
     """The files that a training under these settings of a room starts from, by setting."""
     found = room_constant(name, "start_files", None)
     return {} if found is None else found(settings)
+
+
+def check_settings(config: Any) -> None:
+    """UserError when the system of these settings can tell, before anything is read, that they cannot be trained."""
+    if (check := room_constant(config.system, "check", None)) is not None:
+        check(config)
 
 
 def memory_need(config: Any) -> str:

@@ -192,9 +192,9 @@ def test_losses_with_shared_memory(golden, model, batch):
 def test_denoising_loss_of_the_released_second_pass(golden, model, batch, bank):
     released = reader(golden, bank, "top_only")
 
-    def reread(rows: torch.Tensor) -> torch.Tensor:
-        mask = np.ones(rows.shape[:2], bool)
-        return torch.from_numpy(released.read(rows.numpy(), mask).vectors)
+    def reread(rows: torch.Tensor, mask: torch.Tensor, ids: tuple[str, ...]) -> tuple[torch.Tensor, torch.Tensor]:
+        read = released.read(rows.numpy(), mask.numpy())
+        return torch.from_numpy(read.vectors), torch.from_numpy(read.mask)
 
     objective = Objective(label_smoothing=golden.label_smoothing, reread=reread)
     close(token_means(model, batch, objective)[1], golden.arrays["denoising_loss_released"], 5e-6)

@@ -20,7 +20,7 @@ from hicm.data.ids import youtube_id
 from hicm.data.pretraining import read_listing
 from hicm.data.speech import open_speech
 from hicm.errors import UserError
-from hicm.rooms import start_files
+from hicm.rooms import check_settings, start_files
 from hicm.types import Video
 
 SHOWN = 10  # items named per problem
@@ -102,6 +102,7 @@ class _Check:
                     counts.append((split, file, len(videos), sum(len(video.events) for video in videos.values())))
                     ids[split].update(map(youtube_id, videos))
         self._check_leak(ids)
+        self._try(lambda: check_settings(self.config), "settings")
         for setting, path in start_files(self.config.system, self.config.room).items():
             if not Path(path).exists():
                 self._report(True, "settings", f"{setting}: {path} not found",

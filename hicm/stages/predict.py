@@ -9,7 +9,7 @@ from tqdm import tqdm
 
 from hicm.config import Config, load_config
 from hicm.data.samples import Samples, open_samples
-from hicm.decisive import decided_by_training
+from hicm.decisive import not_read
 from hicm.errors import UserError
 from hicm.files import read_json, require, write_json
 from hicm.former import FORMER
@@ -64,16 +64,16 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
 def prediction_config(run: Path, overrides: Sequence[str] = ()) -> Config:
     """The settings of a run under ``overrides``, with the run's own memory bank.
 
-    Raises UserError for an override that prediction does not read: training decided that setting.
+    Raises UserError for an override that prediction does not read, as training decided it or for another reason.
     """
     path = require(run / "config.yaml", "run", "give a folder that 'hicm train' wrote")
     config = load_config(path, overrides)
     own = load_config(path)
     for override in overrides:
         setting = override.partition("=")[0].strip()
-        if decided_by_training(config, FORMER.get(setting, setting)) and load_config(path, [override]) != own:
-            raise UserError(f"--set {override}: training decided this setting, and prediction does not read it; leave "
-                            "it out, or train again")
+        reason = not_read(config, FORMER.get(setting, setting))
+        if reason and load_config(path, [override]) != own:
+            raise UserError(f"--set {override}: {reason}")
     return with_own_bank(run, config, overrides)
 
 

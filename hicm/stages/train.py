@@ -15,7 +15,7 @@ from hicm.data.holdout import describe_selection, describe_split
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.provenance import Origin, now
-from hicm.rooms import described_by, start_files
+from hicm.rooms import check_settings, described_by, start_files
 from hicm.stages.origins import training_origin, training_samples
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import compare_run, find_run, keep_bank, open_run, read_manifest, run_name
@@ -33,6 +33,7 @@ def train(config: Config, stem: str, out: Path | None = None) -> Path:
     when training diverges.  What was done before an error or a kill is kept, and the same call continues.
     """
     kind = find_system(config.system)
+    check_settings(config)
     selecting = [config.data.select] if issubclass(kind, Learner) and config.train.evaluates else []
     accelerator = Accelerator(mixed_precision=config.train.precision)
     samples = training_samples(config, *selecting)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import T5Config
 
 from hicm.config import Config, digest, dump_config, load_config, save_config
 from hicm.errors import UserError
@@ -23,15 +23,17 @@ from hicm.memory.bank import OWN, copy_bank, load_bank
 from hicm.systems.captioner.model import Captioner, describe_t5
 from hicm.systems.captioner.released.card import Source, make_card, make_manifest, make_notes
 from hicm.systems.captioner.released.checkpoint import EMBEDDINGS, Checkpoint, read_checkpoint
-from hicm.systems.captioner.released.compatibility import MEMORY, check_memory, check_shapes, check_vocabulary
-from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
-from hicm.systems.captioner.weights import (
-    bad_description,
-    checkpoint_folder,
-    load_state,
-    read_folder,
-    save_captioner,
+from hicm.systems.captioner.released.compatibility import (
+    MEMORY,
+    check_memory,
+    check_pieces,
+    check_shapes,
+    check_vocabulary,
 )
+from hicm.systems.captioner.start import checkpoint_folder, refuse_no_start
+from hicm.systems.captioner.t5 import new_t5
+from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
+from hicm.systems.captioner.weights import bad_description, load_state, read_folder, save_captioner
 
 
 def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, fresh_memory: bool = False,
@@ -69,6 +71,7 @@ def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, 
 def open_source(checkpoint: str | Path) -> Source:
     """Find the weights and hash them, without loading anything.  Raises UserError when there are none."""
     path = require(checkpoint, "checkpoint", "give a released .pth or a run folder")
+    refuse_no_start(path)
     if not path.is_dir():
         return Source(path, path, {}, {}, sha256(path))
     folder = checkpoint_folder(path)
@@ -105,6 +108,8 @@ def _load(source: Source, config: Config, fresh: bool) -> tuple[Checkpoint, Capt
     rows = EMBEDDINGS[0] in state and state[EMBEDDINGS[0]].ndim and state[EMBEDDINGS[0]].shape[0]
     vocabulary = _vocabulary(source, config)
     check_vocabulary(int(rows), vocabulary, captioner.tokenizer or captioner.t5, where)
+    if not source.ours:
+        check_pieces(content.args, vocabulary, where)
     t5 = describe_t5(captioner, vocabulary.size, config.offline) if not source.ours else _own_t5(source)
     memory = check_memory(state, config, fresh, where)
     check_shapes(state, config, t5, where)
@@ -118,7 +123,7 @@ def _load(source: Source, config: Config, fresh: bool) -> tuple[Checkpoint, Capt
                         f"{bank.width}; set memory.path to the bank it was trained with, or build that one")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.train.seed)  # for a new memory projection
-        model = Captioner(captioner, T5ForConditionalGeneration(t5), width, config.data.frames, memory_width)
+        model = Captioner(captioner, new_t5(t5), width, config.data.frames, memory_width)
     missing = load_state(model, state, where)
     broken = [name for name, value in model.named_parameters() if not torch.isfinite(value).all()]
     if broken:
