@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import yaml
 
-from hicm.errors import UserError
+from hicm.errors import UserError, brief
 
 KINDS = {str: "text (in quotes, if it looks like something else)", bool: "true or false", int: "a whole number",
          float: "a finite number"}
@@ -64,7 +64,7 @@ def build(cls: type, given: Any, where: str, prefix: str = "", known: Mapping[st
     (naming the nearest known one), and on a value of the wrong type or outside its limits.
     """
     if not isinstance(given, dict):
-        raise UserError(f"{where}: {prefix.rstrip('.')}: expected a section of settings, found {given!r}")
+        raise UserError(f"{where}: {prefix.rstrip('.')}: expected a section of settings, found {brief(given)}")
     hints = typing.get_type_hints(cls)
     limits = {field.name: field.metadata.get("limits") for field in dataclasses.fields(cls)}
     known = {**(known or {}), **setting_names(cls, prefix)}
@@ -115,17 +115,17 @@ def _check(value: Any, hint: Any, what: str) -> Any:
             return ""
     if origin is Literal:
         if value not in args:
-            raise UserError(f"{what}: expected one of {', '.join(repr(a) for a in args)}, found {value!r}")
+            raise UserError(f"{what}: expected one of {', '.join(repr(a) for a in args)}, found {brief(value)}")
         return value
     if origin is list:
         if args[0] is str and isinstance(value, str):
             value = [value]
         if not isinstance(value, list):
-            raise UserError(f"{what}: expected a list, found {value!r}; write [a, b]")
+            raise UserError(f"{what}: expected a list, found {brief(value)}; write [a, b]")
         return [_check(item, args[0], what) for item in value]
     if origin is dict:
         if not isinstance(value, dict):
-            raise UserError(f"{what}: expected a mapping, found {value!r}")
+            raise UserError(f"{what}: expected a mapping, found {brief(value)}")
         return {str(key): _check(item, args[1], what) for key, item in value.items()}
     if hint is Any:
         return value
@@ -135,7 +135,7 @@ def _check(value: Any, hint: Any, what: str) -> Any:
                 return float(value)
     elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    raise UserError(f"{what}: expected {KINDS[hint]}, found {value!r}")
+    raise UserError(f"{what}: expected {KINDS[hint]}, found {brief(value)}")
 
 
 class _Loader(yaml.SafeLoader):

@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-CORE = {"", "errors", "files", "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal",
-        "packaged", "decisive"}
+CORE = {"", "errors", "unfold", "pickles", "files", "types", "strict", "plugins", "rooms", "former", "config",
+        "provenance", "journal", "packaged", "decisive"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks"}
 STAGES = BELOW | {"systems", "training", "report", "results"}
 
@@ -26,8 +26,10 @@ ALLOWED = {
     "": set(),  # hicm itself: __version__
     "errors": set(),
     "types": set(),
-    "files": {"errors"},
-    "strict": {"errors"},
+    "unfold": set(),
+    "pickles": {"errors", "unfold"},
+    "files": {"errors", "pickles"},
+    "strict": {"errors", "unfold"},
     "plugins": {"errors"},
     "journal": {"files"},
     "packaged": {"errors"},
