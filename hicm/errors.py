@@ -32,3 +32,8 @@ def brief(value: Any) -> str:
         return _brief.repr(value)
     except ValueError:  # Python prints no whole number of more than 4300 digits
         return "a number of thousands of digits"
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what a library says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -129,7 +129,8 @@ def _speech(entry: Any, where: str) -> Speech:
     else:
         columns = entry
     for key in ("start", "end", "text"):
-        if not (isinstance(columns.get(key), list | tuple) or np.ndim(columns.get(key)) == 1):
+        value = columns.get(key)
+        if not isinstance(value, list | tuple | np.ndarray) or (isinstance(value, np.ndarray) and value.ndim != 1):
             raise UserError(f"{where}: {key}: expected a list; see data/README.md for the format")
     start, end, text = columns["start"], columns["end"], columns["text"]
     if not len(start) == len(end) == len(text):
