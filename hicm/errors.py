@@ -10,14 +10,17 @@ class UserError(ValueError):
 
     The command line prints it as ``hicm: error: ...`` and exits with status 2; everything else that is raised
     is a bug and keeps its traceback.  Line breaks in the message become blanks, other control characters and lone
-    surrogates, which a terminal obeys or cannot print, their escapes.
+    surrogates, which a terminal obeys or cannot print, their escapes; the middle of a message that is far too long, because
+    it repeats what a file holds, is left out.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], " ".join(message.splitlines())))
+        line = UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], " ".join(message.splitlines()))
+        super().__init__(line if len(line) <= LONGEST else f"{line[:LONGEST - 1000]} ... {line[-900:]}")
 
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+LONGEST = 4000  # characters of a message
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 60
 

@@ -1,5 +1,6 @@
 """Files that torch saved, as features and checkpoints: tensors and plain data, nothing in them is executed."""
 
+import io
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ def read_torch(path: str | Path, mmap: bool = True) -> Any:
             for name in archive.namelist():
                 if name.endswith("/data.pkl"):
                     archive.read(name)
-    return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    source = path if zipfile.is_zipfile(path) else io.BytesIO(Path(path).read_bytes())  # a file reserves what is asked
+    return torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
 
 
 def refuse_odd(tensor: Any, what: str) -> None:
