@@ -182,6 +182,8 @@ class _Machine:
 
     def call(self, _: Any) -> None:
         arguments, what = self.stack.pop(), self.stack.pop()
+        if what is NDARRAY:
+            raise pickle.UnpicklingError("it calls numpy.ndarray itself, as only a pickle made by hand does")
         if type(arguments) is not tuple or type(what) is not _Name or what.call is None:
             raise pickle.UnpicklingError("it calls something that is no function")
         self.stack.append(what.call(self, *arguments))

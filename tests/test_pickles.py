@@ -43,8 +43,8 @@ LAUGHS = b"\x80\x02]q\x00(K\x01K\x01e" + b"".join(
 
 @pytest.mark.parametrize(("content", "says"), [
     # NumPy's constructor: an array of objects over bytes
-    (name("numpy", "ndarray") + ONE + dtype("O8", OBJECT_FLAGS) + raw(DATA) + b"\x87R", "calls something"),
-    (name("numpy", "ndarray") + ONE + dtype("f8") + raw(DATA) + b"\x87R", "calls something"),
+    (name("numpy", "ndarray") + ONE + dtype("O8", OBJECT_FLAGS) + raw(DATA) + b"\x87R", "calls numpy.ndarray itself"),
+    (name("numpy", "ndarray") + ONE + dtype("f8") + raw(DATA) + b"\x87R", "calls numpy.ndarray itself"),
     (name("numpy._core.numeric", "_frombuffer") + b"(" + raw(DATA) + dtype("O8", OBJECT_FLAGS) + ONE + text("C")
      + b"tR", "no list of them"),
     (name("numpy._core.multiarray", "scalar") + dtype("O8", OBJECT_FLAGS) + raw(DATA) + b"\x86R", "is an object"),
@@ -70,6 +70,7 @@ LAUGHS = b"\x80\x02]q\x00(K\x01K\x01e" + b"".join(
     (array(b"G?\xf0\x00\x00\x00\x00\x00\x00\x85", dtype("f8"), raw(DATA)), "shape"),
     (array(b"\x8a\x08" + b"\x00" * 7 + b"\x20\x85", dtype("U0"), raw(b"")), "without the bytes"),
     (array(ONE, dtype("U1"), raw(b"\xff\xff\xff\x7f")), "characters that do not exist"),
+    (b"K\x01)R", "calls something that is no function"),
     # parts of arrays
     (dtype("f8"), "a part of dtype alone"),
     (name("numpy", "ndarray"), "a part of name alone"),
