@@ -9,9 +9,9 @@ class UserError(ValueError):
     """Bad input, settings or environment: one line naming file, item, what was expected and what to do.
 
     The command line prints it as ``hicm: error: ...`` and exits with status 2; everything else that is raised
-    is a bug and keeps its traceback.  Line breaks in the message become blanks, other control characters and lone
-    surrogates, which a terminal obeys or cannot print, their escapes; the middle of a message that is far too long, because
-    it repeats what a file holds, is left out.
+    is a bug and keeps its traceback.  Line breaks in the message become blanks; other control characters and lone
+    surrogates, which a terminal obeys or cannot print, become their escapes; a message of more than LONGEST characters
+    loses its middle.
     """
 
     def __init__(self, message: str) -> None:

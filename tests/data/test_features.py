@@ -280,7 +280,8 @@ def crafted(size, numel=16, stride=(4, 1)):
 
 @pytest.mark.parametrize("claims", [
     {"size": (8, 4)}, {"size": (1 << 40, 4), "stride": (0, 1)}, {"size": (1 << 34, 4)},
-    {"size": (4, 4), "stride": (9, 9)}, {"size": (1 << 20, 4), "numel": 1 << 22}, {"size": (4, 4), "numel": -4}, {"size": (-4, 4)}])
+    {"size": (4, 4), "stride": (9, 9)}, {"size": (1 << 20, 4), "numel": 1 << 22}, {"size": (4, 4), "numel": -4},
+    {"size": (-4, 4)}])
 def test_a_tensor_larger_than_what_is_stored(tmp_path, claims):
     """Beyond its numbers lies other memory; a stride of 0 makes terabytes of one row."""
     (tmp_path / "x.pth").write_bytes(crafted((4, 4)))
