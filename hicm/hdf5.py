@@ -1,7 +1,7 @@
-"""HDF5 files of unknown origin: what is read is looked at first, because the library believes what a file says.
+"""HDF5 files of unknown origin: what is read is checked first, because the library believes what a file says.
 
-Read are arrays of numbers, truth values and texts of fixed length that lie in the file itself.  The library may search
-for ever, or allocate whatever it is told to, for texts of variable length, references, virtual and external data.
+Only arrays of numbers, truth values and fixed-length text are read, and only from the file itself.  Text of variable
+length can keep the library in an endless loop, and links, virtual and external datasets lead to other files.
 """
 
 import json

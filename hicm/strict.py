@@ -21,7 +21,7 @@ import yaml
 from hicm.errors import UserError, brief, reason
 from hicm.unfold import refuse_bombs
 
-UNFOLDED = 1 << 20  # characters and items of a settings file, its anchors as often as they are named
+UNFOLDED = 1 << 22  # characters and items of a settings file, its anchors as often as they are named
 KINDS = {str: "text (in quotes, if it looks like something else)", bool: "true or false", int: "a whole number",
          float: "a finite number"}
 

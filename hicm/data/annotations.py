@@ -37,8 +37,7 @@ def read_annotations(path: str | Path) -> dict[str, Video]:
                         f"found {_kind(content)}; see data/README.md")
     for video_id in content:
         if UNPRINTABLE.search(video_id):
-            raise UserError(f"{path}: video {brief(video_id)}: a character that no id has; "
-                            "rename the video")
+            raise UserError(f"{path}: video {brief(video_id)}: its id holds a control character; rename it")
     return {video_id: _video(video_id, entry, f"{path}: video {video_id}") for video_id, entry in content.items()}
 
 

@@ -13,14 +13,14 @@ def read_torch(path: str | Path, mmap: bool = True) -> Any:
     """
     import torch
 
-    mapped = mmap and zipfile.is_zipfile(path)  # the format used before torch 1.6 cannot be mapped
-    if mapped:
-        with zipfile.ZipFile(path) as archive:  # mapped, torch compares neither checksums nor sizes
+    if not zipfile.is_zipfile(path):  # as before torch 1.6; from an open file, torch allocates whatever it asks for
+        return torch.load(io.BytesIO(Path(path).read_bytes()), map_location="cpu", weights_only=True)
+    if mmap:
+        with zipfile.ZipFile(path) as archive:  # mapped, torch compares no checksum
             for name in archive.namelist():
                 if name.endswith("/data.pkl"):
                     archive.read(name)
-    source = path if zipfile.is_zipfile(path) else io.BytesIO(Path(path).read_bytes())  # a file reserves what is asked
-    return torch.load(source, map_location="cpu", weights_only=True, mmap=mapped)
+    return torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
 
 
 def refuse_odd(tensor: Any, what: str) -> None:

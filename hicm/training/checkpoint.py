@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from hicm.data.torch_files import read_torch
-from hicm.errors import UserError
+from hicm.errors import UserError, reason
 from hicm.files import atomic
 
 FORMAT = 1
@@ -67,8 +67,8 @@ def load_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.op
         module.load_state_dict(restored[0])
         optimiser.load_state_dict(restored[1])
     except Exception as error:  # torch raises nearly anything when the content does not fit
-        raise UserError(f"{path}: checkpoint does not fit the model ({str(error).splitlines()[0]}); remove it to start "
-                        "the run again") from error
+        raise UserError(f"{path}: checkpoint does not fit the model ({reason(error)}); remove it to start the run "
+                        "again") from error
     return progress
 
 

@@ -1,5 +1,6 @@
 """The readers that are fuzzed.  A new one is a line in READERS: how sound files are made, how one is read."""
 
+import argparse
 import io
 import json
 import pickle
@@ -261,14 +262,59 @@ def read_safetensors(file: Path) -> None:
 def torch_features(folder: Path, zipped: bool = True) -> list[bytes]:
     import torch
 
-    features = {video: torch.from_numpy(MATRIX) for video in IDS}
+    return [torch_bytes({video: torch.from_numpy(MATRIX) for video in IDS}, zipped)]
+
+
+def torch_bytes(content: Any, zipped: bool) -> bytes:
+    import torch
+
     out = io.BytesIO()
-    torch.save(features, out, _use_new_zipfile_serialization=zipped)
-    return [out.getvalue()]
+    torch.save(content, out, _use_new_zipfile_serialization=zipped)
+    return out.getvalue()
 
 
 def torch_before_zip(folder: Path) -> list[bytes]:
     return torch_features(folder, zipped=False)
+
+
+def checkpoint_parts() -> tuple[Any, Any]:
+    import torch
+
+    torch.manual_seed(0)
+    module = torch.nn.Linear(WIDTH, 2)
+    optimiser = torch.optim.AdamW(module.parameters())
+    module(torch.ones(1, WIDTH)).sum().backward()
+    optimiser.step()
+    return module, optimiser
+
+
+def checkpoints(folder: Path) -> list[bytes]:
+    from hicm.training.checkpoint import Progress, save_checkpoint
+
+    save_checkpoint(folder / "made.pt", "run", *checkpoint_parts(), Progress())
+    return [(folder / "made.pt").read_bytes()]
+
+
+def read_checkpoint(file: Path) -> None:
+    from hicm.training.checkpoint import load_checkpoint
+
+    load_checkpoint(file, "run", *checkpoint_parts())
+
+
+def released_weights(folder: Path) -> list[bytes]:
+    import torch
+
+    state = {f"t5_model.{name}.weight": torch.ones(3, WIDTH) for name in ("shared", "lm_head")}
+    content = {"model": state | {"proj_v2t.weight": torch.ones(2, 2)}, "epoch": 3,
+               "args": argparse.Namespace(lr=1e-4, names=["a"])}
+    return [torch_bytes(content, zipped) for zipped in (True, False)]
+
+
+def read_released_weights(file: Path) -> None:
+    from hicm.systems.captioner.released.checkpoint import read_checkpoint
+
+    for tensor in read_checkpoint(file).state.values():
+        assert tensor.is_floating_point() and tensor.sum() is not None
 
 
 READERS = {
@@ -297,5 +343,7 @@ READERS = {
     "yaml, prompt": Reader("x.yaml", as_text(PROMPT), lambda file: load_prompt(str(file)), damage_yaml, True),
     "csv": Reader("x.csv", as_text(LISTING), read_listing, slow=True),
     "torch": Reader("x.pth", torch_features, read_features, in_zip("data.pkl", damage_pickle), True),
+    "torch, checkpoint": Reader("x.pt", checkpoints, read_checkpoint, in_zip("data.pkl", damage_pickle), True),
+    "torch, released": Reader("x.pth", released_weights, read_released_weights, slow=True),
     "torch, before 1.6": Reader("x.pth", torch_before_zip, read_features, slow=True),
 }
