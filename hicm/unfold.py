@@ -17,45 +17,47 @@ def refuse_bombs(root: Any, parts: Callable[[Any], Iterable[Any] | None], size: 
     Raises ValueError when a container is in itself, or deeper than DEEPEST, or when the sum of ``size`` over
     everything, shared parts as often as they are named, exceeds ``most``; and whatever ``size`` raises.
     """
-    sizes: dict[int, int] = {}  # of finished containers, by id
-    stack: list[_Open] = []
+    done: dict[int, tuple[int, int]] = {}  # id of a container that has been walked through -> size and depth of it
     below = parts(root)
     if below is None:
         size(root)
         return
-    stack.append(_Open(root, iter(below), size(root)))
-    inside = {id(root)}
-    while stack:
-        here = stack[-1]
+    inside, path = {id(root)}, [_Open(root, iter(below), size(root))]
+    while path:
+        here = path[-1]
         for item in here.rest:
-            found = sizes.get(id(item))
-            if found is None:
-                below = parts(item)
-                if below is not None:
-                    break
-                found = size(item)
-            here.total += found
+            if id(item) in done:
+                here.add(*done[id(item)])
+                continue
+            below = parts(item)
+            if below is not None:
+                break
+            here.total += size(item)
         else:
             if here.total > most:
                 raise ValueError("it names the same parts again and again, and would fill the memory if written out")
-            sizes[id(here.item)] = here.total
+            if here.depth > DEEPEST:
+                raise ValueError(f"lists and dicts in it are nested more than {DEEPEST} deep")
+            done[id(here.item)] = here.total, here.depth
             inside.remove(id(here.item))
-            stack.pop()
-            if stack:
-                stack[-1].total += here.total
+            path.pop()
+            if path:
+                path[-1].add(here.total, here.depth)
             continue
         if id(item) in inside:
             raise ValueError("a list or dict in it holds itself")
-        if len(stack) == DEEPEST:
-            raise ValueError(f"lists and dicts in it are nested more than {DEEPEST} deep")
         inside.add(id(item))
-        stack.append(_Open(item, iter(below), size(item)))
+        path.append(_Open(item, iter(below), size(item)))
 
 
 class _Open:
-    """A container that is being walked through."""
+    """A container that is being walked through: what is left, and the size and depth of what is done."""
 
-    __slots__ = ("item", "rest", "total")
+    __slots__ = ("depth", "item", "rest", "total")
 
     def __init__(self, item: Any, rest: Iterator[Any], total: int) -> None:
-        self.item, self.rest, self.total = item, rest, total
+        self.item, self.rest, self.total, self.depth = item, rest, total, 1
+
+    def add(self, total: int, depth: int) -> None:
+        self.total += total
+        self.depth = max(self.depth, depth + 1)

@@ -96,6 +96,8 @@ LAUGHS = b"\x80\x02]q\x00(K\x01K\x01e" + b"".join(
     (b"\x8a\x09" + b"\xff" * 8 + b"\x7f", "more than 64 bits"),
     (b"L" + b"9" * 5000 + b"L\n", "limit"),
     (b"]" * 200 + b"a" * 199, "more than 100 deep"),
+    # the same list again and again, wrapped each time: deep, though never far from what holds all of them
+    (b"](]q\x00" + b"".join(b"]" * 50 + b"h\x00" + b"a" * 50 + b"q\x00" for _ in range(3)) + b"e", "than 100 deep"),
     (b"]q\x00h\x00a", "holds itself"),
     (b"}q\x00K\x01h\x00s", "holds itself"),
     (b"]q\x00h\x00\x85a", "holds itself"),

@@ -74,7 +74,7 @@ class SpeechStore:
         speech = self.all(video_id)
         duration = math.inf if math.isnan(duration) else duration
         kept = [(start, end, text) for start, end, text in zip(speech.start, speech.end, speech.text, strict=True)
-                if start >= 0 and end <= duration and math.isfinite(end) and text.strip()]
+                if 0 <= start < math.inf and end <= duration and math.isfinite(end) and text.strip()]
         return Speech(*map(tuple, zip(*kept, strict=True))) if kept else Speech()
 
     def duration(self, video_id: str) -> float | None:

@@ -105,7 +105,8 @@ def test_arrays_that_are_no_lists(tmp_path):
 
 def test_numpy_lists_and_failed_alignment(tmp_path):
     (tmp_path / "x.pkl").write_bytes(pickle.dumps({A: {
-        "start": np.array([0.0, math.nan, 2.0]), "end": np.array([1.0, 2.0, math.nan]), "text": ["a", "b", "c"]}}))
+        "start": np.array([0.0, math.nan, 2.0, math.inf]), "end": np.array([1.0, 2.0, math.nan, 3.0]),
+        "text": ["a", "b", "c", "d"]}}))
     speech = open_speech(tmp_path / "x.pkl").get(A, 10.0)
     assert speech == Speech((0.0,), (1.0,), ("a",))
     assert all(type(value) is float for value in speech.start + speech.end)
