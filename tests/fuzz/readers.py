@@ -19,6 +19,7 @@ from hicm.data.speech import open_speech
 from hicm.dvc_eval.inputs.read import read_predictions, read_references
 from hicm.encoders.array import ArrayEncoder
 from hicm.files import read_json, sha256, write_json
+from hicm.journal import Journal as Parts
 from hicm.memory.bank import Bank, Leaves, Level, load_bank, save_bank
 from hicm.memory.cached_arrays import cached_arrays
 from hicm.memory.imports import import_bank
@@ -227,6 +228,7 @@ train: {lr: 3e-4, epochs: 2, select_on: soda_d}
 """
 PROMPT = "name: own\nsystem: Summarise.\nuser: 'At most {words} words: {texts}'\nagain: '{problem}, try again'\n"
 LISTING = 'video_id,video_path\na,a.npy\n"b,c",d\n'
+PARTS = "".join(json.dumps({"identity": "id", "parts": {f"v{line}": [[0.5, "text"]]}}) + "\n" for line in range(3))
 JOURNAL = "".join(json.dumps([{"key": f"k{line}", "text": "a text", "fallback": "", "level": 1, "node": line,
                                "rejected": ["no"]}]) + "\n" for line in range(3))
 
@@ -237,6 +239,10 @@ def as_json(content: Any) -> Callable[[Path], list[bytes]]:
 
 def as_text(text: str) -> Callable[[Path], list[bytes]]:
     return lambda folder: [text.encode()]
+
+
+def read_parts(file: Path) -> None:
+    assert all(isinstance(name, str) for name in Parts(file, "id").done)
 
 
 def read_chapters(file: Path) -> None:
@@ -330,6 +336,7 @@ READERS = {
     "json, chapters": Reader("x.json", as_json(CHAPTERS), read_chapters, damage_json, True),
     "json, bank": Reader("bank.json", bank_texts, read_bank, damage_json, True),
     "json, journal": Reader("x.jsonl", as_text(JOURNAL), Journal, damage_lines, True),
+    "json, finished parts": Reader("x.jsonl", as_text(PARTS), read_parts, damage_lines, True),
     "npz": Reader("bank.npz", bank_arrays, read_bank_arrays, in_zip("", damage_npy)),
     "npz, encoder": Reader("x.npz", npz(sentences=np.array(["a", "ä"]), embeddings=MATRIX[:2]), read_encoder,
                            in_zip("", damage_npy), True),
