@@ -14,7 +14,7 @@ from hicm.config import HOLDOUT, DataConfig
 from hicm.data.holdout import part_of
 from hicm.data.ids import youtube_id
 from hicm.data.pretraining import read_listing
-from hicm.errors import UserError
+from hicm.errors import UNPRINTABLE, UserError, brief
 from hicm.files import read_json, require
 from hicm.types import Event, Span, Video
 
@@ -35,6 +35,9 @@ def read_annotations(path: str | Path) -> dict[str, Video]:
     if not isinstance(content, dict) or not content:
         raise UserError(f"{path}: expected {{video id: {{duration, timestamps, sentences}}}} with at least one video, "
                         f"found {_kind(content)}; see data/README.md")
+    for video_id in content:
+        if UNPRINTABLE.search(video_id):
+            raise UserError(f"{path}: video {brief(video_id)}: its id holds a control character; rename it")
     return {video_id: _video(video_id, entry, f"{path}: video {video_id}") for video_id, entry in content.items()}
 
 
@@ -102,7 +105,8 @@ def _video(video_id: str, entry: Any, where: str) -> Video:
             raise UserError(f"{where}: {key} is missing; see data/README.md for the format")
     duration, timestamps, sentences = entry["duration"], entry["timestamps"], entry["sentences"]
     if not _is_number(duration) or duration <= 0:
-        raise UserError(f"{where}: duration: expected seconds > 0, found {duration!r}; measure it, e.g. with ffprobe")
+        raise UserError(f"{where}: duration: expected seconds > 0, found {brief(duration)}; measure it, "
+                        "e.g. with ffprobe")
     for key, value in (("timestamps", timestamps), ("sentences", sentences)):
         if not isinstance(value, list):
             raise UserError(f"{where}: {key}: expected a list, found {_kind(value)}")
@@ -116,7 +120,7 @@ def _video(video_id: str, entry: Any, where: str) -> Video:
 
 def _span(pair: Any, where: str) -> Span:
     if not isinstance(pair, list) or len(pair) != 2 or not all(map(_is_number, pair)):
-        raise UserError(f"{where}: expected [start, end] as two finite numbers of seconds, found {pair!r}")
+        raise UserError(f"{where}: expected [start, end] as two finite numbers of seconds, found {brief(pair)}")
     return Span(float(pair[0]), float(pair[1]))
 
 

@@ -12,8 +12,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hicm.errors import UserError
-from hicm.files import require
+from hicm import hdf5
+from hicm.arrays import map_npy, read_npy
+from hicm.data.torch_files import read_torch, refuse_odd
+from hicm.errors import UserError, reason
+from hicm.files import is_file, require
 
 TORCH_SUFFIXES = (".pth", ".pt")
 HDF5_SUFFIXES = (".h5", ".hdf5")
@@ -67,12 +70,12 @@ class FolderStore:
         return name and name.removesuffix(".npy").removesuffix(".mp4")
 
     def read(self, key: str) -> np.ndarray:
-        with self._reading(key) as file, open(file, "rb") as stream:
-            return np.lib.format.read_array(stream, allow_pickle=False)
+        with self._reading(key) as file:
+            return read_npy(file)
 
     def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
         with self._reading(key) as file:
-            return _some_rows(np.load(file, mmap_mode="r", allow_pickle=False))
+            return _some_rows(map_npy(file))
 
     @contextlib.contextmanager
     def _reading(self, key: str) -> Iterator[Path]:
@@ -80,13 +83,13 @@ class FolderStore:
         try:
             yield file
         except Exception as error:  # a damaged file can raise nearly anything
-            raise UserError(f"{file}: cannot be read as a .npy array ({_line(error)}); extract it again") from error
+            raise UserError(f"{file}: cannot be read as a .npy array ({reason(error)}); extract it again") from error
 
     def _file(self, key: str) -> Path | None:
         files = [self._path / f"{key}{suffix}" for suffix in ARRAY_SUFFIXES]
         if key in self._listed:
             files.insert(0, self._path / self._listed[key])
-        return next((file for file in files if file.is_file()), None)
+        return next((file for file in files if is_file(file)), None)
 
 
 class TorchStore:
@@ -106,23 +109,32 @@ class TorchStore:
         return next(iter(self._content()), None)
 
     def read(self, key: str) -> np.ndarray:
-        tensor = self._content()[key]
-        if not hasattr(tensor, "detach"):
-            raise UserError(f"{self._path}: {key}: expected a tensor, found {type(tensor).__name__}")
-        tensor = tensor.detach()
+        tensor = self._tensor(key)
         return (tensor.float() if tensor.is_floating_point() else tensor).cpu().numpy()
 
     def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
-        tensor = self._content()[key]
-        if not hasattr(tensor, "detach") or not tensor.ndim:
-            return (), type(tensor).__name__, b""
-        rows = tensor.detach()[list(_few(len(tensor)))]
+        tensor = self._tensor(key)
+        if not tensor.ndim:
+            return (), str(tensor.dtype), b""
+        rows = tensor[list(_few(len(tensor)))]
         raw = (rows.float() if rows.is_floating_point() else rows).cpu().numpy()
         return tuple(tensor.shape), str(tensor.dtype), np.ascontiguousarray(raw).tobytes()
 
+    def _tensor(self, key: str) -> Any:
+        tensor = self._content()[key]
+        try:
+            refuse_odd(tensor, key)
+        except ValueError as error:
+            raise UserError(f"{self._path}: {error}") from error
+        return tensor.detach()
+
     def _content(self) -> dict[str, Any]:
         if self._tensors is None:
-            content = _load_torch(self._path)
+            try:
+                content = read_torch(self._path)
+            except Exception as error:  # a damaged file can raise nearly anything
+                raise UserError(f"{self._path}: features refused, expected a dict of tensors saved by torch "
+                                f"({reason(error)}); is the file complete?") from error
             if not isinstance(content, dict):
                 raise UserError(f"{self._path}: expected a dict video id -> tensor, found {type(content).__name__}")
             self._tensors = content
@@ -140,30 +152,38 @@ class Hdf5Store:
         return {"_path": self._path, "_handle": None}
 
     def __contains__(self, key: str) -> bool:
-        return bool(key) and key in self._file()
+        with self._reading(key):
+            return hdf5.find(self._file(), key) is not None
 
     def first(self) -> str | None:
-        return next(iter(self._file()), None)
+        with self._reading("the list of videos"):
+            return next(iter(self._file()), None)
 
     def read(self, key: str) -> np.ndarray:
-        import h5py
-
-        item = self._file()[key]
-        if not isinstance(item, h5py.Dataset):
-            raise UserError(f"{self._path}: {key}: expected a dataset [seconds, width], found a group")
-        try:
-            return np.asarray(item[()])
-        except (OSError, RuntimeError) as error:
-            raise UserError(f"{self._path}: {key}: damaged ({_line(error)}); get the file again") from error
+        with self._reading(key):
+            item = hdf5.find(self._file(), key)
+            if not hasattr(item, "shape"):
+                raise UserError(f"{self._path}: {key}: expected a dataset [seconds, width], found a group")
+            return hdf5.read(item)
 
     def peek(self, key: str) -> tuple[tuple[int, ...], str, bytes]:
-        item = self._file()[key]
-        if not hasattr(item, "shape"):
-            return (), "group", b""
+        with self._reading(key):
+            item = hdf5.find(self._file(), key)
+            if not hasattr(item, "shape"):
+                return (), "group", b""
+            rows = _few(item.shape[0] if item.shape else 0)
+            content = b"".join(np.ascontiguousarray(hdf5.read(item, row=row)).tobytes() for row in rows)
+            return tuple(item.shape), str(item.dtype), content
+
+    @contextlib.contextmanager
+    def _reading(self, key: str) -> Iterator[None]:
         try:
-            return _some_rows(item)
-        except (OSError, RuntimeError) as error:
-            raise UserError(f"{self._path}: {key}: damaged ({_line(error)}); get the file again") from error
+            yield
+        except UserError:
+            raise
+        except Exception as error:  # damage can raise nearly anything
+            raise UserError(f"{self._path}: {key}: damaged or no features ({reason(error)}); get the file again, "
+                            "or write it anew") from error
 
     def _file(self) -> Any:
         if self._handle is None or self._handle[0] != os.getpid():
@@ -173,9 +193,8 @@ class Hdf5Store:
                 self._handle[1].close()
             try:
                 self._handle = os.getpid(), h5py.File(self._path, "r")
-            except OSError as error:
-                raise UserError(f"{self._path}: cannot be read as HDF5 ({_line(error)}); is it "
-                                "complete?") from error
+            except Exception as error:  # damage can raise nearly anything
+                raise UserError(f"{self._path}: cannot be read as HDF5 ({reason(error)}); is it complete?") from error
         return self._handle[1]
 
 
@@ -188,20 +207,3 @@ def _some_rows(array: Any) -> tuple[tuple[int, ...], str, bytes]:
     """Shape, dtype and bytes of a few rows of an array that lies on disk."""
     rows = [np.ascontiguousarray(array[row]).tobytes() for row in _few(array.shape[0] if array.shape else 0)]
     return tuple(array.shape), str(array.dtype), b"".join(rows)
-
-
-def _load_torch(path: Path) -> Any:
-    import torch
-
-    try:
-        try:
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # the format used before torch 1.6 cannot be mapped
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged file can raise nearly anything
-        raise UserError(f"{path}: features refused, expected a dict of tensors saved by torch "
-                        f"({_line(error)}); is the file complete?") from error
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

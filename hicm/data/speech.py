@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from hicm.data.ids import candidates
-from hicm.errors import UserError
-from hicm.files import read_json, read_pickle, require
+from hicm.errors import UserError, brief
+from hicm.files import is_file, read_json, read_pickle, require
 
 READERS = {".pkl": read_pickle, ".pickle": read_pickle, ".json": read_json}
 
@@ -74,7 +74,7 @@ class SpeechStore:
         speech = self.all(video_id)
         duration = math.inf if math.isnan(duration) else duration
         kept = [(start, end, text) for start, end, text in zip(speech.start, speech.end, speech.text, strict=True)
-                if start >= 0 and end <= duration and math.isfinite(end) and text.strip()]
+                if 0 <= start < math.inf and end <= duration and math.isfinite(end) and text.strip()]
         return Speech(*map(tuple, zip(*kept, strict=True))) if kept else Speech()
 
     def duration(self, video_id: str) -> float | None:
@@ -83,7 +83,7 @@ class SpeechStore:
         entry = _read(found) if isinstance(found, Path) else self._entries[found] if found is not None else None
         seconds = entry.get("duration") if isinstance(entry, dict) else None
         if seconds is not None and not (_is_time(seconds) and 0 < seconds < math.inf):
-            raise UserError(f"{self.path}: video {video_id}: duration: expected seconds > 0, found {seconds!r}")
+            raise UserError(f"{self.path}: video {video_id}: duration: expected seconds > 0, found {brief(seconds)}")
         return None if seconds is None else float(seconds)
 
     def fingerprint(self, video_ids: Iterable[str]) -> str:
@@ -100,7 +100,7 @@ class SpeechStore:
         if self._folder is None:
             return next((name for name in candidates(video_id) if name in self._entries), None)
         files = (self._folder / f"{name}{suffix}" for name in candidates(video_id) for suffix in READERS)
-        return next((file for file in files if file.is_file()), None)
+        return next((file for file in files if is_file(file)), None)
 
 
 def open_speech(path: str | Path) -> SpeechStore:
@@ -129,7 +129,8 @@ def _speech(entry: Any, where: str) -> Speech:
     else:
         columns = entry
     for key in ("start", "end", "text"):
-        if not hasattr(columns.get(key), "__len__") or isinstance(columns[key], str | dict):
+        value = columns.get(key)
+        if not isinstance(value, list | tuple | np.ndarray) or (isinstance(value, np.ndarray) and value.ndim != 1):
             raise UserError(f"{where}: {key}: expected a list; see data/README.md for the format")
     start, end, text = columns["start"], columns["end"], columns["text"]
     if not len(start) == len(end) == len(text):
@@ -137,10 +138,11 @@ def _speech(entry: Any, where: str) -> Speech:
                         f"{len(text)} texts; transcribe the video again")
     for i, segment in enumerate(zip(start, end, text, strict=True)):
         if not (_is_time(segment[0]) and _is_time(segment[1]) and isinstance(segment[2], str)):
-            raise UserError(f"{where}: segment {i}: expected start and end in seconds and text, found {segment!r}")
+            raise UserError(f"{where}: segment {i}: expected start and end in seconds and text, found {brief(segment)}")
     return Speech(tuple(map(float, start)), tuple(map(float, end)), tuple(map(str, text)))
 
 
 def _is_time(value: Any) -> bool:
     """A number, NaN included: segments with an aligner's NaN are dropped later, the file need not be refused."""
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return isinstance(value, float | np.floating) or (
+        isinstance(value, int | np.integer) and not isinstance(value, bool) and abs(int(value)) < 1 << 63)
