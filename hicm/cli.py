@@ -7,6 +7,7 @@ import gc
 import inspect
 import io
 import os
+import signal
 import sys
 import typing
 import warnings
@@ -16,6 +17,7 @@ from typing import Any
 from hicm import __version__, verbs
 from hicm.data.catalogue import message_of
 from hicm.errors import UserError
+from hicm.interrupts import handled
 
 # Full disk, no permission: met by files that are not written atomically (stats.jsonl, the tokenizer).
 REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
@@ -30,7 +32,7 @@ def dvc_eval(arguments: Sequence[str] | None = None) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 a check failed, 2 bad input."""
+    """Run one command; returns the exit status: 0 done, 1 a check failed, 2 bad input, 128 + n ended by signal n."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # captions are in any language, terminals may not be
@@ -40,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(make_parser().parse_args(arguments))
     function = options.pop("function")
     try:
-        with _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
+        with handled(), _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
             return show(function(**options))
     except UserError as error:
         return refuse(message_of(error))
@@ -48,9 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.name is None or error.name.partition(".")[0] in ("", "hicm"):
             raise
         return refuse(f"the package {error.name.partition('.')[0]} is not installed; pip install 'hicm[all]'")
-    except KeyboardInterrupt:
-        say("hicm: interrupted; the same command continues")
-        return 130
+    except KeyboardInterrupt as error:
+        number = getattr(error, "number", signal.SIGINT)
+        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        say(f"hicm: interrupted{by}; the same command continues")
+        return 128 + number
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0

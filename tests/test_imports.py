@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "files", "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal",
-        "packaged", "decisive"}
+        "packaged", "decisive", "locks", "interrupts"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks"}
 STAGES = BELOW | {"systems", "training", "report", "results"}
 
@@ -26,7 +26,9 @@ ALLOWED = {
     "": set(),  # hicm itself: __version__
     "errors": set(),
     "types": set(),
-    "files": {"errors"},
+    "locks": {"errors"},
+    "interrupts": set(),
+    "files": {"errors", "locks"},
     "strict": {"errors"},
     "plugins": {"errors"},
     "journal": {"files"},

@@ -37,7 +37,7 @@ def save_retrieved(path: str | Path, ids: Sequence[str], batches: Iterable[Recal
     import h5py
 
     path, row = Path(path), 0
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
         file.attrs.update({"format": FORMAT, "info": json.dumps(info)})
         file.create_dataset("ids", data=list(ids), dtype=h5py.string_dtype())
         for recalled in batches:

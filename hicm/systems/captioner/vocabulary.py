@@ -9,6 +9,7 @@ import sentencepiece
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Tokenizer
 
 from hicm.errors import UserError
+from hicm.files import atomic, atomic_folder
 
 PAD, EOS = 0, 1
 
@@ -51,8 +52,9 @@ class Vocabulary:
         return " ".join(self.tokenizer.decode(ids, skip_special_tokens=False).split())
 
     def save(self, folder: Path) -> None:
-        """Write the tokenizer, including the time tokens, in the Hugging Face layout."""
-        self.tokenizer.save_pretrained(folder)
+        """Write the tokenizer, including the time tokens, in the Hugging Face layout: a whole folder, or none."""
+        with atomic_folder(folder) as temporary:
+            self.tokenizer.save_pretrained(temporary)
 
 
 def searched(offline: bool) -> str:
@@ -93,6 +95,7 @@ def train_vocabulary(texts: Iterable[str], pieces: int, bins: int) -> Vocabulary
         raise UserError(f"captioner.tokenizer: train: SentencePiece cannot be trained on these captions "
                         f"({str(error).splitlines()[-1]}); change captioner.vocabulary") from error
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "spiece.model").write_bytes(model.getvalue())
+        with atomic(Path(folder, "spiece.model")) as temporary:
+            temporary.write_bytes(model.getvalue())
         tokenizer = T5Tokenizer.from_pretrained(folder, extra_ids=100)
     return Vocabulary(tokenizer, bins)
