@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+import threading
 import typing
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub|accelerate|tensorboard)\b")
     options = vars(make_parser().parse_args(arguments))
     function = options.pop("function")
+    threading.excepthook = _thread_failed
     try:
         with handled(), _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
             return show(function(**options))
@@ -62,6 +64,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in REFUSED_BY_SYSTEM:
             raise
         return refuse(f"{error.filename or 'output'}: {error.strerror}; free space, or choose a folder you may write")
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """No traceback for what a thread was refused by the system: who waits for the thread reports it in one line."""
+    if not (isinstance(failed.exc_value, OSError) and failed.exc_value.errno in REFUSED_BY_SYSTEM):
+        threading.__excepthook__(failed)
 
 
 @contextlib.contextmanager

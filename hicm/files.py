@@ -185,10 +185,20 @@ def plain(content: Any) -> Any:
     return json.loads(json.dumps(content, default=str))
 
 
+def json_text(content: Any, indent: int | None = None) -> str:
+    """``content`` as json, its text as it is; all of it escaped where it holds half a character (a lone surrogate)."""
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(content, indent=indent)
+    return text
+
+
 def write_json(path: str | Path, content: Any, indent: int | None = 1) -> Path:
     """Write ``content`` as UTF-8 json, atomically; returns the path."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(content, indent) + "\n", encoding="utf-8")
     return Path(path)
 
 

@@ -69,13 +69,15 @@ def is_held(path: Path) -> bool:
 
 @contextlib.contextmanager
 def holding(path: Path, command: str, shared: bool = False, wait: bool = False) -> Iterator[None]:
-    """Hold the lock file ``path`` for the block; it says who holds it, and is removed at the end.
+    """Hold the lock file ``path`` for the block.
 
-    What is locked is the file without ".lock", or for a file ".lock" its folder.  ``shared`` is for readers, which keep
-    only writers out; they need not be able to write there.  ``wait``: until others are done.  Where there are no locks
-    a warning says so.  Raises UserError, naming the holder, when another process has the lock.
+    The lock file says who holds it, and is removed at the end, with its folders where they are new and empty.  The lock
+    of a file is ".<name>.lock" beside it, that of a folder ".lock" in it.  ``shared`` is for readers, which only keep
+    writers out; they need not be able to write there.  ``wait``: until others are done.  Where there are no locks a
+    warning says so.  Raises UserError, naming the holder, when another process has the lock.
     """
     what = path.parent / path.name.removesuffix(".lock").removeprefix(".")
+    new = [folder for folder in path.parents if not folder.exists()]
     handle = _open(path, what, shared)
     if handle is None:
         yield
@@ -102,8 +104,10 @@ def holding(path: Path, command: str, shared: bool = False, wait: bool = False) 
         yield
     finally:
         if handle in _held and (not shared or lock(handle)):  # the last reader removes it
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # a new folder is kept where something was written
                 path.unlink()
+                for folder in new:
+                    folder.rmdir()
         close(handle)
 
 
