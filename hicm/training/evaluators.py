@@ -11,6 +11,7 @@ from hicm.config import Config
 from hicm.data.annotations import split_references
 from hicm.data.samples import Samples
 from hicm.errors import UserError
+from hicm.strict import nearest
 from hicm.systems.base import System
 from hicm.tasks import Task, find_task
 from hicm.types import Event, Span
@@ -79,8 +80,9 @@ def check_metric(config: Config, task: Task) -> None:
     protocol, metric = config.evaluate.protocol, config.train.select_on
     known = task.metrics(protocol)
     if metric not in known:
-        raise UserError(f"train.select_on: {metric!r} is no score of protocol {protocol}; expected one of "
-                        f"{', '.join(known)}, or another evaluate.protocol")
+        near = nearest(metric, {name: name for name in known})
+        raise UserError(f"train.select_on: {metric!r} is no score of protocol {protocol}; the nearest is {near!r}; "
+                        f"known: {', '.join(known)}")
 
 
 def check_scoring(config: Config, task: Task, videos: Sequence[str]) -> None:
