@@ -22,7 +22,9 @@ class Log:
         with atomic(self.path) as temporary:
             temporary.write_text("".join(kept), encoding="utf-8")
         self.lines = len(kept)
-        self.board: SummaryWriter | None = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
+        self.board: SummaryWriter | None = None
+        with self._board_or_not():
+            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step)
 
     def write(self, step: int, epoch: float, **content: Any) -> None:
         """Append one line with step, epoch and ``content``; numbers also go to TensorBoard."""

@@ -22,6 +22,7 @@ class Vocabulary:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, bins: int) -> None:
+        tokenizer.init_kwargs.pop("local_files_only", None)  # else saved: a run that continues would differ
         names = [f"<time={b}>" for b in range(bins)]
         present = tokenizer.get_vocab()
         if bins and names[0] not in present:
