@@ -7,7 +7,9 @@ import gc
 import inspect
 import io
 import os
+import signal
 import sys
+import threading
 import typing
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,6 +18,7 @@ from typing import Any
 from hicm import __version__, verbs
 from hicm.data.catalogue import message_of
 from hicm.errors import UserError
+from hicm.interrupts import handled
 
 # Full disk, no permission: met by files that are not written atomically (stats.jsonl, the tokenizer).
 REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
@@ -30,7 +33,7 @@ def dvc_eval(arguments: Sequence[str] | None = None) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 a check failed, 2 bad input."""
+    """Run one command; returns the exit status: 0 done, 1 a check failed, 2 bad input, 128 + n ended by signal n."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # captions are in any language, terminals may not be
@@ -39,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub|accelerate|tensorboard)\b")
     options = vars(make_parser().parse_args(arguments))
     function = options.pop("function")
+    threading.excepthook = _thread_failed
     try:
-        with _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
+        with handled(), _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
             return show(function(**options))
     except UserError as error:
         return refuse(message_of(error))
@@ -48,9 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.name is None or error.name.partition(".")[0] in ("", "hicm"):
             raise
         return refuse(f"the package {error.name.partition('.')[0]} is not installed; pip install 'hicm[all]'")
-    except KeyboardInterrupt:
-        say("hicm: interrupted; the same command continues")
-        return 130
+    except KeyboardInterrupt as error:
+        number = getattr(error, "number", signal.SIGINT)
+        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        say(f"hicm: interrupted{by}; the same command continues")
+        return 128 + number
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -60,6 +66,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.errno not in REFUSED_BY_SYSTEM:
             raise
         return refuse(f"{error.filename or 'output'}: {error.strerror}; free space, or choose a folder you may write")
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """No traceback for what a thread was refused by the system: who waits for the thread reports it in one line."""
+    if not (isinstance(failed.exc_value, OSError) and failed.exc_value.errno in REFUSED_BY_SYSTEM):
+        threading.__excepthook__(failed)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from hicm.rooms import memory_need, room_constant, start_files
 # Of section data: names and places, which decide nothing (inputs are known by content), and what only reports read.
 PLACES = ("name", "annotations", "features", "speech", "report")
 TRAINING = ("train", "select", "holdout", "holdout_seed")  # of section data: what prediction does not read
+SELECTING = ("evaluate.protocol", "train.select_on")  # decide which weights are kept, and no weight
 WRITING = ("workers", "log_every", "checkpoint_every")  # of section train: how fast, and how often it is written down
 
 

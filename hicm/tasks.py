@@ -13,10 +13,15 @@ from hicm.types import Event
 
 @dataclass(frozen=True)
 class Task:
-    """One task.  ``evaluate(predictions, references, protocol, metrics=...)`` returns a result with ``scores``."""
+    """One task.
+
+    ``evaluate(predictions, references, protocol, metrics=...)`` returns a result with ``scores`` and, for those that
+    cannot be computed here, ``left_out``: their reasons.  ``metrics(protocol)``: the names of a protocol's scores.
+    """
 
     name: str
     evaluate: Callable[..., Any]
+    metrics: Callable[[str], Sequence[str]]
     watched: tuple[str, ...]  # metrics shown during training, beside the selecting one
 
     def to_json(self, events: Sequence[Event]) -> list[dict[str, Any]]:
@@ -32,7 +37,14 @@ def _dvc(*arguments: Any, **options: Any) -> Any:
     return evaluate(*arguments, **options)
 
 
-TASKS = {"dvc": Task("dvc", _dvc, ("CIDEr", "F1", "soda_d"))}
+def _dvc_metrics(protocol: str) -> Sequence[str]:
+    from hicm.dvc_eval import available_metrics
+    from hicm.dvc_eval.results.signature import is_signature, read_signature
+
+    return available_metrics(read_signature(protocol)[0] if is_signature(protocol) else protocol)
+
+
+TASKS = {"dvc": Task("dvc", _dvc, _dvc_metrics, ("CIDEr", "F1", "soda_d"))}
 
 
 def find_task(name: str) -> Task:

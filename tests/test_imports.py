@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "files", "types", "strict", "plugins", "rooms", "former",
-        "config", "provenance", "journal", "packaged", "decisive"}
+CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "locks", "interrupts", "files", "types", "strict", "plugins",
+        "rooms", "former", "config", "provenance", "journal", "packaged", "decisive"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks"}
 STAGES = BELOW | {"systems", "training", "report", "results"}
 
@@ -30,7 +30,9 @@ ALLOWED = {
     "pickles": {"errors", "unfold"},
     "arrays": {"errors"},
     "hdf5": {"errors"},
-    "files": {"errors", "pickles"},
+    "locks": {"errors"},
+    "interrupts": set(),
+    "files": {"errors", "locks", "pickles"},
     "strict": {"errors", "unfold"},
     "plugins": {"errors"},
     "journal": {"files"},

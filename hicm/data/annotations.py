@@ -63,13 +63,19 @@ def held_out(config: DataConfig) -> set[str]:
     return set(map(youtube_id, read_split(config, HOLDOUT))) if config.holdout else set()
 
 
-def refuse_blank_captions(videos: Iterable[Video], path: str | Path) -> None:
-    """Raise UserError naming file, video and index of the first blank caption; memory and training cannot use one."""
+def refuse_unusable_captions(videos: Iterable[Video], path: str | Path) -> None:
+    """Raise UserError naming file, video and index of the first caption that memory and training cannot use.
+
+    It is blank, or holds half a character (a lone surrogate), which no tokenizer or UTF-8 file takes.
+    """
     for video in videos:
         for index, event in enumerate(video.events):
             if not event.text.strip():
                 raise UserError(f"{path}: video {video.id}: sentences[{index}] is blank; fill it in, or remove the "
                                 "event")
+            if any("\ud800" <= letter <= "\udfff" for letter in event.text):
+                raise UserError(f"{path}: video {video.id}: sentences[{index}] holds half a character (a lone "
+                                "surrogate); correct it, or remove the event")
 
 
 def split_files(config: DataConfig, split: str) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from hicm.config import DataConfig
-from hicm.data.annotations import refuse_blank_captions, split_files
+from hicm.data.annotations import refuse_unusable_captions, split_files
 from hicm.data.features import Features
 from hicm.data.speech import Speech, SpeechStore, open_speech
 from hicm.data.splits import split_with_features
@@ -141,7 +141,7 @@ def open_samples(config: DataConfig, split: str, recall: Recall | None = None) -
     if config.target == "speech" and not config.speech:
         raise UserError("data.target: speech needs transcripts; set data.speech")
     videos, features = split_with_features(config, split)
-    refuse_blank_captions(videos.values(), split_files(config, split)[0])
+    refuse_unusable_captions(videos.values(), split_files(config, split)[0])
     return SplitSamples(videos, features, open_speech(config.speech), recall)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from hicm.config import DataConfig, load_config
-from hicm.data.annotations import held_out, read_annotations, refuse_blank_captions, split_files
+from hicm.data.annotations import held_out, read_annotations, refuse_unusable_captions, split_files
 from hicm.data.ids import youtube_id
 from hicm.errors import UserError
 from hicm.files import require
@@ -76,6 +76,6 @@ def _read(file: Path) -> Iterator[tuple[str, str, int]]:
         yield from ((line.strip(), file.name, number) for number, line in enumerate(lines) if line.strip())
         return
     videos = read_annotations(file)
-    refuse_blank_captions(videos.values(), file)
+    refuse_unusable_captions(videos.values(), file)
     for video in videos.values():
         yield from ((event.text, video.id, number) for number, event in enumerate(video.events))

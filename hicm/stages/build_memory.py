@@ -12,6 +12,7 @@ from hicm.config import Config, DataConfig, MemoryConfig
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import plain, sha256
+from hicm.locks import holding
 from hicm.memory.bank import TEXTS, Bank, read_bank_json, save_bank
 from hicm.memory.captions import Captions, read_captions
 from hicm.memory.hierarchies import describe_hierarchy
@@ -26,7 +27,8 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     """Build the bank that ``config`` describes and return its folder, ``config.bank``.
 
     Does nothing when the folder already holds a bank of these settings and captions.  Raises UserError when it holds
-    another one (unless ``overwrite``), when a caption is blank, or when the encoder or the language model fails.
+    another one (unless ``overwrite``), when another build is writing there, when a caption is blank, or when the
+    encoder or the language model fails.
     """
     folder, offline = config.bank, config.offline
     encoder = make_encoder(config.memory.encoder, offline)
@@ -36,11 +38,12 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     if (folder / TEXTS).exists() and not overwrite:
         refuse_another_bank(folder, info)
         return folder
-    tree = build_tree(captions, encoder, config.memory, folder)
-    levels, summaries = summarise_tree(tree, summariser, encoder)
-    info |= count_outcomes(summaries) | ({} if tree.agreement is None else {"neighbour_agreement": tree.agreement})
-    save_bank(Bank(levels, tree.leaves, info), folder)
-    remove_intermediates(folder)
+    with holding(folder / ".lock", "hicm memory build"):
+        tree = build_tree(captions, encoder, config.memory, folder)
+        levels, summaries = summarise_tree(tree, summariser, encoder)
+        info |= count_outcomes(summaries) | ({} if tree.agreement is None else {"neighbour_agreement": tree.agreement})
+        save_bank(Bank(levels, tree.leaves, info), folder)
+        remove_intermediates(folder)
     _warn_of_fallbacks(info, len(summaries))
     return folder
 

@@ -23,10 +23,11 @@ class Scored:
     settings: "Config | None" = None
 
 
-def find_scored(name: str, references: Sequence[str]) -> Scored:
+def find_scored(name: str, references: Sequence[str], split: str = "") -> Scored:
     """What ``name``, a predictions file or a run folder, stands for; its own references unless some are given.
 
-    Raises UserError when there are no predictions, or no references.
+    ``split``: of a run folder, instead of data.report.  Raises UserError when there are no predictions, or no
+    references.
     """
     path, settings = require(name, "predictions", "give a predictions file, or a folder that 'hicm train' wrote"), None
     found: list[Any] = list(references)
@@ -35,9 +36,13 @@ def find_scored(name: str, references: Sequence[str]) -> Scored:
         from hicm.data.annotations import split_references
 
         settings = load_config(require(path / "config.yaml", "run", "give a folder that 'hicm train' wrote"))
-        path = require(path / f"predictions_{settings.data.report}.json", "predictions",
-                       f"make them with 'hicm predict {name}'")
-        found = found or list(split_references(settings.data, settings.data.report))
+        own = split or settings.data.report
+        found = found or list(split_references(settings.data, own))
+        path = require(path / f"predictions_{own}.json", "predictions",
+                       f"make them with 'hicm predict {name}{f' --split {split}' if split else ''}'")
+    elif split:
+        raise UserError(f"{path}: --split {split} is for a run folder, whose settings know the split; name the "
+                        "annotation files instead")
     if not found:
         raise UserError(f"{path}: name the reference annotation files after the predictions")
     return Scored(path, found, settings)

@@ -22,7 +22,9 @@ Latex = Annotated[bool, "print a LaTeX table (booktabs)"]
 
 def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:owner/name"],
              references: Annotated[Sequence[str], "annotation files, one per annotator; default: the run's"] = (),
-             *, protocol: Annotated[Sequence[str], "protocols (see 'hicm protocols') or signatures; default: that of "
+             *, split: Annotated[str, "split of a run folder to score, captioned by 'hicm predict --split'; default: "
+                                      "data.report of the run"] = "",
+             protocol: Annotated[Sequence[str], "protocols (see 'hicm protocols') or signatures; default: that of "
                                                    "the run, else vidchapters"] = (),
              metrics: Annotated[Sequence[str], "metrics to compute; default: those of the run's settings, else all of "
                                                "the protocol"] = (),
@@ -49,7 +51,7 @@ def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:o
     if explain and style != "text":
         raise UserError(f"--explain and --{style} are both given; an explanation is text")
     reporting.check_ending(per_video)
-    scored = find_scored(model_path(predictions), references)
+    scored = find_scored(model_path(predictions), references, split)
     path, references, settings = scored.path, scored.references, scored.settings
     protocol, metrics = list(protocol), list(metrics)
     if settings is not None:

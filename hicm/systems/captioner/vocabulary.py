@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Tokenizer
 
 from hicm.config import digest
 from hicm.errors import UserError
-from hicm.files import read_json
+from hicm.files import atomic, atomic_folder, read_json
 
 PAD, EOS = 0, 1
 TIME = "<time="  # how a time token begins
@@ -30,6 +30,7 @@ class Vocabulary:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, bins: int) -> None:
+        tokenizer.init_kwargs.pop("local_files_only", None)  # else saved: a run that continues would differ
         names = [f"{TIME}{b}>" for b in range(bins)]
         present = tokenizer.get_vocab()
         if (tokenizer.pad_token_id, tokenizer.eos_token_id) != (PAD, EOS):
@@ -77,8 +78,9 @@ class Vocabulary:
         return " ".join(self.tokenizer.decode(ids, skip_special_tokens=False).split())
 
     def save(self, folder: Path) -> None:
-        """Write the tokenizer, including the time tokens, in the Hugging Face layout."""
-        self.tokenizer.save_pretrained(folder)
+        """Write the tokenizer, including the time tokens, in the Hugging Face layout: a whole folder, or none."""
+        with atomic_folder(folder) as temporary:
+            self.tokenizer.save_pretrained(temporary)
 
 
 def searched(offline: bool) -> str:
@@ -173,6 +175,7 @@ def train_vocabulary(texts: Iterable[str], pieces: int, bins: int) -> Vocabulary
         raise UserError(f"captioner.tokenizer: train: SentencePiece cannot be trained on these captions "
                         f"({str(error).splitlines()[-1]}); change captioner.vocabulary") from error
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "spiece.model").write_bytes(model.getvalue())
+        with atomic(Path(folder, "spiece.model")) as temporary:
+            temporary.write_bytes(model.getvalue())
         tokenizer = T5Tokenizer.from_pretrained(folder, extra_ids=100)
     return Vocabulary(tokenizer, bins)

@@ -3,12 +3,7 @@
 Nothing in a file is executed, every key is accounted for, and the folder is written completely or not at all.
 """
 
-import contextlib
-import os
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +13,7 @@ from transformers import T5Config
 
 from hicm.config import Config, digest, dump_config, load_config, save_config
 from hicm.errors import UserError
-from hicm.files import read_json, require, sha256, write_json, write_text
+from hicm.files import atomic_folder, read_json, require, sha256, write_json, write_text
 from hicm.memory.bank import OWN, copy_bank, load_bank
 from hicm.systems.captioner.model import Captioner, describe_t5
 from hicm.systems.captioner.released.card import Source, make_card, make_manifest, make_notes
@@ -54,7 +49,7 @@ def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, 
         raise UserError(f"{out}: holds the checkpoint {checkpoint}; choose another folder")
     content, model, vocabulary, notes = _load(source, config, fresh_memory)
     manifest = make_manifest(run, source, config, content, model, notes)
-    with new_folder(out) as folder:
+    with atomic_folder(out) as folder:
         about = {"run": run, "step": source.about.get("step"), "epoch": content.epoch, "source": manifest["source"]}
         save_captioner(model, vocabulary, folder / "best", **about)
         vocabulary.save(folder / "tokenizer")
@@ -171,29 +166,3 @@ def _is_former(out: Path, manifest: dict[str, Any], weights: str, config: Config
     if not isinstance(source, dict) or source.get("sha256") != weights or not (out / "config.yaml").exists():
         return False
     return not (manifest.get("keys") or {}).get("fresh") and load_config(out / "config.yaml") == config
-
-
-@contextlib.contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder that replaces ``out`` at the end, and is removed on failure."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
-    try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
-        if out.exists() and any(out.iterdir()):
-            old = temporary.with_name(f"{temporary.name}.old")
-            out.rename(old)
-            temporary.rename(out)
-            shutil.rmtree(old)
-        else:
-            temporary.replace(out)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); free space or choose another folder") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
