@@ -112,6 +112,23 @@ def test_what_shows_in_no_shape_is_compared_too(start, tmp_path):
         started(start, tokenizer, t5_config={**T5, "feed_forward_proj": "silu"})
 
 
+def test_the_arguments_of_a_released_file_tell_its_heads(start, tmp_path):
+    torch.save({"model": from_pretrained(start)[0].state_dict(), "args": {"heads": 8}}, tmp_path / "x.pth")
+    with pytest.raises(UserError, match=r"x.pth: was trained with captioner.visual_heads=8, found 4; set it to that"):
+        started(tmp_path / "x.pth", start / "tokenizer")
+    started(tmp_path / "x.pth", start / "tokenizer", visual_heads=8)
+
+
+def test_a_description_with_an_impossible_value_is_one_line(start, tmp_path):
+    folder = shutil.copytree(start, tmp_path / "best")
+    about = read_json(folder / "captioner.json")
+    about["t5_config"]["num_heads"] = "abc"
+    write_json(folder / "captioner.json", about)
+    with pytest.raises(UserError, match=r"captioner.json: cannot be read .*num_heads") as caught:
+        from_pretrained(folder)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_t5_and_the_tokenizer_of_another(start, tmp_path):
     """Pre-trained weights with a tokenizer trained on the captions were taken without a word."""
     folder = write_tokenizer(tmp_path / "t5")
@@ -273,7 +290,6 @@ def test_starts_that_are_none(tiny, trained, tmp_path, capsys):
     (["captioner.t5_config.pad_token_id=3"], "pad_token_id: expected 0 to 0, found 3"),
     (["captioner.t5_config.tie_word_embeddings=yes"], "tie_word_embeddings: expected true or false, found 'yes'"),
     (["captioner.t5_config.relative_attention_max_distance=16"], "relative_attention_max_distance=16 needs fewer than"),
-    (["captioner.t5=t5-base"], "captioner.t5_config: is for a T5 from scratch, and captioner.t5 is 't5-base'"),
     (["captioner.tokenizer="], "captioner.tokenizer: a T5 from scratch has no tokenizer"),
     (["captioner.use_video=false", "captioner.use_speech=false"], "nothing is left to caption"),
 ])
@@ -281,6 +297,11 @@ def test_settings_that_cannot_be_trained(tiny, overrides, message):
     with pytest.raises(UserError) as caught:
         check_settings(load_config(tiny, overrides))
     assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_values_for_a_t5_from_scratch_are_told_to_have_no_effect_on_another(tiny):
+    with pytest.warns(UserWarning, match=r"t5_config is for a T5 from scratch and has no effect with captioner.t5"):
+        check_settings(load_config(tiny, ["captioner.t5=t5-base"]))
 
 
 def test_they_are_refused_before_anything_is_read(tiny, tmp_path, capsys):

@@ -131,8 +131,8 @@ def check(config: Any) -> None:
         if not settings.tokenizer:
             raise UserError("captioner.tokenizer: a T5 from scratch has no tokenizer; name one, or set it to 'train'")
     elif settings.t5_config:
-        raise UserError(f"captioner.t5_config: is for a T5 from scratch, and captioner.t5 is {settings.t5!r}; leave it "
-                        "out (--set captioner.t5_config={}), or set captioner.t5=scratch")
+        warnings.warn(f"captioner.t5_config is for a T5 from scratch and has no effect with captioner.t5={settings.t5}",
+                      stacklevel=2)
     if settings.init:
         refuse_no_start(settings.init, "captioner.init: ")
     if not (objective.generative or objective.denoising):

@@ -21,8 +21,8 @@ from hicm.systems.captioner.start import DESCRIPTION, checkpoint_folder, start_p
 from hicm.systems.captioner.t5 import is_untied, new_t5
 from hicm.systems.captioner.vocabulary import Vocabulary, load_pieces, load_vocabulary, refuse_other_pieces
 
-UNSEEN = ("layer_norm_epsilon", "relative_attention_max_distance", "scale_decoder_outputs", "dense_act_fn")  # values
-# of a T5 that decide what its weights do and show in no shape
+# Values of a T5 that decide what its weights do, and show in no shape.
+UNSEEN = ("layer_norm_epsilon", "relative_attention_max_distance", "scale_decoder_outputs", "dense_act_fn")
 
 
 def load_state(model: Captioner, state: dict[str, Tensor], where: str) -> list[str]:
@@ -90,6 +90,10 @@ def _start_from(path: Path, model: Captioner, vocabulary: Vocabulary) -> None:
     if not path.is_dir():
         content = read_checkpoint(path)
         check_pieces(content.args, vocabulary, str(path))
+        heads = content.args.get("heads", model.config.visual_heads)
+        if heads != model.config.visual_heads and model.config.use_video:
+            raise UserError(f"captioner.init: {path}: was trained with captioner.visual_heads={heads}, found "
+                            f"{model.config.visual_heads}; set it to that value")
         load_state(model, content.state, str(path))
         return
     settings, t5, _, about = _read_description(path)
@@ -143,15 +147,18 @@ def _read_description(folder: Path) -> tuple[Settings, T5Config, list[int], dict
     try:
         config, t5 = read_settings(about["settings"]), T5Config(**about["t5_config"])
         widths, _ = [about[name] for name in ("feature_width", "frames", "memory_width")], about["time_bins"]
-    except (KeyError, TypeError, ValueError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # damaged content can raise nearly anything
         raise bad_description(folder / DESCRIPTION, error) from error
     return config, t5, widths, about
 
 
 def bad_description(path: Path, error: Exception) -> UserError:
     """The error for a ``captioner.json`` that lacks something or holds a value that is not possible."""
-    return UserError(f"{path}: cannot be read as a captioner's description ({type(error).__name__}: {error}); was it "
-                     "edited, or written by another version?")
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    return UserError(f"{path}: cannot be read as a captioner's description ({reason}); was it edited, or written by "
+                     "another version?")
 
 
 def read_settings(content: dict[str, Any]) -> Settings:

@@ -141,7 +141,7 @@ def _vocabulary(source: Source, config: Config) -> Vocabulary:
 def _own_t5(source: Source) -> T5Config:
     try:
         return T5Config(**source.about["t5_config"])
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # damaged content can raise nearly anything
         raise bad_description(source.path / "captioner.json", error) from error
 
 
