@@ -108,9 +108,23 @@ def test_a_key_that_was_copied_wrongly_is_not_printed(monkeypatch, key):
 
 
 def test_an_address_that_is_none():
-    for address in ("http://", "http://[::1/v1", "http://local:port/v1"):
-        with pytest.raises((UserError, Unreached), match=r"summary\.endpoint"):
+    for address in ("http://", "http://:80/v1", "http://my host/v1", "http://[::1/v1", "http://local:port/v1"):
+        with pytest.raises(UserError, match=r"summary\.endpoint: .* base URL, e\.g\. http://localhost:8000/v1"):
             ask(address)
+    with pytest.raises(Unreached, match=r" http://127\.0\.0\.1:9/v1/: "):  # and not the password
+        ask("http://me:secret@127.0.0.1:9/v1")
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_redirects(status):
+    """307 repeats the question elsewhere; 302 makes a GET of it, which no server answers."""
+    with serve() as there, serve(lambda asked: Reply(
+            "moved", status=status, headers={"Location": f"{there.url}/chat/completions"})) as here:
+        if status == 307:
+            assert ask(here.url).text.startswith("Do the thing")
+        else:
+            with pytest.raises(UserError, match=rf"redirects to {there.url}/chat/completions; set summary\.endpoint"):
+                ask(here.url)
 
 
 def build(config: Config, **settings) -> dict:

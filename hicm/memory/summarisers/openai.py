@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from collections.abc import Sequence
 from functools import cached_property
@@ -50,7 +51,7 @@ class OpenAIChat:
 
     def __init__(self, model: str, settings: SummaryConfig) -> None:
         self.model, self.settings, self.workers = model, settings, settings.concurrency
-        if settings.endpoint and not settings.endpoint.startswith(("http://", "https://")):
+        if settings.endpoint and not re.fullmatch(r"https?://[^\s/:]\S*", settings.endpoint):
             raise UserError(f"summary.endpoint: {settings.endpoint!r}: expected a base URL, e.g. http://localhost:8000/v1")
         self._fields: dict[str, Any] = {"max_tokens": settings.max_tokens, "temperature": 0.0}
         if settings.sample:
@@ -90,7 +91,7 @@ class OpenAIChat:
         except openai.APIConnectionError as error:
             slow = isinstance(error, openai.APITimeoutError)
             doubt = f"are {self.settings.timeout:g} s (summary.timeout) enough" if slow else "is summary.endpoint right"
-            said = f"{reason(error)} {client.base_url}: {reason(error.__cause__ or error)}"
+            said = f"{reason(error)} {self._address}: {reason(error.__cause__ or error)}"
             raise Unreached(f"{self._hide(said)}; is the server running, and {doubt}?") from None
         except Exception as error:  # timeouts, broken answers, lost connections: every layer raises its own
             raise Unreached(self._hide(reason(error))) from None
@@ -114,11 +115,19 @@ class OpenAIChat:
     def _refused(self, error: Any) -> Exception:
         """What a status other than 200 means."""
         said, status = self._hide(reason(error)), error.status_code
+        if any(one.status_code in (301, 302, 303) for one in error.response.history):  # which turn POST into GET
+            return UserError(f"memory.summariser: {self.name}: {self._address} redirects to {error.response.url}; set "
+                             "summary.endpoint to the base URL there; answers so far are kept")
         if status in _POINTLESS or 300 <= status < 400:
             remedy = _POINTLESS.get(status, _POINTLESS[405]).format(key=self.settings.key_variable)
-            return UserError(f"memory.summariser: {self.name}: {self._client.base_url} refuses ({said}); {remedy}; "
+            return UserError(f"memory.summariser: {self.name}: {self._address} refuses ({said}); {remedy}; "
                              "answers so far are kept")
         return Unreached(f"{said}; {_HINTS[status]}" if status in _HINTS else said)
+
+    @property
+    def _address(self) -> str:
+        """The base URL without a password."""
+        return re.sub("//[^/@]*@", "//", str(self._client.base_url))
 
     def _hide(self, text: str) -> str:
         """The text without the key: servers tend to repeat the key they were sent."""
