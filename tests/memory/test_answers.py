@@ -43,7 +43,7 @@ def check(text: str, words: int = 20) -> Verdict:
     "Let me show you how to make the dough.", "Let's look at the finished cake.", "Okay now add the salt.",
     "We are asked to subscribe to the channel.", "The user opens the app and taps on start.",
     "The captions on the screen describe the recipe.", 'The sentence "thank you" appears on screen.',
-    "Here is the finished dish.", "Error message pops up on the screen.", "500 gram of flour is added.",
+    "Here is the finished dish.", "Step one: get a pomegranate and a bowl", "Error message pops up on the screen.", "500 gram of flour is added.",
     "Think of a name for the dog.", "None of the players score.", "Press the <enter> key.",
 ])
 def test_sentences_that_pass_unchanged(text):
@@ -65,6 +65,7 @@ CLEANED = {
              '{"reasoning": "they chop", "summary": "Chop it."}', '{"result": {"sentence": "Chop it."}}'],
     "label": [
         "Answer: Chop it.", "**Summary:** Chop it.", "## Summary\nChop it.", "**Summary**\nChop it.", "TL;DR: Chop it.",
+        "assistant\n\nChop it.", "Assistant: Chop it.",
         "Here is the summary:\n\nChop it.", "Sure! Here's the sentence: Chop it.", "Sure! Chop it.",
         "Here\u2019s a sentence that stands for all of these: Chop it.", "One-sentence summary: Chop it.",
         "The one sentence that stands for all of these is: Chop it.", "Resumen: Chop it.", "\u7b54\u6848\uff1aChop it.",
@@ -109,6 +110,7 @@ BAD = {
         "It seems you haven't provided any sentences.", "This request violates our content policy.",
         "I'd be happy to help! Please provide the sentences.", "I do not feel comfortable summarizing this.",
         "It is not possible to create one sentence from the given texts.", "Unable to comply.",
+        "How can I help you today?",
         "Lo siento, pero no puedo ayudar con eso.", "\u62b1\u6b49\uff0c\u6211\u65e0\u6cd5\u56de\u7b54\u3002",
     ],
     "repeats the question": [
@@ -120,7 +122,8 @@ BAD = {
     "holds markup or special tokens": ["Chop it<br>", "Chop <|unknown|> it", "<sentence>"],
     "talks about the sentences": ["The sentences describe how to chop an onion.", "The common theme is chopping."],
     "has several lines": ["Chop.\nFry.", "- Chop.\n- Fry.", "Chop.\rFry."],
-    "is not a sentence alone": ["Here are the steps: chop", "[insert sentence here]", "{{summary}}", "N/A", "null"],
+    "is not a sentence alone": ["Here are the steps: chop", "[insert sentence here]", "{{summary}}", "N/A", "null",
+                                "12", "Okay."],
     "has several sentences": ["Chop it. Fry it.", 'He said "chop." Then he fried.', UNSPACED * 2,
                               "Режь лук. Жарь его."],
     "has more than 20 words": ["word " * 21, "\u5207" * 41, "word" * 100_000],

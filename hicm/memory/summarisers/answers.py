@@ -66,14 +66,16 @@ _STANDS = (r"(?:that|which)\s+(?:stands|summari[sz]es|represents|captures|descri
 _YES = r"(?:(?:sure|certainly|of course|absolutely|okay|ok|great|alright|yes)\b[!.,]?\s*)?"
 _LABEL = re.compile(
     rf"[*_#>\s]*{_YES}(?:(?:here|this|that|below)(?:'s|\u2019s| is| are)\b[^.:\n]{{0,100}}?\b{_NOUN}\b[^.:\n]{{0,100}}?"
-    rf"|(?:{_ADJECTIVE}\s+)*(?:{_NOUN}|conclusion|description|in (?:short|summary|one sentence)|to summari[sz]e)"
+    rf"|(?:{_ADJECTIVE}\s+)*(?:{_NOUN}|conclusion|description|assistant|in (?:short|summary|one sentence)"
+    r"|to summari[sz]e)"
     rf"(?:\s+(?:{_STANDS}))?(?:\s+(?:is|would be|could be))?\s*(?:\([^()\n]*\))?"
     r"|(?:sure|certainly|of course|absolutely|okay|here you go|here it is)!?"
     r"|(?:resumen|respuesta|zusammenfassung|antwort|r\u00e9sum\u00e9|r\u00e9ponse|resumo|resposta|riassunto|risposta"
     r"|\u043e\u0442\u0432\u0435\u0442|\u0438\u0442\u043e\u0433|\u0440\u0435\u0437\u044e\u043c\u0435"
     r"|\u603b\u7ed3|\u6458\u8981|\u7b54\u6848|\u56de\u7b54|\u8981\u7d04|\uc694\uc57d))"
     r"[*_]{0,3}\s*[:\uff1a][*_]{0,3}\s*", re.IGNORECASE)
-_HEADING = re.compile(rf"(?:#{{1,6}}\s*|\*\*)(?:{_ADJECTIVE}\s+)*{_NOUN}(?:\*\*)?\s*\n\s*", re.IGNORECASE)
+_HEADING = re.compile(rf"(?:#{{1,6}}\s*|\*\*)(?:{_ADJECTIVE}\s+)*{_NOUN}(?:\*\*)?\s*\n\s*"
+                      r"|(?:assistant|model)\s*\n\s*", re.IGNORECASE)
 _YES_FIRST = re.compile(r"(?:sure|certainly|of course|absolutely)!\s+", re.IGNORECASE)
 
 _FENCE = re.compile(r"\A(?:```|~~~)\w*\s*\n?(.*?)\s*(?:```|~~~)\Z", re.DOTALL)
@@ -223,7 +225,9 @@ _TAG = re.compile(rf"</?(?:p|br|b|i|em|strong|u|div|span|li|ul|ol|h\d|code|pre|a
 _PREAMBLE = re.compile(r"(here('s| is| are)|sure|certainly|of course|okay|summary|(the )?sentence)\b[^.]*:",
                        re.IGNORECASE)
 _PLACEHOLDER = re.compile(rf"[\[<{{(]+[^\[\]<>{{}}()]*\b(?:{_NOUN}|texts?)\b[^\[\]<>{{}}()]*[\]>}})]+\.?\Z"
-                          r"|n/?a\.?\Z|null\Z|undefined\Z|none\.?\Z|\[object object\]", re.IGNORECASE)
+                          r"|n/?a\.?\Z|null\Z|undefined\Z|none\.?\Z"
+                          r"|(?:yes|no|ok|okay|sure|certainly|of course|understood|got it)\W*\Z"
+                          r"|\[object object\]", re.IGNORECASE)
 # the first letter after the end of a sentence
 _NEXT = re.compile(r"[.!?][\"')\]\u201d\u2019]*\s+[\"'(\[\u201c\u2018]*(\w)|[\u3002\uff01\uff1f]\s*(\w)")
 _UNSPACED = re.compile(r"[\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]")  # scripts without spaces
@@ -244,7 +248,8 @@ PROBLEMS: dict[str, Callable[[str], Any]] = {
     "is json": _JSON.match,
     "holds markup or special tokens": lambda text: _TOKEN.search(text) or _TAG.search(text),
     "has several lines": lambda text: len(text.splitlines()) > 1,
-    "is not a sentence alone": lambda text: _PREAMBLE.match(text) or _LIST.match(text) or _PLACEHOLDER.match(text),
+    "is not a sentence alone": lambda text: (_PREAMBLE.match(text) or _LIST.match(text) or _PLACEHOLDER.match(text)
+                                             or not any(map(str.isalpha, text))),
     "talks about the sentences": TALK.match,
     "has several sentences": _several_sentences,
 }

@@ -156,9 +156,9 @@ def read_answer(body: bytes) -> Answer:
 
 def _problem(finish: str, message: dict[str, Any], text: str) -> str:
     """What the server says is wrong with the answer."""
-    if finish in ("length", "max_tokens"):
+    if finish.lower() in ("length", "max_tokens"):
         return CUT
-    if finish == "content_filter":
+    if finish.lower() in ("content_filter", "safety"):
         return BLOCKED
     if message.get("refusal"):
         return REFUSES

@@ -56,6 +56,7 @@ REFUSAL = _any(
         r"(?: to)? (?:provide|give|share|include|specify|list|send|attach|paste|ask|suppl)",
         r"(?:i|we) (?:don't|do not) have (?:enough |any |sufficient |access|the (?:ability|capability))"
         r".{0,60}?\b(?:information|context|access|texts?|sentences?|videos?|ability|capability|data)\b",
+        r"(?:would you like me|do you want me|what would you like me|how (?:can|may) i (?:help|assist))\b",
         # rules it keeps
         r"(?:this|that|the|your) (?:request|content|prompt|query|text) (?:violates|goes against|is against|may violate"
         r"|cannot|can't|contains|involves|(?:has been|was) (?:blocked|flagged|rejected))",
@@ -88,7 +89,7 @@ THINKING_ALOUD = _any(*(_at_start(_FIRST + pattern) for pattern in (
     r"looking at (?:the|these|all)\b[^.]*\b(?:sentences|texts|captions|descriptions)\b",
     rf"(?:i|we)(?:'m|'re| am| are| was| were)? (?:given|asked)\b[^.]*\b(?:{_QUESTION}|summari[sz]\w*)\b",
     r"(?:the|my) (?:task|prompt|instructions?)\b[^.]*\b(?:one sentence|summar\w*|at most|sentences)\b",
-    r"(?:here's a |my )?thinking process\b", r"step (?:1|one)\s*[:.]")))
+    r"(?:here's a |my )?thinking process\b", r"step (?:1|one)\s*[:.][^.]*\b(?:sentences|texts|analy[sz]e|common)\b")))
 
 TALK = _any(_at_start(
     r"(?:(?:all|most|many|both|several|each) (?:of )?)?(?:(?:the|these|those|your) )?"

@@ -74,17 +74,17 @@ class TransformersChat:
         if self.settings.sample:
             decoding = {"do_sample": True, "temperature": self.settings.temperature, "top_p": self.settings.top_p,
                         "top_k": 0}
+        ends = _ends(model.generation_config.eos_token_id, tokenizer.eos_token_id)
         try:
             with torch.inference_mode(), torch.random.fork_rng():
                 torch.manual_seed(seed)
                 out = model.generate(**tokens, max_new_tokens=self.settings.max_tokens,
-                                     pad_token_id=tokenizer.pad_token_id, **decoding)
+                                     pad_token_id=tokenizer.pad_token_id, eos_token_id=ends or None, **decoding)
         except torch.OutOfMemoryError as error:
             raise UserError(f"memory.summariser: {self.name}: the GPU's memory is full; lower summary.batch (now "
                             f"{self.batch}) or summary.members, and run the same command again") from error
         new = out[:, start:]
-        ends = torch.tensor(_listed(model.generation_config.eos_token_id), device=new.device)
-        finished = torch.isin(new, ends).any(dim=1).tolist()
+        finished = torch.isin(new, torch.tensor(ends, device=new.device)).any(dim=1).tolist()
         return [Answer(text, "" if end else CUT)
                 for text, end in zip(tokenizer.batch_decode(new, skip_special_tokens=True), finished, strict=True)]
 
@@ -105,8 +105,9 @@ class TransformersChat:
                                 "instruct model") from error
 
 
-def _listed(ids: int | list[int] | None) -> list[int]:
-    return [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
+def _ends(*ids: int | list[int] | None) -> list[int]:
+    """Token ids that end a turn: models name the end of a text, their tokenizers often that of a turn."""
+    return sorted({end for one in ids if one is not None for end in ([one] if isinstance(one, int) else one)})
 
 
 def _without_system(messages: Messages) -> Messages:
