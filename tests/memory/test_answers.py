@@ -43,7 +43,8 @@ def check(text: str, words: int = 20) -> Verdict:
     "Let me show you how to make the dough.", "Let's look at the finished cake.", "Okay now add the salt.",
     "We are asked to subscribe to the channel.", "The user opens the app and taps on start.",
     "The captions on the screen describe the recipe.", 'The sentence "thank you" appears on screen.',
-    "Here is the finished dish.", "Step one: get a pomegranate and a bowl", "Error message pops up on the screen.", "500 gram of flour is added.",
+    "Here is the finished dish.", "Step one: get a pomegranate and a bowl", "500 gram of flour is added.",
+    "Error message pops up on the screen.",
     "Think of a name for the dog.", "None of the players score.", "Press the <enter> key.",
 ])
 def test_sentences_that_pass_unchanged(text):
