@@ -33,6 +33,7 @@ def check(text: str, words: int = 20) -> Verdict:
     "Chop an onion.", "Add approx. two tbsp. of oil", "Bake at 180 deg. for 1.5 h", " ".join(["word"] * 20), UNSPACED,
     '"Salt" and "pepper"', "Add salt, then: stir", "Summarise the steps of a cake", "Sure hands knead the dough",
     "cut the onion into small pieces", "It's 2 * 3 eggs, <3 minutes", "Add salt (2 spoons) and stir",
+    "She reads out the final sentence: the end", "A text says here is the answer: boil",
     # the first person, words of models in other meanings, words on a screen
     "I cannot see the pan.", "I can't see the pan because of the steam.", "I can't help but laugh at the dog.",
     "I don't have enough flour to make the bread.", "I'm unable to reach the top shelf.", "I can't do this move.",
@@ -69,6 +70,7 @@ CLEANED = {
         "assistant\n\nChop it.", "Assistant: Chop it.",
         "Here is the summary:\n\nChop it.", "Sure! Here's the sentence: Chop it.", "Sure! Chop it.",
         "Here\u2019s a sentence that stands for all of these: Chop it.", "One-sentence summary: Chop it.",
+        "Sure, here is one sentence, of at most 20 words, that stands for all of these:\n\nChop it.",
         "The one sentence that stands for all of these is: Chop it.", "Resumen: Chop it.", "\u7b54\u6848\uff1aChop it.",
     ],
     "quotes": ['"Chop it."', "\u201cChop it.\u201d", "'Chop it.'", "`Chop it.`", "*Chop it.*", "\u00abChop it.\u00bb"],
@@ -123,8 +125,8 @@ BAD = {
     "holds markup or special tokens": ["Chop it<br>", "Chop <|unknown|> it", "<sentence>"],
     "talks about the sentences": ["The sentences describe how to chop an onion.", "The common theme is chopping."],
     "has several lines": ["Chop.\nFry.", "- Chop.\n- Fry.", "Chop.\rFry."],
-    "is not a sentence alone": ["Here are the steps: chop", "[insert sentence here]", "{{summary}}", "N/A", "null",
-                                "12", "Okay."],
+    "is not a sentence alone": ["Here are the steps: chop", "Here is a caption on the wall: chop", "N/A", "null", "12",
+                                "[insert sentence here]", "{{summary}}", "Okay."],
     "has several sentences": ["Chop it. Fry it.", 'He said "chop." Then he fried.', UNSPACED * 2,
                               "Режь лук. Жарь его."],
     "has more than 20 words": ["word " * 21, "\u5207" * 41, "word" * 100_000],
@@ -135,6 +137,12 @@ BAD = {
 def test_what_makes_an_answer_unusable(problem, answer):
     verdict = check(answer)
     assert (verdict.text, verdict.problem) == ("", problem)
+
+
+@pytest.mark.parametrize("unit", ["<think>", "* ", "\n", "<answer>"])
+def test_a_loop_of_any_length_is_judged_in_time(unit):
+    """Well under a second; it was minutes where the time grew with the square of the length."""
+    assert check(f"x {unit * 20_000} y").problem
 
 
 @pytest.mark.parametrize("problem", [CUT, BLOCKED])

@@ -17,6 +17,8 @@ CUT, BLOCKED, TOOL, THINKING, REFUSES, EMPTY = (
     "refuses", "is empty")
 ECHO = "repeats the question"
 LONGEST = 1 << 18  # characters of an answer that is looked at
+LETTERS = 50  # per word allowed, on average: more are no words
+ROUNDS = 20  # most repetitions of cleaning
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,6 @@ _THINK = r"(?:seed:|ant)?think(?:ing)?|thoughts?|reasoning|reflection|scratchpad
 _THINK_OPEN = re.compile(rf"[<\[\u25c1]\|?(?:begin_of_)?(?:{_THINK})(?:\s[^<>]*)?\|?[>\]\u25b7]|<unused94>(?:thought)?",
                          re.IGNORECASE)
 _THINK_CLOSE = re.compile(rf"[<\[\u25c1]\|?(?:/\|?|end_of_)(?:{_THINK})\|?[>\]\u25b7]|<unused95>", re.IGNORECASE)
-_THINK_PAIR = re.compile(rf"(?:{_THINK_OPEN.pattern}).*?(?:{_THINK_CLOSE.pattern})", re.IGNORECASE | re.DOTALL)
 _CHANNEL = re.compile(r"(?:<\|start\|>)?(?:assistant)?(?:<\|channel\|>(?:analysis|commentary)"
                       r"|(?:analysis|commentary)(?=[A-Z]))")  # gpt-oss, with its tokens or after they were removed
 _CHANNEL_FINAL = re.compile(r"(?:<\|channel\|>|assistant)final(?:<\|message\|>)?")
@@ -48,7 +49,7 @@ _CHANNEL_FINAL = re.compile(r"(?:<\|channel\|>|assistant)final(?:<\|message\|>)?
 _NOUN = r"(?:answer|summary|sentence|caption|output|response|json|tl;?dr)"
 _THOUGHT = re.compile(rf"\W{{0,4}}(?:{_THINK}|explanation|question|let's think[^:\n]*)\W{{0,3}}:", re.IGNORECASE)
 _THOUGHT_END = re.compile(rf"(?:\A|\W)(?:final )?{_NOUN}[*_]{{0,3}}:[*_]{{0,3}}", re.IGNORECASE)
-_FINAL = re.compile(rf"(?:\A|\W)final {_NOUN}[*_]{{0,3}}:[*_]{{0,3}}", re.IGNORECASE)
+_FINAL = re.compile(rf"(?:\A|[.!?\n])\W{{0,9}}final {_NOUN}[*_]{{0,3}}:[*_]{{0,3}}", re.IGNORECASE)
 
 _TOKEN = re.compile(r"<[|\uff5c][^|\uff5c<>]{1,40}[|\uff5c]>|</?s>|\[/?INST\]|<</?SYS>>"
                     r"|</?(?:pad|unk|bos|eos|eot|sep|cls|mask|endoftext|im_start|im_end|start_of_turn|end_of_turn)>"
@@ -62,10 +63,12 @@ _OWN_TURN = re.compile(r"(?:<\|(?:im_start|start_header_id|start)\|>|<start_of_t
 _ADJECTIVE = (r"(?:the|my|your|a|one|final|single|short|brief|concise|best|combined|common|requested|one-sentence"
               r"|summary|summari[sz]ing|summari[sz]ed|resulting|index)")
 _STANDS = (r"(?:that|which)\s+(?:stands|summari[sz]es|represents|captures|describes|covers|combines)\b[^.:\n]{0,100}"
-           r"|of\s+(?:all|these|the)\b[^.:\n]{0,100}|for\s+(?:all|these|them)\b[^.:\n]{0,100}|in\s+[^.:\n]{0,30}words?")
+           r"|of\s+(?:all|these|the|at most)\b[^.:\n]{0,100}|for\s+(?:all|these|them)\b[^.:\n]{0,100}"
+           r"|in\s+[^.:\n]{0,30}words?")
 _YES = r"(?:(?:sure|certainly|of course|absolutely|okay|ok|great|alright|yes)\b[!.,]?\s*)?"
 _LABEL = re.compile(
-    rf"[*_#>\s]*{_YES}(?:(?:here|this|that|below)(?:'s|\u2019s| is| are)\b[^.:\n]{{0,100}}?\b{_NOUN}\b[^.:\n]{{0,100}}?"
+    rf"[*_#>\s]{{0,8}}{_YES}(?:(?:here|this|that|below)(?:'s|\u2019s| is| are)\b[^.:\n]{{0,40}}?\b{_NOUN}"
+    rf"(?:,?\s+(?:{_STANDS}|(?:you|based|as|with)\b[^.:\n]{{0,60}}))?"
     rf"|(?:{_ADJECTIVE}\s+)*(?:{_NOUN}|conclusion|description|assistant|in (?:short|summary|one sentence)"
     r"|to summari[sz]e)"
     rf"(?:\s+(?:{_STANDS}))?(?:\s+(?:is|would be|could be))?\s*(?:\([^()\n]*\))?"
@@ -80,7 +83,7 @@ _YES_FIRST = re.compile(r"(?:sure|certainly|of course|absolutely)!\s+", re.IGNOR
 
 _FENCE = re.compile(r"\A(?:```|~~~)\w*\s*\n?(.*?)\s*(?:```|~~~)\Z", re.DOTALL)
 _ELEMENT = re.compile(r"\A<(\w[\w-]*)>(.*)</\1>\Z", re.DOTALL)
-_ANSWER_ELEMENT = re.compile(rf"<((?:final_?)?{_NOUN}|result)>(.*?)</\1>", re.DOTALL | re.IGNORECASE)
+_ANSWER_END = re.compile(rf"</((?:final_?)?{_NOUN}|result)>", re.IGNORECASE)
 _BOXED = re.compile(r"\A[^\\\n]{0,40}\\boxed\{(?:\\text\{)?([^{}]+)\}?\}\W{0,3}\Z")
 _BULLET = re.compile(r"(?:#{1,6}|>|[-*\u2022\u2023\u2013]|\d{1,2}[.)])\s+")
 _BOLD = re.compile(r"(\*\*|__)(?=\S)(.+?)(?<=\S)\1")
@@ -92,15 +95,19 @@ _JSON_KEYS = {"summary", "sentence", "answer", "final_answer", "final", "output"
 
 
 def printable(text: str) -> str:
-    """Without lone surrogates, which no file or request can hold, and without control and invisible characters."""
+    """Without lone surrogates, which no file can hold, control characters, and invisible characters at the ends."""
     paired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
-    return re.sub(r"[\x00-\x08\x0e-\x1b\x7f\u200b\u2060\ufeff\ufffe\uffff]", "", paired)
+    return re.sub(r"[\x00-\x08\x0e-\x1b\x7f]", "", paired).strip("\u200b\u2060\ufeff")
 
 
 def _without_thinking(text: str) -> str:
-    """Without closed thinking; where only its end is marked (the server's template began it), what follows the end."""
-    text = _THINK_PAIR.sub("", text)
-    text = _after_last(_THINK_CLOSE, text)
+    """What stands before or after closed thinking, also where only its end is marked (a template began it)."""
+    if _THINK_CLOSE.search(text):
+        after, opening = _after_last(_THINK_CLOSE, text), _THINK_OPEN.search(text)
+        before = text[:opening.start()] if opening else ""
+        if _has_words(before) and _has_words(after):
+            return text  # which of them is the answer?
+        text = before if _has_words(before) else after
     if _CHANNEL.match(text):
         text = _after_last(_CHANNEL_FINAL, text)
     if _THOUGHT.match(text):
@@ -119,7 +126,7 @@ def _own_turn(text: str) -> str:
     for token in _TOKEN.finditer(text):
         if _TURN.fullmatch(token[0]) and _has_words(text[:token.start()]):
             return text[:token.start()]
-    return text[first.end():] if (first := _TOKENS_FIRST.match(text)) else text
+    return text
 
 
 def _from_json(text: str) -> str:
@@ -147,9 +154,9 @@ def _only_string(content: Any) -> str | None:
 
 
 def _from_elements(text: str) -> str:
-    found = _ANSWER_ELEMENT.findall(text)
-    if len(found) == 1:
-        return found[0][1]
+    ends = list(_ANSWER_END.finditer(text))
+    if len(ends) == 1 and text.count(start := f"<{ends[0][1]}>") == 1 and text.index(start) < ends[0].start():
+        return text[text.index(start) + len(start):ends[0].start()]
     if whole := _ELEMENT.match(text):
         return whole[2]
     boxed = _BOXED.match(text)
@@ -205,17 +212,19 @@ CLEANERS: dict[str, Callable[[str], str]] = {
 def clean(text: str) -> tuple[str, tuple[str, ...]]:
     """The answer without what surely is not part of it, and the kinds of what was removed.
 
-    Cleaning a cleaned answer changes nothing.
+    Cleaning a cleaned answer changes nothing.  What is wrapped more than `ROUNDS` times is left as it is.
     """
     kinds: list[str] = []
-    text, before = text.strip(), None
-    while text != before:
+    text = original = text.strip()
+    for _ in range(ROUNDS):
         before = text
         for kind, cleaner in CLEANERS.items():
             if (after := cleaner(text).strip()) != text:
                 text = after
                 kinds.append(kind)
-    return text, tuple(dict.fromkeys(kinds))
+        if text == before:
+            return text, tuple(dict.fromkeys(kinds))
+    return printable(original).strip(), ()
 
 
 _LIST = re.compile(r"([-*\u2022]|\d+[.)])\s")
@@ -273,7 +282,7 @@ def _problems(text: str, words: int, wording: Sequence[str], texts: Sequence[str
     if _repeats(text, wording, texts):
         yield ECHO
     yield from (problem for problem, applies in PROBLEMS.items() if applies(text))
-    if count_words(text) > words:
+    if count_words(text) > words or len(text) > LETTERS * words:
         yield f"has more than {words} words"
 
 
