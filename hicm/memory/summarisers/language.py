@@ -117,7 +117,7 @@ class LanguageModel:
         groups = list(self._groups(questions, pending))
         with tqdm(total=len(questions), initial=len(questions) - len(pending), desc=f"summaries, level {level}",
                   unit="node", smoothing=0.05) as bar:
-            for group, outcome in _each(self._settle_and_record, groups, self.chat.workers):
+            for done, (group, outcome) in enumerate(_each(self._settle_and_record, groups, self.chat.workers), start=1):
                 if isinstance(outcome, Unreached):
                     in_a_row += len(group)
                     medoids += len(group)
@@ -134,7 +134,8 @@ class LanguageModel:
                     medoids += sum(bool(entry.fallback) for entry in outcome)
                     for question in group:
                         self._count(question)
-                self._refuse_failures()
+                if done < len(groups):  # afterwards nothing is saved by stopping
+                    self._refuse_failures()
                 bar.update(len(group))
                 if medoids:
                     bar.set_postfix(medoids=medoids)

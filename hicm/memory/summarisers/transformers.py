@@ -84,7 +84,7 @@ class TransformersChat:
             raise UserError(f"memory.summariser: {self.name}: the GPU's memory is full; lower summary.batch (now "
                             f"{self.batch}) or summary.members, and run the same command again") from error
         new = out[:, start:]
-        finished = torch.isin(new, torch.tensor(ends, device=new.device)).any(dim=1).tolist()
+        finished = torch.isin(new, torch.tensor(ends, dtype=torch.long, device=new.device)).any(dim=1).tolist()
         return [Answer(text, "" if end else CUT)
                 for text, end in zip(tokenizer.batch_decode(new, skip_special_tokens=True), finished, strict=True)]
 
