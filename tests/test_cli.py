@@ -319,10 +319,10 @@ def test_dry_run_of_training(path, tmp_path, monkeypatch, capsys):
 
 def test_dry_run_of_memory_and_of_prediction(data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    memory = ["--set", "memory.path=elsewhere", "--set", "memory.encoder=hashing:16"]
+    memory = ["--set", "memory.path=elsewhere", "--set", "memory.encoder=hashing:4"]
     assert main(["memory", "build", str(data), "--dry-run", *memory]) == 0
     out = capsys.readouterr().out
-    assert " captions of train -> elsewhere\nencoder hashing:16\n" in out and "no language model is asked" in out
+    assert " captions of train -> elsewhere\nencoder hashing:4\n" in out and "no language model is asked" in out
     (tmp_path / "run" / "last").mkdir(parents=True)
     (tmp_path / "run" / "config.yaml").write_text(data.read_text())
     (tmp_path / "run" / "last" / "captioner.json").write_text("{}")
