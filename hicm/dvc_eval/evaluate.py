@@ -14,6 +14,7 @@ from hicm.dvc_eval.inputs.read import read_predictions, read_references
 from hicm.dvc_eval.metrics.assemble import choose_videos, count_corpora, make_measures, missing_as_zero
 from hicm.dvc_eval.metrics.part import Part
 from hicm.dvc_eval.metrics.scoring import Scored, Wanted, score_case
+from hicm.dvc_eval.results.intervals import check_draws
 from hicm.dvc_eval.results.score import Result
 from hicm.dvc_eval.results.signature import is_signature, read_signature, references_digest, signature, unlike
 from hicm.dvc_eval.words.meteor import Meteor
@@ -72,7 +73,9 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
                                 ("bootstrap", bootstrap, "samples, or 0 for none")):
         if not isinstance(value, Integral) or value < 0:
             raise UserError(f"{option} is {value!r}, expected a number of {unit}")
-    wanted = _wanted(names, metrics, rules)
+    if bootstrap:
+        check_draws(bootstrap, seed)
+    wanted = find_wanted(names, metrics, rules)
     tokeniser = tokeniser or PtbTokeniser()
     warnings: list[str] = []
     predicted, run_in_file, keys = read_predictions(predictions, warnings)
@@ -102,9 +105,12 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _wanted(names: Sequence[str | Protocol], metrics: Iterable[str] | None,
-            rules: Mapping[str, Any] | None) -> list[Wanted]:
-    """The rules and metrics of each protocol or signature, as changed by ``metrics`` and ``rules``."""
+def find_wanted(names: Sequence[str | Protocol], metrics: Iterable[str] | None = None,
+                rules: Mapping[str, Any] | None = None) -> list[Wanted]:
+    """The rules and metrics of each protocol or signature, as changed by ``metrics`` and ``rules``.
+
+    Raises UserError for names and values that are unknown.
+    """
     if metrics is not None and not isinstance(metrics, Iterable):
         raise UserError(f"metrics is {metrics!r}, expected names of scores, or None for all")
     if rules is not None and not isinstance(rules, Mapping):

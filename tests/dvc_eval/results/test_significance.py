@@ -111,7 +111,8 @@ def test_odd_measures_have_intervals_and_comparisons(measure):
     assert np.isfinite([interval.low, interval.high]).all() and interval.low <= measure.score() <= interval.high
     if len(measure.statistics):
         row = compare({"a": system(measure), "b": system(measure)}, samples=50).row(measure.name)
-        assert (row.bootstrap_p, row.randomisation_p, row.tied) == (1.0, 1.0, len(measure.statistics))
+        # too few videos for a test
+        assert (row.bootstrap_p, row.randomisation_p, row.tied) == (None, None, len(measure.statistics))
 
 
 def test_no_measures_no_intervals():
@@ -161,6 +162,37 @@ def test_both_ways_round_a_comparison_says_the_same():
         assert (row.difference, row.interval.low) == pytest.approx((-other.difference, -other.interval.high))
 
 
+@pytest.mark.parametrize("videos", range(1, 9))
+@pytest.mark.parametrize("better", [0.0, 0.1], ids=["equal", "better"])
+def test_too_few_videos_are_no_test(videos, better):
+    """Five videos that are all better: 2 / 2^5 > 0.05.  Equal systems of enough videos have p = 1, as they should."""
+    values = np.random.default_rng(3).random(videos)
+    found = compare({"a": system(mean_of(values)), "b": system(mean_of(values + better))}, samples=2000)
+    row, cells = found.rows[0], str(found).splitlines()[2].split()
+    if videos < 6:
+        assert (row.interval, row.bootstrap_p, row.randomisation_p) == (None, None, None)
+        assert cells.count("n/a") == 3 and "warning: n/a: intervals and p values need at least 6 videos" in str(found)
+        assert found.to_markdown().count("| n/a |") and found.to_json()["comparisons"][0]["interval"] is None
+    else:
+        assert "n/a" not in str(found) and row.interval is not None
+        assert (row.bootstrap_p == row.randomisation_p == 1) == (not better)
+        assert row.randomisation_p > 0.8 * 2 / 2**videos
+
+
+def test_videos_that_a_metric_leaves_out_are_not_counted():
+    """Of eight videos three have a score by the second metric; among three systems only the tested ones are adjusted."""
+    some = np.arange(8) < 3
+    whole, part = np.random.default_rng(4).random((2, 3, 8))
+    systems = {name: system(mean_of(whole[at]), mean_measure("soda_c", np.where(some, part[at], 0)[:, None],
+                                                             some.astype(float)[:, None]))
+               for at, name in enumerate("abc")}
+    found = compare(systems, samples=50)
+    assert {row.metric for row in found.rows if row.bootstrap_p is None} == {"soda_c"}
+    assert all((row.bootstrap_p_holm is None) == (row.metric == "soda_c") for row in found.rows)
+    assert found.warnings[0].startswith("soda_c: n/a: intervals")
+    assert len({len(line.split("|")) for line in found.to_markdown().splitlines()[:8]}) == 1
+
+
 def test_p_values_are_uniform_where_nothing_differs():
     random = np.random.default_rng(15)
     rows = [compare({"a": system(mean_of(random.normal(size=60))), "b": system(mean_of(random.normal(size=60)))},
@@ -184,7 +216,7 @@ def exact_p_value(one: Measure, two: Measure) -> float:
 @pytest.mark.parametrize("name", ["CIDEr", "F1"])
 @pytest.mark.parametrize("seed", [16, 18, 20])
 def test_random_swaps_approach_all_swaps(seed, name):
-    one, two = scored(seed, 4), scored(seed + 1, 4)
+    one, two = scored(seed, 8), scored(seed + 1, 8)
     row = compare({"one": one, "two": two}, [name], samples=20000).rows[0]
     exact = exact_p_value(one.measures[name], two.measures[name])
     assert row.randomisation_p == pytest.approx(exact, abs=0.015)  # 4 standard errors of 20000 draws at p = 0.5
@@ -290,7 +322,8 @@ def test_systems_meet_on_the_videos_they_share():
     found = compare({"base": base, "ours": ours}, samples=20, seed=3)
     assert (found.videos, found.known) == (("b", "d"), 5)
     assert found.scores == {"base": {"CIDEr": pytest.approx(0.3)}, "ours": {"CIDEr": pytest.approx(0.6)}}
-    assert len(found.warnings) == 2 and "base 4/4, ours 3/4" in found.warnings[0] and "CIDEr" in found.warnings[1]
+    assert len(found.warnings) == 3 and "base 4/4, ours 3/4" in found.warnings[0] and "CIDEr" in found.warnings[1]
+    assert "at least 6 videos" in found.warnings[2]
     assert found.signature == "proto:hicm|cov:2/4|v:0.2.0|paired:20,seed=3"
     assert "on 2 of 5 videos" in str(found) and "warning: coverage differs" in str(found)
 

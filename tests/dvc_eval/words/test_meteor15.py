@@ -7,6 +7,7 @@ import random
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from hicm.dvc_eval.words.java import Unavailable
 from hicm.dvc_eval.words.meteor import CHUNKS, JarMeteor, total
 from hicm.dvc_eval.words.meteor15 import NativeMeteor, index, layout
-from hicm.dvc_eval.words.meteor15.cache import cache_folder
+from hicm.dvc_eval.words.meteor15.cache import cache_folders
 from hicm.dvc_eval.words.meteor15.normalise import Prefixes, normalise
 from hicm.dvc_eval.words.meteor15.stem import stem
 from hicm.dvc_eval.words.meteor15.synonyms import parse_exceptions, parse_synsets, synset_set
@@ -214,7 +215,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
 
 
 def index_file() -> Path:
-    return cache_folder() / index.NAME
+    return next(cache_folders()) / index.NAME
 
 
 def test_index_is_built_once_and_read_as_written(small: list[int], tmp_path: Path) -> None:
@@ -259,10 +260,62 @@ def test_two_processes_build_once(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("built by *"))) == 1
 
 
-def test_cache_that_cannot_be_written(small: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def temporary(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where temporary files go."""
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    return tmp_path / "temporary"
+
+
+@pytest.mark.parametrize("home", ["read-only", "none"])
+def test_without_a_home_the_index_is_kept_among_temporary_files(small: list[int], tmp_path: Path, temporary: Path,
+                                                                monkeypatch: pytest.MonkeyPatch, home: str,
+                                                                capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    if home == "read-only":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    else:
+        monkeypatch.delenv("XDG_CACHE_HOME")
+        monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    for _ in range(2):
+        assert index.load_index()["ranks"].tolist() == list(range(7))
+    folder, = temporary.iterdir()
+    assert small == [1] and folder.stat().st_mode & 0o777 == 0o700
+    said = capsys.readouterr().err
+    assert said.count("\n") == (home == "read-only") and (home == "none" or f"is kept in {folder}; " in said)
+    (folder / index.NAME).write_bytes(b"damaged")
+    assert index.load_index()["ranks"].tolist() == list(range(7)) and small == [1, 1]
+
+
+@pytest.mark.parametrize("trap", ["open to all", "link", "file", "no temporary files"])
+def test_machine_code_is_not_read_from_where_others_write(small: list[int], tmp_path: Path, temporary: Path, trap: str,
+                                                          monkeypatch: pytest.MonkeyPatch,
+                                                          capsys: pytest.CaptureFixture[str]) -> None:
+    """Then the arrays are made each time, and a line says so."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(Unavailable, match=r"file/hicm.*: cannot be written .*set XDG_CACHE_HOME"):
+    folder = temporary / f"hicm-cache-{os.getuid()}"
+    if trap == "open to all":
+        folder.mkdir()
+        folder.chmod(0o777)
+    elif trap == "link":
+        (tmp_path / "elsewhere").mkdir()
+        folder.symlink_to(tmp_path / "elsewhere")
+    elif trap == "file":
+        folder.write_text("")
+    else:
+        monkeypatch.setattr(tempfile, "gettempdir", lambda: (_ for _ in ()).throw(FileNotFoundError("none")))
+    for _ in range(2):
+        assert index.load_index()["ranks"].tolist() == list(range(7))
+    assert small == [1, 1] and not list((tmp_path / "elsewhere").glob("*"))
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 and said[0].startswith(f"METEOR's {index.NAME} is not kept, so the next run makes it again; ")
+
+
+def test_data_that_cannot_be_read_are_no_fault_of_the_cache(small: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "build_arrays", lambda: (_ for _ in ()).throw(OSError("bad archive")))
+    with pytest.raises(Unavailable, match=r"METEOR's data cannot be read \(bad archive\); pip install"):
         index.load_index()
 
 
