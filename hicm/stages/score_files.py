@@ -85,9 +85,12 @@ def plan_files(scored: Scored, asked: Asked, names: Sequence[str], out: str = ""
 
 def _about(scored: Scored, asked: Asked) -> list[dict[str, Any]]:
     """For each protocol: the digests of predictions and references, and the settings."""
+    from hicm.dvc_eval.results.output import numbered
+
+    files = [one for one in scored.references if isinstance(one, str | Path)]
     inputs = {"predictions": {"file": scored.path.name, "sha256": _digest(scored.path),
                               "identity": _identity(scored.path)},
-              "references": {Path(one).name: _digest(one) for one in scored.references if isinstance(one, str | Path)}}
+              "references": dict(zip(numbered([Path(one).name for one in files]), map(_digest, files), strict=True))}
     return [inputs | {"settings": asked.to_json(at)} for at in range(len(asked.protocols))]
 
 

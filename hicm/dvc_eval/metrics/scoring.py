@@ -159,9 +159,9 @@ def _score_in_processes(cases: Sequence[Case], wanted: Sequence[Wanted], tokenis
     global _shared
     _shared = _Shared(cases, wanted, tokeniser, LazyMeteor(None))
     try:
-        with _deaf_to_interrupts():
-            pool = multiprocessing.get_context("fork").Pool(workers)
-        with pool:
+        with contextlib.ExitStack() as stack:
+            with _deaf_to_interrupts():
+                pool = stack.enter_context(multiprocessing.get_context("fork").Pool(workers))
             yield from pool.imap(_score_shared, range(len(cases)))
     finally:
         _shared = None

@@ -99,7 +99,7 @@ def paths(names: Sequence[str], path: Path) -> list[Path]:
 
 
 def numbered(names: Sequence[str]) -> list[str]:
-    """The names of protocols, numbered if repeated: given as signatures, they may differ in their rules."""
+    """Names, numbered if repeated: protocols that differ in their rules, files of several folders."""
     return [name if name not in names[:at] else f"{name}-{names[:at].count(name) + 1}"
             for at, name in enumerate(names)]
 

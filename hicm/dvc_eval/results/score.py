@@ -206,13 +206,12 @@ class Result:
         return tables.text(self)
 
     def _video_rows(self) -> Iterator[dict[str, Any]]:
-        for (video, table), numbers in zip(self.per_video.items(), self.counts.tolist(), strict=True):
+        for (video, table), numbers in zip(self.video_table.items(), self.counts.tolist(), strict=True):
             row: dict[str, Any] = {"video": video, "predictions": numbers[0]}
             row |= {f"events_{file}" if len(numbers) > 2 else "events": count
                     for file, count in enumerate(numbers[1:], start=1)}
-            row |= table
-            for label, values in self.per_video_thresholds[video].items():
-                row |= {f"{name}@{label}": value for name, value in values.items()}
+            for label, values in table.items():
+                row |= values if label == "mean" else {f"{name}@{label}": value for name, value in values.items()}
             yield row
 
 
