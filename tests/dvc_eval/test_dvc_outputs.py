@@ -1,4 +1,4 @@
-"""What the evaluator's commands read and write: only where asked, checked before scoring, nothing replaced in silence."""
+"""What the evaluator's commands read and write: only where asked, checked first, nothing replaced in silence."""
 
 import csv
 import io
@@ -84,7 +84,8 @@ def test_an_input_is_never_written(inputs: tuple[Path, Path], tmp_path: Path, ru
         target = inputs[at] if way == "path" else inputs[at].parent / ".." / "in" / inputs[at].name
     status, out, err = run(*inputs, *METRICS, option, target, "--overwrite")
     assert (status, out, scored) == (2, "", []) and err.count("\n") == 1
-    assert err == f"hicm: error: {option} {target}: is the input {inputs[at]}, which would be lost; choose another file\n"
+    assert err == (f"hicm: error: {option} {target}: is the input {inputs[at]}, which would be lost; choose another "
+                   "file\n")
 
 
 def test_outputs_are_not_one_file(inputs: tuple[Path, Path], tmp_path: Path, run: Run, scored: list[int]) -> None:
@@ -195,8 +196,8 @@ def test_pipes_are_read_once(inputs: tuple[Path, Path], tmp_path: Path) -> None:
     both = shell(f"{program} compare <(cat {ours}) /dev/stdin {theirs} --metrics CIDEr --samples 9 < <(cat {ours})")
     assert both.returncode == 0 and both.stderr == "" and "/dev/stdin" in both.stdout
     empty = shell(f": | {program} - {theirs}")
-    assert empty.returncode == 2 and empty.stderr.startswith("dvc-eval: error: standard input: predictions is not valid")
-    assert "/tmp" not in empty.stderr
+    assert empty.returncode == 2 and "/tmp" not in empty.stderr
+    assert empty.stderr.startswith("dvc-eval: error: standard input: predictions is not valid")
 
 
 # names and interrupts
@@ -294,4 +295,4 @@ def test_a_video_that_is_called_as_a_key_is_not_lost(tmp_path: Path, run: Run) -
     write_json(tmp_path / "p.json", {"scores": [{"sentence": "stir", "timestamp": [0, 9]}]})
     write_json(tmp_path / "r.json", {"scores": {"timestamps": [[0, 9]], "sentences": ["stir"]}})
     status, out, err = run(tmp_path / "p.json", tmp_path / "r.json", *METRICS, "--per-video", tmp_path / "v.json")
-    assert status == 2 and "F1" in out and "video scores is called as another key of the file; write the table as" in err
+    assert status == 2 and "F1" in out and "video scores is called as another key of the file; write the table" in err
