@@ -14,11 +14,13 @@ from hicm.dvc_eval.inputs.read import read_predictions, read_references
 from hicm.dvc_eval.metrics.assemble import choose_videos, count_corpora, make_measures, missing_as_zero
 from hicm.dvc_eval.metrics.part import Part
 from hicm.dvc_eval.metrics.scoring import Scored, Wanted, score_case
+from hicm.dvc_eval.results.intervals import check_draws
 from hicm.dvc_eval.results.score import Result
 from hicm.dvc_eval.results.signature import is_signature, read_signature, references_digest, signature, unlike
 from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.meteor15 import NativeMeteor
-from hicm.dvc_eval.words.tokenise import PtbTokeniser, Tokeniser
+from hicm.dvc_eval.words.texts import Oddities
+from hicm.dvc_eval.words.tokenise import PtbTokeniser, Tokeniser, tokeniser_of
 from hicm.errors import UserError
 
 
@@ -71,7 +73,9 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
                                 ("bootstrap", bootstrap, "samples, or 0 for none")):
         if not isinstance(value, Integral) or value < 0:
             raise UserError(f"{option} is {value!r}, expected a number of {unit}")
-    wanted = _wanted(names, metrics, rules)
+    if bootstrap:
+        check_draws(bootstrap, seed)
+    wanted = find_wanted(names, metrics, rules)
     tokeniser = tokeniser or PtbTokeniser()
     warnings: list[str] = []
     predicted, run_in_file, keys = read_predictions(predictions, warnings)
@@ -82,14 +86,13 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
     warnings += input_warnings(case, annotators)
     scored = score_case(case, wanted, tokeniser, meteor, jobs or _cores(), progress)
     digest = references_digest(annotators)
-    names_of = tokeniser.name, getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")
+    meteor_name = getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")
     results = []
     for name, one, part, own_warnings in zip(names, wanted, scored.parts, scored.warnings, strict=True):
         covered = coverage(predicted, annotators, one.rules)
-        # Clips have rules of their own for reading captions.
-        of_captions = scored.oddities.warnings() if one.of_tokens and one.rules.pairing == "overlap" else []
-        result = _result(case, one, part, scored, covered, [*warnings, *of_captions, *own_warnings], digest, names_of,
-                         run or run_in_file)
+        names_of = tokeniser_of(one.rules.tok, tokeniser).name, meteor_name
+        result = _result(case, one, part, scored, covered, [*warnings, *_caption_warnings(one, scored), *own_warnings],
+                         digest, names_of, run or run_in_file)
         if is_signature(name):
             differences = unlike(name, result.signature)
             result = replace(result, warnings=(*result.warnings, *(f"signature: {one}" for one in differences)))
@@ -102,9 +105,12 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _wanted(names: Sequence[str | Protocol], metrics: Iterable[str] | None,
-            rules: Mapping[str, Any] | None) -> list[Wanted]:
-    """The rules and metrics of each protocol or signature, as changed by ``metrics`` and ``rules``."""
+def find_wanted(names: Sequence[str | Protocol], metrics: Iterable[str] | None = None,
+                rules: Mapping[str, Any] | None = None) -> list[Wanted]:
+    """The rules and metrics of each protocol or signature, as changed by ``metrics`` and ``rules``.
+
+    Raises UserError for names and values that are unknown.
+    """
     if metrics is not None and not isinstance(metrics, Iterable):
         raise UserError(f"metrics is {metrics!r}, expected names of scores, or None for all")
     if rules is not None and not isinstance(rules, Mapping):
@@ -126,6 +132,17 @@ def _check_complete(case: Case, keys: Sequence[str], rules: Sequence[Protocol]) 
         if key not in keys and any(one.name.startswith("activitynet") for one in rules):
             raise UserError(f"predictions: no key {key!r}, which the toolkits of activitynet-* require; add it, or "
                             "score without strict")
+
+
+def _caption_warnings(one: Wanted, scored: Scored) -> list[str]:
+    """How captions were not read as written.  Clips have rules of their own for reading them, and warn themselves."""
+    found = scored.oddities[one.rules.tok] if one.interned else Oddities()
+    if not one.paragraph or one.rules.tok != "ptb":
+        return found.warnings()
+    letters = scored.oddities["letters"].counts
+    # Captions that are empty for the tokeniser are reported once.
+    new = {key: number for key, number in letters.items() if number != found.counts.get((key[0], "wordless"))}
+    return Oddities(found.counts | new).warnings()
 
 
 def _result(case: Case, one: Wanted, part: Part, scored: Scored, covered: dict[str, Any], warnings: list[str],

@@ -1,5 +1,6 @@
 """Reads predictions and references: any accepted layout becomes one `Track` per video, or one clear error line."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -161,7 +162,7 @@ def _annotated(entry: Any, where: str) -> Track:
     spans = [_span(span, f"{where}, event {index}") for index, span in enumerate(entry["timestamps"])]
     captions = tuple(_caption(text, f"{where}, event {index}") for index, text in enumerate(entry["sentences"]))
     duration: Any = entry.get("duration")
-    known = _is_number(duration) and abs(duration) < LARGEST
+    known = _is_number(duration) and abs(_seconds(duration)) < LARGEST
     return Track(np.array(spans, dtype=np.float64), captions, float(duration) if known else None)
 
 
@@ -171,9 +172,18 @@ def _span(value: Any, where: str) -> tuple[float, float]:
     for number in value:
         if not _is_number(number):
             raise UserError(f"{where}: timestamp {value!r:.60}, expected numbers (seconds), found {_kind(number)}")
-        if not abs(number) < LARGEST:
-            raise UserError(f"{where}: timestamp {value!r:.60}, expected finite seconds")
-    return float(value[0]), float(value[1])
+    start, end = map(_seconds, value)
+    if not (abs(start) < LARGEST and abs(end) < LARGEST):
+        raise UserError(f"{where}: timestamp {value!r:.60}, expected finite seconds")
+    return start, end
+
+
+def _seconds(number: Any) -> float:
+    """A number as float64, so that single precision is compared in double; infinite where it is too large."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def _is_number(value: Any) -> bool:
