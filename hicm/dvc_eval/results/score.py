@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hicm.dvc_eval.inputs.protocols import Protocol
+from hicm.dvc_eval.inputs.protocols import F1_NAMES, Protocol
 from hicm.dvc_eval.metrics.measures import Measure, divide, harmonic_mean
 from hicm.dvc_eval.metrics.part import Columns, EventPairs
 from hicm.dvc_eval.results import tables
@@ -88,11 +88,11 @@ class Result:
     def per_video(self) -> dict[str, dict[str, float]]:
         """{id: {metric: score of this video alone}}, as means over the IoU thresholds.
 
-        Without F1, which is computed from averaged precision and recall.  A metric that leaves a video out is absent.
+        Without F1 that is computed from averaged precision and recall.  A metric that leaves a video out is absent.
         """
         table: dict[str, Iterable[tuple[bool, float]]] = {}
         for name, measure in self.measures.items():
-            if "@" not in name and not name.startswith("F1"):
+            if "@" not in name and (not name.startswith("F1") or name == F1_NAMES["per-video"]):
                 table[name] = zip((np.count_nonzero(measure.statistics, axis=1) > 0).tolist(),
                                   measure.by_video().tolist(), strict=True)
         rows: dict[str, dict[str, float]] = {video: {} for video in self.videos}

@@ -9,6 +9,7 @@ from hicm.dvc_eval.results.intervals import Interval
 # Column headings, as in papers.
 SHORT = {"METEOR": "M", "CIDEr": "C", "ROUGE_L": "R-L", "Rouge-L": "R-L", "Bleu_1": "B1", "Bleu_2": "B2",
          "Bleu_3": "B3", "Bleu_4": "B4", "Precision": "P", "Recall": "R", "F1_of_means": "F1 of means",
+         "F1_per_video": "F1 per video",
          "soda_a": "SODA a", "soda_b": "SODA b", "soda_c": "SODA c", "soda_d": "SODA d", "soda_d_f": "SODA d (F)"}
 
 
