@@ -10,7 +10,7 @@ import numpy as np
 
 from hicm.dvc_eval.inputs.case import Case, build_case, coverage, input_warnings, rule_warnings
 from hicm.dvc_eval.inputs.protocols import Protocol, change_rules, find_protocol, select_metrics
-from hicm.dvc_eval.inputs.read import read_predictions, read_references
+from hicm.dvc_eval.inputs.read import read_inputs
 from hicm.dvc_eval.metrics.assemble import choose_videos, count_corpora, make_measures, missing_as_zero
 from hicm.dvc_eval.metrics.part import Part
 from hicm.dvc_eval.metrics.scoring import Scored, Wanted, score_case
@@ -31,18 +31,21 @@ def available_metrics(protocol: str | Protocol = "vidchapters") -> tuple[str, ..
 def evaluate(predictions: Any, references: Any, protocol: str | Protocol = ..., *,
              metrics: Iterable[str] | None = ..., rules: Mapping[str, Any] | None = ..., bootstrap: int = ...,
              seed: int = ..., strict: bool = ..., run: str | None = ..., jobs: int = ..., progress: bool = ...,
-             tokeniser: Tokeniser | None = ..., meteor: Meteor | None = ...) -> Result: ...
+             tokeniser: Tokeniser | None = ..., meteor: Meteor | None = ..., format: str = ...,
+             reference_format: str = ...) -> Result: ...
 @overload
 def evaluate(predictions: Any, references: Any, protocol: Sequence[str | Protocol], *,
              metrics: Iterable[str] | None = ..., rules: Mapping[str, Any] | None = ..., bootstrap: int = ...,
              seed: int = ..., strict: bool = ..., run: str | None = ..., jobs: int = ..., progress: bool = ...,
-             tokeniser: Tokeniser | None = ..., meteor: Meteor | None = ...) -> tuple[Result, ...]: ...
+             tokeniser: Tokeniser | None = ..., meteor: Meteor | None = ..., format: str = ...,
+             reference_format: str = ...) -> tuple[Result, ...]: ...
 
 
 def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Sequence[str | Protocol] = "vidchapters", *,
              metrics: Iterable[str] | None = None, rules: Mapping[str, Any] | None = None, bootstrap: int = 0,
              seed: int = 0, strict: bool = False, run: str | None = None, jobs: int = 0, progress: bool = False,
-             tokeniser: Tokeniser | None = None, meteor: Meteor | None = None) -> Result | tuple[Result, ...]:
+             tokeniser: Tokeniser | None = None, meteor: Meteor | None = None, format: str = "",
+             reference_format: str = "") -> Result | tuple[Result, ...]:
     """Score dense video captions by a named protocol (see `hicm.dvc_eval.inputs.protocols`), or by several in one pass.
 
     A signature may be given instead of a name: its rules and metrics are used, and a warning says what differs.
@@ -74,11 +77,11 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
     wanted = _wanted(names, metrics, rules)
     tokeniser = tokeniser or PtbTokeniser()
     warnings: list[str] = []
-    predicted, run_in_file, keys = read_predictions(predictions, warnings)
-    annotators = read_references(references, warnings)
+    inputs = read_inputs(predictions, references, warnings, format, reference_format)
+    predicted, annotators = inputs.predicted, inputs.annotators
     case = build_case(predicted, annotators)
     if strict:
-        _check_complete(case, keys, [one.rules for one in wanted])
+        _check_complete(case, inputs.keys, [one.rules for one in wanted])
     warnings += input_warnings(case, annotators)
     scored = score_case(case, wanted, tokeniser, meteor, jobs or _cores(), progress)
     digest = references_digest(annotators)
@@ -89,7 +92,7 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
         # Clips have rules of their own for reading captions.
         of_captions = scored.oddities.warnings() if one.of_tokens and one.rules.pairing == "overlap" else []
         result = _result(case, one, part, scored, covered, [*warnings, *of_captions, *own_warnings], digest, names_of,
-                         run or run_in_file)
+                         run or inputs.run)
         if is_signature(name):
             differences = unlike(name, result.signature)
             result = replace(result, warnings=(*result.warnings, *(f"signature: {one}" for one in differences)))

@@ -1,5 +1,6 @@
 """The evaluation stage: a predictions file and its references in, scores out, with the digests of both."""
 
+import hashlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hicm.errors import UserError
-from hicm.files import read_json, require, sha256, write_json
+from hicm.files import read_json, require, write_json
 
 if TYPE_CHECKING:
     from hicm.config import Config
     from hicm.dvc_eval.results.output import Scores
+
+STDIN = "-"  # stands for standard input, where a file is expected
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,8 @@ def find_scored(name: str, references: Sequence[str]) -> Scored:
 
     Raises UserError when there are no predictions, or no references.
     """
-    path, settings = require(name, "predictions", "give a predictions file, or a folder that 'hicm train' wrote"), None
+    remedy = "give a predictions file, or a folder that 'hicm train' wrote"
+    path, settings = Path(name) if name == STDIN else require(name, "predictions", remedy), None
     found: list[Any] = list(references)
     if path.is_dir():
         from hicm.config import load_config
@@ -69,15 +73,29 @@ def write_scores(scored: Scored, results: Sequence[Any], out: Path | None = None
     target = out or scored.path.with_name(scored.path.name.replace("predictions_", "metrics_", 1))
     if target == scored.path:
         return None
-    content = read_json(scored.path, "predictions")
-    about: dict[str, Any] = {"predictions": {"file": scored.path.name, "sha256": sha256(scored.path),
-                             "identity": content.get("identity") if isinstance(content, dict) else None},
-             "references": {Path(one).name: sha256(one) for one in scored.references if isinstance(one, str | Path)}}
+    about: dict[str, Any] = {"predictions": {"file": scored.path.name, "sha256": _digest(scored.path),
+                             "identity": _identity(scored.path)},
+             "references": {Path(one).name: _digest(one) for one in scored.references if isinstance(one, str | Path)}}
     for result, path in zip(results, paths(results, target), strict=True):
         if path.exists() and _predictions_of(path) not in (None, about["predictions"]["sha256"]):
             print(f"{path}: the scores of other predictions are replaced", file=sys.stderr)
         write_json(path, result.to_json() | about)
     return target
+
+
+def _digest(path: str | Path) -> str:
+    from hicm.dvc_eval.inputs.source import read_bytes
+
+    return hashlib.sha256(read_bytes(path)).hexdigest()
+
+
+def _identity(path: Path) -> Any:
+    """What 'hicm predict' says about how it made a file; None for files of other programs, in whatever format."""
+    try:
+        content = read_json(path, "predictions")
+    except UserError:
+        return None
+    return content.get("identity") if isinstance(content, dict) else None
 
 
 def _predictions_of(path: Path) -> str | None:

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
     from hicm.dvc_eval.results.score import Result
     from hicm.dvc_eval.selftest import SelfTest
 
+Format = Annotated[str, "format of the predictions, e.g. timechat; default: told by the content (docs/evaluation.md)"]
+ReferenceFormat = Annotated[str, "format of the annotations, e.g. youcook2:validation; default: told by the content"]
 Rules = Annotated[Sequence[str], "rules to change, as name=value; 'hicm protocols' lists them"]
 Json = Annotated[bool, "print json instead of a table"]
 Markdown = Annotated[bool, "print a Markdown table"]
 Latex = Annotated[bool, "print a LaTeX table (booktabs)"]
 
 
-def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:owner/name"],
+def evaluate(predictions: Annotated[str, "predictions file in any known format (-: standard input), run folder, or "
+                                         "hub:owner/name"],
              references: Annotated[Sequence[str], "annotation files, one per annotator; default: the run's"] = (),
              *, protocol: Annotated[Sequence[str], "protocols (see 'hicm protocols') or signatures; default: that of "
                                                    "the run, else vidchapters"] = (),
@@ -34,6 +37,7 @@ def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:o
              per_video: Annotated[str, "also write a table per video to this file (.csv or .json)"] = "",
              explain: Annotated[str, "also print how the scores of this video come about, pair by pair"] = "",
              json: Json = False, markdown: Markdown = False, latex: Latex = False,
+             format: Format = "", reference_format: ReferenceFormat = "",
              jobs: Annotated[int, "largest number of processes, used for large files; 0: one per core"] = 0,
              check_with_java: Annotated[bool, "score again with the Java tools; print the largest difference"] = False,
              ) -> "Scores":
@@ -60,19 +64,21 @@ def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:o
     rules, chosen = _rules(rule), metrics or None
     task = find_task(_task_of(path))
     results = task.evaluate(path, references, protocol, metrics=chosen, rules=rules, bootstrap=bootstrap, seed=seed,
-                            strict=strict, jobs=jobs, progress=True)
+                            strict=strict, jobs=jobs, progress=True, format=format, reference_format=reference_format)
     write_scores(scored, results, Path(out) if out else None)
     if per_video:
         reporting.write_videos(results, Path(per_video))
     if check_with_java:
         from hicm.dvc_eval.crosscheck import print_differences
 
-        print_differences(results, path, references, protocol, metrics=chosen, rules=rules)
+        print_differences(results, path, references, protocol, metrics=chosen, rules=rules, format=format,
+                          reference_format=reference_format)
     explanation = ""
     if explain:
         from hicm.dvc_eval.results.explain import explain as explain_video
 
-        explanation = "\n\n".join(explain_video(result, path, references, explain) for result in results)
+        explanation = "\n\n".join(explain_video(result, path, references, explain, format, reference_format)
+                                  for result in results)
     if style in ("markdown", "latex"):
         print(reporting.caveats(results), file=sys.stderr)
     return reporting.Scores(results, style, explanation, tuple(metrics))
@@ -83,6 +89,7 @@ def compare(files: Annotated[Sequence[str], "predictions files, run folders or h
             protocol: Annotated[str, "protocol; default: that of the run, else vidchapters"] = "",
             metrics: Annotated[Sequence[str], "metrics to compare; default: all of the protocol"] = (),
             rule: Rules = (),
+            format: Format = "", reference_format: ReferenceFormat = "",
             samples: Annotated[int, "samples of each test"] = 1000,
             seed: Annotated[int, "seed of the samples"] = 0,
             json: Json = False, markdown: Markdown = False, latex: Latex = False) -> str:
@@ -104,7 +111,8 @@ def compare(files: Annotated[Sequence[str], "predictions files, run folders or h
         rules = protocol or (scored.settings.evaluate.protocol if scored.settings is not None else "vidchapters")
         label = given[name] if given[name] not in systems else f"{given[name]} ({len(systems) + 1})"
         systems[label] = evaluate(scored.path, scored.references, rules, metrics=list(metrics) or None,
-                                  rules=_rules(rule), progress=True)
+                                  rules=_rules(rule), progress=True, format=format,
+                                  reference_format=reference_format)
         for metric in set(metrics) & set(systems[label].left_out):
             raise UserError(f"{metric} cannot be computed here: {systems[label].left_out[metric]}")
     found = compare(systems, list(metrics) or None, samples=samples, seed=seed,

@@ -15,9 +15,9 @@ CAPTION_METRICS = ("METEOR", "CIDEr", "ROUGE_L", "Bleu_1", "Bleu_2", "Bleu_3", "
 PARAGRAPH_METRICS = tuple(f"para_{name}" for name in CAPTION_METRICS)
 GOOGLE_ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 KINDS = ("Recall", "Precision", "F1")
-# What F1 is called under each rule: of P and R averaged over videos, at each threshold and then averaged; of P and R
-# averaged over videos and thresholds; or of each video's P and R averaged over thresholds, and then averaged over videos
-# (TimeChat, VTG-LLM, and Vid2Seq in JAX).
+# What F1 is called under each rule.  per-threshold: F1 of the mean P and R over videos, averaged over thresholds;
+# of-means: F1 of the mean P and R over videos and thresholds; per-video: F1 of each video's mean P and R over
+# thresholds, averaged over videos (TimeChat, VTG-LLM, and Vid2Seq in JAX).
 F1_NAMES = {"per-threshold": "F1", "of-means": "F1_of_means", "per-video": "F1_per_video"}
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from hicm.dvc_eval.inputs.detect import sides_of
 from hicm.dvc_eval.inputs.protocols import PROTOCOLS, Protocol
 from hicm.dvc_eval.results import tables
 from hicm.dvc_eval.results.score import Result
 from hicm.errors import UserError
-from hicm.files import read_json, write_json, write_text
+from hicm.files import write_json, write_text
 
 Style = Literal["text", "json", "markdown", "latex"]
 
@@ -54,22 +55,23 @@ def split_files(files: Sequence[str]) -> tuple[list[str], list[str]]:
 
     Raises UserError for fewer than two predictions files, or for predictions after annotations.
     """
+    sides = {name: {"predictions"} if Path(name).is_dir() else sides_of(name) for name in files}
+    annotated = [name for name in files if sides[name] == {"references"}]
+    if not annotated and len(sides[files[-1]]) > 1 and not any(Path(name).is_dir() for name in files):
+        annotated = [files[-1]]  # of files that may be either, the last one
     systems: list[str] = []
     references: list[str] = []
     for name in files:
-        content = {"results": {}} if Path(name).is_dir() else read_json(name, "file")
-        if not isinstance(content, Mapping):
-            raise UserError(f"{name}: expected predictions or annotations, a json object")
-        if "results" in content:
-            if references:
-                raise UserError(f"{name}: predictions after the annotations {references[0]}; give predictions first, "
-                                "then annotations")
-            systems.append(name)
-        else:
+        if name in annotated:
             references.append(name)
+            continue
+        if references:
+            raise UserError(f"{name}: predictions after the annotations {references[0]}; give predictions first, "
+                            "then annotations")
+        systems.append(name)
     if len(systems) < 2:
-        raise UserError(f"{len(systems)} predictions files among {', '.join(files)}; give at least two, each with the "
-                        "key 'results', then the annotations")
+        raise UserError(f"{len(systems)} predictions files among {', '.join(files)}; give at least two, then the "
+                        "annotations")
     return systems, references
 
 
