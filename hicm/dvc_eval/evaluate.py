@@ -18,7 +18,8 @@ from hicm.dvc_eval.results.score import Result
 from hicm.dvc_eval.results.signature import is_signature, read_signature, references_digest, signature, unlike
 from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.meteor15 import NativeMeteor
-from hicm.dvc_eval.words.tokenise import PtbTokeniser, Tokeniser
+from hicm.dvc_eval.words.texts import Oddities
+from hicm.dvc_eval.words.tokenise import PtbTokeniser, Tokeniser, tokeniser_of
 from hicm.errors import UserError
 
 
@@ -85,14 +86,13 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
     warnings += input_warnings(case, annotators)
     scored = score_case(case, wanted, tokeniser, meteor, jobs or _cores(), progress)
     digest = references_digest(annotators)
-    names_of = tokeniser.name, getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")
+    meteor_name = getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")
     results = []
     for name, one, part, own_warnings in zip(names, wanted, scored.parts, scored.warnings, strict=True):
         covered = coverage(predicted, annotators, one.rules)
-        # Clips have rules of their own for reading captions.
-        of_captions = scored.oddities.warnings() if one.of_tokens and one.rules.pairing == "overlap" else []
-        result = _result(case, one, part, scored, covered, [*warnings, *of_captions, *own_warnings], digest, names_of,
-                         run or inputs.run)
+        names_of = tokeniser_of(one.rules.tok, tokeniser).name, meteor_name
+        result = _result(case, one, part, scored, covered, [*warnings, *_caption_warnings(one, scored), *own_warnings],
+                         digest, names_of, run or inputs.run)
         if is_signature(name):
             differences = unlike(name, result.signature)
             result = replace(result, warnings=(*result.warnings, *(f"signature: {one}" for one in differences)))
@@ -129,6 +129,17 @@ def _check_complete(case: Case, keys: Sequence[str], rules: Sequence[Protocol]) 
         if key not in keys and any(one.name.startswith("activitynet") for one in rules):
             raise UserError(f"predictions: no key {key!r}, which the toolkits of activitynet-* require; add it, or "
                             "score without strict")
+
+
+def _caption_warnings(one: Wanted, scored: Scored) -> list[str]:
+    """How captions were not read as written.  Clips have rules of their own for reading them, and warn themselves."""
+    found = scored.oddities[one.rules.tok] if one.interned else Oddities()
+    if not one.paragraph or one.rules.tok != "ptb":
+        return found.warnings()
+    letters = scored.oddities["letters"].counts
+    # Captions that are empty for the tokeniser are reported once.
+    new = {key: number for key, number in letters.items() if number != found.counts.get((key[0], "wordless"))}
+    return Oddities(found.counts | new).warnings()
 
 
 def _result(case: Case, one: Wanted, part: Part, scored: Scored, covered: dict[str, Any], warnings: list[str],

@@ -45,6 +45,8 @@ class Protocol:
     soda_empty: Literal["zero", "skip"] = "zero"  # a video with an empty list of predictions
     soda_traceback: Literal["shipped", "optimal"] = "shipped"  # types a and b only
     paragraph: bool = False
+    tok: Literal["ptb", "unicode"] = "ptb"  # words: Penn Treebank's, of ASCII; or of any language (`unicode_words`)
+    rouge_empty: Literal["match", "zero"] = "match"  # ROUGE-L of two captions without words: 1, or 0
     clip_text: Literal["ptb", "raw"] = "ptb"  # with pairing "order": PTB tokens, or lower case split at blanks
     clip_roles: Literal["swapped", "corrected"] = "corrected"  # swapped: the reference is the hypothesis
 
@@ -66,6 +68,11 @@ class Protocol:
         return (*names, *self.soda, *(PARAGRAPH_METRICS if self.paragraph else ()))
 
     @property
+    def reading(self) -> Literal["ptb", "unicode", "raw"]:
+        """How captions become words."""
+        return "raw" if self.pairing == "order" and self.clip_text == "raw" and self.tok == "ptb" else self.tok
+
+    @property
     def unmatched_text(self) -> str:
         """The string itself.  One made-up word replaces the toolkits' random ones: no score depends on its letters."""
         return "q" * 10 if self.unmatched == "word" else self.unmatched
@@ -76,7 +83,7 @@ _VIDCHAPTERS_NAMES = tuple(name.replace("ROUGE_L", "Rouge-L") for name in CAPTIO
 
 PROTOCOLS = {protocol.name: protocol for protocol in (
     Protocol("hicm", used_by="this project; recommended", missing="zero", soda=("soda_c", "soda_d"),
-             soda_roles="corrected", soda_files="per-video", soda_missing="zero", paragraph=True),
+             soda_roles="corrected", soda_files="per-video", soda_missing="zero", paragraph=True, rouge_empty="zero"),
     Protocol("vidchapters", used_by="VidChapters, HiCM2, STaRC, PMD, Sali4Vid", missing="skip",
              captions=_VIDCHAPTERS_NAMES, distances=(1, 3, 5, 10, 30, 60), soda=("soda_c", "soda_d", "soda_d_f"),
              soda_d="mean-of-prf"),

@@ -1,5 +1,6 @@
 """What readers of all formats find in a file: events by video, checked one by one, and what could not be read."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -94,9 +95,10 @@ def check_span(value: Any, where: str) -> tuple[float, float]:
     for number in value:
         if not is_number(number):
             raise UserError(f"{where}: timestamp {value!r:.60}, expected numbers (seconds), found {kind_of(number)}")
-        if not abs(number) < LARGEST:
-            raise UserError(f"{where}: timestamp {value!r:.60}, expected finite seconds")
-    return float(value[0]), float(value[1])
+    start, end = map(_seconds, value)
+    if not (abs(start) < LARGEST and abs(end) < LARGEST):
+        raise UserError(f"{where}: timestamp {value!r:.60}, expected finite seconds")
+    return start, end
 
 
 def check_caption(value: Any, where: str) -> str:
@@ -108,7 +110,15 @@ def check_caption(value: Any, where: str) -> str:
 
 def duration_of(value: Any) -> float | None:
     """A duration in seconds; None for what is no number: nothing is scored by it."""
-    return float(value) if is_number(value) and abs(value) < LARGEST else None
+    return _seconds(value) if is_number(value) and abs(_seconds(value)) < LARGEST else None
+
+
+def _seconds(number: Any) -> float:
+    """A number as float64, so that single precision is compared in double; infinite where it is too large."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
 
 
 def is_number(value: Any) -> bool:

@@ -12,6 +12,7 @@ from hicm.dvc_eval.inputs.case import build_case
 from hicm.dvc_eval.inputs.protocols import Protocol
 from hicm.dvc_eval.inputs.read import Track, read_inputs
 from hicm.dvc_eval.metrics.overlaps import find_overlaps
+from hicm.dvc_eval.metrics.part import align
 from hicm.dvc_eval.metrics.soda import chosen_pairs, triples
 from hicm.dvc_eval.metrics.soda_scores import (
     MOST_CELLS,
@@ -24,7 +25,7 @@ from hicm.dvc_eval.metrics.soda_scores import (
 from hicm.dvc_eval.results.score import EventPair, Result
 from hicm.dvc_eval.words.meteor15 import NativeMeteor
 from hicm.dvc_eval.words.texts import Oddities, intern_captions
-from hicm.dvc_eval.words.tokenise import PtbTokeniser
+from hicm.dvc_eval.words.tokenise import PtbTokeniser, tokeniser_of
 
 Place = tuple[int, int]  # annotator and event, as indices in their files
 NO_EVENTS = Track(np.zeros((0, 2)), ())
@@ -136,11 +137,11 @@ def _matchings(rules: Protocol, kinds: str, video: str, predicted: Track,
     if not tracks:
         return
     case = build_case({video: predicted}, [{video: track} for track in tracks])
-    texts = intern_captions(case, PtbTokeniser(), Oddities())
+    texts = intern_captions(case, tokeniser_of(rules.tok, PtbTokeniser()), Oddities(), rules.tok == "ptb")
     scorer = SodaScores(case, [find_overlaps(case, events) for events in case.annotators], texts, rules, kinds)
     scores: PairScores = ignore_texts
     if kinds != "d":
-        scores = scorer.pair_scores(_meteor().score(_meteor().statistics(scorer.meteor_pairs())))
+        scores = scorer.pair_scores(align([scorer.meteor_pairs()], _meteor())[0].scores())
     columns = np.argsort(predicted.spans[:, 0], kind="stable").tolist()
     # Merged references are a single list here: their files are already joined in ``tracks``.
     for one, track in zip(scorer.lists, tracks, strict=True):

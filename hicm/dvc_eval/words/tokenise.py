@@ -10,6 +10,7 @@ from typing import Protocol
 
 from hicm.dvc_eval.words.java import Unavailable, find_jar, run
 from hicm.dvc_eval.words.ptb import DROPPED, ptb_tokenise
+from hicm.dvc_eval.words.unicode_words import UnicodeTokeniser
 
 LINE_BREAKS = re.compile("[\r\v\f\u2028\u2029]")
 # A line between two captions.  It ends every token and look-ahead that begins in the caption before, even a tag with
@@ -61,6 +62,11 @@ class JarTokeniser:
                               "is a line break inside a caption?")
         return [" ".join(token for token in line.split(" ") if token and token not in DROPPED)
                 for line in lines[:-1:3]]
+
+
+def tokeniser_of(tok: str, ptb: Tokeniser) -> Tokeniser:
+    """The tokeniser that the rule ``tok`` names: "unicode", or the given one for "ptb"."""
+    return UnicodeTokeniser() if tok == "unicode" else ptb
 
 
 def clean(captions: Sequence[str], ascii_only: bool = True) -> list[str]:

@@ -372,8 +372,8 @@ def test_ids_that_nearly_match(references: list[Content], predictions: Content) 
     assert result.coverage["missing"] == ["band_04", "kite_01", "soup_02", "yarn_09"]
     assert result.coverage["unknown_but_for_prefix"] == ["Soup_02", "v_Band_04", "v_kite_01"]
     assert result.coverage["unknown"] == ["Soup_02", "not_asked_11", "v_Band_04", "v_kite_01"]
-    assert ("3 predicted ids differ from missing ones only by 'v_' or by case (first: Soup_02); they are not scored"
-            in result.warnings)
+    assert ("3 predicted ids differ from missing ones only by the prefix 'v_' and case (first: Soup_02); they are not "
+            "scored: rename them in one of the files") in result.warnings
 
 
 def test_references_that_say_things_twice(references: list[Content], predictions: Content) -> None:
