@@ -8,10 +8,12 @@ from typing import Any, overload
 
 import numpy as np
 
+from hicm.dvc_eval.inputs.amounts import Amount, amounts
 from hicm.dvc_eval.inputs.case import Case, build_case, coverage, input_warnings, rule_warnings
 from hicm.dvc_eval.inputs.protocols import Protocol, change_rules, find_protocol, select_metrics
 from hicm.dvc_eval.inputs.read import read_inputs
 from hicm.dvc_eval.metrics.assemble import choose_videos, count_corpora, make_measures, missing_as_zero
+from hicm.dvc_eval.metrics.notes import cider_notes
 from hicm.dvc_eval.metrics.part import Part
 from hicm.dvc_eval.metrics.scoring import Scored, Wanted, score_case
 from hicm.dvc_eval.results.score import Result
@@ -81,6 +83,7 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
     inputs = read_inputs(predictions, references, warnings, format, reference_format)
     predicted, annotators = inputs.predicted, inputs.annotators
     case = build_case(predicted, annotators)
+    amount = amounts(case)
     if strict:
         _check_complete(case, inputs.keys, [one.rules for one in wanted])
     warnings += input_warnings(case, annotators)
@@ -92,7 +95,7 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
         covered = coverage(predicted, annotators, one.rules)
         names_of = tokeniser_of(one.rules.tok, tokeniser).name, meteor_name
         result = _result(case, one, part, scored, covered, [*warnings, *_caption_warnings(one, scored), *own_warnings],
-                         digest, names_of, run or inputs.run)
+                         digest, names_of, run or inputs.run, amount)
         if is_signature(name):
             differences = unlike(name, result.signature)
             result = replace(result, warnings=(*result.warnings, *(f"signature: {one}" for one in differences)))
@@ -143,8 +146,9 @@ def _caption_warnings(one: Wanted, scored: Scored) -> list[str]:
 
 
 def _result(case: Case, one: Wanted, part: Part, scored: Scored, covered: dict[str, Any], warnings: list[str],
-            digest: str, names: tuple[str, str], run: str | None) -> Result:
+            digest: str, names: tuple[str, str], run: str | None, amount: dict[str, Amount]) -> Result:
     rules, missing = one.rules, ~case.predicted.present
+    notes = cider_notes(case, part, rules, one.metrics)
     count_corpora(part, rules, len(case.videos))
     counted = ~missing if rules.missing == "skip" else np.ones(len(missing), dtype=bool)
     chosen = choose_videos(part, counted)
@@ -162,7 +166,7 @@ def _result(case: Case, one: Wanted, part: Part, scored: Scored, covered: dict[s
         protocol=rules.name, videos=videos, measures=measures, columns=_ordered(chosen, rules), pairs=chosen.pairs,
         rules=rules, coverage=covered, counts=np.stack([events.counts for events in
                                                         (case.predicted, *case.annotators)], axis=1)[counted],
-        warnings=(*warnings, *rule_warnings(case, covered, rules)), run=run,
+        warnings=(*warnings, *rule_warnings(case, covered, rules)), run=run, amounts=amount, notes=tuple(notes),
         left_out={name: left_out[name] for name in one.metrics if name in left_out}, with_missing=with_missing,
         signature=signature(rules, list(measures), len(case.annotators), digest, *names, len(videos),
                             covered["videos"]))

@@ -81,6 +81,8 @@ def evaluate(predictions: Annotated[str, "predictions file in any known format (
                                   for result in results)
     if style in ("markdown", "latex"):
         print(reporting.caveats(results), file=sys.stderr)
+    if notes := reporting.notes(results):
+        print(notes, file=sys.stderr)
     return reporting.Scores(results, style, explanation, tuple(metrics))
 
 

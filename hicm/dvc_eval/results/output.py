@@ -35,7 +35,8 @@ class Scores:
             contents = [result.to_json() for result in self.results]
             return to_text(contents[0] if len(contents) == 1 else contents)
         if self.style == "text":
-            return "\n\n".join([*map(str, self.results), *([self.explanation] if self.explanation else [])])
+            # Notes go to standard error (`notes`).
+            return "\n\n".join([*map(tables.text, self.results), *([self.explanation] if self.explanation else [])])
         write = tables.markdown if self.style == "markdown" else tables.latex
         return write(*tables.result_table(self.results, 2, names_of(self.results)),
                      notes=[result.signature for result in self.results])
@@ -111,12 +112,17 @@ def caveats(results: Sequence[Result]) -> str:
                      for line in tables.caveats(result))
 
 
+def notes(results: Sequence[Result]) -> str:
+    """Scores that are 0 by their formula, a line each, without those that results have in common."""
+    return "\n".join(f"note: {note}" for note in dict.fromkeys(note for result in results for note in result.notes))
+
+
 def system_warnings(systems: Mapping[str, Result]) -> list[str]:
     """Incomplete coverage, metrics left out, and warnings of compared systems; lines that all share appear once."""
     lines = {}
     for name, result in systems.items():
         whole = not result.left_out and not any(result.coverage[kind] for kind in ("missing", "empty", "unknown"))
-        lines[name] = [*([] if whole else tables.coverage_lines(result)), *result.warnings]
+        lines[name] = [*([] if whole else tables.coverage_lines(result)), *result.warnings, *result.notes]
     shared = [line for line in next(iter(lines.values())) if all(line in own for own in lines.values())]
     return shared + [f"{name}: {line}" for name, own in lines.items() for line in own if line not in shared]
 
