@@ -7,6 +7,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -156,6 +157,27 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys:
     source._standard_input.cache_clear()
 
 
+def test_a_format_of_another_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: dict[str, float]) -> None:
+    (tmp_path / "bars.py").write_text("""
+FORM = "video|start|end|caption"
+def matches(source):
+    return source.text.startswith("bars")
+def read(source, reading):
+    for line in source.text.splitlines()[1:]:
+        video, start, end, caption = line.split("|")
+        reading.add(reading.video(video), [float(start), float(end)], caption)
+""")
+    about = tmp_path / "bars-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: bars\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[hicm.formats]\nbars = bars\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    detect.other_formats.cache_clear()
+    (tmp_path / "p").write_text("bars\n" + "\n".join("|".join(map(str, row)) for row in ROWS))
+    assert score(tmp_path / "p").scores == wanted == score(tmp_path / "p", format="bars").scores
+    detect.other_formats.cache_clear()
+
+
 # --- nothing is lost in silence ---------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -293,3 +315,43 @@ def test_real_predictions_of_timechat(shared: Path) -> None:
 def overlap(one: list[float], two: list[float]) -> float:
     """IoU; 0 for a reversed span, of which the file has 15: the script exchanges their ends, and gives 11.98."""
     return max(0.0, min(one[1], two[1]) - max(one[0], two[0])) / (max(one[1], two[1]) - min(one[0], two[0]) + 1e-8)
+
+
+PIECES = [b'"', b"{", b"}", b"[", b"]", b",", b":", b"\n", b"null", b"1e999", b"NaN", b"-", b"\\ud800",
+          b"0 - 9 seconds", b"\xef\xbb\xbf", b"\0", b"true", b'""', b"{}", b"[]", b"9" * 400, b"from 0 to "]
+KEYS = [b'"sentence"', b'"timestamp"', b'"caption"', b'"video_id"', b'"answer"', b'"results"', b'"duration"', b'"task"',
+        b'"annotations"', b'"segment"', b'"image_id"', b'"vname"', b'"events"', b'"timestamps"', b'"x"']
+
+
+def damaged(content: bytes, random: Random) -> bytes:
+    """A few bytes changed, taken out, put in or repeated, or a key that became another."""
+    for _ in range(random.randint(1, 6)):
+        at = random.randrange(len(content) + 1)
+        kind = random.randrange(4)
+        if kind == 0:
+            content = content[:at] + content[at + random.randint(1, 30):]
+        elif kind == 1:
+            content = content[:at] + random.choice([*PIECES, bytes([random.randrange(256)])]) + content[at:]
+        elif kind == 2:
+            content = content[:at] + content[random.randrange(len(content) + 1):][:random.randint(1, 60)] + content[at:]
+        else:
+            content = content.replace(random.choice(KEYS), random.choice(KEYS), 1)
+    if random.random() < 0.1:
+        packed = bytearray(gzip.compress(content))
+        packed[random.randrange(len(packed))] ^= 1 << random.randrange(8)
+        content = bytes(packed)
+    return content
+
+
+@pytest.mark.parametrize("files", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_damaged_files(tmp_path: Path, files: int) -> None:
+    """Whatever is wrong with a file, it is read or refused in one line."""
+    random = Random(files)
+    examples = [*((text, True) for text in EXAMPLES.values()), *((text, False) for text in REFERENCE_EXAMPLES.values())]
+    for _ in range(files):
+        text, predicted = random.choice(examples)
+        (tmp_path / "file").write_bytes(damaged(text.encode(), random))
+        try:
+            read_inputs(*((tmp_path / "file", REFERENCES) if predicted else (OWN, tmp_path / "file")), [])
+        except UserError as error:
+            assert "\n" not in str(error)

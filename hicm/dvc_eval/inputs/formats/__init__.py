@@ -9,5 +9,6 @@ A format file defines
 and, where it is the format of one side only, ``SIDE = "predictions"`` or ``"references"``.  Every format is asked
 whether content `matches`, so it looks at little and is strict: what two formats claim is refused.  Lines that no event
 can be made of are handed to `Reading.unread`, which counts them.  ``read`` raises UserError, naming file, video and
-event, for damage.  Other packages offer a format through the entry-point group ``hicm.formats``.
+event, for damage.  Other packages offer a format through the entry-point group ``hicm.formats``; it is asked where none
+of these fits.
 """
