@@ -123,13 +123,12 @@ def commands() -> dict[str, Callable[..., Any]]:
 
 
 def summary(function: Callable[..., Any]) -> str:
-    """The first line of a verb's docstring, as a phrase.
+    """The first line of a verb's docstring, as it is written: it may begin with a name.
 
     >>> summary(verbs.train)
-    'train a system'
+    'Train a system'
     """
-    first = (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
-    return first[:1].lower() + first[1:]
+    return (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
 
 
 def flag(name: str) -> str:

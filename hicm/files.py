@@ -186,11 +186,19 @@ def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[l
     """
     path = Path(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=pairs_hook)
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: {what} is not UTF-8 text (byte {error.start})") from error
+    return parse_json(text, path, what, pairs_hook)
+
+
+def parse_json(text: str, path: str | Path, what: str = "json file",
+               pairs_hook: Callable[[list], Any] | None = None) -> Any:
+    """The content of ``text``, which was read from ``path``; see `read_json`."""
+    try:
+        return json.loads(text, object_pairs_hook=pairs_hook)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: {what} is not valid json (line {error.lineno}, column {error.colno}: {error.msg}); "
                         "is the file complete?") from error

@@ -19,7 +19,7 @@ import pytest
 
 import hicm
 from hicm import verbs
-from hicm.cli import commands, main, make_parser
+from hicm.cli import commands, main, make_parser, summary
 from hicm.config import load_config
 from hicm.data.features import write_features
 from hicm.errors import UserError
@@ -173,7 +173,8 @@ def test_options_arrive_as_what_they_are(replace):
                       "dry_run": True}]
     assert main(["evaluate", "p.json", "a.json", "b.json", "--metrics", "CIDEr", "F1", "--out", "m.json"]) == 0
     defaults = {"split": "", "protocol": [], "rule": [], "bootstrap": 0, "seed": 0, "strict": False, "per_video": "",
-                "explain": "", "overwrite": False, "json": False, "markdown": False, "latex": False, "jobs": 0,
+                "explain": "", "overwrite": False, "json": False, "markdown": False, "latex": False, "format": "",
+                "reference_format": "", "jobs": 0,
                 "check_with_java": False}
     assert score == [{"predictions": "p.json", "references": ["a.json", "b.json"], "out": "m.json",
                       "metrics": ["CIDEr", "F1"], **defaults}]
@@ -371,3 +372,13 @@ def test_python_has_the_same_arguments(data, capsys):
     assert main(["train", str(data), "--set", "train.lr=1e-4", "--out", "x", "--dry-run"]) == 0
     assert capsys.readouterr().out == said and "-> x\n" in said
     assert verbs.data_check(str(data), shallow=True).ok
+
+
+def test_help_keeps_capitals():
+    """A summary may begin with a name."""
+    for first in ("METEOR of two files", "Hugging Face models on this machine", "FINCH by hand", "Train a system"):
+        def verb() -> None:
+            pass
+
+        verb.__doc__ = f"{first}.\n\nMore."
+        assert summary(verb) == first

@@ -47,7 +47,7 @@ ALLOWED = {
     "memory": CORE | {"encoders", "data"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
-    "dvc_eval": {"", "errors", "files", "types"},  # an evaluator that can be used alone
+    "dvc_eval": {"", "errors", "files", "types", "plugins"},  # an evaluator that can be used alone; formats by name
     "tasks": {"errors", "types", "dvc_eval"},
     "systems": BELOW - {"tasks", "dvc_eval"},
     "training": BELOW | {"systems"},

@@ -25,15 +25,15 @@ def check_java() -> None:
 
 def differences_from_java(native: Result, predictions: Any, references: Any, protocol: str | Protocol = "vidchapters",
                           metrics: Iterable[str] | None = None, rules: Mapping[str, Any] | None = None,
-                          ) -> dict[str, float]:
+                          format: str = "", reference_format: str = "") -> dict[str, float]:
     """Largest absolute difference from ``native`` for each metric, over the scores of the data set and every video.
 
-    Raises UserError if Java, or the jars of pycocoevalcap, cannot be used.
+    Formats as in `evaluate`.  Raises UserError if Java, or the jars of pycocoevalcap, cannot be used.
     """
     try:
         with JarMeteor() as meteor:
             java = evaluate(predictions, references, protocol, metrics=metrics, rules=rules, tokeniser=JarTokeniser(),
-                            meteor=meteor)
+                            meteor=meteor, format=format, reference_format=reference_format)
     except Unavailable as error:
         raise UserError(f"--check-with-java: {error}") from error
     if java.left_out:

@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from hicm.dvc_eval.selftest import SelfTest
     from hicm.stages.score_files import Scored
 
+Format = Annotated[str, "format of the predictions, e.g. timechat; default: told by the content (docs/evaluation.md)"]
+ReferenceFormat = Annotated[str, "format of the annotations, e.g. youcook2:validation; default: told by the content"]
 Rules = Annotated[Sequence[str], "rules to change, as name=value; 'hicm protocols' lists them"]
 Json = Annotated[bool, "print json instead of a table"]
 Markdown = Annotated[bool, "print a Markdown table"]
 Latex = Annotated[bool, "print a LaTeX table (booktabs)"]
 
 
-def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:owner/name"],
+def evaluate(predictions: Annotated[str, "predictions file in any known format (-: standard input), run folder, or "
+                                         "hub:owner/name"],
              references: Annotated[Sequence[str], "annotation files, one per annotator; default: the run's"] = (),
              *, split: Annotated[str, "split of a run folder to score, captioned by 'hicm predict --split'; default: "
                                       "data.report of the run"] = "",
@@ -40,6 +43,7 @@ def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:o
              overwrite: Annotated[bool, "replace scores made from other inputs or settings"] = False,
              explain: Annotated[str, "also print how the scores of this video come about, pair by pair"] = "",
              json: Json = False, markdown: Markdown = False, latex: Latex = False,
+             format: Format = "", reference_format: ReferenceFormat = "",
              jobs: Annotated[int, "largest number of processes, used for large files; 0: one per core"] = 0,
              check_with_java: Annotated[bool, "score again with the Java tools; print the largest difference"] = False,
              ) -> "Scores":
@@ -68,28 +72,31 @@ def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:o
         names = names or ["vidchapters"]
         task = find_task(_task_of(scored.path))
         options = {"metrics": chosen or None, "rules": rules}
+        formats = {"format": format, "reference_format": reference_format}
         asked = Asked(names, chosen, rules, bootstrap, seed)
         plan = plan_files(scored, asked, task.protocols(names, **options), out, per_video, overwrite)
-        _check_requests(scored, names, options, explain, check_with_java)
+        _check_requests(scored, names, options, formats, explain, check_with_java)
         results = task.evaluate(scored.path, scored.references, names, bootstrap=bootstrap, seed=seed, strict=strict,
-                                jobs=jobs, progress=True, **options)
+                                jobs=jobs, progress=True, **options, **formats)
         scores = reporting.Scores(results, style, asked=tuple(chosen))
         try:
             plan.write(results)
             if check_with_java:
                 from hicm.dvc_eval.crosscheck import print_differences
 
-                print_differences(results, scored.path, scored.references, names, **options)
+                print_differences(results, scored.path, scored.references, names, **options, **formats)
             if explain:
                 from hicm.dvc_eval.results.explain import explain as explain_video
 
                 scores = replace(scores, explanation="\n\n".join(
-                    explain_video(result, scored.path, scored.references, explain) for result in results))
+                    explain_video(result, scored.path, scored.references, explain, **formats) for result in results))
         except UserError:
             print(scores)  # what was computed is not lost
             raise
     if style in ("markdown", "latex"):
         print(reporting.caveats(results), file=sys.stderr)
+    if notes := reporting.notes(results):
+        print(notes, file=sys.stderr)
     return scores
 
 
@@ -98,6 +105,7 @@ def compare(files: Annotated[Sequence[str], "predictions files, run folders or h
             protocol: Annotated[str, "protocol; default: that of the run, else vidchapters"] = "",
             metrics: Annotated[Sequence[str], "metrics to compare; default: all of the protocol"] = (),
             rule: Rules = (),
+            format: Format = "", reference_format: ReferenceFormat = "",
             samples: Annotated[int, "samples of each test"] = 1000,
             seed: Annotated[int, "seed of the samples"] = 0,
             json: Json = False, markdown: Markdown = False, latex: Latex = False) -> str:
@@ -129,7 +137,7 @@ def compare(files: Annotated[Sequence[str], "predictions files, run folders or h
             own = protocol or (scored.settings.evaluate.protocol if scored.settings is not None else "vidchapters")
             label = given[name] if given[name] not in systems else f"{given[name]} ({len(systems) + 1})"
             systems[label] = evaluate(scored.path, scored.references, own, metrics=list(metrics) or None, rules=rules,
-                                      progress=True)
+                                      progress=True, format=format, reference_format=reference_format)
             for metric in set(metrics) & set(systems[label].left_out):
                 raise UserError(f"{metric} cannot be computed here: {systems[label].left_out[metric]}")
     found = compare(systems, list(metrics) or None, samples=samples, seed=seed,
@@ -171,8 +179,8 @@ def report(runs: Annotated[Sequence[str], "run folders or hub:owner/name, the ba
     return report([Path(model_path(run)) for run in runs], Path(out), videos, split)
 
 
-def _check_requests(scored: "Scored", protocols: Sequence[str], options: dict[str, Any], explain: str,
-                    java: bool) -> None:
+def _check_requests(scored: "Scored", protocols: Sequence[str], options: dict[str, Any], formats: dict[str, str],
+                    explain: str, java: bool) -> None:
     """Refuse what would fail after scoring: a video to explain that is not scored, Java that is not there."""
     from hicm.dvc_eval.evaluate import find_wanted
 
@@ -180,7 +188,7 @@ def _check_requests(scored: "Scored", protocols: Sequence[str], options: dict[st
         from hicm.dvc_eval.results.explain import check_video
 
         rules = [one.rules for one in find_wanted(protocols, **options)]
-        check_video(scored.path, scored.references, rules, explain)
+        check_video(scored.path, scored.references, rules, explain, **formats)
     if java:
         from hicm.dvc_eval.crosscheck import check_java
 

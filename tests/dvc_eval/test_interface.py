@@ -155,9 +155,9 @@ class ZeroMeteor:
 
 
 @pytest.mark.parametrize("rule", ["missing=zero", "missing=skip", "cider=corpus", "localisation=false",
-                                  "localisation=true", "f1=of-means", "paragraph=true", "paragraph=false",
-                                  "clip_roles=swapped", "soda_files=multi", "distances=1", "tious=0.4", "tok=unicode",
-                                  "rouge_empty=zero"])
+                                  "localisation=true", "f1=of-means", "f1=per-video", "paragraph=true",
+                                  "paragraph=false", "clip_roles=swapped", "soda_files=multi", "distances=1",
+                                  "tious=0.4", "tok=unicode", "rouge_empty=zero"])
 def test_no_metric_vanishes_without_a_word(golden: Path, rule: str) -> None:
     """Under any changed rule a metric has a score or a reason, or the rule is refused."""
     rules = dict([rule.split("=")])

@@ -8,9 +8,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from hicm.dvc_eval.inputs.source import STDIN
 from hicm.errors import UserError
-
-STDIN = "-"  # stands for standard input
 
 
 @contextlib.contextmanager

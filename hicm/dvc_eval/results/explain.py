@@ -10,7 +10,7 @@ import numpy as np
 
 from hicm.dvc_eval.inputs.case import build_case
 from hicm.dvc_eval.inputs.protocols import Protocol
-from hicm.dvc_eval.inputs.read import Track, read_predictions, read_references
+from hicm.dvc_eval.inputs.read import Track, read_inputs
 from hicm.dvc_eval.metrics.overlaps import find_overlaps
 from hicm.dvc_eval.metrics.part import align
 from hicm.dvc_eval.metrics.soda import chosen_pairs, triples
@@ -48,17 +48,19 @@ class Matching:
         return sum({"c": overlap * score, "d": overlap}.get(self.kind, score) for _, _, overlap, score in self.pairs)
 
 
-def explain(result: Result, predictions: Any, references: Any, video: str) -> str:
+def explain(result: Result, predictions: Any, references: Any, video: str, format: str = "",
+            reference_format: str = "") -> str:
     """What the scores of a video consist of.
 
     The events that every prediction matches, with the scores of each pair; the events that nothing matches; and SODA's
-    matching for each type and annotator.  ``predictions`` and ``references``: what ``result`` was made from.  Raises
-    UserError for a video that was not scored.
+    matching for each type and annotator.  ``predictions``, ``references`` and formats: what ``result`` was made from.
+    Raises UserError for a video that was not scored.
     """
     result.place_of(video)  # raises for a video that was not scored
     kinds = "".join(kind for kind in "abcd" if any(name.startswith(f"soda_{kind}") for name in result.scores))
-    predicted = read_predictions(predictions, [])[0].get(video)
-    annotators = [tracks.get(video, NO_EVENTS) for tracks in read_references(references, [])]
+    inputs = read_inputs(predictions, references, [], format, reference_format)
+    predicted = inputs.predicted.get(video)
+    annotators = [tracks.get(video, NO_EVENTS) for tracks in inputs.annotators]
     lines = [f"video {video} under {result.protocol}; scores of each pair alone, times 100"]
     if predicted is None:
         missing = "left out of every mean" if result.rules.missing == "skip" else "counts as 0"
@@ -72,12 +74,13 @@ def explain(result: Result, predictions: Any, references: Any, video: str) -> st
     return "\n".join(lines)
 
 
-def check_video(predictions: Any, references: Any, rules: Sequence[Protocol], video: str) -> None:
+def check_video(predictions: Any, references: Any, rules: Sequence[Protocol], video: str, format: str = "",
+                reference_format: str = "") -> None:
     """UserError for a video that will not be scored under these rules: before scoring what `explain` is to explain."""
-    predicted = read_predictions(predictions, [])[0]
-    known = set().union(*read_references(references, []))
+    inputs = read_inputs(predictions, references, [], format, reference_format)
+    known = set().union(*inputs.annotators)
     for one in rules:
-        scored = known & set(predicted) if one.missing == "skip" else known
+        scored = known & set(inputs.predicted) if one.missing == "skip" else known
         if scored and video not in scored:
             raise not_scored(video, sorted(scored))
 
