@@ -19,7 +19,7 @@ from hicm.memory.encoding import check_encoder
 from hicm.memory.hierarchies import describe_hierarchy
 from hicm.memory.summarise import count_outcomes, summarise_tree
 from hicm.memory.summarisers import make_summariser
-from hicm.memory.summarisers.language import LanguageModel
+from hicm.memory.summarisers.language import UNREACHED, LanguageModel
 from hicm.memory.tree import build_tree, remove_intermediates
 
 OUTCOMES = ("summaries", "neighbour_agreement")  # in a bank's info, but no setting
@@ -76,8 +76,9 @@ def _warn_of_answers(info: dict[str, Any], nodes: int) -> None:
     fallbacks, cleaned = counts.get("fallbacks", {}), counts.get("cleaned", {})
     said = []
     if fallbacks:
+        again = "; nodes that were not reached are asked for again with --overwrite" if UNREACHED in fallbacks else ""
         said.append(f"the medoid stands in for the language model's answer in {sum(fallbacks.values()):,} of {nodes:,} "
-                    f"nodes ({_listed(fallbacks)}); nodes that were not reached are asked for again with --overwrite")
+                    f"nodes ({_listed(fallbacks)}){again}")
     if cleaned:
         said.append(f"removed around the language model's answers: {_listed(cleaned)}")
     if said:
