@@ -259,7 +259,7 @@ def test_refused_in_one_line(tmp_path: Path, text: str, options: dict[str, str],
     (gzip.compress(b"{" * 1000)[:-9], "cannot be unpacked .*is the file complete"),
     (b"\x1f\x8bxx", "cannot be unpacked"),
     (gzip.compress(b"\xff{}"), "is not UTF-8 text"), (gzip.compress(b""), "not valid json"),
-])
+], ids=["cut off", "no header", "no text", "empty"])
 def test_damaged_packed_files(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "p.json.gz").write_bytes(content)
     with pytest.raises(UserError, match=message):
