@@ -7,10 +7,20 @@ from typing import Any
 from hicm.dvc_eval.evaluate import evaluate
 from hicm.dvc_eval.inputs.protocols import Protocol
 from hicm.dvc_eval.results.score import Result
-from hicm.dvc_eval.words.java import Unavailable
+from hicm.dvc_eval.words.java import METEOR_JAR, PTB_JAR, Unavailable, find_jar, find_java
 from hicm.dvc_eval.words.meteor import JarMeteor
 from hicm.dvc_eval.words.tokenise import JarTokeniser
 from hicm.errors import UserError
+
+
+def check_java() -> None:
+    """UserError if Java, or the jars of pycocoevalcap, are not there: before anything is scored."""
+    try:
+        find_java()
+        for jar in (METEOR_JAR, PTB_JAR):
+            find_jar(jar)
+    except Unavailable as error:
+        raise UserError(f"--check-with-java: {error}") from error
 
 
 def differences_from_java(native: Result, predictions: Any, references: Any, protocol: str | Protocol = "vidchapters",

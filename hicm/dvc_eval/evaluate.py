@@ -16,6 +16,7 @@ from hicm.dvc_eval.metrics.assemble import choose_videos, count_corpora, make_me
 from hicm.dvc_eval.metrics.notes import cider_notes
 from hicm.dvc_eval.metrics.part import Part
 from hicm.dvc_eval.metrics.scoring import Scored, Wanted, score_case
+from hicm.dvc_eval.results.intervals import check_draws
 from hicm.dvc_eval.results.score import Result
 from hicm.dvc_eval.results.signature import is_signature, read_signature, references_digest, signature, unlike
 from hicm.dvc_eval.words.meteor import Meteor
@@ -53,7 +54,7 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
 
     A signature may be given instead of a name: its rules and metrics are used, and a warning says what differs.
 
-    ``predictions``: a path (``-``: standard input) or its content, ``{"results": {id: [{"sentence", "timestamp":
+    ``predictions``: a path or its content, ``{"results": {id: [{"sentence", "timestamp":
     [start, end]}, ..]}}`` or the inner mapping; seconds.  ``references``: ``{id: {"duration", "timestamps",
     "sentences"}}`` as path or content, a mapping from id to `hicm.types.Video`, or a list of these, one per annotator.
     Both may be in another format of `hicm.dvc_eval.inputs.formats`; ``format`` and ``reference_format`` name it where
@@ -79,7 +80,9 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
                                 ("bootstrap", bootstrap, "samples, or 0 for none")):
         if not isinstance(value, Integral) or value < 0:
             raise UserError(f"{option} is {value!r}, expected a number of {unit}")
-    wanted = _wanted(names, metrics, rules)
+    if bootstrap:
+        check_draws(bootstrap, seed)
+    wanted = find_wanted(names, metrics, rules)
     tokeniser = tokeniser or PtbTokeniser()
     warnings: list[str] = []
     inputs = read_inputs(predictions, references, warnings, format, reference_format)
@@ -110,9 +113,12 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _wanted(names: Sequence[str | Protocol], metrics: Iterable[str] | None,
-            rules: Mapping[str, Any] | None) -> list[Wanted]:
-    """The rules and metrics of each protocol or signature, as changed by ``metrics`` and ``rules``."""
+def find_wanted(names: Sequence[str | Protocol], metrics: Iterable[str] | None = None,
+                rules: Mapping[str, Any] | None = None) -> list[Wanted]:
+    """The rules and metrics of each protocol or signature, as changed by ``metrics`` and ``rules``.
+
+    Raises UserError for names and values that are unknown.
+    """
     if metrics is not None and not isinstance(metrics, Iterable):
         raise UserError(f"metrics is {metrics!r}, expected names of scores, or None for all")
     if rules is not None and not isinstance(rules, Mapping):

@@ -78,7 +78,8 @@ class Reading:
             raise UserError(f"{self.where}: no event was found (first line: {self._unread[0]}); is it the right file?")
         if self._unread:
             few = f"{len(self._unread)} lines hold" if len(self._unread) > 1 else "1 line holds"
-            warnings.append(f"{self.where}: {few} no event with times and cannot be scored (first: {self._unread[0]})")
+            warnings.append(f"{self.where}: {few} no event, with times and a caption, and cannot be scored (first: "
+                            f"{self._unread[0]})")
         if self._repeated:
             warnings.append(f"{self.where}: {len(self._repeated)} videos occur twice (first: {self._repeated[0]}); the "
                             "last one counts")

@@ -1,5 +1,7 @@
 """Scores a case under one or several protocols, part by part, in one process or several."""
 
+import contextlib
+import signal
 import sys
 import threading
 from collections import defaultdict
@@ -157,10 +159,25 @@ def _score_in_processes(cases: Sequence[Case], wanted: Sequence[Wanted], tokenis
     global _shared
     _shared = _Shared(cases, wanted, tokeniser, LazyMeteor(None))
     try:
-        with multiprocessing.get_context("fork").Pool(workers) as pool:
+        with contextlib.ExitStack() as stack:
+            with _deaf_to_interrupts():
+                pool = stack.enter_context(multiprocessing.get_context("fork").Pool(workers))
             yield from pool.imap(_score_shared, range(len(cases)))
     finally:
         _shared = None
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes and threads that are started meanwhile never see Ctrl-C; this one sees it a moment later.
+
+    The parent ends them when it is interrupted; by themselves they would each print a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _score_shared(at: int) -> Scored:

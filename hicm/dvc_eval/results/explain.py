@@ -22,7 +22,7 @@ from hicm.dvc_eval.metrics.soda_scores import (
     ignore_texts,
     thresholds_of,
 )
-from hicm.dvc_eval.results.score import EventPair, Result
+from hicm.dvc_eval.results.score import EventPair, Result, not_scored
 from hicm.dvc_eval.words.meteor15 import NativeMeteor
 from hicm.dvc_eval.words.texts import Oddities, intern_captions
 from hicm.dvc_eval.words.tokenise import PtbTokeniser, tokeniser_of
@@ -72,6 +72,17 @@ def explain(result: Result, predictions: Any, references: Any, video: str, forma
     if kinds and predicted:
         lines += _soda(result.rules, kinds, video, predicted, annotators)
     return "\n".join(lines)
+
+
+def check_video(predictions: Any, references: Any, rules: Sequence[Protocol], video: str, format: str = "",
+                reference_format: str = "") -> None:
+    """UserError for a video that will not be scored under these rules: before scoring what `explain` is to explain."""
+    inputs = read_inputs(predictions, references, [], format, reference_format)
+    known = set().union(*inputs.annotators)
+    for one in rules:
+        scored = known & set(inputs.predicted) if one.missing == "skip" else known
+        if scored and video not in scored:
+            raise not_scored(video, sorted(scored))
 
 
 def _matches(pairs: Sequence[EventPair], rules: Protocol, predicted: Track,

@@ -81,29 +81,35 @@ def to_text(content: Any) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False)
 
 
-def write_videos(results: Sequence[Result], path: Path) -> None:
-    """The table per video as csv, or as json if ``path`` ends so: one file per protocol (`paths`).
+def write_table(result: Result, path: Path, about: Mapping[str, Any]) -> None:
+    """The table per video as csv, or as json if ``path`` ends so, then with the scores and ``about``.
 
-    Raises UserError for any other ending.
+    Raises UserError for a video that is called as one of the other keys of the json file.
     """
-    check_ending(str(path))
-    for result, own in zip(results, paths(results, path), strict=True):
-        if own.suffix == ".json":
-            write_json(own, result.per_video_thresholds | {"signature": result.signature})
-        else:
-            write_text(own, result.to_csv())
+    if path.suffix == ".csv":
+        write_text(path, result.to_csv())
+        return
+    rest = {"signature": result.signature, "scores": result.scores, **about}
+    for video in result.videos:
+        if video in rest:
+            raise UserError(f"{path}: video {video} is called as another key of the file; write the table as .csv")
+    write_json(path, result.video_table | rest)
 
 
-def paths(results: Sequence[Result], path: Path) -> list[Path]:
+def paths(names: Sequence[str], path: Path) -> list[Path]:
     """One path per protocol: ``path`` for the first; for the others the same with the protocol's name added."""
-    return [path, *(path.with_name(f"{path.stem}.{name}{path.suffix}") for name in names_of(results)[1:])]
+    return [path, *(path.with_name(f"{path.stem}.{name}{path.suffix}") for name in numbered(names)[1:])]
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Names, numbered if repeated: protocols that differ in their rules, files of several folders."""
+    return [name if name not in names[:at] else f"{name}-{names[:at].count(name) + 1}"
+            for at, name in enumerate(names)]
 
 
 def names_of(results: Sequence[Result]) -> list[str]:
-    """The protocols' names, numbered if repeated: given as signatures, they may differ in their rules."""
-    names = [result.protocol for result in results]
-    return [name if name not in names[:at] else f"{name}-{names[:at].count(name) + 1}"
-            for at, name in enumerate(names)]
+    """The protocols' names, numbered if repeated."""
+    return numbered([result.protocol for result in results])
 
 
 def caveats(results: Sequence[Result]) -> str:

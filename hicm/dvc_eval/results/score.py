@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -115,10 +115,28 @@ class Result:
                                 if place < len(values[row])} for place, label in enumerate(self.thresholds)}
                 for row, video in enumerate(self.videos)}
 
+    @cached_property
+    def video_table(self) -> dict[str, dict[str, dict[str, float]]]:
+        """{id: {"mean" or threshold: {metric: value}}}: each video scored alone, by every metric.
+
+        "mean": what the run prints for all videos, here of one.  METEOR, CIDEr, ROUGE-L, BLEU, precision, recall and,
+        unless averaged over files, SODA of the data set are the means over the videos that have them.  F1 is not, but
+        comes from averaged precision and recall; neither are paragraphs and clips, which are scored as one corpus.
+        """
+        found: dict[str, dict[str, dict[str, float]]] = {
+            video: {"mean": {}} | {label: dict(values) for label, values in table.items()}
+            for video, table in self.per_video_thresholds.items()}
+        for name, measure in self.measures.items():
+            metric, _, label = name.partition("@")
+            for video, row, value in zip(self.videos, measure.statistics, measure.by_video().tolist(), strict=True):
+                if row.any():
+                    found[video][label or "mean"][metric] = value
+        return found
+
     def place_of(self, video: str) -> int:
         """The row of a video.  Raises UserError for an unknown id."""
         if video not in self.videos:
-            raise UserError(f"video {video}: not scored; scored are {', '.join(self.videos[:3])} ...")
+            raise not_scored(video, self.videos)
         return self.videos.index(video)
 
     def event_pairs(self, video: str) -> list[EventPair]:
@@ -194,14 +212,18 @@ class Result:
         return "\n".join([tables.text(self), *(f"note: {note}" for note in self.notes)])
 
     def _video_rows(self) -> Iterator[dict[str, Any]]:
-        for (video, table), numbers in zip(self.per_video.items(), self.counts.tolist(), strict=True):
+        for (video, table), numbers in zip(self.video_table.items(), self.counts.tolist(), strict=True):
             row: dict[str, Any] = {"video": video, "predictions": numbers[0]}
             row |= {f"events_{file}" if len(numbers) > 2 else "events": count
                     for file, count in enumerate(numbers[1:], start=1)}
-            row |= table
-            for label, values in self.per_video_thresholds[video].items():
-                row |= {f"{name}@{label}": value for name, value in values.items()}
+            for label, values in table.items():
+                row |= values if label == "mean" else {f"{name}@{label}": value for name, value in values.items()}
             yield row
+
+
+def not_scored(video: str, videos: Sequence[str]) -> UserError:
+    """The error for a video that is not among those scored."""
+    return UserError(f"video {video}: not scored; scored are {', '.join(videos[:3])} ...")
 
 
 def _add(one: Result, two: Result) -> Result:

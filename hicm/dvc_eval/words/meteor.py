@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from hicm.dvc_eval.inputs.arrays import sums_by
-from hicm.dvc_eval.words.java import PINNED, Unavailable, environment, find_jar, find_java, last_line
+from hicm.dvc_eval.words.java import METEOR_JAR, PINNED, Unavailable, environment, find_jar, find_java, last_line
 from hicm.dvc_eval.words.meteor15.score import CHUNKS, STATISTICS, whole
 
 
@@ -57,7 +57,7 @@ class JarMeteor:
     name = "1.5-jar"
 
     def __init__(self, patience: float = 300.0) -> None:
-        jar = find_jar("meteor/meteor-1.5.jar")
+        jar = find_jar(METEOR_JAR)
         command = [find_java(), "-Xmx2G", *PINNED, "-jar", jar.name, "-", "-", "-stdio", "-l", "en", "-norm"]
         self._patience = patience
         self._last_answer = time.monotonic()

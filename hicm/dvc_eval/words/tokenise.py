@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from hicm.dvc_eval.words.java import Unavailable, find_jar, run
+from hicm.dvc_eval.words.java import PTB_JAR, Unavailable, find_jar, run
 from hicm.dvc_eval.words.ptb import DROPPED, ptb_tokenise
 from hicm.dvc_eval.words.unicode_words import UnicodeTokeniser
 
@@ -52,7 +52,7 @@ class JarTokeniser:
 
     def tokenise(self, captions: list[str]) -> list[str]:
         """See `Tokeniser`.  Captions may hold no line break but LF, which counts as a blank."""
-        jar = find_jar("tokenizer/stanford-corenlp-3.4.1.jar")
+        jar = find_jar(PTB_JAR)
         text = "".join(caption.replace("\n", " ") + f"\n\n{BETWEEN}\n" for caption in captions)
         output = run(["-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase",
                       "-encoding", "UTF-8"], text, timeout=120 + len(text) / 10_000, what="the PTB tokeniser")

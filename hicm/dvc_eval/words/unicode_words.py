@@ -35,8 +35,8 @@ class UnicodeTokeniser:
 def unicode_words(text: str) -> list[str]:
     """The words of a text, in lower case.
 
-    >>> unicode_words("Don't add 1,000 g of cr\u00e8me, \u52a0\u76d0!")
-    ["don't", 'add', '1,000', 'g', 'of', 'cr\u00e8me', '\u52a0', '\u76d0']
+    >>> unicode_words("Don't add 1,000 g of crème, 加盐!")
+    ["don't", 'add', '1,000', 'g', 'of', 'crème', '加', '盐']
     """
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).lower()).translate(_APOSTROPHES)
     text = "".join(character for character in text if _class(character))

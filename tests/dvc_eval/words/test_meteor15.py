@@ -1,4 +1,4 @@
-"""METEOR without Java: equal to the jar, pair by pair and summed; its index on disk is sound or built anew."""
+"""METEOR without Java: equal to the jar, pair by pair and summed."""
 
 import gzip
 import hashlib
@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from hicm.dvc_eval.words.java import Unavailable
 from hicm.dvc_eval.words.meteor import CHUNKS, JarMeteor, total
 from hicm.dvc_eval.words.meteor15 import NativeMeteor, index, layout
-from hicm.dvc_eval.words.meteor15.cache import cache_folder
 from hicm.dvc_eval.words.meteor15.normalise import Prefixes, normalise
 from hicm.dvc_eval.words.meteor15.stem import stem
 from hicm.dvc_eval.words.meteor15.synonyms import parse_exceptions, parse_synsets, synset_set
@@ -213,71 +212,6 @@ def test_ten_thousand_words(meteor: NativeMeteor) -> None:
 
 
 # --- the index on disk ----------------------------------------------------------------------------------------
-
-SMALL = {"words": np.frombuffer(b"some\nwords", dtype=np.uint8), "ranks": np.arange(7, dtype=np.uint16)}
-
-
-@pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[int]:
-    """A cache folder of its own and a quick builder instead of METEOR's; returns the list of its calls."""
-    calls: list[int] = []
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(index, "build_arrays", lambda: calls.append(1) or SMALL)
-    return calls
-
-
-def index_file() -> Path:
-    return cache_folder() / index.NAME
-
-
-def test_index_is_built_once_and_read_as_written(small: list[int], tmp_path: Path) -> None:
-    for _ in range(3):
-        loaded = index.load_index()
-        assert {name: (array.dtype, array.tolist()) for name, array in loaded.items()} == \
-            {name: (array.dtype, array.tolist()) for name, array in SMALL.items()}
-    assert small == [1] and index_file().parent.parent == tmp_path
-
-
-@pytest.mark.parametrize("harm", ["flipped", "short", "empty", "header", "text"])
-def test_damaged_index_is_rebuilt(small: list[int], harm: str) -> None:
-    index.load_index()
-    sound = index_file().read_bytes()
-    index_file().write_bytes({"flipped": sound[:-3] + bytes([sound[-3] ^ 1]) + sound[-2:], "short": sound[:-1],
-                              "empty": b"", "header": b"{" + sound[1:], "text": b"not an index\n"}[harm])
-    assert index.load_index()["ranks"].tolist() == list(range(7))
-    assert small == [1, 1] and index_file().read_bytes() == sound
-
-
-def test_two_processes_build_once(tmp_path: Path) -> None:
-    """Both start without an index; one builds until the other wants it too, and the other reads what it built."""
-    program = """if True:
-        import sys, time
-        from pathlib import Path
-        import numpy as np
-        from hicm.dvc_eval.words.meteor15 import index
-        folder, own, other = Path(sys.argv[1]), *sys.argv[2:]
-        def build_arrays():
-            (folder / f"built by {own}").touch()
-            while not (folder / f"{other} wants it").exists():
-                time.sleep(0.01)
-            time.sleep(0.2)
-            return {"ranks": np.arange(7)}
-        index.build_arrays = build_arrays
-        (folder / f"{own} wants it").touch()
-        print(index.load_index()["ranks"].tolist())
-    """
-    both = [subprocess.Popen([sys.executable, "-c", program, str(tmp_path), *names], stdout=subprocess.PIPE, text=True,
-                             env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)}) for names in ("AB", "BA")]
-    assert [process.communicate(timeout=60)[0] for process in both] == ["[0, 1, 2, 3, 4, 5, 6]\n"] * 2
-    assert len(list(tmp_path.glob("built by *"))) == 1
-
-
-def test_cache_that_cannot_be_written(small: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(Unavailable, match=r"file/hicm.*: cannot be written .*set XDG_CACHE_HOME"):
-        index.load_index()
-
 
 def test_data_must_be_those_of_meteor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for inside in index.DIGESTS:
