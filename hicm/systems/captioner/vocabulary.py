@@ -58,7 +58,7 @@ class Vocabulary:
     @property
     def digest(self) -> str:
         """Hash of the pieces: equal pieces in equal order, equal digest."""
-        return digest(self.pieces, 64)
+        return digest_of(self.pieces)
 
     def time_id(self, bin_: int) -> int:
         """Token id of time bin 0..B-1."""
@@ -79,6 +79,11 @@ class Vocabulary:
     def save(self, folder: Path) -> None:
         """Write the tokenizer, including the time tokens, in the Hugging Face layout."""
         self.tokenizer.save_pretrained(folder)
+
+
+def digest_of(pieces: Sequence[str]) -> str:
+    """Hash of the pieces of a vocabulary."""
+    return digest(pieces, 64)
 
 
 def searched(offline: bool) -> str:
