@@ -1,5 +1,6 @@
 """``.npy`` and ``.npz`` files of unknown origin: plain arrays, whose size is compared with that of the file first."""
 
+import io
 import math
 import os
 import zipfile
@@ -32,10 +33,22 @@ def map_npy(path: Path) -> np.ndarray:
     return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
 
 
+class Bounded(io.BufferedReader):
+    """A file from which no more is read than it has: Python reserves whatever a damaged zip asks for."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = os.path.getsize(path)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(self._size - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays in a ``.npz`` file by name.  Raises as `read_npy`, and BadZipFile."""
     arrays = {}
-    with zipfile.ZipFile(path) as archive:
+    with Bounded(path) as file, zipfile.ZipFile(file) as archive:
         if sum(member.file_size for member in archive.infolist()) > SMALL + RATIO * os.path.getsize(path):
             raise ValueError("it unfolds to more than 200 times its size")
         for member in archive.infolist():

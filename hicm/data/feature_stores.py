@@ -137,6 +137,9 @@ class TorchStore:
                                 f"({reason(error)}); is the file complete?") from error
             if not isinstance(content, dict):
                 raise UserError(f"{self._path}: expected a dict video id -> tensor, found {type(content).__name__}")
+            odd = [type(key).__name__ for key in content if not isinstance(key, str)]
+            if odd:
+                raise UserError(f"{self._path}: expected a dict video id -> tensor, found a key of type {odd[0]}")
             self._tensors = content
         return self._tensors
 
