@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "files", "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal",
-        "packaged", "decisive", "locks", "interrupts"}
+        "packaged", "decisive", "locks", "interrupts", "hdf5"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks"}
 STAGES = BELOW | {"systems", "training", "report", "results"}
 
@@ -28,6 +28,7 @@ ALLOWED = {
     "types": set(),
     "locks": {"errors"},
     "interrupts": set(),
+    "hdf5": {"files"},
     "files": {"errors", "locks"},
     "strict": {"errors"},
     "plugins": {"errors"},

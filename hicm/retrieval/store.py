@@ -21,7 +21,8 @@ import numpy as np
 
 from hicm.data.samples import MemoryTokens
 from hicm.errors import UserError
-from hicm.files import atomic, require
+from hicm.files import require
+from hicm.hdf5 import new_hdf5
 from hicm.retrieval.records import Recalled
 
 FORMAT = 2
@@ -37,7 +38,7 @@ def save_retrieved(path: str | Path, ids: Sequence[str], batches: Iterable[Recal
     import h5py
 
     path, row = Path(path), 0
-    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+    with new_hdf5(path) as (file, check):
         file.attrs.update({"format": FORMAT, "info": json.dumps(info)})
         file.create_dataset("ids", data=list(ids), dtype=h5py.string_dtype())
         for recalled in batches:
@@ -56,6 +57,7 @@ def save_retrieved(path: str | Path, ids: Sequence[str], batches: Iterable[Recal
                 kept = {"nodes": nodes, "scores": recalled.scores[level], "stand_in": recalled.stand_in[level]}
                 _write_level(file.require_group(f"level_{level}"), kept, rows, len(ids))
             row = rows.stop
+            check()
         if row != len(ids):
             raise ValueError(f"{row} videos were read, {len(ids)} ids given")
     return path
