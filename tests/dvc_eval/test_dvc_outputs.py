@@ -84,28 +84,27 @@ def test_an_input_is_never_written(inputs: tuple[Path, Path], tmp_path: Path, ru
         target = inputs[at] if way == "path" else inputs[at].parent / ".." / "in" / inputs[at].name
     status, out, err = run(*inputs, *METRICS, option, target, "--overwrite")
     assert (status, out, scored) == (2, "", []) and err.count("\n") == 1
-    assert err == (f"hicm: error: {option} {target}: is the input {inputs[at]}, which would be lost; choose another "
-                   "file\n")
+    assert err == (f"hicm: error: {target}: is the input {inputs[at]}, which would be lost; choose another {option}\n")
 
 
 def test_outputs_are_not_one_file(inputs: tuple[Path, Path], tmp_path: Path, run: Run, scored: list[int]) -> None:
     name = tmp_path / "m.json"
-    assert f"--out and --per-video would both write {name}; choose two files" in run(
+    assert f"{name}: --out and --per-video would both write it; choose two files" in run(
         *inputs, "--out", name, "--per-video", name)[2]
     derived = tmp_path / "m.hicm.json"
-    assert f"--out and --per-video would both write {derived}; choose two files" in run(
+    assert f"{derived}: --out and --per-video would both write it; choose two files" in run(
         *inputs, "--out", name, "--per-video", derived, "--protocol", "vidchapters", "hicm")[2]
     assert not scored and not name.exists()
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (("--out", "{file}/m.json"), "file/m.json: cannot be written (Not a directory); choose another file"),
+    (("--out", "{file}/m.json"), "file/m.json: cannot be written (Not a directory); choose another --out"),
     (("--out", "{file}/deep/m.json"), "file/deep/m.json: cannot be written (Not a directory)"),
     (("--out", "{folder}"), "folder: cannot be written (it is a folder)"),
     (("--per-video", "{folder}/v.csv/"), "cannot be written (it is a folder)"),
-    (("--out", "/dev/null"), "--out /dev/null: cannot be written (it is no ordinary file; --json prints the scores)"),
-    (("--out", "{file}"), "file: exists and holds no scores; choose another file"),
-    (("--per-video", "{file}.csv", "--overwrite"), "file.csv: exists and holds no scores; choose another file"),
+    (("--out", "/dev/null"), "/dev/null: cannot be written (it is no ordinary file; --json prints the scores)"),
+    (("--out", "{file}"), "file: exists and holds no scores; choose another --out"),
+    (("--per-video", "{file}.csv", "--overwrite"), "file.csv: exists and holds no scores; choose another --per-video"),
     (("--per-video", "v.txt"), "v.txt: the table per video is written as .csv or .json"),
     (("--explain", "kite_99"), "video kite_99: not scored; scored are band_04, bike_03, clay_05 ..."),
     (("--explain", "yarn_09"), "video yarn_09: not scored"),
@@ -153,8 +152,8 @@ def test_other_scores_are_not_replaced(inputs: tuple[Path, Path], tmp_path: Path
         for option, path in (("--out", target), ("--per-video", table)):
             status, out, err = run(*given, option, path)
             assert (status, out) == (2, "") and err == (
-                f"hicm: error: {option} {path}: holds scores that were made with other {reason}; choose another file, "
-                "or replace it with --overwrite\n")
+                f"hicm: error: {path}: holds scores that were made with other {reason}; choose another {option}, or "
+                "replace it with --overwrite\n")
     assert len(scored) == calls and table.read_bytes() == first[1]
     assert run(other, inputs[1], *METRICS, *words, "--overwrite")[0] == 0
     assert json.loads(target.read_text())["predictions"]["file"] == "other.json" and table.read_bytes() != first[1]

@@ -124,13 +124,13 @@ class Result:
         comes from averaged precision and recall; neither are paragraphs and clips, which are scored as one corpus.
         """
         found: dict[str, dict[str, dict[str, float]]] = {
-            video: {"mean": {}} | {label: dict(values) for label, values in table.items()}
+            video: {"mean": {}} | {label: dict(values) for label, values in table.items() if values}
             for video, table in self.per_video_thresholds.items()}
         for name, measure in self.measures.items():
             metric, _, label = name.partition("@")
             for video, row, value in zip(self.videos, measure.statistics, measure.by_video().tolist(), strict=True):
                 if row.any():
-                    found[video][label or "mean"][metric] = value
+                    found[video].setdefault(label or "mean", {})[metric] = value
         return found
 
     def place_of(self, video: str) -> int:

@@ -23,14 +23,14 @@ def check_targets(targets: Mapping[str, Sequence[Path]], kept: Sequence[tuple[st
         for path in paths:
             for what, other in kept:
                 if same_file(path, other):
-                    raise UserError(f"{option} {path}: is {what} {other}, which would be lost; choose another file")
+                    raise UserError(f"{path}: is {what} {other}, which would be lost; choose another {option}")
             for earlier, before in seen:
                 if same_file(path, before):
-                    raise UserError(f"{earlier} and {option} would both write {path}; choose two files")
+                    raise UserError(f"{path}: {earlier} and {option} would both write it; choose two files")
             seen.append((option, path))
             problem = unwritable(path)
             if problem:
-                raise UserError(f"{option} {path}: cannot be written ({problem}); choose another file")
+                raise UserError(f"{path}: cannot be written ({problem}); choose another {option}")
 
 
 def same_file(one: str | Path, two: str | Path) -> bool:
@@ -81,17 +81,17 @@ def check_replaced(option: str, path: Path, about: Content, overwrite: bool) -> 
     table = path.suffix == ".csv"
     held = None if table else held_scores(path)
     if not _is_table(path) if table else held is None:
-        raise UserError(f"{option} {path}: exists and holds no scores; choose another file")
+        raise UserError(f"{path}: exists and holds no scores; choose another {option}")
     if overwrite:
         return
     if table:
-        raise UserError(f"{option} {path}: exists, and a csv table does not say what it was made from; choose another "
-                        "file, or replace it with --overwrite")
+        raise UserError(f"{path}: exists, and a csv table does not say what it was made from; choose another {option}, "
+                        "or replace it with --overwrite")
     before, now = made_from(held or {}), made_from(about)
     other = [name for name in now if before[name] != now[name]]
     if other:
-        raise UserError(f"{option} {path}: holds scores that were made with other {' and '.join(other)}; choose "
-                        "another file, or replace it with --overwrite")
+        raise UserError(f"{path}: holds scores that were made with other {' and '.join(other)}; choose another "
+                        f"{option}, or replace it with --overwrite")
 
 
 def _is_table(path: Path) -> bool:

@@ -117,8 +117,8 @@ def test_warnings_count_over_all_parts(monkeypatch: pytest.MonkeyPatch, same_tex
     if not same_text:
         assert "predictions: 3 captions contain a line break (CR, VT, FF, U+2028 or U+2029), read as a blank" in \
             whole.warnings
-        assert ("references: 4 captions contain characters outside ASCII, read as blanks, as in the toolkits (see --rule "
-                "tok=unicode)") in whole.warnings
+        assert ("references: 4 captions contain characters outside ASCII, read as blanks, as in the toolkits (see "
+                "--rule tok=unicode)") in whole.warnings
     assert sorted(divided.warnings) == sorted(whole.warnings)
 
 

@@ -59,7 +59,8 @@ def cached_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[
         except (OSError, UserError) as error:
             if isinstance(error, Unavailable):  # they cannot be made
                 raise
-            refused.append(str(error))
+            reason = error.strerror if isinstance(error, OSError) else error
+            refused.append(f"{folder} cannot be written ({reason})")
             continue
         if cached is not None:
             if refused:
