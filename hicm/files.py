@@ -84,11 +84,45 @@ class MissingFile(UserError):
 
 
 def require(path: str | Path, what: str, remedy: str) -> Path:
-    """``path`` as a Path.  Raises MissingFile, saying what to do, when nothing is there."""
+    """``path`` as a Path.  Raises MissingFile, saying what to do, when nothing is there, and as `refuse_stand_in`."""
     path = Path(path)
     if not path.exists():
         raise MissingFile(path, what, remedy)
+    refuse_stand_in(path, what)
     return path
+
+
+def refuse_stand_in(path: str | Path, what: str) -> None:
+    """Raise UserError when a file is only what a failed download leaves in its place: a Git LFS pointer, a web page.
+
+    Says nothing of a path that is no file or cannot be read: whoever reads it does.
+    """
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(1024)
+    except OSError:
+        return
+    if head.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise UserError(f"{path}: {what}: found a Git LFS pointer instead of the file; run 'git lfs pull' in its "
+                        "repository, or download the file itself")
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if head.startswith((b"<!doctype html", b"<html", b"<head")) or (
+            head.startswith((b"<?xml", b"<!--")) and (b"<html" in head or b"<error>" in head)):
+        raise UserError(f"{path}: {what}: found a web page instead of the file; the download was answered with it (a "
+                        "login, a quota, a wrong address): open the file in a browser, then download again")
+
+
+def read_text(path: str | Path, what: str = "text file") -> str:
+    """The text of a UTF-8 file, with or without a byte-order mark.  Raises UserError when it is no such file."""
+    refuse_stand_in(path, what)
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        if error.object[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise UserError(f"{path}: {what} is UTF-16 text; save it as UTF-8") from error
+        raise UserError(f"{path}: {what} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
 
 
 def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[list], Any] | None = None) -> Any:
@@ -96,13 +130,9 @@ def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[l
 
     ``pairs_hook`` builds each object from its (key, value) pairs, for callers that care about repeated keys.
     """
-    path = Path(path)
+    text = read_text(path, what)
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=pairs_hook)
-    except OSError as error:
-        raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: {what} is not UTF-8 text (byte {error.start})") from error
+        return json.loads(text, object_pairs_hook=pairs_hook)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: {what} is not valid json (line {error.lineno}, column {error.colno}: {error.msg}); "
                         "is the file complete?") from error
@@ -199,6 +229,7 @@ def read_pickle(path: str | Path, what: str = "pickle file") -> Any:
     Raises UserError on a missing or truncated file, and on a pickle that names any other class or function.
     """
     path = Path(path)
+    refuse_stand_in(path, what)
     try:
         with open(path, "rb") as stream:
             return _DataUnpickler(stream).load()

@@ -56,7 +56,7 @@ ALLOWED = {
 
 HEAVY = {"torch", "torchvision", "transformers", "open_clip", "accelerate", "safetensors"}
 HEAVY_PARTS = {"nn", "systems", "training", "stages"}  # may import them at the head of a file
-HEAVY_MODULES = {"hicm.data.feature_stores",  # .pth features
+HEAVY_MODULES = {"hicm.data.feature_stores.torch_file",  # .pth features
                  "hicm.memory.neighbours.gpu",
                  "hicm.encoders.openclip", "hicm.encoders.hf",
                  "hicm.memory.summarisers.transformers"}  # may, inside a function

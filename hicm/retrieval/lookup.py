@@ -108,7 +108,7 @@ def search_video(config: Config, video: str, nodes: int = 3, training: bool = Fa
     ``retrieval.leave_own_out`` asks.  Raises UserError when the video has no features or they do not fit the bank.
     """
     _refuse_blind(config.retrieval)
-    features = open_features(config.data.features, config.data.feature_fps)
+    features = open_features(config.data.features, config.data.feature_fps, array=config.data.feature_array)
     rows = features.read(video)
     bank = load_bank(config.bank)
     frames, mask = sample(rows, config.data.frames)

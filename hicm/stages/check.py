@@ -198,7 +198,8 @@ class _Check:
         for file in (file for files in self.data.annotations.values() for file in files if file.endswith(".csv")):
             with contextlib.suppress(UserError):  # reported where the videos of the file are read
                 listed |= read_listing(file)
-        features = self._try(lambda: open_features(self.data.features, self.data.feature_fps, listed), where)
+        features = self._try(lambda: open_features(self.data.features, self.data.feature_fps, listed,
+                                                   self.data.feature_array), where)
         return features if features is not None and self._try(lambda: features.width, where) is not None else None
 
     def _try(self, read: Callable, file: str):
