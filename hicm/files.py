@@ -140,6 +140,15 @@ def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[l
         raise UserError(f"{path}: {what} cannot be parsed ({error})") from error
 
 
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A json object without repeated keys; plain parsing would keep the last of two videos with the same id."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"{next(key for key in found if keys.count(key) > 1)} occurs twice in one object; keep one")
+    return found
+
+
 def plain(content: Any) -> Any:
     """``content`` as it comes back from a json file, for comparison."""
     return json.loads(json.dumps(content, default=str))

@@ -225,32 +225,6 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
         read_json(tmp_path / "x.json", "predictions")
 
 
-POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 123456\n"
-
-
-@pytest.mark.parametrize(("content", "match"), [
-    (POINTER, "found a Git LFS pointer instead of the file; run 'git lfs pull'"),
-    (b"<!DOCTYPE html>\n<html></html>", "found a web page instead of the file"),
-    (b"\xef\xbb\xbf\r\n  <HTML lang=en>", "found a web page"),
-    (b"<?xml version='1.0'?>\n<!DOCTYPE html PUBLIC><html>", "found a web page"),
-    (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code>", "found a web page"),
-    (b"<!-- saved from url --><html>", "found a web page"),
-])
-def test_what_a_failed_download_leaves_is_named(tmp_path, content, match):
-    path = tmp_path / "x.pkl"
-    path.write_bytes(content)
-    for read in (read_json, read_pickle, read_text, lambda path, what: require(path, what, "get it")):
-        with refused(f"^{path}: speech file: {match}"):
-            read(path, "speech file")
-
-
-@pytest.mark.parametrize("content", [b"", b"versions of <html>", b"<unk> of the\n", b"<?xml version='1.0'?><tt></tt>"])
-def test_other_text_is_no_failed_download(tmp_path, content):
-    (tmp_path / "x.txt").write_bytes(content)
-    assert read_text(tmp_path / "x.txt") == content.decode()
-    assert require(tmp_path, "folder", "") == tmp_path
-
-
 def test_pairs_hook_sees_repeated_keys(tmp_path):
     (tmp_path / "x.json").write_text('{"a": 1, "a": 2}')
     assert read_json(tmp_path / "x.json", pairs_hook=list) == [("a", 1), ("a", 2)]

@@ -53,9 +53,11 @@ def refuse_unusable_id(video_id: str, where: str) -> None:
     odd = next((letter for letter in video_id if letter == "/" or unicodedata.category(letter) in ("Cc", "Cs")), None)
     if odd is not None:
         raise UserError(f"{where}: video {shown}: an id may not hold {odd!a}, as it names files; rename the video")
-    if not video_id.strip(" .") or len(video_id.encode()) > LONGEST:
-        raise UserError(f"{where}: video {shown}: expected an id of 1 to {LONGEST} bytes that can name a file, found "
-                        f"{len(video_id.encode())}; rename the video")
+    if not video_id.strip(" ."):
+        raise UserError(f"{where}: video {shown}: this id cannot name a file; rename the video")
+    if (size := len(video_id.encode())) > LONGEST:
+        raise UserError(f"{where}: video {shown}: an id of {size} bytes cannot name a file, at most {LONGEST} can; "
+                        "rename the video")
 
 
 def no_match(wanted: Iterable[str], there: Iterable[Any], name: str) -> str:

@@ -11,18 +11,18 @@ from hicm.errors import UserError
 from hicm.types import Video
 
 
-def split_with_features(config: DataConfig, split: str) -> tuple[dict[str, Video], Features]:
+def split_with_features(config: DataConfig, split: str, captions: bool = True) -> tuple[dict[str, Video], Features]:
     """The videos of a split in file order, and the feature store that holds them all.
 
-    Raises UserError for videos without features, or leaves them out under ``data.missing_features: skip``; they are
-    never filled with zeros.
+    Without ``captions`` the split need not have any.  Raises UserError for videos without features, or leaves them out
+    under ``data.missing_features: skip``; they are never filled with zeros.
     """
-    videos, file = read_split(config, split), split_files(config, split)[0]
+    videos, file = read_split(config, split, captions), split_files(config, split)[0]
     listed = read_listing(file) if file.endswith(".csv") else None
     features = open_features(config.features, config.feature_fps, listed, config.feature_array)
     missing = features.missing(videos)
     if len(missing) == len(videos):
-        raise UserError(f"{config.features}: no features for any of the {len(videos)} videos of split {split}: "
+        raise UserError(f"{config.features}: no video of split {split} has features: "
                         + no_match(videos, features.keys(), Path(config.features).name))
     if missing and config.missing_features == "refuse":
         raise UserError(f"{config.features}: no features for {len(missing)} of {len(videos)} videos of split "

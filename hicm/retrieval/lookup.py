@@ -173,7 +173,7 @@ def _duration(config: Config, video: str) -> float | None:
     """Seconds, from the first split that has the video; None when none does."""
     for files in config.data.annotations.values():
         if files and Path(files[0]).exists():
-            videos = read_annotations(files[0])
+            videos = read_annotations(files[0], captions=False)
             same = (other for name, other in videos.items() if youtube_id(name) == youtube_id(video))
             found = videos.get(video) or next(same, None)
             if found is not None:

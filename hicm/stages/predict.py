@@ -35,7 +35,7 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     split = split or config.data.report
     out = out or run / f"predictions_{split}.json"
     folder = model_folder(run, checkpoint)
-    samples = open_samples(config.data, split)
+    samples = open_samples(config.data, split, captions=False)
     origin = prediction_origin(config, folder, samples, split)
     other = _differences(out, origin) if out.exists() and not overwrite else []
     if out.exists() and not overwrite and not other:
