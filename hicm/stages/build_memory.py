@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from hicm.config import Config, DataConfig, MemoryConfig
-from hicm.encoders import make_encoder
+from hicm.data.features import open_features
+from hicm.data.pretraining import read_listing
+from hicm.encoders import Encoder, make_encoder
 from hicm.errors import UserError
 from hicm.files import plain, sha256
 from hicm.memory.bank import TEXTS, Bank, read_bank_json, save_bank
@@ -26,7 +28,8 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     """Build the bank that ``config`` describes and return its folder, ``config.bank``.
 
     Does nothing when the folder already holds a bank of these settings and captions.  Raises UserError when it holds
-    another one (unless ``overwrite``), when a caption is blank, or when the encoder or the language model fails.
+    another one (unless ``overwrite``), when a caption is blank, when the encoder's vectors are not as wide as the
+    features, or when the encoder or the language model fails.
     """
     folder, offline = config.bank, config.offline
     encoder = make_encoder(config.memory.encoder, offline)
@@ -36,6 +39,7 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     if (folder / TEXTS).exists() and not overwrite:
         refuse_another_bank(folder, info)
         return folder
+    _refuse_other_width(config, encoder)
     tree = build_tree(captions, encoder, config.memory, folder)
     levels, summaries = summarise_tree(tree, summariser, encoder)
     info |= count_outcomes(summaries) | ({} if tree.agreement is None else {"neighbour_agreement": tree.agreement})
@@ -43,6 +47,19 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     remove_intermediates(folder)
     _warn_of_fallbacks(info, len(summaries))
     return folder
+
+
+def _refuse_other_width(config: Config, encoder: Encoder) -> None:
+    """UserError when features are there already that could not be compared with the encoder's vectors."""
+    data = config.data
+    if not data.features or not Path(data.features).exists():
+        return
+    listing = next((file for file in data.annotations.get(data.train, []) if file.endswith(".csv")), None)
+    features = open_features(data.features, data.feature_fps, read_listing(listing) if listing else None,
+                             data.feature_array)
+    if features.width != encoder.width:
+        raise UserError(f"{data.features}: features are {features.width} wide, memory.encoder={config.memory.encoder} "
+                        f"gives vectors {encoder.width} wide; use the text encoder that belongs to the features")
 
 
 def describe_bank(data: DataConfig, memory: MemoryConfig, encoder: str, summariser: str,
