@@ -28,8 +28,8 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     """Build the bank that ``config`` describes and return its folder, ``config.bank``.
 
     Does nothing when the folder already holds a bank of these settings and captions.  Raises UserError when it holds
-    another one (unless ``overwrite``), when a caption is blank, when the encoder's vectors are not as wide as the
-    features, or when the encoder or the language model fails.
+    another one (unless ``overwrite``), when a caption is blank, or when the encoder or the language model fails.
+    Warns when the encoder's vectors are not as wide as the features.
     """
     folder, offline = config.bank, config.offline
     encoder = make_encoder(config.memory.encoder, offline)
@@ -39,7 +39,7 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     if (folder / TEXTS).exists() and not overwrite:
         refuse_another_bank(folder, info)
         return folder
-    _refuse_other_width(config, encoder)
+    _compare_widths(config, encoder)
     tree = build_tree(captions, encoder, config.memory, folder)
     levels, summaries = summarise_tree(tree, summariser, encoder)
     info |= count_outcomes(summaries) | ({} if tree.agreement is None else {"neighbour_agreement": tree.agreement})
@@ -49,17 +49,19 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     return folder
 
 
-def _refuse_other_width(config: Config, encoder: Encoder) -> None:
-    """UserError when features are there already that could not be compared with the encoder's vectors."""
+def _compare_widths(config: Config, encoder: Encoder) -> None:
+    """Warn, before hours are spent, when features are there already that cannot be compared with such a bank."""
     data = config.data
-    if not data.features or not Path(data.features).exists():
+    try:
+        listing = next((file for file in data.annotations.get(data.train, []) if file.endswith(".csv")), None)
+        width = open_features(data.features, data.feature_fps, read_listing(listing) if listing else None,
+                              data.feature_array).width
+    except UserError:  # a memory needs no features yet
         return
-    listing = next((file for file in data.annotations.get(data.train, []) if file.endswith(".csv")), None)
-    features = open_features(data.features, data.feature_fps, read_listing(listing) if listing else None,
-                             data.feature_array)
-    if features.width != encoder.width:
-        raise UserError(f"{data.features}: features are {features.width} wide, memory.encoder={config.memory.encoder} "
-                        f"gives vectors {encoder.width} wide; use the text encoder that belongs to the features")
+    if width != encoder.width:
+        warnings.warn(f"{data.features}: features are {width} wide and the vectors of memory.encoder="
+                      f"{config.memory.encoder} {encoder.width}: no video can read this bank; use the text encoder "
+                      "that belongs to the features", stacklevel=3)
 
 
 def describe_bank(data: DataConfig, memory: MemoryConfig, encoder: str, summariser: str,

@@ -50,15 +50,15 @@ def findings(config: Config, videos: Sequence[Video], speech: SpeechStore, width
         return
     if config.data.target == "captions":
         captions = {video.id: _count([event.text for event in video.events], vocabulary) for video in videos}
-        yield _beyond(captions, "captions", "captioner.max_caption_tokens", settings.max_caption_tokens - 1,
+        yield _beyond(captions, "captions", "max_caption_tokens", settings.max_caption_tokens, 1,
                       "what is beyond is not learnt; raise the limit")
         if settings.decode.max_tokens < settings.max_caption_tokens - 1:
-            yield _beyond(captions, "captions", "captioner.decode.max_tokens", settings.decode.max_tokens,
+            yield _beyond(captions, "captions", "decode.max_tokens", settings.decode.max_tokens, 0,
                           "what is beyond cannot be generated; raise the limit")
         yield _unknown(captions, "captions", vocabulary)
     if settings.use_speech or config.data.target == "speech":
         spoken = {video.id: _count(_said(video, speech), vocabulary) for video in videos}
-        yield _beyond(spoken, "speech", "captioner.max_speech_tokens", settings.max_speech_tokens - 1,
+        yield _beyond(spoken, "speech", "max_speech_tokens", settings.max_speech_tokens, 1,
                       "what is beyond is not heard; raise the limit")
         yield _unknown(spoken, "speech", vocabulary)
 
@@ -99,14 +99,15 @@ def _count(texts: Sequence[str], vocabulary: Vocabulary) -> Counted:
     return Counted(tokens, unknown, characters)
 
 
-def _beyond(counted: Mapping[str, Counted], what: str, setting: str, limit: int, remedy: str) -> Finding:
-    """``limit``: the tokens that are used."""
-    worst = sorted((name for name, one in counted.items() if one.tokens > limit),
-                   key=lambda name: -counted[name].tokens)
-    lost, tokens = sum(counted[name].tokens - limit for name in worst), sum(one.tokens for one in counted.values())
-    return Finding(f"of {len(counted)} videos have {what} beyond {setting} ({100 * lost / max(1, tokens):.2g} % of all "
-                   f"tokens)", tuple(f"{name} ({counted[name].tokens - limit} of {counted[name].tokens} tokens)"
-                                     for name in worst), remedy)
+def _beyond(counted: Mapping[str, Counted], what: str, setting: str, limit: int, end: int, remedy: str) -> Finding:
+    """``end``: how many tokens of the limit mark the end of a sequence."""
+    kept = limit - end
+    worst = sorted((name for name, one in counted.items() if one.tokens > kept), key=lambda name: -counted[name].tokens)
+    lost, tokens = sum(counted[name].tokens - kept for name in worst), sum(one.tokens for one in counted.values())
+    return Finding(f"of {len(counted)} videos have {what} beyond captioner.{setting}={limit} "
+                   f"({100 * lost / max(1, tokens):.2g} % of all tokens)",
+                   tuple(f"{name} ({counted[name].tokens - kept} of {counted[name].tokens} tokens)" for name in worst),
+                   remedy)
 
 
 def _unknown(counted: Mapping[str, Counted], what: str, vocabulary: Vocabulary) -> Finding:
