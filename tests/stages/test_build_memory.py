@@ -49,7 +49,8 @@ def test_vectors_of_another_width_than_the_features_are_said_before_the_build(co
     with warnings.catch_warnings(record=True) as said, pytest.raises(pytest.fail.Exception):
         build_memory(config)
     assert [str(one.message).partition("; ")[0] for one in said] == ([] if width != 24 else [
-        f"{features}: features are 24 wide and the vectors of memory.encoder=hashing:32 32: no video can read this bank"])
+        f"{features}: features are 24 wide and the vectors of memory.encoder=hashing:32 32: no video can read "
+        "this bank"])
 
 
 def with_memory(config: Config, **changes) -> Config:
