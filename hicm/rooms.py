@@ -15,9 +15,10 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
 
 A room that knows what its system does not get from the data defines in ``findings.py``
 
-    findings(config, videos, speech, width, folder)     `hicm.data.findings.Finding` for every count over videos
-                                                        (`Video`) and their `SpeechStore`; ``width``: that of the
-                                                        features; ``folder``: the run that trains; None: not known
+    findings(config, split, videos, speech, width, folder)
+
+which yields a `hicm.data.findings.Finding` for every count over videos of a split (`Video`) and their `SpeechStore`.
+``width``: that of the features; ``folder``: the run that trains; None: not known.
 """
 
 import functools

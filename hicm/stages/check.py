@@ -111,7 +111,8 @@ class _Check:
         no_speech = self._check_speech(split, file, videos)
         if self.deep and self.speech is not None:
             width = None if self.features is None else self.features.width
-            self._report_findings(file, room_findings(self.config, list(videos.values()), self.speech, width, None))
+            self._report_findings(file, room_findings(self.config, split, list(videos.values()),
+                                                     self.speech, width, None))
         return (split, file, len(videos), captions, count["empty"], count["past end"], count["reversed"],
                 count["negative"], count["zero length"], no_features, bad_features, no_speech)
 

@@ -58,7 +58,7 @@ def test_videos_whose_events_are_all_in_one_bin_come_first():
         return Video(name, 3600.0, tuple(Event(Span(*span), "x") for span in spans))
 
     videos = [video("some", (0, 1), (0, 900), (5, 6)), video("all", (7, 8)), video("none", (0, 900))]
-    (found, _) = findings(Config(room=Settings(tokenizer="/nowhere")), videos, open_speech(""))
+    (found, _) = findings(Config(room=Settings(tokenizer="/nowhere")), "train", videos, open_speech(""))
     assert "(3 of 5 events; in 1 videos all)" in found.what and found.items == ("all (1 of 1)", "some (2 of 3)")
 
 
@@ -79,6 +79,7 @@ def test_tokens_beyond_the_limits(config, tmp_path):
     assert f"lecture ({whole - 12} of {whole} tokens)" in lines and "captioner.decode.max_tokens=12" in lines
     assert "1 of 2 videos have speech beyond captioner.max_speech_tokens=20" in lines
     assert f"lecture ({missed} of {spoken} tokens)" in lines
+    assert not said(config, "val.json: 1 of 1 videos have captions beyond captioner.max_caption"), "nobody learns them"
     assert "speech beyond" not in "\n".join(said(dataclasses.replace(config, room=dataclasses.replace(
         SMALL, use_speech=False))))
 

@@ -31,9 +31,9 @@ class Counted:
     characters: Counter[str]  # of the texts with unknown tokens
 
 
-def findings(config: Config, videos: Sequence[Video], speech: SpeechStore, width: int | None = None,
+def findings(config: Config, split: str, videos: Sequence[Video], speech: SpeechStore, width: int | None = None,
              folder: Path | None = None) -> Iterator[Finding]:
-    """Counts over ``videos``.  ``width``: that of the features; ``folder``: a run, whose tokenizer is used.
+    """Counts over videos of a split.  ``width``: that of the features; ``folder``: a run, whose tokenizer is used.
 
     Without a run the tokenizer of the settings is used if it is on this machine; "train" trains it as a training would.
     """
@@ -50,8 +50,9 @@ def findings(config: Config, videos: Sequence[Video], speech: SpeechStore, width
         return
     if config.data.target == "captions":
         captions = {video.id: _count([event.text for event in video.events], vocabulary) for video in videos}
-        yield _beyond(captions, "captions", "max_caption_tokens", settings.max_caption_tokens, 1,
-                      "what is beyond is not learnt; raise the limit")
+        if split == config.data.train:
+            yield _beyond(captions, "captions", "max_caption_tokens", settings.max_caption_tokens, 1,
+                          "what is beyond is not learnt; raise the limit")
         if settings.decode.max_tokens < settings.max_caption_tokens - 1:
             yield _beyond(captions, "captions", "decode.max_tokens", settings.decode.max_tokens, 0,
                           "what is beyond cannot be generated; raise the limit")
