@@ -112,6 +112,13 @@ def refuse_stand_in(path: str | Path, what: str) -> None:
                         "login, a quota, a wrong address): open the file in a browser, then download again")
 
 
+def refuse_stand_ins(model: str | Path, what: str) -> None:
+    """`refuse_stand_in` for a file or all files of a folder, once a library could not read them; names pass."""
+    path = Path(model)
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        refuse_stand_in(file, what)
+
+
 def read_text(path: str | Path, what: str = "text file") -> str:
     """The text of a UTF-8 file, with or without a byte-order mark.  Raises UserError when it is no such file."""
     refuse_stand_in(path, what)

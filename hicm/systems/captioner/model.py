@@ -14,6 +14,7 @@ from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.errors import UserError
+from hicm.files import refuse_stand_ins
 from hicm.nn.temporal_encoder import TemporalEncoder
 from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.settings import Settings, require_input
@@ -164,7 +165,10 @@ def make_t5(config: Settings, size: int, text_size: int, offline: bool = False) 
         return T5ForConditionalGeneration(_scratch_config(config, size))
     try:
         t5 = T5ForConditionalGeneration.from_pretrained(config.t5, local_files_only=offline)
-    except (OSError, ValueError) as error:
+    except Exception as error:
+        refuse_stand_ins(config.t5, "T5")
+        if not isinstance(error, OSError | ValueError):
+            raise
         raise UserError(f"captioner.t5: {config.t5}: no T5 weights found {searched(offline)}; give a hub name, a "
                         "folder, or 'scratch'") from error
     known = t5.get_input_embeddings().num_embeddings

@@ -9,6 +9,7 @@ import sentencepiece
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Tokenizer
 
 from hicm.errors import UserError
+from hicm.files import refuse_stand_ins
 
 PAD, EOS = 0, 1
 
@@ -68,6 +69,7 @@ def load_vocabulary(name: str, bins: int, offline: bool = False) -> Vocabulary:
     try:
         tokenizer = AutoTokenizer.from_pretrained(name, local_files_only=offline)
     except Exception as error:  # a damaged file can raise nearly anything
+        refuse_stand_ins(name, "tokenizer")
         if Path(name).is_dir():
             raise UserError(f"{name}: tokenizer cannot be read; are its files complete?") from error
         if not isinstance(error, OSError | ValueError):
