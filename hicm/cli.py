@@ -55,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return refuse(str(UserError(f"{error.filename}: no file can have so long a name; correct it")))
         if error.errno not in REFUSED_BY_SYSTEM:
             raise
         return refuse(f"{error.filename or 'output'}: {error.strerror}; free space, or choose a folder you may write")

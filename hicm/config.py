@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hicm.errors import UserError
+from hicm.errors import UserError, brief
 from hicm.files import atomic
 from hicm.former import FORMER, renew
 from hicm.packaged import packaged_config
@@ -202,7 +202,7 @@ def load_config(path: str | Path | None = None, overrides: typing.Sequence[str] 
     asked = [_read_override(override) for override in overrides]
     system = _last(asked, "system") or given.get("system") or Config.system
     if not isinstance(system, str):
-        raise UserError(f"{where}: system: expected a name, found {system!r}")
+        raise UserError(f"{where}: system: expected a name, found {brief(system)}")
     room_package(system)  # refuses an unknown one
     _check(given, system, where)
     for override, keys, _ in asked:
@@ -303,7 +303,7 @@ def _preset(system: str, asked: Any, given: Any, where: str) -> dict[str, Any]:
     name, known = (asked if asked is not None else given) or "", presets(system)
     if name and name not in known:
         raise UserError(f"{where if asked is None else '--set preset=' + str(asked)}: preset: expected one of "
-                        f"{', '.join(map(repr, ('', *known)))}, found {name!r}")
+                        f"{', '.join(map(repr, ('', *known)))}, found {brief(name)}")
     return known.get(name, {})
 
 

@@ -4,10 +4,10 @@ Needs only the standard library and NumPy: every package may import this module.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
-import pickle
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hicm.errors import UserError
+from hicm.pickles import load_plain
 
 PROBE = 1 << 20  # bytes
 
@@ -86,7 +87,7 @@ class MissingFile(UserError):
 def require(path: str | Path, what: str, remedy: str) -> Path:
     """``path`` as a Path.  Raises MissingFile, saying what to do, when nothing is there, and as `refuse_stand_in`."""
     path = Path(path)
-    if not path.exists():
+    if not _is(Path.exists, path):
         raise MissingFile(path, what, remedy)
     refuse_stand_in(path, what)
     return path
@@ -130,6 +131,23 @@ def read_text(path: str | Path, what: str = "text file") -> str:
         if error.object[:2] in (b"\xff\xfe", b"\xfe\xff"):
             raise UserError(f"{path}: {what} is UTF-16 text; save it as UTF-8") from error
         raise UserError(f"{path}: {what} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether ``path`` is a file; a name that no file can have, such as that of a very long id, is none.
+
+    Raises UserError when the folder may not be read.
+    """
+    return _is(Path.is_file, path)
+
+
+def _is(what: Callable[[Path], bool], path: Path) -> bool:
+    try:
+        return what(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[list], Any] | None = None) -> Any:
@@ -207,49 +225,18 @@ def sha256(path: str | Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-# What a data pickle may name: NumPy's functions that rebuild arrays, and nothing that runs code.
-_PICKLE_ALLOWED = {
-    (module, name)
-    for module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric",
-                   "numpy._core.numeric")
-    for name in ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
-}
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes written as {encoding}, expected latin1")
-    return text.encode("latin1")
-
-
-def _empty() -> bytes:
-    return b""
-
-
-# How pickles for Python 2 (protocols 0 to 2) store the bytes of an array.
-_PICKLE_BYTES = {("_codecs", "encode"): _encode, ("__builtin__", "bytes"): _empty, ("builtins", "bytes"): _empty}
-
-
-class _DataUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _PICKLE_ALLOWED:
-            return super().find_class(module, name)
-        if (module, name) in _PICKLE_BYTES:
-            return _PICKLE_BYTES[module, name]
-        raise pickle.UnpicklingError(f"it names {module}.{name}, but only plain data and NumPy arrays are read")
-
-
 def read_pickle(path: str | Path, what: str = "pickle file") -> Any:
-    """Plain data (dict, list, str, numbers, NumPy arrays) from a pickle, without executing anything.
+    """Plain data (dict, list, str, numbers, NumPy arrays) from a pickle, without executing anything; arrays of objects
+    become lists (`hicm.pickles`).
 
-    Raises UserError on a missing or truncated file, and on a pickle that names any other class or function.
+    Raises UserError on a missing or damaged file, and on a pickle that holds anything else.
     """
     path = Path(path)
     refuse_stand_in(path, what)
     try:
-        with open(path, "rb") as stream:
-            return _DataUnpickler(stream).load()
+        return load_plain(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
     except Exception as error:  # a damaged pickle can raise nearly anything
-        raise UserError(f"{path}: {what} refused ({error}); convert it to json if you trust it") from error
+        raise UserError(f"{path}: {what} refused ({error or type(error).__name__}); convert it to json if you trust "
+                        "it") from error

@@ -41,7 +41,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         for line in stream:
             try:
                 content = json.loads(line)
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):  # half a line, or thousands of digits or brackets
                 continue
             if isinstance(content, dict):
                 yield content

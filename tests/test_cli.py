@@ -192,6 +192,13 @@ def test_a_user_error_is_one_line_and_status_2(replace, capsys):
     assert capsys.readouterr() == ("", "hicm: error: c.yaml: train.lr: expected a number found 'x'\n")
 
 
+def test_a_name_that_no_file_can_have_is_one_line(capsys):
+    for command in (["predict"], ["data", "check"], ["evaluate"], ["report"], ["memory", "show"]):
+        assert main([*command, "x" * 300, *(["r.json"] if command == ["evaluate"] else [])]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"hicm: error: {'x' * 300}") and said.count("\n") == 1
+
+
 @pytest.mark.parametrize(("number", "name"), [(errno.ENOSPC, "run/stats.jsonl"), (errno.EACCES, "run/tokenizer"),
                                               (errno.ENOSPC, None), (errno.ENOTDIR, "file/run")])
 def test_a_refusing_file_system_is_one_line_and_status_2(replace, capsys, number, name):

@@ -16,7 +16,7 @@ from hicm.data.holdout import part_of
 from hicm.data.ids import refuse_unusable_id, youtube_id
 from hicm.data.pretraining import read_listing
 from hicm.data.text import mend
-from hicm.errors import UserError
+from hicm.errors import UserError, brief
 from hicm.files import each_once, read_json, require
 from hicm.types import Event, Span, Video
 
@@ -115,7 +115,8 @@ def _video(video_id: str, entry: Any, file: str, captions: bool, mended: list[st
             raise UserError(f"{where}: {key} is missing; see data/README.md for the format")
     duration, timestamps, sentences = entry["duration"], entry["timestamps"], entry["sentences"]
     if not _is_number(duration) or duration <= 0:
-        raise UserError(f"{where}: duration: expected seconds > 0, found {duration!r}; measure it, e.g. with ffprobe")
+        raise UserError(f"{where}: duration: expected seconds > 0, found {brief(duration)}; measure it, "
+                        "e.g. with ffprobe")
     for key, value in (("timestamps", timestamps), ("sentences", sentences)):
         if not isinstance(value, list):
             raise UserError(f"{where}: {key}: expected a list, found {_kind(value)}")
@@ -132,7 +133,7 @@ def _video(video_id: str, entry: Any, file: str, captions: bool, mended: list[st
 
 def _span(pair: Any, where: str) -> Span:
     if not isinstance(pair, list) or len(pair) != 2 or not all(map(_is_number, pair)):
-        raise UserError(f"{where}: expected [start, end] as two finite numbers of seconds, found {pair!r}")
+        raise UserError(f"{where}: expected [start, end] as two finite numbers of seconds, found {brief(pair)}")
     return Span(float(pair[0]), float(pair[1]))
 
 

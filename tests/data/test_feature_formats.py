@@ -108,7 +108,7 @@ def test_every_kind_of_number_becomes_float32(tmp_path, dtype, suffix):
                                np.zeros((2, 4), [("x", "f4")]), np.ones((2, 3, 4)), np.float32(1)])
 def test_what_is_no_matrix_of_numbers_is_refused(tmp_path, x):
     save(tmp_path / f"f/{A}.npy", x)
-    with pytest.raises(UserError, match=f"{A}: expected a matrix"):
+    with pytest.raises(UserError, match=f"{A}.*: (expected a matrix|cannot be read as a .npy array)"):
         open_features(tmp_path / "f").read(A)
 
 

@@ -1,6 +1,8 @@
+import io
 import multiprocessing
 import os
 import pickle
+import zipfile
 from functools import partial
 
 import numpy as np
@@ -247,3 +249,43 @@ def test_loader_workers(tmp_path):
 
 def _read(features, name):
     return features.read(name)
+
+
+def crafted(size, numel=16, stride=(4, 1)):
+    """A .pth whose one tensor says what is not so about its 16 numbers."""
+    import torch
+
+    def number(value):
+        return b"\x8a\x08" + value.to_bytes(8, "little", signed=True)
+
+    sound, out = io.BytesIO(), io.BytesIO()
+    torch.save({"a": torch.zeros(4, 4)}, sound)
+    tensor = (b"\x80\x02}X\x01\0\0\0actorch._utils\n_rebuild_tensor_v2\n((X\x07\0\0\0storagectorch\nFloatStorage\n"
+              b"X\x01\0\0\x000X\x03\0\0\0cpu" + number(numel) + b"tQK\0(" + b"".join(map(number, size)) + b"t("
+              + b"".join(map(number, stride)) + b"t\x89ccollections\nOrderedDict\n)RtRs.")
+    with zipfile.ZipFile(sound) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, tensor if name.endswith("data.pkl") else old.read(name))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("claims", [
+    {"size": (8, 4)}, {"size": (1 << 40, 4), "stride": (0, 1)}, {"size": (1 << 34, 4)},
+    {"size": (4, 4), "stride": (9, 9)}, {"size": (1 << 20, 4), "numel": 1 << 22}, {"size": (4, 4), "numel": -4},
+    {"size": (-4, 4)}])
+def test_a_tensor_larger_than_what_is_stored(tmp_path, claims):
+    """Beyond its numbers lies other memory; a stride of 0 makes terabytes of one row."""
+    (tmp_path / "x.pth").write_bytes(crafted((4, 4)))
+    assert open_features(tmp_path / "x.pth").read("a").shape == (4, 4)
+    (tmp_path / "x.pth").write_bytes(crafted(**claims))
+    with pytest.raises(UserError, match=r"x.pth: (features refused|a: shape .* bytes are stored)"):
+        open_features(tmp_path / "x.pth").read("a")
+
+
+def test_a_tensor_that_is_not_plain(tmp_path):
+    import torch
+
+    torch.save({"a": torch.eye(4).to_sparse(), "b": torch.eye(4, device="meta")}, tmp_path / "x.pth")
+    for video in "ab":
+        with pytest.raises(UserError, match=f"x.pth: ({video}: expected a plain tensor|features refused)"):
+            open_features(tmp_path / "x.pth").read(video)

@@ -8,6 +8,7 @@ A store is one file with all videos (`hicm.data.feature_stores.archive`) or a fo
     open_file(path)       its content: an array, or a mapping from names to arrays and further such mappings (groups)
     load(array)           one of those arrays, as a NumPy array that is the caller's
     peek(array)           its shape, dtype and a few rows, without reading all of it
+    check(array, where)   optional: raises UserError, starting with ``where``, for an array that is not what it says
 
 ``open_file`` raises UserError for a file that it cannot read; the others may raise anything for a damaged array.
 """

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from hicm.data.feature_stores import Peek, formats
-from hicm.data.feature_stores.arrays import choose, line
-from hicm.errors import UserError
+from hicm.data.feature_stores.arrays import choose
+from hicm.errors import UserError, reason
 
 
 class Archive:
@@ -28,28 +28,37 @@ class Archive:
         self.__init__(**state)  # type: ignore[misc]
 
     def __contains__(self, key: str) -> bool:
-        return bool(key) and key in self._content()
+        with self._guarded(key):
+            return bool(key) and key in self._content()
 
     def keys(self) -> Iterator[str]:
-        return iter(self._content())
+        with self._guarded("the list of videos"):
+            return iter(list(self._content()))
 
     def read(self, key: str) -> np.ndarray:
-        with self._reading(key) as array:
-            return self._format.load(array)
+        with self._guarded(key):
+            return self._format.load(self._chosen(key))
 
     def peek(self, key: str) -> Peek:
-        with self._reading(key) as array:
-            return self._format.peek(array)
+        with self._guarded(key):
+            return self._format.peek(self._chosen(key))
+
+    def _chosen(self, key: str) -> Any:
+        where = f"{self._path}: {key}"
+        array = choose(self._content()[key], self._array, where)
+        if hasattr(self._format, "check"):
+            self._format.check(array, where)
+        return array
 
     @contextlib.contextmanager
-    def _reading(self, key: str) -> Iterator[Any]:
-        content = self._content()
+    def _guarded(self, key: str) -> Iterator[None]:
         try:
-            yield choose(content[key], self._array, f"{self._path}: {key}")
+            yield
         except UserError:
             raise
-        except Exception as error:  # a damaged file can raise nearly anything
-            raise UserError(f"{self._path}: {key}: damaged ({line(error)}); get the file again") from error
+        except Exception as error:  # damage can raise nearly anything
+            raise UserError(f"{self._path}: {key}: damaged or no features ({reason(error)}); get the file again, or "
+                            "write it anew") from error
 
     def _content(self) -> Mapping[str, Any]:
         if self._open is None or (self._format.PER_PROCESS and self._open[0] != os.getpid()):

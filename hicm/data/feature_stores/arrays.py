@@ -31,11 +31,6 @@ def few(rows: int) -> list[int]:
     return sorted({0, rows // 3, 2 * rows // 3, rows - 1}) if rows else []
 
 
-def line(error: Exception) -> str:
-    """What a library says, without its further lines."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
 def _chosen(content: Mapping[str, Any], name: str, where: str) -> Any:
     found = dict(_arrays(content))
     if name:
@@ -59,7 +54,7 @@ def _arrays(group: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, A
 
 
 def _shape(array: Any) -> tuple[int, ...]:
-    return tuple(getattr(array, "shape", ()))
+    return tuple(getattr(array, "shape", None) or ())
 
 
 def _listed(found: Mapping[str, Any]) -> str:

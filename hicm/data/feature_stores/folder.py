@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from hicm.data.feature_stores import Peek, formats
-from hicm.data.feature_stores.arrays import choose, line
+from hicm.data.feature_stores.arrays import choose
 from hicm.data.ids import VIDEO_ENDINGS
-from hicm.errors import UserError
-from hicm.files import refuse_stand_in
+from hicm.errors import UserError, reason
+from hicm.files import is_file, refuse_stand_in
 
 
 class Folder:
@@ -50,17 +50,20 @@ class Folder:
         try:
             content = kind.open_file(file)
             with content if hasattr(content, "close") else contextlib.nullcontext():
-                yield kind, choose(content, self._array, str(file))
+                array = choose(content, self._array, str(file))
+                if hasattr(kind, "check"):
+                    kind.check(array, str(file))
+                yield kind, array
         except UserError:
             refuse_stand_in(file, "features")
             raise
         except Exception as error:  # a damaged file can raise nearly anything
             refuse_stand_in(file, "features")
-            raise UserError(f"{file}: cannot be read as a {file.suffix} array ({line(error)}); extract it "
+            raise UserError(f"{file}: cannot be read as a {file.suffix} array ({reason(error)}); extract it "
                             "again") from error
 
     def _file(self, key: str) -> Path | None:
-        if key in self._listed and (self._path / self._listed[key]).is_file():
+        if key in self._listed and is_file(self._path / self._listed[key]):
             return self._path / self._listed[key]
         return self._path / self._files[key] if key in self._files else None
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from hicm.arrays import map_npy
 from hicm.data.feature_stores.arrays import few_rows
 
 SUFFIXES = (".npy",)
@@ -13,8 +14,8 @@ peek = few_rows
 
 
 def open_file(path: Path) -> np.ndarray:
-    """The array, left on disk until it is read.  Objects are refused: they would be pickles."""
-    return np.load(path, mmap_mode="r", allow_pickle=False)
+    """The array, left on disk until it is read."""
+    return map_npy(path)
 
 
 def load(array: np.ndarray) -> np.ndarray:

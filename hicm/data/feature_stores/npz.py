@@ -3,12 +3,12 @@
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from hicm.data.feature_stores.arrays import few_rows, line
-from hicm.errors import UserError
+from hicm.arrays import open_npz, read_member
+from hicm.data.feature_stores.arrays import few_rows
+from hicm.errors import UserError, reason
 
 SUFFIXES = (".npz",)
 PER_PROCESS = True  # the file's position is shared
@@ -17,22 +17,22 @@ PER_PROCESS = True  # the file's position is shared
 class Member:
     """An array of an archive that is not read yet."""
 
-    def __init__(self, archive: Any, name: str) -> None:
+    def __init__(self, archive: zipfile.ZipFile, name: str) -> None:
         self._archive, self._name = archive, name
 
     def read(self) -> np.ndarray:
         """The array.  Objects are refused: they would be pickles."""
-        return self._archive[self._name]
+        return read_member(self._archive, self._name)
 
     @property
     def shape(self) -> tuple[int, ...]:
         return self.read().shape
 
 
-class Members(Mapping[str, Any]):
+class Members(Mapping[str, "Member | Members"]):
     """The arrays of an archive, or of a group of it."""
 
-    def __init__(self, archive: Any, names: Mapping[str, str]) -> None:
+    def __init__(self, archive: zipfile.ZipFile, names: Mapping[str, str]) -> None:
         """``names``: those in this group -> those in the archive."""
         self._archive = archive
         self._items: dict[str, str | dict[str, str]] = {}
@@ -68,12 +68,10 @@ class Members(Mapping[str, Any]):
 def open_file(path: Path) -> Members:
     """The arrays by name."""
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise ValueError("it is a single array")
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"{path}: cannot be read as an .npz file ({line(error)}); is it complete?") from error
-    return Members(archive, {name: name for name in archive.files})
+        archive = open_npz(path)
+    except Exception as error:  # a damaged file can raise nearly anything
+        raise UserError(f"{path}: cannot be read as an .npz file ({reason(error)}); is it complete?") from error
+    return Members(archive, {name.removesuffix(".npy"): name for name in archive.namelist()})
 
 
 def load(array: Member) -> np.ndarray:

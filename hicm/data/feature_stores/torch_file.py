@@ -5,28 +5,32 @@ from typing import Any
 
 import numpy as np
 
-from hicm.data.feature_stores.arrays import few, line
-from hicm.errors import UserError
+from hicm.data.feature_stores.arrays import few
+from hicm.data.torch_files import read_torch, refuse_odd
+from hicm.errors import UserError, reason
 
 SUFFIXES = (".pth", ".pt")
 PER_PROCESS = False
 
 
 def open_file(path: Path) -> Any:
-    """Tensors, dicts, lists and numbers; anything that would run code is refused."""
-    import torch
-
+    """A tensor or a dict; anything that would run code is refused."""
     try:
-        try:
-            content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        except RuntimeError:  # the format used before torch 1.6 cannot be mapped
-            content = torch.load(path, map_location="cpu", weights_only=True)
+        content = read_torch(path)
     except Exception as error:  # a damaged file can raise nearly anything
-        raise UserError(f"{path}: features refused, expected a dict of tensors saved by torch "
-                        f"({line(error)}); is the file complete?") from error
-    if not isinstance(content, dict | torch.Tensor):
+        raise UserError(f"{path}: features refused, expected a dict of tensors saved by torch ({reason(error)}); is "
+                        "the file complete?") from error
+    if not isinstance(content, dict) and not hasattr(content, "shape"):
         raise UserError(f"{path}: expected a dict video id -> tensor, found {type(content).__name__}")
     return content
+
+
+def check(tensor: Any, where: str) -> None:
+    """Raise UserError, starting with ``where``, unless it is a plain tensor that its own stored numbers fill."""
+    try:
+        refuse_odd(tensor, where)
+    except ValueError as error:
+        raise UserError(str(error)) from error
 
 
 def load(tensor: Any) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from hicm.errors import UserError
+from hicm.errors import UserError, brief
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,16 @@ def make_speech(start: Sequence[Any], end: Sequence[Any], text: Sequence[Any], w
                         f"{len(text)} texts; transcribe the video again")
     for i, segment in enumerate(zip(start, end, text, strict=True)):
         if not (is_time(segment[0]) and is_time(segment[1]) and isinstance(segment[2], str)):
-            raise UserError(f"{where}: segment {i}: expected start and end in seconds and text, found {segment!r}")
+            raise UserError(f"{where}: segment {i}: expected start and end in seconds and text, found {brief(segment)}")
     return Speech(tuple(map(float, start)), tuple(map(float, end)), tuple(map(str, text)))
 
 
 def is_time(value: Any) -> bool:
     """A number, NaN included: segments with an aligner's NaN are dropped later, the file need not be refused."""
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return isinstance(value, float | np.floating) or (
+        isinstance(value, int | np.integer) and not isinstance(value, bool) and abs(int(value)) < 1 << 63)
 
 
 def is_list(value: Any) -> bool:
     """A list, or what a pickle may have in its place."""
-    return isinstance(value, list | tuple | np.ndarray)
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1)

@@ -13,7 +13,7 @@ from hicm.data.ids import VIDEO_ENDINGS, candidates
 from hicm.data.speech.formats import is_entry, read_entry, readers
 from hicm.data.speech.segments import Speech, is_time
 from hicm.data.text import mend
-from hicm.errors import UserError
+from hicm.errors import UserError, brief
 from hicm.files import require
 
 LANGUAGE = re.compile(r"\.[a-z]{2,3}(-[a-z0-9]+)*$", re.IGNORECASE)  # <id>.en.vtt, <id>.zh-Hans.srt, <id>.en-orig.vtt
@@ -70,7 +70,7 @@ class SpeechStore:
         duration = math.inf if math.isnan(duration) else duration
         ends = [duration if end == math.inf else end for end in speech.end]
         kept = [(start, end, text) for start, end, text in zip(speech.start, ends, speech.text, strict=True)
-                if start >= 0 and end <= duration and math.isfinite(end) and text.strip()]
+                if 0 <= start < math.inf and end <= duration and math.isfinite(end) and text.strip()]
         return Speech(*map(tuple, zip(*kept, strict=True))) if kept else Speech()
 
     def duration(self, video_id: str) -> float | None:
@@ -79,7 +79,7 @@ class SpeechStore:
         entry = _read(found) if isinstance(found, Path) else self._entries[found] if found is not None else None
         seconds = entry.get("duration") if isinstance(entry, dict) else None
         if seconds is not None and not (is_time(seconds) and 0 < seconds < math.inf):
-            raise UserError(f"{self.path}: video {video_id}: duration: expected seconds > 0, found {seconds!r}")
+            raise UserError(f"{self.path}: video {video_id}: duration: expected seconds > 0, found {brief(seconds)}")
         return None if seconds is None else float(seconds)
 
     def fingerprint(self, video_ids: Iterable[str]) -> str:

@@ -72,7 +72,7 @@ class Journal:
         try:
             entries = [Entry(**{**content, "rejected": tuple(content.get("rejected", ()))})
                        for content in json.loads(line)]
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{self.path}, line {number}: not an answer of a language model ({error}); remove the "
                             "line, or remove the file to ask for everything again") from error
         for entry in entries:

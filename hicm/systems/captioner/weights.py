@@ -126,6 +126,10 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
     """State dict of a checkpoint folder of hicm.  Raises UserError when it is missing or cannot be read."""
     path = require(folder / "model.safetensors", "weights", "train a captioner first: hicm train CONFIG")
     try:
-        return load_file(path)
+        state = load_file(path)
     except Exception as error:
         raise UserError(f"{path}: weights cannot be read ({first_line(error)}); is the file complete?") from error
+    odd = [f"{name} ({value.dtype})" for name, value in state.items() if not value.is_floating_point()]
+    if odd:
+        raise UserError(f"{path}: expected floating point numbers, found {some(odd)}; is the file complete?")
+    return state

@@ -10,8 +10,8 @@ KEYS = ("start", "end", "text")
 
 
 def matches(entry: Any) -> bool:
-    """Whether one of the three is a list; text alone is one in no other form."""
-    return isinstance(entry, dict) and any(is_list(entry.get(key)) for key in KEYS)
+    """Whether there is a start or an end, or the text is a list; it is one in no other form."""
+    return isinstance(entry, dict) and ("start" in entry or "end" in entry or is_list(entry.get("text")))
 
 
 def read(entry: Any, where: str) -> Speech:

@@ -4,7 +4,7 @@ from typing import Any
 
 from hicm.data.speech.cues import Cue, untangle
 from hicm.data.speech.segments import Speech, is_time
-from hicm.errors import UserError
+from hicm.errors import UserError, brief
 
 FORM = "{events: [{tStartMs, dDurationMs, segs}, ...]}"
 
@@ -28,6 +28,6 @@ def read(entry: Any, where: str) -> Speech:
             start, lasts = event.get("tStartMs"), event.get("dDurationMs")
             if not is_time(start) or not is_time(lasts):
                 raise UserError(f"{where}: events[{i}]: expected tStartMs and dDurationMs in milliseconds, found "
-                                f"{start!r} and {lasts!r}")
+                                f"{brief(start)} and {brief(lasts)}")
             cues.append(Cue(start / 1000, (start + lasts) / 1000, text))
     return untangle(cues)

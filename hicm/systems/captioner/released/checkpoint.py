@@ -1,7 +1,6 @@
 """Reads released ``.pth`` checkpoints: tensors, renamed as in hicm, and plain data; nothing in a file is executed."""
 
 import argparse
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hicm.data.torch_files import read_torch, refuse_odd
 from hicm.errors import UserError
 from hicm.files import require
 
@@ -66,7 +66,7 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     path = require(path, "checkpoint", "check the path (captioner.init, or the file to convert)")
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            content = read_torch(path)
     except Exception as error:  # a damaged or malicious file can raise nearly anything
         raise UserError(f"{path}: checkpoint refused ({first_line(error)}); {_expected(path)}") from error
     whole = isinstance(content, dict) and "model" in content
@@ -106,6 +106,11 @@ def _check_tensors(state: Mapping[str, Tensor], names: Mapping[str, str], path: 
            if value.layout != torch.strided or not value.is_floating_point()]
     if odd:
         raise UserError(f"{path}: expected floating point numbers, found {some(odd)}; is this a captioner checkpoint?")
+    for name, value in state.items():
+        try:
+            refuse_odd(value, name)
+        except ValueError as error:
+            raise UserError(f"{path}: {error}; is the file complete?") from error
 
 
 def _plain_args(args: Any, path: Path) -> dict[str, Any]:
