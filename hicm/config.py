@@ -79,6 +79,7 @@ class SummaryConfig:
     prompt: str = "one-sentence-v1"  # name in hicm/memory/prompts, or a yaml file of that form
     words: int = limited(20, 1)  # longest answer accepted
     attempts: int = limited(3, 1)  # most questions per node; then its medoid is used
+    failures: float = limited(0.5, 0, 1)  # share of unusable answers above which the build stops (1: never)
     members: int = limited(200, 2)  # most texts per question: those nearest to the node's mean
     max_tokens: int = limited(100, 1)  # most new tokens per answer
     sample: bool = False  # nucleus sampling instead of the likeliest tokens

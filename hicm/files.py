@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hicm import locks
 from hicm.errors import UserError
 from hicm.pickles import load_plain
 
@@ -24,21 +25,63 @@ PROBE = 1 << 20  # bytes
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
 
-    Raises UserError when the folder cannot be written or the disk is full, whatever a library raises then; ``path`` is
-    left as it was.
+    The temporary file is locked (`hicm.locks`), so that those of killed processes are known: the next call for the same
+    path removes them.  HDF5 locks files as well: open them with ``locking=False``.  Raises UserError when the folder
+    cannot be written or the disk is full, whatever a library raises then; ``path`` is left as it was.
     """
     path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+    with _temporary(path, lambda: tempfile.mkstemp(path.suffix, _stem(path), path.parent)) as temporary:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside the folder ``path``, which it replaces on success; on failure it is removed.
+
+    A killed process leaves the old folder or the new one, or, in the moment between two renamings, none.  Errors are
+    those of `atomic`.
+    """
+    path = Path(path)
+
+    def make() -> tuple[int, str]:
+        name = tempfile.mkdtemp(path.suffix, _stem(path), path.parent)
+        return os.open(name, os.O_RDONLY), name
+
+    with _temporary(path, make) as temporary:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        if path.exists():
+            old = path.with_name(f"{temporary.name}.old")
+            path.replace(old)
+            temporary.replace(path)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _temporary(path: Path, make: Callable[[], tuple[int, str]]) -> Iterator[Path]:
+    """A locked temporary file or folder, removed at the end if it is still there; ``make`` opens it."""
+    temporary, handle = None, -1
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
+        while temporary is None:
+            handle, name = make()
+            locked = locks.lock(handle)
+            if not locked:
+                os.close(handle)
+            if locked is not False and os.path.exists(name):
+                temporary = Path(name)
+            else:  # taken for a leftover before it was locked
+                locks.close(handle)
+        yield temporary
     except OSError as error:
         raise _unwritable(path, error) from error
     except UserError:
@@ -50,7 +93,34 @@ def atomic(path: str | Path) -> Iterator[Path]:
         raise _unwritable(path, full) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)
+        locks.close(handle)
+
+
+def _stem(path: Path) -> str:
+    """How the temporary files of a path begin."""
+    return f".{path.name}.tmp-"
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files that killed processes have left for ``path``."""
+    with os.scandir(path.parent) as entries:
+        found = [entry.path for entry in entries if entry.name.startswith(_stem(path))]
+    for name in found:
+        with contextlib.suppress(OSError):  # gone, or of another user
+            handle = os.open(name, os.O_RDONLY if os.path.isdir(name) else os.O_RDWR)
+            if locks.lock(handle):
+                _remove(Path(name))
+                locks.close(handle)
+            else:
+                os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:
@@ -62,7 +132,7 @@ def _refusal(temporary: Path | None) -> OSError | None:
     """Why the disk refuses writes: torch, safetensors and HDF5 each raise an error of their own when it is full."""
     try:
         if temporary is not None and temporary.exists():
-            with open(temporary, "ab", buffering=0) as stream:
+            with open(temporary / "probe" if temporary.is_dir() else temporary, "ab", buffering=0) as stream:
                 stream.write(bytes(PROBE))
                 stream.write(b"0")  # a first write may succeed partly
     except OSError as error:
@@ -155,7 +225,12 @@ def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[l
 
     ``pairs_hook`` builds each object from its (key, value) pairs, for callers that care about repeated keys.
     """
-    text = read_text(path, what)
+    return parse_json(read_text(path, what), path, what, pairs_hook)
+
+
+def parse_json(text: str, path: str | Path, what: str = "json file",
+               pairs_hook: Callable[[list], Any] | None = None) -> Any:
+    """The content of ``text``, which was read from ``path``; see `read_json`."""
     try:
         return json.loads(text, object_pairs_hook=pairs_hook)
     except json.JSONDecodeError as error:
@@ -179,10 +254,20 @@ def plain(content: Any) -> Any:
     return json.loads(json.dumps(content, default=str))
 
 
+def json_text(content: Any, indent: int | None = None) -> str:
+    """``content`` as json, its text as it is; all of it escaped where it holds half a character (a lone surrogate)."""
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(content, indent=indent)
+    return text
+
+
 def write_json(path: str | Path, content: Any, indent: int | None = 1) -> Path:
     """Write ``content`` as UTF-8 json, atomically; returns the path."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(content, indent) + "\n", encoding="utf-8")
     return Path(path)
 
 

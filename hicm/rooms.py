@@ -10,6 +10,7 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
     AT_PREDICTION           settings that prediction reads, which may differ from those of the training (default: all)
     FILES                   files of a saved model beside its description <system>.json and tokenizer/
     start_files(settings)   {setting: file or folder} a training starts from
+    check(config)           raises UserError when these settings cannot be trained, before anything is read
     memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says, the
                             "bank" itself, or "none" (the default)
 
@@ -110,6 +111,12 @@ def room_findings(config: Any, *about: Any) -> list[Any]:
     if not room_has(config.system, "findings"):
         return []
     return list(filter(None, room_module(config.system, "findings").findings(config, *about)))
+
+
+def check_settings(config: Any) -> None:
+    """UserError when the system of these settings can tell, before anything is read, that they cannot be trained."""
+    if (check := room_constant(config.system, "check", None)) is not None:
+        check(config)
 
 
 def memory_need(config: Any) -> str:

@@ -2,6 +2,10 @@
 
 The annotation of a field says what it may hold: str, bool, int, float, Literal[...], list[...], dict[str, ...], Any, or
 another dataclass.  A number may have limits: `limited`.
+
+Numbers are read as people write them: 010 is ten, 1_000 and 1e3 are a thousand (also where a whole number is expected),
+0x10 and 0o20 are sixteen.  1:30, yes, no, on and off are text, so that they are refused where a number or true or
+false is expected.
 """
 
 import contextlib
@@ -139,13 +143,15 @@ def _check(value: Any, hint: Any, what: str) -> Any:
         with contextlib.suppress(ValueError, OverflowError):
             if math.isfinite(float(value)):
                 return float(value)
+    elif hint is int and isinstance(value, float) and value.is_integer():  # 1e3, 20.0
+        return int(value)
     elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
     raise UserError(f"{what}: expected {KINDS[hint]}, found {brief(value)}")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 with three fixes: 3e-4 is a number, yes / no / on / off are words, repeated keys are an error.
+    """YAML 1.1 with the numbers and words described above; repeated keys are an error.
 
     Objects of other kinds than text, numbers, lists and mappings are refused, and so is what would fill the memory.
     """
@@ -167,10 +173,10 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
     def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
-        value = super().construct_yaml_int(node)
-        if abs(value) >= 1 << 1000:  # no float is as large
+        text = self.construct_scalar(node).replace("_", "").lower()
+        if len(text) > 300:  # no float is as large
             raise yaml.MarkedYAMLError(problem="a whole number of more than 300 digits", problem_mark=node.start_mark)
-        return value
+        return int(text, 0 if "0x" in text or "0o" in text else 10)
 
 
 def _parts(node: yaml.Node) -> Iterable[yaml.Node] | None:
@@ -184,16 +190,19 @@ def _size(node: yaml.Node) -> int:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes words that `_Loader` would read as numbers."""
+    """Quotes text that `_Loader`, or another reader of YAML 1.1, would take for something else."""
 
 
-for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)$"),
-                                 list("-+0123456789."))
-for _letter in "yYnNoO":
-    _Loader.yaml_implicit_resolvers[_letter] = [
-        (tag, form) for tag, form in _Loader.yaml_implicit_resolvers[_letter] if tag != "tag:yaml.org,2002:bool"]
+_INT = re.compile(r"[-+]?(\d[\d_]*|0x[\da-fA-F]+|0o[0-7]+)$")
+_FLOAT = re.compile(r"[-+]?((\d[\d_]*\.[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.(inf|Inf|INF))$"
+                    r"|\.(nan|NaN|NAN)$")
+_BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)$")
+_FORMS = {f"tag:yaml.org,2002:{kind}": form for kind, form in (("int", _INT), ("float", _FLOAT), ("bool", _BOOL))}
+_Loader.yaml_implicit_resolvers = {letter: [(tag, _FORMS.get(tag, form)) for tag, form in forms]
+                                   for letter, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()}
 _PLAIN = ("null", "bool", "int", "float", "str", "seq", "map", "timestamp")
 _Loader.yaml_constructors = {tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items()
                              if tag is None or tag.rpartition(":")[2] in _PLAIN}
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+for _tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
+    _Dumper.add_implicit_resolver(_tag, _FORMS[_tag], list("-+0123456789."))

@@ -19,7 +19,7 @@ import pytest
 
 import hicm
 from hicm import verbs
-from hicm.cli import commands, main, make_parser
+from hicm.cli import commands, main, make_parser, summary
 from hicm.config import load_config
 from hicm.data.features import write_features
 from hicm.errors import UserError
@@ -172,8 +172,10 @@ def test_options_arrive_as_what_they_are(replace):
     assert train == [{"config": "c.yaml", "out": "", "set_": ["train.lr=1e-4", "captioner.decode.beams=1"],
                       "dry_run": True}]
     assert main(["evaluate", "p.json", "a.json", "b.json", "--metrics", "CIDEr", "F1", "--out", "m.json"]) == 0
-    defaults = {"protocol": [], "rule": [], "bootstrap": 0, "seed": 0, "strict": False, "per_video": "", "explain": "",
-                "json": False, "markdown": False, "latex": False, "jobs": 0, "check_with_java": False}
+    defaults = {"split": "", "protocol": [], "rule": [], "bootstrap": 0, "seed": 0, "strict": False, "per_video": "",
+                "explain": "", "overwrite": False, "json": False, "markdown": False, "latex": False, "format": "",
+                "reference_format": "", "jobs": 0,
+                "check_with_java": False}
     assert score == [{"predictions": "p.json", "references": ["a.json", "b.json"], "out": "m.json",
                       "metrics": ["CIDEr", "F1"], **defaults}]
 
@@ -319,10 +321,10 @@ def test_dry_run_of_training(path, tmp_path, monkeypatch, capsys):
 
 def test_dry_run_of_memory_and_of_prediction(data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    memory = ["--set", "memory.path=elsewhere", "--set", "memory.encoder=hashing:16"]
+    memory = ["--set", "memory.path=elsewhere", "--set", "memory.encoder=hashing:12"]
     assert main(["memory", "build", str(data), "--dry-run", *memory]) == 0
     out = capsys.readouterr().out
-    assert " captions of train -> elsewhere\nencoder hashing:16\n" in out and "no language model is asked" in out
+    assert " captions of train -> elsewhere\nencoder hashing:12\n" in out and "no language model is asked" in out
     (tmp_path / "run" / "last").mkdir(parents=True)
     (tmp_path / "run" / "config.yaml").write_text(data.read_text())
     (tmp_path / "run" / "last" / "captioner.json").write_text("{}")
@@ -370,3 +372,13 @@ def test_python_has_the_same_arguments(data, capsys):
     assert main(["train", str(data), "--set", "train.lr=1e-4", "--out", "x", "--dry-run"]) == 0
     assert capsys.readouterr().out == said and "-> x\n" in said
     assert verbs.data_check(str(data), shallow=True).ok
+
+
+def test_help_keeps_capitals():
+    """A summary may begin with a name."""
+    for first in ("METEOR of two files", "Hugging Face models on this machine", "FINCH by hand", "Train a system"):
+        def verb() -> None:
+            pass
+
+        verb.__doc__ = f"{first}.\n\nMore."
+        assert summary(verb) == first

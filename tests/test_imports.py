@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "files", "types", "strict", "plugins", "rooms", "former",
-        "config", "provenance", "journal", "packaged", "decisive"}
+CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "locks", "interrupts", "files", "types", "strict",
+        "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks"}
 STAGES = BELOW | {"systems", "training", "report", "results"}
 
@@ -30,7 +30,9 @@ ALLOWED = {
     "pickles": {"errors", "unfold"},
     "arrays": {"errors"},
     "hdf5": {"errors"},
-    "files": {"errors", "pickles"},
+    "locks": {"errors"},
+    "interrupts": set(),
+    "files": {"errors", "locks", "pickles"},
     "strict": {"errors", "unfold"},
     "plugins": {"errors"},
     "journal": {"files"},
@@ -45,7 +47,7 @@ ALLOWED = {
     "memory": CORE | {"encoders", "data"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
-    "dvc_eval": {"", "errors", "files", "types"},  # an evaluator that can be used alone
+    "dvc_eval": {"", "errors", "files", "types", "plugins"},  # an evaluator that can be used alone; formats by name
     "tasks": {"errors", "types", "dvc_eval"},
     "systems": BELOW - {"tasks", "dvc_eval"},
     "training": BELOW | {"systems"},

@@ -143,9 +143,9 @@ def test_the_wheel_holds_the_package_its_data_and_the_recipes(wheel):
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
     files = [path.relative_to(ROOT).as_posix() for path in (ROOT / "hicm").rglob("*")
-             if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".md"]
+             if path.is_file() and "__pycache__" not in path.parts]
     assert "hicm/py.typed" in names
-    assert {Path(name).suffix for name in names} >= {".py", ".yaml", ".json", ".html"}
+    assert {Path(name).suffix for name in names} >= {".py", ".yaml", ".json", ".html", ".md"}
     assert len(RECIPES) >= 8
     assert names == {*files, *(f"hicm/configs/{path.name}" for path in RECIPES)}
 

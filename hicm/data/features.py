@@ -134,7 +134,7 @@ def write_features(path: str | Path, features: Mapping[str, np.ndarray]) -> Path
     import h5py
 
     path = Path(path)
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
         for video_id, x in features.items():
             x = np.asarray(x)
             file.create_dataset(video_id, data=x if x.dtype == np.float16 else x.astype(np.float32))

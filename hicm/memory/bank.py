@@ -136,7 +136,10 @@ class Bank:
         if self.levels[0].embeddings.ndim != 2:
             raise UserError(f"{where}: level 1: embeddings have shape {list(self.levels[0].embeddings.shape)}, "
                             "expected [nodes, width]")
+        for number in range(self.depth + 1):
+            _check_texts(self.texts(number), f"{where}: {f'level {number}' if number else 'captions'}")
         if self.leaves is not None:
+            _check_texts(self.leaves.videos, f"{where}: videos")
             _check_leaves(self.leaves, self.width, where)
         below = 0 if self.leaves is None else len(self.leaves)
         for number, level in enumerate(self.levels, start=1):
@@ -267,6 +270,15 @@ def _check_embeddings(embeddings: np.ndarray, rows: int, width: int, what: str) 
     finite = np.isfinite(embeddings).all(axis=1)
     if not finite.all():
         raise UserError(f"{what}, row {int(np.argmin(finite))}: the embedding is not finite; encode again")
+
+
+def _check_texts(texts: tuple[str, ...], what: str) -> None:
+    for row, text in enumerate(texts):
+        try:
+            text.encode()
+        except (AttributeError, UnicodeEncodeError):
+            raise UserError(f"{what}, row {row}: {text!r} is no text that a file can hold (half an emoji, a lone "
+                            "surrogate); correct it") from None
 
 
 def _check_leaves(leaves: Leaves, width: int, where: str | Path) -> None:

@@ -39,7 +39,7 @@ def save_retrieved(path: str | Path, ids: Sequence[str], batches: Iterable[Recal
     import h5py
 
     path, row = Path(path), 0
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
         file.attrs["format"] = FORMAT
         for name, texts in (("ids", list(ids)), ("info", json.dumps(info))):
             content = np.char.encode(np.asarray(texts, str), "utf-8")

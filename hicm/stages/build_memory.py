@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from hicm.config import Config, DataConfig, MemoryConfig
-from hicm.data.features import open_features
-from hicm.data.pretraining import read_listing
-from hicm.encoders import Encoder, make_encoder
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import plain, sha256
+from hicm.locks import holding
 from hicm.memory.bank import TEXTS, Bank, read_bank_json, save_bank
 from hicm.memory.captions import Captions, read_captions
+from hicm.memory.encoding import check_encoder
 from hicm.memory.hierarchies import describe_hierarchy
 from hicm.memory.summarise import count_outcomes, summarise_tree
 from hicm.memory.summarisers import make_summariser
+from hicm.memory.summarisers.language import UNREACHED, LanguageModel
 from hicm.memory.tree import build_tree, remove_intermediates
 
 OUTCOMES = ("summaries", "neighbour_agreement")  # in a bank's info, but no setting
@@ -28,8 +29,8 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     """Build the bank that ``config`` describes and return its folder, ``config.bank``.
 
     Does nothing when the folder already holds a bank of these settings and captions.  Raises UserError when it holds
-    another one (unless ``overwrite``), when a caption is blank, or when the encoder or the language model fails.
-    Warns when the encoder's vectors are not as wide as the features.
+    another one (unless ``overwrite``), when another build is writing there, when a caption is blank, when the encoder
+    does not fit the features, or when the encoder or the language model fails.
     """
     folder, offline = config.bank, config.offline
     encoder = make_encoder(config.memory.encoder, offline)
@@ -39,29 +40,15 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     if (folder / TEXTS).exists() and not overwrite:
         refuse_another_bank(folder, info)
         return folder
-    _compare_widths(config, encoder)
-    tree = build_tree(captions, encoder, config.memory, folder)
-    levels, summaries = summarise_tree(tree, summariser, encoder)
-    info |= count_outcomes(summaries) | ({} if tree.agreement is None else {"neighbour_agreement": tree.agreement})
-    save_bank(Bank(levels, tree.leaves, info), folder)
-    remove_intermediates(folder)
-    _warn_of_fallbacks(info, len(summaries))
+    check_encoder(encoder, config.data, captions.texts[0], isinstance(summariser, LanguageModel))
+    with holding(folder / ".lock", "hicm memory build"):
+        tree = build_tree(captions, encoder, config.memory, folder)
+        levels, summaries = summarise_tree(tree, summariser, encoder)
+        info |= count_outcomes(summaries) | ({} if tree.agreement is None else {"neighbour_agreement": tree.agreement})
+        save_bank(Bank(levels, tree.leaves, info), folder)
+        remove_intermediates(folder)
+    _warn_of_answers(info, len(summaries))
     return folder
-
-
-def _compare_widths(config: Config, encoder: Encoder) -> None:
-    """Warn, before hours are spent, when features are there already that cannot be compared with such a bank."""
-    data = config.data
-    try:
-        listing = next((file for file in data.annotations.get(data.train, []) if file.endswith(".csv")), None)
-        width = open_features(data.features, data.feature_fps, read_listing(listing) if listing else None,
-                              data.feature_array).width
-    except UserError:  # a memory needs no features yet
-        return
-    if width != encoder.width:
-        warnings.warn(f"{data.features}: features are {width} wide and the vectors of memory.encoder="
-                      f"{config.memory.encoder} {encoder.width}: no video can read this bank; use the text encoder "
-                      "that belongs to the features", stacklevel=3)
 
 
 def describe_bank(data: DataConfig, memory: MemoryConfig, encoder: str, summariser: str,
@@ -84,9 +71,19 @@ def refuse_another_bank(folder: Path, info: dict[str, Any]) -> None:
                         "or replace it with --overwrite")
 
 
-def _warn_of_fallbacks(info: dict[str, Any], nodes: int) -> None:
-    if fallbacks := info.get("summaries", {}).get("fallbacks"):
-        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in fallbacks.items())
-        warnings.warn(f"memory: the medoid stands in for the language model's answer in {sum(fallbacks.values()):,} of "
-                      f"{nodes:,} nodes ({reasons}); nodes that were not reached are asked for again with --overwrite",
-                      stacklevel=3)
+def _warn_of_answers(info: dict[str, Any], nodes: int) -> None:
+    counts = info.get("summaries", {})
+    fallbacks, cleaned = counts.get("fallbacks", {}), counts.get("cleaned", {})
+    said = []
+    if fallbacks:
+        again = "; nodes that were not reached are asked for again with --overwrite" if UNREACHED in fallbacks else ""
+        said.append(f"the medoid stands in for the language model's answer in {sum(fallbacks.values()):,} of {nodes:,} "
+                    f"nodes ({_listed(fallbacks)}){again}")
+    if cleaned:
+        said.append(f"removed around the language model's answers: {_listed(cleaned)}")
+    if said:
+        warnings.warn(f"memory: {'. '.join(said)}", stacklevel=3)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{kind}: {count:,}" for kind, count in counts.items())

@@ -18,7 +18,7 @@ from hicm.data.pretraining import read_listing
 from hicm.data.speech import open_speech
 from hicm.errors import UserError
 from hicm.memory.bank import TEXTS, load_bank
-from hicm.rooms import room_findings, start_files
+from hicm.rooms import check_settings, room_findings, start_files
 from hicm.stages.check_report import COLUMNS, Problem, Report
 from hicm.stages.origins import needs_bank
 from hicm.types import Video
@@ -63,6 +63,7 @@ class _Check:
                     ids[split].update(map(youtube_id, videos))
         self._check_leak(ids)
         self._check_bank()
+        self._try(lambda: check_settings(self.config), "settings")
         for setting, path in start_files(self.config.system, self.config.room).items():
             if not Path(path).exists():
                 self._report("error", "settings", f"{setting}: {path} not found",
@@ -97,7 +98,10 @@ class _Check:
         return self.data.target == "captions" and (split == self.data.train or split in self.config.memory.source)
 
     def _needs_captions(self, split: str) -> bool:
-        return self._teaches(split) or (self.config.train.evaluates and split == self.data.select)
+        return self._teaches(split) or self._selects(split)
+
+    def _selects(self, split: str) -> bool:
+        return self.config.train.evaluates and split == self.data.select
 
     def _check_file(self, split: str, file: str, videos: dict[str, Video]) -> tuple[str | int | None, ...]:
         count = {name: self._report_items(level, file, what, found, remedy)
@@ -124,6 +128,9 @@ class _Check:
             else:
                 self._report_items("warning", file, "videos without events", silent, "the captioner learns to predict "
                                    "no events for them; remove them if not intended")
+        elif self.data.target == "captions" and self._selects(split):
+            self._report_items("error", file, "videos without events", silent, "they cannot be scored, which selects "
+                               "the checkpoint; remove them")
         elif self.data.target == "captions" and not captions:
             self._report("warning", file, "no captions: 'hicm predict' needs none, 'hicm evaluate' does")
         elif self.data.target == "captions":

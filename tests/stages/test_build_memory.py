@@ -1,13 +1,11 @@
 """From annotation files to a bank folder, and the tree as text."""
 
 import dataclasses
-import warnings
 
 import numpy as np
 import pytest
 
 from hicm.config import Config, DataConfig, MemoryConfig
-from hicm.data.features import write_features
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
@@ -37,20 +35,6 @@ def config(tmp_path) -> Config:
         for video in range(12)})] for split in ("train", "val")}
     return Config(data=DataConfig("made-up", splits),
                   memory=MemoryConfig(str(tmp_path / "bank"), encoder="hashing:32"))
-
-
-@pytest.mark.parametrize("width", [32, 24, None])
-def test_vectors_of_another_width_than_the_features_are_said_before_the_build(config, tmp_path, monkeypatch, width):
-    monkeypatch.setattr(build, "build_tree", lambda *_: pytest.fail("it is built"))
-    features = str(tmp_path / "x.h5")
-    if width:
-        write_features(features, {"train0": np.ones((3, width))})
-    config = dataclasses.replace(config, data=dataclasses.replace(config.data, features=features))
-    with warnings.catch_warnings(record=True) as said, pytest.raises(pytest.fail.Exception):
-        build_memory(config)
-    assert [str(one.message).partition("; ")[0] for one in said] == ([] if width != 24 else [
-        f"{features}: features are 24 wide and the vectors of memory.encoder=hashing:32 32: no video can read "
-        "this bank"])
 
 
 def with_memory(config: Config, **changes) -> Config:

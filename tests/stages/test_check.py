@@ -106,7 +106,10 @@ def test_nothing_to_learn(make):
     assert "1 videos without events" in lines(check_data(make(train={IDS[0]: silent})), "warning")[0]
     report = check_data(make(train=dict.fromkeys(IDS[:12], silent)))
     assert not report.ok and "no captions to learn from" in lines(report, "error")[0]
-    assert check_data(make(val=dict.fromkeys(IDS[12:], silent))).ok
+    report = check_data(make(val=dict.fromkeys(IDS[12:], silent)))
+    assert not report.ok and "2 videos without events: " in lines(report, "error")[0], "training refuses them too"
+    report = check_data(make(val=dict.fromkeys(IDS[12:], silent), select="train"))
+    assert report.ok and "no captions: 'hicm predict' needs none" in lines(report, "warning")[0]
 
 
 def test_same_video_twice_and_in_two_splits(make):
