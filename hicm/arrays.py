@@ -47,19 +47,28 @@ class Bounded(io.BufferedReader):
 
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays in a ``.npz`` file by name.  Raises as `read_npy`, and BadZipFile."""
-    arrays = {}
-    with Bounded(path) as file, zipfile.ZipFile(file) as archive:
-        if sum(member.file_size for member in archive.infolist()) > SMALL + RATIO * os.path.getsize(path):
-            raise ValueError("it unfolds to more than 200 times its size")
-        for member in archive.infolist():
-            with archive.open(member) as stream:
-                shape, fortran, dtype = _header(stream, member.file_size)
-                content = bytearray()
-                while piece := stream.read(1 << 20):  # at the end the checksum is compared
-                    content += piece
-            array = np.ndarray(shape, dtype, content, order="F" if fortran else "C")
-            arrays[member.filename.removesuffix(".npy")] = _sound(array)
-    return arrays
+    with open_npz(path) as archive:
+        return {name.removesuffix(".npy"): read_member(archive, name) for name in archive.namelist()}
+
+
+def open_npz(path: Path) -> zipfile.ZipFile:
+    """A ``.npz`` file whose members may be read one by one.  Raises as `read_npz`."""
+    archive = zipfile.ZipFile(Bounded(path))
+    if sum(member.file_size for member in archive.infolist()) > SMALL + RATIO * os.path.getsize(path):
+        archive.close()
+        raise ValueError("it unfolds to more than 200 times its size")
+    return archive
+
+
+def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """The array ``name`` of `open_npz`.  Raises as `read_npz`."""
+    member = archive.getinfo(name)
+    with archive.open(member) as stream:
+        shape, fortran, dtype = _header(stream, member.file_size)
+        content = bytearray()
+        while piece := stream.read(1 << 20):  # at the end the checksum is compared
+            content += piece
+    return _sound(np.ndarray(shape, dtype, content, order="F" if fortran else "C"))
 
 
 def _header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -29,9 +29,10 @@ HOLDOUT = "holdout"  # the split that data.holdout makes: data.select is then th
 class DataConfig:
     name: str = "dataset"  # names the folders of what is derived from this data
     annotations: dict[str, list[str]] = field(default_factory=dict)  # split -> json files; several = several annotators
-    features: str = ""  # a .pth dict, a folder of .npy / .mp4.npy, or an HDF5 file
+    features: str = ""  # a .pth, .npz or HDF5 file of all videos, or a folder with a file per video (.npy, .pt, ...)
     feature_fps: float = 1.0  # rows per second in the features file; thinned to 1 per second when higher
-    speech: str = ""  # ASR: a .pkl or .json file, or a folder of them; empty: no speech
+    feature_array: str = ""  # name of the array to use, where a video has several (HDF5 groups, .npz)
+    speech: str = ""  # ASR: a .pkl, .json or .jsonl file, or a folder with a file per video (also .srt, .vtt, .json3)
     target: Literal["captions", "speech"] = "captions"  # what is learnt from the frames; speech: nothing is then heard
     train: str = "train"  # split that trains
     select: str = "val"  # split that chooses the best checkpoint; empty: none, with train.eval_every: 0

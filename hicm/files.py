@@ -155,11 +155,52 @@ class MissingFile(UserError):
 
 
 def require(path: str | Path, what: str, remedy: str) -> Path:
-    """``path`` as a Path.  Raises MissingFile, saying what to do, when nothing is there."""
+    """``path`` as a Path.  Raises MissingFile, saying what to do, when nothing is there, and as `refuse_stand_in`."""
     path = Path(path)
     if not _is(Path.exists, path):
         raise MissingFile(path, what, remedy)
+    refuse_stand_in(path, what)
     return path
+
+
+def refuse_stand_in(path: str | Path, what: str) -> None:
+    """Raise UserError when a file is only what a failed download leaves in its place: a Git LFS pointer, a web page.
+
+    Says nothing of a path that is no file or cannot be read: whoever reads it does.
+    """
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(1024)
+    except OSError:
+        return
+    if head.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise UserError(f"{path}: {what}: found a Git LFS pointer instead of the file; run 'git lfs pull' in its "
+                        "repository, or download the file itself")
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if head.startswith((b"<!doctype html", b"<html", b"<head")) or (
+            head.startswith((b"<?xml", b"<!--")) and (b"<html" in head or b"<error>" in head)):
+        raise UserError(f"{path}: {what}: found a web page instead of the file; the download was answered with it (a "
+                        "login, a quota, a wrong address): open the file in a browser, then download again")
+
+
+def refuse_stand_ins(model: str | Path, what: str) -> None:
+    """`refuse_stand_in` for a file or all files of a folder, once a library could not read them; names pass."""
+    path = Path(model)
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        refuse_stand_in(file, what)
+
+
+def read_text(path: str | Path, what: str = "text file") -> str:
+    """The text of a UTF-8 file, with or without a byte-order mark.  Raises UserError when it is no such file."""
+    refuse_stand_in(path, what)
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        if error.object[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise UserError(f"{path}: {what} is UTF-16 text; save it as UTF-8") from error
+        raise UserError(f"{path}: {what} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
 
 
 def is_file(path: Path) -> bool:
@@ -184,14 +225,7 @@ def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[l
 
     ``pairs_hook`` builds each object from its (key, value) pairs, for callers that care about repeated keys.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: {what} is not UTF-8 text (byte {error.start})") from error
-    return parse_json(text, path, what, pairs_hook)
+    return parse_json(read_text(path, what), path, what, pairs_hook)
 
 
 def parse_json(text: str, path: str | Path, what: str = "json file",
@@ -204,6 +238,15 @@ def parse_json(text: str, path: str | Path, what: str = "json file",
                         "is the file complete?") from error
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
         raise UserError(f"{path}: {what} cannot be parsed ({error})") from error
+
+
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A json object without repeated keys; plain parsing would keep the last of two videos with the same id."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"{next(key for key in found if keys.count(key) > 1)} occurs twice in one object; keep one")
+    return found
 
 
 def plain(content: Any) -> Any:
@@ -274,6 +317,7 @@ def read_pickle(path: str | Path, what: str = "pickle file") -> Any:
     Raises UserError on a missing or damaged file, and on a pickle that holds anything else.
     """
     path = Path(path)
+    refuse_stand_in(path, what)
     try:
         return load_plain(path.read_bytes())
     except OSError as error:

@@ -282,7 +282,7 @@ def data(tmp_path):
     videos = {f"video{n:06d}": {"duration": 9.0, "timestamps": [[0, 9]], "sentences": ["stir"]} for n in range(4)}
     for split, ids in (("train", list(videos)[:2]), ("val", list(videos)[2:])):
         (tmp_path / f"{split}.json").write_text(json.dumps({name: videos[name] for name in ids}))
-    write_features(tmp_path / "features.h5", {name: np.ones((9, 4), np.float32) for name in videos})
+    write_features(tmp_path / "features.h5", {name: np.ones((9, 12), np.float32) for name in videos})
     (tmp_path / "settings.yaml").write_text(
         f"data:\n  annotations: {{train: {tmp_path}/train.json, val: {tmp_path}/val.json}}\n"
         f"  features: {tmp_path}/features.h5\n")
@@ -297,7 +297,7 @@ def test_data_check_of_sound_data(data, options, capsys):
 
 
 def test_data_check_of_broken_data_is_status_1(data, capsys):
-    write_features(data.parent / "features.h5", {"video000000": np.ones((9, 4), np.float32)})
+    write_features(data.parent / "features.h5", {"video000000": np.ones((9, 12), np.float32)})
     assert main(["data", "check", str(data), "--shallow"]) == 1
     out = capsys.readouterr().out
     assert "error: " in out and "not usable: 2 error(s)" in out
@@ -321,10 +321,10 @@ def test_dry_run_of_training(path, tmp_path, monkeypatch, capsys):
 
 def test_dry_run_of_memory_and_of_prediction(data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    memory = ["--set", "memory.path=elsewhere", "--set", "memory.encoder=hashing:4"]
+    memory = ["--set", "memory.path=elsewhere", "--set", "memory.encoder=hashing:12"]
     assert main(["memory", "build", str(data), "--dry-run", *memory]) == 0
     out = capsys.readouterr().out
-    assert " captions of train -> elsewhere\nencoder hashing:4\n" in out and "no language model is asked" in out
+    assert " captions of train -> elsewhere\nencoder hashing:12\n" in out and "no language model is asked" in out
     (tmp_path / "run" / "last").mkdir(parents=True)
     (tmp_path / "run" / "config.yaml").write_text(data.read_text())
     (tmp_path / "run" / "last" / "captioner.json").write_text("{}")

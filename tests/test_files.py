@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicm.errors import UserError, brief
-from hicm.files import MissingFile, atomic, is_file, read_json, read_pickle, require, sha256, write_json
+from hicm.files import MissingFile, atomic, is_file, read_json, read_pickle, read_text, require, sha256, write_json
 
 
 @pytest.fixture
@@ -227,6 +227,15 @@ def test_every_truncation_is_refused(tmp_path):
         path.write_bytes(whole[:length])
         with refused("x.json"):
             read_json(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    (tmp_path / "x.json").write_bytes(b'\xef\xbb\xbf{"a": "\xc3\xa9"}')
+    assert read_json(tmp_path / "x.json") == {"a": "\xe9"}
+    assert read_text(tmp_path / "x.json") == '{"a": "\xe9"}'
+    (tmp_path / "x.json").write_text('{"a": 1}', encoding="utf-16")
+    with refused("x.json: predictions is UTF-16 text; save it as UTF-8"):
+        read_json(tmp_path / "x.json", "predictions")
 
 
 def test_pairs_hook_sees_repeated_keys(tmp_path):

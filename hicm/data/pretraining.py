@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hicm.data.ids import refuse_unusable_id
 from hicm.errors import UserError, brief
 from hicm.files import read_json, read_pickle, require, write_json
 
@@ -37,6 +38,7 @@ def read_listing(path: str | Path) -> dict[str, str]:
                 video, file = ((row[name] or "").strip() for name in COLUMNS)
                 if not video or not file:
                     raise UserError(f"{path}: line {reader.line_num}: video_id or video_path is empty; remove the line")
+                refuse_unusable_id(video, f"{path}: line {reader.line_num}")
                 if video in found:
                     raise UserError(f"{path}: line {reader.line_num}: video {video} occurs twice; keep one")
                 found[video] = file

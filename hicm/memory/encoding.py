@@ -59,7 +59,7 @@ def check_encoder(encoder: Encoder, data: DataConfig, caption: str, summaries: b
 def _width_of_features(data: DataConfig) -> int | None:
     if data.features:
         with contextlib.suppress(UserError):  # building a bank needs no features; data check reports what is wrong
-            return open_features(data.features, data.feature_fps).width
+            return open_features(data.features, data.feature_fps, array=data.feature_array).width
     return None
 
 

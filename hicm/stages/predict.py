@@ -37,7 +37,7 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     out = out or run / f"predictions_{split}.json"
     with holding(run / LOCK, "hicm predict", shared=True):  # no training changes the model meanwhile
         folder = model_folder(run, checkpoint)
-        samples = open_samples(config.data, split)
+        samples = open_samples(config.data, split, captions=False)
         origin = prediction_origin(config, folder, samples, split)
         other = _differences(out, origin) if out.exists() and not overwrite else []
         if out.exists() and not overwrite and not other:

@@ -19,6 +19,7 @@ from hicm.files import atomic_folder, read_json, write_json
 from hicm.locks import holding
 from hicm.provenance import Origin, now
 from hicm.rooms import check_settings, described_by, start_files
+from hicm.stages.look import warn_of_findings
 from hicm.stages.origins import training_origin, training_samples
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import LOCK, compare_run, find_run, keep_bank, open_run, read_manifest, run_name
@@ -71,6 +72,8 @@ def train(config: Config, stem: str, out: Path | None = None) -> Path:
                       for split in selecting}
             seed_all(config.train.seed, 0, 0)
             system = kind.prepare(config, folder, teaching)
+        if accelerator.is_main_process:
+            warn_of_findings(config, samples[config.data.train], folder)
         selected: Any = "nothing to select: the system has no checkpoints"
         if isinstance(system, Learner):
             evaluators = [Selection(config, system, chosen[split]) for split in selecting]

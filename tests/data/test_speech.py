@@ -140,7 +140,7 @@ def test_malicious_pickle_is_refused_unexecuted(tmp_path):
     ("x.json", json.dumps(SEGMENTS).encode(), "transcript of one video belongs in a folder"),
     ("x.pkl", pickle.dumps({A: LISTS})[:-10], "refused"),
     ("x.pkl", b"", "refused"),
-    ("x.srt", b"", "expected speech as .pkl"),
+    ("x.doc", b"", "expected speech as .pkl"),
 ])
 def test_malformed_file(tmp_path, name, content, match):
     (tmp_path / name).write_bytes(content)

@@ -83,6 +83,21 @@ def read_speech(file: Path) -> None:
     store.fingerprint(IDS)
 
 
+def read_transcript(file: Path) -> None:
+    """A file of one video, in a folder."""
+    store = open_speech(file.parent)
+    speech = store.get(IDS[0], 10.0)
+    assert all(type(time) is float for time in (*speech.start, *speech.end)) and all(map(str.strip, speech.text))
+    store.fingerprint(IDS)
+
+
+SRT = "1\n00:00:00,500 --> 00:00:02,500\nboil <i>the</i> water\n\n2\n00:03.000 --> 00:06.250 X1:1\nadd &amp; stir\n"
+VTT = "WEBVTT\n\nNOTE ä\n\n00:00.500 --> 00:02.500 align:start\n<v A>boil</v>\n\n00:02.500 --> 00:04.000\nboil\nadd\n"
+SEGMENTS = [{"id": 0, "start": 0.0, "end": 3.0, "text": "boil"}, {"id": 1, "start": 3.5, "end": 4, "text": "ä"}]
+CHUNKS = {"text": "a", "chunks": [{"timestamp": [0.0, None], "text": "a"}, {"timestamp": [2, 3.5], "text": "b"}]}
+YOUTUBE = {"events": [{"tStartMs": 0, "dDurationMs": 900, "segs": [{"utf8": "a"}, {"utf8": "b", "tOffsetMs": 3}]}]}
+
+
 # banks
 
 def bank() -> Bank:
@@ -144,8 +159,8 @@ MATRIX = np.arange(28, dtype=np.float32).reshape(7, WIDTH)
 
 
 def read_features(file: Path) -> None:
-    """One file that holds all videos, or ``<id>.npy``."""
-    features = open_features(file.parent if file.suffix == ".npy" else file)
+    """One file that holds all videos, or ``<id>.npy`` and the like."""
+    features = open_features(file.parent if file.stem in IDS else file)
     try:
         for video in IDS:
             if video in features:
@@ -279,6 +294,20 @@ def torch_bytes(content: Any, zipped: bool) -> bytes:
     return out.getvalue()
 
 
+def hdf5_groups(folder: Path) -> list[bytes]:
+    with h5py.File(folder / "made.h5", "w") as file:
+        for video in IDS:
+            file[f"{video}/clip"], file[f"{video}/fps"] = MATRIX, 25
+    return [(folder / "made.h5").read_bytes()]
+
+
+def torch_video(folder: Path) -> list[bytes]:
+    import torch
+
+    return [written(lambda out, content: torch.save(content, out), content)
+            for content in (torch.from_numpy(MATRIX), {"clip": torch.from_numpy(MATRIX), "fps": 1.0})]
+
+
 def torch_before_zip(folder: Path) -> list[bytes]:
     return torch_features(folder, zipped=False)
 
@@ -349,6 +378,16 @@ READERS = {
     "yaml": Reader("x.yaml", as_text(SETTINGS), load_config, damage_yaml),
     "yaml, prompt": Reader("x.yaml", as_text(PROMPT), lambda file: load_prompt(str(file)), damage_yaml, True),
     "csv": Reader("x.csv", as_text(LISTING), read_listing, slow=True),
+    "srt": Reader(f"{IDS[0]}.srt", as_text(SRT), read_transcript, slow=True),
+    "vtt": Reader(f"{IDS[0]}.vtt", as_text(VTT), read_transcript, slow=True),
+    "json, lines of speech": Reader(f"{IDS[0]}.jsonl", as_text("\n".join(map(json.dumps, SEGMENTS))), read_transcript,
+                                    damage_lines, True),
+    "json, chunks": Reader(f"{IDS[0]}.json", as_json(CHUNKS), read_transcript, damage_json, True),
+    "json, YouTube": Reader(f"{IDS[0]}.json3", as_json(YOUTUBE), read_transcript, damage_json, True),
+    "npz, features": Reader("x.npz", npz(**{IDS[0]: MATRIX, f"{IDS[1]}/clip": MATRIX}), read_features,
+                            in_zip("", damage_npy), True),
+    "HDF5, groups": Reader("x.h5", hdf5_groups, read_features, slow=True),
+    "torch, one video": Reader(f"{IDS[0]}.pt", torch_video, read_features, in_zip("data.pkl", damage_pickle), True),
     "torch": Reader("x.pth", torch_features, read_features, in_zip("data.pkl", damage_pickle), True),
     "torch, checkpoint": Reader("x.pt", checkpoints, read_checkpoint, in_zip("data.pkl", damage_pickle), True),
     "torch, released": Reader("x.pth", released_weights, read_released_weights, slow=True),

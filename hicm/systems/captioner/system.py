@@ -86,7 +86,7 @@ class System(Learner):
         if self.model.config.use_video and self.model.feature_width != samples.width:
             raise UserError(f"{samples.where}: features are {samples.width} wide, the captioner reads "
                             f"{self.model.feature_width}; use the features it was trained on")
-        dataset = VideoDataset(self.config, samples, self.vocabulary)
+        dataset = VideoDataset(self.config, samples, self.vocabulary, teaching=False)
         rows = sorted(range(len(samples)), key=dataset.speech_length, reverse=True)
         self.model.to(device).eval()
         for start in range(0, len(rows), settings.batch):

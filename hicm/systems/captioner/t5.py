@@ -13,6 +13,7 @@ from torch import Tensor
 from transformers import GenerationConfig, T5Config, T5ForConditionalGeneration
 
 from hicm.errors import UserError
+from hicm.files import refuse_stand_ins
 from hicm.systems.captioner.vocabulary import EOS, PAD, searched
 
 TYPES = ("t5", "mt5")  # model types with T5's parameters
@@ -60,6 +61,7 @@ def read_config(name: str, offline: bool, what: str = "configuration") -> T5Conf
             raise FileNotFoundError("no config.json in it")
         config = t5_config(values)
     except Exception as error:  # damaged files can raise nearly anything
+        refuse_stand_ins(name, "T5")
         raise UserError(f"captioner.t5: {name}: no T5 {what} found {searched(offline)} ({_first(error)}); give a hub "
                         "name, a folder, or 'scratch' with captioner.t5_config") from error
     if values.get("model_type") not in TYPES:
@@ -84,6 +86,7 @@ def load_t5(name: str, offline: bool) -> T5ForConditionalGeneration:
         t5, info = (UntiedT5 if own else T5ForConditionalGeneration).from_pretrained(
             name, config=config, local_files_only=offline, dtype=torch.float32, output_loading_info=True)
     except Exception as error:  # damaged files can raise nearly anything
+        refuse_stand_ins(name, "T5")
         raise UserError(f"{where}: no T5 weights found {searched(offline)} that can be read ({_first(error)}); give a "
                         "hub name, a folder, or 'scratch'") from error
     missing = sorted(info["missing_keys"])

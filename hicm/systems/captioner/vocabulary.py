@@ -15,7 +15,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Tokenizer
 
 from hicm.config import digest
 from hicm.errors import UserError
-from hicm.files import atomic, atomic_folder, read_json
+from hicm.files import atomic, atomic_folder, read_json, refuse_stand_ins
 
 PAD, EOS = 0, 1
 TIME = "<time="  # how a time token begins
@@ -117,6 +117,7 @@ def _open_tokenizer(name: str, offline: bool) -> PreTrainedTokenizerBase:
     try:
         found = (T5Tokenizer if _is_bare(folder) else AutoTokenizer).from_pretrained(name, local_files_only=offline)
     except Exception as error:  # a damaged file can raise nearly anything
+        refuse_stand_ins(name, "tokenizer")
         if folder.is_dir():
             inside = " (give the folder tokenizer in it)" if (folder / "tokenizer").is_dir() else ""
             raise UserError(f"{name}: tokenizer cannot be read; are its files complete?{inside}") from error
