@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,10 +19,13 @@ import pytest
 from golden_case import files, score
 
 from hicm.cli import dvc_eval, main
+from hicm.dvc_eval import evaluate
 from hicm.dvc_eval.evaluate import find_wanted
 from hicm.dvc_eval.inputs.protocols import PROTOCOLS
 from hicm.dvc_eval.metrics import scoring
+from hicm.errors import UserError
 from hicm.files import write_json
+from hicm.stages.score_files import Asked, Scored, plan_files
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 METRICS = ("--metrics", "CIDEr", "soda_d", "F1")
@@ -295,3 +299,56 @@ def test_a_video_that_is_called_as_a_key_is_not_lost(tmp_path: Path, run: Run) -
     write_json(tmp_path / "r.json", {"scores": {"timestamps": [[0, 9]], "sentences": ["stir"]}})
     status, out, err = run(tmp_path / "p.json", tmp_path / "r.json", *METRICS, "--per-video", tmp_path / "v.json")
     assert status == 2 and "F1" in out and "video scores is called as another key of the file; write the table" in err
+
+
+# a run's own file, and predictions of other tasks
+
+def test_the_scores_of_a_run_are_its_own(inputs: tuple[Path, Path], capsys: pytest.CaptureFixture[str],
+                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are replaced, with a line where they were others; what cannot be written is still printed."""
+    run, result = Scored(inputs[0], [inputs[1]], settings=object()), evaluate(*inputs, metrics=["F1"])
+    own = inputs[0].parent / "metrics_x.json"
+    for metrics, said in ((["F1"], ""), (["F1"], ""), (["F1", "CIDEr"], f"{own}: the scores under other settings are "
+                                                       "replaced\n")):
+        plan = plan_files(run, Asked(["vidchapters"], metrics, {}), ["vidchapters"])
+        plan.write([result])
+        assert plan.scores == [own] and capsys.readouterr().err == said
+    content = json.loads(own.read_text())
+    write_json(own, content | {"predictions": content["predictions"] | {"sha256": "0"}})
+    assert plan_files(run, Asked(["vidchapters"], ["F1"], {}), ["vidchapters"]).scores == [own]
+    assert capsys.readouterr().err == f"{own}: the scores of other predictions are replaced\n"
+    with pytest.raises(UserError, match=r"metrics_x\.json: is the run's own .*choose another --per-video"):
+        plan_files(run, Asked(["vidchapters"], ["F1"], {}), ["vidchapters"], per_video=str(own))
+    monkeypatch.setattr(tempfile, "TemporaryFile", lambda dir: open(dir / "no" / "folder", "wb"))  # noqa: SIM115
+    assert plan_files(run, Asked(["vidchapters"], ["F1"], {}), ["vidchapters"]).scores == []
+    assert capsys.readouterr().err == (f"{own}: cannot be written (No such file or directory); the scores are only "
+                                       "printed\n")
+
+
+def test_references_of_one_name_are_both_kept(inputs: tuple[Path, Path], tmp_path: Path, run: Run) -> None:
+    other = tmp_path / inputs[1].name
+    other.write_bytes(inputs[1].read_bytes() + b"\n")
+    assert run(*inputs, other, "--metrics", "F1", "--out", tmp_path / "m.json")[0] == 0
+    kept = json.loads((tmp_path / "m.json").read_text())["references"]
+    assert list(kept) == ["references.json", "references.json-2"] and len(set(kept.values())) == 2
+
+
+def test_compare_knows_dense_captions_only(inputs: tuple[Path, Path], tmp_path: Path, scored: list[int],
+                                           capsys: pytest.CaptureFixture[str]) -> None:
+    other = tmp_path / "moments.json"
+    write_json(other, json.loads(inputs[0].read_text()) | {"task": "moments", "decided_by": {}})
+    assert main(["compare", *map(str, (inputs[0], other, inputs[1]))]) == 2 and not scored
+    assert capsys.readouterr().err == (f"hicm: error: {other}: predictions of the task moments; 'compare' knows dvc "
+                                       "only\n")
+
+
+def test_compare_reads_what_evaluate_reads(inputs: tuple[Path, Path], tmp_path: Path,
+                                           capsys: pytest.CaptureFixture[str]) -> None:
+    """Predictions without the key 'results'; draws are checked first."""
+    bare = tmp_path / "bare.json"
+    write_json(bare, json.loads(inputs[0].read_text())["results"])
+    words = ["compare", *map(str, (inputs[0], bare, inputs[1])), "--metrics", "F1"]
+    assert main([*words, "--samples", "20", "--json"]) == 0
+    row, = json.loads(capsys.readouterr().out)["comparisons"]
+    assert row["difference"] == 0 and row["system"] == str(bare)
+    assert main([*words, "--samples", "0"]) == 2 and "samples is 0, expected 1 or more" in capsys.readouterr().err
