@@ -8,6 +8,7 @@ import json
 import random
 import shutil
 import time
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,7 +26,7 @@ ENDED = {"kill": {-9}, "terminate": {143, -15}, "full": {2}, "twice": {2}}  # or
 
 
 class Command(NamedTuple):
-    """Arguments, in which OUT is the folder that is written; ``seconds`` that it takes undisturbed."""
+    """Arguments, in which OUT is the folder to write; ``seconds`` from its first file to the end, undisturbed."""
 
     words: tuple[str, ...]
     whole: Path
@@ -47,8 +48,24 @@ def content(folder: Path) -> dict[str, object]:
     return found
 
 
-def disturb(kind: str, arguments: list[str], seconds: float, largest: int, chance: random.Random) -> set[int]:
+def wait_for_a_file(out: Path, process: BaseProcess) -> None:
+    while process.is_alive() and not (out.exists() and any(path.is_file() for path in out.rglob("*"))):
+        time.sleep(0.002)
+
+
+def undisturbed(arguments: list[str], out: Path) -> float:
+    """Seconds from the first file to the end."""
+    process = start_hicm(*arguments)
+    wait_for_a_file(out, process)
+    began = time.monotonic()
+    process.join(600)
+    assert process.exitcode == 0
+    return time.monotonic() - began
+
+
+def disturb(kind: str, command: Command, out: Path, largest: int, chance: random.Random) -> set[int]:
     """How the disturbed processes ended."""
+    arguments = command.arguments(out)
     if kind == "full":
         ended = run_hicm(*arguments, largest_file=chance.randrange(largest), timeout=600)
         errors = [line for line in ended.stderr.splitlines() if line.startswith("hicm: error")]
@@ -56,7 +73,8 @@ def disturb(kind: str, arguments: list[str], seconds: float, largest: int, chanc
         return {ended.status}
     processes = [start_hicm(*arguments) for _ in range(2 if kind == "twice" else 1)]
     if kind != "twice":
-        time.sleep(chance.random() * seconds)
+        wait_for_a_file(out, processes[0])
+        time.sleep(chance.random() * command.seconds)
         getattr(processes[0], kind)()
     for process in processes:
         process.join(600)
@@ -73,14 +91,12 @@ def campaign(folder: Path, url: str, number: int, seed: int) -> list[str]:
             ("memory", "build", str(config), "--set", "memory.path=OUT"),
             ("download", "yc2", "--only", "features", "annotations", "--from", url, "--out", "OUT"))):
         command = Command(words, folder / f"whole{place}", 0.0)
-        began = time.monotonic()
-        assert run_hicm(*command.arguments(command.whole), timeout=600).status == 0
-        commands.append(command._replace(seconds=time.monotonic() - began))
+        commands.append(command._replace(seconds=undisturbed(command.arguments(command.whole), command.whole)))
     for turn in range(number):
         command, kind = commands[turn % len(commands)], list(ENDED)[turn // len(commands) % len(ENDED)]
         out, expected = folder / f"out{turn}", content(command.whole)
         largest = max(path.stat().st_size for path in command.whole.rglob("*") if path.is_file())
-        ended = disturb(kind, command.arguments(out), command.seconds, largest, chance)
+        ended = disturb(kind, command, out, largest, chance)
         left = [path.name for path in out.rglob("*")] if out.exists() else []
         last = run_hicm(*command.arguments(out), timeout=600)
         line = f"{kind:9} {' '.join(command.words[:2 if command.words[0] == 'memory' else 1]):12} ended with " \
