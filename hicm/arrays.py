@@ -1,5 +1,6 @@
 """``.npy`` and ``.npz`` files of unknown origin: plain arrays, whose size is compared with that of the file first."""
 
+import io
 import math
 import os
 import zipfile
@@ -32,6 +33,18 @@ def map_npy(path: Path) -> np.ndarray:
     return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
 
 
+class Bounded(io.BufferedReader):
+    """A file from which no more is read than it has: Python reserves whatever a damaged zip asks for."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = os.path.getsize(path)
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(self._size - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
 def read_npz(path: Path) -> dict[str, np.ndarray]:
     """The arrays in a ``.npz`` file by name.  Raises as `read_npy`, and BadZipFile."""
     with open_npz(path) as archive:
@@ -40,11 +53,23 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 def open_npz(path: Path) -> zipfile.ZipFile:
     """A ``.npz`` file whose members may be read one by one.  Raises as `read_npz`."""
-    archive = zipfile.ZipFile(path)
+    archive = _Archive(Bounded(path))
     if sum(member.file_size for member in archive.infolist()) > SMALL + RATIO * os.path.getsize(path):
         archive.close()
         raise ValueError("it unfolds to more than 200 times its size")
     return archive
+
+
+class _Archive(zipfile.ZipFile):
+    """Closes the file that it reads."""
+
+    def __init__(self, file: Bounded) -> None:
+        self._file = file
+        super().__init__(file)
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:

@@ -26,8 +26,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
 
     The temporary file is locked (`hicm.locks`), so that those of killed processes are known: the next call for the same
-    path removes them.  HDF5 locks files as well: open them with ``locking=False``.  Raises UserError when the folder
-    cannot be written or the disk is full, whatever a library raises then; ``path`` is left as it was.
+    path removes them.  Raises UserError when the folder cannot be written or the disk is full, whatever a library
+    raises then; ``path`` is left as it was.  HDF5 locks files as well, and crashes: `hicm.hdf5` is for those.
     """
     path = Path(path)
     with _temporary(path, lambda: tempfile.mkstemp(path.suffix, _stem(path), path.parent)) as temporary:

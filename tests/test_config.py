@@ -13,7 +13,7 @@ from hicm.config import Config, DataConfig, TrainConfig, changes, config_text, d
 from hicm.errors import UserError
 from hicm.former import FORMER
 from hicm.rooms import presets, room_names, settings_class
-from hicm.strict import parse_yaml, to_yaml
+from tests.test_yaml import WORDS
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "configs").glob("*.yaml"))
@@ -369,19 +369,6 @@ def test_bank_folder_follows_the_data_unless_named():
 def test_configs_readme_names_every_file():
     text = (ROOT / "configs" / "README.md").read_text(encoding="utf-8")
     assert [path.name for path in FILES if f"`{path.name}`" not in text] == []
-
-
-WORDS = st.text() | st.sampled_from(["1e5", "3e-4", "yes", "no", "on", "null", "~", "1:30", "2024-01-01", "0x1", "- a",
-                                     "a: b", "[", "#", "true", " x ", "1_000", ".5e3", "<<", "010", "08", "0o7",
-                                     "0b1", "1_0e3", "1._5"])
-PLAIN = st.recursive(st.none() | st.booleans() | st.integers() | WORDS | st.floats(allow_nan=False),
-                     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3))
-
-
-@settings(deadline=None, max_examples=40)
-@given(PLAIN)
-def test_plain_data_survives_yaml(content):
-    assert parse_yaml(to_yaml(content), "") == content
 
 
 @settings(deadline=None, max_examples=40)

@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "locks", "interrupts", "files", "types", "strict",
-        "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive"}
+CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "types",
+        "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks"}
 STAGES = BELOW | {"systems", "training", "report", "results"}
 
@@ -33,6 +33,7 @@ ALLOWED = {
     "locks": {"errors"},
     "interrupts": set(),
     "files": {"errors", "locks", "pickles"},
+    "new_hdf5": {"files"},
     "strict": {"errors", "unfold"},
     "plugins": {"errors"},
     "journal": {"files"},

@@ -5,9 +5,13 @@ import resource
 import signal
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 
+from hicm.errors import UserError
 from hicm.files import atomic, atomic_folder, read_json, write_json
+from hicm.new_hdf5 import new_hdf5
 from tests.test_files import alone, old, refused
 
 __all__ = ["old"]
@@ -79,3 +83,31 @@ def test_half_a_character_is_written_and_read_again(tmp_path):
     content = {"vid\ud83d": "chop it \ud83d", "other": "é"}
     assert read_json(write_json(tmp_path / "x.json", content)) == content
     assert "é" in write_json(tmp_path / "y.json", {"other": "é"}).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", [0, 100, 2000, 7000, 40000])
+def test_a_full_disk_under_hdf5(old, size):
+    """HDF5 ends the process where it cannot write on closing, so another process tries it."""
+    if (child := os.fork()) == 0:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        try:
+            with new_hdf5(old) as (file, check):
+                for number in range(20):
+                    file.create_dataset(f"video{number}", data=np.ones((20, 30), np.float32))
+                    if number == 10:
+                        check()
+        except UserError as error:
+            os._exit(0 if "cannot be written (File too large)" in str(error) else 1)
+        os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    assert old.read_text() == "old" and alone(old)
+
+
+def test_hdf5_is_written_as_usual(old):
+    with new_hdf5(old) as (file, check):
+        file["x"] = np.arange(10_000.0)
+        file.attrs["info"] = "y"
+        check()
+    with h5py.File(old) as file:
+        np.testing.assert_array_equal(file["x"][()], np.arange(10_000.0))
+        assert file.attrs["info"] == "y"

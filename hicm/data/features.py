@@ -15,7 +15,7 @@ import numpy as np
 from hicm.data.feature_stores import open_store
 from hicm.data.ids import candidates
 from hicm.errors import UserError
-from hicm.files import atomic
+from hicm.new_hdf5 import new_hdf5
 
 
 class Features:
@@ -131,13 +131,12 @@ def sample(x: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
 
 def write_features(path: str | Path, features: Mapping[str, np.ndarray]) -> Path:
     """Write id -> [T, D] as HDF5 (.h5), atomically; float16 stays float16, any other type becomes float32."""
-    import h5py
-
     path = Path(path)
-    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+    with new_hdf5(path) as (file, check):
         for video_id, x in features.items():
             x = np.asarray(x)
             file.create_dataset(video_id, data=x if x.dtype == np.float16 else x.astype(np.float32))
+            check()
     return path
 
 

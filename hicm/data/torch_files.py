@@ -5,6 +5,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from hicm.arrays import Bounded
+
 
 def read_torch(path: str | Path, mmap: bool = True) -> Any:
     """The content, on the CPU; with ``mmap`` left on the disk until it is used, where the format allows.
@@ -16,7 +18,7 @@ def read_torch(path: str | Path, mmap: bool = True) -> Any:
     if not zipfile.is_zipfile(path):  # as before torch 1.6; from an open file, torch allocates whatever it asks for
         return torch.load(io.BytesIO(Path(path).read_bytes()), map_location="cpu", weights_only=True)
     if mmap:
-        with zipfile.ZipFile(path) as archive:  # mapped, torch compares no checksum
+        with Bounded(path) as file, zipfile.ZipFile(file) as archive:  # mapped, torch compares no checksum
             for name in archive.namelist():
                 if name.endswith("/data.pkl"):
                     archive.read(name)

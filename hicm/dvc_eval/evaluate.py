@@ -54,7 +54,7 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
 
     A signature may be given instead of a name: its rules and metrics are used, and a warning says what differs.
 
-    ``predictions``: a path (``-``: standard input) or its content, ``{"results": {id: [{"sentence", "timestamp":
+    ``predictions``: a path or its content, ``{"results": {id: [{"sentence", "timestamp":
     [start, end]}, ..]}}`` or the inner mapping; seconds.  ``references``: ``{id: {"duration", "timestamps",
     "sentences"}}`` as path or content, a mapping from id to `hicm.types.Video`, or a list of these, one per annotator.
     Both may be in another format of `hicm.dvc_eval.inputs.formats`; ``format`` and ``reference_format`` name it where

@@ -23,7 +23,8 @@ import numpy as np
 from hicm import hdf5
 from hicm.data.samples import MemoryTokens
 from hicm.errors import UserError, reason
-from hicm.files import atomic, require
+from hicm.files import require
+from hicm.new_hdf5 import new_hdf5
 from hicm.retrieval.records import Recalled
 
 FORMAT = 3
@@ -39,7 +40,7 @@ def save_retrieved(path: str | Path, ids: Sequence[str], batches: Iterable[Recal
     import h5py
 
     path, row = Path(path), 0
-    with atomic(path) as temporary, h5py.File(temporary, "w", locking=False) as file:
+    with new_hdf5(path) as (file, check):
         file.attrs["format"] = FORMAT
         for name, texts in (("ids", list(ids)), ("info", json.dumps(info))):
             content = np.char.encode(np.asarray(texts, str), "utf-8")
@@ -61,6 +62,7 @@ def save_retrieved(path: str | Path, ids: Sequence[str], batches: Iterable[Recal
                 kept = {"nodes": nodes, "scores": recalled.scores[level], "stand_in": recalled.stand_in[level]}
                 _write_level(file.require_group(f"level_{level}"), kept, rows, len(ids))
             row = rows.stop
+            check()
         if row != len(ids):
             raise ValueError(f"{row} videos were read, {len(ids)} ids given")
     return path

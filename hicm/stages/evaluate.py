@@ -11,6 +11,7 @@ from hicm.stages.score_files import Asked, Scored, plan_files
 if TYPE_CHECKING:
     from hicm.dvc_eval.results.output import Scores
 
+
 def find_scored(name: str, references: Sequence[str], split: str = "") -> Scored:
     """What ``name``, a predictions file or a run folder, stands for; its own references unless some are given.
 

@@ -74,6 +74,8 @@ def plan_files(scored: Scored, asked: Asked, names: Sequence[str], out: str = ""
     keep = paths(names, own) if scored.settings is not None and not out and own != scored.path else []
     inputs = [scored.path, *(one for one in scored.references if isinstance(one, str | Path))]
     check_targets(targets, [*(("the input", path) for path in inputs), *(("the run's own", path) for path in keep)])
+    if not targets and not keep:
+        return Plan([], [], [])
     about = _about(scored, asked)
     for option, chosen in targets.items():
         for path, made in zip(chosen, about, strict=True):

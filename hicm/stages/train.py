@@ -91,7 +91,10 @@ def train(config: Config, stem: str, out: Path | None = None) -> Path:
 
 
 def start_accelerator(config: Config) -> Accelerator:
-    """The processes and devices that train; several processes on a machine without a card share the work on its CPU."""
+    """The processes and devices that train.
+
+    Unless told, accelerate takes each of several processes on a machine without a card for the only one.
+    """
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
     return Accelerator(mixed_precision=config.train.precision, cpu=several and not torch.accelerator.is_available())
 

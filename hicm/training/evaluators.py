@@ -61,18 +61,25 @@ class Selection:
         yield from scores[0].items()
 
     def _score(self, predictions: dict[str, Any]) -> dict[str, float]:
-        result = score_selection(self.config, find_task(self.system.task), predictions)
+        task = find_task(self.system.task)
+        result = score_selection(self.config, task, predictions)
         for name, reason in result.left_out.items():
             print(f"{name} left out: {reason}")
-        return {name: float(value) for name, value in result.scores.items()}
+        return {name: float(result.scores[name]) for name in selecting_metrics(self.config, task)
+                if name in result.scores}
+
+
+def selecting_metrics(config: Config, task: Task) -> list[str]:
+    """The selecting metric, and those of the watched ones that the protocol has."""
+    known = task.metrics(config.evaluate.protocol)
+    return list(dict.fromkeys([config.train.select_on, *(name for name in task.watched if name in known)]))
 
 
 def score_selection(config: Config, task: Task, predictions: dict[str, Any]) -> Any:
-    """The evaluator's result for predictions of the selecting split: the selecting metric, and watched ones it has."""
-    protocol = config.evaluate.protocol
-    watched = [name for name in task.watched if name in task.metrics(protocol)]
-    return task.evaluate({"results": predictions}, split_references(config.data, config.data.select), protocol,
-                         metrics=list(dict.fromkeys([config.train.select_on, *watched])))
+    """The evaluator's result for predictions of the selecting split."""
+    references = split_references(config.data, config.data.select)
+    return task.evaluate({"results": predictions}, references, config.evaluate.protocol,
+                         metrics=selecting_metrics(config, task))
 
 
 def check_metric(config: Config, task: Task) -> None:

@@ -160,6 +160,9 @@ def test_pth_must_be_a_dict_of_tensors(tmp_path):
     torch.save([torch.zeros(2, 4)], tmp_path / "list.pth")
     with pytest.raises(UserError, match="expected a dict"):
         open_features(tmp_path / "list.pth").read("a")
+    torch.save({("a",): torch.zeros(2, 4)}, tmp_path / "keys.pth")
+    with pytest.raises(UserError, match="found a key of type tuple"):
+        open_features(tmp_path / "keys.pth").width  # noqa: B018
     torch.save({"a": [1.0, 2.0]}, tmp_path / "lists.pth")
     with pytest.raises(UserError, match="a: expected an array, found list"):
         open_features(tmp_path / "lists.pth").read("a")

@@ -240,7 +240,7 @@ def test_ctrl_c_ends_with_one_line(tmp_path: Path, together: bool) -> None:
 def test_ctrl_c_reaches_the_process_that_started_others() -> None:
     """It is only held back while they are started."""
     with pytest.raises(KeyboardInterrupt), scoring._deaf_to_interrupts():
-        os.kill(os.getpid(), signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)  # to this thread
         held = threading.current_thread().is_alive()
     assert held
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())

@@ -217,11 +217,13 @@ def swap(tokenizer: Path) -> None:
     write_json(tokenizer / "tokenizer.json", content)
 
 
-def test_a_replaced_tokenizer_is_noticed_in_prediction_and_resuming(tiny, trained, tmp_path, capsys):
+def test_a_replaced_tokenizer_is_noticed_wherever_it_is_used(tiny, trained, tmp_path, capsys):
     run = shutil.copytree(trained, tmp_path / "run")
     swap(run / "last" / "tokenizer")
-    assert f"{run}/last/tokenizer: has other pieces than those the captioner was trained with; put its own" in refused(
-        capsys, "predict", run)
+    for command in (["predict", run], ["convert", run, tiny, tmp_path / "converted"],
+                    ["train", tiny, "--out", tmp_path / "next", "--set", f"captioner.init={run}"]):
+        assert f"{run}/last/tokenizer: has other pieces than those the captioner was trained with" in refused(
+            capsys, *command)
     swap(run / "tokenizer")
     assert f"{run}/tokenizer: has other pieces than those with which this run was started; put its own" in refused(
         capsys, "train", tiny, "--out", run)

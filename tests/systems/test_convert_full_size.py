@@ -12,13 +12,13 @@ from sentencepiece import sentencepiece_model_pb2
 from transformers import T5Tokenizer
 
 from hicm import verbs
-from hicm.config import RetrievalConfig, digest
+from hicm.config import RetrievalConfig
 from hicm.files import read_json
 from hicm.systems.captioner.batch import Item, collate
 from hicm.systems.captioner.decode import generate
 from hicm.systems.captioner.released import compatibility
 from hicm.systems.captioner.settings import DecodeSettings
-from hicm.systems.captioner.vocabulary import load_pieces
+from hicm.systems.captioner.vocabulary import digest_of, load_pieces
 from hicm.systems.captioner.weights import from_pretrained
 from tests.released import T5TINY
 
@@ -88,7 +88,7 @@ def write_checkpoint(path: Path) -> Path:
 @pytest.mark.slow
 def test_full_size_is_converted_loaded_and_run(tmp_path, monkeypatch):
     stand_in = load_pieces(str(write_tokenizer(tmp_path / "t5")), offline=True)
-    monkeypatch.setattr(compatibility, "T5_DIGEST", digest(stand_in, 64))
+    monkeypatch.setattr(compatibility, "T5_DIGEST", digest_of(stand_in))
     settings, path = tmp_path / "yc2.yaml", write_checkpoint(tmp_path / "best_model.pth")
     settings.write_text(yaml.safe_dump({
         "preset": "released", "data": {"name": "full"}, "memory": {"path": str(tmp_path / "bank")},

@@ -22,6 +22,9 @@ def open_file(path: Path) -> Any:
                         "the file complete?") from error
     if not isinstance(content, dict) and not hasattr(content, "shape"):
         raise UserError(f"{path}: expected a dict video id -> tensor, found {type(content).__name__}")
+    odd = [type(key).__name__ for key in content if not isinstance(key, str)] if isinstance(content, dict) else []
+    if odd:
+        raise UserError(f"{path}: expected a dict video id -> tensor, found a key of type {odd[0]}")
     return content
 
 

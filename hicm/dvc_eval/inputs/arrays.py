@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+CELLS = 1 << 21  # numbers that may be copied at once
+
 
 def expand(first: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """All positions of ranges ``first[i]:first[i] + sizes[i]``, and which range each belongs to.
@@ -45,8 +47,10 @@ def largest(values: np.ndarray, index: np.ndarray, size: int) -> np.ndarray:
 def sums_by(values: np.ndarray, owner: np.ndarray, sets: int, rows: np.ndarray | None = None) -> np.ndarray:
     """Sums (sets, K) of ``values`` (P, K), or of those in ``rows`` (P,), by the set ``owner`` (P,) of each row.
 
-    Columns are taken one by one, so that chosen rows are never all copied.
+    Many chosen rows are taken column by column, which is slower but copies less at a time.
     """
+    if rows is not None and len(rows) * values.shape[1] <= CELLS:
+        values, rows = values[rows], None
     return np.stack([np.bincount(owner, weights=column if rows is None else column[rows], minlength=sets)
                      for column in values.T], axis=1)
 

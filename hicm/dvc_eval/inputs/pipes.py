@@ -8,15 +8,17 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from hicm.dvc_eval.inputs.source import STDIN
 from hicm.errors import UserError
+
+STDIN = "-"  # stands for standard input
+_COPIES: dict[str, str] = {}  # copy -> what messages call it
 
 
 @contextlib.contextmanager
 def read_once(paths: Sequence[str]) -> Iterator[list[str]]:
     """The same paths, with pipes (``<(...)``, /dev/stdin, ``-``) replaced by temporary copies.
 
-    Errors raised meanwhile name the original.  Raises UserError when one cannot be read.
+    Messages meanwhile name the original (`name_of`).  Raises UserError when one cannot be read.
     """
     copies: dict[str, str] = {}
     with contextlib.ExitStack() as stack:
@@ -25,6 +27,7 @@ def read_once(paths: Sequence[str]) -> Iterator[list[str]]:
                 if path not in copies and _is_pipe(path):
                     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hicm-")))
                     copies[path] = str(_copy(path, folder / (Path(path).name if path != STDIN else "stdin")))
+                    _COPIES[copies[path]] = "standard input" if path == STDIN else path
             yield [copies.get(path, path) for path in paths]
         except UserError as error:
             message = str(error)
@@ -33,6 +36,14 @@ def read_once(paths: Sequence[str]) -> Iterator[list[str]]:
             if message == str(error):
                 raise
             raise UserError(message) from error
+        finally:
+            for copy in copies.values():
+                _COPIES.pop(copy, None)
+
+
+def name_of(path: str | Path) -> str:
+    """What messages call a file: the pipe that it is a copy of, or itself."""
+    return _COPIES.get(str(path), str(path))
 
 
 def _is_pipe(path: str) -> bool:

@@ -33,7 +33,7 @@ def read_inputs(predictions: Any, references: Any, warnings: list[str], format: 
                 reference_format: str = "") -> Inputs:
     """Both sides, in seconds and under the references' ids.
 
-    Each side is a path (``-``: standard input), or content in one of the formats of `hicm.dvc_eval.inputs.formats`; a
+    Each side is a path, or content, in one of the formats of `hicm.dvc_eval.inputs.formats`; a
     list of references has one per annotator.  A format that is not named is told by the content.  Appends to
     ``warnings``.  Raises UserError naming file, video and event.
     """

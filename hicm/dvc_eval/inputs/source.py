@@ -1,18 +1,16 @@
 """What a file holds: its text, whatever it is packed in, and the json in it."""
 
 import json
-import sys
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hicm.dvc_eval.inputs.pipes import name_of
 from hicm.errors import UserError
 from hicm.files import parse_json
 
-STDIN = "-"
 GZIP = b"\x1f\x8b"
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # byte order marks
 LARGEST = 1 << 31  # bytes of an unpacked file; a damaged or hostile one of a few kilobytes may hold far more
@@ -38,7 +36,7 @@ class Source:
 
 
 def open_source(source: Any, what: str, warnings: list[str]) -> Source:
-    """The content of a path, of standard input for ``-``, or ``source`` itself where it is neither.
+    """The content of a path, or ``source`` itself where it is none.
 
     Files may be packed with gzip and begin with a byte order mark.  ``what``: "predictions", "references 2".  Appends
     to ``warnings`` for repeated keys.  Raises UserError naming the file when it cannot be read.
@@ -46,11 +44,9 @@ def open_source(source: Any, what: str, warnings: list[str]) -> Source:
     if not isinstance(source, str | Path):
         return Source(what, source, rows=_objects(source))
     what = what.rstrip("0123456789 ")
-    if str(source) == STDIN:
-        where, name = "standard input", ""
-    else:
-        where, name = str(source), Path(source).name.removesuffix(".gz")
-    text = _decode(_unpack(read_bytes(source, what), where, what), where, what)
+    where = name_of(source)
+    name = Path(source).name.removesuffix(".gz") if where == str(source) else ""  # a pipe's name says nothing
+    text = _decode(_unpack(_read(source, where, what), where, what), where, what)
     repeated: list[str] = []
     try:
         data = parse_json(text, where, what, lambda pairs: _object(pairs, repeated))
@@ -62,20 +58,11 @@ def open_source(source: Any, what: str, warnings: list[str]) -> Source:
     return Source(where, data, rows=_objects(data))
 
 
-def read_bytes(path: str | Path, what: str = "file") -> bytes:
-    """The bytes of a file, or of standard input for ``-``.  Raises UserError when it cannot be read."""
-    if str(path) == STDIN:
-        return _standard_input()
+def _read(path: str | Path, where: str, what: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
-
-
-@cache
-def _standard_input() -> bytes:
-    """Can be read only once, but is asked for again: for its digest, or to explain a video."""
-    return sys.stdin.buffer.read()
+        raise UserError(f"{where}: {what} cannot be read ({error.strerror})") from error
 
 
 def _unpack(content: bytes, where: str, what: str) -> bytes:

@@ -10,7 +10,6 @@ from typing import Protocol
 
 from hicm.dvc_eval.words.java import PTB_JAR, Unavailable, find_jar, run
 from hicm.dvc_eval.words.ptb import DROPPED, ptb_tokenise
-from hicm.dvc_eval.words.unicode_words import UnicodeTokeniser
 
 LINE_BREAKS = re.compile("[\r\v\f\u2028\u2029]")
 # A line between two captions.  It ends every token and look-ahead that begins in the caption before, even a tag with
@@ -66,7 +65,11 @@ class JarTokeniser:
 
 def tokeniser_of(tok: str, ptb: Tokeniser) -> Tokeniser:
     """The tokeniser that the rule ``tok`` names: "unicode", or the given one for "ptb"."""
-    return UnicodeTokeniser() if tok == "unicode" else ptb
+    if tok != "unicode":
+        return ptb
+    from hicm.dvc_eval.words.unicode_words import UnicodeTokeniser  # needed by few
+
+    return UnicodeTokeniser()
 
 
 def clean(captions: Sequence[str], ascii_only: bool = True) -> list[str]:

@@ -59,7 +59,7 @@ class Vocabulary:
     @property
     def digest(self) -> str:
         """Hash of the pieces: equal pieces in equal order, equal digest."""
-        return digest(self.pieces, 64)
+        return digest_of(self.pieces)
 
     def time_id(self, bin_: int) -> int:
         """Token id of time bin 0..B-1."""
@@ -81,6 +81,11 @@ class Vocabulary:
         """Write the tokenizer, including the time tokens, in the Hugging Face layout: a whole folder, or none."""
         with atomic_folder(folder) as temporary:
             self.tokenizer.save_pretrained(temporary)
+
+
+def digest_of(pieces: Sequence[str]) -> str:
+    """Hash of the pieces of a vocabulary."""
+    return digest(pieces, 64)
 
 
 def searched(offline: bool) -> str:

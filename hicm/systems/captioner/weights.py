@@ -19,7 +19,7 @@ from hicm.systems.captioner.released.compatibility import check_pieces
 from hicm.systems.captioner.settings import Settings
 from hicm.systems.captioner.start import DESCRIPTION, checkpoint_folder, start_path
 from hicm.systems.captioner.t5 import is_untied, new_t5
-from hicm.systems.captioner.vocabulary import Vocabulary, load_pieces, load_vocabulary, refuse_other_pieces
+from hicm.systems.captioner.vocabulary import Vocabulary, digest_of, load_pieces, load_vocabulary, refuse_other_pieces
 
 # Values of a T5 that decide what its weights do, and show in no shape.
 UNSEEN = ("layer_norm_epsilon", "relative_attention_max_distance", "scale_decoder_outputs", "dense_act_fn")
@@ -97,10 +97,11 @@ def _start_from(path: Path, model: Captioner, vocabulary: Vocabulary) -> None:
         load_state(model, content.state, str(path))
         return
     settings, t5, _, about = _read_description(path)
-    theirs = path / "tokenizer"
-    refuse_other_pieces(load_pieces(str(theirs), offline=True), vocabulary.pieces, f"captioner.init: {path}",
-                        "the tokenizer of this run",
-                        f"set captioner.tokenizer={theirs} and captioner.time_bins={about['time_bins']}")
+    own = path / "tokenizer"
+    theirs = load_pieces(str(own), offline=True)
+    refuse_replaced(digest_of(theirs), about, path)
+    refuse_other_pieces(theirs, vocabulary.pieces, f"captioner.init: {path}", "the tokenizer of this run",
+                        f"set captioner.tokenizer={own} and captioner.time_bins={about['time_bins']}")
     there = {"captioner.visual_heads": settings.visual_heads, **{f"captioner.t5: {name}": getattr(t5, name, None)
                                                                  for name in UNSEEN}}
     here = {"captioner.visual_heads": model.config.visual_heads,
@@ -133,9 +134,7 @@ def load_captioner(folder: str | Path) -> tuple[Captioner, Vocabulary, dict[str,
     folder = Path(folder)
     config, t5, widths, about = _read_description(folder)
     vocabulary = load_vocabulary(str(folder / "tokenizer"), about["time_bins"], offline=True)
-    if about.get("vocabulary", vocabulary.digest) != vocabulary.digest:
-        raise UserError(f"{folder / 'tokenizer'}: has other pieces than those the captioner was trained with; put its "
-                        "own tokenizer back, or train again")
+    refuse_replaced(vocabulary.digest, about, folder)
     model = Captioner(config, new_t5(t5), *widths)
     load_state(model, read_folder(folder), str(folder))
     return model.eval(), vocabulary, about
@@ -152,6 +151,16 @@ def _read_description(folder: Path) -> tuple[Settings, T5Config, list[int], dict
     except Exception as error:  # damaged content can raise nearly anything
         raise bad_description(folder / DESCRIPTION, error) from error
     return config, t5, widths, about
+
+
+def refuse_replaced(digest: str, about: dict[str, Any], folder: Path) -> None:
+    """UserError when the pieces of a checkpoint folder's tokenizer are not those of its training.
+
+    ``digest`` is that of the pieces; ``about`` is the content of ``captioner.json``, which hicm 0.1.0 wrote without.
+    """
+    if about.get("vocabulary", digest) != digest:
+        raise UserError(f"{folder / 'tokenizer'}: has other pieces than those the captioner was trained with; put its "
+                        "own tokenizer back, or train again")
 
 
 def bad_description(path: Path, error: Exception) -> UserError:

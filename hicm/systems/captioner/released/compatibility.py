@@ -6,9 +6,9 @@ from typing import Any
 from torch import Tensor
 from transformers import T5Config
 
-from hicm.config import Config, digest, dump_config
+from hicm.config import Config, dump_config
 from hicm.errors import UserError
-from hicm.systems.captioner.vocabulary import Vocabulary
+from hicm.systems.captioner.vocabulary import Vocabulary, digest_of
 
 MEMORY = "memory_projection."
 MOST_BINS = 1000  # nobody trained more time tokens: a larger difference means another tokenizer
@@ -92,7 +92,7 @@ def check_pieces(args: Mapping[str, Any], vocabulary: Vocabulary, where: str) ->
     A .pth holds no tokenizer.  Those of the published programs were trained with that of ``model_name`` (its
     arguments), so a file as long as T5's vocabulary has T5's pieces.
     """
-    if vocabulary.text_size != T5_PIECES or digest(vocabulary.pieces[:T5_PIECES], 64) == T5_DIGEST:
+    if vocabulary.text_size != T5_PIECES or digest_of(vocabulary.pieces[:T5_PIECES]) == T5_DIGEST:
         return
     name = args.get("model_name")
     trained = f"was trained with that of {name}" if name else "was trained with T5's, as all published ones"

@@ -28,7 +28,7 @@ from hicm.systems.captioner.released.compatibility import (
 from hicm.systems.captioner.start import checkpoint_folder, refuse_no_start
 from hicm.systems.captioner.t5 import new_t5
 from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
-from hicm.systems.captioner.weights import bad_description, load_state, read_folder, save_captioner
+from hicm.systems.captioner.weights import bad_description, load_state, read_folder, refuse_replaced, save_captioner
 
 
 def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, fresh_memory: bool = False,
@@ -130,7 +130,9 @@ def _load(source: Source, config: Config, fresh: bool) -> tuple[Checkpoint, Capt
 def _vocabulary(source: Source, config: Config) -> Vocabulary:
     captioner = config.room
     if source.ours:
-        return load_vocabulary(str(source.path / "tokenizer"), captioner.time_bins, offline=True)
+        vocabulary = load_vocabulary(str(source.path / "tokenizer"), captioner.time_bins, offline=True)
+        refuse_replaced(vocabulary.digest, source.about, source.path)
+        return vocabulary
     name = captioner.tokenizer or captioner.t5
     if name in ("train", "scratch"):
         raise UserError(f"{source.path}: captioner.tokenizer={captioner.tokenizer!r} and captioner.t5={captioner.t5} "
