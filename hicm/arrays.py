@@ -53,11 +53,23 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
 
 def open_npz(path: Path) -> zipfile.ZipFile:
     """A ``.npz`` file whose members may be read one by one.  Raises as `read_npz`."""
-    archive = zipfile.ZipFile(Bounded(path))
+    archive = _Archive(Bounded(path))
     if sum(member.file_size for member in archive.infolist()) > SMALL + RATIO * os.path.getsize(path):
         archive.close()
         raise ValueError("it unfolds to more than 200 times its size")
     return archive
+
+
+class _Archive(zipfile.ZipFile):
+    """Closes the file that it reads."""
+
+    def __init__(self, file: Bounded) -> None:
+        self._file = file
+        super().__init__(file)
+
+    def close(self) -> None:
+        super().close()
+        self._file.close()
 
 
 def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
