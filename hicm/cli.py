@@ -7,7 +7,9 @@ import gc
 import inspect
 import io
 import os
+import signal
 import sys
+import threading
 import typing
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -16,48 +18,69 @@ from typing import Any
 from hicm import __version__, verbs
 from hicm.data.catalogue import message_of
 from hicm.errors import UserError
+from hicm.interrupts import handled
 
 # Full disk, no permission: met by files that are not written atomically (stats.jsonl, the tokenizer).
 REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
+EVALUATOR = ("evaluate", "compare", "protocols", "selftest")  # the commands of dvc-eval, the first if none is named
+
+
 def dvc_eval(arguments: Sequence[str] | None = None) -> int:
     """``dvc-eval``: the evaluator's commands under a name of their own, ``evaluate`` where none is named."""
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] not in ("compare", "protocols", "selftest", "--version"):
-        words = ["evaluate", *words]
-    return main(words)
+    if not words or words[0] not in (*EVALUATOR, "--version"):
+        words = [EVALUATOR[0], *words]
+    return main(words, "dvc-eval")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit status: 0 done, 1 a check failed, 2 bad input."""
+def main(arguments: Sequence[str] | None = None, name: str = "hicm") -> int:
+    """Run one command; returns the exit status: 0 done, 1 a check failed, 2 bad input, 128 + n ended by signal n.
+
+    ``name``: what the program calls itself.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # captions are in any language, terminals may not be
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # silences a warning in worker processes
-    warnings.formatwarning = lambda message, *_, **__: f"hicm: warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"{name}: warning: {message}\n"
     warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub|accelerate|tensorboard)\b")
-    options = vars(make_parser().parse_args(arguments))
+    options = vars(make_parser(name).parse_args(arguments))
     function = options.pop("function")
+    threading.excepthook = _thread_failed
     try:
-        with _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
+        with handled(), _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
             return show(function(**options))
     except UserError as error:
-        return refuse(message_of(error))
+        return refuse(message_of(error), name)
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("", "hicm"):
             raise
-        return refuse(f"the package {error.name.partition('.')[0]} is not installed; pip install 'hicm[all]'")
-    except KeyboardInterrupt:
-        say("hicm: interrupted; the same command continues")
-        return 130
+        return refuse(f"the package {error.name.partition('.')[0]} is not installed; pip install 'hicm[all]'",
+                      name)
+    except KeyboardInterrupt as error:
+        number = getattr(error, "number", signal.SIGINT)
+        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        scoring = function in (verbs.evaluate, verbs.compare)  # keeps nothing that it could continue from
+        say(f"{name}: interrupted{by}{'' if scoring else '; the same command continues'}")
+        return 128 + number
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return refuse(str(UserError(f"{error.filename}: no file can have so long a name; correct it")), name)
         if error.errno not in REFUSED_BY_SYSTEM:
             raise
-        return refuse(f"{error.filename or 'output'}: {error.strerror}; free space, or choose a folder you may write")
+        return refuse(f"{error.filename or 'output'}: {error.strerror}; free space, or choose a folder you may write",
+                      name)
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    """No traceback for what a thread was refused by the system: who waits for the thread reports it in one line."""
+    if not (isinstance(failed.exc_value, OSError) and failed.exc_value.errno in REFUSED_BY_SYSTEM):
+        threading.__excepthook__(failed)
 
 
 @contextlib.contextmanager
@@ -80,9 +103,9 @@ def show(result: Any) -> int:
     return 0 if getattr(result, "ok", True) else 1
 
 
-def refuse(message: str) -> int:
+def refuse(message: str, name: str = "hicm") -> int:
     """Print what is wrong to standard error; returns 2."""
-    say(f"hicm: error: {message}")
+    say(f"{name}: error: {message}")
     return 2
 
 
@@ -109,13 +132,12 @@ def verb_name(command: str) -> str:
 
 
 def summary(function: Callable[..., Any]) -> str:
-    """The first line of a verb's docstring, as a phrase.
+    """The first line of a verb's docstring, as it is written: it may begin with a name.
 
     >>> summary(verbs.train)
-    'train a system'
+    'Train a system'
     """
-    first = (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
-    return first[:1].lower() + first[1:]
+    return (inspect.getdoc(function) or "").partition("\n")[0].rstrip(".")
 
 
 def flag(name: str) -> str:
@@ -127,23 +149,28 @@ def flag(name: str) -> str:
     return "--" + name.rstrip("_").replace("_", "-")
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser: one subcommand for every verb."""
-    parser = argparse.ArgumentParser(prog="hicm", usage="hicm [-h] [--version] VERB ...", epilog=_overview(),
+def make_parser(name: str = "hicm") -> argparse.ArgumentParser:
+    """The parser: one subcommand for every verb; for ``dvc-eval``, the evaluator's only."""
+    parser = argparse.ArgumentParser(prog=name, usage=f"{name} [-h] [--version] VERB ...", epilog=_overview(),
                                      description="Dense video captioning with a hierarchical memory.",
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--version", action="version", version=f"hicm {__version__}")
-    top = parser.add_subparsers(prog="hicm", metavar="VERB", required=True, help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version=f"{name} {__version__}")
+    top = parser.add_subparsers(prog=name, metavar="VERB", required=True, help=argparse.SUPPRESS)
     groups: dict[str, Any] = {}
     for command, function in commands().items():
-        *group, name = command.split()
-        place = top
+        *group, verb = command.split()
+        place, own = top, dict[str, Any]()
+        if name != "hicm" and command not in EVALUATOR:
+            continue
+        if name != "hicm" and command == EVALUATOR[0]:
+            others = ", ".join(f"{name} {one}" for one in EVALUATOR[1:])
+            own = {"prog": name, "epilog": f"Further commands: {others}."}
         if group:
             if group[0] not in groups:
                 groups[group[0]] = top.add_parser(group[0]).add_subparsers(metavar="VERB", required=True)
             place = groups[group[0]]
         text = (inspect.getdoc(function) or "").replace("%", "%%")
-        sub = place.add_parser(name, help=summary(function), description=text, formatter_class=_Help)
+        sub = place.add_parser(verb, help=summary(function), description=text, formatter_class=_Help, **own)
         _add_arguments(sub, function)
         sub.set_defaults(function=function)
     return parser

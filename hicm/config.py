@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from hicm.errors import UserError
+from hicm.errors import UserError, brief
 from hicm.files import atomic
 from hicm.former import FORMER, renew
 from hicm.packaged import packaged_config
@@ -29,9 +29,10 @@ HOLDOUT = "holdout"  # the split that data.holdout makes: data.select is then th
 class DataConfig:
     name: str = "dataset"  # names the folders of what is derived from this data
     annotations: dict[str, list[str]] = field(default_factory=dict)  # split -> json files; several = several annotators
-    features: str = ""  # a .pth dict, a folder of .npy / .mp4.npy, or an HDF5 file
+    features: str = ""  # a .pth, .npz or HDF5 file of all videos, or a folder with a file per video (.npy, .pt, ...)
     feature_fps: float = 1.0  # rows per second in the features file; thinned to 1 per second when higher
-    speech: str = ""  # ASR: a .pkl or .json file, or a folder of them; empty: no speech
+    feature_array: str = ""  # name of the array to use, where a video has several (HDF5 groups, .npz)
+    speech: str = ""  # ASR: a .pkl, .json or .jsonl file, or a folder with a file per video (also .srt, .vtt, .json3)
     target: Literal["captions", "speech"] = "captions"  # what is learnt from the frames; speech: nothing is then heard
     train: str = "train"  # split that trains
     select: str = "val"  # split that chooses the best checkpoint; empty: none, with train.eval_every: 0
@@ -78,6 +79,7 @@ class SummaryConfig:
     prompt: str = "one-sentence-v1"  # name in hicm/memory/prompts, or a yaml file of that form
     words: int = limited(20, 1)  # longest answer accepted
     attempts: int = limited(3, 1)  # most questions per node; then its medoid is used
+    failures: float = limited(0.5, 0, 1)  # share of unusable answers above which the build stops (1: never)
     members: int = limited(200, 2)  # most texts per question: those nearest to the node's mean
     max_tokens: int = limited(100, 1)  # most new tokens per answer
     sample: bool = False  # nucleus sampling instead of the likeliest tokens
@@ -201,7 +203,7 @@ def load_config(path: str | Path | None = None, overrides: typing.Sequence[str] 
     asked = [_read_override(override) for override in overrides]
     system = _last(asked, "system") or given.get("system") or Config.system
     if not isinstance(system, str):
-        raise UserError(f"{where}: system: expected a name, found {system!r}")
+        raise UserError(f"{where}: system: expected a name, found {brief(system)}")
     room_package(system)  # refuses an unknown one
     _check(given, system, where)
     for override, keys, _ in asked:
@@ -302,7 +304,7 @@ def _preset(system: str, asked: Any, given: Any, where: str) -> dict[str, Any]:
     name, known = (asked if asked is not None else given) or "", presets(system)
     if name and name not in known:
         raise UserError(f"{where if asked is None else '--set preset=' + str(asked)}: preset: expected one of "
-                        f"{', '.join(map(repr, ('', *known)))}, found {name!r}")
+                        f"{', '.join(map(repr, ('', *known)))}, found {brief(name)}")
     return known.get(name, {})
 
 

@@ -8,6 +8,7 @@ from hicm.rooms import memory_need, room_constant, start_files
 # Of section data: names and places, which decide nothing (inputs are known by content), and what only reports read.
 PLACES = ("name", "annotations", "features", "speech", "report")
 TRAINING = ("train", "select", "holdout", "holdout_seed")  # of section data: what prediction does not read
+SELECTING = ("evaluate.protocol", "train.select_on")  # decide which weights are kept, and no weight
 WRITING = ("workers", "log_every", "checkpoint_every")  # of section train: how fast, and how often it is written down
 
 
@@ -40,6 +41,23 @@ def decided_by_training(config: Config, setting: str) -> bool:
     return (section in ("system", "train", "summary") or (section == "memory" and name != "path")
             or (section == "data" and name in TRAINING)
             or (section == config.system and read is not None and name not in read))
+
+
+def not_read(config: Config, setting: str) -> str:
+    """Why prediction under ``config`` does not read a setting (full name); '' where it does."""
+    section, _, name = setting.partition(".")
+    need = memory_need(config)
+    if decided_by_training(config, setting):
+        return "training decided this setting, and prediction does not read it; leave it out, or train again"
+    if section == "evaluate":
+        return "only evaluation reads this setting; leave it out"
+    if setting == "retrieval.leave_own_out":
+        return "only training reads this setting; leave it out"
+    if section == "retrieval" and need == "bank":
+        return f"the system {config.system} searches the memory in its own way; leave the setting out"
+    if section == "retrieval" and need == "none" and name not in ("search", "levels"):  # an ablation names both
+        return "retrieval.search is none, so nothing is recalled; leave the setting out, or set retrieval.search"
+    return ""
 
 
 def _named(config: Config, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:

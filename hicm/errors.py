@@ -1,12 +1,42 @@
-"""The one exception for errors that a user can fix."""
+"""The one exception for errors that a user can fix, and how a value looks in its message."""
+
+import re
+import reprlib
+from typing import Any
 
 
 class UserError(ValueError):
     """Bad input, settings or environment: one line naming file, item, what was expected and what to do.
 
     The command line prints it as ``hicm: error: ...`` and exits with status 2; everything else that is raised
-    is a bug and keeps its traceback.  Line breaks in the message become blanks.
+    is a bug and keeps its traceback.  Line breaks in the message become blanks; other control characters and lone
+    surrogates, which a terminal obeys or cannot print, become their escapes; a message of more than LONGEST characters
+    loses its middle.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.splitlines()))
+        line = UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], " ".join(message.splitlines()))
+        super().__init__(line if len(line) <= LONGEST else f"{line[:LONGEST - 1000]} ... {line[-900:]}")
+
+
+UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+LONGEST = 4000  # characters of a message
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = 60
+
+
+def brief(value: Any) -> str:
+    """``repr(value)``, cut wherever it is long or deep, so that a message can show whatever a file holds.
+
+    >>> brief(list(range(1000)))
+    '[0, 1, 2, 3, 4, 5, ...]'
+    """
+    try:
+        return _brief.repr(value)
+    except ValueError:  # Python prints no whole number of more than 4300 digits
+        return "a number of thousands of digits"
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what a library says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -4,17 +4,19 @@ Needs only the standard library and NumPy: every package may import this module.
 """
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
-import pickle
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from hicm import locks
 from hicm.errors import UserError
+from hicm.pickles import load_plain
 
 PROBE = 1 << 20  # bytes
 
@@ -23,21 +25,63 @@ PROBE = 1 << 20  # bytes
 def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success it replaces ``path``, on failure it is removed.
 
-    Raises UserError when the folder cannot be written or the disk is full, whatever a library raises then; ``path`` is
-    left as it was.
+    The temporary file is locked (`hicm.locks`), so that those of killed processes are known: the next call for the same
+    path removes them.  Raises UserError when the folder cannot be written or the disk is full, whatever a library
+    raises then; ``path`` is left as it was.  HDF5 locks files as well, and crashes: `hicm.hdf5` is for those.
     """
     path = Path(path)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-        os.close(handle)
-        temporary = Path(name)
+    with _temporary(path, lambda: tempfile.mkstemp(path.suffix, _stem(path), path.parent)) as temporary:
         yield temporary
         umask = os.umask(0)
         os.umask(umask)
         temporary.chmod(0o666 & ~umask)
         temporary.replace(path)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary folder beside the folder ``path``, which it replaces on success; on failure it is removed.
+
+    A killed process leaves the old folder or the new one, or, in the moment between two renamings, none.  Errors are
+    those of `atomic`.
+    """
+    path = Path(path)
+
+    def make() -> tuple[int, str]:
+        name = tempfile.mkdtemp(path.suffix, _stem(path), path.parent)
+        return os.open(name, os.O_RDONLY), name
+
+    with _temporary(path, make) as temporary:
+        yield temporary
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o777 & ~umask)
+        if path.exists():
+            old = path.with_name(f"{temporary.name}.old")
+            path.replace(old)
+            temporary.replace(path)
+            shutil.rmtree(old)
+        else:
+            temporary.replace(path)
+
+
+@contextlib.contextmanager
+def _temporary(path: Path, make: Callable[[], tuple[int, str]]) -> Iterator[Path]:
+    """A locked temporary file or folder, removed at the end if it is still there; ``make`` opens it."""
+    temporary, handle = None, -1
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(path)
+        while temporary is None:
+            handle, name = make()
+            locked = locks.lock(handle)
+            if not locked:
+                os.close(handle)
+            if locked is not False and os.path.exists(name):
+                temporary = Path(name)
+            else:  # taken for a leftover before it was locked
+                locks.close(handle)
+        yield temporary
     except OSError as error:
         raise _unwritable(path, error) from error
     except UserError:
@@ -49,7 +93,34 @@ def atomic(path: str | Path) -> Iterator[Path]:
         raise _unwritable(path, full) from error
     finally:
         if temporary is not None:
-            temporary.unlink(missing_ok=True)
+            _remove(temporary)
+        locks.close(handle)
+
+
+def _stem(path: Path) -> str:
+    """How the temporary files of a path begin."""
+    return f".{path.name}.tmp-"
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files that killed processes have left for ``path``."""
+    with os.scandir(path.parent) as entries:
+        found = [entry.path for entry in entries if entry.name.startswith(_stem(path))]
+    for name in found:
+        with contextlib.suppress(OSError):  # gone, or of another user
+            handle = os.open(name, os.O_RDONLY if os.path.isdir(name) else os.O_RDWR)
+            if locks.lock(handle):
+                _remove(Path(name))
+                locks.close(handle)
+            else:
+                os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:
@@ -61,7 +132,7 @@ def _refusal(temporary: Path | None) -> OSError | None:
     """Why the disk refuses writes: torch, safetensors and HDF5 each raise an error of their own when it is full."""
     try:
         if temporary is not None and temporary.exists():
-            with open(temporary, "ab", buffering=0) as stream:
+            with open(temporary / "probe" if temporary.is_dir() else temporary, "ab", buffering=0) as stream:
                 stream.write(bytes(PROBE))
                 stream.write(b"0")  # a first write may succeed partly
     except OSError as error:
@@ -84,11 +155,69 @@ class MissingFile(UserError):
 
 
 def require(path: str | Path, what: str, remedy: str) -> Path:
-    """``path`` as a Path.  Raises MissingFile, saying what to do, when nothing is there."""
+    """``path`` as a Path.  Raises MissingFile, saying what to do, when nothing is there, and as `refuse_stand_in`."""
     path = Path(path)
-    if not path.exists():
+    if not _is(Path.exists, path):
         raise MissingFile(path, what, remedy)
+    refuse_stand_in(path, what)
     return path
+
+
+def refuse_stand_in(path: str | Path, what: str) -> None:
+    """Raise UserError when a file is only what a failed download leaves in its place: a Git LFS pointer, a web page.
+
+    Says nothing of a path that is no file or cannot be read: whoever reads it does.
+    """
+    try:
+        with open(path, "rb") as stream:
+            head = stream.read(1024)
+    except OSError:
+        return
+    if head.startswith(b"version https://git-lfs.github.com/spec/"):
+        raise UserError(f"{path}: {what}: found a Git LFS pointer instead of the file; run 'git lfs pull' in its "
+                        "repository, or download the file itself")
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    if head.startswith((b"<!doctype html", b"<html", b"<head")) or (
+            head.startswith((b"<?xml", b"<!--")) and (b"<html" in head or b"<error>" in head)):
+        raise UserError(f"{path}: {what}: found a web page instead of the file; the download was answered with it (a "
+                        "login, a quota, a wrong address): open the file in a browser, then download again")
+
+
+def refuse_stand_ins(model: str | Path, what: str) -> None:
+    """`refuse_stand_in` for a file or all files of a folder, once a library could not read them; names pass."""
+    path = Path(model)
+    for file in sorted(path.iterdir()) if path.is_dir() else [path]:
+        refuse_stand_in(file, what)
+
+
+def read_text(path: str | Path, what: str = "text file") -> str:
+    """The text of a UTF-8 file, with or without a byte-order mark.  Raises UserError when it is no such file."""
+    refuse_stand_in(path, what)
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        if error.object[:2] in (b"\xff\xfe", b"\xfe\xff"):
+            raise UserError(f"{path}: {what} is UTF-16 text; save it as UTF-8") from error
+        raise UserError(f"{path}: {what} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
+
+
+def is_file(path: Path) -> bool:
+    """Whether ``path`` is a file; a name that no file can have, such as that of a very long id, is none.
+
+    Raises UserError when the folder may not be read.
+    """
+    return _is(Path.is_file, path)
+
+
+def _is(what: Callable[[Path], bool], path: Path) -> bool:
+    try:
+        return what(path)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return False
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[list], Any] | None = None) -> Any:
@@ -96,13 +225,14 @@ def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[l
 
     ``pairs_hook`` builds each object from its (key, value) pairs, for callers that care about repeated keys.
     """
-    path = Path(path)
+    return parse_json(read_text(path, what), path, what, pairs_hook)
+
+
+def parse_json(text: str, path: str | Path, what: str = "json file",
+               pairs_hook: Callable[[list], Any] | None = None) -> Any:
+    """The content of ``text``, which was read from ``path``; see `read_json`."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"), object_pairs_hook=pairs_hook)
-    except OSError as error:
-        raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: {what} is not UTF-8 text (byte {error.start})") from error
+        return json.loads(text, object_pairs_hook=pairs_hook)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: {what} is not valid json (line {error.lineno}, column {error.colno}: {error.msg}); "
                         "is the file complete?") from error
@@ -110,15 +240,34 @@ def read_json(path: str | Path, what: str = "json file", pairs_hook: Callable[[l
         raise UserError(f"{path}: {what} cannot be parsed ({error})") from error
 
 
+def each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A json object without repeated keys; plain parsing would keep the last of two videos with the same id."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"{next(key for key in found if keys.count(key) > 1)} occurs twice in one object; keep one")
+    return found
+
+
 def plain(content: Any) -> Any:
     """``content`` as it comes back from a json file, for comparison."""
     return json.loads(json.dumps(content, default=str))
 
 
+def json_text(content: Any, indent: int | None = None) -> str:
+    """``content`` as json, its text as it is; all of it escaped where it holds half a character (a lone surrogate)."""
+    text = json.dumps(content, indent=indent, ensure_ascii=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(content, indent=indent)
+    return text
+
+
 def write_json(path: str | Path, content: Any, indent: int | None = 1) -> Path:
     """Write ``content`` as UTF-8 json, atomically; returns the path."""
     with atomic(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=indent, ensure_ascii=False) + "\n", encoding="utf-8")
+        temporary.write_text(json_text(content, indent) + "\n", encoding="utf-8")
     return Path(path)
 
 
@@ -161,48 +310,18 @@ def sha256(path: str | Path) -> str:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from error
 
 
-# What a data pickle may name: NumPy's functions that rebuild arrays, and nothing that runs code.
-_PICKLE_ALLOWED = {
-    (module, name)
-    for module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric",
-                   "numpy._core.numeric")
-    for name in ("ndarray", "dtype", "_reconstruct", "scalar", "_frombuffer")
-}
-
-
-def _encode(text: str, encoding: str) -> bytes:
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"bytes written as {encoding}, expected latin1")
-    return text.encode("latin1")
-
-
-def _empty() -> bytes:
-    return b""
-
-
-# How pickles for Python 2 (protocols 0 to 2) store the bytes of an array.
-_PICKLE_BYTES = {("_codecs", "encode"): _encode, ("__builtin__", "bytes"): _empty, ("builtins", "bytes"): _empty}
-
-
-class _DataUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) in _PICKLE_ALLOWED:
-            return super().find_class(module, name)
-        if (module, name) in _PICKLE_BYTES:
-            return _PICKLE_BYTES[module, name]
-        raise pickle.UnpicklingError(f"it names {module}.{name}, but only plain data and NumPy arrays are read")
-
-
 def read_pickle(path: str | Path, what: str = "pickle file") -> Any:
-    """Plain data (dict, list, str, numbers, NumPy arrays) from a pickle, without executing anything.
+    """Plain data (dict, list, str, numbers, NumPy arrays) from a pickle, without executing anything; arrays of objects
+    become lists (`hicm.pickles`).
 
-    Raises UserError on a missing or truncated file, and on a pickle that names any other class or function.
+    Raises UserError on a missing or damaged file, and on a pickle that holds anything else.
     """
     path = Path(path)
+    refuse_stand_in(path, what)
     try:
-        with open(path, "rb") as stream:
-            return _DataUnpickler(stream).load()
+        return load_plain(path.read_bytes())
     except OSError as error:
         raise UserError(f"{path}: {what} cannot be read ({error.strerror})") from error
     except Exception as error:  # a damaged pickle can raise nearly anything
-        raise UserError(f"{path}: {what} refused ({error}); convert it to json if you trust it") from error
+        raise UserError(f"{path}: {what} refused ({error or type(error).__name__}); convert it to json if you trust "
+                        "it") from error

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hicm.files import append
+from hicm.files import append, json_text
 
 
 class Journal:
@@ -24,7 +24,7 @@ class Journal:
 
     def add(self, parts: dict[str, Any]) -> None:
         """Record finished parts at once.  Raises UserError when the disk is full."""
-        line = json.dumps({"identity": self.identity, "parts": parts}, ensure_ascii=False)
+        line = json_text({"identity": self.identity, "parts": parts})
         append(self.path, "\n" * self._broken + line)  # never behind half a line
         self._broken = False
         self.done.update(parts)
@@ -41,7 +41,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         for line in stream:
             try:
                 content = json.loads(line)
-            except json.JSONDecodeError:
+            except (ValueError, RecursionError):  # half a line, or thousands of digits or brackets
                 continue
             if isinstance(content, dict):
                 yield content

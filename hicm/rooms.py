@@ -10,9 +10,17 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
     AT_PREDICTION           settings that prediction reads, which may differ from those of the training (default: all)
     FILES                   files of a saved model beside its description <system>.json and tokenizer/
     start_files(settings)   {setting: file or folder} a training starts from
+    check(config)           raises UserError when these settings cannot be trained, before anything is read
     memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says, the
                             "bank" itself, or "none" (the default)
     speech(config)          whether the system reads speech (the default: it does not)
+
+A room that knows what its system does not get from the data defines in ``findings.py``
+
+    findings(config, split, videos, speech, width, folder)
+
+which yields a `hicm.data.findings.Finding` for every count over videos of a split (`Video`) and their `SpeechStore`.
+``width``: that of the features; ``folder``: the run that trains; None: not known.
 """
 
 import functools
@@ -97,6 +105,19 @@ def start_files(name: str, settings: Any) -> dict[str, str]:
     """The files that a training under these settings of a room starts from, by setting."""
     found = room_constant(name, "start_files", None)
     return {} if found is None else found(settings)
+
+
+def room_findings(config: Any, *about: Any) -> list[Any]:
+    """What the system of these settings does not get from data; ``about`` as in ``findings`` (see above)."""
+    if not room_has(config.system, "findings"):
+        return []
+    return list(filter(None, room_module(config.system, "findings").findings(config, *about)))
+
+
+def check_settings(config: Any) -> None:
+    """UserError when the system of these settings can tell, before anything is read, that they cannot be trained."""
+    if (check := room_constant(config.system, "check", None)) is not None:
+        check(config)
 
 
 def memory_need(config: Any) -> str:

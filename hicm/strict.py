@@ -2,22 +2,30 @@
 
 The annotation of a field says what it may hold: str, bool, int, float, Literal[...], list[...], dict[str, ...], Any, or
 another dataclass.  A number may have limits: `limited`.
+
+Numbers are read as people write them: 010 is ten, 1_000 and 1e3 are a thousand (also where a whole number is expected),
+0x10 and 0o20 are sixteen.  1:30, yes, no, on and off are text, so that they are refused where a number or true or
+false is expected.
 """
 
 import contextlib
 import dataclasses
+import datetime
 import difflib
+import itertools
 import math
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 
-from hicm.errors import UserError
+from hicm.errors import UserError, brief, reason
+from hicm.unfold import refuse_bombs
 
+UNFOLDED = 1 << 22  # characters and items of a settings file, its anchors as often as they are named
 KINDS = {str: "text (in quotes, if it looks like something else)", bool: "true or false", int: "a whole number",
          float: "a finite number"}
 
@@ -47,8 +55,8 @@ def parse_yaml(text: str, where: str) -> Any:
         line = f", line {mark.line + 1}" if mark and "\n" in text else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise UserError(f"{where}{line}: not valid yaml ({problem})") from error
-    except (ValueError, RecursionError) as error:  # an impossible date, thousands of brackets
-        raise UserError(f"{where}: not valid yaml ({error})") from error
+    except Exception as error:  # a bomb, thousands of brackets, or "!!bool maybe": PyYAML then raises nearly anything
+        raise UserError(f"{where}: not valid yaml ({reason(error)})") from error
 
 
 def to_yaml(content: Any) -> str:
@@ -64,7 +72,7 @@ def build(cls: type, given: Any, where: str, prefix: str = "", known: Mapping[st
     (naming the nearest known one), and on a value of the wrong type or outside its limits.
     """
     if not isinstance(given, dict):
-        raise UserError(f"{where}: {prefix.rstrip('.')}: expected a section of settings, found {given!r}")
+        raise UserError(f"{where}: {prefix.rstrip('.')}: expected a section of settings, found {brief(given)}")
     hints = typing.get_type_hints(cls)
     limits = {field.name: field.metadata.get("limits") for field in dataclasses.fields(cls)}
     known = {**(known or {}), **setting_names(cls, prefix)}
@@ -115,48 +123,86 @@ def _check(value: Any, hint: Any, what: str) -> Any:
             return ""
     if origin is Literal:
         if value not in args:
-            raise UserError(f"{what}: expected one of {', '.join(repr(a) for a in args)}, found {value!r}")
+            raise UserError(f"{what}: expected one of {', '.join(repr(a) for a in args)}, found {brief(value)}")
         return value
     if origin is list:
         if args[0] is str and isinstance(value, str):
             value = [value]
         if not isinstance(value, list):
-            raise UserError(f"{what}: expected a list, found {value!r}; write [a, b]")
+            raise UserError(f"{what}: expected a list, found {brief(value)}; write [a, b]")
         return [_check(item, args[0], what) for item in value]
     if origin is dict:
         if not isinstance(value, dict):
-            raise UserError(f"{what}: expected a mapping, found {value!r}")
+            raise UserError(f"{what}: expected a mapping, found {brief(value)}")
         return {str(key): _check(item, args[1], what) for key, item in value.items()}
     if hint is Any:
+        if isinstance(value, datetime.date):
+            raise UserError(f"{what}: {value} is a date; write it in quotes")
         return value
     if hint is float and isinstance(value, int | float | str) and not isinstance(value, bool):
         with contextlib.suppress(ValueError, OverflowError):
             if math.isfinite(float(value)):
                 return float(value)
+    elif hint is int and isinstance(value, float) and value.is_integer():  # 1e3, 20.0
+        return int(value)
     elif isinstance(value, hint) and not (hint is int and isinstance(value, bool)):
         return value
-    raise UserError(f"{what}: expected {KINDS[hint]}, found {value!r}")
+    raise UserError(f"{what}: expected {KINDS[hint]}, found {brief(value)}")
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.1 with three fixes: 3e-4 is a number, yes / no / on / off are words, repeated keys are an error."""
+    """YAML 1.1 with the numbers and words described above; repeated keys are an error.
+
+    Objects of other kinds than text, numbers, lists and mappings are refused, and so is what would fill the memory.
+    """
+
+    def get_single_data(self) -> Any:
+        node = self.get_single_node()
+        if node is None:
+            return None
+        refuse_bombs(node, _parts, _size, UNFOLDED)
+        return self.construct_document(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key, _ in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise yaml.MarkedYAMLError(problem=f"{key.value} occurs twice", problem_mark=key.start_mark)
-            seen.add(str(key.value))
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    raise yaml.MarkedYAMLError(problem=f"{key.value} occurs twice", problem_mark=key.start_mark)
+                seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+    def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
+        text = self.construct_scalar(node).replace("_", "").lower()
+        if len(text) > 300:  # no float is as large
+            raise yaml.MarkedYAMLError(problem="a whole number of more than 300 digits", problem_mark=node.start_mark)
+        return int(text, 0 if "0x" in text or "0o" in text else 10)
+
+
+def _parts(node: yaml.Node) -> Iterable[yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        return itertools.chain.from_iterable(node.value)
+    return node.value if isinstance(node, yaml.SequenceNode) else None
+
+
+def _size(node: yaml.Node) -> int:
+    return 1 + len(node.value) if isinstance(node, yaml.ScalarNode) else 1
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes words that `_Loader` would read as numbers."""
+    """Quotes text that `_Loader`, or another reader of YAML 1.1, would take for something else."""
 
 
-for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)$"),
-                                 list("-+0123456789."))
-for _letter in "yYnNoO":
-    _Loader.yaml_implicit_resolvers[_letter] = [
-        (tag, form) for tag, form in _Loader.yaml_implicit_resolvers[_letter] if tag != "tag:yaml.org,2002:bool"]
+_INT = re.compile(r"[-+]?(\d[\d_]*|0x[\da-fA-F]+|0o[0-7]+)$")
+_FLOAT = re.compile(r"[-+]?((\d[\d_]*\.[\d_]*|\.\d[\d_]*)([eE][-+]?\d+)?|\d[\d_]*[eE][-+]?\d+|\.(inf|Inf|INF))$"
+                    r"|\.(nan|NaN|NAN)$")
+_BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)$")
+_FORMS = {f"tag:yaml.org,2002:{kind}": form for kind, form in (("int", _INT), ("float", _FLOAT), ("bool", _BOOL))}
+_Loader.yaml_implicit_resolvers = {letter: [(tag, _FORMS.get(tag, form)) for tag, form in forms]
+                                   for letter, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()}
+_PLAIN = ("null", "bool", "int", "float", "str", "seq", "map", "timestamp")
+_Loader.yaml_constructors = {tag: make for tag, make in yaml.SafeLoader.yaml_constructors.items()
+                             if tag is None or tag.rpartition(":")[2] in _PLAIN}
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+for _tag in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float"):
+    _Dumper.add_implicit_resolver(_tag, _FORMS[_tag], list("-+0123456789."))

@@ -13,11 +13,19 @@ from hicm.types import Event
 
 @dataclass(frozen=True)
 class Task:
-    """One task.  ``evaluate(predictions, references, protocol, metrics=...)`` returns a result with ``scores``."""
+    """One task.
+
+    ``evaluate(predictions, references, protocol, metrics=...)`` returns a result with ``scores`` and, for those that
+    cannot be computed here, ``left_out``: their reasons.  ``metrics(protocol)``: the names of a protocol's scores.
+    ``protocols`` gives the names of protocols that are asked for, and raises UserError if they, ``metrics`` or
+    ``rules`` are unknown.
+    """
 
     name: str
     evaluate: Callable[..., Any]
+    metrics: Callable[[str], Sequence[str]]
     watched: tuple[str, ...]  # metrics shown during training, beside the selecting one
+    protocols: Callable[..., list[str]] = lambda names, **_: list(names)
 
     def to_json(self, events: Sequence[Event]) -> list[dict[str, Any]]:
         """Events in the form of a predictions file; times in seconds, a score and a level where there is one."""
@@ -32,7 +40,20 @@ def _dvc(*arguments: Any, **options: Any) -> Any:
     return evaluate(*arguments, **options)
 
 
-TASKS = {"dvc": Task("dvc", _dvc, ("CIDEr", "F1", "soda_d"))}
+def _dvc_metrics(protocol: str) -> Sequence[str]:
+    from hicm.dvc_eval import available_metrics
+    from hicm.dvc_eval.results.signature import is_signature, read_signature
+
+    return available_metrics(read_signature(protocol)[0] if is_signature(protocol) else protocol)
+
+
+def _dvc_protocols(names: Sequence[str], **options: Any) -> list[str]:
+    from hicm.dvc_eval.evaluate import find_wanted
+
+    return [one.rules.name for one in find_wanted(names, **options)]
+
+
+TASKS = {"dvc": Task("dvc", _dvc, _dvc_metrics, ("CIDEr", "F1", "soda_d"), _dvc_protocols)}
 
 
 def find_task(name: str) -> Task:

@@ -22,7 +22,8 @@ Written by `python scripts/write_commands.py` from the signatures in `hicm/verbs
 Each command is also a Python function with the same arguments: `hicm data check FILE --set k=v` is
 `hicm.verbs.data_check("FILE", set_=["k=v"])`. Commands read files and write files, and print the path of what they
 wrote. Run again, a command skips what is done and continues what was interrupted. The exit status is 0 when all is
-well, 1 when a check failed, and 2 for bad input, with one line that says what is wrong and what to do."""
+well, 1 when a check failed, 2 for bad input, with one line that says what is wrong and what to do, and 128 + n when
+signal n ended the command (Ctrl-C 130, SIGTERM 143)."""
 
 
 def commands_page() -> str:

@@ -20,6 +20,9 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     stall: float = 0.0  # seconds before anything is sent
     body: bytes | None = None  # sent unchanged instead of an answer; empty: the connection is closed silently
+    finish: str = "stop"  # finish_reason
+    message: dict[str, Any] = field(default_factory=dict)  # further fields of the message
+    drip: float = 0.0  # seconds between the bytes of the body
 
 
 @dataclass
@@ -69,8 +72,8 @@ class ChatServer:
                 body = reply.body
                 if body is None:
                     content = {"id": "1", "object": "chat.completion", "created": 1, "model": asked.body["model"],
-                               "choices": [{"index": 0, "finish_reason": "stop",
-                                            "message": {"role": "assistant", "content": reply.text}}]}
+                               "choices": [{"index": 0, "finish_reason": reply.finish, "message": {
+                                   "role": "assistant", "content": reply.text, **reply.message}}]}
                     if reply.status != 200:
                         content = {"error": {"message": reply.text or "made to fail"}}
                     body = json.dumps(content).encode()
@@ -82,7 +85,10 @@ class ChatServer:
                                     **reply.headers}.items():
                     self.send_header(name, value)
                 self.end_headers()
-                self.wfile.write(body)
+                for byte in body if reply.drip else ():
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(reply.drip)
+                self.wfile.write(b"" if reply.drip else body)
 
             def log_message(self, *_: object) -> None:
                 pass

@@ -30,9 +30,9 @@ def start(target: Callable[..., Any], *arguments: Any) -> BaseProcess:
     return process
 
 
-def start_hicm(*arguments: str) -> BaseProcess:
+def start_hicm(*arguments: str, **environment: str) -> BaseProcess:
     """``hicm ARGUMENTS`` on one thread, its words thrown away."""
-    return start(_quietly, [*map(str, arguments)])
+    return start(_quietly, [*map(str, arguments)], environment)
 
 
 def run_hicm(*arguments: str, largest_file: int | None = None, timeout: float = 120) -> Ended:
@@ -48,13 +48,13 @@ def run_hicm(*arguments: str, largest_file: int | None = None, timeout: float = 
         process.join()
 
 
-def _quietly(arguments: list[str]) -> None:
+def _quietly(arguments: list[str], environment: dict[str, str]) -> None:
     import torch
 
     from hicm.cli import main
 
     torch.set_num_threads(1)
-    os.environ["ACCELERATE_USE_CPU"] = "true"
+    os.environ.update({"ACCELERATE_USE_CPU": "true", **environment})
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         os._exit(main(arguments))
 

@@ -19,7 +19,7 @@ import pytest
 
 import hicm
 from hicm import verbs
-from hicm.cli import commands, main, make_parser, verb_name
+from hicm.cli import commands, main, make_parser, summary, verb_name
 from hicm.config import load_config
 from hicm.data.features import write_features
 from hicm.errors import UserError
@@ -172,8 +172,10 @@ def test_options_arrive_as_what_they_are(replace):
     assert train == [{"config": "c.yaml", "out": "", "set_": ["train.lr=1e-4", "captioner.decode.beams=1"],
                       "dry_run": True}]
     assert main(["evaluate", "p.json", "a.json", "b.json", "--metrics", "CIDEr", "F1", "--out", "m.json"]) == 0
-    defaults = {"protocol": [], "rule": [], "bootstrap": 0, "seed": 0, "strict": False, "per_video": "", "explain": "",
-                "json": False, "markdown": False, "latex": False, "jobs": 0, "check_with_java": False}
+    defaults = {"split": "", "protocol": [], "rule": [], "bootstrap": 0, "seed": 0, "strict": False, "per_video": "",
+                "explain": "", "overwrite": False, "json": False, "markdown": False, "latex": False, "format": "",
+                "reference_format": "", "jobs": 0,
+                "check_with_java": False}
     assert score == [{"predictions": "p.json", "references": ["a.json", "b.json"], "out": "m.json",
                       "metrics": ["CIDEr", "F1"], **defaults}]
 
@@ -190,6 +192,13 @@ def test_a_user_error_is_one_line_and_status_2(replace, capsys):
     replace("train", fail(UserError("c.yaml: train.lr: expected a number\nfound 'x'")))
     assert main(["train", "c.yaml"]) == 2
     assert capsys.readouterr() == ("", "hicm: error: c.yaml: train.lr: expected a number found 'x'\n")
+
+
+def test_a_name_that_no_file_can_have_is_one_line(capsys):
+    for command in (["predict"], ["data", "check"], ["evaluate"], ["report"], ["memory", "show"]):
+        assert main([*command, "x" * 300, *(["r.json"] if command == ["evaluate"] else [])]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"hicm: error: {'x' * 300}") and said.count("\n") == 1
 
 
 @pytest.mark.parametrize(("number", "name"), [(errno.ENOSPC, "run/stats.jsonl"), (errno.EACCES, "run/tokenizer"),
@@ -273,7 +282,7 @@ def data(tmp_path):
     videos = {f"video{n:06d}": {"duration": 9.0, "timestamps": [[0, 9]], "sentences": ["stir"]} for n in range(4)}
     for split, ids in (("train", list(videos)[:2]), ("val", list(videos)[2:])):
         (tmp_path / f"{split}.json").write_text(json.dumps({name: videos[name] for name in ids}))
-    write_features(tmp_path / "features.h5", {name: np.ones((9, 4), np.float32) for name in videos})
+    write_features(tmp_path / "features.h5", {name: np.ones((9, 12), np.float32) for name in videos})
     (tmp_path / "settings.yaml").write_text(
         f"data:\n  annotations: {{train: {tmp_path}/train.json, val: {tmp_path}/val.json}}\n"
         f"  features: {tmp_path}/features.h5\n")
@@ -288,7 +297,7 @@ def test_data_check_of_sound_data(data, options, capsys):
 
 
 def test_data_check_of_broken_data_is_status_1(data, capsys):
-    write_features(data.parent / "features.h5", {"video000000": np.ones((9, 4), np.float32)})
+    write_features(data.parent / "features.h5", {"video000000": np.ones((9, 12), np.float32)})
     assert main(["data", "check", str(data), "--shallow"]) == 1
     out = capsys.readouterr().out
     assert "error: " in out and "not usable: 2 error(s)" in out
@@ -312,10 +321,10 @@ def test_dry_run_of_training(path, tmp_path, monkeypatch, capsys):
 
 def test_dry_run_of_memory_and_of_prediction(data, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    memory = ["--set", "memory.path=elsewhere", "--set", "memory.encoder=hashing:16"]
+    memory = ["--set", "memory.path=elsewhere", "--set", "memory.encoder=hashing:12"]
     assert main(["memory", "build", str(data), "--dry-run", *memory]) == 0
     out = capsys.readouterr().out
-    assert " captions of train -> elsewhere\nencoder hashing:16\n" in out and "no language model is asked" in out
+    assert " captions of train -> elsewhere\nencoder hashing:12\n" in out and "no language model is asked" in out
     (tmp_path / "run" / "last").mkdir(parents=True)
     (tmp_path / "run" / "config.yaml").write_text(data.read_text())
     (tmp_path / "run" / "last" / "captioner.json").write_text("{}")
@@ -363,3 +372,13 @@ def test_python_has_the_same_arguments(data, capsys):
     assert main(["train", str(data), "--set", "train.lr=1e-4", "--out", "x", "--dry-run"]) == 0
     assert capsys.readouterr().out == said and "-> x\n" in said
     assert verbs.data_check(str(data), shallow=True).ok
+
+
+def test_help_keeps_capitals():
+    """A summary may begin with a name."""
+    for first in ("METEOR of two files", "Hugging Face models on this machine", "FINCH by hand", "Train a system"):
+        def verb() -> None:
+            pass
+
+        verb.__doc__ = f"{first}.\n\nMore."
+        assert summary(verb) == first

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hicm.errors import UserError
-from hicm.files import MissingFile, atomic, read_json, read_pickle, require, sha256, write_json
+from hicm.errors import UserError, brief
+from hicm.files import MissingFile, atomic, is_file, read_json, read_pickle, read_text, require, sha256, write_json
 
 
 @pytest.fixture
@@ -43,6 +43,19 @@ def test_a_user_error_is_one_line():
     assert str(UserError("x.json: a library says\nthis\r\n  and that")) == "x.json: a library says this   and that"
     assert str(UserError("")) == "" and isinstance(UserError("x"), ValueError)
     assert str(pickle.loads(pickle.dumps(UserError("from a worker")))) == "from a worker"
+
+
+def test_a_message_shows_whatever_a_file_holds():
+    """On one line that a terminal can print, however long or odd it is."""
+    assert str(UserError("a\0b\x1b[2Jc\ud800dé")) == r"a\x00b\x1b[2Jc\ud800dé"
+    assert len(str(UserError("x" * 10**6 + "; remove it"))) < 5000
+    assert str(UserError("x" * 9999 + "; remove it")).endswith("x; remove it")
+    deep: list = []
+    for _ in range(10_000):
+        deep = [deep]
+    for value in (deep, 10**5000, "x" * 10**6, list(range(10**5)), {"a": [1] * 10**5}, np.zeros(10**6)):
+        assert len(brief(value)) < 400
+    assert brief("add") == "'add'" and brief([0, None]) == "[0, None]" and brief({"time": -1}) == "{'time': -1}"
 
 
 # writing
@@ -216,6 +229,15 @@ def test_every_truncation_is_refused(tmp_path):
             read_json(path)
 
 
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    (tmp_path / "x.json").write_bytes(b'\xef\xbb\xbf{"a": "\xc3\xa9"}')
+    assert read_json(tmp_path / "x.json") == {"a": "\xe9"}
+    assert read_text(tmp_path / "x.json") == '{"a": "\xe9"}'
+    (tmp_path / "x.json").write_text('{"a": 1}', encoding="utf-16")
+    with refused("x.json: predictions is UTF-16 text; save it as UTF-8"):
+        read_json(tmp_path / "x.json", "predictions")
+
+
 def test_pairs_hook_sees_repeated_keys(tmp_path):
     (tmp_path / "x.json").write_text('{"a": 1, "a": 2}')
     assert read_json(tmp_path / "x.json", pairs_hook=list) == [("a", 1), ("a", 2)]
@@ -234,6 +256,9 @@ def test_require(tmp_path):
     assert require(str(tmp_path), "folder", "make it") == tmp_path
     with pytest.raises(MissingFile, match=r"^nowhere: bank not found; build it$") as refusal:
         require("nowhere", "bank", "build it")
+    with refused("not found; build it"):
+        require("x" * 300, "bank", "build it")
+    assert not any(is_file(Path(name)) for name in ("x" * 300, "a\0b", "\ud800")) and is_file(Path(__file__))
     found = pickle.loads(pickle.dumps(refusal.value))
     assert (found.path, found.what, found.remedy, str(found)) == (
         Path("nowhere"), "bank", "build it", str(refusal.value))

@@ -131,7 +131,8 @@ def test_the_search_and_the_read_of_the_guide_are_found(added, search, training,
 
 
 def test_the_encoder_of_the_guide_is_found(added, tmp_path):
-    letters = ["--set", "memory.encoder=letters:aeiou", "--set", f"memory.path={tmp_path / 'bank'}"]
+    letters = ["--set", "memory.encoder=letters:aeiou", "--set", f"memory.path={tmp_path / 'bank'}",
+               "--set", "data.features="]  # which are wider than five letters
     assert hicm("memory", "build", added, *letters) == 0
     assert load_bank(tmp_path / "bank").width == 5
 

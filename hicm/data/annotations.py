@@ -6,45 +6,58 @@ contain such events; ``hicm.stages.check`` reports them.
 """
 
 import math
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from hicm.config import HOLDOUT, DataConfig
 from hicm.data.holdout import part_of
-from hicm.data.ids import youtube_id
+from hicm.data.ids import refuse_unusable_id, youtube_id
 from hicm.data.pretraining import read_listing
-from hicm.errors import UserError
-from hicm.files import read_json, require
+from hicm.data.text import mend
+from hicm.errors import UserError, brief
+from hicm.files import each_once, read_json, require
 from hicm.types import Event, Span, Video
 
 
-def read_annotations(path: str | Path) -> dict[str, Video]:
+def read_annotations(path: str | Path, captions: bool = True, mended: list[str] | None = None) -> dict[str, Video]:
     """Videos by id, in file order, events in file order; a video may have no events.
 
     Other keys of an entry ("path", ...) are ignored.  The videos of a ``.csv`` (`hicm.data.pretraining.read_listing`)
-    have no events, and duration NaN: it is known only once the features are read.  Raises UserError naming file, video
-    and item when the file is unreadable or holds no video, when a video occurs twice, or when an entry lacks a key, has
-    lists of unequal length, a duration that is not a positive number, a timestamp that is not a pair of finite numbers,
-    or a sentence that is not text.
+    have no events, and duration NaN: it is known only once the features are read.  Without ``captions`` a video that
+    lacks times or sentences has no events.  Captions that were mended (`hicm.data.text.mend`) are appended to
+    ``mended``; if that is None, a warning counts them.
+
+    Raises UserError naming file, video and item when the file is unreadable or holds no video, when a video occurs
+    twice or has an id that cannot name a file, or when an entry lacks a key, has lists of unequal length, a duration
+    that is not a positive number, a timestamp that is not a pair of finite numbers, or a sentence that is not text.
     """
     if Path(path).suffix == ".csv":
         return {video_id: Video(video_id, math.nan, ()) for video_id in read_listing(path)}
     require(path, "annotation file", "put the data where data/README.md says, or correct data.annotations")
-    content = read_json(path, "annotation file", _each_once)
+    content = read_json(path, "annotation file", each_once)
     if not isinstance(content, dict) or not content:
         raise UserError(f"{path}: expected {{video id: {{duration, timestamps, sentences}}}} with at least one video, "
                         f"found {_kind(content)}; see data/README.md")
-    return {video_id: _video(video_id, entry, f"{path}: video {video_id}") for video_id, entry in content.items()}
+    found: list[str] = []
+    videos = {video_id: _video(video_id, entry, str(path), captions, found) for video_id, entry in content.items()}
+    if mended is not None:
+        mended += found
+    elif found:
+        warnings.warn(f"{path}: {len(found)} captions hold control characters or halves of characters, which are read "
+                      f"as blanks (the first: {found[0]})", stacklevel=2)
+    return videos
 
 
-def read_split(config: DataConfig, split: str) -> dict[str, Video]:
+def read_split(config: DataConfig, split: str, captions: bool = True) -> dict[str, Video]:
     """The videos of a split, from its first file, i.e. that of the first annotator.
 
     With ``data.holdout``, split "holdout" is the part of the training split's file that is held out, and the training
-    split is the rest.  Raises UserError when the settings know no such split, and as `read_annotations` does.
+    split is the rest.  Without ``captions`` the file need not have any.  Raises UserError when the settings know no
+    such split, and as `read_annotations` does.
     """
-    return part_of(config, split, read_annotations(split_files(config, split)[0]))
+    return part_of(config, split, read_annotations(split_files(config, split)[0], captions))
 
 
 def split_references(config: DataConfig, split: str) -> list[str] | list[dict[str, Video]]:
@@ -58,6 +71,11 @@ def split_references(config: DataConfig, split: str) -> list[str] | list[dict[st
 def held_out(config: DataConfig) -> set[str]:
     """The YouTube ids that ``data.holdout`` keeps out of training and memory; empty if it is 0."""
     return set(map(youtube_id, read_split(config, HOLDOUT))) if config.holdout else set()
+
+
+def teaches_captions(config: DataConfig, split: str) -> bool:
+    """Whether a system learns from the captions of a split, which may not be blank then."""
+    return config.target == "captions" and split == config.train
 
 
 def refuse_blank_captions(videos: Iterable[Video], path: str | Path) -> None:
@@ -85,45 +103,44 @@ def split_files(config: DataConfig, split: str) -> list[str]:
     return config.annotations[split]
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A json object without repeated keys; plain parsing would keep the last of two videos with the same id."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"{next(key for key in found if keys.count(key) > 1)} occurs twice in one object; keep one")
-    return found
-
-
-def _video(video_id: str, entry: Any, where: str) -> Video:
+def _video(video_id: str, entry: Any, file: str, captions: bool, mended: list[str]) -> Video:
+    refuse_unusable_id(video_id, file)
+    where = f"{file}: video {video_id}"
     if not isinstance(entry, dict):
         raise UserError(f"{where}: expected {{duration, timestamps, sentences}}, found {_kind(entry)}")
+    if not captions and "duration" in entry and not (entry.get("timestamps") and entry.get("sentences")):
+        entry = {"duration": entry["duration"], "timestamps": [], "sentences": []}
     for key in ("duration", "timestamps", "sentences"):
         if key not in entry:
             raise UserError(f"{where}: {key} is missing; see data/README.md for the format")
     duration, timestamps, sentences = entry["duration"], entry["timestamps"], entry["sentences"]
     if not _is_number(duration) or duration <= 0:
-        raise UserError(f"{where}: duration: expected seconds > 0, found {duration!r}; measure it, e.g. with ffprobe")
+        raise UserError(f"{where}: duration: expected seconds > 0, found {brief(duration)}; measure it, "
+                        "e.g. with ffprobe")
     for key, value in (("timestamps", timestamps), ("sentences", sentences)):
         if not isinstance(value, list):
             raise UserError(f"{where}: {key}: expected a list, found {_kind(value)}")
     if len(timestamps) != len(sentences):
         raise UserError(f"{where}: expected as many timestamps as sentences, found {len(timestamps)} and "
                         f"{len(sentences)}; pair them again")
-    events = tuple(Event(_span(pair, f"{where}: timestamps[{i}]"), _sentence(text, f"{where}: sentences[{i}]"))
-                   for i, (pair, text) in enumerate(zip(timestamps, sentences, strict=True)))
-    return Video(video_id, float(duration), events)
+    events = []
+    for i, (pair, text) in enumerate(zip(timestamps, sentences, strict=True)):
+        events.append(Event(_span(pair, f"{where}: timestamps[{i}]"), _sentence(text, f"{where}: sentences[{i}]")))
+        if events[-1].text != text:
+            mended.append(f"{video_id} sentences[{i}]")
+    return Video(video_id, float(duration), tuple(events))
 
 
 def _span(pair: Any, where: str) -> Span:
     if not isinstance(pair, list) or len(pair) != 2 or not all(map(_is_number, pair)):
-        raise UserError(f"{where}: expected [start, end] as two finite numbers of seconds, found {pair!r}")
+        raise UserError(f"{where}: expected [start, end] as two finite numbers of seconds, found {brief(pair)}")
     return Span(float(pair[0]), float(pair[1]))
 
 
 def _sentence(text: Any, where: str) -> str:
     if not isinstance(text, str):
         raise UserError(f"{where}: expected text, found {_kind(text)}")
-    return text
+    return mend(text)
 
 
 def _is_number(value: Any) -> bool:

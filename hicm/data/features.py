@@ -1,12 +1,13 @@
 """Visual features: one row per second, [T, D], for every video (HiCM2: CLIP ViT-L/14, D = 768, not normalised).
 
-Three kinds of store, opened lazily and safe to pass to worker processes: a ``.pth`` dict id -> tensor, a folder of
-``<id>.mp4.npy`` / ``<id>.npy`` files, and an HDF5 file with one dataset per video.
+Stores (`hicm.data.feature_stores`) are opened lazily and safe to pass to worker processes: a ``.pth``, ``.npz`` or HDF5
+file with an array or a group of arrays per video, or a folder with a file per video (``.npy``, ``.npz``, ``.pt``, ...).
 """
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,33 +15,38 @@ import numpy as np
 from hicm.data.feature_stores import open_store
 from hicm.data.ids import candidates
 from hicm.errors import UserError
-from hicm.files import atomic
+from hicm.new_hdf5 import new_hdf5
 
 
 class Features:
     """Features by video id, whatever the prefix of the id; see `open_features`."""
 
-    def __init__(self, path: str | Path, fps: float = 1.0, listed: Mapping[str, str] | None = None):
+    def __init__(self, path: str | Path, fps: float = 1.0, listed: Mapping[str, str] | None = None, array: str = ""):
         if not (math.isfinite(fps) and fps > 0):
             raise UserError(f"data.feature_fps: expected rows per second > 0, found {fps}")
         self.path = Path(path)
         self.fps = fps
-        self._store = open_store(self.path, listed)
-        self._width: int | None = None
+        self._store = open_store(self.path, listed, array)
         self._fingerprints: dict[tuple[str, ...], str] = {}
 
     @property
     def width(self) -> int:
         """D of the first stored video; all others must have the same."""
-        if self._width is None:
-            key = self._store.first()
-            if key is None:
-                raise UserError(f"{self.path}: holds no features; see data/README.md for what is expected there")
-            self._width = _matrix(self._store.read(key), f"{self.path}: {key}").shape[1]
-        return self._width
+        return self._first_shape[1]
+
+    @cached_property
+    def _first_shape(self) -> tuple[int, ...]:
+        key = next(self._store.keys(), None)
+        if key is None:
+            raise UserError(f"{self.path}: holds no features; see data/README.md for what is expected there")
+        return _matrix(self._store.read(key), f"{self.path}: {key}").shape
 
     def __contains__(self, video_id: str) -> bool:
         return self._key(video_id) is not None
+
+    def keys(self) -> Iterator[str]:
+        """The ids as they are written in the store."""
+        return self._store.keys()
 
     def missing(self, video_ids: Iterable[str]) -> list[str]:
         """Those of ``video_ids`` that have no features, in the given order."""
@@ -59,8 +65,10 @@ class Features:
         where = f"{self.path}: video {video_id}"
         x = _matrix(self._store.read(key), where)
         if x.shape[1] != self.width:
+            turned = len(x) == self._first_shape[0]
             raise UserError(f"{where}: expected rows of {self.width} numbers as in the rest, found {x.shape[1]}; "
-                            "extract it again with the same encoder")
+                            + (f"all have {len(x)} rows: are they stored as [width, seconds]? transpose them" if turned
+                               else "extract it again with the same encoder"))
         if self.fps > 1:
             rows = np.floor(np.arange(math.ceil(len(x) / self.fps)) * self.fps).astype(np.int64)
             x = x[rows[rows < len(x)]]
@@ -91,13 +99,15 @@ class Features:
         return next((name for name in candidates(video_id) if name in self._store), None)
 
 
-def open_features(path: str | Path, fps: float = 1.0, listed: Mapping[str, str] | None = None) -> Features:
-    """The features at ``path``: a ``.pth``/``.pt`` file, a folder of ``.npy`` files, or an HDF5 file.
+def open_features(path: str | Path, fps: float = 1.0, listed: Mapping[str, str] | None = None,
+                  array: str = "") -> Features:
+    """The features at ``path``: a file with all videos, or a folder with a file per video.
 
-    ``fps``: rows per second in the store; ``listed``: id -> file, for a folder whose files are not named ``<id>.npy``.
-    Raises UserError when nothing is there, or when its kind is unknown.
+    ``fps``: rows per second in the store; ``listed``: id -> file, for a folder whose files are not named after their
+    video; ``array``: the name of the array to use, where a video has several.  Raises UserError when nothing is there,
+    or when its kind is unknown.
     """
-    return Features(path, fps, listed)
+    return Features(path, fps, listed, array)
 
 
 def sample(x: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
@@ -121,17 +131,19 @@ def sample(x: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
 
 def write_features(path: str | Path, features: Mapping[str, np.ndarray]) -> Path:
     """Write id -> [T, D] as HDF5 (.h5), atomically; float16 stays float16, any other type becomes float32."""
-    import h5py
-
     path = Path(path)
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(path) as (file, check):
         for video_id, x in features.items():
             x = np.asarray(x)
             file.create_dataset(video_id, data=x if x.dtype == np.float16 else x.astype(np.float32))
+            check()
     return path
 
 
 def _matrix(x: np.ndarray, where: str) -> np.ndarray:
+    """x [T, D], also when it is stored as [1, T, D] or [T, 1, D]."""
+    if x.ndim == 3 and 1 in x.shape[:2]:
+        x = x[0] if x.shape[0] == 1 else x[:, 0]
     if x.ndim != 2 or x.dtype.kind not in "fiu":
         raise UserError(f"{where}: expected a matrix [seconds, width] of numbers, found shape {tuple(x.shape)} of "
                         f"{x.dtype}")

@@ -4,8 +4,18 @@ A YouTube id of 11 characters is written in three ways: bare (VidChapters), ``v_
 and ``<n>_<id>`` with an annotator number n from 0 (ViTT validation and test).
 """
 
+import itertools
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+
+from hicm.errors import UserError
+
 YOUTUBE_LENGTH = 11
 ANNOTATORS = 3  # ViTT has up to three annotators per video
+VIDEO_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
+LONGEST = 200  # bytes of an id: file names end at 255, with endings of features and of temporary files
+COMPARED = 2000  # ids looked at on each side for a guess at how they differ
 
 
 def youtube_id(video_id: str) -> str:
@@ -30,3 +40,67 @@ def candidates(video_id: str) -> tuple[str, ...]:
     toggled = video_id.removeprefix("v_") if video_id.startswith("v_") else f"v_{video_id}"
     annotated = (f"{n}_{bare}" for n in range(ANNOTATORS))
     return tuple(dict.fromkeys((video_id, toggled, bare, f"v_{bare}", *annotated)))
+
+
+def refuse_unusable_id(video_id: str, where: str) -> None:
+    """Raise UserError, starting with ``where``, for an id that cannot be the name of a file or an HDF5 key.
+
+    >>> refuse_unusable_id("a/b", "val.json")
+    Traceback (most recent call last):
+    hicm.errors.UserError: val.json: video 'a/b': an id may not hold '/', as it names files; rename the video
+    """
+    shown = ascii(video_id if len(video_id) <= 40 else f"{video_id[:40]}...")
+    odd = next((letter for letter in video_id if letter == "/" or unicodedata.category(letter) in ("Cc", "Cs")), None)
+    if odd is not None:
+        raise UserError(f"{where}: video {shown}: an id may not hold {odd!a}, as it names files; rename the video")
+    if not video_id.strip(" ."):
+        raise UserError(f"{where}: video {shown}: this id cannot name a file; rename the video")
+    if (size := len(video_id.encode())) > LONGEST:
+        raise UserError(f"{where}: video {shown}: an id of {size} bytes cannot name a file, at most {LONGEST} can; "
+                        "rename the video")
+
+
+def no_match(wanted: Iterable[str], there: Iterable[Any], name: str) -> str:
+    """Ids of the annotations and of the store ``name``, of which none match, and how they seem to differ; for errors.
+
+    >>> no_match(["a1", "b2"], ["A1.mp4", "C3.mp4"], "clip")
+    'clip has A1.mp4, C3.mp4, the annotations have a1, b2; A1.mp4 may be a1 (a file ending, upper and lower case)'
+    >>> no_match(["a1"], [], "clip")
+    'clip holds no video at all'
+    """
+    ours, theirs = (list(itertools.islice(ids, COMPARED)) for ids in (wanted, there))
+    if not theirs:
+        return f"{name} holds no video at all"
+    guess = _guess(ours, [one for one in theirs if isinstance(one, str)])
+    if any(not isinstance(one, str) for one in theirs):
+        guess = f"; ids there are of type {type(theirs[0]).__name__}, expected text"
+    return f"{name} has {_some(theirs)}, the annotations have {_some(ours)}{guess}"
+
+
+def _some(ids: list[Any]) -> str:
+    return ", ".join(str(one) for one in ids[:3]) + (", ..." if len(ids) > 3 else "")
+
+
+def _guess(ours: list[str], theirs: list[str]) -> str:
+    """The first pair of ids that differ in their writing only, and how."""
+    changes = {"a leading '-'": lambda name: name.lstrip("-"), "a prefix v_": lambda name: name.removeprefix("v_"),
+               "a file ending": _without_ending, "upper and lower case": str.lower,
+               "leading zeros": lambda name: name.lstrip("0") or "0"}
+    for count in range(1, len(changes) + 1):
+        for chosen in itertools.combinations(changes, count):
+            def simple(name: str, chosen: tuple[str, ...] = chosen) -> str:
+                for change in chosen:
+                    name = changes[change](name)
+                return name
+
+            by_form = {simple(name): name for name in theirs}
+            pair = next(((by_form[simple(name)], name) for name in ours if simple(name) in by_form), None)
+            if pair is not None:
+                return f"; {pair[0]} may be {pair[1]} ({', '.join(chosen)})"
+    pair = next(((there, here) for here in ours[:100] for there in theirs
+                 if len(min(there, here, key=len)) > 3 and (here in there or there in here)), None)
+    return "" if pair is None else f"; {pair[0]} may be {pair[1]}"
+
+
+def _without_ending(name: str) -> str:
+    return name.rpartition(".")[0] if "." in name[-6:-1] else name

@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hicm.errors import UserError
+from hicm.data.ids import refuse_unusable_id
+from hicm.errors import UserError, brief
 from hicm.files import read_json, read_pickle, require, write_json
 
 COLUMNS = ("video_id", "video_path")
@@ -37,6 +38,7 @@ def read_listing(path: str | Path) -> dict[str, str]:
                 video, file = ((row[name] or "").strip() for name in COLUMNS)
                 if not video or not file:
                     raise UserError(f"{path}: line {reader.line_num}: video_id or video_path is empty; remove the line")
+                refuse_unusable_id(video, f"{path}: line {reader.line_num}")
                 if video in found:
                     raise UserError(f"{path}: line {reader.line_num}: video {video} occurs twice; keep one")
                 found[video] = file
@@ -92,7 +94,7 @@ def _annotated(entry: Any, where: str, counts: Counter[str]) -> tuple[dict[str, 
     times, titles = [], []
     for i, chapter in enumerate(entry["chapters"]):
         if not isinstance(chapter, Mapping) or not isinstance(chapter.get("label"), str):
-            raise UserError(f"{where}: chapters[{i}]: expected {{time, label}}, found {chapter!r}")
+            raise UserError(f"{where}: chapters[{i}]: expected {{time, label}}, found {brief(chapter)}")
         times.append(_seconds(chapter.get("time"), f"{where}: chapters[{i}].time"))
         titles.append(chapter["label"].strip())
     if not all(any(letter.isalnum() for letter in title) for title in titles):
@@ -113,7 +115,7 @@ def _seconds(value: Any, where: str) -> float:
     except (TypeError, ValueError, OverflowError):
         seconds = math.nan
     if not math.isfinite(seconds) or isinstance(value, bool):
-        raise UserError(f"{where}: expected a number of seconds, found {value!r}")
+        raise UserError(f"{where}: expected a number of seconds, found {brief(value)}")
     return seconds
 
 

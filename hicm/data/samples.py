@@ -5,6 +5,7 @@ for it.  It comes from a split of annotation files (`open_samples`) or from one 
 """
 
 import math
+import warnings
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,9 @@ from typing import Self
 import numpy as np
 
 from hicm.config import DataConfig
-from hicm.data.annotations import refuse_blank_captions, split_files
+from hicm.data.annotations import refuse_blank_captions, split_files, teaches_captions
 from hicm.data.features import Features
+from hicm.data.ids import no_match
 from hicm.data.speech import Speech, SpeechStore, open_speech
 from hicm.data.splits import split_with_features
 from hicm.errors import UserError
@@ -132,17 +134,26 @@ class SampleList(Samples):
         return SampleList([self.samples[row] for row in rows], self.where)
 
 
-def open_samples(config: DataConfig, split: str, recall: Recall | None = None) -> SplitSamples:
+def open_samples(config: DataConfig, split: str, recall: Recall | None = None, captions: bool = True) -> SplitSamples:
     """The samples of a split.
 
-    Raises UserError when videos have no features (and ``data.missing_features`` is not skip), a caption is blank, or
-    ``data.target: speech`` lacks transcripts.
+    Without ``captions`` it need not have any: its videos are only to be captioned.  Raises UserError when videos have
+    no features (and ``data.missing_features`` is not skip), when a caption of the training split is blank or none of
+    its videos has speech, though ``data.speech`` is set, or when ``data.target: speech`` lacks transcripts.
     """
     if config.target == "speech" and not config.speech:
         raise UserError("data.target: speech needs transcripts; set data.speech")
-    videos, features = split_with_features(config, split)
-    refuse_blank_captions(videos.values(), split_files(config, split)[0])
-    return SplitSamples(videos, features, open_speech(config.speech), recall)
+    videos, features = split_with_features(config, split, captions)
+    if captions and teaches_captions(config, split):
+        refuse_blank_captions(videos.values(), split_files(config, split)[0])
+    speech = open_speech(config.speech)
+    if speech.path is not None and not any(video in speech for video in videos):
+        said = (f"{config.speech}: no video of split {split} has speech: "
+                + no_match(videos, speech.keys(), speech.path.name))
+        if captions and split == config.train:
+            raise UserError(f"{said}; data.speech= (empty) trains without speech")
+        warnings.warn(said, stacklevel=2)
+    return SplitSamples(videos, features, speech, recall)
 
 
 def single_sample(video_id: str, rows: np.ndarray, seconds_per_row: float = 1.0, duration: float | None = None,

@@ -1,29 +1,33 @@
 """The usable videos of a split: those with annotations and features."""
 
+from pathlib import Path
+
 from hicm.config import DataConfig
 from hicm.data.annotations import read_split, split_files
 from hicm.data.features import Features, open_features
+from hicm.data.ids import no_match
 from hicm.data.pretraining import read_listing
 from hicm.errors import UserError
 from hicm.types import Video
 
 
-def split_with_features(config: DataConfig, split: str) -> tuple[dict[str, Video], Features]:
+def split_with_features(config: DataConfig, split: str, captions: bool = True) -> tuple[dict[str, Video], Features]:
     """The videos of a split in file order, and the feature store that holds them all.
 
-    Raises UserError for videos without features, or leaves them out under ``data.missing_features: skip``; they are
-    never filled with zeros.
+    Without ``captions`` the split need not have any.  Raises UserError for videos without features, or leaves them out
+    under ``data.missing_features: skip``; they are never filled with zeros.
     """
-    videos, file = read_split(config, split), split_files(config, split)[0]
+    videos, file = read_split(config, split, captions), split_files(config, split)[0]
     listed = read_listing(file) if file.endswith(".csv") else None
-    features = open_features(config.features, config.feature_fps, listed)
+    features = open_features(config.features, config.feature_fps, listed, config.feature_array)
     missing = features.missing(videos)
+    if len(missing) == len(videos):
+        raise UserError(f"{config.features}: no video of split {split} has features: "
+                        + no_match(videos, features.keys(), Path(config.features).name))
     if missing and config.missing_features == "refuse":
         raise UserError(f"{config.features}: no features for {len(missing)} of {len(videos)} videos of split "
                         f"{split} ({', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}); add them, or set "
                         "data.missing_features=skip to leave these videos out")
     gone = set(missing)
     kept = {name: video for name, video in videos.items() if name not in gone}
-    if not kept:
-        raise UserError(f"{config.features}: no video of split {split} has features; is it the right file?")
     return kept, features

@@ -7,23 +7,33 @@ from typing import Any
 from hicm.dvc_eval.evaluate import evaluate
 from hicm.dvc_eval.inputs.protocols import Protocol
 from hicm.dvc_eval.results.score import Result
-from hicm.dvc_eval.words.java import Unavailable
+from hicm.dvc_eval.words.java import METEOR_JAR, PTB_JAR, Unavailable, find_jar, find_java
 from hicm.dvc_eval.words.meteor import JarMeteor
 from hicm.dvc_eval.words.tokenise import JarTokeniser
 from hicm.errors import UserError
 
 
+def check_java() -> None:
+    """UserError if Java, or the jars of pycocoevalcap, are not there: before anything is scored."""
+    try:
+        find_java()
+        for jar in (METEOR_JAR, PTB_JAR):
+            find_jar(jar)
+    except Unavailable as error:
+        raise UserError(f"--check-with-java: {error}") from error
+
+
 def differences_from_java(native: Result, predictions: Any, references: Any, protocol: str | Protocol = "vidchapters",
                           metrics: Iterable[str] | None = None, rules: Mapping[str, Any] | None = None,
-                          ) -> dict[str, float]:
+                          format: str = "", reference_format: str = "") -> dict[str, float]:
     """Largest absolute difference from ``native`` for each metric, over the scores of the data set and every video.
 
-    Raises UserError if Java, or the jars of pycocoevalcap, cannot be used.
+    Formats as in `evaluate`.  Raises UserError if Java, or the jars of pycocoevalcap, cannot be used.
     """
     try:
         with JarMeteor() as meteor:
             java = evaluate(predictions, references, protocol, metrics=metrics, rules=rules, tokeniser=JarTokeniser(),
-                            meteor=meteor)
+                            meteor=meteor, format=format, reference_format=reference_format)
     except Unavailable as error:
         raise UserError(f"--check-with-java: {error}") from error
     if java.left_out:

@@ -8,17 +8,21 @@ from typing import Any, overload
 
 import numpy as np
 
+from hicm.dvc_eval.inputs.amounts import Amount, amounts
 from hicm.dvc_eval.inputs.case import Case, build_case, coverage, input_warnings, rule_warnings
 from hicm.dvc_eval.inputs.protocols import Protocol, change_rules, find_protocol, select_metrics
-from hicm.dvc_eval.inputs.read import read_predictions, read_references
+from hicm.dvc_eval.inputs.read import read_inputs
 from hicm.dvc_eval.metrics.assemble import choose_videos, count_corpora, make_measures, missing_as_zero
+from hicm.dvc_eval.metrics.notes import cider_notes
 from hicm.dvc_eval.metrics.part import Part
 from hicm.dvc_eval.metrics.scoring import Scored, Wanted, score_case
+from hicm.dvc_eval.results.intervals import check_draws
 from hicm.dvc_eval.results.score import Result
 from hicm.dvc_eval.results.signature import is_signature, read_signature, references_digest, signature, unlike
 from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.meteor15 import NativeMeteor
-from hicm.dvc_eval.words.tokenise import PtbTokeniser, Tokeniser
+from hicm.dvc_eval.words.texts import Oddities
+from hicm.dvc_eval.words.tokenise import PtbTokeniser, Tokeniser, tokeniser_of
 from hicm.errors import UserError
 
 
@@ -31,25 +35,30 @@ def available_metrics(protocol: str | Protocol = "vidchapters") -> tuple[str, ..
 def evaluate(predictions: Any, references: Any, protocol: str | Protocol = ..., *,
              metrics: Iterable[str] | None = ..., rules: Mapping[str, Any] | None = ..., bootstrap: int = ...,
              seed: int = ..., strict: bool = ..., run: str | None = ..., jobs: int = ..., progress: bool = ...,
-             tokeniser: Tokeniser | None = ..., meteor: Meteor | None = ...) -> Result: ...
+             tokeniser: Tokeniser | None = ..., meteor: Meteor | None = ..., format: str = ...,
+             reference_format: str = ...) -> Result: ...
 @overload
 def evaluate(predictions: Any, references: Any, protocol: Sequence[str | Protocol], *,
              metrics: Iterable[str] | None = ..., rules: Mapping[str, Any] | None = ..., bootstrap: int = ...,
              seed: int = ..., strict: bool = ..., run: str | None = ..., jobs: int = ..., progress: bool = ...,
-             tokeniser: Tokeniser | None = ..., meteor: Meteor | None = ...) -> tuple[Result, ...]: ...
+             tokeniser: Tokeniser | None = ..., meteor: Meteor | None = ..., format: str = ...,
+             reference_format: str = ...) -> tuple[Result, ...]: ...
 
 
 def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Sequence[str | Protocol] = "vidchapters", *,
              metrics: Iterable[str] | None = None, rules: Mapping[str, Any] | None = None, bootstrap: int = 0,
              seed: int = 0, strict: bool = False, run: str | None = None, jobs: int = 0, progress: bool = False,
-             tokeniser: Tokeniser | None = None, meteor: Meteor | None = None) -> Result | tuple[Result, ...]:
+             tokeniser: Tokeniser | None = None, meteor: Meteor | None = None, format: str = "",
+             reference_format: str = "") -> Result | tuple[Result, ...]:
     """Score dense video captions by a named protocol (see `hicm.dvc_eval.inputs.protocols`), or by several in one pass.
 
     A signature may be given instead of a name: its rules and metrics are used, and a warning says what differs.
 
-    ``predictions``: a path or its content, ``{"results": {id: [{"sentence", "timestamp": [start, end]}, ..]}}`` or
-    the inner mapping; seconds.  ``references``: ``{id: {"duration", "timestamps", "sentences"}}`` as path or content,
-    a mapping from id to `hicm.types.Video`, or a list of these, one per annotator.  ``metrics``: names from
+    ``predictions``: a path or its content, ``{"results": {id: [{"sentence", "timestamp":
+    [start, end]}, ..]}}`` or the inner mapping; seconds.  ``references``: ``{id: {"duration", "timestamps",
+    "sentences"}}`` as path or content, a mapping from id to `hicm.types.Video`, or a list of these, one per annotator.
+    Both may be in another format of `hicm.dvc_eval.inputs.formats`; ``format`` and ``reference_format`` name it where
+    the content does not tell.  ``metrics``: names from
     `available_metrics` (None: all); nothing else is computed, and METEOR is loaded only if needed.
     ``rules``: changes to the protocol's rules, e.g. ``{"missing": "zero"}``.  ``bootstrap``: samples for intervals
     (0: none), drawn with ``seed``.  ``strict``: missing videos, and missing keys that the toolkits require, are errors.
@@ -71,25 +80,27 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
                                 ("bootstrap", bootstrap, "samples, or 0 for none")):
         if not isinstance(value, Integral) or value < 0:
             raise UserError(f"{option} is {value!r}, expected a number of {unit}")
-    wanted = _wanted(names, metrics, rules)
+    if bootstrap:
+        check_draws(bootstrap, seed)
+    wanted = find_wanted(names, metrics, rules)
     tokeniser = tokeniser or PtbTokeniser()
     warnings: list[str] = []
-    predicted, run_in_file, keys = read_predictions(predictions, warnings)
-    annotators = read_references(references, warnings)
+    inputs = read_inputs(predictions, references, warnings, format, reference_format)
+    predicted, annotators = inputs.predicted, inputs.annotators
     case = build_case(predicted, annotators)
+    amount = amounts(case)
     if strict:
-        _check_complete(case, keys, [one.rules for one in wanted])
+        _check_complete(case, inputs.keys, [one.rules for one in wanted])
     warnings += input_warnings(case, annotators)
     scored = score_case(case, wanted, tokeniser, meteor, jobs or _cores(), progress)
     digest = references_digest(annotators)
-    names_of = tokeniser.name, getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")
+    meteor_name = getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")
     results = []
     for name, one, part, own_warnings in zip(names, wanted, scored.parts, scored.warnings, strict=True):
         covered = coverage(predicted, annotators, one.rules)
-        # Clips have rules of their own for reading captions.
-        of_captions = scored.oddities.warnings() if one.of_tokens and one.rules.pairing == "overlap" else []
-        result = _result(case, one, part, scored, covered, [*warnings, *of_captions, *own_warnings], digest, names_of,
-                         run or run_in_file)
+        names_of = tokeniser_of(one.rules.tok, tokeniser).name, meteor_name
+        result = _result(case, one, part, scored, covered, [*warnings, *_caption_warnings(one, scored), *own_warnings],
+                         digest, names_of, run or inputs.run, amount)
         if is_signature(name):
             differences = unlike(name, result.signature)
             result = replace(result, warnings=(*result.warnings, *(f"signature: {one}" for one in differences)))
@@ -102,9 +113,12 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _wanted(names: Sequence[str | Protocol], metrics: Iterable[str] | None,
-            rules: Mapping[str, Any] | None) -> list[Wanted]:
-    """The rules and metrics of each protocol or signature, as changed by ``metrics`` and ``rules``."""
+def find_wanted(names: Sequence[str | Protocol], metrics: Iterable[str] | None = None,
+                rules: Mapping[str, Any] | None = None) -> list[Wanted]:
+    """The rules and metrics of each protocol or signature, as changed by ``metrics`` and ``rules``.
+
+    Raises UserError for names and values that are unknown.
+    """
     if metrics is not None and not isinstance(metrics, Iterable):
         raise UserError(f"metrics is {metrics!r}, expected names of scores, or None for all")
     if rules is not None and not isinstance(rules, Mapping):
@@ -128,9 +142,21 @@ def _check_complete(case: Case, keys: Sequence[str], rules: Sequence[Protocol]) 
                             "score without strict")
 
 
+def _caption_warnings(one: Wanted, scored: Scored) -> list[str]:
+    """How captions were not read as written.  Clips have rules of their own for reading them, and warn themselves."""
+    found = scored.oddities[one.rules.tok] if one.interned else Oddities()
+    if not one.paragraph or one.rules.tok != "ptb":
+        return found.warnings()
+    letters = scored.oddities["letters"].counts
+    # Captions that are empty for the tokeniser are reported once.
+    new = {key: number for key, number in letters.items() if number != found.counts.get((key[0], "wordless"))}
+    return Oddities(found.counts | new).warnings()
+
+
 def _result(case: Case, one: Wanted, part: Part, scored: Scored, covered: dict[str, Any], warnings: list[str],
-            digest: str, names: tuple[str, str], run: str | None) -> Result:
+            digest: str, names: tuple[str, str], run: str | None, amount: dict[str, Amount]) -> Result:
     rules, missing = one.rules, ~case.predicted.present
+    notes = cider_notes(case, part, rules, one.metrics)
     count_corpora(part, rules, len(case.videos))
     counted = ~missing if rules.missing == "skip" else np.ones(len(missing), dtype=bool)
     chosen = choose_videos(part, counted)
@@ -148,7 +174,7 @@ def _result(case: Case, one: Wanted, part: Part, scored: Scored, covered: dict[s
         protocol=rules.name, videos=videos, measures=measures, columns=_ordered(chosen, rules), pairs=chosen.pairs,
         rules=rules, coverage=covered, counts=np.stack([events.counts for events in
                                                         (case.predicted, *case.annotators)], axis=1)[counted],
-        warnings=(*warnings, *rule_warnings(case, covered, rules)), run=run,
+        warnings=(*warnings, *rule_warnings(case, covered, rules)), run=run, amounts=amount, notes=tuple(notes),
         left_out={name: left_out[name] for name in one.metrics if name in left_out}, with_missing=with_missing,
         signature=signature(rules, list(measures), len(case.annotators), digest, *names, len(videos),
                             covered["videos"]))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hicm.arrays import read_npz
 from hicm.encoders.model_files import identify
 from hicm.errors import UserError
 from hicm.files import require
@@ -25,8 +26,8 @@ class ArrayEncoder:
     def __init__(self, path: str) -> None:
         self.path = require(path, "file of sentence embeddings", "correct memory.encoder")
         try:
-            with np.load(self.path, allow_pickle=False) as arrays:
-                sentences, embeddings = arrays["sentences"], arrays["embeddings"]
+            arrays = read_npz(self.path)
+            sentences, embeddings = arrays["sentences"], arrays["embeddings"]
         except Exception as error:  # a damaged file can raise nearly anything
             raise UserError(f"{path}: expected an .npz file with sentences (text, [N]) and embeddings ([N, D]); "
                             f"{error}") from error

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from hicm.encoders.model_files import identify, reason
 from hicm.errors import UserError
+from hicm.files import refuse_stand_ins
 
 FORM = "hf:<name or folder>"
 BATCH = 128  # texts per forward pass
@@ -38,6 +39,7 @@ class HuggingFaceEncoder:
             tokenizer = AutoTokenizer.from_pretrained(self.source, local_files_only=self.offline)
             model = AutoModel.from_pretrained(self.source, local_files_only=self.offline)
         except Exception as error:  # unknown names, missing files, no network: all raise their own
+            refuse_stand_ins(self.source, "sentence encoder")
             raise UserError(f"memory.encoder: {self.name}: cannot be loaded ({reason(error)}); check the "
                             "name, or give a folder with the model and its tokenizer") from error
         return model.eval().float().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer

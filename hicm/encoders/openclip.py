@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from hicm.encoders.model_files import identify, reason
 from hicm.errors import UserError
+from hicm.files import refuse_stand_ins
 
 FORM = "openclip:<model>/<pretrained>"
 BATCH = 128  # texts per forward pass
@@ -65,6 +66,7 @@ class OpenClipEncoder:
                                                force_quick_gelu=bool(tag.get("quick_gelu")))
                 return model.eval().to(_device()), open_clip.get_tokenizer(self._model)
         except Exception as error:  # unknown names, missing files, no network: all raise their own
+            refuse_stand_ins(self._pretrained or self._model.removeprefix("local-dir:"), "CLIP model")
             raise UserError(f"memory.encoder: {self.name}: cannot be loaded ({reason(error)}); check the "
                             "names, or give a file or folder on this machine") from error
 

@@ -11,7 +11,7 @@ arrays it belongs to).
 """
 
 import itertools
-import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from hicm.errors import UserError
+from hicm.arrays import read_npz
+from hicm.errors import UserError, brief
 from hicm.files import atomic, copy_file, plain, read_json, require, sha256, write_json
 
 FORMAT = 1
@@ -135,7 +136,10 @@ class Bank:
         if self.levels[0].embeddings.ndim != 2:
             raise UserError(f"{where}: level 1: embeddings have shape {list(self.levels[0].embeddings.shape)}, "
                             "expected [nodes, width]")
+        for number in range(self.depth + 1):
+            _check_texts(self.texts(number), f"{where}: {f'level {number}' if number else 'captions'}")
         if self.leaves is not None:
+            _check_texts(self.leaves.videos, f"{where}: videos")
             _check_leaves(self.leaves, self.width, where)
         below = 0 if self.leaves is None else len(self.leaves)
         for number, level in enumerate(self.levels, start=1):
@@ -202,14 +206,14 @@ def load_bank(folder: str | Path) -> Bank:
         raise UserError(f"{path}: does not belong to the {TEXTS} beside it (interrupted write or damaged copy); "
                         "build or copy the bank again")
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = dict(stored)
+        arrays = read_npz(path)
         levels = tuple(_level(arrays, number, texts) for number, texts in enumerate(content["levels"], start=1))
         leaves = None
         if content["leaves"] is not None:
             leaves = Leaves(tuple(content["leaves"]["texts"]), arrays.get("leaf_embeddings"),
-                            tuple(content["leaves"]["videos"]), arrays["leaf_sentences"])
-    except (KeyError, TypeError, ValueError, IndexError, zipfile.BadZipFile) as error:
+                            tuple(content["leaves"]["videos"]), _numbers(arrays, "leaf_sentences"))
+            _refuse_non_text(leaves.texts, leaves.videos)
+    except Exception as error:  # a damaged file can raise nearly anything
         raise UserError(f"{path}: not a memory bank of format {FORMAT} ({error}); build the bank again") from error
     return Bank(levels, leaves, content["info"]).validate(folder)
 
@@ -237,9 +241,25 @@ def bank_hash(folder: str | Path) -> str:
 
 
 def _level(arrays: dict[str, np.ndarray], number: int, texts: list[str]) -> Level:
-    starts, index = arrays[f"level_{number}_starts"], arrays[f"level_{number}_children"]
+    _refuse_non_text(texts)
+    starts, index = _numbers(arrays, f"level_{number}_starts"), _numbers(arrays, f"level_{number}_children")
+    if not len(starts) or starts[0] != 0 or starts[-1] != len(index) or (np.diff(starts) < 0).any():
+        raise ValueError(f"level_{number}_starts does not divide the {len(index)} children")
     children = tuple(index[start:end] for start, end in itertools.pairwise(starts))
-    return Level(tuple(texts), arrays[f"level_{number}_embeddings"], children, arrays[f"level_{number}_authors"])
+    return Level(tuple(texts), arrays[f"level_{number}_embeddings"], children,
+                 _numbers(arrays, f"level_{number}_authors"))
+
+
+def _numbers(arrays: dict[str, np.ndarray], name: str) -> np.ndarray:
+    if arrays[name].ndim != 1 or arrays[name].dtype != np.int64:
+        raise ValueError(f"{name} is no list of whole numbers")
+    return arrays[name]
+
+
+def _refuse_non_text(*lists: Sequence[Any]) -> None:
+    for text in itertools.chain(*lists):
+        if not isinstance(text, str):
+            raise ValueError(f"{brief(text)} in the place of a text")
 
 
 def _check_embeddings(embeddings: np.ndarray, rows: int, width: int, what: str) -> None:
@@ -250,6 +270,15 @@ def _check_embeddings(embeddings: np.ndarray, rows: int, width: int, what: str) 
     finite = np.isfinite(embeddings).all(axis=1)
     if not finite.all():
         raise UserError(f"{what}, row {int(np.argmin(finite))}: the embedding is not finite; encode again")
+
+
+def _check_texts(texts: tuple[str, ...], what: str) -> None:
+    for row, text in enumerate(texts):
+        try:
+            text.encode()
+        except (AttributeError, UnicodeEncodeError):
+            raise UserError(f"{what}, row {row}: {text!r} is no text that a file can hold (half an emoji, a lone "
+                            "surrogate); correct it") from None
 
 
 def _check_leaves(leaves: Leaves, width: int, where: str | Path) -> None:

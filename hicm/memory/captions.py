@@ -18,8 +18,9 @@ import numpy as np
 from hicm.config import DataConfig, load_config
 from hicm.data.annotations import held_out, read_annotations, refuse_blank_captions, split_files
 from hicm.data.ids import youtube_id
+from hicm.data.text import mend
 from hicm.errors import UserError
-from hicm.files import require
+from hicm.files import read_text, require
 from hicm.packaged import packaged_config
 
 
@@ -67,13 +68,8 @@ def source_file(data: DataConfig, source: str) -> Path:
 
 def _read(file: Path) -> Iterator[tuple[str, str, int]]:
     if file.suffix == ".txt":
-        try:
-            lines = file.read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise UserError(f"{file}: captions cannot be read ({error.strerror})") from error
-        except UnicodeDecodeError as error:
-            raise UserError(f"{file}: captions are not UTF-8 text (byte {error.start})") from error
-        yield from ((line.strip(), file.name, number) for number, line in enumerate(lines) if line.strip())
+        lines = (mend(line).strip() for line in read_text(file, "file of captions").splitlines())
+        yield from ((line, file.name, number) for number, line in enumerate(lines) if line)
         return
     videos = read_annotations(file)
     refuse_blank_captions(videos.values(), file)

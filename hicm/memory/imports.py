@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from hicm.arrays import read_npy
 from hicm.data.annotations import read_annotations
 from hicm.encoders import Encoder
 from hicm.errors import UserError
@@ -110,13 +111,13 @@ def _read_flat(embeddings_file: Path, sentences_file: Path, videos_file: Path) -
 
 def _load(file: Path, kind: str, what: str) -> np.ndarray:
     try:
-        array = np.load(file, allow_pickle=False)
+        array = read_npy(file)
         if kind == "U":
             "".join(array.ravel().tolist()).encode()
     except Exception as error:  # a damaged file can raise nearly anything
         raise UserError(f"{file}: expected an array of {what} ({error})") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind != kind:
-        raise UserError(f"{file}: expected an array of {what}, found {getattr(array, 'dtype', 'an archive')}")
+    if array.dtype.kind != kind:
+        raise UserError(f"{file}: expected an array of {what}, found {array.dtype}")
     return array
 
 

@@ -8,6 +8,7 @@ from hicm.config import Config
 from hicm.encoders import make_encoder
 from hicm.memory.bank import TEXTS
 from hicm.memory.captions import read_captions
+from hicm.memory.encoding import check_encoder
 from hicm.memory.summarise import summarise_tree
 from hicm.memory.summarisers import make_summariser
 from hicm.memory.summarisers.language import LanguageModel
@@ -64,6 +65,7 @@ def plan_memory(config: Config) -> Plan:
     encoder = make_encoder(config.memory.encoder, offline)
     summariser = make_summariser(config.memory.summariser, config.summary, config.bank, offline)
     captions = read_captions(config.data, config.memory.source)
+    check_encoder(encoder, config.data, captions.texts[0], isinstance(summariser, LanguageModel))
     tree = build_tree(captions, encoder, config.memory, config.bank)
     counting = _Counting(summariser, [])
     summarise_tree(tree, counting, encoder)

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from hicm.errors import UserError
+from hicm.errors import UserError, brief
 from hicm.files import atomic, read_pickle
 from hicm.memory.bank import Bank, Leaves, Level
 
@@ -105,7 +105,7 @@ def _stages(content: Any, path: str | Path) -> list[list[_Cluster]]:
     found = {f"level_{number}": f"level_{number}" for number in range(1, len(content) + 1)}
     for key in content:
         if key not in found:
-            raise UserError(f"{path}: key {str(key)[:40]!r} among {len(content)} levels; expected level_1 to "
+            raise UserError(f"{path}: key {brief(key)} among {len(content)} levels; expected level_1 to "
                             f"level_{len(content)} without a gap")
     return [_clusters(content[key], f"{path}: {key}") for key in found]
 
@@ -118,7 +118,7 @@ def _clusters(stage: Any, where: str) -> list[_Cluster]:
     for key, entry in stage.items():
         number = _ID.search(str(key))
         if number is None:
-            raise UserError(f"{where}: key {str(key)[:40]!r} does not end in a number; expected cluster_<id>")
+            raise UserError(f"{where}: key {brief(key)} does not end in a number; expected cluster_<id>")
         cluster = _Cluster(int(number[1]), f"{where}, {str(key)[:40]}", entry)
         if cluster.id in clusters:
             raise UserError(f"{cluster.where}: id {cluster.id} occurs twice; every cluster needs an id of its own")
@@ -253,17 +253,14 @@ def _embedding(cluster: _Cluster) -> np.ndarray:
 def _ids(cluster: _Cluster, field: str) -> np.ndarray | None:
     """int64 [n]; None when the field is missing, None or empty."""
     value = cluster.entry.get(field)
-    if value is None:
+    items = value.tolist() if isinstance(value, np.ndarray) and value.ndim == 1 else value
+    if items is None or (isinstance(items, list | tuple) and not items):
         return None
-    try:
-        ids = np.asarray(value)
-    except ValueError:  # a list of lists of unequal length
-        ids = np.zeros((1, 1))
-    if ids.shape == (0,):
-        return None
-    if ids.ndim != 1 or ids.dtype.kind not in "iu":
-        raise UserError(f"{cluster.where}: {field}: expected a list of whole numbers, found {str(value)[:40]}")
-    return ids.astype(np.int64)
+    if not isinstance(items, list | tuple) or not all(
+            isinstance(item, int | np.integer) and type(item) is not bool and abs(int(item)) < 1 << 63
+            for item in items):
+        raise UserError(f"{cluster.where}: {field}: expected a list of whole numbers, found {brief(value)}")
+    return np.asarray(items, np.int64)
 
 
 def _sentences(cluster: _Cluster) -> list[str]:

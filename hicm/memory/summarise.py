@@ -8,8 +8,9 @@ import numpy as np
 
 from hicm.encoders import Encoder
 from hicm.memory.bank import Level
+from hicm.memory.encoding import encode_texts
 from hicm.memory.summarisers.node import Members, Summariser, Summary
-from hicm.memory.tree import Tree, encode_texts
+from hicm.memory.tree import Tree
 
 
 def summarise_tree(tree: Tree, summariser: Summariser, encoder: Encoder) -> tuple[tuple[Level, ...], list[Summary]]:
@@ -38,10 +39,12 @@ def count_outcomes(summaries: Sequence[Summary]) -> dict[str, Any]:
     """How the texts came about, for the bank's info; empty when no language model was asked."""
     answered = sum(summary.author is None and summary.embedding is None for summary in summaries)
     fallbacks = Counter(summary.fallback for summary in summaries if summary.fallback)
+    cleaned = Counter(kind for summary in summaries for kind in summary.cleaned)
     if not answered and not fallbacks:
         return {}
     return {"summaries": {"answered": answered, "quoted": len(summaries) - answered - fallbacks.total(),
-                          "fallbacks": dict(sorted(fallbacks.items()))}}
+                          "fallbacks": dict(sorted(fallbacks.items())),
+                          **({"cleaned": dict(sorted(cleaned.items()))} if cleaned else {})}}
 
 
 def _children(below: np.ndarray, above: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -3,7 +3,6 @@
 An interrupted build continues: embeddings and partitions are kept in the bank's folder until the bank is written.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,9 @@ import numpy as np
 from hicm.cached_arrays import cached_arrays
 from hicm.config import MemoryConfig
 from hicm.encoders import Encoder
-from hicm.errors import UserError
 from hicm.memory.bank import Leaves
 from hicm.memory.captions import Captions
+from hicm.memory.encoding import encode_texts
 from hicm.memory.hierarchies import describe_hierarchy, partitions
 from hicm.memory.summarisers.journal import key_of
 
@@ -35,7 +34,7 @@ class Tree:
 def build_tree(captions: Captions, encoder: Encoder, settings: MemoryConfig, folder: Path) -> Tree:
     """Embed and cluster the captions, or read from ``folder`` what an interrupted build has left there.
 
-    Raises UserError when an embedding is not finite, or when the hierarchy cannot take so many captions.
+    Raises UserError when an embedding is zero or not finite, or when the hierarchy cannot take so many captions.
     """
     texts_key = key_of(encoder.name, captions.texts)
     encoded = cached_arrays(folder / EMBEDDINGS, texts_key,
@@ -56,18 +55,3 @@ def remove_intermediates(folder: Path) -> None:
     """Remove what an unfinished build keeps in ``folder``."""
     for name in (EMBEDDINGS, PARTITIONS):
         (folder / name).unlink(missing_ok=True)
-
-
-def encode_texts(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
-    """Embeddings float32 [len(texts), D]; a text that occurs several times is encoded once.
-
-    Raises UserError naming the first text whose embedding is not finite.
-    """
-    different = list(dict.fromkeys(texts))
-    rows = {text: row for row, text in enumerate(different)}
-    embeddings = encoder.encode(different)
-    finite = np.isfinite(embeddings).all(axis=1)
-    if not finite.all():
-        raise UserError(f"memory.encoder: {encoder.name}: the embedding of {different[int(np.argmin(finite))]!r} is "
-                        "not finite; use another encoder or correct the caption")
-    return embeddings[[rows[text] for text in texts]]

@@ -6,6 +6,7 @@ from typing import Any
 
 from hicm.config import dump_config
 from hicm.data.holdout import describe_split
+from hicm.dvc_eval.results.tables import amount_lines
 from hicm.report.runs import Run, is_number
 from hicm.report.score_tables import metric_label
 
@@ -45,7 +46,7 @@ def selection(runs: Sequence[Run], split: str) -> tuple[str, bool]:
 
 
 def coverage_lines(runs: Sequence[Run]) -> list[str]:
-    """Videos that the scores do not cover, and warnings of the evaluation; equal lines are merged."""
+    """Videos that the scores do not cover, events, warnings and notes of the evaluation; equal lines are merged."""
     lines: dict[str, list[str]] = {}
     for run in runs:
         covered = run.metrics.get("coverage") or {}
@@ -53,9 +54,17 @@ def coverage_lines(runs: Sequence[Run]) -> list[str]:
                   if isinstance(covered.get(kind), list) and covered[kind]]
         if counts:
             lines.setdefault(f"predictions: {', '.join(counts)}", []).append(run.label)
-        for warning in run.metrics.get("warnings") or []:
-            lines.setdefault(str(warning), []).append(run.label)
+        for line in [*_amounts(run), *(run.metrics.get("warnings") or []), *(run.metrics.get("notes") or [])]:
+            lines.setdefault(str(line), []).append(run.label)
     return [f"{', '.join(labels)}: {line}" for line, labels in lines.items()]
+
+
+def _amounts(run: Run) -> list[str]:
+    """How many events were predicted, and how many captions repeat; nothing for scores that do not say."""
+    try:
+        return amount_lines(run.metrics.get("events") or {})
+    except (AttributeError, KeyError, TypeError, ValueError):  # not as `hicm evaluate` writes it
+        return []
 
 
 def _flatten(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:

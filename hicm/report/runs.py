@@ -134,7 +134,7 @@ def _read_stats(path: Path) -> list[dict[str, Any]]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):  # half a line, or thousands of digits or brackets
             continue
         if isinstance(entry, dict) and is_number(entry.get("step")):
             lines.append(entry)

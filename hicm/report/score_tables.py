@@ -19,6 +19,7 @@ METRICS: dict[str, tuple[str, str]] = {
     "Bleu_4": ("BLEU-4", "Precision of sequences of up to 4 words, over overlapping pairs."),
     "F1": ("F1", "Harmonic mean of precision and recall of event times, averaged over tIoU 0.3, 0.5, 0.7, 0.9."),
     "F1_of_means": ("F1", "Harmonic mean of the mean precision and the mean recall of event times."),
+    "F1_per_video": ("F1", "Harmonic mean of a video's precision and recall of event times, mean over videos."),
     "Precision": ("Precision", "Share of predicted events that overlap a reference event, mean over tIoU thresholds."),
     "Recall": ("Recall", "Share of reference events that overlap a predicted event, mean over tIoU thresholds."),
     "soda_d": ("SODA_d", "Times of a video as one story: best in-order match by tIoU; mean of precision, recall, F."),

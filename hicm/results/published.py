@@ -25,9 +25,12 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The published rows of one data set."""
+    """The published rows of one data set, all under one protocol of the evaluator."""
 
     title: str = ""
+    protocol: str = "vidchapters"
+    metrics: list[str] = field(default_factory=lambda: list(METRICS))  # the columns
+    command: str = ""  # what measures them here
     tolerance: dict[str, float] = field(default_factory=dict)  # metric -> largest difference of released weights, x 100
     rows: list[Any] = field(default_factory=list)
 
@@ -38,7 +41,7 @@ class Benchmark:
 
     @property
     def released(self) -> PublishedRow:
-        """What the released weights are expected to score."""
+        """What the released weights are expected to score; only of data sets that `find_benchmark` knows."""
         return next(row for row in self.published if row.released)
 
 
@@ -49,7 +52,8 @@ def benchmarks() -> dict[str, Benchmark]:
 
 
 def find_benchmark(dataset: str) -> Benchmark:
-    """The published rows of a data set.  Raises UserError when there are none."""
-    if dataset not in benchmarks():
-        raise UserError(f"{dataset}: no published scores to compare with; known are {', '.join(benchmarks())}")
-    return benchmarks()[dataset]
+    """The published rows of a data set with released weights.  Raises UserError when there are none."""
+    known = {name: one for name, one in benchmarks().items() if any(row.released for row in one.published)}
+    if dataset not in known:
+        raise UserError(f"{dataset}: no published scores to compare with; known are {', '.join(known)}")
+    return known[dataset]

@@ -17,7 +17,7 @@ class Record:
     dataset: str
     name: str  # what was run, as shown in the table
     run: str
-    signature: str
+    signature: str  # one line for each evaluation, where the scores are means of several
     videos: int  # number scored
     missing: int  # number of reference videos without a prediction
     scores: dict[str, float] = field(default_factory=dict)
@@ -25,6 +25,7 @@ class Record:
     date: str = ""
     commit: str = ""
     command: str = ""
+    machine: str = ""
 
 
 def make_record(dataset: str, name: str, result: Result, command: str) -> Record:

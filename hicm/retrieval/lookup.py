@@ -108,7 +108,7 @@ def search_video(config: Config, video: str, nodes: int = 3, training: bool = Fa
     ``retrieval.leave_own_out`` asks.  Raises UserError when the video has no features or they do not fit the bank.
     """
     _refuse_blind(config.retrieval)
-    features = open_features(config.data.features, config.data.feature_fps)
+    features = open_features(config.data.features, config.data.feature_fps, array=config.data.feature_array)
     rows = features.read(video)
     bank = load_bank(config.bank)
     frames, mask = sample(rows, config.data.frames)
@@ -173,7 +173,7 @@ def _duration(config: Config, video: str) -> float | None:
     """Seconds, from the first split that has the video; None when none does."""
     for files in config.data.annotations.values():
         if files and Path(files[0]).exists():
-            videos = read_annotations(files[0])
+            videos = read_annotations(files[0], captions=False)
             same = (other for name, other in videos.items() if youtube_id(name) == youtube_id(video))
             found = videos.get(video) or next(same, None)
             if found is not None:

@@ -7,6 +7,7 @@ B videos, T rows per video, W windows, K nodes kept, S slots, D width.
 """
 
 from collections.abc import Sequence
+from typing import get_args, get_type_hints
 
 import numpy as np
 
@@ -40,6 +41,11 @@ class Reader:
         self.levels: list[int] = []  # to be read, ascending
         if settings.windows < 1 or settings.top_k < 1:
             raise UserError(f"retrieval: windows={settings.windows}, top_k={settings.top_k}; expected 1 or more")
+        for name in ("select", "tail", "precision"):  # set in Python, nobody has checked them yet
+            choices = get_args(get_type_hints(RetrievalConfig)[name])
+            if getattr(settings, name) not in choices:
+                raise UserError(f"retrieval.{name}: expected one of {', '.join(map(repr, choices))}, found "
+                                f"{getattr(settings, name)!r}")
         if not needs_bank(settings):
             self.tables = Tables(Bank(()))
             return

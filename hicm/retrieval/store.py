@@ -1,17 +1,18 @@
 """Recalled vectors on disk: ``retrieved_<split>.h5``.
 
-    ids      [N] text                 video ids, in annotation order
+    ids      [N] text                 video ids, in annotation order, UTF-8 of fixed length
     vectors  [N, S, D] float32        what each slot hands over
     mask     [N, S] bool              False: nothing is handed over here
     slots    [N, S, 3] int32          window, level, node of each slot, -1 for several or all (`hicm.retrieval.records`)
     level_<l>/nodes, scores, stand_in [N, W, K]   int32, float32, int32: every node kept on the way
     attribute windows                 W, windows per video
-    attribute info                    json: what the file was made from
+    info     text                     json: what the file was made from
 
-S = W = 0 for search "none".  Level 0 = captions.  This is format 2; format 1 had one slot per window and neither slots
-nor windows, and is still read.
+S = W = 0 for search "none".  Level 0 = captions.  This is format 3.  Format 2 had texts of variable length, and info as
+an attribute; format 1 also had one slot per window and neither slots nor windows.  Both are still read.
 """
 
+import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,12 +20,14 @@ from typing import Any
 
 import numpy as np
 
+from hicm import hdf5
 from hicm.data.samples import MemoryTokens
-from hicm.errors import UserError
-from hicm.files import atomic, require
+from hicm.errors import UserError, reason
+from hicm.files import require
+from hicm.new_hdf5 import new_hdf5
 from hicm.retrieval.records import Recalled
 
-FORMAT = 2
+FORMAT = 3
 PADDING = {"nodes": np.int32(-1), "scores": np.float32(0), "stand_in": np.int32(-1)}
 
 
@@ -37,9 +40,12 @@ def save_retrieved(path: str | Path, ids: Sequence[str], batches: Iterable[Recal
     import h5py
 
     path, row = Path(path), 0
-    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
-        file.attrs.update({"format": FORMAT, "info": json.dumps(info)})
-        file.create_dataset("ids", data=list(ids), dtype=h5py.string_dtype())
+    with new_hdf5(path) as (file, check):
+        file.attrs["format"] = FORMAT
+        for name, texts in (("ids", list(ids)), ("info", json.dumps(info))):
+            content = np.char.encode(np.asarray(texts, str), "utf-8")
+            kind = h5py.string_dtype("utf-8", max(content.dtype.itemsize, 1))
+            file.create_dataset(name, data=content.astype(kind), dtype=kind)
         for recalled in batches:
             rows = slice(row, row + len(recalled.vectors))
             parts = {"vectors": recalled.vectors, "mask": recalled.mask, "slots": recalled.slots}
@@ -56,6 +62,7 @@ def save_retrieved(path: str | Path, ids: Sequence[str], batches: Iterable[Recal
                 kept = {"nodes": nodes, "scores": recalled.scores[level], "stand_in": recalled.stand_in[level]}
                 _write_level(file.require_group(f"level_{level}"), kept, rows, len(ids))
             row = rows.stop
+            check()
         if row != len(ids):
             raise ValueError(f"{row} videos were read, {len(ids)} ids given")
     return path
@@ -79,16 +86,38 @@ class Retrieved:
     def __init__(self, path: str | Path) -> None:
         self.path = require(path, "file of recalled vectors", "make it with `hicm retrieve`")
         with self._open() as file:
-            self.format = int(file.attrs.get("format", 0))
+            self.format = hdf5.attribute(file, "format") if "format" in file.attrs else 0
             if not 1 <= self.format <= FORMAT:
                 raise UserError(f"{path}: not a file of recalled vectors of format 1 to {FORMAT}; retrieve again")
-            self.ids: tuple[str, ...] = tuple(file["ids"].asstr()[()])
             self.count, self.width = (int(size) for size in file["vectors"].shape[1:])  # S, D
-            self.windows = self.count if self.format == 1 else int(file.attrs["windows"])  # W
-            self.info: dict[str, Any] = json.loads(file.attrs["info"])
+            self.windows = self.count if self.format == 1 else hdf5.attribute(file, "windows")  # W
             self.levels = sorted((int(name.removeprefix("level_")) for name in file if name.startswith("level_")),
                                  reverse=True)
-        self._rows = {video: row for row, video in enumerate(self.ids)}
+            ids, info = hdf5.variable_texts(self.path, "ids", "info") if self.format < 3 else (
+                hdf5.texts(hdf5.find(file, "ids")), hdf5.texts(hdf5.find(file, "info"))[0])
+            self.ids: tuple[str, ...] = tuple(ids)
+            self.info: dict[str, Any] = json.loads(info)
+            self._rows = {video: row for row, video in enumerate(self.ids)}
+            self._check(file)
+
+    def _check(self, file: Any) -> None:
+        """Raise ValueError unless the parts have the shapes and types that they should have."""
+        videos, slots = len(self._rows), self.count
+        shapes: dict[str, tuple[str, tuple[int, ...]]] = {"vectors": ("f", (videos, slots, self.width)),
+                                                          "mask": ("b", (videos, slots))}
+        if self.format > 1:
+            shapes["slots"] = "i", (videos, slots, 3)
+        for level in self.levels:
+            kept = file[f"level_{level}/nodes"].shape[-1:]
+            shapes |= {f"level_{level}/{name}": (fill.dtype.kind, (videos, self.windows, *kept))
+                       for name, fill in PADDING.items()}
+        for name, (kind, shape) in shapes.items():
+            part = hdf5.find(file, name)
+            hdf5.check(part, kind)
+            if part.shape != shape:
+                raise ValueError(f"{name} has shape {list(part.shape)}, expected {list(shape)}")
+        if not isinstance(self.info, dict) or len(self._rows) != len(self.ids):
+            raise ValueError("ids occur twice, or info is no json object")
 
     def vectors(self, video: str) -> np.ndarray:
         """float32 [S, D].  Raises UserError when the video is missing or the file is damaged."""
@@ -123,7 +152,12 @@ class Retrieved:
         if video not in self._rows:
             raise UserError(f"{self.path}: nothing recalled for video {video}; retrieve again for its split")
         with self._open() as file:
-            return [file[name][self._rows[video]] for name in names]
+            kinds = {"vectors": "f", "mask": "b", "slots": "i"}
+            parts = [hdf5.read(hdf5.find(file, name), kinds.get(name, "fi"), self._rows[video], whole=name in kinds)
+                     for name in names]
+            if not all(np.isfinite(part).all() for part in parts):
+                raise ValueError(f"{video}: numbers that are not finite")
+            return parts
 
     def _open(self) -> "_Guarded":
         return _Guarded(self.path)
@@ -141,19 +175,19 @@ class _Guarded:
 
         try:
             self.file = h5py.File(self.path, "r")
-        except OSError as error:
+        except Exception as error:
             raise self._damaged(error) from error
         return self.file
 
     def __exit__(self, kind: type | None, error: BaseException | None, _: object) -> None:
-        self.file.close()
+        with contextlib.suppress(Exception):  # a damaged file
+            self.file.close()
         if isinstance(error, Exception) and not isinstance(error, UserError):  # damage can raise nearly anything
             raise self._damaged(error) from error
 
     def _damaged(self, error: BaseException) -> UserError:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        return UserError(f"{self.path}: damaged or not a file of recalled vectors ({reason}); remove it and retrieve "
-                         "again")
+        return UserError(f"{self.path}: damaged or not a file of recalled vectors ({reason(error)}); remove it and "
+                         "retrieve again")
 
 
 def open_retrieved(path: str | Path) -> Retrieved:

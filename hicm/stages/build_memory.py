@@ -12,11 +12,14 @@ from hicm.config import Config, DataConfig, MemoryConfig
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import plain, sha256
+from hicm.locks import holding
 from hicm.memory.bank import TEXTS, Bank, read_bank_json, save_bank
 from hicm.memory.captions import Captions, read_captions
+from hicm.memory.encoding import check_encoder
 from hicm.memory.hierarchies import describe_hierarchy
 from hicm.memory.summarise import count_outcomes, summarise_tree
 from hicm.memory.summarisers import make_summariser
+from hicm.memory.summarisers.language import UNREACHED, LanguageModel
 from hicm.memory.tree import build_tree, remove_intermediates
 
 OUTCOMES = ("summaries", "neighbour_agreement")  # in a bank's info, but no setting
@@ -26,7 +29,8 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     """Build the bank that ``config`` describes and return its folder, ``config.bank``.
 
     Does nothing when the folder already holds a bank of these settings and captions.  Raises UserError when it holds
-    another one (unless ``overwrite``), when a caption is blank, or when the encoder or the language model fails.
+    another one (unless ``overwrite``), when another build is writing there, when a caption is blank, when the encoder
+    does not fit the features, or when the encoder or the language model fails.
     """
     folder, offline = config.bank, config.offline
     encoder = make_encoder(config.memory.encoder, offline)
@@ -36,12 +40,14 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     if (folder / TEXTS).exists() and not overwrite:
         refuse_another_bank(folder, info)
         return folder
-    tree = build_tree(captions, encoder, config.memory, folder)
-    levels, summaries = summarise_tree(tree, summariser, encoder)
-    info |= count_outcomes(summaries) | ({} if tree.agreement is None else {"neighbour_agreement": tree.agreement})
-    save_bank(Bank(levels, tree.leaves, info), folder)
-    remove_intermediates(folder)
-    _warn_of_fallbacks(info, len(summaries))
+    check_encoder(encoder, config.data, captions.texts[0], isinstance(summariser, LanguageModel))
+    with holding(folder / ".lock", "hicm memory build"):
+        tree = build_tree(captions, encoder, config.memory, folder)
+        levels, summaries = summarise_tree(tree, summariser, encoder)
+        info |= count_outcomes(summaries) | ({} if tree.agreement is None else {"neighbour_agreement": tree.agreement})
+        save_bank(Bank(levels, tree.leaves, info), folder)
+        remove_intermediates(folder)
+    _warn_of_answers(info, len(summaries))
     return folder
 
 
@@ -65,9 +71,19 @@ def refuse_another_bank(folder: Path, info: dict[str, Any]) -> None:
                         "or replace it with --overwrite")
 
 
-def _warn_of_fallbacks(info: dict[str, Any], nodes: int) -> None:
-    if fallbacks := info.get("summaries", {}).get("fallbacks"):
-        reasons = ", ".join(f"{reason}: {count:,}" for reason, count in fallbacks.items())
-        warnings.warn(f"memory: the medoid stands in for the language model's answer in {sum(fallbacks.values()):,} of "
-                      f"{nodes:,} nodes ({reasons}); nodes that were not reached are asked for again with --overwrite",
-                      stacklevel=3)
+def _warn_of_answers(info: dict[str, Any], nodes: int) -> None:
+    counts = info.get("summaries", {})
+    fallbacks, cleaned = counts.get("fallbacks", {}), counts.get("cleaned", {})
+    said = []
+    if fallbacks:
+        again = "; nodes that were not reached are asked for again with --overwrite" if UNREACHED in fallbacks else ""
+        said.append(f"the medoid stands in for the language model's answer in {sum(fallbacks.values()):,} of {nodes:,} "
+                    f"nodes ({_listed(fallbacks)}){again}")
+    if cleaned:
+        said.append(f"removed around the language model's answers: {_listed(cleaned)}")
+    if said:
+        warnings.warn(f"memory: {'. '.join(said)}", stacklevel=3)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{kind}: {count:,}" for kind, count in counts.items())

@@ -1,32 +1,22 @@
 """The evaluation stage: a predictions file and its references in, scores out, with the digests of both."""
 
-import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hicm.errors import UserError
-from hicm.files import read_json, require, sha256, write_json
+from hicm.files import require
+from hicm.stages.score_files import Asked, Scored, plan_files
 
 if TYPE_CHECKING:
-    from hicm.config import Config
     from hicm.dvc_eval.results.output import Scores
 
 
-@dataclass(frozen=True)
-class Scored:
-    """What is scored: a predictions file, its references, and the run's settings where it lies in a run folder."""
-
-    path: Path
-    references: list[Any]  # files, or parts of them
-    settings: "Config | None" = None
-
-
-def find_scored(name: str, references: Sequence[str]) -> Scored:
+def find_scored(name: str, references: Sequence[str], split: str = "") -> Scored:
     """What ``name``, a predictions file or a run folder, stands for; its own references unless some are given.
 
-    Raises UserError when there are no predictions, or no references.
+    ``split``: of a run folder, instead of data.report.  Raises UserError when there are no predictions, or no
+    references.
     """
     path, settings = require(name, "predictions", "give a predictions file, or a folder that 'hicm train' wrote"), None
     found: list[Any] = list(references)
@@ -35,9 +25,13 @@ def find_scored(name: str, references: Sequence[str]) -> Scored:
         from hicm.data.annotations import split_references
 
         settings = load_config(require(path / "config.yaml", "run", "give a folder that 'hicm train' wrote"))
-        path = require(path / f"predictions_{settings.data.report}.json", "predictions",
-                       f"make them with 'hicm predict {name}'")
-        found = found or list(split_references(settings.data, settings.data.report))
+        own = split or settings.data.report
+        found = found or list(split_references(settings.data, own))
+        path = require(path / f"predictions_{own}.json", "predictions",
+                       f"make them with 'hicm predict {name}{f' --split {split}' if split else ''}'")
+    elif split:
+        raise UserError(f"{path}: --split {split} is for a run folder, whose settings know the split; name the "
+                        "annotation files instead")
     if not found:
         raise UserError(f"{path}: name the reference annotation files after the predictions")
     return Scored(path, found, settings)
@@ -51,40 +45,8 @@ def evaluate_run(run: str | Path, bootstrap: int = 0, seed: int = 0) -> "Scores"
     scored = find_scored(str(run), ())
     rules = scored.settings.evaluate if scored.settings is not None else None
     protocol, metrics = (rules.protocol, list(rules.metrics)) if rules is not None else ("vidchapters", [])
+    plan = plan_files(scored, Asked([protocol], metrics, {}, bootstrap, seed), [protocol])
     results = evaluate(scored.path, scored.references, [protocol], metrics=metrics or None, bootstrap=bootstrap,
                        seed=seed, progress=True)
-    write_scores(scored, results)
+    plan.write(results)
     return Scores(tuple(results))
-
-
-def write_scores(scored: Scored, results: Sequence[Any], out: Path | None = None) -> Path | None:
-    """Write the scores beside the predictions, or to ``out``, with the digests of predictions and references.
-
-    Of several protocols, those after the first stand beside it under their names.  Scores of other predictions are
-    replaced, with a line on standard error.  Returns the first path; None when the predictions' name does not lead to
-    one.
-    """
-    from hicm.dvc_eval.results.output import paths
-
-    target = out or scored.path.with_name(scored.path.name.replace("predictions_", "metrics_", 1))
-    if target == scored.path:
-        return None
-    content = read_json(scored.path, "predictions")
-    about: dict[str, Any] = {"predictions": {"file": scored.path.name, "sha256": sha256(scored.path),
-                             "identity": content.get("identity") if isinstance(content, dict) else None},
-             "references": {Path(one).name: sha256(one) for one in scored.references if isinstance(one, str | Path)}}
-    for result, path in zip(results, paths(results, target), strict=True):
-        if path.exists() and _predictions_of(path) not in (None, about["predictions"]["sha256"]):
-            print(f"{path}: the scores of other predictions are replaced", file=sys.stderr)
-        write_json(path, result.to_json() | about)
-    return target
-
-
-def _predictions_of(path: Path) -> str | None:
-    """Digest of the predictions whose scores a file holds; None when it does not say, '' for a file of other kind."""
-    try:
-        content = read_json(path, "metrics")
-    except UserError:
-        return ""
-    known = content.get("predictions") if isinstance(content, dict) else None
-    return known.get("sha256") if isinstance(known, dict) else None

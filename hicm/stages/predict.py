@@ -9,15 +9,16 @@ from tqdm import tqdm
 
 from hicm.config import Config, load_config
 from hicm.data.samples import Samples, open_samples
-from hicm.decisive import decided_by_training
+from hicm.decisive import not_read
 from hicm.errors import UserError
 from hicm.files import read_json, require, write_json
 from hicm.former import FORMER
 from hicm.journal import Journal
+from hicm.locks import holding
 from hicm.provenance import Origin
 from hicm.stages.origins import prediction_origin
 from hicm.stages.retrieve import with_recall
-from hicm.stages.run_folder import model_folder, with_own_bank
+from hicm.stages.run_folder import LOCK, model_folder, with_own_bank
 from hicm.systems.base import find_system
 from hicm.tasks import find_task
 
@@ -28,53 +29,58 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
 
     The file says by which settings and inputs it was made; made by the same ones before, it is left as it is.  What
     the videos recall stands beside it, and so do finished videos of an interrupted call, which are not asked for again.
-    Raises UserError when the file was made differently (unless ``overwrite``), when an override names a setting that
-    training decided, or when the model does not fit the data.
+    Raises UserError when the file was made differently (unless ``overwrite``), when another command is writing it or
+    training the run, when an override names a setting that training decided, or when the model does not fit the data.
     """
     config = prediction_config(run, overrides)
     split = split or config.data.report
     out = out or run / f"predictions_{split}.json"
-    folder = model_folder(run, checkpoint)
-    samples = open_samples(config.data, split)
-    origin = prediction_origin(config, folder, samples, split)
-    other = _differences(out, origin) if out.exists() and not overwrite else []
-    if out.exists() and not overwrite and not other:
-        print(f"{out}: made by these settings and inputs already")
-        return out
-    kind = find_system(config.system)
-    system = kind.load(folder, config)
-    if other:  # a damaged model is reported first
-        raise UserError(f"{out}: holds other predictions ({'; '.join(other)}); choose another --out, or replace them "
-                        "with --overwrite")
-    name = split if out.name == f"predictions_{split}.json" else out.stem
-    samples = with_recall(config, samples, split, out.parent / f"retrieved_{name}.h5", overwrite=overwrite)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    journal = Journal(out.with_name(f".{out.name}.part"), origin.identity)
-    results = _predict(system, samples, device, journal)
-    manifest = read_json(run / "manifest.json", "run manifest")
-    about = read_json(folder / f"{config.system}.json", "model description")
-    step = {} if about.get("step") is None else {"step": about["step"]}  # unknown for converted weights
-    write_json(out, {"version": "VERSION 1.0", "external_data": {}, "run": manifest["run"], "task": kind.task,
-                     "split": split, "checkpoint": {"name": folder.name, **step}, "identity": origin.identity,
-                     "decided_by": origin.to_json(), "device": str(device), "results": results})
-    journal.remove()
+    with holding(run / LOCK, "hicm predict", shared=True):  # no training changes the model meanwhile
+        folder = model_folder(run, checkpoint)
+        samples = open_samples(config.data, split, captions=False)
+        origin = prediction_origin(config, folder, samples, split)
+        other = _differences(out, origin) if out.exists() and not overwrite else []
+        if out.exists() and not overwrite and not other:
+            print(f"{out}: made by these settings and inputs already")
+            return out
+        system = find_system(config.system).load(folder, config)
+        if other:  # a damaged model is reported first
+            raise UserError(f"{out}: holds other predictions ({'; '.join(other)}); choose another --out, or replace "
+                            "them with --overwrite")
+        about = {"run": read_json(run / "manifest.json", "run manifest")["run"], "task": system.task, "split": split,
+                 "checkpoint": {"name": folder.name, **_step(folder, config)}}
+        with holding(out.with_name(f".{out.name}.lock"), "hicm predict"):
+            name = split if out.name == f"predictions_{split}.json" else out.stem
+            samples = with_recall(config, samples, split, out.parent / f"retrieved_{name}.h5", overwrite=overwrite)
+            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+            journal = Journal(out.with_name(f".{out.name}.part"), origin.identity)
+            results = _predict(system, samples, device, journal)
+            write_json(out, {"version": "VERSION 1.0", "external_data": {}, **about, "identity": origin.identity,
+                             "decided_by": origin.to_json(), "device": str(device), "results": results})
+            journal.remove()
     return out
 
 
 def prediction_config(run: Path, overrides: Sequence[str] = ()) -> Config:
     """The settings of a run under ``overrides``, with the run's own memory bank.
 
-    Raises UserError for an override that prediction does not read: training decided that setting.
+    Raises UserError for an override that prediction does not read, as training decided it or for another reason.
     """
     path = require(run / "config.yaml", "run", "give a folder that 'hicm train' wrote")
     config = load_config(path, overrides)
     own = load_config(path)
     for override in overrides:
         setting = override.partition("=")[0].strip()
-        if decided_by_training(config, FORMER.get(setting, setting)) and load_config(path, [override]) != own:
-            raise UserError(f"--set {override}: training decided this setting, and prediction does not read it; leave "
-                            "it out, or train again")
+        reason = not_read(config, FORMER.get(setting, setting))
+        if reason and load_config(path, [override]) != own:
+            raise UserError(f"--set {override}: {reason}")
     return with_own_bank(run, config, overrides)
+
+
+def _step(folder: Path, config: Config) -> dict[str, Any]:
+    """The step of a checkpoint; nothing for converted weights, where it is unknown."""
+    step = read_json(folder / f"{config.system}.json", "model description").get("step")
+    return {} if step is None else {"step": step}
 
 
 def _differences(out: Path, origin: Origin) -> list[str]:

@@ -34,7 +34,7 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     where they are open already.
     """
     out, settings = Path(out), config.retrieval
-    samples = samples or open_samples(config.data, split)
+    samples = samples or open_samples(config.data, split, captions=False)
     videos, features = samples.ids, samples.features
     leave_own_out = training and settings.leave_own_out
     with_bank = needs_bank(settings)

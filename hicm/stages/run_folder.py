@@ -10,16 +10,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hicm.config import Config, config_text, load_config, save_config
-from hicm.decisive import training_settings
+from hicm.config import Config, changes, config_text, load_config, save_config
+from hicm.decisive import SELECTING, training_settings
 from hicm.errors import UserError
 from hicm.files import read_json, require, write_json, write_text
+from hicm.locks import is_held
 from hicm.memory.bank import OWN, TEXTS, copy_bank
-from hicm.provenance import Origin, describe, uncommitted
+from hicm.provenance import Origin, describe, now, uncommitted
 from hicm.rooms import described_by, room_constant
 from hicm.stages.origins import needs_bank
 
 RUNS = Path("presave/runs")
+LOCK = ".lock"  # held by a training, and by predictions that read its model
 
 
 def run_name(stem: str, origin: Origin) -> str:
@@ -30,22 +32,21 @@ def run_name(stem: str, origin: Origin) -> str:
 def open_run(folder: Path, run: str, config: Config, origin: Origin, **extra: Any) -> tuple[str, Config]:
     """Start or continue a run folder; returns the run's id and its settings.
 
-    A run that continues keeps the settings that decide nothing of training but that may choose the checkpoint (how
-    captions are decoded).  Raises UserError when the folder holds a run with other settings, or one started on other
-    inputs: results of two runs are never mixed.
+    How captions are decoded and scored may be corrected in a run that continues, as long as its weights stay what they
+    are and no checkpoint was selected by another score; the manifest lists corrections.  A finished run keeps the
+    decoding that selected its checkpoint.  Raises UserError when the folder holds a run with other settings, or one
+    started on other inputs: results of two runs are never mixed.
     """
     manifest = folder / "manifest.json"
     if manifest.exists():
         found = read_manifest(folder)
         changed = compare_run(folder, found, config, origin)
-        if not changed:
-            config = _continued(config, load_config(folder / "config.yaml"))
-            if config_text(config) != (folder / "config.yaml").read_text(encoding="utf-8"):
-                save_config(config, folder / "config.yaml")  # data were moved
-            return found["run"], config
+        if not changed or _may_correct(folder, found, origin):
+            return found["run"], _continue(folder, found, config, origin, **extra)
         if _is_started(folder):
-            raise UserError(f"{folder}: holds run {found['run']}, started differently ({'; '.join(changed)}); choose "
-                            "another --out, or remove the folder")
+            why = "; its checkpoints were selected by other scores" if _only_selects(found, origin) else ""
+            raise UserError(f"{folder}: holds run {found['run']}, started differently ({'; '.join(changed)}){why}; "
+                            "choose another --out, or remove the folder")
         for stale in folder.glob("retrieved_*"):
             stale.unlink()
     save_config(config, folder / "config.yaml")
@@ -56,14 +57,22 @@ def open_run(folder: Path, run: str, config: Config, origin: Origin, **extra: An
 
 
 def find_run(stem: str, config: Config, origin: Origin) -> Path:
-    """The folder of a run under `RUNS`: of its own name, or of the name that hicm 0.1.0 gave it."""
+    """The folder of a run under `RUNS`.
+
+    It is the one of the run's own name; else one that holds this run under another name, from hicm 0.1.0 or since its
+    settings were corrected; else an interrupted one whose settings may be corrected to these.
+    """
     own = RUNS / run_name(stem, origin)
+    same, correctable = [], []
     for folder in () if own.exists() else sorted(RUNS.glob(f"{stem}-*")):
         with contextlib.suppress(UserError):  # another run, damaged
             manifest = read_manifest(folder)
-            if "decided_by" not in manifest and not compare_run(folder, manifest, config, origin):
-                return folder
-    return own
+            if not compare_run(folder, manifest, config, origin):
+                same.append(folder)
+            elif (_may_correct(folder, manifest, origin) and (folder / "checkpoint.pt").exists()
+                  and not is_held(folder / LOCK)):
+                correctable.append(folder)
+    return [*same, *correctable, own][0]
 
 
 def compare_run(folder: Path, manifest: dict[str, Any], config: Config, origin: Origin) -> list[str]:
@@ -107,13 +116,68 @@ def model_folder(run: Path, name: str = "") -> Path:
     raise UserError(f"{run}: no {' or '.join(names)} checkpoint yet; train first: hicm train CONFIG")
 
 
-def _continued(config: Config, own: Config) -> Config:
+def _continue(folder: Path, manifest: dict[str, Any], config: Config, origin: Origin, **extra: Any) -> Config:
+    """The settings with which a run continues; what changed is printed and recorded."""
+    own = load_config(folder / "config.yaml")
+    if "finished" in manifest:
+        config = _as_decoded(config, own)
+    if corrected := _corrections(own, config):
+        print("\n".join(f"{folder}: continues with {name}={here} in place of {there}"
+                        for name, (there, here) in corrected.items()))
+        known = {"identity": origin.identity, "decided_by": origin.to_json()} if "decided_by" in manifest else {}
+        write_json(folder / "manifest.json", manifest | known | {
+            "selected_on": extra.get("selected_on", manifest.get("selected_on")),
+            "corrected": [*manifest.get("corrected", []), {"at": now(), "settings": corrected}]})
+    if config_text(config) != (folder / "config.yaml").read_text(encoding="utf-8"):
+        save_config(config, folder / "config.yaml")  # corrected, or data were moved
+    return config
+
+
+def _corrections(own: Config, config: Config) -> dict[str, list[Any]]:
+    """The settings of decoding and scoring that differ, by full name: the value there and here."""
+    later = room_constant(config.system, "PREDICTION_ONLY", ())
+
+    def named(one: Config) -> dict[str, Any]:
+        return ({"train.select_on": one.train.select_on}
+                | {f"evaluate.{name}": value for name, value in changes(one.evaluate).items()}
+                | {f"{one.system}.{name}": value for name, value in changes(one.room).items()
+                   if name.partition(".")[0] in later})
+
+    there, here = named(own), named(config)
+    return {name: [there.get(name, "its default"), here.get(name, "its default")]
+            for name in sorted({**there, **here}) if there.get(name) != here.get(name)}
+
+
+def _as_decoded(config: Config, own: Config) -> Config:
     later = room_constant(config.system, "PREDICTION_ONLY", ())
     kept = {name: getattr(own.room, name) for name in later}
     other = [name for name, value in kept.items() if getattr(config.room, name) != value]
     if other:
-        print(f"the run continues with its own {config.system}.{', '.join(other)}; give another to 'hicm predict'")
+        print(f"the run is finished with its own {config.system}.{', '.join(other)}; give another to 'hicm predict'")
     return replace(config, room=replace(config.room, **kept))
+
+
+def _may_correct(folder: Path, manifest: dict[str, Any], origin: Origin) -> bool:
+    """Whether a run differs only in what selects its checkpoint, and none was selected yet."""
+    return _only_selects(manifest, origin) and "finished" not in manifest and not _is_evaluated(folder)
+
+
+def _only_selects(manifest: dict[str, Any], origin: Origin) -> bool:
+    found = manifest.get("decided_by")
+    if not isinstance(found, dict) or not isinstance(found.get("settings"), dict):
+        return False
+    return not Origin(_weighty(origin.settings), origin.inputs).differences(
+        found | {"settings": _weighty(found["settings"])})
+
+
+def _weighty(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings that decide weights."""
+    return {name: value for name, value in settings.items() if name not in SELECTING}
+
+
+def _is_evaluated(folder: Path) -> bool:
+    log = folder / "stats.jsonl"
+    return log.exists() and '"metrics"' in log.read_text(encoding="utf-8", errors="replace")
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """The training stage: settings in, run folder out; the same call continues an interrupted run."""
 
+import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +15,17 @@ from hicm.config import Config, dump_config, load_config, save_config
 from hicm.data.annotations import read_annotations, split_references
 from hicm.data.holdout import describe_selection, describe_split
 from hicm.errors import UserError
-from hicm.files import read_json, write_json
+from hicm.files import atomic_folder, read_json, write_json
+from hicm.locks import holding
 from hicm.provenance import Origin, now
-from hicm.rooms import described_by, start_files
+from hicm.rooms import check_settings, described_by, start_files
+from hicm.stages.look import warn_of_findings
 from hicm.stages.origins import training_origin, training_samples
 from hicm.stages.retrieve import with_recall
-from hicm.stages.run_folder import compare_run, find_run, keep_bank, open_run, read_manifest, run_name
+from hicm.stages.run_folder import LOCK, compare_run, find_run, keep_bank, open_run, read_manifest, run_name
 from hicm.systems.base import Chooser, Learner, System, find_system
 from hicm.tasks import find_task
-from hicm.training.evaluators import Selection
+from hicm.training.evaluators import Selection, check_metric, check_scoring
 from hicm.training.loop import run_loop, seed_all
 from hicm.types import Event
 
@@ -29,15 +33,22 @@ from hicm.types import Event
 def train(config: Config, stem: str, out: Path | None = None) -> Path:
     """Train the system that ``config`` names; returns the run folder, ``out`` or presave/runs/<stem>-<hash>.
 
-    Raises UserError when the folder holds a run with other settings or inputs, when bank or features are missing, or
-    when training diverges.  What was done before an error or a kill is kept, and the same call continues.
+    Raises UserError when the folder holds a run with other settings or inputs or is in use, when bank or features are
+    missing, when its checkpoints could not be decoded or scored, or when training diverges.  What was done before an
+    error, a signal or a kill is kept, and the same call continues.
     """
     kind = find_system(config.system)
+    check_settings(config)
+    task = find_task(kind.task)
     selecting = [config.data.select] if issubclass(kind, Learner) and config.train.evaluates else []
-    accelerator = Accelerator(mixed_precision=config.train.precision)
+    accelerator = start_accelerator(config)
     samples = training_samples(config, *selecting)
     place: list[Any] = [None, False]
     if accelerator.is_main_process:  # the others need the place only, not the digests
+        if issubclass(kind, Chooser):
+            check_metric(config, task)
+        for split in selecting:
+            check_scoring(config, task, samples[split].ids)
         origin = training_origin(config, samples)
         folder = out or find_run(stem, config, origin)
         place = [folder, issubclass(kind, Chooser) and _is_finished(folder, config, origin)]
@@ -45,33 +56,47 @@ def train(config: Config, stem: str, out: Path | None = None) -> Path:
     if finished:
         accelerator.print(f"{folder}: its settings were chosen from these inputs already")
         return folder
-    with accelerator.main_process_first():
+    with holding(folder / LOCK, "hicm train") if accelerator.is_main_process else contextlib.nullcontext():
+        with accelerator.main_process_first():
+            if accelerator.is_main_process:
+                for stale in folder.glob(".checkpoint.pt.*.pt"):  # of killed processes
+                    stale.unlink()
+                run, config = open_run(folder, run_name(stem, origin), config, origin, device=describe_device(),
+                                       parents=_parents(config), selected_on=_selected_on(config, kind))
+                keep_bank(folder, config)
+            else:
+                run, config = read_manifest(folder)["run"], load_config(folder / "config.yaml")
+            teaching = with_recall(config, samples[config.data.train], config.data.train,
+                                   folder / "retrieved_training.h5", training=True)
+            chosen = {split: with_recall(config, samples[split], split, folder / f"retrieved_{split}.h5")
+                      for split in selecting}
+            seed_all(config.train.seed, 0, 0)
+            system = kind.prepare(config, folder, teaching)
         if accelerator.is_main_process:
-            run, config = open_run(folder, run_name(stem, origin), config, origin, device=describe_device(),
-                                   parents=_parents(config), selected_on=_selected_on(config, kind))
-            keep_bank(folder, config)
-        else:
-            run, config = read_manifest(folder)["run"], load_config(folder / "config.yaml")
-        teaching = with_recall(config, samples[config.data.train], config.data.train,
-                               folder / "retrieved_training.h5", training=True)
-        chosen = {split: with_recall(config, samples[split], split, folder / f"retrieved_{split}.h5")
-                  for split in selecting}
-        seed_all(config.train.seed, 0, 0)
-        system = kind.prepare(config, folder, teaching)
-    selected: Any = "nothing to select: the system has no checkpoints"
-    if isinstance(system, Learner):
-        evaluators = [Selection(config, system, chosen[split]) for split in selecting]
-        progress = run_loop(system, config.train, folder, run, accelerator, evaluators)
-        selected = ({"metric": config.train.select_on, "value": progress.best, "step": progress.best_step}
-                    if progress.best is not None else "last checkpoint: the selecting metric was never computed")
-    elif isinstance(system, Chooser) and accelerator.is_main_process:
-        selected = _choose(config, system, folder, run)
-        if system.settings is not None:
-            config = replace(config, room=system.settings)
-            save_config(config, folder / "config.yaml")
-    if accelerator.is_main_process:
-        _finish(folder, config, selected)
+            warn_of_findings(config, samples[config.data.train], folder)
+        selected: Any = "nothing to select: the system has no checkpoints"
+        if isinstance(system, Learner):
+            evaluators = [Selection(config, system, chosen[split]) for split in selecting]
+            progress = run_loop(system, config.train, folder, run, accelerator, evaluators)
+            selected = ({"metric": config.train.select_on, "value": progress.best, "step": progress.best_step}
+                        if progress.best is not None else "last checkpoint: the selecting metric was never computed")
+        elif isinstance(system, Chooser) and accelerator.is_main_process:
+            selected = _choose(config, system, folder, run)
+            if system.settings is not None:
+                config = replace(config, room=system.settings)
+                save_config(config, folder / "config.yaml")
+        if accelerator.is_main_process:
+            _finish(folder, config, selected)
     return folder
+
+
+def start_accelerator(config: Config) -> Accelerator:
+    """The processes and devices that train.
+
+    Unless told, accelerate takes each of several processes on a machine without a card for the only one.
+    """
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    return Accelerator(mixed_precision=config.train.precision, cpu=several and not torch.accelerator.is_available())
 
 
 def describe_device() -> dict[str, Any]:
@@ -107,7 +132,8 @@ def _choose(config: Config, system: Chooser, folder: Path, run: str) -> dict[str
     tried = system.choose(score)
     best = max((one["score"] for one in tried), default=None)
     write_json(folder / "tried.json", {"metric": metric, "tried": tried})
-    system.save(folder / "best", run=run, metric=metric, score=best)
+    with atomic_folder(folder / "best") as chosen:
+        system.save(chosen, run=run, metric=metric, score=best)
     return {"metric": metric, "value": best, "on": config.data.train}
 
 

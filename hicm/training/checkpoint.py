@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from hicm.errors import UserError
+from hicm.data.torch_files import read_torch
+from hicm.errors import UserError, reason
 from hicm.files import atomic
 
 FORMAT = 1
@@ -54,17 +55,28 @@ def load_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.op
     content = _read(path)
     if content.get("format") != FORMAT or content.get("run") != run:
         raise UserError(f"{path}: belongs to run {content.get('run')}, not {run}; choose another output folder")
-    progress = Progress(**content["progress"])
+    try:
+        progress = Progress(**content["progress"])
+        restored = content["model"], content["optimiser"]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: checkpoint lacks its {error}; remove it to start the run again") from error
     if progress.processes != processes:
         raise UserError(f"{path}: the run was started with {progress.processes} process(es), not {processes}; "
                         f"continue it with {progress.processes}")
-    module.load_state_dict(content["model"])
-    optimiser.load_state_dict(content["optimiser"])
+    try:
+        module.load_state_dict(restored[0])
+        optimiser.load_state_dict(restored[1])
+    except Exception as error:  # torch raises nearly anything when the content does not fit
+        raise UserError(f"{path}: checkpoint does not fit the model ({reason(error)}); remove it to start the run "
+                        "again") from error
     return progress
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = read_torch(path, mmap=False)
     except Exception as error:  # a damaged file can raise nearly anything
         raise UserError(f"{path}: checkpoint cannot be read; remove it to start the run again") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected a dict, found {type(content).__name__}; remove it to start the run again")
+    return content

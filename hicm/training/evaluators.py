@@ -1,6 +1,6 @@
 """Evaluators run at the end of an epoch: each has a name and yields (metric, value), the same on every process."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from accelerate import Accelerator
@@ -10,14 +10,20 @@ from tqdm import tqdm
 from hicm.config import Config
 from hicm.data.annotations import split_references
 from hicm.data.samples import Samples
+from hicm.errors import UserError
+from hicm.strict import nearest
 from hicm.systems.base import System
-from hicm.tasks import find_task
+from hicm.tasks import Task, find_task
+from hicm.types import Event, Span
 
 
 class Evaluator(Protocol):
     """What the training loop calls at the end of an epoch."""
 
     name: str  # of the split in the log
+
+    def check(self, accelerator: Accelerator) -> None:
+        """Find before the first step what would go wrong.  Raises UserError."""
 
     def __call__(self, accelerator: Accelerator) -> Iterator[tuple[str, float]]: ...
 
@@ -32,6 +38,11 @@ class Selection:
 
     def __init__(self, config: Config, system: System, samples: Samples) -> None:
         self.config, self.system, self.samples = config, system, samples
+
+    def check(self, accelerator: Accelerator) -> None:
+        """Predict one video, as at every evaluation.  Raises UserError when the settings do not allow it."""
+        if accelerator.is_main_process:
+            next(iter(self.system.predict(self.samples.take([0]), accelerator.device)), None)
 
     def __call__(self, accelerator: Accelerator) -> Iterator[tuple[str, float]]:
         rows = range(accelerator.process_index, len(self.samples), accelerator.num_processes)
@@ -51,9 +62,50 @@ class Selection:
 
     def _score(self, predictions: dict[str, Any]) -> dict[str, float]:
         task = find_task(self.system.task)
-        metrics = list(dict.fromkeys([self.config.train.select_on, *task.watched]))
-        references = split_references(self.config.data, self.config.data.select)
-        result = task.evaluate({"results": predictions}, references, self.config.evaluate.protocol, metrics=metrics)
+        result = score_selection(self.config, task, predictions)
         for name, reason in result.left_out.items():
             print(f"{name} left out: {reason}")
-        return {name: float(result.scores[name]) for name in metrics if name in result.scores}
+        return {name: float(result.scores[name]) for name in selecting_metrics(self.config, task)
+                if name in result.scores}
+
+
+def selecting_metrics(config: Config, task: Task) -> list[str]:
+    """The selecting metric, and those of the watched ones that the protocol has."""
+    known = task.metrics(config.evaluate.protocol)
+    return list(dict.fromkeys([config.train.select_on, *(name for name in task.watched if name in known)]))
+
+
+def score_selection(config: Config, task: Task, predictions: dict[str, Any]) -> Any:
+    """The evaluator's result for predictions of the selecting split."""
+    references = split_references(config.data, config.data.select)
+    return task.evaluate({"results": predictions}, references, config.evaluate.protocol,
+                         metrics=selecting_metrics(config, task))
+
+
+def check_metric(config: Config, task: Task) -> None:
+    """Raise UserError, with the names that there are, when the selecting metric is no score of the protocol."""
+    protocol, metric = config.evaluate.protocol, config.train.select_on
+    known = task.metrics(protocol)
+    if metric not in known:
+        near = nearest(metric, {name: name for name in known})
+        raise UserError(f"train.select_on: {metric!r} is no score of protocol {protocol}; the nearest is {near!r}; "
+                        f"known: {', '.join(known)}")
+
+
+def check_scoring(config: Config, task: Task, videos: Sequence[str]) -> None:
+    """Score made-up predictions of the selecting split, one event per video and none, just as training will.
+
+    Raises UserError when the metric, the protocol or the references do not allow it: before the first step, not after
+    the first epoch.
+    """
+    check_metric(config, task)
+    one = task.to_json([Event(Span(0.0, 1.0), "something happens")])
+    result = score_selection(config, task, dict.fromkeys(videos, one))
+    if config.train.select_on not in result.scores:
+        raise UserError(f"train.select_on: {config.train.select_on} cannot be computed here "
+                        f"({result.left_out.get(config.train.select_on)}); select on another one")
+    try:
+        score_selection(config, task, {video: [] for video in videos})
+    except UserError as error:
+        raise UserError(f"evaluate.protocol: {config.evaluate.protocol} cannot select a checkpoint: it refuses "
+                        f"predictions without events ({error}); choose another protocol") from error

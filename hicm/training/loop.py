@@ -4,7 +4,9 @@ Gradients equal those of one large batch: every loss is a sum over tokens divide
 micro-batches of all processes, so neither the number of processes nor ``accumulate`` changes what is learnt.
 """
 
+import math
 import random
+import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +20,8 @@ from tqdm import tqdm
 
 from hicm.config import TrainConfig
 from hicm.errors import UserError
+from hicm.files import atomic_folder
+from hicm.interrupts import Interrupted, deferred
 from hicm.systems.base import Learner
 from hicm.training.batches import Index, plan_epoch
 from hicm.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -31,13 +35,16 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
     """Train to ``config.epochs``, continuing from ``folder/checkpoint.pt`` if there is one.
 
     Writes ``checkpoint.pt``, ``stats.jsonl``, ``best/`` (highest ``select_on``, the first on ties) and ``last/`` to
-    ``folder``.  Raises UserError at the first step whose gradient is not finite.
+    ``folder``.  Raises UserError at the first step whose gradient is not finite, and Interrupted after the step in
+    which a signal came (`hicm.interrupts`), which is then in the checkpoint.
     """
     module = accelerator.prepare(system.module)
     optimiser = system.optimiser(module, config.lr) or make_optimiser(module, config.lr)
     checkpoint = folder / "checkpoint.pt"
     progress = load_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser,
                                accelerator.num_processes)
+    for evaluator in evaluators if progress.epoch < config.epochs else ():
+        evaluator.check(accelerator)
     steps = len(_plan(system, config, accelerator, 0))
     total = steps * config.epochs
     log = Log(folder, progress.lines, progress.step) if accelerator.is_main_process else None
@@ -49,38 +56,47 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
             progress.lines = log.lines
             save_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser, progress)
 
-    while progress.epoch < config.epochs:
-        # the steps of one epoch
-        module.train()
-        plan = _plan(system, config, accelerator, progress.epoch)[progress.position:]
-        for batches in _group(system.batches([micro for step in plan for micro in step]), map(len, plan)):
-            began = time.perf_counter()
-            seed_all(config.seed, accelerator.process_index, progress.step)
-            lr = learning_rate(progress.step, total, config.lr, config.warmup, config.schedule, config.schedule_lag)
-            losses, norm = _step(system, module, optimiser, batches, lr, config.clip, accelerator, progress.step)
-            progress.step, progress.position = progress.step + 1, progress.position + 1
-            progress.window.append([*losses, norm, time.perf_counter() - began])
-            bar.update()
-            if progress.step % config.log_every == 0:
-                _report(log, bar, system, progress, steps, lr)
-            if progress.step % config.checkpoint_every == 0:
-                save()
+    try:
+        while progress.epoch < config.epochs:
+            # the steps of one epoch; a signal waits until its step is saved, so that nothing is lost
+            module.train()
+            plan = _plan(system, config, accelerator, progress.epoch)[progress.position:]
+            with deferred() as signalled:
+                for batches in _group(system.batches([micro for step in plan for micro in step]), map(len, plan)):
+                    began = time.perf_counter()
+                    seed_all(config.seed, accelerator.process_index, progress.step)
+                    lr = learning_rate(progress.step, total, config.lr, config.warmup, config.schedule,
+                                       config.schedule_lag)
+                    losses, norm = _step(system, module, optimiser, batches, lr, config.clip, accelerator,
+                                         progress.step)
+                    progress.step, progress.position = progress.step + 1, progress.position + 1
+                    progress.window.append([*losses, norm, time.perf_counter() - began])
+                    bar.update()
+                    if progress.step % config.log_every == 0:
+                        _report(log, bar, system, progress, steps, lr)
+                    number = _on_any(signalled(), accelerator)
+                    if number or progress.step % config.checkpoint_every == 0:
+                        save()
+                    if number:
+                        raise Interrupted(number)
 
-        # evaluation and the best checkpoint so far
-        save()
-        epoch = progress.epoch + 1
-        for evaluator in evaluators if config.is_evaluated(epoch) else ():
-            scores = dict(evaluator(accelerator))
-            if log is not None:
-                log.write(progress.step, epoch, split=evaluator.name, metrics=scores)
-                _keep_best(system, config, folder, run, progress, scores, bar)
-        progress.epoch, progress.position = epoch, 0
-        save()
-
-    bar.close()
-    if log is not None:
-        system.save(folder / "last", run=run, step=progress.step)
-        log.close()
+            # evaluation and the best checkpoint so far
+            save()
+            epoch = progress.epoch + 1
+            for evaluator in evaluators if config.is_evaluated(epoch) else ():
+                scores = dict(evaluator(accelerator))
+                if log is not None:
+                    log.write(progress.step, epoch, split=evaluator.name, metrics=scores)
+                    _keep_best(system, config, folder, run, progress, scores, bar)
+            progress.epoch, progress.position = epoch, 0
+            save()
+        if log is not None:
+            with atomic_folder(folder / "last") as last:
+                system.save(last, run=run, step=progress.step)
+    finally:
+        bar.close()
+        if log is not None:
+            log.close()
     accelerator.wait_for_everyone()
     return progress
 
@@ -96,6 +112,14 @@ def seed_all(seed: int, rank: int, step: int) -> None:
 def _plan(system: Learner, config: TrainConfig, accelerator: Accelerator, epoch: int) -> list[list[list[Index]]]:
     return plan_epoch(system.size, config.batch, config.accumulate, accelerator.num_processes,
                       accelerator.process_index, config.seed, epoch, config.share)
+
+
+def _on_any(number: int, accelerator: Accelerator) -> int:
+    """The signal that this process got, or SIGTERM where only others got one; 0: none, on all processes alike."""
+    if accelerator.num_processes == 1:
+        return number
+    total = accelerator.reduce(torch.tensor(float(number), device=accelerator.device), "sum").item()
+    return (number or signal.SIGTERM) if total else 0
 
 
 def _group(batches: Iterable[Any], sizes: Iterable[int]) -> Iterator[list[Any]]:
@@ -150,7 +174,8 @@ def _keep_best(system: Learner, config: TrainConfig, folder: Path, run: str, pro
     score = scores.get(config.select_on)
     shown = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
     bar.write(f"epoch {progress.epoch + 1}: {shown}")
-    if score is not None and (progress.best is None or score > progress.best):
+    if score is not None and math.isfinite(score) and (progress.best is None or score > progress.best):
         progress.best, progress.best_step = score, progress.step
-        system.save(folder / "best", run=run, step=progress.step, epoch=progress.epoch + 1, metric=config.select_on,
-                    score=score)
+        with atomic_folder(folder / "best") as best:
+            system.save(best, run=run, step=progress.step, epoch=progress.epoch + 1, metric=config.select_on,
+                        score=score)

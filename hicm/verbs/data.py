@@ -32,12 +32,13 @@ def download(dataset: Annotated[str, "yc2 or vitt"], *,
 
 
 def data_check(config: ConfigFile, *, set_: Overrides = (),
-               shallow: Annotated[bool, "only look whether features exist; do not read them"] = False,
+               shallow: Annotated[bool, "only look whether features and speech exist; do not read them"] = False,
                ) -> "check.Report":
     """Check a data set before training.
 
     Counts videos, events, captions and speech, and lists everything that would stop training or evaluation, by file
-    and video.  The exit status is 1 when something is wrong.
+    and video, and what the system would not get from the data: text beyond its limits, unknown characters, events of
+    one time bin, rows of zeros.  The exit status is 1 when something is wrong.
     """
     from hicm.stages.check import check_data
 

@@ -2,8 +2,9 @@
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from hicm.errors import UserError
 from hicm.files import read_json
@@ -13,16 +14,22 @@ if TYPE_CHECKING:
     from hicm.dvc_eval.results.output import Scores
     from hicm.dvc_eval.results.score import Result
     from hicm.dvc_eval.selftest import SelfTest
+    from hicm.stages.score_files import Scored
 
+Format = Annotated[str, "format of the predictions, e.g. timechat; default: told by the content (docs/evaluation.md)"]
+ReferenceFormat = Annotated[str, "format of the annotations, e.g. youcook2:validation; default: told by the content"]
 Rules = Annotated[Sequence[str], "rules to change, as name=value; 'hicm protocols' lists them"]
 Json = Annotated[bool, "print json instead of a table"]
 Markdown = Annotated[bool, "print a Markdown table"]
 Latex = Annotated[bool, "print a LaTeX table (booktabs)"]
 
 
-def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:owner/name"],
+def evaluate(predictions: Annotated[str, "predictions file in any known format (-: standard input), run folder, or "
+                                         "hub:owner/name"],
              references: Annotated[Sequence[str], "annotation files, one per annotator; default: the run's"] = (),
-             *, protocol: Annotated[Sequence[str], "protocols (see 'hicm protocols') or signatures; default: that of "
+             *, split: Annotated[str, "split of a run folder to score, captioned by 'hicm predict --split'; default: "
+                                      "data.report of the run"] = "",
+             protocol: Annotated[Sequence[str], "protocols (see 'hicm protocols') or signatures; default: that of "
                                                    "the run, else vidchapters"] = (),
              metrics: Annotated[Sequence[str], "metrics to compute; default: those of the run's settings, else all of "
                                                "the protocol"] = (),
@@ -30,10 +37,13 @@ def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:o
              bootstrap: Annotated[int, "bootstrap samples for confidence intervals over videos; 0: no intervals"] = 0,
              seed: Annotated[int, "seed of the intervals"] = 0,
              strict: Annotated[bool, "missing videos, and missing keys that toolkits require, are errors"] = False,
-             out: Annotated[str, "json file for the scores; default: metrics_* beside a predictions_* file"] = "",
+             out: Annotated[str, "json file for the scores; default: those of a run folder are written into it, "
+                                 "others only printed"] = "",
              per_video: Annotated[str, "also write a table per video to this file (.csv or .json)"] = "",
+             overwrite: Annotated[bool, "replace scores made from other inputs or settings"] = False,
              explain: Annotated[str, "also print how the scores of this video come about, pair by pair"] = "",
              json: Json = False, markdown: Markdown = False, latex: Latex = False,
+             format: Format = "", reference_format: ReferenceFormat = "",
              jobs: Annotated[int, "largest number of processes, used for large files; 0: one per core"] = 0,
              check_with_java: Annotated[bool, "score again with the Java tools; print the largest difference"] = False,
              ) -> "Scores":
@@ -41,41 +51,53 @@ def evaluate(predictions: Annotated[str, "predictions file, run folder, or hub:o
 
     METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, under one or several protocols, with coverage and a signature.
     """
+    from hicm.dvc_eval.inputs.pipes import read_once
     from hicm.dvc_eval.results import output as reporting
-    from hicm.stages.evaluate import find_scored, write_scores
+    from hicm.stages.evaluate import find_scored
+    from hicm.stages.score_files import Asked, plan_files
     from hicm.tasks import find_task
 
     style = reporting.choose_style(json, markdown, latex)
     if explain and style != "text":
         raise UserError(f"--explain and --{style} are both given; an explanation is text")
     reporting.check_ending(per_video)
-    scored = find_scored(model_path(predictions), references)
-    path, references, settings = scored.path, scored.references, scored.settings
-    protocol, metrics = list(protocol), list(metrics)
-    if settings is not None:
-        # A signature names its metrics itself.
-        metrics = metrics or ([] if protocol else list(settings.evaluate.metrics))
-        protocol = protocol or [settings.evaluate.protocol]
-    protocol = protocol or ["vidchapters"]
-    rules, chosen = _rules(rule), metrics or None
-    task = find_task(_task_of(path))
-    results = task.evaluate(path, references, protocol, metrics=chosen, rules=rules, bootstrap=bootstrap, seed=seed,
-                            strict=strict, jobs=jobs, progress=True)
-    write_scores(scored, results, Path(out) if out else None)
-    if per_video:
-        reporting.write_videos(results, Path(per_video))
-    if check_with_java:
-        from hicm.dvc_eval.crosscheck import print_differences
+    rules = _rules(rule)
+    with read_once([model_path(predictions), *references]) as (source, *annotations):
+        scored = find_scored(source, annotations, split)
+        names, chosen = list(protocol), list(metrics)
+        if scored.settings is not None:
+            # A signature names its metrics itself.
+            chosen = chosen or ([] if names else list(scored.settings.evaluate.metrics))
+            names = names or [scored.settings.evaluate.protocol]
+        names = names or ["vidchapters"]
+        task = find_task(_task_of(scored.path))
+        options = {"metrics": chosen or None, "rules": rules}
+        formats = {"format": format, "reference_format": reference_format}
+        asked = Asked(names, chosen, rules, bootstrap, seed)
+        plan = plan_files(scored, asked, task.protocols(names, **options), out, per_video, overwrite)
+        _check_requests(scored, names, options, formats, explain, check_with_java)
+        results = task.evaluate(scored.path, scored.references, names, bootstrap=bootstrap, seed=seed, strict=strict,
+                                jobs=jobs, progress=True, **options, **formats)
+        scores = reporting.Scores(results, style, asked=tuple(chosen))
+        try:
+            plan.write(results)
+            if check_with_java:
+                from hicm.dvc_eval.crosscheck import print_differences
 
-        print_differences(results, path, references, protocol, metrics=chosen, rules=rules)
-    explanation = ""
-    if explain:
-        from hicm.dvc_eval.results.explain import explain as explain_video
+                print_differences(results, scored.path, scored.references, names, **options, **formats)
+            if explain:
+                from hicm.dvc_eval.results.explain import explain as explain_video
 
-        explanation = "\n\n".join(explain_video(result, path, references, explain) for result in results)
+                scores = replace(scores, explanation="\n\n".join(
+                    explain_video(result, scored.path, scored.references, explain, **formats) for result in results))
+        except UserError:
+            print(scores)  # what was computed is not lost
+            raise
     if style in ("markdown", "latex"):
         print(reporting.caveats(results), file=sys.stderr)
-    return reporting.Scores(results, style, explanation, tuple(metrics))
+    if notes := reporting.notes(results):
+        print(notes, file=sys.stderr)
+    return scores
 
 
 def compare(files: Annotated[Sequence[str], "predictions files, run folders or hub:owner/name, the baseline first; "
@@ -83,6 +105,7 @@ def compare(files: Annotated[Sequence[str], "predictions files, run folders or h
             protocol: Annotated[str, "protocol; default: that of the run, else vidchapters"] = "",
             metrics: Annotated[Sequence[str], "metrics to compare; default: all of the protocol"] = (),
             rule: Rules = (),
+            format: Format = "", reference_format: ReferenceFormat = "",
             samples: Annotated[int, "samples of each test"] = 1000,
             seed: Annotated[int, "seed of the samples"] = 0,
             json: Json = False, markdown: Markdown = False, latex: Latex = False) -> str:
@@ -91,22 +114,32 @@ def compare(files: Annotated[Sequence[str], "predictions files, run folders or h
     Differences to the first one, with intervals, paired bootstrap and randomisation tests.
     """
     from hicm.dvc_eval import evaluate
+    from hicm.dvc_eval.inputs.pipes import read_once
     from hicm.dvc_eval.results import output as reporting
+    from hicm.dvc_eval.results.intervals import check_draws
     from hicm.dvc_eval.results.significance import compare
     from hicm.stages.evaluate import find_scored
 
     style = reporting.choose_style(json, markdown, latex)
-    given = {model_path(name): name for name in files}
-    names, references = reporting.split_files([model_path(name) for name in files])
+    check_draws(samples, seed)
+    rules = _rules(rule)
     systems: dict[str, Result] = {}
-    for name in names:
-        scored = find_scored(name, references)
-        rules = protocol or (scored.settings.evaluate.protocol if scored.settings is not None else "vidchapters")
-        label = given[name] if given[name] not in systems else f"{given[name]} ({len(systems) + 1})"
-        systems[label] = evaluate(scored.path, scored.references, rules, metrics=list(metrics) or None,
-                                  rules=_rules(rule), progress=True)
-        for metric in set(metrics) & set(systems[label].left_out):
-            raise UserError(f"{metric} cannot be computed here: {systems[label].left_out[metric]}")
+    with read_once([model_path(name) for name in files]) as paths:
+        given = dict(zip(paths, files, strict=True))
+        names, references = reporting.split_files(paths)
+        found_of = {name: find_scored(name, references) for name in names}
+        for name, scored in found_of.items():
+            task = _task_of(scored.path)
+            if task != "dvc":
+                raise UserError(f"{given[name]}: predictions of the task {task}; 'compare' knows dvc only")
+        for name in names:
+            scored = found_of[name]
+            own = protocol or (scored.settings.evaluate.protocol if scored.settings is not None else "vidchapters")
+            label = given[name] if given[name] not in systems else f"{given[name]} ({len(systems) + 1})"
+            systems[label] = evaluate(scored.path, scored.references, own, metrics=list(metrics) or None, rules=rules,
+                                      progress=True, format=format, reference_format=reference_format)
+            for metric in set(metrics) & set(systems[label].left_out):
+                raise UserError(f"{metric} cannot be computed here: {systems[label].left_out[metric]}")
     found = compare(systems, list(metrics) or None, samples=samples, seed=seed,
                     warnings=reporting.system_warnings(systems))
     return {"text": lambda: str(found), "json": lambda: reporting.to_text(found.to_json()),
@@ -144,6 +177,25 @@ def report(runs: Annotated[Sequence[str], "run folders or hub:owner/name, the ba
     from hicm.report import report
 
     return report([Path(model_path(run)) for run in runs], Path(out), videos, split)
+
+
+def _check_requests(scored: "Scored", protocols: Sequence[str], options: dict[str, Any], formats: dict[str, str],
+                    explain: str, java: bool) -> None:
+    """Refuse what would fail after scoring: a video to explain that is not scored, Java that is not there."""
+    from hicm.dvc_eval.evaluate import find_wanted
+
+    if explain:
+        from hicm.dvc_eval.results.explain import check_video
+
+        rules = [one.rules for one in find_wanted(protocols, **options)]
+        check_video(scored.path, scored.references, rules, explain, **formats)
+    if java:
+        from hicm.dvc_eval.crosscheck import check_java
+
+        check_java()
+        rules = [one.rules for one in find_wanted(protocols, **options)]
+        if any(one.tok == "unicode" for one in rules):
+            raise UserError("--check-with-java: the Java tools cannot read words by tok=unicode; leave one of them out")
 
 
 def _task_of(path: Path) -> str:

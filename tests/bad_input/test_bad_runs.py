@@ -72,7 +72,7 @@ def test_full_disk_in_training(sound, refused_on_full_disk, tmp_path, size):
     """Wherever the disk fills (settings, recall, diary, tokenizer, checkpoint, weights), training goes on later."""
     run = tmp_path / "run"
     said = refused_on_full_disk(size, "train", sound.config, "--out", run)
-    assert str(run) in said or said.startswith("output: ")
+    assert str(run) in said or "spiece.model: cannot be written" in said  # which stands in the system's folder
     assert main(["train", str(sound.config), "--out", str(run)]) == 0
     assert sha256(run / "last" / "model.safetensors") == sha256(sound.run / "last" / "model.safetensors")
 

@@ -78,6 +78,67 @@ def test_malformed_file(write, content, match):
         read_annotations(write(content))
 
 
+@pytest.mark.parametrize(("lack", "events"), [
+    ({"sentences": None}, 0), ({"timestamps": None}, 0), ({"sentences": None, "timestamps": None}, 0),
+    ({"sentences": []}, 0), ({"timestamps": []}, 0), ({"sentences": [], "timestamps": []}, 0), ({}, 2),
+    ({"sentences": ["", " "]}, 2),
+])
+@pytest.mark.parametrize("absent", [True, False])
+def test_captions_may_be_missing_where_none_are_needed(write, lack, events, absent):
+    entry = {key: value for key, value in (GOOD | lack).items() if value is not None or not absent}
+    assert len(read_annotations(write({"a": entry}), captions=False)["a"].events) == events
+
+
+def test_what_is_needed_is_refused_even_without_captions(write):
+    for entry, match in (({}, "duration is missing"), ({"duration": 0}, "duration: expected seconds"), ([], "found"),
+                         (GOOD | {"sentences": ["a"]}, "as many timestamps"), (GOOD | {"sentences": [1, 2]}, "text")):
+        with pytest.raises(UserError, match=match):
+            read_annotations(write({"a": entry}), captions=False)
+
+
+def test_broken_captions_are_mended_and_counted(write):
+    texts = ["chop\x00it", "boil \ud83d", "fine \U0001f600", "bell\x07 and\ttab", "\udc00\ud800"]
+    entry = {"duration": 9, "timestamps": [[0, 1]] * 5, "sentences": texts}
+    path = write({"a": entry, "b": GOOD})
+    mended: list[str] = []
+    found = [event.text for event in read_annotations(path, mended=mended)["a"].events]
+    assert found == ["chop it", "boil  ", "fine \U0001f600", "bell  and\ttab", "  "]
+    assert mended == [f"a sentences[{i}]" for i in (0, 1, 3, 4)]
+    with pytest.warns(UserWarning, match=r"train.json: 4 captions hold control .* \(the first: a sentences\[0\]\)"):
+        read_annotations(path)
+
+
+@pytest.mark.parametrize("video", ["a/b", "..", ".", "", " ", "a\0b", "a\nb", "\ud83d", 300 * "x", "/etc/passwd",
+                                   "ä" * 150])
+@pytest.mark.parametrize("captions", [True, False])
+def test_an_id_that_cannot_name_a_file_is_refused(write, video, captions):
+    path = write({video: GOOD})
+    with pytest.raises(UserError, match=r"an id may not hold|cannot name a file") as refusal:
+        read_annotations(path, captions)
+    said = str(refusal.value)
+    assert said.startswith(f"{path}: video ") and said.isascii() and len(said) < 400
+    listing = path.with_name("train.csv")
+    if not {"\n", "\ud83d"} & set(video) and video.strip():
+        listing.write_text(f"video_id,video_path\n{video},x.npy\n", encoding="utf-8")
+        with pytest.raises(UserError, match=r"train.csv: line 2: video .*(may not hold|cannot name)"):
+            read_annotations(listing)
+
+
+@pytest.mark.parametrize("video", ["v_-0zE4NDkuYo", "a b", "a..b", "x" * 200, "日本", "a.b"])
+def test_other_ids_are_fine(write, video):
+    assert list(read_annotations(write({video: GOOD}))) == [video]
+
+
+def test_a_byte_order_mark_and_pointers(tmp_path, write):
+    path = tmp_path / "bom.json"
+    path.write_text(json.dumps({"a": GOOD}), encoding="utf-8-sig")
+    assert list(read_annotations(path)) == ["a"]
+    with pytest.raises(UserError, match="annotation file: found a Git LFS pointer"):
+        read_annotations(write("version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n", "lfs.json"))
+    with pytest.raises(UserError, match="list of videos: found a web page"):
+        read_annotations(write("<!DOCTYPE html><p>video_id,video_path", "page.csv"))
+
+
 def test_not_utf8_and_missing(tmp_path):
     path = tmp_path / "latin.json"
     path.write_bytes('{"a": "é"}'.encode("latin-1"))

@@ -80,6 +80,8 @@ def test_reading_twice_gives_the_same(write):
     ({"segments": [{"start": 0.0, "text": "hi"}]}, "segment 0"),
     ({"segments": ["hi"]}, "segments: expected a list"),
     ({"segments": 3}, "segments: expected a list"),
+    ({"start": [1 << 63], "end": [1.0], "text": ["hi"]}, "segment 0"),
+    ({"start": {}, "end": {}, "text": {}}, "start: expected a list"),
 ])
 def test_malformed_entry(write, entry, match):
     store = open_speech(write({"a": entry}))
@@ -88,9 +90,23 @@ def test_malformed_entry(write, entry, match):
     assert ": video a: " in str(refusal.value) and "\n" not in str(refusal.value)
 
 
+@pytest.mark.parametrize("video", ["x" * 300, "a\0b", "\ud800", "..", "/", ""])
+def test_ids_that_no_file_can_have_are_silent(write, video):
+    store = open_speech(write({A: LISTS}))
+    assert video not in store and store.all(video) == Speech() and store.duration(video) is None
+
+
+def test_arrays_that_are_no_lists(tmp_path):
+    for odd in (np.array(0.5), np.zeros((1, 1)), np.array([1j]), {0.5}, b"x"):
+        (tmp_path / "x.pkl").write_bytes(pickle.dumps({A: {"start": odd, "end": [1.0], "text": ["a"]}}))
+        with pytest.raises(UserError, match=r"start: expected a list|segment 0: expected|refused"):
+            open_speech(tmp_path / "x.pkl").get(A, 10.0)
+
+
 def test_numpy_lists_and_failed_alignment(tmp_path):
     (tmp_path / "x.pkl").write_bytes(pickle.dumps({A: {
-        "start": np.array([0.0, math.nan, 2.0]), "end": np.array([1.0, 2.0, math.nan]), "text": ["a", "b", "c"]}}))
+        "start": np.array([0.0, math.nan, 2.0, math.inf]), "end": np.array([1.0, 2.0, math.nan, 3.0]),
+        "text": ["a", "b", "c", "d"]}}))
     speech = open_speech(tmp_path / "x.pkl").get(A, 10.0)
     assert speech == Speech((0.0,), (1.0,), ("a",))
     assert all(type(value) is float for value in speech.start + speech.end)
@@ -124,7 +140,7 @@ def test_malicious_pickle_is_refused_unexecuted(tmp_path):
     ("x.json", json.dumps(SEGMENTS).encode(), "transcript of one video belongs in a folder"),
     ("x.pkl", pickle.dumps({A: LISTS})[:-10], "refused"),
     ("x.pkl", b"", "refused"),
-    ("x.srt", b"", "expected speech as .pkl"),
+    ("x.doc", b"", "expected speech as .pkl"),
 ])
 def test_malformed_file(tmp_path, name, content, match):
     (tmp_path / name).write_bytes(content)

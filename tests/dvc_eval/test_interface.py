@@ -147,7 +147,7 @@ class ZeroMeteor:
 
     name = "made-up"
 
-    def statistics(self, pairs: list[tuple[str, str]]) -> np.ndarray:
+    def statistics(self, pairs: list[tuple[str, str]], words: bool = False) -> np.ndarray:
         return np.zeros((len(pairs), 23))
 
     def score(self, statistics: np.ndarray) -> np.ndarray:
@@ -155,8 +155,9 @@ class ZeroMeteor:
 
 
 @pytest.mark.parametrize("rule", ["missing=zero", "missing=skip", "cider=corpus", "localisation=false",
-                                  "localisation=true", "f1=of-means", "paragraph=true", "paragraph=false",
-                                  "clip_roles=swapped", "soda_files=multi", "distances=1", "tious=0.4"])
+                                  "localisation=true", "f1=of-means", "f1=per-video", "paragraph=true",
+                                  "paragraph=false", "clip_roles=swapped", "soda_files=multi", "distances=1",
+                                  "tious=0.4", "tok=unicode", "rouge_empty=zero"])
 def test_no_metric_vanishes_without_a_word(golden: Path, rule: str) -> None:
     """Under any changed rule a metric has a score or a reason, or the rule is refused."""
     rules = dict([rule.split("=")])
@@ -187,6 +188,7 @@ def test_no_metric_vanishes_without_a_word(golden: Path, rule: str) -> None:
     ({"distances": "-1"}, "rule distances is '-1', expected seconds above 0, e.g. distances=1,5"),
     ({"max_proposals": "many"}, "rule max_proposals is .many., expected a whole number"),
     ({"max_proposals": 1.5}, "rule max_proposals is 1.5, expected"),
+    ({"tok": "jieba"}, "rule tok is 'jieba', expected one of ptb, unicode"),
 ])
 def test_bad_rules(rules: dict[Any, Any], message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:

@@ -88,6 +88,8 @@ BROKEN = [
      "level 1: node 4 of the level below has no parent"),
     (lambda b: first_with(b, children=(ints(0, 4), ints(2, 1, 3), ints())), "level 1, node 2: no children"),
     (lambda b: first_with(b, children=(ints(0, 4), ints(2, 1, 3))), "3 texts, 2 lists of children and 3 authors"),
+    (lambda b: first_with(b, texts=("a", "chop it \ud83d", "c")), r"level 1, row 1: 'chop it \\ud83d' is no text that"),
+    (lambda b: first_with(b, texts=("a", 5, "c")), "level 1, row 1: 5 is no text"),
     (lambda b: first_with(b, embeddings=NAN), "level 1, row 1: the embedding is not finite"),
     (lambda b: first_with(b, embeddings=np.ones((2, 4), np.float32)), r"shape \[2, 4\], expected \[3, 4\]"),
     (lambda b: first_with(b, embeddings=np.ones(3, np.float32)), r"shape \[3\], expected \[nodes, width\]"),

@@ -8,6 +8,7 @@ import pytest
 from hicm.config import SummaryConfig
 from hicm.errors import UserError
 from hicm.memory.bank import load_bank
+from hicm.memory.summarisers.answers import CUT
 from hicm.memory.summarisers.prompt import load_prompt
 from hicm.memory.summarisers.transformers import TransformersChat
 from hicm.stages.build_memory import build_memory
@@ -56,7 +57,18 @@ def chat(model: Path, **settings) -> TransformersChat:
 def test_batches_answer_as_single_questions_do(model):
     together = chat(model).answer(CHATS, 0)
     assert together == [answer for question in CHATS for answer in chat(model).answer([question], 0)]
-    assert len(together) == 3 and any(together) and not any("<|" in answer for answer in together)
+    assert len(together) == 3 and any(answer.text for answer in together)
+    assert not any("<|" in answer.text for answer in together)
+
+
+def test_an_answer_without_an_end_was_cut_off(model):
+    whole, short = (chat(model, max_tokens=tokens, sample=True, temperature=1.5) for tokens in (200, 5))
+    pairs = [pair for seed in range(3)
+             for pair in zip(whole.answer(CHATS, seed), short.answer(CHATS, seed), strict=True)]
+    assert {full.problem for full, _ in pairs} == {""}
+    assert {cut.problem for _, cut in pairs} == {"", CUT}
+    assert all(cut.text == full.text for full, cut in pairs if not cut.problem)
+    assert all(full.text.startswith(cut.text) for full, cut in pairs)
 
 
 def test_the_question_is_what_the_template_makes_of_it(model):

@@ -15,6 +15,7 @@ from hicm.errors import UserError
 from hicm.files import sha256
 from hicm.memory.bank import ARRAYS, TEXTS, load_bank
 from hicm.memory.plan import plan_memory
+from hicm.memory.summarisers.answers import Answer
 from hicm.memory.summarisers.journal import JOURNAL, Entry, Journal
 from hicm.memory.summarisers.language import LanguageModel, Unreached
 from hicm.memory.summarisers.medoid import medoid
@@ -162,7 +163,8 @@ def test_a_refusal_ends_the_build_at_once_and_hides_the_key(config, status, capf
 
 def test_nobody_there(config):
     started = time.perf_counter()
-    with pytest.raises(UserError, match=r"no answer for 10 nodes in a row \(Connection error\.\); answers so far"):
+    with pytest.raises(UserError, match=r"no answer for 10 nodes in a row \(Connection error. http://127.0.0.1:9/v1/: "
+                                        r".* refused; is the server running, and is summary.endpoint right\?\); an"):
         build_memory(asking(config, "http://127.0.0.1:9/v1", retries=0))
     assert time.perf_counter() - started < 20
     with pytest.raises(UserError, match=r"summary\.endpoint: 'no url': expected a base URL, e\.g\. http://localhost"):
@@ -222,7 +224,7 @@ class Answers:
     def answer(self, chats, seed):
         self.seen.append([chat[1]["content"] for chat in chats])
         self.seeds.append(seed)
-        return [f"answer {len(chat[1]['content'])} {len(chats)} {seed % 1000}" for chat in chats]
+        return [Answer(f"answer {len(chat[1]['content'])} {len(chats)} {seed % 1000}") for chat in chats]
 
 
 def writer(chat, path: Path, **settings) -> LanguageModel:

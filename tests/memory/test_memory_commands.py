@@ -89,7 +89,7 @@ def test_other_sources(tiny, say, refuse, tmp_path, monkeypatch):
                           ("none.json", "captions not found"), ("none", "no files for split 'none'")):
         assert error in refuse("memory", "build", config, "--source", source)
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9\n")
-    assert "captions are not UTF-8 text" in refuse("memory", "build", config, "--source", tmp_path / "latin.txt")
+    assert "file of captions is not UTF-8 text" in refuse("memory", "build", config, "--source", tmp_path / "latin.txt")
 
 
 @pytest.mark.parametrize("settings", [["hierarchy=kmeans"], ["hierarchy=agglomerative", "branching=3", "top=2"],

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from hicm.config import Config, DataConfig, RetrievalConfig
 from hicm.memory.bank import load_bank
 from hicm.report.curves import Panel, Series, panels
+from hicm.report.facts import coverage_lines
 from hicm.report.figures import LIGHT, draw_metrics, draw_panel, draw_timeline, timeline_figure
 from hicm.report.recall import NODES, Memory, window_seconds
 from hicm.report.runs import Run
@@ -51,6 +52,15 @@ def test_intervals_stand_beside_their_scores():
     assert [row.cells[0].interval for row in (f1, cider, recall) if row.name == "F1"] == [(25.0, 50.0)]
     assert [row.cells[0].interval for row in (f1, cider, recall) if row.name != "F1"] == [(), ()]
     assert comparable(["proto:a|cov:3/4|boot:1000,seed=0", "proto:a|cov:3/4"])
+
+
+def test_amounts_and_notes_stand_below_the_scores():
+    side = {"videos": 2, "events": 3, "events_per_video": 1.5, "repeated_in_video": 0.25, "repeated": 0.5}
+    scores = {"events": {"predicted": side, "reference": side}, "warnings": ["odd"], "notes": ["CIDEr is 0"]}
+    runs = [run("a", metrics=scores), run("b", metrics={"events": {"predicted": {}}}), run("c", metrics={"events": 3})]
+    assert coverage_lines(runs) == [
+        "a: events per video: 1.50 predicted, 1.50 reference; repeated captions: predicted 25.0 % in a video, 50.0 % "
+        "in all; reference 25.0 % in a video, 50.0 % in all", "a: odd", "a: CIDEr is 0"]
 
 
 def test_equal_reasons_stand_together():

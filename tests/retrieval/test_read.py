@@ -61,6 +61,10 @@ def test_zero_queries_and_zero_embeddings_score_zero(bank):
     ({"search": "flat", "flat_level": 4}, "retrieval.flat_level=4"),
     ({"top_k": 0}, "top_k=0; expected 1 or more"),
     ({"windows": 0}, "windows=0"),
+    ({"search": "randon"}, "retrieval.search: expected one of .*found 'randon'"),
+    ({"select": "topk"}, "retrieval.select: expected one of 'top-k', 'max', 'similarity', found 'topk'"),
+    ({"tail": "dropped"}, "retrieval.tail: expected one of"),
+    ({"precision": "half"}, "retrieval.precision: expected one of"),
 ])
 def test_settings_that_do_not_fit_the_bank(bank, settings, message):
     with pytest.raises(UserError, match=message):

@@ -11,6 +11,7 @@ from hicm.config import RetrievalConfig
 from hicm.errors import UserError
 from hicm.retrieval.reader import Reader
 from hicm.retrieval.store import Retrieved, open_retrieved, save_retrieved
+from tests.older import make_older
 
 IDS = [f"video-{number:05d}" for number in range(5)]
 
@@ -59,14 +60,30 @@ def test_no_window_is_a_read_too(tmp_path):
 
 def test_a_file_of_format_1_is_still_read(stored, reads):
     """It held one slot per window, and neither slots nor the number of windows."""
-    with h5py.File(stored, "r+") as file:
-        file.attrs["format"] = 1
-        del file["slots"], file.attrs["windows"]
+    make_older(stored, 1)
     retrieved = open_retrieved(stored)
     assert (retrieved.windows, retrieved.count, retrieved.levels) == (3, 3, [3, 2, 1])
     np.testing.assert_array_equal(retrieved.vectors(IDS[0]), reads[0].vectors[0])
     np.testing.assert_array_equal(retrieved.slots(IDS[0]), reads[0].slots[0])
     assert retrieved.slots(IDS[0]).dtype == np.int32 and len(retrieved.visited(IDS[0])) == 3
+
+
+def test_a_file_of_format_2_is_still_read(stored):
+    """It held its texts in variable length, which another process reads."""
+    new = open_retrieved(stored)
+    make_older(stored, 2)
+    old = open_retrieved(stored)
+    assert (old.ids, old.info, old.windows) == (new.ids, new.info, new.windows)
+    np.testing.assert_array_equal(old.slots(IDS[0]), new.slots(IDS[0]))
+
+
+def test_ids_and_info_keep_every_character(tmp_path, reads):
+    ids, info = ["ä", "b" * 300, "c/d e"], {"text": "crème" * 20000}
+    part = dataclasses.replace(reads[0], **{name: np.repeat(getattr(reads[0], name)[:1], 3, axis=0) for name in (
+        "vectors", "mask", "slots", "windows")}, nodes={}, scores={}, stand_in={})
+    retrieved = open_retrieved(save_retrieved(tmp_path / "x.h5", ids, [part], info))
+    assert (list(retrieved.ids), retrieved.info) == (ids, info)
+    np.testing.assert_array_equal(retrieved.vectors("ä"), reads[0].vectors[0])
 
 
 def test_slots_may_not_change_from_batch_to_batch(tmp_path, reads):
@@ -107,7 +124,7 @@ def test_damaged_files(stored, damage):
             if damage == "gap":
                 del file["vectors"]
             elif damage == "newer":
-                file.attrs["format"] = 3
+                file.attrs["format"] = 4
             else:
                 del file.attrs["format"]
     with pytest.raises(UserError, match=r"retrieved_val\.h5: (file of recalled|damaged|not a file)"):

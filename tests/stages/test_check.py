@@ -23,7 +23,7 @@ def make(tmp_path):
                  "val": dict.fromkeys(IDS[12:], CLEAN) | (val or {})}
         for split, content in files.items():
             (tmp_path / f"{split}.json").write_text(json.dumps(content))
-        arrays = {video_id: np.ones((30, 4), np.float32) for video_id in IDS} | (features or {})
+        arrays = {video_id: np.ones((30, 12), np.float32) for video_id in IDS} | (features or {})
         write_features(tmp_path / "clip.h5", {key: x for key, x in arrays.items() if x is not None})
         entries = {video_id: {"start": [1.0], "end": [2.0], "text": ["hello"]} for video_id in IDS} | (speech or {})
         (tmp_path / "asr.json").write_text(json.dumps({key: x for key, x in entries.items() if x is not None}))
@@ -66,7 +66,7 @@ def test_missing_features_refuse_or_skip(make):
     assert not check_data(make(features=absent, missing_features="skip")).ok
 
 
-@pytest.mark.parametrize("bad", [np.full((30, 4), np.nan), np.zeros((30, 5)), np.zeros((0, 4)), np.zeros(4)])
+@pytest.mark.parametrize("bad", [np.full((30, 12), np.nan), np.zeros((30, 5)), np.zeros((0, 12)), np.zeros(12)])
 def test_bad_features_need_a_deep_look(make, bad):
     config = make(features={IDS[13]: bad})
     assert check_data(config).ok
@@ -78,7 +78,7 @@ def test_bad_features_need_a_deep_look(make, bad):
 
 
 def test_wrong_frame_rate_shows(make):
-    report = check_data(make(features={IDS[0]: np.ones((150, 4))}), deep=True)
+    report = check_data(make(features={IDS[0]: np.ones((150, 12))}), deep=True)
     (line,) = lines(report, "warning")
     assert report.ok and f"{IDS[0]} (150 rows, 30 s)" in line and "data.feature_fps = 1" in line
 
@@ -106,7 +106,10 @@ def test_nothing_to_learn(make):
     assert "1 videos without events" in lines(check_data(make(train={IDS[0]: silent})), "warning")[0]
     report = check_data(make(train=dict.fromkeys(IDS[:12], silent)))
     assert not report.ok and "no captions to learn from" in lines(report, "error")[0]
-    assert check_data(make(val=dict.fromkeys(IDS[12:], silent))).ok
+    report = check_data(make(val=dict.fromkeys(IDS[12:], silent)))
+    assert not report.ok and "2 videos without events: " in lines(report, "error")[0], "training refuses them too"
+    report = check_data(make(val=dict.fromkeys(IDS[12:], silent), select="train"))
+    assert report.ok and "no captions: 'hicm predict' needs none" in lines(report, "warning")[0]
 
 
 def test_same_video_twice_and_in_two_splits(make):

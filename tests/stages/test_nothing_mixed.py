@@ -137,10 +137,15 @@ def test_one_damaged_run_stops_no_other(tiny, tmp_path, monkeypatch):
 
 
 def test_scores_replace_what_is_no_scores(run, tmp_path):
+    """In the run, where the name is theirs; elsewhere the file may be anything."""
     verbs.predict(str(run))
+    (run / "metrics_val.json").write_text("{")
+    verbs.evaluate(str(run), metrics=["F1"])
+    assert "F1" in read_json(run / "metrics_val.json")["scores"]
     (tmp_path / "m.json").write_text("{")
-    verbs.evaluate(str(run), metrics=["F1"], out=str(tmp_path / "m.json"))
-    assert "F1" in read_json(tmp_path / "m.json")["scores"]
+    with pytest.raises(UserError, match=r"m\.json: exists and holds no scores; choose another --out"):
+        verbs.evaluate(str(run), metrics=["F1"], out=str(tmp_path / "m.json"), overwrite=True)
+    assert (tmp_path / "m.json").read_text() == "{"
 
 
 def test_a_broken_system_of_another_package(tmp_path, monkeypatch, run, capsys):

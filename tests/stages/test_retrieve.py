@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import h5py
 import numpy as np
 import pytest
 
@@ -16,6 +15,7 @@ from hicm.retrieval.reader import Reader
 from hicm.retrieval.store import open_retrieved
 from hicm.stages.build_memory import build_memory
 from hicm.stages.retrieve import BATCH, retrieve
+from tests.older import make_older
 
 VERBS, THINGS = ("add", "cut", "boil", "fry", "serve"), ("salt", "onion", "rice", "meat", "sauce", "egg", "soup")
 ENCODER = "hashing:16"
@@ -98,9 +98,7 @@ def test_a_finished_file_is_kept_and_a_stale_one_refused(config, tmp_path):
 
 def test_a_file_made_before_there_were_reads_is_kept(config, tmp_path):
     out = retrieve(config, "val", tmp_path / "out.h5")
-    with h5py.File(out, "r+") as file:
-        del file["slots"], file.attrs["windows"]
-        file.attrs["format"] = 1
+    make_older(out, 1)
     before = out.read_bytes()
     assert retrieve(config, "val", out).read_bytes() == before
     with pytest.raises(UserError, match=r"retrieval\.read: 'default' there, 'levels' here"):

@@ -16,7 +16,9 @@ from hicm.config import RetrievalConfig
 from hicm.files import read_json
 from hicm.systems.captioner.batch import Item, collate
 from hicm.systems.captioner.decode import generate
+from hicm.systems.captioner.released import compatibility
 from hicm.systems.captioner.settings import DecodeSettings
+from hicm.systems.captioner.vocabulary import digest_of, load_pieces
 from hicm.systems.captioner.weights import from_pretrained
 from tests.released import T5TINY
 
@@ -84,11 +86,13 @@ def write_checkpoint(path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_full_size_is_converted_loaded_and_run(tmp_path):
+def test_full_size_is_converted_loaded_and_run(tmp_path, monkeypatch):
+    stand_in = load_pieces(str(write_tokenizer(tmp_path / "t5")), offline=True)
+    monkeypatch.setattr(compatibility, "T5_DIGEST", digest_of(stand_in))
     settings, path = tmp_path / "yc2.yaml", write_checkpoint(tmp_path / "best_model.pth")
     settings.write_text(yaml.safe_dump({
         "preset": "released", "data": {"name": "full"}, "memory": {"path": str(tmp_path / "bank")},
-        "captioner": {"t5": "scratch", "t5_config": T5_BASE, "tokenizer": str(write_tokenizer(tmp_path / "t5")),
+        "captioner": {"t5": "scratch", "t5_config": T5_BASE, "tokenizer": str(tmp_path / "t5"),
                       "offline": True}}))
     run = verbs.convert(str(path), str(settings), str(tmp_path / "run"))
     path.unlink()

@@ -9,6 +9,7 @@ from hicm.data.catalogue import CATALOGUE, KINDS, Item
 from hicm.data.hub.records import Digests, Record, Records, digest_file
 from hicm.data.hub.sources import Missing, Remote, Source, open_source, part_path
 from hicm.errors import UserError
+from hicm.locks import holding
 
 MARGIN = 1.05  # free space required, relative to what is fetched
 
@@ -70,8 +71,9 @@ def download(dataset: str, out: str | Path = ".", only: Sequence[str] = (), sour
 
     ``source``: '' for the authors' repositories, or a folder or URL laid out like them.  Files that are there are read
     and compared with data/checksums.json; those without a record get one.  Raises UserError when a file has changed
-    since it was recorded (unless ``accept_changes``), when the disk is too small (before anything is fetched), and
-    when a needed file cannot be fetched; what arrived is kept and the same call continues.
+    since it was recorded (unless ``accept_changes``), when another command is fetching the same data set, when the disk
+    is too small (before anything is fetched), and when a needed file cannot be fetched; what arrived is kept and the
+    same call continues.
     """
     items = choose(dataset, only)
     folder = Path(out)
@@ -85,7 +87,10 @@ def download(dataset: str, out: str | Path = ".", only: Sequence[str] = (), sour
         opened = open_source(source, revision)
         planned = _plan(absent, folder, opened, bool(only), dry_run)
         notes = _space(list(planned.values()), folder, dry_run)
-        rows |= planned if dry_run else {item: _fetch(row, folder, opened, records) for item, row in planned.items()}
+        if not dry_run:
+            with holding(folder / "data" / f".{dataset}.lock", "hicm download"):
+                planned = {item: _fetch(row, folder, opened, records) for item, row in planned.items()}
+        rows |= planned
     ordered = [rows[item] for item in items]
     return Report(tuple(ordered), (*notes, *_closing(ordered, dataset, folder, dry_run)))
 

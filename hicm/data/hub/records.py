@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
+from hicm.locks import holding
 
 FILE = "data/checksums.json"
 CHUNK = 1 << 22  # bytes
@@ -73,8 +74,9 @@ class Records:
 
     def put(self, target: str, digests: Digests, source: str, revision: str) -> Record:
         record = Record(digests.sha256, digests.size, source, revision, datetime.now(UTC).isoformat(timespec="seconds"))
-        self._records = self._read() | {target: record}  # another command may have written in the meantime
-        write_json(self.path, {name: asdict(self._records[name]) for name in sorted(self._records)})
+        with holding(self.path.with_name(".checksums.json.lock"), "hicm download", wait=True):
+            self._records = self._read() | {target: record}  # another command may have written in the meantime
+            write_json(self.path, {name: asdict(self._records[name]) for name in sorted(self._records)})
         return record
 
     def _read(self) -> dict[str, Record]:

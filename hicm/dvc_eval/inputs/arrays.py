@@ -1,6 +1,10 @@
 """Index arithmetic on events of many videos that are kept in one array."""
 
+from collections.abc import Sequence
+
 import numpy as np
+
+CELLS = 1 << 21  # numbers that may be copied at once
 
 
 def expand(first: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -40,9 +44,15 @@ def largest(values: np.ndarray, index: np.ndarray, size: int) -> np.ndarray:
     return best
 
 
-def sums_by(values: np.ndarray, owner: np.ndarray, sets: int) -> np.ndarray:
-    """Sums (sets, K) of rows (P, K) by the set ``owner`` (P,) that each belongs to."""
-    return np.stack([np.bincount(owner, weights=column, minlength=sets) for column in values.T], axis=1)
+def sums_by(values: np.ndarray, owner: np.ndarray, sets: int, rows: np.ndarray | None = None) -> np.ndarray:
+    """Sums (sets, K) of ``values`` (P, K), or of those in ``rows`` (P,), by the set ``owner`` (P,) of each row.
+
+    Many chosen rows are taken column by column, which is slower but copies less at a time.
+    """
+    if rows is not None and len(rows) * values.shape[1] <= CELLS:
+        values, rows = values[rows], None
+    return np.stack([np.bincount(owner, weights=column if rows is None else column[rows], minlength=sets)
+                     for column in values.T], axis=1)
 
 
 def block_ends(sizes: np.ndarray, size: int) -> list[int]:
@@ -55,6 +65,12 @@ def block_ends(sizes: np.ndarray, size: int) -> list[int]:
     return [*ends.tolist(), len(sizes)] if len(sizes) else []
 
 
+def blocks_of(sizes: np.ndarray, size: int) -> list[slice]:
+    """Slices of consecutive items whose ``sizes`` add up to about ``size`` (`block_ends`)."""
+    ends = block_ends(sizes, size)
+    return [slice(first, end) for first, end in zip([0, *ends], ends, strict=False)]
+
+
 def count_distinct(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Distinct codes, ascending, and how often each occurs: faster than `numpy.unique`, which hashes.
 
@@ -64,3 +80,12 @@ def count_distinct(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     codes = np.sort(codes)
     first = np.flatnonzero(np.concatenate([np.ones(min(len(codes), 1), dtype=bool), codes[1:] != codes[:-1]]))
     return codes[first], np.diff(np.append(first, len(codes)))
+
+
+def add_counts(counted: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """The counts of `count_distinct` of several blocks, as of all at once."""
+    if len(counted) == 1:
+        return counted[0]
+    codes, counts = (np.concatenate(column) for column in zip(*counted, strict=True))
+    distinct, place = np.unique(codes, return_inverse=True)
+    return distinct, np.bincount(place, weights=counts, minlength=len(distinct)).astype(np.int64)

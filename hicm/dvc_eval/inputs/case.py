@@ -1,7 +1,9 @@
 """What is scored: predictions and references side by side, and what was left out or looks wrong."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -60,8 +62,9 @@ def build_case(predicted: Tracks, annotators: Sequence[Tracks]) -> Case:
     """Predictions and references side by side.  Raises UserError when no reference video is predicted."""
     videos = sorted(set().union(*annotators))
     if not any(video in predicted for video in videos):
-        hint = "the ids differ by the prefix 'v_' or by case" if _other_prefix(set(predicted), set(videos)) else \
-            f"predicted ids: {', '.join(sorted(predicted)[:2]) or 'none'}; reference ids: {', '.join(videos[:2])}"
+        rule, alike = nearly_equal(set(predicted), set(videos))
+        hint = f"predicted ids: {', '.join(sorted(predicted)[:2]) or 'none'}; reference ids: {', '.join(videos[:2])}"
+        hint += f"; {len(alike)} differ only by {rule}: rename them in one of the files" if alike else ""
         raise UserError(f"predictions: none of the {len(videos)} reference videos is predicted; {hint}")
     return Case(tuple(videos), gather(videos, predicted), tuple(gather(videos, tracks) for tracks in annotators))
 
@@ -82,8 +85,8 @@ def coverage(predicted: Tracks, annotators: Sequence[Tracks], protocol: Protocol
     """Which videos the scores are about.
 
     Numbers: ``videos`` in the references, ``scored`` (those in the means).  Ids: ``missing`` from the predictions,
-    ``empty`` in them, ``unknown`` to the references, and ``unknown_but_for_prefix``, which would match with ``v_``
-    removed or added, or in another case.
+    ``empty`` in them, ``unknown`` to the references, and ``unknown_but_for_prefix``, which differ from a missing one
+    only by ``v_``, case or a file ending.
     """
     wanted = set().union(*annotators)
     missing = sorted(wanted - set(predicted))
@@ -94,7 +97,7 @@ def coverage(predicted: Tracks, annotators: Sequence[Tracks], protocol: Protocol
         "missing": missing,
         "empty": sorted(video for video in wanted & set(predicted) if not len(predicted[video])),
         "unknown": unknown,
-        "unknown_but_for_prefix": _other_prefix(set(unknown), set(missing)),
+        "unknown_but_for_prefix": nearly_equal(set(unknown), set(missing))[1],
     }
 
 
@@ -129,16 +132,18 @@ def rule_warnings(case: Case, covered: dict[str, Any], rules: Protocol) -> list[
             rule += ", but left out of SODA"
         found.append(f"{len(covered['missing'])} of {covered['videos']} reference videos are not predicted: {rule}")
     if covered["unknown_but_for_prefix"]:
-        found.append(f"{len(covered['unknown_but_for_prefix'])} predicted ids differ from missing ones only by 'v_' "
-                     f"or by case (first: {covered['unknown_but_for_prefix'][0]}); they are not scored")
+        rule, alike = nearly_equal(set(covered["unknown"]), set(covered["missing"]))
+        found.append(f"{len(alike)} predicted ids differ from missing ones only by {rule} (first: {alike[0]}); they "
+                     "are not scored: rename them in one of the files")
     long = np.flatnonzero(case.predicted.counts > rules.max_proposals)
     if len(long) and rules.pairing == "overlap" and (rules.captions or rules.localisation):
         found.append(f"{len(long)} videos have more than {rules.max_proposals} predictions (first: "
                      f"{case.videos[long[0]]}): only the first {rules.max_proposals} count, except in SODA and "
                      "paragraphs")
     if rules.soda:
-        beyond = sum(int(((case.predicted.counts + events.counts > 990) & events.present).sum())
-                     for events in case.annotators)
+        sides = np.stack([events.counts for events in case.annotators])
+        largest = sides.sum(axis=0) if rules.soda_files == "merged" else sides.max(axis=0)
+        beyond = int((case.predicted.counts + largest > 990).sum())
         if beyond:
             found.append(f"{beyond} videos have more than 990 predictions and events together: SODA is computed here, "
                          "where the recursive toolkits fail or give 0")
@@ -147,9 +152,31 @@ def rule_warnings(case: Case, covered: dict[str, Any], rules: Protocol) -> list[
     return found
 
 
-def _other_prefix(first: set[str], second: set[str]) -> list[str]:
-    """Ids of ``first`` that are in ``second`` once ``v_`` is removed or added, or in another case."""
-    def plain(video: str) -> str:
-        return video.removeprefix("v_").lower()
-    known = {plain(video) for video in second}
-    return sorted(video for video in first if plain(video) in known)
+# How files write the same id differently, and what makes them equal.
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "the prefix 'v_'": lambda video: re.sub("^v_", "", video, flags=re.IGNORECASE),
+    "case": str.casefold,
+    "a file ending": lambda video: re.sub(r"(?<=.)(\.[A-Za-z][A-Za-z0-9]{1,4})+$", "", video)}
+
+
+def nearly_equal(first: Set[str], second: Set[str]) -> tuple[str, list[str]]:
+    """Ids of ``first`` that are in ``second`` but for their spelling, and by what they differ, as a phrase.
+
+    >>> nearly_equal({"v_a.mp4", "v_b"}, {"a", "c"})
+    ("the prefix 'v_' and a file ending", ['v_a.mp4'])
+    """
+    def alike(spellings: Sequence[str]) -> list[str]:
+        def plain(video: str) -> str:
+            for spelling in spellings:
+                video = SPELLINGS[spelling](video)
+            return video
+
+        known = {plain(video) for video in second}
+        return sorted(video for video in first if plain(video) in known)
+
+    found = alike(tuple(SPELLINGS)) if first and second else []
+    if not found:
+        return "", []
+    fewest = next(chosen for size in range(1, len(SPELLINGS) + 1) for chosen in combinations(SPELLINGS, size)
+                  if len(alike(chosen)) == len(found))
+    return " and ".join(fewest), found

@@ -15,6 +15,10 @@ CAPTION_METRICS = ("METEOR", "CIDEr", "ROUGE_L", "Bleu_1", "Bleu_2", "Bleu_3", "
 PARAGRAPH_METRICS = tuple(f"para_{name}" for name in CAPTION_METRICS)
 GOOGLE_ROUGE = ("rouge1", "rouge2", "rougeL", "rougeLsum")
 KINDS = ("Recall", "Precision", "F1")
+# What F1 is called under each rule.  per-threshold: F1 of the mean P and R over videos, averaged over thresholds;
+# of-means: F1 of the mean P and R over videos and thresholds; per-video: F1 of each video's mean P and R over
+# thresholds, averaged over videos (TimeChat, VTG-LLM, and Vid2Seq in JAX).
+F1_NAMES = {"per-threshold": "F1", "of-means": "F1_of_means", "per-video": "F1_per_video"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Protocol:
     cider: Literal["video", "corpus"] = "video"  # the pairs that CIDEr's idf is counted over
     localisation: bool = True
     distances: tuple[float, ...] = ()  # seconds; starts must be closer than that
-    f1: Literal["per-threshold", "of-means"] = "per-threshold"  # mean of F1s, or F1 of mean P and mean R
+    f1: Literal["per-threshold", "of-means", "per-video"] = "per-threshold"  # see `F1_NAMES`
     soda: tuple[str, ...] = ()  # names of scores; _p, _r, _f are precision, recall and F
     soda_d: Literal["f", "mean-of-prf"] = "f"  # what soda_d without a suffix means
     soda_roles: Literal["swapped", "corrected"] = "swapped"  # swapped: the reference is METEOR's hypothesis
@@ -41,6 +45,8 @@ class Protocol:
     soda_empty: Literal["zero", "skip"] = "zero"  # a video with an empty list of predictions
     soda_traceback: Literal["shipped", "optimal"] = "shipped"  # types a and b only
     paragraph: bool = False
+    tok: Literal["ptb", "unicode"] = "ptb"  # words: Penn Treebank's, of ASCII; or of any language (`unicode_words`)
+    rouge_empty: Literal["match", "zero"] = "match"  # ROUGE-L of two captions without words: 1, or 0
     clip_text: Literal["ptb", "raw"] = "ptb"  # with pairing "order": PTB tokens, or lower case split at blanks
     clip_roles: Literal["swapped", "corrected"] = "corrected"  # swapped: the reference is the hypothesis
 
@@ -53,13 +59,18 @@ class Protocol:
     def metrics(self) -> tuple[str, ...]:
         """Names of all scores, in the toolkit's order."""
         names = [*self.captions]
-        if self.localisation and self.f1 == "of-means":
-            names += ["Recall", "Precision", "F1_of_means"]
+        if self.localisation and self.f1 != "per-threshold":
+            names += ["Recall", "Precision", F1_NAMES[self.f1]]
         elif self.localisation:
             at = [f"{kind}@{label}" for label in self.thresholds for kind in KINDS]
             overlap = len(self.tious) * len(KINDS)
             names += [*at[:overlap], *KINDS, *at[overlap:]]
         return (*names, *self.soda, *(PARAGRAPH_METRICS if self.paragraph else ()))
+
+    @property
+    def reading(self) -> Literal["ptb", "unicode", "raw"]:
+        """How captions become words."""
+        return "raw" if self.pairing == "order" and self.clip_text == "raw" and self.tok == "ptb" else self.tok
 
     @property
     def unmatched_text(self) -> str:
@@ -72,7 +83,7 @@ _VIDCHAPTERS_NAMES = tuple(name.replace("ROUGE_L", "Rouge-L") for name in CAPTIO
 
 PROTOCOLS = {protocol.name: protocol for protocol in (
     Protocol("hicm", used_by="this project; recommended", missing="zero", soda=("soda_c", "soda_d"),
-             soda_roles="corrected", soda_files="per-video", soda_missing="zero", paragraph=True),
+             soda_roles="corrected", soda_files="per-video", soda_missing="zero", paragraph=True, rouge_empty="zero"),
     Protocol("vidchapters", used_by="VidChapters, HiCM2, STaRC, PMD, Sali4Vid", missing="skip",
              captions=_VIDCHAPTERS_NAMES, distances=(1, 3, 5, 10, 30, 60), soda=("soda_c", "soda_d", "soda_d_f"),
              soda_d="mean-of-prf"),

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hicm.dvc_eval.inputs.protocols import Protocol
+from hicm.dvc_eval.inputs.protocols import F1_NAMES, Protocol
 from hicm.dvc_eval.metrics.corpus import cider_scores, corpus_measure
-from hicm.dvc_eval.metrics.measures import Measure, f1_measure, mean_measure
+from hicm.dvc_eval.metrics.measures import Measure, f1_measure, harmonic_mean, mean_measure
 from hicm.dvc_eval.metrics.part import Columns, Part
 from hicm.dvc_eval.metrics.soda_scores import soda_measure
 
@@ -56,7 +56,7 @@ def _measure(name: str, part: Part, rules: Protocol) -> Measure | None:
     if name.startswith("soda_"):
         return soda_measure(name, part.soda[name[5]], rules) if name[5] in part.soda else None
     kind, _, label = name.partition("@")
-    if kind in ("Recall", "Precision", "F1", "F1_of_means"):
+    if kind in ("Recall", "Precision", *F1_NAMES.values()):
         return _localisation(name, kind, label, part.columns, rules)
     if name in part.columns:
         return mean_measure(name, *part.columns[name], additive=rules.cider == "video" or name != "CIDEr")
@@ -72,4 +72,7 @@ def _localisation(name: str, kind: str, label: str, columns: Columns, rules: Pro
         chosen = slice(at, at + 1)
     if kind in columns:
         return mean_measure(name, columns[kind][0][:, chosen])
-    return f1_measure(name, columns["Precision"][0][:, chosen], columns["Recall"][0][:, chosen], kind == "F1_of_means")
+    precision, recall = (columns[side][0][:, chosen] for side in ("Precision", "Recall"))
+    if kind == F1_NAMES["per-video"]:
+        return mean_measure(name, harmonic_mean(precision.mean(axis=1), recall.mean(axis=1))[:, None])
+    return f1_measure(name, precision, recall, kind == F1_NAMES["of-means"])

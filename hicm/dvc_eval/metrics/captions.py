@@ -10,11 +10,10 @@ from hicm.dvc_eval.inputs.case import Case
 from hicm.dvc_eval.inputs.protocols import Protocol
 from hicm.dvc_eval.metrics.measures import divide
 from hicm.dvc_eval.metrics.overlaps import Overlaps
-from hicm.dvc_eval.metrics.part import Corpus, EventPairs, Part
+from hicm.dvc_eval.metrics.part import NO_PAIRS, Aligned, Corpus, EventPairs, Part, TextPairs
 from hicm.dvc_eval.words.bleu import bleu_scores, bleu_statistics
 from hicm.dvc_eval.words.cider import cider
 from hicm.dvc_eval.words.grams import count_grams
-from hicm.dvc_eval.words.meteor import Meteor, total
 from hicm.dvc_eval.words.rouge import rouge_l
 from hicm.dvc_eval.words.texts import Texts
 
@@ -88,11 +87,11 @@ class EventCaptions:
         self.pairs = pair_up(case, overlaps, texts, rules.tious, rules.max_proposals)
         self.distinct, self.place = distinct_pairs(self.pairs.hypothesis, self.pairs.reference, len(self.tokens))
 
-    def meteor_pairs(self) -> list[tuple[str, str]]:
+    def meteor_pairs(self) -> TextPairs:
         """The distinct pairs of captions, for METEOR."""
         if "METEOR" not in self.wanted:
-            return []
-        return [(self.tokens[hypothesis], self.tokens[reference]) for hypothesis, reference in self.distinct.tolist()]
+            return NO_PAIRS
+        return TextPairs(self.tokens, self.distinct, self.rules.tok == "unicode")
 
     def fill(self, part: Part) -> None:
         """BLEU, ROUGE-L and CIDEr; the pairs and their scores."""
@@ -107,7 +106,7 @@ class EventCaptions:
             for n in range(scores.shape[-1]):
                 self._add(part, f"Bleu_{n + 1}", scores[..., n])
         if "ROUGE_L" in self.wanted:
-            each["ROUGE_L"] = rouge_l(self.tokens, hypothesis, references)
+            each["ROUGE_L"] = rouge_l(self.tokens, hypothesis, references, self.rules.rouge_empty)
             self._add(part, "ROUGE_L", self._means(each["ROUGE_L"]))
         if "CIDEr" in self.wanted and self.rules.cider == "video":
             columns = []
@@ -124,7 +123,7 @@ class EventCaptions:
                                 self._event_places(), pairs.low, pairs.high,
                                 {self.wanted.get(name, name): values[self.place] for name, values in each.items()})
 
-    def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
+    def fill_meteor(self, part: Part, found: Aligned) -> None:
         """METEOR: the score of a video's summed statistics."""
         if "METEOR" not in self.wanted:
             return
@@ -132,14 +131,14 @@ class EventCaptions:
         for tiou in self.rules.tious:
             chosen = self.pairs.at(tiou)
             video = self.pairs.video[chosen]
-            sums.append(total(statistics[self.place[chosen]], video, len(self.case.videos)))
+            sums.append(found.total(video, len(self.case.videos), self.place[chosen]))
             filled.append(np.bincount(video, minlength=len(self.case.videos)) > 0)
         with_pairs = np.stack(filled, axis=1)
         scores = np.zeros(with_pairs.shape)
-        scores[with_pairs] = meteor.score(np.stack(sums, axis=1)[with_pairs])
+        scores[with_pairs] = found.meteor.score(np.stack(sums, axis=1)[with_pairs])
         self._add(part, "METEOR", scores)
         if part.pairs is not None:
-            part.pairs.scores["METEOR"] = meteor.score(statistics)[self.place]
+            part.pairs.scores["METEOR"] = found.scores()[self.place]
 
     def _add(self, part: Part, name: str, scores: np.ndarray) -> None:
         if name in self.wanted:
@@ -150,7 +149,7 @@ class EventCaptions:
         columns = []
         for tiou in self.rules.tious:
             chosen = self.pairs.at(tiou)
-            columns.append(sums_by(counts[self.place[chosen]], self.pairs.video[chosen], len(self.case.videos)))
+            columns.append(sums_by(counts, self.pairs.video[chosen], len(self.case.videos), self.place[chosen]))
         return np.stack(columns, axis=1)
 
     def _means(self, values: np.ndarray) -> np.ndarray:

@@ -14,9 +14,9 @@ from hicm.dvc_eval.inputs.arrays import sums_by
 from hicm.dvc_eval.inputs.case import Case
 from hicm.dvc_eval.inputs.protocols import GOOGLE_ROUGE, Protocol
 from hicm.dvc_eval.metrics import corpus
-from hicm.dvc_eval.metrics.part import Corpus, Part
-from hicm.dvc_eval.words.meteor import Meteor, total
+from hicm.dvc_eval.metrics.part import NO_PAIRS, Aligned, Corpus, Part, TextPairs
 from hicm.dvc_eval.words.rouge import common_lengths, f_score
+from hicm.dvc_eval.words.texts import number_texts
 from hicm.errors import UserError
 
 _OTHERS = re.compile("[^a-z0-9]+")
@@ -36,31 +36,38 @@ class ClipCaptions:
         self.captions = ([case.predicted.captions[at] for at in prediction.tolist()],
                          [case.annotators[0].captions[at] for at in event.tolist()])
         texts = [read(side) for side in self.captions]
+        for side, found in zip(("predictions", "references"), texts, strict=True):
+            empty = found.count("")
+            if empty:
+                warnings.append(f"{side}: {empty} captions have no words; they count as empty")
         self.hypotheses, self.references = texts[::-1] if rules.clip_roles == "swapped" else texts
 
-    def meteor_pairs(self) -> list[tuple[str, str]]:
+    def meteor_pairs(self) -> TextPairs:
         """All pairs."""
         if "METEOR" not in self.wanted:
-            return []
-        if self.rules.clip_text == "raw":  # METEOR reads one line, and any white space counts as a blank
-            return [(" ".join(hypothesis.split()), " ".join(reference.split()))
-                    for hypothesis, reference in zip(self.hypotheses, self.references, strict=True)]
-        return list(zip(self.hypotheses, self.references, strict=True))
+            return NO_PAIRS
+        sides = [self.hypotheses, self.references]
+        if self.rules.reading == "raw":  # METEOR reads one line, and any white space counts as a blank
+            sides = [[" ".join(text.split()) for text in side] for side in sides]
+        texts, numbers = number_texts(sides)
+        return TextPairs(texts, np.stack(numbers, axis=1), self.rules.tok == "unicode")
 
     def fill(self, part: Part) -> None:
         """BLEU and both kinds of ROUGE; CIDEr is counted over the whole data set at the end."""
-        rows = corpus.overlap_rows(self.hypotheses, [self.references], self.wanted)
+        rows = corpus.overlap_rows(self.hypotheses, [self.references], self.wanted, self.rules.rouge_empty)
         if self.wanted & set(GOOGLE_ROUGE):
-            scores = google_rouge(*self.captions)
+            unicode = self.rules.tok == "unicode"
+            predicted, reference = (self.hypotheses, self.references) if unicode else self.captions
+            scores = google_rouge(predicted, reference, str.split if unicode else letters_and_digits)
             rows |= {name: corpus.counted(column) for name, column in zip(GOOGLE_ROUGE, scores.T, strict=True)}
         part.rows |= {name: sums_by(values, self.video, self.videos) for name, values in rows.items()}
         if "CIDEr" in self.wanted:
             part.corpora.append(Corpus("CIDEr", 0, self.video, self.hypotheses, [self.references]))
 
-    def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
+    def fill_meteor(self, part: Part, found: Aligned) -> None:
         """METEOR: the score of summed statistics."""
         if "METEOR" in self.wanted:
-            part.rows["METEOR"] = total(statistics, self.video, self.videos)
+            part.rows["METEOR"] = found.total(self.video, self.videos)
 
 
 def pair_by_order(case: Case, warnings: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -90,7 +97,13 @@ def raw(text: str) -> str:
     return text.replace("\n", " ").strip().lower()
 
 
-def google_rouge(hypotheses: Sequence[str], references: Sequence[str]) -> np.ndarray:
+def letters_and_digits(text: str) -> list[str]:
+    """The words of Google's ROUGE: lower case, runs of a-z and 0-9."""
+    return _OTHERS.sub(" ", text.lower()).split()
+
+
+def google_rouge(hypotheses: Sequence[str], references: Sequence[str],
+                 split: Callable[[str], list[str]] = letters_and_digits) -> np.ndarray:
     """F1 of rouge1, rouge2, rougeL and rougeLsum of each pair, (S, 4), without stemming; 0 for a side without words.
 
     Captions are one line each, so rougeLsum equals rougeL.  Lin, 2004, as in Google's package.
@@ -98,7 +111,7 @@ def google_rouge(hypotheses: Sequence[str], references: Sequence[str]) -> np.nda
     >>> google_rouge(["Stir the pot!"], ["stir a pot"]).round(4).tolist()
     [[0.6667, 0.0, 0.6667, 0.6667]]
     """
-    tokens = [_OTHERS.sub(" ", text.lower()).split() for text in (*hypotheses, *references)]
+    tokens = [split(text) for text in (*hypotheses, *references)]
     count = len(hypotheses)
     length = np.array([len(words) for words in tokens], dtype=float)
     found = np.empty((count, 4))

@@ -21,15 +21,19 @@ from hicm.dvc_eval.words.texts import number_texts
 Rows = dict[str, np.ndarray]  # metric, or Bleu for all four -> statistics, one row per item
 
 
-def overlap_rows(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]], wanted: set[str]) -> Rows:
-    """Statistics of S items for BLEU and ROUGE_L, if wanted.  Texts are tokenised; ``references``: A lists of S."""
+def overlap_rows(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]], wanted: set[str],
+                 rouge_empty: str) -> Rows:
+    """Statistics of S items for BLEU and ROUGE_L, if wanted.
+
+    Texts are tokenised; ``references``: A lists of S.  ``rouge_empty``: see `rouge.rouge_l`.
+    """
     tokens, ids = number_texts([hypotheses, *references])
     hypothesis, reference = ids[0], np.stack(ids[1:], axis=1)
     rows: Rows = {}
     if any(name.startswith("Bleu") for name in wanted):
         rows["Bleu"] = bleu_statistics(count_grams(tokens), hypothesis, reference)
     if "ROUGE_L" in wanted:
-        rows["ROUGE_L"] = counted(rouge_l(tokens, hypothesis, reference))
+        rows["ROUGE_L"] = counted(rouge_l(tokens, hypothesis, reference, rouge_empty))
     return rows
 
 
@@ -40,10 +44,15 @@ def cider_scores(hypotheses: Sequence[str], references: Sequence[Sequence[str | 
     return cider(count_grams(tokens), ids[0], np.stack(ids[1:], axis=1), owner, 1)
 
 
-def meteor_pairs(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]]) -> list[tuple[str, str]]:
-    """The pairs whose statistics `meteor_rows` needs: all items of the first annotator, then of the second, ..."""
-    return [(hypothesis, reference) for column in references
-            for hypothesis, reference in zip(hypotheses, column, strict=True) if reference is not None]
+def meteor_pairs(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]],
+                 ) -> tuple[list[str], np.ndarray]:
+    """Distinct texts, and the pairs (Q, 2) of them whose statistics `meteor_rows` needs.
+
+    All items of the first annotator, then of the second, and so on.
+    """
+    texts, (first, *others) = number_texts([hypotheses, *references])
+    pairs = np.concatenate([np.stack([first, second], axis=1) for second in others])
+    return texts, pairs[pairs[:, 1] >= 0]
 
 
 def meteor_rows(references: Sequence[Sequence[str | None]], statistics: np.ndarray) -> np.ndarray:

@@ -6,25 +6,34 @@ events, has an empty paragraph and stays in the corpus.
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from hicm.dvc_eval.inputs.case import Case, Events
+from hicm.dvc_eval.inputs.protocols import Protocol
 from hicm.dvc_eval.metrics import corpus
-from hicm.dvc_eval.metrics.part import Corpus, Part
-from hicm.dvc_eval.words.meteor import Meteor
+from hicm.dvc_eval.metrics.part import NO_PAIRS, Aligned, Corpus, Part, TextPairs
+from hicm.dvc_eval.words.texts import Oddities, Texts
 from hicm.errors import UserError
 
 MOST_WORDS = 50_000  # per video: the captions of an hour have some thousands
 _OTHERS = re.compile("[^a-zA-Z]+")
+_LETTER = re.compile("[a-zA-Z]")
 
 
 class ParagraphScores:
-    """The ``wanted`` metrics, as in CAPTION_METRICS (`hicm.dvc_eval.metrics.part.Scorer`)."""
+    """The ``wanted`` metrics, as in CAPTION_METRICS (`hicm.dvc_eval.metrics.part.Scorer`).
 
-    def __init__(self, case: Case, wanted: set[str]) -> None:
-        self.wanted = wanted
-        self.predicted, self.references = predicted_paragraphs(case), reference_paragraphs(case)
+    Paragraphs consist of the letters of the captions or, if ``texts`` are given, of their words.
+    """
+
+    def __init__(self, case: Case, rules: Protocol, wanted: set[str], texts: Texts | None) -> None:
+        self.wanted, self.rules, self.words = wanted, rules, texts is not None
+        if texts is None:
+            self.predicted, self.references = predicted_paragraphs(case), reference_paragraphs(case)
+        else:
+            self.predicted, self.references = word_paragraphs(case, texts)
         sides: list[Sequence[str | None]] = [self.predicted, *self.references]
         for side in sides:
             for video, text in zip(case.videos, side, strict=True):
@@ -33,22 +42,25 @@ class ParagraphScores:
                                     f"paragraph (at most {MOST_WORDS}); shorten them, or leave para_* out of the "
                                     "metrics")
 
-    def meteor_pairs(self) -> list[tuple[str, str]]:
+    def meteor_pairs(self) -> TextPairs:
         """Each paragraph with each of its references."""
-        return corpus.meteor_pairs(self.predicted, self.references) if "METEOR" in self.wanted else []
+        if "METEOR" not in self.wanted:
+            return NO_PAIRS
+        texts, pairs = corpus.meteor_pairs(self.predicted, self.references)
+        return TextPairs(texts, pairs, self.words)
 
     def fill(self, part: Part) -> None:
         """BLEU and ROUGE-L; CIDEr is counted over the whole data set at the end."""
         part.rows |= {f"para_{name}": rows for name, rows in
-                      corpus.overlap_rows(self.predicted, self.references, self.wanted).items()}
+                      corpus.overlap_rows(self.predicted, self.references, self.wanted, self.rules.rouge_empty).items()}
         if "CIDEr" in self.wanted:
             video = np.arange(len(self.predicted))
             part.corpora.append(Corpus("para_CIDEr", 0, video, self.predicted, self.references))
 
-    def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
+    def fill_meteor(self, part: Part, found: Aligned) -> None:
         """METEOR, with the best reference of each paragraph."""
         if "METEOR" in self.wanted:
-            part.rows["para_METEOR"] = corpus.meteor_rows(self.references, statistics)
+            part.rows["para_METEOR"] = corpus.meteor_rows(self.references, found.statistics[found.rows])
 
 
 def predicted_paragraphs(case: Case) -> list[str]:
@@ -61,6 +73,23 @@ def reference_paragraphs(case: Case) -> list[list[str | None]]:
     return [[letters(" ".join(captions)) if present else None
              for captions, present in zip(_by_video(events), events.present.tolist(), strict=True)]
             for events in case.annotators]
+
+
+def word_paragraphs(case: Case, texts: Texts) -> tuple[list[str], list[list[str | None]]]:
+    """The words of all events of a video in file order: predictions, and each annotator's as above."""
+    def joined(events: Events, ids: np.ndarray) -> list[str]:
+        spoken = replace(events, captions=tuple(texts.tokens[at] for at in ids.tolist()))
+        return [" ".join(filter(None, captions)) for captions in _by_video(spoken)]
+
+    return joined(case.predicted, texts.predicted), [
+        [text if present else None for text, present in zip(joined(events, ids), events.present.tolist(), strict=True)]
+        for events, ids in zip(case.annotators, texts.references, strict=True)]
+
+
+def count_letterless(case: Case, oddities: Oddities) -> None:
+    """Count the captions of each side that leave nothing in a paragraph."""
+    for side, files in (("predictions", [case.predicted]), ("references", case.annotators)):
+        oddities.add(side, "letterless", sum(not _LETTER.search(text) for events in files for text in events.captions))
 
 
 def letters(text: str) -> str:

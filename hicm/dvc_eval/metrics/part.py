@@ -9,7 +9,11 @@ from typing import Protocol as Interface
 
 import numpy as np
 
-from hicm.dvc_eval.words.meteor import Meteor
+from hicm.dvc_eval.words.meteor import Meteor, total
+from hicm.dvc_eval.words.meteor15.score import STATISTICS
+from hicm.dvc_eval.words.texts import number_texts
+
+PAIRS = 1 << 16  # pairs that METEOR compares in one call: bounds the memory
 
 Columns = dict[str, tuple[np.ndarray, np.ndarray]]  # metric -> values and counts, each (V, thresholds)
 
@@ -64,19 +68,70 @@ class Part:
     pairs: EventPairs | None = None
 
 
+@dataclass(frozen=True)
+class TextPairs:
+    """Q pairs of texts, (Q, 2) indices into ``texts``: hypothesis and reference of METEOR.
+
+    ``words``: the texts are words already, which METEOR takes as they are.
+    """
+
+    texts: Sequence[str]
+    pairs: np.ndarray
+    words: bool = False
+
+
+NO_PAIRS = TextPairs((), np.zeros((0, 2), dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """METEOR of a scorer's Q pairs: row ``rows[q]`` of ``statistics`` (D, 23), which all scorers share."""
+
+    statistics: np.ndarray
+    rows: np.ndarray
+    meteor: Meteor
+
+    def total(self, owner: np.ndarray, sets: int, pairs: np.ndarray | None = None) -> np.ndarray:
+        """Sums (sets, 23) over all pairs, or over chosen ``pairs`` (P,), by the set ``owner`` of each."""
+        return total(self.statistics, owner, sets, self.rows if pairs is None else self.rows[pairs])
+
+    def scores(self) -> np.ndarray:
+        """The score of each pair alone, (Q,)."""
+        return np.concatenate([np.zeros(0), *(self.meteor.score(self.statistics[self.rows[at:at + PAIRS]])
+                                              for at in range(0, len(self.rows), PAIRS))])
+
+
+def align(wanted: Sequence[TextPairs], meteor: Meteor) -> list[Aligned]:
+    """METEOR of all scorers' pairs; each distinct pair is computed once, PAIRS at a time."""
+    found: dict[int, Aligned] = {}
+    for words in {one.words for one in wanted}:
+        places = [at for at, one in enumerate(wanted) if one.words == words]
+        texts, numbers = number_texts([wanted[at].texts for at in places])
+        size = max(len(texts), 1)
+        codes = [number[wanted[at].pairs] @ [size, 1] for at, number in zip(places, numbers, strict=True)]
+        distinct, rows = np.unique(np.concatenate(codes), return_inverse=True)
+        statistics = np.empty((len(distinct), STATISTICS))
+        for first in range(0, len(distinct), PAIRS):
+            pairs = [(texts[code // size], texts[code % size]) for code in distinct[first:first + PAIRS].tolist()]
+            statistics[first:first + PAIRS] = meteor.statistics(pairs, **({"words": True} if words else {}))
+        ends = np.cumsum([len(one) for one in codes])[:-1]
+        found |= {at: Aligned(statistics, own, meteor) for at, own in zip(places, np.split(rows, ends), strict=True)}
+    return [found[at] for at in range(len(wanted))]
+
+
 class Scorer(Interface):
     """A family of metrics on one part."""
 
-    def meteor_pairs(self) -> list[tuple[str, str]]:
-        """The pairs of texts (hypothesis, reference) whose METEOR statistics it needs."""
+    def meteor_pairs(self) -> TextPairs:
+        """The pairs of texts whose METEOR it needs."""
         ...
 
     def fill(self, part: Part) -> None:
         """Add everything that does not need METEOR."""
         ...
 
-    def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
-        """Add the rest, from the statistics (Q, 23) of the pairs in `meteor_pairs`; called after `fill`."""
+    def fill_meteor(self, part: Part, found: Aligned) -> None:
+        """Add the rest, from METEOR of the pairs in `meteor_pairs`; called after `fill`."""
         ...
 
 

@@ -1,10 +1,12 @@
 """Scores a case under one or several protocols, part by part, in one process or several."""
 
+import contextlib
+import signal
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import NamedTuple
 
 import numpy as np
@@ -16,14 +18,14 @@ from hicm.dvc_eval.metrics.captions import EventCaptions
 from hicm.dvc_eval.metrics.clips import ClipCaptions, raw
 from hicm.dvc_eval.metrics.localisation import precision_recall
 from hicm.dvc_eval.metrics.overlaps import Overlaps, find_overlaps
-from hicm.dvc_eval.metrics.paragraphs import ParagraphScores
-from hicm.dvc_eval.metrics.part import Part, Scorer, join_parts
+from hicm.dvc_eval.metrics.paragraphs import ParagraphScores, count_letterless
+from hicm.dvc_eval.metrics.part import Part, Scorer, align, join_parts
 from hicm.dvc_eval.metrics.soda_scores import SodaScores
 from hicm.dvc_eval.words.java import Unavailable
 from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.meteor15.native import NativeMeteor, TooAlike
 from hicm.dvc_eval.words.texts import Oddities, Texts, intern_captions
-from hicm.dvc_eval.words.tokenise import Tokeniser, clean
+from hicm.dvc_eval.words.tokenise import Tokeniser, clean, tokeniser_of
 from hicm.errors import UserError
 
 EVENTS = 10_000  # per part, both sides together, approximately: bounds the memory, and is one task for a process
@@ -70,19 +72,28 @@ class Wanted:
 
     @property
     def of_tokens(self) -> list[str]:
-        """Metrics that need PTB tokens."""
-        raw_text = self.rules.pairing == "order" and self.rules.clip_text == "raw"
-        tokenised = () if raw_text else self.rules.captions
-        return [name for name in self.metrics if name in tokenised or (name.startswith("soda_") and name[5] != "d")]
+        """Metrics that need a tokeniser."""
+        tokenised = () if self.rules.reading == "raw" else self.rules.captions
+        paragraphs = self.rules.tok == "unicode"  # otherwise they have a reading of their own
+        return [name for name in self.metrics if name in tokenised or (name.startswith("soda_") and name[5] != "d")
+                or (paragraphs and name.startswith("para_"))]
+
+    @property
+    def interned(self) -> bool:
+        """Whether all captions are tokenised, each once; clips have their own way."""
+        return bool(self.of_tokens) and self.rules.pairing == "overlap"
 
 
 @dataclass
 class Scored:
-    """A scored case: a `Part` and warnings for each protocol, and the captions that were not read as written."""
+    """A scored case: a `Part` and warnings for each protocol.
+
+    ``oddities``: the captions that were not read as written, by reading: a tokeniser's name in the rules, or "letters".
+    """
 
     parts: list[Part]
     warnings: list[list[str]]
-    oddities: Oddities = field(default_factory=Oddities)
+    oddities: dict[str, Oddities] = field(default_factory=lambda: defaultdict(Oddities))
     no_meteor: str = ""  # why METEOR is not available
     no_tokens: str = ""  # why the tokeniser is not available
 
@@ -109,7 +120,8 @@ def score_case(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteo
     result = Scored([join_parts([one.parts[at] for one in found], sizes) for at in places],
                     [[warning for one in found for warning in one.warnings[at]] for at in places])
     for one in found:
-        result.oddities.include(one.oddities)
+        for reading, oddities in one.oddities.items():
+            result.oddities[reading].include(oddities)
         result.no_meteor, result.no_tokens = result.no_meteor or one.no_meteor, result.no_tokens or one.no_tokens
     return result
 
@@ -147,10 +159,25 @@ def _score_in_processes(cases: Sequence[Case], wanted: Sequence[Wanted], tokenis
     global _shared
     _shared = _Shared(cases, wanted, tokeniser, LazyMeteor(None))
     try:
-        with multiprocessing.get_context("fork").Pool(workers) as pool:
+        with contextlib.ExitStack() as stack:
+            with _deaf_to_interrupts():
+                pool = stack.enter_context(multiprocessing.get_context("fork").Pool(workers))
             yield from pool.imap(_score_shared, range(len(cases)))
     finally:
         _shared = None
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """Processes and threads that are started meanwhile never see Ctrl-C; this one sees it a moment later.
+
+    The parent ends them when it is interrupted; by themselves they would each print a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _score_shared(at: int) -> Scored:
@@ -184,14 +211,17 @@ def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, mete
     scored = Scored([Part() for _ in wanted], [[] for _ in wanted])
     needed = any(one.needs_overlaps for one in wanted)
     overlaps = [find_overlaps(case, events) for events in case.annotators] if needed else []
-    texts = None
+    texts: dict[str, Texts] = {}
     try:
-        if any(one.of_tokens and one.rules.pairing == "overlap" for one in wanted):
-            texts = intern_captions(case, tokeniser, scored.oddities)
+        for tok in dict.fromkeys(one.rules.tok for one in wanted if one.interned):
+            texts[tok] = intern_captions(case, tokeniser_of(tok, tokeniser), scored.oddities[tok], tok == "ptb")
     except Unavailable as error:
         scored.no_tokens = str(error)
+    if any(one.paragraph and one.rules.tok == "ptb" for one in wanted):
+        count_letterless(case, scored.oddities["letters"])
     work = [(scored.parts[at], scorer) for at, one in enumerate(wanted)
-            for scorer in _scorers(case, one, overlaps, texts, tokeniser, scored, scored.warnings[at])]
+            for scorer in _scorers(case, one, overlaps, texts.get(one.rules.tok), tokeniser, scored,
+                                   scored.warnings[at])]
     for one, part in zip(wanted, scored.parts, strict=True):
         if one.localisation:
             rules = one.rules
@@ -202,22 +232,22 @@ def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, mete
         scorer.fill(part)
     if any(one.of_meteor for one in wanted):
         try:
-            answers = _statistics(meteor(), [scorer.meteor_pairs() for _, scorer in work])
+            answers = align([scorer.meteor_pairs() for _, scorer in work], meteor())
         except Unavailable as error:
             scored.no_meteor = str(error)
             return scored
         except TooAlike as error:
-            raise UserError(f"predictions: {_where(error.pair, case, texts)}{error}") from error
-        for (part, scorer), statistics in zip(work, answers, strict=True):
-            scorer.fill_meteor(part, statistics, meteor())
+            raise UserError(f"predictions: {_where(error.pair, case, texts.values())}{error}") from error
+        for (part, scorer), found_pairs in zip(work, answers, strict=True):
+            scorer.fill_meteor(part, found_pairs)
     return scored
 
 
-def _where(pair: tuple[str, str], case: Case, texts: Texts | None) -> str:
+def _where(pair: tuple[str, str], case: Case, texts: Iterable[Texts]) -> str:
     """The first predicted event with one of two texts, to begin an error message with; empty if there is none."""
-    if texts is not None:
-        for at, text in enumerate(texts.predicted.tolist()):
-            if texts.tokens[text] in pair:
+    for one in texts:
+        for at, text in enumerate(one.predicted.tolist()):
+            if one.tokens[text] in pair:
                 return f"video {case.videos[case.predicted.video[at]]}, event {case.predicted.place[at]}: "
     return ""
 
@@ -229,9 +259,9 @@ def _scorers(case: Case, one: Wanted, overlaps: Sequence[Overlaps], texts: Texts
     scorers: list[Scorer] = []
     if rules.pairing == "order" and one.captions:
         def read(captions: Sequence[str]) -> list[str]:
-            if rules.clip_text == "raw":
+            if rules.reading == "raw":
                 return [raw(caption) for caption in captions]
-            return tokeniser.tokenise(clean(captions, ascii_only=False))
+            return tokeniser_of(rules.tok, tokeniser).tokenise(clean(captions, ascii_only=False))
 
         try:
             scorers.append(ClipCaptions(case, rules, set(one.captions), read, warnings))
@@ -242,12 +272,6 @@ def _scorers(case: Case, one: Wanted, overlaps: Sequence[Overlaps], texts: Texts
     if one.soda:
         scorers.append(SodaScores(case, overlaps, texts, rules, one.soda))
     if one.paragraph:
-        scorers.append(ParagraphScores(case, one.paragraph))
+        words = texts if rules.tok == "unicode" else None
+        scorers.append(ParagraphScores(case, rules, one.paragraph, words))
     return scorers
-
-
-def _statistics(meteor: Meteor, wanted_pairs: Sequence[list[tuple[str, str]]]) -> list[np.ndarray]:
-    """Statistics (Q, 23) for each list of pairs; each distinct pair is computed once."""
-    index = {pair: at for at, pair in enumerate(dict.fromkeys(chain.from_iterable(wanted_pairs)))}
-    statistics = meteor.statistics(list(index))
-    return [statistics[[index[pair] for pair in pairs]] if pairs else statistics[:0] for pairs in wanted_pairs]

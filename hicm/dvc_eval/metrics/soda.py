@@ -11,7 +11,7 @@ columns predictions, both sorted by start.  There are four types:
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 import numpy as np
@@ -19,6 +19,7 @@ import numpy as np
 from hicm.dvc_eval.metrics.measures import divide, harmonic_mean
 
 UP, LEFT, TAKE = 0, 1, 2
+ENTRIES = 1 << 16  # of a matrix, taken at a time
 
 
 def best_sums(video: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.ndarray, videos: int) -> np.ndarray:
@@ -29,9 +30,15 @@ def best_sums(video: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.
     """
     order = np.lexsort((-column, row, video))
     ends = np.searchsorted(video[order], np.arange(videos + 1)).tolist()
-    columns, values = column[order].tolist(), value[order].tolist()
-    return np.array([_best_sum(zip(columns[first:end], values[first:end], strict=True)) if first < end else 0.0
+    columns, values = column[order], value[order]
+    return np.array([_best_sum(_entries(columns[first:end], values[first:end])) if first < end else 0.0
                      for first, end in pairwise(ends)])
+
+
+def _entries(columns: np.ndarray, values: np.ndarray) -> Iterator[tuple[int, float]]:
+    """The same pairs as numbers of Python, which need several times the memory: some at a time."""
+    for at in range(0, len(columns), ENTRIES):
+        yield from zip(columns[at:at + ENTRIES].tolist(), values[at:at + ENTRIES].tolist(), strict=True)
 
 
 def _best_sum(entries: Iterable[tuple[int, float]]) -> float:

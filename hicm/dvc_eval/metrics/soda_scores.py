@@ -18,10 +18,9 @@ from hicm.dvc_eval.inputs.case import Case, Events
 from hicm.dvc_eval.inputs.protocols import Protocol
 from hicm.dvc_eval.metrics.measures import Measure, divide
 from hicm.dvc_eval.metrics.overlaps import Overlaps
-from hicm.dvc_eval.metrics.part import Part
+from hicm.dvc_eval.metrics.part import Aligned, Part, TextPairs
 from hicm.dvc_eval.metrics.soda import best_sums, chosen_pairs, triples
 from hicm.dvc_eval.metrics.spans import pair_iou
-from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.texts import Texts
 from hicm.errors import UserError
 
@@ -70,21 +69,20 @@ class SodaScores:
         pairs += [np.stack([one.reference, one.predicted], axis=1) for one in self.lists if "c" in self.kinds]
         self.codes, _ = count_distinct(self._codes(*np.concatenate(pairs).T))
 
-    def meteor_pairs(self) -> list[tuple[str, str]]:
+    def meteor_pairs(self) -> TextPairs:
         """Pairs of captions; with swapped roles the reference is METEOR's hypothesis."""
-        pairs = [divmod(code, len(self.tokens)) for code in self.codes.tolist()]
-        if self.rules.soda_roles == "corrected":
-            pairs = [pair[::-1] for pair in pairs]
-        return [(self.tokens[one], self.tokens[two]) for one, two in pairs]
+        pairs = np.stack(np.divmod(self.codes, max(len(self.tokens), 1)), axis=1)
+        pairs = pairs[:, ::-1] if self.rules.soda_roles == "corrected" else pairs
+        return TextPairs(self.tokens, pairs, self.rules.tok == "unicode")
 
     def fill(self, part: Part) -> None:
         """Type d."""
         if "d" in self.kinds:
             part.soda["d"] = soda_triples(self.case, self.lists, "d", self.rules)
 
-    def fill_meteor(self, part: Part, statistics: np.ndarray, meteor: Meteor) -> None:
+    def fill_meteor(self, part: Part, found: Aligned) -> None:
         """Types a, b and c."""
-        scores = self.pair_scores(meteor.score(statistics))
+        scores = self.pair_scores(found.scores())
         for kind in self.kinds:
             if kind != "d":
                 part.soda[kind] = soda_triples(self.case, self.lists, kind, self.rules, scores, self.traced)

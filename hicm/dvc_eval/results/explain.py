@@ -10,8 +10,9 @@ import numpy as np
 
 from hicm.dvc_eval.inputs.case import build_case
 from hicm.dvc_eval.inputs.protocols import Protocol
-from hicm.dvc_eval.inputs.read import Track, read_predictions, read_references
+from hicm.dvc_eval.inputs.read import Track, read_inputs
 from hicm.dvc_eval.metrics.overlaps import find_overlaps
+from hicm.dvc_eval.metrics.part import align
 from hicm.dvc_eval.metrics.soda import chosen_pairs, triples
 from hicm.dvc_eval.metrics.soda_scores import (
     MOST_CELLS,
@@ -21,10 +22,10 @@ from hicm.dvc_eval.metrics.soda_scores import (
     ignore_texts,
     thresholds_of,
 )
-from hicm.dvc_eval.results.score import EventPair, Result
+from hicm.dvc_eval.results.score import EventPair, Result, not_scored
 from hicm.dvc_eval.words.meteor15 import NativeMeteor
 from hicm.dvc_eval.words.texts import Oddities, intern_captions
-from hicm.dvc_eval.words.tokenise import PtbTokeniser
+from hicm.dvc_eval.words.tokenise import PtbTokeniser, tokeniser_of
 
 Place = tuple[int, int]  # annotator and event, as indices in their files
 NO_EVENTS = Track(np.zeros((0, 2)), ())
@@ -47,17 +48,19 @@ class Matching:
         return sum({"c": overlap * score, "d": overlap}.get(self.kind, score) for _, _, overlap, score in self.pairs)
 
 
-def explain(result: Result, predictions: Any, references: Any, video: str) -> str:
+def explain(result: Result, predictions: Any, references: Any, video: str, format: str = "",
+            reference_format: str = "") -> str:
     """What the scores of a video consist of.
 
     The events that every prediction matches, with the scores of each pair; the events that nothing matches; and SODA's
-    matching for each type and annotator.  ``predictions`` and ``references``: what ``result`` was made from.  Raises
-    UserError for a video that was not scored.
+    matching for each type and annotator.  ``predictions``, ``references`` and formats: what ``result`` was made from.
+    Raises UserError for a video that was not scored.
     """
     result.place_of(video)  # raises for a video that was not scored
     kinds = "".join(kind for kind in "abcd" if any(name.startswith(f"soda_{kind}") for name in result.scores))
-    predicted = read_predictions(predictions, [])[0].get(video)
-    annotators = [tracks.get(video, NO_EVENTS) for tracks in read_references(references, [])]
+    inputs = read_inputs(predictions, references, [], format, reference_format)
+    predicted = inputs.predicted.get(video)
+    annotators = [tracks.get(video, NO_EVENTS) for tracks in inputs.annotators]
     lines = [f"video {video} under {result.protocol}; scores of each pair alone, times 100"]
     if predicted is None:
         missing = "left out of every mean" if result.rules.missing == "skip" else "counts as 0"
@@ -69,6 +72,17 @@ def explain(result: Result, predictions: Any, references: Any, video: str) -> st
     if kinds and predicted:
         lines += _soda(result.rules, kinds, video, predicted, annotators)
     return "\n".join(lines)
+
+
+def check_video(predictions: Any, references: Any, rules: Sequence[Protocol], video: str, format: str = "",
+                reference_format: str = "") -> None:
+    """UserError for a video that will not be scored under these rules: before scoring what `explain` is to explain."""
+    inputs = read_inputs(predictions, references, [], format, reference_format)
+    known = set().union(*inputs.annotators)
+    for one in rules:
+        scored = known & set(inputs.predicted) if one.missing == "skip" else known
+        if scored and video not in scored:
+            raise not_scored(video, sorted(scored))
 
 
 def _matches(pairs: Sequence[EventPair], rules: Protocol, predicted: Track,
@@ -134,11 +148,11 @@ def _matchings(rules: Protocol, kinds: str, video: str, predicted: Track,
     if not tracks:
         return
     case = build_case({video: predicted}, [{video: track} for track in tracks])
-    texts = intern_captions(case, PtbTokeniser(), Oddities())
+    texts = intern_captions(case, tokeniser_of(rules.tok, PtbTokeniser()), Oddities(), rules.tok == "ptb")
     scorer = SodaScores(case, [find_overlaps(case, events) for events in case.annotators], texts, rules, kinds)
     scores: PairScores = ignore_texts
     if kinds != "d":
-        scores = scorer.pair_scores(_meteor().score(_meteor().statistics(scorer.meteor_pairs())))
+        scores = scorer.pair_scores(align([scorer.meteor_pairs()], _meteor())[0].scores())
     columns = np.argsort(predicted.spans[:, 0], kind="stable").tolist()
     # Merged references are a single list here: their files are already joined in ``tracks``.
     for one, track in zip(scorer.lists, tracks, strict=True):

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from hicm.dvc_eval.inputs.detect import sides_of
 from hicm.dvc_eval.inputs.protocols import PROTOCOLS, Protocol
 from hicm.dvc_eval.results import tables
 from hicm.dvc_eval.results.score import Result
 from hicm.errors import UserError
-from hicm.files import read_json, write_json, write_text
+from hicm.files import write_json, write_text
 
 Style = Literal["text", "json", "markdown", "latex"]
 
@@ -34,7 +35,8 @@ class Scores:
             contents = [result.to_json() for result in self.results]
             return to_text(contents[0] if len(contents) == 1 else contents)
         if self.style == "text":
-            return "\n\n".join([*map(str, self.results), *([self.explanation] if self.explanation else [])])
+            # Notes go to standard error (`notes`).
+            return "\n\n".join([*map(tables.text, self.results), *([self.explanation] if self.explanation else [])])
         write = tables.markdown if self.style == "markdown" else tables.latex
         return write(*tables.result_table(self.results, 2, names_of(self.results)),
                      notes=[result.signature for result in self.results])
@@ -54,22 +56,23 @@ def split_files(files: Sequence[str]) -> tuple[list[str], list[str]]:
 
     Raises UserError for fewer than two predictions files, or for predictions after annotations.
     """
+    sides = {name: {"predictions"} if Path(name).is_dir() else sides_of(name) for name in files}
+    annotated = [name for name in files if sides[name] == {"references"}]
+    if not annotated and len(sides[files[-1]]) > 1 and not any(Path(name).is_dir() for name in files):
+        annotated = [files[-1]]  # of files that may be either, the last one
     systems: list[str] = []
     references: list[str] = []
     for name in files:
-        content = {"results": {}} if Path(name).is_dir() else read_json(name, "file")
-        if not isinstance(content, Mapping):
-            raise UserError(f"{name}: expected predictions or annotations, a json object")
-        if "results" in content:
-            if references:
-                raise UserError(f"{name}: predictions after the annotations {references[0]}; give predictions first, "
-                                "then annotations")
-            systems.append(name)
-        else:
+        if name in annotated:
             references.append(name)
+            continue
+        if references:
+            raise UserError(f"{name}: predictions after the annotations {references[0]}; give predictions first, "
+                            "then annotations")
+        systems.append(name)
     if len(systems) < 2:
-        raise UserError(f"{len(systems)} predictions files among {', '.join(files)}; give at least two, each with the "
-                        "key 'results', then the annotations")
+        raise UserError(f"{len(systems)} predictions files among {', '.join(files)}; give at least two, then the "
+                        "annotations")
     return systems, references
 
 
@@ -78,29 +81,35 @@ def to_text(content: Any) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False)
 
 
-def write_videos(results: Sequence[Result], path: Path) -> None:
-    """The table per video as csv, or as json if ``path`` ends so: one file per protocol (`paths`).
+def write_table(result: Result, path: Path, about: Mapping[str, Any]) -> None:
+    """The table per video as csv, or as json if ``path`` ends so, then with the scores and ``about``.
 
-    Raises UserError for any other ending.
+    Raises UserError for a video that is called as one of the other keys of the json file.
     """
-    check_ending(str(path))
-    for result, own in zip(results, paths(results, path), strict=True):
-        if own.suffix == ".json":
-            write_json(own, result.per_video_thresholds | {"signature": result.signature})
-        else:
-            write_text(own, result.to_csv())
+    if path.suffix == ".csv":
+        write_text(path, result.to_csv())
+        return
+    rest = {"signature": result.signature, "scores": result.scores, **about}
+    for video in result.videos:
+        if video in rest:
+            raise UserError(f"{path}: video {video} is called as another key of the file; write the table as .csv")
+    write_json(path, result.video_table | rest)
 
 
-def paths(results: Sequence[Result], path: Path) -> list[Path]:
+def paths(names: Sequence[str], path: Path) -> list[Path]:
     """One path per protocol: ``path`` for the first; for the others the same with the protocol's name added."""
-    return [path, *(path.with_name(f"{path.stem}.{name}{path.suffix}") for name in names_of(results)[1:])]
+    return [path, *(path.with_name(f"{path.stem}.{name}{path.suffix}") for name in numbered(names)[1:])]
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Names, numbered if repeated: protocols that differ in their rules, files of several folders."""
+    return [name if name not in names[:at] else f"{name}-{names[:at].count(name) + 1}"
+            for at, name in enumerate(names)]
 
 
 def names_of(results: Sequence[Result]) -> list[str]:
-    """The protocols' names, numbered if repeated: given as signatures, they may differ in their rules."""
-    names = [result.protocol for result in results]
-    return [name if name not in names[:at] else f"{name}-{names[:at].count(name) + 1}"
-            for at, name in enumerate(names)]
+    """The protocols' names, numbered if repeated."""
+    return numbered([result.protocol for result in results])
 
 
 def caveats(results: Sequence[Result]) -> str:
@@ -109,12 +118,17 @@ def caveats(results: Sequence[Result]) -> str:
                      for line in tables.caveats(result))
 
 
+def notes(results: Sequence[Result]) -> str:
+    """Scores that are 0 by their formula, a line each, without those that results have in common."""
+    return "\n".join(f"note: {note}" for note in dict.fromkeys(note for result in results for note in result.notes))
+
+
 def system_warnings(systems: Mapping[str, Result]) -> list[str]:
     """Incomplete coverage, metrics left out, and warnings of compared systems; lines that all share appear once."""
     lines = {}
     for name, result in systems.items():
         whole = not result.left_out and not any(result.coverage[kind] for kind in ("missing", "empty", "unknown"))
-        lines[name] = [*([] if whole else tables.coverage_lines(result)), *result.warnings]
+        lines[name] = [*([] if whole else tables.coverage_lines(result)), *result.warnings, *result.notes]
     shared = [line for line in next(iter(lines.values())) if all(line in own for own in lines.values())]
     return shared + [f"{name}: {line}" for name, own in lines.items() for line in own if line not in shared]
 

@@ -2,14 +2,15 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from hicm.dvc_eval.inputs.protocols import Protocol
+from hicm.dvc_eval.inputs.amounts import Amount
+from hicm.dvc_eval.inputs.protocols import F1_NAMES, Protocol
 from hicm.dvc_eval.metrics.measures import Measure, divide, harmonic_mean
 from hicm.dvc_eval.metrics.part import Columns, EventPairs
 from hicm.dvc_eval.results import tables
@@ -41,6 +42,8 @@ class Result:
     thresholds)}.  ``counts`` (V, 1 + A): numbers of predicted events and of each annotator's.  ``coverage``: which
     videos were scored, missing, empty, unknown (`inputs.case.coverage`).  ``left_out``: {metric: reason}.
     ``with_missing``: the measures with missing videos counted as 0, if the protocol leaves them out and there are any.
+    ``amounts``: how many events each side has and how many captions repeat (`inputs.amounts`).  ``notes``: scores that
+    are 0 by their formula, why, and what to do.
     ``intervals``: {metric: `Interval`}, empty without bootstrap.  Results of different videos can be added:
     ``evaluate(half) + evaluate(other_half)``.
     """
@@ -57,6 +60,8 @@ class Result:
     signature: str
     warnings: tuple[str, ...] = ()
     run: str | None = None
+    amounts: dict[str, Amount] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
     with_missing: dict[str, Measure] = field(default_factory=dict, repr=False)
     intervals: dict[str, Interval] = field(default_factory=dict, repr=False)
 
@@ -88,11 +93,11 @@ class Result:
     def per_video(self) -> dict[str, dict[str, float]]:
         """{id: {metric: score of this video alone}}, as means over the IoU thresholds.
 
-        Without F1, which is computed from averaged precision and recall.  A metric that leaves a video out is absent.
+        Without F1 that is computed from averaged precision and recall.  A metric that leaves a video out is absent.
         """
         table: dict[str, Iterable[tuple[bool, float]]] = {}
         for name, measure in self.measures.items():
-            if "@" not in name and not name.startswith("F1"):
+            if "@" not in name and (not name.startswith("F1") or name == F1_NAMES["per-video"]):
                 table[name] = zip((np.count_nonzero(measure.statistics, axis=1) > 0).tolist(),
                                   measure.by_video().tolist(), strict=True)
         rows: dict[str, dict[str, float]] = {video: {} for video in self.videos}
@@ -110,10 +115,28 @@ class Result:
                                 if place < len(values[row])} for place, label in enumerate(self.thresholds)}
                 for row, video in enumerate(self.videos)}
 
+    @cached_property
+    def video_table(self) -> dict[str, dict[str, dict[str, float]]]:
+        """{id: {"mean" or threshold: {metric: value}}}: each video scored alone, by every metric.
+
+        "mean": what the run prints for all videos, here of one.  METEOR, CIDEr, ROUGE-L, BLEU, precision, recall and,
+        unless averaged over files, SODA of the data set are the means over the videos that have them.  F1 is not, but
+        comes from averaged precision and recall; neither are paragraphs and clips, which are scored as one corpus.
+        """
+        found: dict[str, dict[str, dict[str, float]]] = {
+            video: {"mean": {}} | {label: dict(values) for label, values in table.items() if values}
+            for video, table in self.per_video_thresholds.items()}
+        for name, measure in self.measures.items():
+            metric, _, label = name.partition("@")
+            for video, row, value in zip(self.videos, measure.statistics, measure.by_video().tolist(), strict=True):
+                if row.any():
+                    found[video].setdefault(label or "mean", {})[metric] = value
+        return found
+
     def place_of(self, video: str) -> int:
         """The row of a video.  Raises UserError for an unknown id."""
         if video not in self.videos:
-            raise UserError(f"video {video}: not scored; scored are {', '.join(self.videos[:3])} ...")
+            raise not_scored(video, self.videos)
         return self.videos.index(video)
 
     def event_pairs(self, video: str) -> list[EventPair]:
@@ -154,7 +177,8 @@ class Result:
         """The content of a metrics file: plain data, without the tables per video and threshold."""
         content = {
             "protocol": self.protocol, "signature": self.signature, "run": self.run, "scores": self.scores,
-            "coverage": self.coverage, "left_out": self.left_out, "warnings": list(self.warnings),
+            "coverage": self.coverage, "events": {side: one.to_json() for side, one in self.amounts.items()},
+            "left_out": self.left_out, "warnings": list(self.warnings), "notes": list(self.notes),
             "thresholds": list(self.thresholds),
             "per_threshold": {name: list(values) for name, values in self.per_threshold.items()},
             "per_video": self.per_video,
@@ -184,18 +208,22 @@ class Result:
         return tables.latex(*tables.result_table([self], decimals), notes=[self.signature])
 
     def __str__(self) -> str:
-        """A table in per cent, with coverage, warnings and the signature."""
-        return tables.text(self)
+        """A table in per cent, with coverage, warnings, notes and the signature."""
+        return "\n".join([tables.text(self), *(f"note: {note}" for note in self.notes)])
 
     def _video_rows(self) -> Iterator[dict[str, Any]]:
-        for (video, table), numbers in zip(self.per_video.items(), self.counts.tolist(), strict=True):
+        for (video, table), numbers in zip(self.video_table.items(), self.counts.tolist(), strict=True):
             row: dict[str, Any] = {"video": video, "predictions": numbers[0]}
             row |= {f"events_{file}" if len(numbers) > 2 else "events": count
                     for file, count in enumerate(numbers[1:], start=1)}
-            row |= table
-            for label, values in self.per_video_thresholds[video].items():
-                row |= {f"{name}@{label}": value for name, value in values.items()}
+            for label, values in table.items():
+                row |= values if label == "mean" else {f"{name}@{label}": value for name, value in values.items()}
             yield row
+
+
+def not_scored(video: str, videos: Sequence[str]) -> UserError:
+    """The error for a video that is not among those scored."""
+    return UserError(f"video {video}: not scored; scored are {', '.join(videos[:3])} ...")
 
 
 def _add(one: Result, two: Result) -> Result:
@@ -224,6 +252,8 @@ def _add(one: Result, two: Result) -> Result:
         columns={name: (rows(values, two.columns[name][0]), rows(counts, two.columns[name][1]))
                  for name, (values, counts) in one.columns.items()},
         left_out=one.left_out | two.left_out, warnings=tuple(dict.fromkeys(one.warnings + two.warnings)),
+        notes=tuple(dict.fromkeys(one.notes + two.notes)),
+        amounts={side: amount + two.amounts[side] for side, amount in one.amounts.items() if side in two.amounts},
         signature=_add_signatures(one.signature, two.signature, f"{covered['scored']}/{covered['videos']}"))
 
 

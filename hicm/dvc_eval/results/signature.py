@@ -21,7 +21,7 @@ FREE = ("cov", "boot", "paired")  # parts of a signature that may differ: they c
 CHANGED = "(changed)"  # follows the name of a protocol whose rules were changed
 # part of a signature -> the rule that it gives
 DIRECT = {"iou": "tious", "dist": "distances", "f1": "f1", "unmatched": "unmatched", "idf": "cider",
-          "missing": "missing", "cap": "max_proposals"}
+          "rouge-empty": "rouge_empty", "missing": "missing", "cap": "max_proposals"}
 
 
 def signature(rules: Protocol, metrics: Sequence[str], annotators: int, references: str, tokeniser: str, meteor: str,
@@ -50,6 +50,8 @@ def signature(rules: Protocol, metrics: Sequence[str], annotators: int, referenc
         parts.append(f"unmatched:{rules.unmatched}")
     if "cider" in captions:
         parts.append(f"idf:{rules.cider}")
+    if rules.rouge_empty != "match" and "rougeL" in captions + paragraph:
+        parts.append(f"rouge-empty:{rules.rouge_empty}")
     parts.append(f"missing:{rules.missing}")
     if by_iou:
         parts.append(f"cap:{rules.max_proposals}")
@@ -58,9 +60,8 @@ def signature(rules: Protocol, metrics: Sequence[str], annotators: int, referenc
         parts.append(_soda(rules, types, metrics))
     if paragraph:
         parts.append("para:" + "+".join(paragraph))
-    with_text = captions or set(types) - {"d"}
-    if with_text:
-        parts.append(f"tok:{tokeniser if rules.clip_text == 'ptb' else 'none'}")
+    if captions or set(types) - {"d"} or (paragraph and rules.tok == "unicode"):
+        parts.append(f"tok:{'none' if rules.reading == 'raw' else tokeniser}")
     if "meteor" in captions + paragraph or set(types) - {"d"}:
         parts.append(f"meteor:{meteor}")
     parts.append(f"cov:{scored}/{videos}|v:{__version__}")
@@ -88,6 +89,10 @@ def read_signature(text: str) -> tuple[Protocol, tuple[str, ...]]:
     changes: dict[str, Any] = {rule: parts[part] for part, rule in DIRECT.items() if part in parts}
     if "f1" in parts:
         changes.setdefault("distances", ())
+    if "rougeL" in [*parts.get("metrics", "").split("+"), *parts.get("para", "").split("+")]:
+        changes.setdefault("rouge_empty", "match")
+    if parts.get("tok", "").startswith("unicode"):
+        changes["tok"] = "unicode"
     types, *soda_rules = parts.get("soda", "").split(",")
     changes |= {f"soda_{name}": value for name, _, value in (one.partition("=") for one in soda_rules)}
     if types:

@@ -6,6 +6,8 @@
     Holm                step-down over the systems of one metric   Holm, Scand. J. Statist. 6, 1979
 
 d is the difference between a system and the baseline.  With B samples, p is (hits + 1) / (B + 1), so it is never 0.
+Swaps of n videos have 2^n outcomes, so no p is below 2 / 2^n: with fewer than six videos none can be below 0.05, and
+a bootstrap of so few sees hardly any variation.  Then there are no intervals and no p values.
 There is no correction for several metrics.  V videos, K statistics, b samples of one block.
 """
 
@@ -23,8 +25,10 @@ from hicm.dvc_eval.results.intervals import LEVEL, Interval, blocks, check_draws
 from hicm.dvc_eval.results.signature import of_parts, parts_of, unlike
 from hicm.errors import UserError
 
+NOT_TESTED = "n/a"
 TIE = 1e-12  # differences below it are rounding
 LARGEST = 5  # videos listed with each comparison
+FEWEST = 6  # videos that a test needs: the least n with 2 / 2^n < 0.05
 
 
 class Comparable(Protocol):
@@ -53,9 +57,10 @@ class Versus:
     """One system against the baseline by one metric, on the common videos.
 
     ``difference``: system minus baseline; ``interval``: its 95 % interval.  ``bootstrap_p``, ``randomisation_p``:
-    two-sided, as above; with ``_holm``: adjusted over the systems, None if there is only one.  ``won``, ``tied``,
-    ``lost``: numbers of videos that the system wins, ties, loses; a video that one side leaves out is a tie.
-    ``largest``: the videos that differ most.
+    two-sided, as above; with ``_holm``: adjusted over the systems, None if there is only one.  Interval and p values
+    are None with fewer than FEWEST videos that both have a score for.  ``won``, ``tied``, ``lost``: numbers of videos
+    that the system wins, ties, loses; a video that one side leaves out is a tie.  ``largest``: the videos that differ
+    most.
     """
 
     metric: str
@@ -63,9 +68,9 @@ class Versus:
     baseline_score: float
     score: float
     difference: float
-    interval: Interval
-    bootstrap_p: float
-    randomisation_p: float
+    interval: Interval | None
+    bootstrap_p: float | None
+    randomisation_p: float | None
     bootstrap_p_holm: float | None
     randomisation_p_holm: float | None
     won: int
@@ -106,7 +111,7 @@ class Comparison:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data: every metric, printed in tables or not; intervals as [low, high]."""
-        rows = [asdict(row) | {"interval": [row.interval.low, row.interval.high]} for row in self.rows]
+        rows = [asdict(row) | {"interval": _ends(row)} for row in self.rows]
         return json.loads(json.dumps({
             "baseline": self.systems[0], "systems": self.systems, "common": len(self.videos), "known": self.known,
             "videos": self.videos, "scores": self.scores, "comparisons": rows, "warnings": self.warnings,
@@ -158,12 +163,15 @@ def compare(systems: Mapping[str, Comparable], metrics: Iterable[str] | None = N
         made = [_versus(videos, metric, system, measures[metric, baseline], measures[metric, system],
                         resampled[metric, system] - resampled[metric, baseline], swapped[metric, system])
                 for system in others]
-        rows += _adjust(made) if len(made) > 1 else made
+        # Systems with too few videos are no tests, so they are not corrected for.
+        tested = [one for one in made if one.bootstrap_p is not None and one.randomisation_p is not None]
+        adjusted = iter(_adjust(tested) if len(made) > 1 else tested)
+        rows += [one if one.bootstrap_p is None else next(adjusted) for one in made]
     printed = tuple(name for name in wanted if "@" not in name) if metrics is None else ()
     return Comparison(
         systems=tuple(systems), videos=videos, known=known, rows=tuple(rows), printed=printed or wanted,
         signature=_joint_signature(systems[baseline].signature, len(videos), samples, seed),
-        warnings=(*_warnings(systems, wanted, len(videos), known), *warnings))
+        warnings=(*_warnings(systems, wanted, len(videos), known), *_too_few(rows), *warnings))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -209,11 +217,13 @@ def _versus(videos: Sequence[str], metric: str, system: str, one: Measure, two: 
     differences[np.abs(differences) < TIE] = 0.0
     won, lost = int((differences > 0).sum()), int((differences < 0).sum())
     largest = np.argsort(-np.abs(differences), kind="stable")[:min(LARGEST, won + lost)].tolist()
-    difference = scores[1] - scores[0]
+    difference, enough = scores[1] - scores[0], np.count_nonzero(take_part) >= FEWEST
     return Versus(
         metric=metric, system=system, baseline_score=scores[0], score=scores[1], difference=difference,
-        interval=percentile_interval(resampled, LEVEL), bootstrap_p=_p_value(resampled - resampled.mean(), difference),
-        randomisation_p=_p_value(swapped, difference), bootstrap_p_holm=None, randomisation_p_holm=None,
+        interval=percentile_interval(resampled, LEVEL) if enough else None,
+        bootstrap_p=_p_value(resampled - resampled.mean(), difference) if enough else None,
+        randomisation_p=_p_value(swapped, difference) if enough else None,
+        bootstrap_p_holm=None, randomisation_p_holm=None,
         won=won, tied=len(differences) - won - lost, lost=lost,
         largest=tuple(VideoDifference(videos[at], float(by_video[0][at]), float(by_video[1][at]),
                                       float(differences[at])) for at in largest))
@@ -281,6 +291,19 @@ def _warnings(systems: Mapping[str, Comparable], metrics: Sequence[str], common:
     return tuple(warnings)
 
 
+def _too_few(rows: Sequence[Versus]) -> list[str]:
+    metrics = list(dict.fromkeys(row.metric for row in rows if row.bootstrap_p is None))
+    if not metrics:
+        return []
+    which = "" if all(row.bootstrap_p is None for row in rows) else f"{', '.join(metrics)}: "
+    return [f"{which}n/a: intervals and p values need at least {FEWEST} videos; with fewer, no difference can be "
+            "significant at 5 %"]
+
+
+def _ends(row: Versus) -> list[float] | None:
+    return None if row.interval is None else [row.interval.low, row.interval.high]
+
+
 def _joint_signature(signature: str, common: int, samples: int, seed: int) -> str:
     parts = parts_of(signature)
     if "cov" in parts:
@@ -306,9 +329,11 @@ def _table(comparison: Comparison, decimals: int) -> tuple[list[str], list[list[
         start = [metric, comparison.systems[0], f"{100 * versus[0].baseline_score:.{decimals}f}"]
         rows.append([*start, *[""] * (len(headings) - len(start))])
         for row in versus:
-            p_values = [row.bootstrap_p, row.randomisation_p, row.bootstrap_p_holm, row.randomisation_p_holm]
-            ends = [f"{100 * end:+.{decimals}f}" for end in (row.interval.low, row.interval.high)]
+            p_values = [row.bootstrap_p, row.randomisation_p]
+            p_values += [row.bootstrap_p_holm, row.randomisation_p_holm] if adjusted else []
+            ends = [f"{100 * end:+.{decimals}f}" for end in _ends(row) or ()]
             rows.append(["", row.system, f"{100 * row.score:.{decimals}f}", f"{100 * row.difference:+.{decimals}f}",
-                         f"[{', '.join(ends)}]", *(f"{p:.4f}" for p in p_values if p is not None),
+                         f"[{', '.join(ends)}]" if ends else NOT_TESTED,
+                         *(NOT_TESTED if p is None else f"{p:.4f}" for p in p_values),
                          f"{row.won}/{row.tied}/{row.lost}"])
     return headings, rows

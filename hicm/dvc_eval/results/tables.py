@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from hicm.dvc_eval.inputs.amounts import Amount
 from hicm.dvc_eval.inputs.protocols import canonical
 from hicm.dvc_eval.results.intervals import Interval
 
 # Column headings, as in papers.
 SHORT = {"METEOR": "M", "CIDEr": "C", "ROUGE_L": "R-L", "Rouge-L": "R-L", "Bleu_1": "B1", "Bleu_2": "B2",
          "Bleu_3": "B3", "Bleu_4": "B4", "Precision": "P", "Recall": "R", "F1_of_means": "F1 of means",
+         "F1_per_video": "F1 per video",
          "soda_a": "SODA a", "soda_b": "SODA b", "soda_c": "SODA c", "soda_d": "SODA d", "soda_d_f": "SODA d (F)"}
 
 
@@ -29,6 +31,8 @@ class Reportable(Protocol):
     def thresholds(self) -> Sequence[str]: ...
     @property
     def coverage(self) -> Mapping[str, Any]: ...
+    @property
+    def amounts(self) -> Mapping[str, Amount]: ...
     @property
     def left_out(self) -> Mapping[str, str]: ...
     @property
@@ -124,7 +128,18 @@ def text(result: Reportable) -> str:
 
 def caveats(result: Reportable) -> list[str]:
     """What to know beside the scores, one line each: coverage, metrics left out and why, warnings."""
-    return [*coverage_lines(result), *(f"warning: {warning}" for warning in result.warnings)]
+    return [*coverage_lines(result), *amount_lines({side: amount.to_json() for side, amount in result.amounts.items()}),
+            *(f"warning: {warning}" for warning in result.warnings)]
+
+
+def amount_lines(amounts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """One line: events per video, and the share of captions that are repeated; from `Amount.to_json` of each side."""
+    if not amounts:
+        return []
+    events = ", ".join(f"{one['events_per_video']:.2f} {side}" for side, one in amounts.items())
+    repeated = "; ".join(f"{side} {100 * one['repeated_in_video']:.1f} % in a video, {100 * one['repeated']:.1f} % in "
+                         "all" for side, one in amounts.items())
+    return [f"events per video: {events}; repeated captions: {repeated}"]
 
 
 def coverage_lines(result: Reportable) -> list[str]:

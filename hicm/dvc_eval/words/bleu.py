@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from hicm.dvc_eval.words.grams import ORDERS, Grams
+from hicm.dvc_eval.inputs.arrays import blocks_of
+from hicm.dvc_eval.words.grams import ENTRIES, ORDERS, Grams
 
 TINY, SMALL = 1e-15, 1e-9  # added to counts of matches and of guesses
 STATISTICS = 2 * ORDERS + 2  # matches and guesses of each order, tokens of hypothesis and of reference
@@ -14,15 +15,10 @@ def bleu_statistics(grams: Grams, hypothesis: np.ndarray, references: np.ndarray
     Matches are clipped by the largest count in any reference; the reference length is the one closest to that of the
     hypothesis, on a tie the shorter one.
     """
-    owner, entry = grams.rows(hypothesis)
-    allowed = np.zeros(len(entry))
-    for column in references.T:
-        allowed = np.maximum(allowed, grams.counts_in(column[owner], grams.gram[entry]))
-    matches = np.bincount(owner * ORDERS + grams.order[entry], weights=np.minimum(grams.count[entry], allowed),
-                          minlength=len(hypothesis) * ORDERS).reshape(-1, ORDERS)
-    length = grams.length[hypothesis]
-    guesses = np.maximum(length[:, None] - np.arange(ORDERS), 0)
-    return np.concatenate([matches, guesses, np.stack([length, _closest(grams, length, references)], axis=1)], axis=1)
+    found = np.empty((len(hypothesis), STATISTICS))
+    for block in blocks_of(grams.sizes[hypothesis], ENTRIES):
+        found[block] = _statistics(grams, hypothesis[block], references[block])
+    return found
 
 
 def bleu_scores(sums: np.ndarray) -> np.ndarray:
@@ -37,6 +33,18 @@ def bleu_scores(sums: np.ndarray) -> np.ndarray:
     ratio = (sums[..., -2] + TINY) / (sums[..., -1] + SMALL)
     brevity = np.exp(np.minimum(1.0 - 1.0 / ratio, 0.0))
     return np.where(sums[..., -2:].sum(axis=-1, keepdims=True) > 0, scores * brevity[..., None], 0.0)
+
+
+def _statistics(grams: Grams, hypothesis: np.ndarray, references: np.ndarray) -> np.ndarray:
+    owner, entry = grams.rows(hypothesis)
+    allowed = np.zeros(len(entry))
+    for column in references.T:
+        allowed = np.maximum(allowed, grams.counts_in(column[owner], grams.gram[entry]))
+    matches = np.bincount(owner * ORDERS + grams.order[entry], weights=np.minimum(grams.count[entry], allowed),
+                          minlength=len(hypothesis) * ORDERS).reshape(-1, ORDERS)
+    length = grams.length[hypothesis]
+    guesses = np.maximum(length[:, None] - np.arange(ORDERS), 0)
+    return np.concatenate([matches, guesses, np.stack([length, _closest(grams, length, references)], axis=1)], axis=1)
 
 
 def _closest(grams: Grams, length: np.ndarray, references: np.ndarray) -> np.ndarray:

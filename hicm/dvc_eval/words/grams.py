@@ -9,6 +9,7 @@ import numpy as np
 from hicm.dvc_eval.inputs.arrays import expand
 
 ORDERS = 4  # n-grams of one to four tokens
+ENTRIES = 1 << 20  # n-grams of captions that are compared at a time: bounds the memory
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class Grams:
     def rows(self, captions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The entries of captions (P,), as ids: which of the P each belongs to, and its position."""
         return expand(self.offsets[captions], self.offsets[captions + 1] - self.offsets[captions])
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """The number of entries of each caption, (C,)."""
+        return np.diff(self.offsets)
 
     @cached_property
     def keys(self) -> np.ndarray:

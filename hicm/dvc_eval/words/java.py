@@ -11,6 +11,8 @@ from pathlib import Path
 from hicm.errors import UserError
 
 OLDEST = 8
+# in the installed package pycocoevalcap
+METEOR_JAR, PTB_JAR = "meteor/meteor-1.5.jar", "tokenizer/stanford-corenlp-3.4.1.jar"
 
 
 class Unavailable(UserError):

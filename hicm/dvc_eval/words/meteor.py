@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 
 from hicm.dvc_eval.inputs.arrays import sums_by
-from hicm.dvc_eval.words.java import PINNED, Unavailable, environment, find_jar, find_java, last_line
+from hicm.dvc_eval.words.java import METEOR_JAR, PINNED, Unavailable, environment, find_jar, find_java, last_line
 from hicm.dvc_eval.words.meteor15.score import CHUNKS, STATISTICS, whole
 
 
@@ -24,8 +24,11 @@ class Meteor(Protocol):
 
     name: str  # in signatures
 
-    def statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Statistics (P, 23) of (hypothesis, reference) pairs of tokenised captions.  Raises Unavailable."""
+    def statistics(self, pairs: Sequence[tuple[str, str]], words: bool = False) -> np.ndarray:
+        """Statistics (P, 23) of (hypothesis, reference) pairs of tokenised captions.  Raises Unavailable.
+
+        ``words``: blanks separate words that are taken as they are, not normalised as English.
+        """
         ...
 
     def score(self, statistics: np.ndarray) -> np.ndarray:
@@ -33,15 +36,15 @@ class Meteor(Protocol):
         ...
 
 
-def total(statistics: np.ndarray, owner: np.ndarray, sets: int) -> np.ndarray:
-    """Sums (sets, 23) of statistics (P, 23) by the set ``owner`` (P,) that each belongs to.
+def total(statistics: np.ndarray, owner: np.ndarray, sets: int, rows: np.ndarray | None = None) -> np.ndarray:
+    """Sums (sets, 23) of ``statistics`` (P, 23), or of those in ``rows`` (P,), by the set ``owner`` (P,) of each.
 
     A pair that is matched completely in one chunk adds no chunk, as in METEOR.
     """
-    complete = whole(statistics)
-    statistics = statistics.copy()
-    statistics[complete, CHUNKS] = 0
-    return sums_by(statistics, owner, sets)
+    sums = sums_by(statistics, owner, sets, rows)
+    chunks = np.where(whole(statistics), 0.0, statistics[:, CHUNKS])
+    sums[:, CHUNKS] = np.bincount(owner, weights=chunks if rows is None else chunks[rows], minlength=sets)
+    return sums
 
 
 class JarMeteor:
@@ -54,7 +57,7 @@ class JarMeteor:
     name = "1.5-jar"
 
     def __init__(self, patience: float = 300.0) -> None:
-        jar = find_jar("meteor/meteor-1.5.jar")
+        jar = find_jar(METEOR_JAR)
         command = [find_java(), "-Xmx2G", *PINNED, "-jar", jar.name, "-", "-", "-stdio", "-l", "en", "-norm"]
         self._patience = patience
         self._last_answer = time.monotonic()
@@ -83,8 +86,10 @@ class JarMeteor:
             with contextlib.suppress(OSError):  # unwritten input has no reader any more
                 stream.close()
 
-    def statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    def statistics(self, pairs: Sequence[tuple[str, str]], words: bool = False) -> np.ndarray:
         """See `Meteor`.  Every ``|||`` and doubled blank is removed from the hypothesis, as in pycocoevalcap."""
+        if words:
+            raise Unavailable("METEOR (Java) always normalises captions as English; score tok=unicode without Java")
         lines = [f"SCORE ||| {reference} ||| {hypothesis.replace('|||', '').replace('  ', ' ')}"
                  for hypothesis, reference in pairs]
         answers = self._ask(lines, len(lines))

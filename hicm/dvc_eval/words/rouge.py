@@ -9,11 +9,12 @@ BLOCK = 4096  # pairs at a time
 WORD = 63  # tokens of a caption whose row of bits fits into one integer
 
 
-def rouge_l(captions: Sequence[str], hypothesis: np.ndarray, references: np.ndarray) -> np.ndarray:
+def rouge_l(captions: Sequence[str], hypothesis: np.ndarray, references: np.ndarray,
+            empty: str = "match") -> np.ndarray:
     """F of the longest common subsequence, (P,), from ids of captions (P,) and (P, A), -1 where there is no reference.
 
-    Tokens are split at blanks only, so an empty caption is one empty token.  With several references, precision and
-    recall are each the best over them.
+    Tokens are split at blanks only, so an empty caption is one empty token, and two of them ``match``; with ``empty``
+    "zero" they score 0.  With several references, precision and recall are each the best over them.
 
     >>> ids = np.array([[0, 0, 2], [1, 2, 2]])
     >>> rouge_l(["stir the pot", "stir a pot", ""], ids[0], ids[1][:, None]).round(6).tolist()
@@ -21,9 +22,10 @@ def rouge_l(captions: Sequence[str], hypothesis: np.ndarray, references: np.ndar
     """
     tokens = [caption.split(" ") for caption in captions]
     length = np.array([len(caption) for caption in tokens], dtype=np.int64)
+    wordless = np.array([not caption for caption in captions], dtype=bool) & (empty == "zero")
     precision = recall = np.zeros(len(hypothesis))
     for column in references.T:
-        used = np.flatnonzero(column >= 0)
+        used = np.flatnonzero((column >= 0) & ~wordless[hypothesis])
         one, two = hypothesis[used], column[used]
         common = np.zeros(len(hypothesis))
         common[used] = common_lengths(tokens, one, two)

@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from typing import Protocol
 
-from hicm.dvc_eval.words.java import Unavailable, find_jar, run
+from hicm.dvc_eval.words.java import PTB_JAR, Unavailable, find_jar, run
 from hicm.dvc_eval.words.ptb import DROPPED, ptb_tokenise
 
 LINE_BREAKS = re.compile("[\r\v\f\u2028\u2029]")
@@ -51,7 +51,7 @@ class JarTokeniser:
 
     def tokenise(self, captions: list[str]) -> list[str]:
         """See `Tokeniser`.  Captions may hold no line break but LF, which counts as a blank."""
-        jar = find_jar("tokenizer/stanford-corenlp-3.4.1.jar")
+        jar = find_jar(PTB_JAR)
         text = "".join(caption.replace("\n", " ") + f"\n\n{BETWEEN}\n" for caption in captions)
         output = run(["-cp", str(jar), "edu.stanford.nlp.process.PTBTokenizer", "-preserveLines", "-lowerCase",
                       "-encoding", "UTF-8"], text, timeout=120 + len(text) / 10_000, what="the PTB tokeniser")
@@ -61,6 +61,15 @@ class JarTokeniser:
                               "is a line break inside a caption?")
         return [" ".join(token for token in line.split(" ") if token and token not in DROPPED)
                 for line in lines[:-1:3]]
+
+
+def tokeniser_of(tok: str, ptb: Tokeniser) -> Tokeniser:
+    """The tokeniser that the rule ``tok`` names: "unicode", or the given one for "ptb"."""
+    if tok != "unicode":
+        return ptb
+    from hicm.dvc_eval.words.unicode_words import UnicodeTokeniser  # needed by few
+
+    return UnicodeTokeniser()
 
 
 def clean(captions: Sequence[str], ascii_only: bool = True) -> list[str]:

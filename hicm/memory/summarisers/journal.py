@@ -2,8 +2,8 @@
 
 A line is a json list of the nodes that were asked for together, so that a batch is stored whole or not at all.  Each
 entry has ``key`` (hash of prompt, model, settings and member texts), ``text`` (the summary; empty when every answer
-broke the rule), ``fallback`` (what was wrong with the last answer) and, for people, ``level``, ``node`` and the
-``rejected`` answers.
+broke the rule), ``fallback`` (what was wrong with the last answer), ``cleaned`` (kinds of what was removed around the
+summary) and, for people, ``level``, ``node`` and the ``rejected`` answers.  Journals of earlier versions lack some.
 """
 
 import errno
@@ -29,6 +29,7 @@ class Entry:
     level: int = 0
     node: int = 0
     rejected: tuple[str, ...] = ()
+    cleaned: tuple[str, ...] = ()
 
 
 class Journal:
@@ -70,9 +71,9 @@ class Journal:
 
     def _parse(self, line: bytes, number: int) -> list[Entry]:
         try:
-            entries = [Entry(**{**content, "rejected": tuple(content.get("rejected", ()))})
+            entries = [Entry(**{**content, **{name: tuple(content.get(name, ())) for name in ("rejected", "cleaned")}})
                        for content in json.loads(line)]
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise UserError(f"{self.path}, line {number}: not an answer of a language model ({error}); remove the "
                             "line, or remove the file to ask for everything again") from error
         for entry in entries:

@@ -26,6 +26,7 @@ class Summary:
     embedding: np.ndarray | None = None  # [D]; None: still to be encoded
     author: int | None = None  # the member quoted word for word; None: written from all of them
     fallback: str = ""  # why the medoid replaces a language model's answer
+    cleaned: tuple[str, ...] = ()  # kinds of what was removed around a language model's answer
 
 
 class Summariser(Protocol):

@@ -8,6 +8,7 @@ from typing import Any
 from hicm.config import SummaryConfig, digest
 from hicm.encoders.model_files import WEIGHTS, identify, reason
 from hicm.errors import UserError
+from hicm.memory.summarisers.answers import CUT, Answer
 from hicm.memory.summarisers.language import LanguageModel, open_language_model
 from hicm.memory.summarisers.prompt import Messages
 
@@ -58,8 +59,8 @@ class TransformersChat:
             tokenizer.pad_token = tokenizer.eos_token
         return model.eval(), tokenizer
 
-    def answer(self, chats: Sequence[Messages], seed: int) -> list[str]:
-        """One answer per conversation, until the end of turn or ``summary.max_tokens`` new tokens."""
+    def answer(self, chats: Sequence[Messages], seed: int) -> list[Answer]:
+        """One answer per conversation, until the end of turn; cut off at ``summary.max_tokens`` new tokens."""
         import torch
 
         model, tokenizer = self._loaded
@@ -73,15 +74,19 @@ class TransformersChat:
         if self.settings.sample:
             decoding = {"do_sample": True, "temperature": self.settings.temperature, "top_p": self.settings.top_p,
                         "top_k": 0}
+        ends = _ends(model.generation_config.eos_token_id, tokenizer.eos_token_id)
         try:
             with torch.inference_mode(), torch.random.fork_rng():
                 torch.manual_seed(seed)
                 out = model.generate(**tokens, max_new_tokens=self.settings.max_tokens,
-                                     pad_token_id=tokenizer.pad_token_id, **decoding)
+                                     pad_token_id=tokenizer.pad_token_id, eos_token_id=ends or None, **decoding)
         except torch.OutOfMemoryError as error:
             raise UserError(f"memory.summariser: {self.name}: the GPU's memory is full; lower summary.batch (now "
                             f"{self.batch}) or summary.members, and run the same command again") from error
-        return tokenizer.batch_decode(out[:, start:], skip_special_tokens=True)
+        new = out[:, start:]
+        finished = torch.isin(new, torch.tensor(ends, dtype=torch.long, device=new.device)).any(dim=1).tolist()
+        return [Answer(text, "" if end else CUT)
+                for text, end in zip(tokenizer.batch_decode(new, skip_special_tokens=True), finished, strict=True)]
 
     def _encode(self, chats: Sequence[Messages]) -> Any:
         """Token ids and mask, padded on the left.
@@ -98,6 +103,11 @@ class TransformersChat:
             except Exception:
                 raise UserError(f"memory.summariser: {self.name}: its chat template fails ({reason(error)}); choose an "
                                 "instruct model") from error
+
+
+def _ends(*ids: int | list[int] | None) -> list[int]:
+    """Token ids that end a turn: models name the end of a text, their tokenizers often that of a turn."""
+    return sorted({end for one in ids if one is not None for end in ([one] if isinstance(one, int) else one)})
 
 
 def _without_system(messages: Messages) -> Messages:

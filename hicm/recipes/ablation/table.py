@@ -36,8 +36,9 @@ def _entry(cell: Cell, result: Result, metrics: Sequence[str], comparison: Compa
         interval, versus = result.intervals.get(metric), _versus(comparison, metric, cell)
         scores[metric] = {"score": result.scores[metric],
                           **({"low": interval.low, "high": interval.high} if interval else {}),
-                          **({"difference": versus.difference, "low_difference": versus.interval.low,
-                              "high_difference": versus.interval.high, "p": _p(versus)} if versus else {})}
+                          **({} if versus is None else {"difference": versus.difference, "p": _p(versus)}),
+                          **({} if versus is None or versus.interval is None else
+                             {"low_difference": versus.interval.low, "high_difference": versus.interval.high})}
     return {"cell": cell.name, "search": cell.search, "summariser": cell.summariser, "levels": list(cell.levels),
             "signature": result.signature, "videos": len(result.videos), "scores": scores}
 
@@ -48,8 +49,12 @@ def _versus(comparison: Comparison | None, metric: str, cell: Cell) -> Versus | 
     return comparison.row(metric, cell.name)
 
 
-def _p(versus: Versus) -> float:
+def _p(versus: Versus) -> float | None:
     return versus.randomisation_p if versus.randomisation_p_holm is None else versus.randomisation_p_holm
+
+
+def _shown(p: float | None) -> str:
+    return "n/a: too few videos" if p is None else f"{p:.3f}"
 
 
 def _markdown(results: Mapping[Cell, Result], metrics: Sequence[str], comparison: Comparison | None, samples: int,
@@ -65,7 +70,7 @@ def _markdown(results: Mapping[Cell, Result], metrics: Sequence[str], comparison
             interval, versus = result.intervals.get(metric), _versus(comparison, metric, cell)
             spread = f" [{100 * interval.low:.2f}, {100 * interval.high:.2f}]" if interval else ""
             cells += [f"{100 * result.scores[metric]:.2f}{spread}",
-                      "" if versus is None else f"{100 * versus.difference:+.2f} (p {_p(versus):.3f})"]
+                      "" if versus is None else f"{100 * versus.difference:+.2f} (p {_shown(_p(versus))})"]
         lines.append("| " + " | ".join(cells) + " |")
     result = results[first]
     lines += ["", f"Scores x 100 with 95 % intervals over {len(result.videos):,} videos ({samples:,} bootstrap "

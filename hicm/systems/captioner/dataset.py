@@ -17,11 +17,12 @@ class VideoDataset(Dataset[Item]):
     """Items of one split, in annotation order.
 
     Index with ``(epoch, row)``: the spans masked for denoising depend on (seed, epoch, row) alone, so an interrupted
-    run continues with exactly the same items.
+    run continues with exactly the same items.  Without ``teaching`` the captions, which may be blank, are not read.
     """
 
-    def __init__(self, config: Config, samples: Samples, vocabulary: Vocabulary) -> None:
+    def __init__(self, config: Config, samples: Samples, vocabulary: Vocabulary, teaching: bool = True) -> None:
         self.data, self.settings, self.seed = config.data, config.room, config.train.seed
+        self.teaching = teaching
         self.samples, self.vocabulary = samples, vocabulary
 
     def __len__(self) -> int:
@@ -40,7 +41,7 @@ class VideoDataset(Dataset[Item]):
             memory, memory_mask = sample.recalled.vectors, sample.recalled.mask
         speech = self._speech(sample.speech, sample.duration)
         if self.data.target == "captions":
-            video = Video(sample.id, sample.duration, sample.events or ())
+            video = Video(sample.id, sample.duration, sample.events or () if self.teaching else ())
             given, (target, _) = speech, caption_sequence(video, self.vocabulary, settings.max_caption_tokens)
         else:
             given, target = [EOS], speech

@@ -9,6 +9,7 @@ from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.data.time_tokens import to_seconds
+from hicm.errors import UserError
 from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.grammar import EventGrammar
 from hicm.systems.captioner.model import Captioner
@@ -19,7 +20,10 @@ from hicm.types import Event, Span
 
 @torch.inference_mode()
 def generate(model: Captioner, batch: Batch, vocabulary: Vocabulary, settings: DecodeSettings) -> list[list[int]]:
-    """Generated ids of every video of a batch, including the decoder start token."""
+    """Generated ids of every video of a batch, including the decoder start token.
+
+    Raises UserError when the settings make no sense to the model, e.g. temperature 0, or ask for too much memory.
+    """
     states, mask = model.encode(batch)
     grammar = [EventGrammar(vocabulary)] if settings.grammar else None
     how: dict[str, Any] = {"do_sample": settings.sample, "num_beams": 1 if settings.sample else settings.beams}
@@ -28,10 +32,18 @@ def generate(model: Captioner, batch: Batch, vocabulary: Vocabulary, settings: D
     elif settings.beams > 1:
         how["length_penalty"] = settings.length_penalty
     cache = EncoderDecoderCache(DynamicCache(), DynamicCache())  # the default cache is sized by the encoder's layers
-    ids = model.t5.generate(encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(),
-                            past_key_values=cache, max_new_tokens=settings.max_tokens,
-                            repetition_penalty=settings.repetition_penalty, logits_processor=grammar, **how)
+    try:
+        ids = model.t5.generate(encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(),
+                                past_key_values=cache, max_new_tokens=settings.max_tokens,
+                                repetition_penalty=settings.repetition_penalty, logits_processor=grammar, **how)
+    except (ValueError, RuntimeError) as error:
+        raise UserError(f"captioner.decode: captions cannot be generated under these settings ({_first_line(error)}); "
+                        "correct them") from error
     return ids.tolist()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def parse_events(ids: Sequence[int], duration: float, vocabulary: Vocabulary,

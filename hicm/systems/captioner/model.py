@@ -17,7 +17,9 @@ from hicm.errors import UserError
 from hicm.nn.temporal_encoder import TemporalEncoder
 from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.settings import Settings, require_input
-from hicm.systems.captioner.vocabulary import PAD, searched
+from hicm.systems.captioner.t5 import is_untied, load_t5, match_norms, new_t5, read_config, resize, t5_config
+from hicm.systems.captioner.t5_settings import t5_values
+from hicm.systems.captioner.vocabulary import PAD
 
 
 class ProjectionLayer(nn.Module):
@@ -144,61 +146,43 @@ class Captioner(nn.Module):
         return self.t5(encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(),
                        decoder_input_ids=inputs, use_cache=False).logits
 
-    @torch.no_grad()
     def rescale_time_tokens(self, bins: int) -> None:
-        """Scale the last ``bins`` embeddings by one factor so that their mean norm is that of the text embeddings."""
-        if not bins:
-            return
-        weight = self.t5.shared.weight
-        text, time = weight[:-bins].norm(dim=1).mean(), weight[-bins:].norm(dim=1).mean()
-        weight[-bins:] *= text / time
+        """Scale the last ``bins`` embeddings by one factor so that their mean norm is that of the text embeddings.
+
+        An output head of its own is treated likewise.
+        """
+        match_norms(self.t5.shared.weight, bins)
+        if is_untied(self.t5):
+            match_norms(self.t5.lm_head.weight, bins)
 
 
 def make_t5(config: Settings, size: int, text_size: int, offline: bool = False) -> T5ForConditionalGeneration:
     """A T5 with ``size`` embedding rows: from a hub name or folder, or from scratch by ``t5_config``.
 
-    Rows beyond the text pieces of the checkpoint are drawn from N(0, 1), as in Vid2Seq.  Raises UserError when no
-    weights are found, or they have fewer embeddings than the tokenizer has text pieces (``text_size``).
+    Rows beyond the text pieces of the checkpoint are new (`hicm.systems.captioner.t5.resize`).  Raises UserError when
+    no weights are found, or they have fewer embeddings than the tokenizer has text pieces (``text_size``).
     """
     if config.t5 == "scratch":
-        return T5ForConditionalGeneration(_scratch_config(config, size))
-    try:
-        t5 = T5ForConditionalGeneration.from_pretrained(config.t5, local_files_only=offline)
-    except (OSError, ValueError) as error:
-        raise UserError(f"captioner.t5: {config.t5}: no T5 weights found {searched(offline)}; give a hub name, a "
-                        "folder, or 'scratch'") from error
+        return new_t5(describe_t5(config, size))
+    t5 = load_t5(config.t5, offline)
     known = t5.get_input_embeddings().num_embeddings
     if known < text_size:
         raise UserError(f"captioner.t5: {config.t5} has {known} embeddings, the tokenizer {text_size} text pieces; "
                         "use the tokenizer that belongs to it")
-    t5.resize_token_embeddings(text_size, mean_resizing=False)
-    t5.resize_token_embeddings(size, mean_resizing=False)
-    with torch.no_grad():
-        t5.shared.weight[text_size:].normal_()
+    resize(t5, text_size, size)
     return t5
 
 
 def describe_t5(config: Settings, size: int, offline: bool = False) -> T5Config:
     """The configuration of the T5 that the settings name, with ``size`` embedding rows; its weights are not loaded.
 
-    Raises UserError when none is found.
+    Raises UserError when none is found, or ``t5_config`` is not that of a T5.
     """
     if config.t5 == "scratch":
-        return _scratch_config(config, size)
-    try:
-        found = T5Config.from_pretrained(config.t5, local_files_only=offline)
-    except (OSError, ValueError, TypeError) as error:
-        raise UserError(f"captioner.t5: {config.t5}: no T5 configuration found {searched(offline)}; give a hub name, a "
-                        "folder, or 'scratch' with captioner.t5_config") from error
+        return t5_config({**t5_values(config.t5_config), "vocab_size": size})
+    found = read_config(config.t5, offline)
     found.vocab_size = size
     return found
-
-
-def _scratch_config(config: Settings, size: int) -> T5Config:
-    try:
-        return T5Config(**{"decoder_start_token_id": PAD, **config.t5_config, "vocab_size": size})
-    except (TypeError, ValueError) as error:
-        raise UserError(f"captioner.t5_config: {error}") from error
 
 
 def _set_dropout(stack: nn.Module, rate: float) -> None:

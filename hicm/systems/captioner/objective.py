@@ -1,6 +1,6 @@
 """The two losses of Vid2Seq: caption the video and restore masked speech (Yang et al., CVPR 2023)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,8 @@ from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.vocabulary import PAD
 
-Reread = Callable[[Tensor], Tensor]  # rows [B, N, d] -> recalled vectors [B, W, D]
+# rows [B, N, d], their mask [B, N] and the ids of the videos -> recalled vectors [B, S, D] and their mask [B, S]
+Reread = Callable[[Tensor, Tensor, Sequence[str]], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Objective:
             generative = self._pass(model, visual, batch.speech, batch.target)
         if self.denoising:
             if self.reread is not None:
-                visual = _with_second_read(model, visual, self.reread)
+                visual = _with_second_read(model, visual, batch.ids, self.reread)
             denoising = self._pass(model, visual, batch.noisy_speech, batch.noisy_target)
         return torch.stack([generative, denoising])
 
@@ -59,11 +60,12 @@ class Objective:
         return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum",
                                label_smoothing=self.label_smoothing)
 
-def _with_second_read(model: Captioner, visual: tuple[Tensor, Tensor], reread: Reread) -> tuple[Tensor, Tensor]:
+
+def _with_second_read(model: Captioner, visual: tuple[Tensor, Tensor], ids: Sequence[str],
+                      reread: Reread) -> tuple[Tensor, Tensor]:
     """The visual tokens and their mask, with the tokens that a second read of the memory recalls for them appended."""
     states, mask = visual
-    memory = reread(states.detach())
-    recalled, recalled_mask = model.project_memory(memory, memory.new_ones(memory.shape[:2], dtype=torch.bool))
+    recalled, recalled_mask = model.project_memory(*reread(states.detach(), mask, ids))
     return torch.cat([states, recalled], 1), torch.cat([mask, recalled_mask], 1)
 
 

@@ -57,14 +57,15 @@ def corrupt(x: list[int], vocabulary: Vocabulary, rng: Shuffler, density: float 
     """T5 span corruption of a speech sequence: (input with sentinels, target with the masked spans).
 
     In the input each masked span is replaced by a sentinel; the target lists every sentinel followed by the ids it
-    replaces.  ``x`` = [EOS] (no speech) gives ([PAD], [EOS]), so the decoder sees only the video.
+    replaces.  Where that takes more spans than the vocabulary has sentinels, there are as many as it has, and they are
+    longer: as many ids are masked.  ``x`` = [EOS] (no speech) gives ([PAD], [EOS]), so the decoder sees only the video,
+    and so does a vocabulary without sentinels.
     """
-    if len(x) <= 1:
+    if len(x) <= 1 or not vocabulary.sentinels:
         return [PAD], [EOS]
-    length = len(x)
-    noise = min(max(int(np.round(length * density)), 1), length - 1)
-    kept = length - noise
-    spans = min(max(int(np.round(noise / span)), 1), noise, kept)
+    noise, wanted = masked(len(x), density, span)
+    kept = len(x) - noise
+    spans = min(wanted, len(vocabulary.sentinels))
     noise_lengths = _segmentation(noise, spans, rng)
     kept_lengths = _segmentation(kept, spans, rng)
     source: list[int] = []
@@ -76,6 +77,12 @@ def corrupt(x: list[int], vocabulary: Vocabulary, rng: Shuffler, density: float 
         target += [sentinel, *x[position + keep: position + keep + mask]]
         position += keep + mask
     return [*source, EOS], [*target, EOS]
+
+
+def masked(length: int, density: float, span: float) -> tuple[int, int]:
+    """How many of ``length`` >= 2 ids are masked, and in how many spans (T5)."""
+    noise = min(max(int(np.round(length * density)), 1), length - 1)
+    return noise, min(max(int(np.round(noise / span)), 1), noise, length - noise)
 
 
 def _segmentation(items: int, parts: int, rng: Shuffler) -> list[int]:

@@ -1,11 +1,14 @@
 """Settings of the captioner: the section ``captioner`` of a settings file."""
 
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from hicm.errors import UserError
 from hicm.strict import limited
+from hicm.systems.captioner.start import refuse_no_start, start_path
+from hicm.systems.captioner.t5_settings import t5_values
 
 
 @dataclass(frozen=True)
@@ -37,22 +40,30 @@ class DecodeSettings:
     isolated_time_tokens: Literal["drop", "keep"] = "drop"  # keep: written into the caption, as released
     seed: int = limited(0, 0)
 
+    def unread(self) -> list[str]:
+        """The settings that were changed from their defaults and have no effect beside the others."""
+        idle = ["beams", "length_penalty"] if self.sample else ["top_p", "temperature", "seed"]
+        if self.beams == 1:  # one beam is what sampling has
+            idle = [name for name in [*idle, "length_penalty"] if name != "beams"]
+        default = DecodeSettings()
+        return [name for name in dict.fromkeys(idle) if getattr(self, name) != getattr(default, name)]
+
 
 @dataclass(frozen=True)
 class Settings:
     """Settings of the model, its losses and its decoding."""
 
     t5: str = "t5-base"  # hub name or folder; "scratch": random weights from t5_config
-    t5_config: dict[str, Any] = field(default_factory=dict)  # T5Config values for t5: scratch
+    t5_config: dict[str, Any] = field(default_factory=dict)  # for t5: scratch; t5_settings.py has its values
     tokenizer: str = ""  # hub name or folder; empty: same as t5; "train": SentencePiece on the training captions
     vocabulary: int = limited(2000, 1)  # text pieces for tokenizer: train
-    init: str = ""  # weights to start from: a released .pth, or a checkpoint folder of hicm
+    init: str = ""  # weights to start from: a released .pth, or a run or checkpoint folder of hicm
     time_bins: int = limited(100, 2)  # B, number of time tokens
     use_video: bool = True
     use_speech: bool = True
-    visual_depth: int = 12
-    visual_heads: int = 12
-    visual_mlp: int = 2048
+    visual_depth: int = limited(12, 0)
+    visual_heads: int = limited(12, 1)
+    visual_mlp: int = limited(2048, 1)
     visual_dropout: float = limited(0.1, 0, 1)
     encoder_dropout: float = limited(0.1, 0, 1)
     decoder_dropout: float = limited(0.1, 0, 1)
@@ -95,13 +106,43 @@ def memory(config: Any) -> str:
 
 def start_files(settings: Settings) -> dict[str, str]:
     """The local files and folders that training starts from, by setting: weights, T5 and tokenizer."""
-    found = {"captioner.init": settings.init} if settings.init else {}
+    found = {"captioner.init": str(start_path(settings.init))} if settings.init else {}
     named = {"captioner.t5": settings.t5, "captioner.tokenizer": settings.tokenizer}
     words = ("", "scratch", "train")  # no folders, whatever lies in the current one
     return found | {name: path for name, path in named.items() if path not in words and Path(path).is_dir()}
+
+
+def warn_of_unread(decode: DecodeSettings) -> None:
+    """Warn of decoding settings that have no effect beside the others."""
+    if idle := decode.unread():
+        names = ", ".join(f"captioner.decode.{name}={getattr(decode, name)}" for name in idle)
+        why = "with decode.sample=true" if decode.sample else f"with decode.sample=false and {decode.beams} beam(s)"
+        warnings.warn(f"without effect {why}: {names}", stacklevel=3)
 
 
 def require_input(settings: Settings) -> None:
     """Raise UserError when video and speech are both switched off."""
     if not (settings.use_video or settings.use_speech):
         raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption, set one to true")
+
+
+def check(config: Any) -> None:
+    """Raise UserError when nothing can be learnt under these settings, before anything is read."""
+    settings, objective = config.room, config.room.objective
+    require_input(settings)
+    warn_of_unread(settings.decode)
+    if settings.t5 == "scratch":
+        t5_values(settings.t5_config)
+        if not settings.tokenizer:
+            raise UserError("captioner.tokenizer: a T5 from scratch has no tokenizer; name one, or set it to 'train'")
+    elif settings.t5_config:
+        warnings.warn(f"captioner.t5_config is for a T5 from scratch and has no effect with captioner.t5={settings.t5}",
+                      stacklevel=2)
+    if settings.init:
+        refuse_no_start(settings.init, "captioner.init: ")
+    if not (objective.generative or objective.denoising):
+        raise UserError("captioner.objective: generative and denoising are both 0, so nothing is learnt; give one of "
+                        "them a weight")
+    if not objective.generative and not (config.data.speech and settings.use_speech):
+        raise UserError("captioner.objective: generative is 0, and denoising learns from speech, of which there is "
+                        "none; set data.speech and captioner.use_speech, or give generative a weight")

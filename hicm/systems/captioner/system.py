@@ -19,8 +19,8 @@ from hicm.systems.captioner.dataset import VideoDataset
 from hicm.systems.captioner.decode import generate, parse_events
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.objective import LossModule, Objective
-from hicm.systems.captioner.prepare import make_rereader, open_vocabulary
-from hicm.systems.captioner.settings import IN_WEIGHTS, require_input
+from hicm.systems.captioner.prepare import check_sentinels, keep_vocabulary, make_rereader, open_vocabulary
+from hicm.systems.captioner.settings import IN_WEIGHTS, require_input, warn_of_unread
 from hicm.systems.captioner.vocabulary import Vocabulary
 from hicm.systems.captioner.weights import build, load_captioner, save_captioner
 
@@ -46,10 +46,12 @@ class System(Learner):
     def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
         """Vocabulary and model according to the settings, to be trained on ``samples``."""
         vocabulary, settings = open_vocabulary(config, folder), config.room.objective
+        check_sentinels(config, vocabulary)
         model = build(config.room, vocabulary, samples.width, config.data.frames,
                       0 if samples.recall is None else samples.width, config.offline)
         objective = Objective(settings.generative, settings.denoising, settings.label_smoothing,
-                              make_rereader(config, model.t5.config.d_model))
+                              make_rereader(config, model.t5.config.d_model, model.memory_width))
+        keep_vocabulary(vocabulary, folder)
         return cls(config, model, vocabulary, objective, samples)
 
     @classmethod
@@ -58,6 +60,7 @@ class System(Learner):
         model, vocabulary, _ = load_captioner(folder)
         refuse_other_model("captioner", model.config, config.room, IN_WEIGHTS, folder)
         require_input(config.room)
+        warn_of_unread(config.room.decode)
         if memory_need(config) == "tokens" and model.config.use_video and model.memory_projection is None:
             raise UserError(f"{folder}: was trained without a memory and cannot read one; set retrieval.search=none")
         model.config = replace(model.config, use_speech=config.room.use_speech, mask_padding=config.room.mask_padding)
@@ -86,7 +89,7 @@ class System(Learner):
         if self.model.config.use_video and self.model.feature_width != samples.width:
             raise UserError(f"{samples.where}: features are {samples.width} wide, the captioner reads "
                             f"{self.model.feature_width}; use the features it was trained on")
-        dataset = VideoDataset(self.config, samples, self.vocabulary)
+        dataset = VideoDataset(self.config, samples, self.vocabulary, teaching=False)
         rows = sorted(range(len(samples)), key=dataset.speech_length, reverse=True)
         self.model.to(device).eval()
         for start in range(0, len(rows), settings.batch):

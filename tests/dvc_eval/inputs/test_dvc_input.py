@@ -60,7 +60,7 @@ def changed(value: Any, *path: Any) -> dict[str, Any]:
     (REFERENCE, "this is an annotation file"),
     ([], "expected a json object by video id, found a list"),
     ({"results": {}}, "none of the 2 reference videos is predicted"),
-    ({"results": {"v_one": [], "v_two": []}}, "none of the 2 .*differ by the prefix 'v_'"),
+    ({"results": {"v_one": [], "v_two": []}}, "none of the 2 .*; 2 differ only by the prefix 'v_': rename them"),
 ])
 def test_bad_predictions(predictions: Any, message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:
@@ -165,7 +165,7 @@ def test_missing_empty_unknown() -> None:
                                    "unknown": ["other", "v_one"], "unknown_but_for_prefix": ["v_one"]}
         assert set(result.scores.values()) == {0.0}
         assert any("1 of 2 reference videos are not predicted" in warning for warning in result.warnings)
-        assert any("differ from missing ones only by 'v_'" in warning for warning in result.warnings)
+        assert any("differ from missing ones only by the prefix 'v_' (" in warning for warning in result.warnings)
     assert list(skipped.per_video) == ["two"]
     assert list(counted.per_video) == ["one", "two"]
 

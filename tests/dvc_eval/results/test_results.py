@@ -291,7 +291,7 @@ def test_csv(results: dict[str, Result], references: list[Content], predictions:
     assert first[:4] == ["video", "predictions", "events_1", "events_2"] and len(rest) == 10
     captions = ["METEOR", "CIDEr", "ROUGE_L", "Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4"]
     paragraph = [f"para_{name}" for name in captions]
-    assert first[4:] == [*captions, "Recall", "Precision", "soda_c", *paragraph, *(
+    assert first[4:] == [*captions, "Recall", "Precision", "F1_of_means", "soda_c", *paragraph, *(
         f"{name}@{tiou}" for tiou in (0.3, 0.5, 0.7, 0.9) for name in (*captions, "Recall", "Precision"))]
     for video, row in rows.items():
         counts = [len(predictions.get(video, []))] + [len(one.get(video, {"sentences": []})["sentences"])
@@ -301,7 +301,8 @@ def test_csv(results: dict[str, Result], references: list[Content], predictions:
         expected = dict(result.per_video[video]) | {
             f"{name}@{tiou}": value for tiou, table in result.per_video_thresholds[video].items()
             for name, value in table.items()}
-        assert cells == expected
+        p, r = (result.per_video[video][name] for name in ("Precision", "Recall"))
+        assert cells == expected | {"F1_of_means": 2 * p * r / (p + r) if p + r else 0.0}
     assert rows["yarn_09"]["soda_c"] == "" and rows["yarn_09"]["CIDEr"] == "0.0"  # left out of SODA, else 0
     assert results["vidchapters-vc"].to_csv().startswith("video,predictions,events,METEOR,")
 
@@ -372,8 +373,8 @@ def test_ids_that_nearly_match(references: list[Content], predictions: Content) 
     assert result.coverage["missing"] == ["band_04", "kite_01", "soup_02", "yarn_09"]
     assert result.coverage["unknown_but_for_prefix"] == ["Soup_02", "v_Band_04", "v_kite_01"]
     assert result.coverage["unknown"] == ["Soup_02", "not_asked_11", "v_Band_04", "v_kite_01"]
-    assert ("3 predicted ids differ from missing ones only by 'v_' or by case (first: Soup_02); they are not scored"
-            in result.warnings)
+    assert ("3 predicted ids differ from missing ones only by the prefix 'v_' and case (first: Soup_02); they are not "
+            "scored: rename them in one of the files") in result.warnings
 
 
 def test_references_that_say_things_twice(references: list[Content], predictions: Content) -> None:

@@ -17,7 +17,7 @@ RULES = {
     "missing": st.sampled_from(["skip", "zero"]), "unmatched": st.sampled_from(["word", "abc123!@#", "x y"]),
     "tious": st.lists(st.sampled_from([0.1, 0.25, 1 / 3, 0.95, 0.9500001, 1.0]), min_size=1, unique=True),
     "max_proposals": st.integers(1, 5000), "distances": st.lists(st.sampled_from([0.5, 1, 60]), unique=True),
-    "f1": st.sampled_from(["per-threshold", "of-means"]), "soda_d": st.sampled_from(["f", "mean-of-prf"]),
+    "f1": st.sampled_from(["per-threshold", "of-means", "per-video"]), "soda_d": st.sampled_from(["f", "mean-of-prf"]),
     "soda_roles": st.sampled_from(["swapped", "corrected"]), "cider": st.sampled_from(["video", "corpus"]),
     "soda_files": st.sampled_from(["per-file", "per-video", "merged", "multi"]),
     "soda_missing": st.sampled_from(["skip", "zero"]), "soda_empty": st.sampled_from(["zero", "skip"]),

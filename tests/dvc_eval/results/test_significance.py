@@ -111,7 +111,8 @@ def test_odd_measures_have_intervals_and_comparisons(measure):
     assert np.isfinite([interval.low, interval.high]).all() and interval.low <= measure.score() <= interval.high
     if len(measure.statistics):
         row = compare({"a": system(measure), "b": system(measure)}, samples=50).row(measure.name)
-        assert (row.bootstrap_p, row.randomisation_p, row.tied) == (1.0, 1.0, len(measure.statistics))
+        # too few videos for a test
+        assert (row.bootstrap_p, row.randomisation_p, row.tied) == (None, None, len(measure.statistics))
 
 
 def test_no_measures_no_intervals():
@@ -184,7 +185,7 @@ def exact_p_value(one: Measure, two: Measure) -> float:
 @pytest.mark.parametrize("name", ["CIDEr", "F1"])
 @pytest.mark.parametrize("seed", [16, 18, 20])
 def test_random_swaps_approach_all_swaps(seed, name):
-    one, two = scored(seed, 4), scored(seed + 1, 4)
+    one, two = scored(seed, 8), scored(seed + 1, 8)
     row = compare({"one": one, "two": two}, [name], samples=20000).rows[0]
     exact = exact_p_value(one.measures[name], two.measures[name])
     assert row.randomisation_p == pytest.approx(exact, abs=0.015)  # 4 standard errors of 20000 draws at p = 0.5
@@ -290,7 +291,8 @@ def test_systems_meet_on_the_videos_they_share():
     found = compare({"base": base, "ours": ours}, samples=20, seed=3)
     assert (found.videos, found.known) == (("b", "d"), 5)
     assert found.scores == {"base": {"CIDEr": pytest.approx(0.3)}, "ours": {"CIDEr": pytest.approx(0.6)}}
-    assert len(found.warnings) == 2 and "base 4/4, ours 3/4" in found.warnings[0] and "CIDEr" in found.warnings[1]
+    assert len(found.warnings) == 3 and "base 4/4, ours 3/4" in found.warnings[0] and "CIDEr" in found.warnings[1]
+    assert "at least 6 videos" in found.warnings[2]
     assert found.signature == "proto:hicm|cov:2/4|v:0.2.0|paired:20,seed=3"
     assert "on 2 of 5 videos" in str(found) and "warning: coverage differs" in str(found)
 

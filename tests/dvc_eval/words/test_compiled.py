@@ -76,7 +76,7 @@ def test_damaged_machine_code_is_never_run(tmp_path: Path, monkeypatch: pytest.M
                         lambda name, make: names.append(name) or cache.cached_arrays(name, make))
     compiled.load_loops.__wrapped__()
     name = names[0]
-    sound = (cache.cache_folder() / name).read_bytes()
+    sound = (next(cache.cache_folders()) / name).read_bytes()
     cached = cache.cached_arrays(name, dict)
     made = []
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -5,6 +5,9 @@ import hashlib
 import json
 import mmap
 import os
+import stat
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -18,31 +21,63 @@ ALIGNMENT = 64  # of the arrays, in bytes
 DIGEST_LINE = 65  # bytes: SHA-256 in hexadecimal and a line feed
 
 
-def cache_folder() -> Path:
-    """``hicm`` in XDG_CACHE_HOME, or in ~/.cache.  Raises Unavailable for a user without a home folder."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "hicm")
-    except RuntimeError as error:
-        raise Unavailable("METEOR's index needs a cache folder, but this user has no home folder; set "
-                          "XDG_CACHE_HOME") from error
+def cache_folders() -> Iterator[Path]:
+    """Where arrays may be kept: ``hicm`` in XDG_CACHE_HOME or in ~/.cache, then a temporary folder of this user.
+
+    Machine code is loaded from there, so a temporary folder that another user may write to is not used.
+    """
+    with contextlib.suppress(RuntimeError):  # a user without a home folder
+        yield Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "hicm")
+    own = str(os.getuid()) if hasattr(os, "getuid") else "user"
+    with contextlib.suppress(OSError):
+        folder = Path(tempfile.gettempdir(), f"hicm-cache-{own}")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if stat.S_ISDIR(found.st_mode) and (not hasattr(os, "getuid") or (
+                found.st_uid == os.getuid() and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH))):
+            yield folder
 
 
 def cached_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Read-only arrays, mapped from a file in the cache; if it is missing or damaged, they are made first.
 
-    A lock keeps two processes from making them at once.  Raises Unavailable if the cache cannot be written.
+    A lock keeps two processes from making them at once.  Where no folder can be written, they are not kept.
     """
-    path = cache_folder() / name
-    cached = _read(path)
-    if cached is None:
-        with _locked(path.with_suffix(".lock")):
-            cached = _read(path)  # another process may have made them while this one waited
-            if cached is None:
-                _write(path, make())
-                cached = _read(path)
-    if cached is None:
-        raise Unavailable(f"{path}: was written but cannot be read back; is the disk damaged?")
-    return cached
+    made: dict[str, np.ndarray] | None = None
+    refused: list[str] = []
+    for folder in cache_folders():
+        cached = _read(folder / name)
+        if cached is not None:
+            return cached
+        try:
+            with _locked((folder / name).with_suffix(".lock")):
+                cached = _read(folder / name)  # another process may have made them while this one waited
+                if cached is None:
+                    made = _made(make) if made is None else made
+                    _write(folder / name, made)
+                    cached = _read(folder / name)
+        except (OSError, UserError) as error:
+            if isinstance(error, Unavailable):  # they cannot be made
+                raise
+            reason = error.strerror if isinstance(error, OSError) else error
+            refused.append(f"{folder} cannot be written ({reason})")
+            continue
+        if cached is not None:
+            if refused:
+                print(f"METEOR's {name} is kept in {folder}; {refused[0]}", file=sys.stderr)
+            return cached
+    made = _made(make) if made is None else made
+    print(f"METEOR's {name} is not kept, so the next run makes it again; {'; '.join(refused) or 'no folder for it'}",
+          file=sys.stderr)
+    return made
+
+
+def _made(make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    try:
+        return make()
+    except OSError as error:
+        raise Unavailable(f"METEOR's data cannot be read ({error}); pip install --force-reinstall pycocoevalcap==1.2"
+                          ) from error
 
 
 def need_numba() -> None:
@@ -73,18 +108,15 @@ def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
     header = json.dumps(places).encode()
     header += b" " * (-(DIGEST_LINE + len(header) + 1) % ALIGNMENT) + b"\n"
     digest = hashlib.sha256(header)
-    try:
-        with atomic(path) as temporary, open(temporary, "wb") as stream:
-            stream.write(b" " * DIGEST_LINE + header)
-            for name, array in arrays.items():
-                padding = b"\0" * (DIGEST_LINE + len(header) + places[name][2] - stream.tell())
-                for block in (padding, np.ascontiguousarray(array).data.cast("B")):
-                    digest.update(block)
-                    stream.write(block)
-            stream.seek(0)
-            stream.write(digest.hexdigest().encode() + b"\n")
-    except UserError as error:
-        raise Unavailable(f"{error}: XDG_CACHE_HOME") from error
+    with atomic(path) as temporary, open(temporary, "wb") as stream:
+        stream.write(b" " * DIGEST_LINE + header)
+        for name, array in arrays.items():
+            padding = b"\0" * (DIGEST_LINE + len(header) + places[name][2] - stream.tell())
+            for block in (padding, np.ascontiguousarray(array).data.cast("B")):
+                digest.update(block)
+                stream.write(block)
+        stream.seek(0)
+        stream.write(digest.hexdigest().encode() + b"\n")
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
@@ -103,15 +135,11 @@ def _read(path: Path) -> dict[str, np.ndarray] | None:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold a lock on a file, which is kept; waits while another process holds it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        stream = open(path, "w")  # noqa: SIM115, closed below
-    except OSError as error:
-        raise Unavailable(f"{path}: cannot be written ({error.strerror}); set XDG_CACHE_HOME to a folder that "
-                          "can") from error
-    with stream:
-        with contextlib.suppress(ImportError):  # on Windows two processes may both build; the last to finish is kept
+    """Hold a lock on a file, which is kept; waits while another process holds it.  Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as stream:
+        # Where there are no locks (Windows, some network disks), two processes may both build; the last one is kept.
+        with contextlib.suppress(ImportError, OSError):
             import fcntl
 
             fcntl.flock(stream, fcntl.LOCK_EX)

@@ -1,6 +1,6 @@
 """All steps of METEOR, for many pairs at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 
@@ -48,18 +48,23 @@ class NativeMeteor:
         self._prefixes = Prefixes.parse(self._index["prefixes"].tobytes().decode())
         self._words = Words(self._index)
 
-    def statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
+    def statistics(self, pairs: Sequence[tuple[str, str]], words: bool = False) -> np.ndarray:
         """Statistics (P, 23) float64 of (hypothesis, reference) pairs of captions, the same as the jar's.
+
+        ``words``: captions are words separated by blanks, in any language, and are not normalised, which would take
+        most scripts apart into letters; what is not English then matches by equality and by the English stemmer only.
 
         ``|||`` separates several references in one: the one with the highest score counts, on a tie the first.
         Raises TooAlike for two captions so long and so similar that their matches would fill the memory.
         """
+        if words:
+            return self._statistics(pairs, str.split)
         flat = [(one.replace("  ", " "), two) for one, two in pairs if "|||" not in one and "|||" not in two]
         if len(flat) == len(pairs):
-            return self._statistics(flat)
+            return self._statistics(flat, self._normalise)
         split = [split_pair(*pair) for pair in pairs]
         found = self._statistics([(candidate, reference) for candidate, references in split
-                                  for reference in references])
+                                  for reference in references], self._normalise)
         firsts = np.cumsum([0, *(len(references) for _, references in split)]).tolist()
         each = self.score(found)
         return found[[first + np.argmax(each[first:end]) for first, end in pairwise(firsts)]]
@@ -68,11 +73,14 @@ class NativeMeteor:
         """Scores (S,) of statistics (S, 23), each of a pair or a sum over pairs (see `words.meteor.total`)."""
         return scores(np.asarray(statistics, dtype=np.float64))
 
-    def _statistics(self, pairs: Sequence[tuple[str, str]]) -> np.ndarray:
-        """Statistics (P, 23) of pairs (candidate, reference)."""
+    def _normalise(self, caption: str) -> list[str]:
+        return normalise(caption, self._prefixes)
+
+    def _statistics(self, pairs: Sequence[tuple[str, str]], split: Callable[[str], list[str]]) -> np.ndarray:
+        """Statistics (P, 23) of pairs (candidate, reference), which ``split`` turns into words."""
         numbers = {caption: number for number, caption in enumerate(dict.fromkeys(chain.from_iterable(pairs)))}
         both = np.array([numbers[caption] for caption in chain.from_iterable(pairs)], dtype=np.int64).reshape(-1, 2)
-        captions = [self._words.number(normalise(caption, self._prefixes)) for caption in numbers]
+        captions = [self._words.number(split(caption)) for caption in numbers]
         tokens = np.array([word for caption in captions for word in caption], dtype=np.int64)
         starts = np.cumsum([0, *map(len, captions)])
         words, index = self._words.arrays(), self._index

@@ -1,7 +1,6 @@
 """Reads released ``.pth`` checkpoints: tensors, renamed as in hicm, and plain data; nothing in a file is executed."""
 
 import argparse
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hicm.data.torch_files import read_torch, refuse_odd
 from hicm.errors import UserError
 from hicm.files import require
 
+HEAD = "t5.lm_head.weight"
 EMBEDDINGS = ("t5.shared.weight", "t5.encoder.embed_tokens.weight", "t5.decoder.embed_tokens.weight",
-              "t5.lm_head.weight")  # one tied matrix
+              HEAD)  # one tied matrix; in T5 v1.1 the head is one of its own
 PLAIN = (str, int, float, bool, type(None))
 DEPTH = 4  # deepest nesting of lists and dicts in the settings of a released file
 
@@ -23,7 +24,7 @@ DEPTH = 4  # deepest nesting of lists and dicts in the settings of a released fi
 class Checkpoint:
     """The content of a checkpoint: tensors under the names of hicm, and plain data about its training."""
 
-    state: dict[str, Tensor]  # with one copy of the tied embedding matrix
+    state: dict[str, Tensor]  # with one copy of the tied embedding matrix, and the head where it is another
     renamed: dict[str, str] = field(default_factory=dict)  # name in the file -> name in hicm, where they differ
     tied: tuple[str, ...] = ()  # copies of the embedding matrix in the file, by their names in hicm
     epoch: int | None = None  # last finished epoch, counted from 0
@@ -61,14 +62,16 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
 
     Reads only tensors and an ``argparse.Namespace`` of plain data.  Raises UserError when the file is missing, damaged
     or would execute code, when two keys map to the same name, when a value is not a tensor of floating point numbers,
-    and when the tied embedding matrices differ.
+    and when the copies of the embedding matrix differ.
     """
     path = require(path, "checkpoint", "check the path (captioner.init, or the file to convert)")
     try:
         with torch.serialization.safe_globals([argparse.Namespace]):
-            content = torch.load(str(path), map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
+            content = read_torch(path)
     except Exception as error:  # a damaged or malicious file can raise nearly anything
-        raise UserError(f"{path}: checkpoint refused ({first_line(error)}); {_expected(path)}") from error
+        begin = _first_byte(path)
+        reason = first_line(error) if begin in (b"P", b"\x80") else "not a file of PyTorch"  # a zip file or a pickle
+        raise UserError(f"{path}: checkpoint refused ({reason}); {_expected(begin)}") from error
     whole = isinstance(content, dict) and "model" in content
     state = content["model"] if whole else content
     if not isinstance(state, dict) or not state or not all(isinstance(name, str) for name in state) \
@@ -77,20 +80,25 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     names = {name: released_name(name) for name in state}
     _check_tensors(state, names, path)
     ours = {names[name]: value for name, value in state.items()}
-    tied = tuple(name for name in EMBEDDINGS if name in ours)
+    copies = [name for name in EMBEDDINGS if name in ours]
+    ours = untie(ours, str(path))
+    tied = tuple(name for name in copies if name == EMBEDDINGS[0] or name not in ours)
     args, epoch = (content.get("args"), content.get("epoch")) if whole else (None, None)
-    return Checkpoint(untie(ours, str(path)), {name: own for name, own in names.items() if name != own}, tied,
+    return Checkpoint(ours, {name: own for name, own in names.items() if name != own}, tied,
                       epoch if type(epoch) is int else None, _plain_args(args, path),
                       tuple(sorted(map(str, set(content) - {"model", "epoch", "args"}))) if whole else ())
 
 
-def _expected(path: Path) -> str:
-    """What the file should hold; for a Flax file, known by its first byte, what to use instead."""
+def _first_byte(path: Path) -> bytes:
     try:
         with open(path, "rb") as stream:
-            first = stream.read(1)
+            return stream.read(1)
     except OSError:
-        first = b""
+        return b""
+
+
+def _expected(first: bytes) -> str:
+    """What the file should hold; for a Flax file, known by its first byte, what to use instead."""
     if first and (0x81 <= first[0] <= 0x8f or first[0] in (0xde, 0xdf)):  # a msgpack map
         return "it looks like a Flax checkpoint (scenic's Vid2Seq), which is not supported; use a .pth of VidChapters"
     return "expected a .pth of tensors and plain data"
@@ -106,6 +114,11 @@ def _check_tensors(state: Mapping[str, Tensor], names: Mapping[str, str], path: 
            if value.layout != torch.strided or not value.is_floating_point()]
     if odd:
         raise UserError(f"{path}: expected floating point numbers, found {some(odd)}; is this a captioner checkpoint?")
+    for name, value in state.items():
+        try:
+            refuse_odd(value, name)
+        except ValueError as error:
+            raise UserError(f"{path}: {error}; is the file complete?") from error
 
 
 def _plain_args(args: Any, path: Path) -> dict[str, Any]:
@@ -134,16 +147,18 @@ def _plain(value: Any, name: str, path: Path, depth: int) -> Any:
 def untie(state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
     """The state dict with one copy of the tied embedding matrix; changes ``state``.
 
-    Raises UserError when there is no copy, or the copies differ.
+    A head that differs from the embedding stays, under its own name.  Raises UserError when there is no embedding, or
+    its copies differ.
     """
     copies = [name for name in EMBEDDINGS if name in state]
     if not copies:
         raise UserError(f"{where}: no embedding matrix ({EMBEDDINGS[0]}); is this a captioner checkpoint?")
     first = state[copies[0]]
     for name in copies[1:]:
-        if not torch.equal(state[name], first):
-            raise UserError(f"{where}: {name} differs from {copies[0]}; T5's four embedding matrices must be equal")
-        del state[name]
+        if torch.equal(state[name], first):
+            del state[name]
+        elif name != HEAD:
+            raise UserError(f"{where}: {name} differs from {copies[0]}; T5's embedding matrices must be equal")
     state[EMBEDDINGS[0]] = state.pop(copies[0])
     return state
 

@@ -8,10 +8,12 @@ from transformers import T5Config
 
 from hicm.config import Config, dump_config
 from hicm.errors import UserError
-from hicm.systems.captioner.vocabulary import Vocabulary
+from hicm.systems.captioner.vocabulary import Vocabulary, digest_of
 
 MEMORY = "memory_projection."
 MOST_BINS = 1000  # nobody trained more time tokens: a larger difference means another tokenizer
+T5_PIECES = 32_100  # text pieces of the one tokenizer of t5-small to t5-11b, T5 v1.1 and FLAN-T5, and their digest
+T5_DIGEST = "0c86168e9b4d089dfc574f6c0ea2d2939a1ce3f669eb6c723d6a87ec2c298720"
 
 # Argument of the released programs (args.py of HiCM2-DVC and VidChapters) -> setting.
 ARGUMENTS = {
@@ -82,6 +84,20 @@ def check_vocabulary(rows: int, vocabulary: Vocabulary, tokenizer: str, where: s
                         "is its tokenizer")
     raise UserError(begin + f"the file needs a tokenizer of {rows - bins:,} text pieces; set captioner.tokenizer to "
                     "the one it was trained with (t5-base: 32,100)")
+
+
+def check_pieces(args: Mapping[str, Any], vocabulary: Vocabulary, where: str) -> None:
+    """UserError when a released file was certainly trained with T5's tokenizer, and the vocabulary is another one.
+
+    A .pth holds no tokenizer.  Those of the published programs were trained with that of ``model_name`` (its
+    arguments), so a file as long as T5's vocabulary has T5's pieces.
+    """
+    if vocabulary.text_size != T5_PIECES or digest_of(vocabulary.pieces[:T5_PIECES]) == T5_DIGEST:
+        return
+    name = args.get("model_name")
+    trained = f"was trained with that of {name}" if name else "was trained with T5's, as all published ones"
+    raise UserError(f"{where}: {trained}, and the tokenizer of the settings has as many pieces, {T5_PIECES:,}, but "
+                    "others; set captioner.tokenizer to t5-base")
 
 
 def check_memory(state: Mapping[str, Tensor], config: Config, fresh: bool, where: str) -> bool:

@@ -3,35 +3,32 @@
 Nothing in a file is executed, every key is accounted for, and the folder is written completely or not at all.
 """
 
-import contextlib
-import os
-import shutil
-import tempfile
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import T5Config
 
 from hicm.config import Config, digest, dump_config, load_config, save_config
 from hicm.errors import UserError
-from hicm.files import read_json, require, sha256, write_json, write_text
+from hicm.files import atomic_folder, read_json, require, sha256, write_json, write_text
 from hicm.memory.bank import OWN, copy_bank, load_bank
 from hicm.systems.captioner.model import Captioner, describe_t5
 from hicm.systems.captioner.released.card import Source, make_card, make_manifest, make_notes
 from hicm.systems.captioner.released.checkpoint import EMBEDDINGS, Checkpoint, read_checkpoint
-from hicm.systems.captioner.released.compatibility import MEMORY, check_memory, check_shapes, check_vocabulary
-from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
-from hicm.systems.captioner.weights import (
-    bad_description,
-    checkpoint_folder,
-    load_state,
-    read_folder,
-    save_captioner,
+from hicm.systems.captioner.released.compatibility import (
+    MEMORY,
+    check_memory,
+    check_pieces,
+    check_shapes,
+    check_vocabulary,
 )
+from hicm.systems.captioner.start import checkpoint_folder, refuse_no_start
+from hicm.systems.captioner.t5 import new_t5
+from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary
+from hicm.systems.captioner.weights import bad_description, load_state, read_folder, refuse_replaced, save_captioner
 
 
 def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, fresh_memory: bool = False,
@@ -52,7 +49,7 @@ def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, 
         raise UserError(f"{out}: holds the checkpoint {checkpoint}; choose another folder")
     content, model, vocabulary, notes = _load(source, config, fresh_memory)
     manifest = make_manifest(run, source, config, content, model, notes)
-    with new_folder(out) as folder:
+    with atomic_folder(out) as folder:
         about = {"run": run, "step": source.about.get("step"), "epoch": content.epoch, "source": manifest["source"]}
         save_captioner(model, vocabulary, folder / "best", **about)
         vocabulary.save(folder / "tokenizer")
@@ -69,6 +66,7 @@ def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, 
 def open_source(checkpoint: str | Path) -> Source:
     """Find the weights and hash them, without loading anything.  Raises UserError when there are none."""
     path = require(checkpoint, "checkpoint", "give a released .pth or a run folder")
+    refuse_no_start(path)
     if not path.is_dir():
         return Source(path, path, {}, {}, sha256(path))
     folder = checkpoint_folder(path)
@@ -105,6 +103,8 @@ def _load(source: Source, config: Config, fresh: bool) -> tuple[Checkpoint, Capt
     rows = EMBEDDINGS[0] in state and state[EMBEDDINGS[0]].ndim and state[EMBEDDINGS[0]].shape[0]
     vocabulary = _vocabulary(source, config)
     check_vocabulary(int(rows), vocabulary, captioner.tokenizer or captioner.t5, where)
+    if not source.ours:
+        check_pieces(content.args, vocabulary, where)
     t5 = describe_t5(captioner, vocabulary.size, config.offline) if not source.ours else _own_t5(source)
     memory = check_memory(state, config, fresh, where)
     check_shapes(state, config, t5, where)
@@ -118,7 +118,7 @@ def _load(source: Source, config: Config, fresh: bool) -> tuple[Checkpoint, Capt
                         f"{bank.width}; set memory.path to the bank it was trained with, or build that one")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.train.seed)  # for a new memory projection
-        model = Captioner(captioner, T5ForConditionalGeneration(t5), width, config.data.frames, memory_width)
+        model = Captioner(captioner, new_t5(t5), width, config.data.frames, memory_width)
     missing = load_state(model, state, where)
     broken = [name for name, value in model.named_parameters() if not torch.isfinite(value).all()]
     if broken:
@@ -130,7 +130,9 @@ def _load(source: Source, config: Config, fresh: bool) -> tuple[Checkpoint, Capt
 def _vocabulary(source: Source, config: Config) -> Vocabulary:
     captioner = config.room
     if source.ours:
-        return load_vocabulary(str(source.path / "tokenizer"), captioner.time_bins, offline=True)
+        vocabulary = load_vocabulary(str(source.path / "tokenizer"), captioner.time_bins, offline=True)
+        refuse_replaced(vocabulary.digest, source.about, source.path)
+        return vocabulary
     name = captioner.tokenizer or captioner.t5
     if name in ("train", "scratch"):
         raise UserError(f"{source.path}: captioner.tokenizer={captioner.tokenizer!r} and captioner.t5={captioner.t5} "
@@ -141,7 +143,7 @@ def _vocabulary(source: Source, config: Config) -> Vocabulary:
 def _own_t5(source: Source) -> T5Config:
     try:
         return T5Config(**source.about["t5_config"])
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # damaged content can raise nearly anything
         raise bad_description(source.path / "captioner.json", error) from error
 
 
@@ -166,29 +168,3 @@ def _is_former(out: Path, manifest: dict[str, Any], weights: str, config: Config
     if not isinstance(source, dict) or source.get("sha256") != weights or not (out / "config.yaml").exists():
         return False
     return not (manifest.get("keys") or {}).get("fresh") and load_config(out / "config.yaml") == config
-
-
-@contextlib.contextmanager
-def new_folder(out: Path) -> Iterator[Path]:
-    """A temporary folder that replaces ``out`` at the end, and is removed on failure."""
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
-    try:
-        yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
-        if out.exists() and any(out.iterdir()):
-            old = temporary.with_name(f"{temporary.name}.old")
-            out.rename(old)
-            temporary.rename(out)
-            shutil.rmtree(old)
-        else:
-            temporary.replace(out)
-    except OSError as error:
-        raise UserError(f"{out}: cannot be written ({error.strerror}); free space or choose another folder") from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)

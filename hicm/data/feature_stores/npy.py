@@ -1,0 +1,23 @@
+"""NumPy's ``.npy``: one array."""
+
+from pathlib import Path
+
+import numpy as np
+
+from hicm.arrays import map_npy
+from hicm.data.feature_stores.arrays import few_rows
+
+SUFFIXES = (".npy",)
+PER_PROCESS = False
+
+peek = few_rows
+
+
+def open_file(path: Path) -> np.ndarray:
+    """The array, left on disk until it is read."""
+    return map_npy(path)
+
+
+def load(array: np.ndarray) -> np.ndarray:
+    """All of it."""
+    return np.array(array)

@@ -1,0 +1,94 @@
+"""Signals that end a command: Ctrl-C, SIGTERM (batch systems, containers) and SIGHUP (a closed terminal).
+
+The first one raises `Interrupted`, or waits for the end of a `deferred` block; a second one ends the process at once.
+Needs only the standard library.
+"""
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import FrameType
+
+NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+ECHO = 1.0  # seconds in which the same request may come twice, from a terminal and from the launcher (torchrun)
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asks the command to end; ``number`` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@dataclass
+class _State:
+    active: bool = False  # inside `handled`
+    deferred: bool = False  # inside `deferred`
+    first: int = 0  # the signal that came first; 0: none
+    time: float = 0.0  # when, in seconds
+
+
+_state = _State()
+
+
+@contextlib.contextmanager
+def handled() -> Iterator[None]:
+    """Raise `Interrupted` in the block on a signal, unless it is ignored (nohup) or this is not the main thread.
+
+    Processes forked in the block end at once on SIGTERM and ignore Ctrl-C: that is for their parent to handle.
+    """
+    if threading.current_thread() is not threading.main_thread() or _state.active:
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in NUMBERS}
+    _state.active, _state.first = True, 0
+    for number, handler in before.items():
+        if handler not in (signal.SIG_IGN, None):
+            signal.signal(number, _received)
+    try:
+        yield
+    finally:
+        _state.active, _state.first = False, 0
+        for number, handler in before.items():
+            if handler is not None:
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def deferred() -> Iterator[Callable[[], int]]:
+    """Let a signal wait for the end of the block, where it is raised; the argument tells which one has come, or 0."""
+    _state.deferred = True
+    try:
+        yield lambda: _state.first
+    finally:
+        _state.deferred = False
+    if _state.first:
+        raise Interrupted(_state.first)
+
+
+def _received(number: int, frame: FrameType | None) -> None:
+    if _state.first:
+        if "LOCAL_RANK" not in os.environ or time.monotonic() - _state.time > ECHO:
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        return
+    _state.first, _state.time = number, time.monotonic()
+    if not _state.deferred:
+        raise Interrupted(number)
+
+
+def _in_child() -> None:
+    if _state.active:
+        _state.active = False
+        for number in NUMBERS:
+            if signal.getsignal(number) is _received:
+                signal.signal(number, signal.SIG_IGN if number == signal.SIGINT else signal.SIG_DFL)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)
