@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 
+from hicm.cached_arrays import cached_arrays
 from hicm.config import load_config
 from hicm.data.annotations import read_annotations
 from hicm.data.features import open_features
@@ -21,7 +22,6 @@ from hicm.encoders.array import ArrayEncoder
 from hicm.files import read_json, sha256, write_json
 from hicm.journal import Journal as Parts
 from hicm.memory.bank import Bank, Leaves, Level, load_bank, save_bank
-from hicm.memory.cached_arrays import cached_arrays
 from hicm.memory.imports import import_bank
 from hicm.memory.released_pickle import write_released
 from hicm.memory.summarisers.journal import Journal
