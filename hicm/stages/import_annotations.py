@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hicm.data.imports import import_annotations
-from hicm.data.text_files import read_text
 from hicm.errors import UserError
-from hicm.files import read_json, require
+from hicm.files import read_json, read_text, require
 from hicm.stages.each_video import find_videos
 
 

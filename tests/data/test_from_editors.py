@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hicm.cli import main
 from hicm.data.annotations import read_annotations
 from hicm.data.imports import import_annotations
+from hicm.data.text import mend
 from hicm.errors import UserError
 from hicm.exports import write
 from hicm.exports.clock import editor_rate, one_line
@@ -45,7 +46,7 @@ def test_what_is_exported_comes_back(tmp_path_factory, name, found):
     assert video.duration == DURATION
     assert [event.span.start for event in video.events] == sorted(event.span.start for event in video.events)
     if name == "csv":
-        assert video.events == tuple(Event(event.span, event.text) for event in whole.events)
+        assert video.events == tuple(Event(event.span, mend(event.text)) for event in whole.events)
     elif name == "labelstudio":
         rate = editor_rate(whole.picture.frame_rate)
         frames = ((round(event.span.start * rate), round(event.span.end * rate), event.text) for event in video.events)
@@ -131,6 +132,9 @@ def test_what_is_left_out_is_said(tmp_path):
 
 # what other programs write
 
+CUE = "1\n00:00:01,000 --> 00:00:02,000\nhello\n"
+
+
 def test_subtitles_of_others(tmp_path):
     (tmp_path / "a.srt").write_bytes("\ufeff1\r\n0:00:01,5 --> 0:00:02,000 X1:10\r\n<i>Bring</i> {\\an8}water\r\n"
                                      "\r\nto a boil\r\n\r\n\r\n2\r\n00:01:00.250 --> 00:01:02.000\r\nserve\r\n"
@@ -142,6 +146,12 @@ def test_subtitles_of_others(tmp_path):
                                     "\npieces\n\n01:00:00.000 --> 01:00:01.000\nR&amp;B\n")
     assert imported("subtitles", tmp_path / "b.vtt")["b"].events == (
         Event(Span(1, 2), "cut <1 cm pieces"), Event(Span(3600, 3601), "R&B"))
+
+
+def test_cues_without_empty_lines_and_milliseconds(tmp_path):
+    (tmp_path / "a.srt").write_text(CUE + "2\n00:00:03 --> 00:00:04\nchop\n")
+    assert imported("subtitles", tmp_path / "a.srt")["a"].events == (
+        Event(Span(1, 2), "hello"), Event(Span(3, 4), "chop"))
 
 
 def test_tables_of_others(tmp_path):
@@ -176,7 +186,6 @@ def test_label_studio_of_others(tmp_path):
 
 # what is wrong
 
-CUE = "1\n00:00:01,000 --> 00:00:02,000\nhello\n"
 ELAN = ('<ANNOTATION_DOCUMENT><HEADER TIME_UNITS="{}"><MEDIA_DESCRIPTOR TIME_ORIGIN="{}"/></HEADER>{}'
         '</ANNOTATION_DOCUMENT>')
 LOST = '<ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="t1" TIME_SLOT_REF2="t2"/>'
@@ -184,9 +193,8 @@ LOST = '<ALIGNABLE_ANNOTATION ANNOTATION_ID="a1" TIME_SLOT_REF1="t1" TIME_SLOT_R
 
 @pytest.mark.parametrize(("form", "name", "content", "said"), [
     ("subtitles", "a.ass", "", "expected subtitles as .srt or .vtt"),
-    ("subtitles", "a.srt", "hello\n", "line 1: expected a cue with its times, found 'hello'"),
-    ("subtitles", "a.srt", f"{CUE}\n2\n00:00:03 --> 00:00:04\nx\n", "line 6: expected HH:MM:SS.mmm --> HH:MM:SS.mmm"),
-    ("subtitles", "a.srt", CUE + CUE, "line 2: the next cue follows without an empty line"),
+    ("subtitles", "a.srt", "hello\n", "found no line of times"),
+    ("subtitles", "a.srt", f"{CUE}\n2\n00:00:03,0x --> 00:00:04\nx\n", "line 6: expected hours:minutes:seconds"),
     ("subtitles", "a.srt", CUE.replace("01,000", "03,000"), "video a: 'hello': expected 0 <= start <= end, found 3.0"),
     ("subtitles", "a.srt", b"1\n00:00:01,000 --> 00:00:02,000\n\xe9t\xe9\n", "is not UTF-8 text (byte 32)"),
     ("subtitles", "a.vtt", "WEBVTT\n\nhello\n", "line 3: expected a cue with its times, found 'hello'"),

@@ -11,8 +11,8 @@ import math
 from pathlib import Path
 
 from hicm.data.imports import Imported
-from hicm.data.text_files import read_text
 from hicm.errors import UserError
+from hicm.files import read_text
 from hicm.types import Event, Span
 
 COLUMNS = ("start", "end", "sentence")

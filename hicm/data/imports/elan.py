@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 from hicm.data.imports import Imported
-from hicm.data.text_files import read_text
 from hicm.errors import UserError
+from hicm.files import read_text
 from hicm.types import Event, Span
 
 

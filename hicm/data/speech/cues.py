@@ -17,6 +17,7 @@ from hicm.errors import UserError
 TIME = r"(?:(\d+):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"  # hours may be left out
 TIMES = re.compile(rf"\s*{TIME}\s*-->\s*{TIME}(?:\s|$)")  # settings may follow
 ENTITY = re.compile(r"&(?:#\d+|#x[0-9a-f]+|[a-z]+);", re.IGNORECASE)
+NO_CUES = ("WEBVTT", "NOTE", "STYLE", "REGION")  # what blocks of WebVTT begin with that are no cues
 CLOSE = 0.1  # seconds between cues of which one continues the other
 
 
@@ -34,14 +35,14 @@ class Cue:
         return [line for line in (" ".join(line.split()) for line in self.text.split("\n")) if line]
 
 
-def find_cues(text: str, path: Path, tags: re.Pattern[str], ends_at_blank: bool) -> list[Cue]:
-    """The cues of a subtitle file, without ``tags`` and with entities as characters.
+def find_cues(text: str, path: Path, tags: re.Pattern[str], ends_at_blank: bool, entities: bool = True) -> list[Cue]:
+    """The cues of a subtitle file, without ``tags`` and, if ``entities``, with entities as characters.
 
     ``ends_at_blank``: a cue ends at an empty line; else at the counter before the next times.  Raises UserError for a
-    line of times that cannot be read, and for a file without any that is not empty.
+    line of times that cannot be read, for text without times, and for a file without any that is not empty.
     """
     found: list[tuple[float, float, list[str]]] = []
-    counted = open_ = False
+    counted = open_ = aside = False
     lines = [line.rstrip("\r") for line in text.split("\n")]
     for number, line in enumerate(lines, start=1):
         if times := TIMES.match(line):
@@ -55,12 +56,18 @@ def find_cues(text: str, path: Path, tags: re.Pattern[str], ends_at_blank: bool)
             raise UserError(f"{path}: line {number}: expected hours:minutes:seconds.milliseconds --> ..., found "
                             f"{line.strip()[:60]!r}; correct the time")
         elif ends_at_blank and not line:
-            open_ = False
+            open_ = aside = False
         elif open_:
             found[-1][2].append(line)
+        elif ends_at_blank:
+            aside = aside or line.startswith(NO_CUES)
+            named = number < len(lines) and TIMES.match(lines[number])  # the name of the next cue
+            if not (aside or named or not line.strip()):
+                raise UserError(f"{path}: line {number}: expected a cue with its times, found {line.strip()[:60]!r}; "
+                                "add its times, or remove it")
     if not found and text.strip() and not text.startswith("WEBVTT"):
         raise UserError(f"{path}: found no line of times (00:00:01.000 --> 00:00:03.500); is it a subtitle file?")
-    return [Cue(start, end, _plain("\n".join(shown), tags)) for start, end, shown in found]
+    return [Cue(start, end, _plain("\n".join(shown), tags, entities)) for start, end, shown in found]
 
 
 def untangle(cues: Sequence[Cue]) -> Speech:
@@ -99,5 +106,6 @@ def _seconds(parts: Sequence[str | None]) -> float:
     return (1000 * whole + int((fraction or "").ljust(3, "0"))) / 1000
 
 
-def _plain(text: str, tags: re.Pattern[str]) -> str:
-    return ENTITY.sub(lambda entity: html.unescape(entity[0]), tags.sub("", text))
+def _plain(text: str, tags: re.Pattern[str], entities: bool) -> str:
+    bare = tags.sub("", text)
+    return ENTITY.sub(lambda entity: html.unescape(entity[0]), bare) if entities else bare
