@@ -6,7 +6,8 @@ from pathlib import Path
 
 from hicm.encoders import ImageEncoder
 from hicm.errors import UserError
-from hicm.files import atomic, read_json, sha256, write_json
+from hicm.files import read_json, sha256, write_json
+from hicm.new_hdf5 import new_hdf5
 from hicm.recognisers import Recogniser
 from hicm.stages.each_video import Summary, each_video
 from hicm.video.features import VideoFeatures, video_features
@@ -34,13 +35,12 @@ def extract_features(videos: Sequence[Path], encoder: ImageEncoder, out: Path, c
 
 
 def _write_store(out: Path, made: dict[str, tuple[Path, VideoFeatures]], encoder: str) -> None:
-    import h5py
-
-    with atomic(out) as temporary, h5py.File(temporary, "w") as file:
+    with new_hdf5(out) as (file, check):
         for name, (video, features) in made.items():
             item = file.create_dataset(name, data=features.rows)
             item.attrs.update({"encoder": encoder, "seconds_per_row": features.step, "duration": features.duration,
                                "source": video.name, "source_sha256": sha256(video)})
+            check()
 
 
 def extract_speech(videos: Sequence[Path], recogniser: Recogniser, out: Path, cache: Path) -> Summary:
