@@ -95,7 +95,9 @@ class _Machine:
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
-        self.budget = size  # bytes of arrays: a file that names the same bytes again and again is refused
+        # Bytes of arrays: a file that names the same bytes again and again is refused.  Protocols 0 to 2 write them as
+        # text, which is made bytes first: they count twice.
+        self.budget = 2 * size
 
     def run(self, data: bytes) -> Any:
         for opcode, argument, _ in pickletools.genops(data):

@@ -155,6 +155,15 @@ def test_arrays_of_every_plain_type(array, protocol):
 
 
 @pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("values", [np.zeros(30_000), np.random.default_rng(0).normal(size=(300, 64))])
+def test_large_arrays(values, protocol):
+    """Nearly all of the file is the array, whose bytes protocols 0 to 2 write as text."""
+    found = load_plain(pickle.dumps({"one": values, "two": values + 1}, protocol))
+    np.testing.assert_array_equal(found["one"], values)
+    np.testing.assert_array_equal(found["two"], values + 1)
+
+
+@pytest.mark.parametrize("protocol", range(6))
 def test_a_row_of_objects_is_a_list(protocol):
     row = np.array(["add", None, 3], object)
     assert load_plain(pickle.dumps({"text": row, "same": row}, protocol)) == {
