@@ -15,8 +15,11 @@ from hicm.memory.bank import load_bank
 from hicm.packaged import packaged_config
 from hicm.retrieval.store import open_retrieved
 from hicm.rooms import room_package
+from hicm.stages.build_memory import build_memory
+from tests.memory_data import write_config
 from tests.rooms.conftest import hicm
 from tests.tiny import make_tiny
+from tests.video.videos import write_video
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md")),
@@ -63,6 +66,9 @@ def test_scripts_exist(command):
 @pytest.mark.parametrize(("page", "code"), blocks("python"), ids=lambda value: value if "\n" not in value else "code")
 def test_python_runs(page, code, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    if "talk.mp4" in code:
+        write_video(tmp_path / "talk.mp4", [0.0, 6.0], 12.0)
+        build_memory(write_config(tmp_path, path=str(tmp_path / "presave/yc2/bank"), summariser="medoid"))
     exec(compile(code, page, "exec"), {})
     assert capsys.readouterr().out
 
