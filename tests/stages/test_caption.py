@@ -71,7 +71,11 @@ def test_a_folder_with_a_broken_file(captioner, videos, tmp_path, capsys):
     before = (tmp_path / "out" / "scenes.json").stat().st_mtime_ns
     again = caption_files(find_videos([str(tmp_path)]), captioner, tmp_path / "out")
     assert (set(again.skipped), again.failed) == ({"scenes", "short"}, ("broken",))
+    assert (tmp_path / "out" / "failed.jsonl").read_text().count("broken.mp4") == 2  # one line: its name and reason
     assert (tmp_path / "out" / "scenes.json").stat().st_mtime_ns == before
+    (tmp_path / "broken.mp4").write_bytes((videos / "scenes.mp4").read_bytes())
+    assert caption_files(find_videos([str(tmp_path)]), captioner, tmp_path / "out").ok
+    assert not (tmp_path / "out" / "failed.jsonl").exists()
 
 
 def test_a_format_that_is_refused_or_added(captioner, videos, tmp_path, capsys, monkeypatch):
