@@ -85,7 +85,7 @@ class VideoReader:
         """
         number, shown = 0, None
         self._wanted = 0.0
-        for time, frame in self._decoded():
+        for time, frame in self._decoded(step):
             while shown is not None and self._wanted < time:
                 yield _upright(*shown, self._stream.sample_aspect_ratio)
                 number += 1
@@ -102,13 +102,13 @@ class VideoReader:
             number += 1
             self._wanted = number * step
 
-    def _decoded(self) -> Iterator[tuple[float, "VideoFrame"]]:
+    def _decoded(self, step: float) -> Iterator[tuple[float, "VideoFrame"]]:
         """Frames with their times, in order of time, of the groups of pictures that hold a wanted time."""
         import av
 
         last = -math.inf
         context = self._stream.codec_context
-        for packet, needed in self._needed_packets():
+        for packet, needed in self._needed_packets(step):
             context.skip_frame = "DEFAULT" if needed else "NONREF"
             try:
                 frames = context.decode(packet)
@@ -121,21 +121,24 @@ class VideoReader:
                     last = time
                     yield max(time, 0.0), frame
 
-    def _needed_packets(self) -> Iterator[tuple["Packet | None", bool]]:
+    def _needed_packets(self, step: float) -> Iterator[tuple["Packet | None", bool]]:
         """Packets of the video track, each with whether its frame itself is needed, not only by others.
 
-        A group of pictures is held back, undecoded, until a packet of it reaches the next wanted time, and dropped when
-        the next group begins before that.
+        Packets are held back, undecoded, until one reaches the next multiple of ``step``, and a group of pictures is
+        dropped when the next one begins before that.
         """
         held: list[Packet] = []
+        number, reached = 0, -math.inf  # the next multiple, and the latest time among the packets that were passed on
         for packet in self._packets():
-            time = self._seconds(packet.pts)
-            if packet.is_keyframe and time is not None and time <= self._wanted and self._may_skip:
+            time, wanted = self._seconds(packet.pts), number * step
+            if packet.is_keyframe and time is not None and reached < time <= wanted and self._may_skip:
                 held = []
             held.append(packet)
-            if time is None or time >= self._wanted:
-                yield from self._marked(held, self._wanted)
+            if time is None or not reached < time < wanted:  # earlier: a frame that is coded after later ones
+                yield from self._marked(held, wanted)
                 held = []
+                reached = max(reached, wanted if time is None else time)
+                number = max(number, math.floor(reached / step) + 1)
         yield from self._marked(held, math.inf)
         yield None, True  # what the decoder still holds
 
