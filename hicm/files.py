@@ -1,6 +1,6 @@
 """Reading and writing files, so that a crash leaves no half-written file and bad input gives one clear line.
 
-Needs only the standard library and NumPy: every package may import this module.
+Needs only the standard library: every package may import this module.
 """
 
 import contextlib
@@ -16,7 +16,6 @@ from typing import Any
 
 from hicm import locks
 from hicm.errors import UserError
-from hicm.pickles import load_plain
 
 PROBE = 1 << 20  # bytes
 
@@ -27,7 +26,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     The temporary file is locked (`hicm.locks`), so that those of killed processes are known: the next call for the same
     path removes them.  Raises UserError when the folder cannot be written or the disk is full, whatever a library
-    raises then; ``path`` is left as it was.  HDF5 locks files as well, and crashes: `hicm.hdf5` is for those.
+    raises then; ``path`` is left as it was.  HDF5 locks files as well, and crashes: `hicm.new_hdf5` is for those.
     """
     path = Path(path)
     with _temporary(path, lambda: tempfile.mkstemp(path.suffix, _stem(path), path.parent)) as temporary:
@@ -316,6 +315,8 @@ def read_pickle(path: str | Path, what: str = "pickle file") -> Any:
 
     Raises UserError on a missing or damaged file, and on a pickle that holds anything else.
     """
+    from hicm.pickles import load_plain  # NumPy takes longer to load than most commands
+
     path = Path(path)
     refuse_stand_in(path, what)
     try:
