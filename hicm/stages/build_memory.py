@@ -42,6 +42,10 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
         return folder
     check_encoder(encoder, config.data, captions.texts[0], isinstance(summariser, LanguageModel))
     with holding(folder / ".lock", "hicm memory build"):
+        if (folder / TEXTS).exists() and not overwrite:  # another build has finished in the meantime
+            refuse_another_bank(folder, info)
+            return folder
+        summariser = make_summariser(config.memory.summariser, config.summary, folder, offline)  # with its answers
         tree = build_tree(captions, encoder, config.memory, folder)
         levels, summaries = summarise_tree(tree, summariser, encoder)
         info |= count_outcomes(summaries) | ({} if tree.agreement is None else {"neighbour_agreement": tree.agreement})

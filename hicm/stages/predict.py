@@ -39,17 +39,17 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
         folder = model_folder(run, checkpoint)
         samples = open_samples(config.data, split, captions=False)
         origin = prediction_origin(config, folder, samples, split)
-        other = _differences(out, origin) if out.exists() and not overwrite else []
-        if out.exists() and not overwrite and not other:
-            print(f"{out}: made by these settings and inputs already")
-            return out
+        if not overwrite and _is_made(out, origin):
+            return out  # without loading the model
         system = find_system(config.system).load(folder, config)
-        if other:  # a damaged model is reported first
-            raise UserError(f"{out}: holds other predictions ({'; '.join(other)}); choose another --out, or replace "
-                            "them with --overwrite")
         about = {"run": read_json(run / "manifest.json", "run manifest")["run"], "task": system.task, "split": split,
                  "checkpoint": {"name": folder.name, **_step(folder, config)}}
         with holding(out.with_name(f".{out.name}.lock"), "hicm predict"):
+            if not overwrite and out.exists():  # of other settings, or made by another command in the meantime
+                if _is_made(out, origin):
+                    return out
+                raise UserError(f"{out}: holds other predictions ({'; '.join(_differences(out, origin))}); choose "
+                                "another --out, or replace them with --overwrite")
             name = split if out.name == f"predictions_{split}.json" else out.stem
             samples = with_recall(config, samples, split, out.parent / f"retrieved_{name}.h5", overwrite=overwrite)
             device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -81,6 +81,14 @@ def _step(folder: Path, config: Config) -> dict[str, Any]:
     """The step of a checkpoint; nothing for converted weights, where it is unknown."""
     step = read_json(folder / f"{config.system}.json", "model description").get("step")
     return {} if step is None else {"step": step}
+
+
+def _is_made(out: Path, origin: Origin) -> bool:
+    """Whether ``out`` was made by these settings and inputs; says so."""
+    made = out.exists() and not _differences(out, origin)
+    if made:
+        print(f"{out}: made by these settings and inputs already")
+    return made
 
 
 def _differences(out: Path, origin: Origin) -> list[str]:
