@@ -43,6 +43,18 @@ def test_models_that_git_did_not_fetch(tmp_path, kind):
         make_encoder(f"{kind}{tmp_path}", offline=True).encode(["stir it"])
 
 
+def test_predictions_and_references(tmp_path):
+    from hicm.dvc_eval.inputs.detect import sides_of
+    from hicm.dvc_eval.inputs.read import read_inputs
+
+    (tmp_path / "x.json").write_bytes(POINTER)
+    path, sound = str(tmp_path / "x.json"), {"a": {"duration": 9, "timestamps": [[0, 1]], "sentences": ["stir"]}}
+    for what, read in (("predictions", lambda: read_inputs(path, sound, [])), ("file", lambda: sides_of(path)),
+                       ("references", lambda: read_inputs({"results": {}}, path, []))):
+        with pytest.raises(UserError, match=f"^{path}: {what}: found a Git LFS pointer"):
+            read()
+
+
 def test_a_tokenizer_and_a_t5_that_git_did_not_fetch(tmp_path):
     from hicm.systems.captioner.model import make_t5
     from hicm.systems.captioner.settings import Settings

@@ -9,7 +9,7 @@ from typing import Any
 
 from hicm.dvc_eval.inputs.pipes import name_of
 from hicm.errors import UserError
-from hicm.files import parse_json
+from hicm.files import parse_json, refuse_stand_in
 
 GZIP = b"\x1f\x8b"
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # byte order marks
@@ -22,8 +22,8 @@ class Source:
 
     ``where``: what error messages call it; ``name``: the file's name without endings, "" where there is none.
     ``data``: the json value that it is; where it is not json, ``text`` is what was read and ``error`` says why it is
-    not.  ``rows``: the objects of a json list or of json lines; ``torn``: the numbers
-    of lines among these, from 1, that are not json objects.
+    not.  ``rows``: the objects of a json list or of json lines; ``torn``: the numbers of lines among these, from 1,
+    that are not json objects.
     """
 
     where: str
@@ -59,6 +59,7 @@ def open_source(source: Any, what: str, warnings: list[str]) -> Source:
 
 
 def _read(path: str | Path, where: str, what: str) -> bytes:
+    refuse_stand_in(path, what)
     try:
         return Path(path).read_bytes()
     except OSError as error:
