@@ -73,7 +73,7 @@ def test_the_list_is_read(htm):
 def test_frames_learn_to_write_the_transcript(htm, tmp_path):
     """The target is the whole speech sequence, nothing is heard, and durations are rows + 1 unless told."""
     config, _ = htm
-    vocabulary = open_vocabulary(config, tmp_path)
+    vocabulary = open_vocabulary(config, tmp_path, open_speech(config.data.speech))
     dataset = VideoDataset(config, open_samples(config.data, "train"), vocabulary)
     assert list(dataset.samples.ids) == ["howto000000", "howto000001", "howto000002", "howto000004"]
     items = [dataset[0, row] for row in range(4)]
