@@ -119,7 +119,7 @@ def test_texts_of_variable_length_that_never_end(tmp_path, monkeypatch):
     heap = content.index(b"GCOL")
     content[heap + 16:heap + 32] = bytes(16)  # the first text is a free place of size 0
     path.write_bytes(content)
-    monkeypatch.setattr(hdf5, "PATIENCE", 3)
+    monkeypatch.setattr(hdf5, "PATIENCE", 1)
     with pytest.raises(UserError, match=r"recalled vectors \(its ids or info cannot be read"):
         open_retrieved(path)
 
