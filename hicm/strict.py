@@ -23,6 +23,7 @@ from typing import Any, Literal
 import yaml
 
 from hicm.errors import UserError, brief, reason
+from hicm.files import read_text
 from hicm.unfold import refuse_bombs
 
 UNFOLDED = 1 << 22  # characters and items of a settings file, its anchors as often as they are named
@@ -37,13 +38,7 @@ def limited(default: Any, smallest: float, largest: float = math.inf) -> Any:
 
 def read_yaml(path: str | Path) -> Any:
     """The content of a yaml file.  Raises UserError naming the line that is not valid, or that repeats a key."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: settings file cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: settings file is not UTF-8 text (byte {error.start})") from error
-    return parse_yaml(text, str(path))
+    return parse_yaml(read_text(path, "settings file"), str(path))
 
 
 def parse_yaml(text: str, where: str) -> Any:

@@ -4,6 +4,7 @@ import pytest
 
 from hicm.errors import UserError
 from hicm.files import read_json, read_pickle, read_text, require
+from hicm.strict import read_yaml
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 123456\n"
 
@@ -22,6 +23,8 @@ def test_what_a_failed_download_leaves_is_named(tmp_path, content, match):
     for read in (read_json, read_pickle, read_text, lambda path, what: require(path, what, "get it")):
         with pytest.raises(UserError, match=f"^{path}: speech file: {match}"):
             read(path, "speech file")
+    with pytest.raises(UserError, match=f"^{path}: settings file: {match}"):
+        read_yaml(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"versions of <html>", b"<unk> of the\n", b"<?xml version='1.0'?><tt></tt>"])
