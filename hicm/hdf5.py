@@ -74,7 +74,7 @@ def check(item: Any, kinds: str = "fiu", whole: bool = False) -> None:
     if item.shape is None or item.dtype.kind not in kinds:
         raise ValueError(f"holds {'nothing' if item.shape is None else item.dtype}; expected numbers")
     if not item.id.get_type().equal(h5py.h5t.py_create(item.dtype, logical=True)):
-        raise ValueError("holds numbers in a form of their own")
+        raise ValueError("holds numbers of a type that is not read")
     if item.is_virtual or item.external:
         raise ValueError("its data lie in another file; copy them to here")
     plan, size = item.id.get_create_plist(), os.path.getsize(item.file.filename)

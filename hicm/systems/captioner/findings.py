@@ -52,15 +52,15 @@ def findings(config: Config, split: str, videos: Sequence[Video], speech: Speech
         captions = {video.id: _count([event.text for event in video.events], vocabulary) for video in videos}
         if split == config.data.train:
             yield _beyond(captions, "captions", "max_caption_tokens", settings.max_caption_tokens, 1,
-                          "what is beyond is not learnt; raise the limit")
+                          "the rest is not learnt; raise the limit")
         if settings.decode.max_tokens < settings.max_caption_tokens - 1:
             yield _beyond(captions, "captions", "decode.max_tokens", settings.decode.max_tokens, 0,
-                          "what is beyond cannot be generated; raise the limit")
+                          "the rest cannot be generated; raise the limit")
         yield _unknown(captions, "captions", vocabulary)
     if settings.use_speech or config.data.target == "speech":
         spoken = {video.id: _count(_said(video, speech), vocabulary) for video in videos}
         yield _beyond(spoken, "speech", "max_speech_tokens", settings.max_speech_tokens, 1,
-                      "what is beyond is not heard; raise the limit")
+                      "the rest is not heard; raise the limit")
         yield _unknown(spoken, "speech", vocabulary)
 
 
