@@ -172,6 +172,11 @@ def refuse_stand_in(path: str | Path, what: str) -> None:
             head = stream.read(1024)
     except OSError:
         return
+    refuse_stand_in_content(head, path, what)
+
+
+def refuse_stand_in_content(head: bytes, path: str | Path, what: str) -> None:
+    """`refuse_stand_in` for the first bytes of what was read from ``path``."""
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
         raise UserError(f"{path}: {what}: found a Git LFS pointer instead of the file; run 'git lfs pull' in its "
                         "repository, or download the file itself")

@@ -2,6 +2,7 @@
 
 import pytest
 
+from hicm.dvc_eval.inputs.source import open_source
 from hicm.errors import UserError
 from hicm.files import read_json, read_pickle, read_text, require
 from hicm.strict import read_yaml
@@ -20,7 +21,8 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 12
 def test_what_a_failed_download_leaves_is_named(tmp_path, content, match):
     path = tmp_path / "x.pkl"
     path.write_bytes(content)
-    for read in (read_json, read_pickle, read_text, lambda path, what: require(path, what, "get it")):
+    for read in (read_json, read_pickle, read_text, lambda path, what: require(path, what, "get it"),
+                 lambda path, what: open_source(path, what, [])):
         with pytest.raises(UserError, match=f"^{path}: speech file: {match}"):
             read(path, "speech file")
     with pytest.raises(UserError, match=f"^{path}: settings file: {match}"):

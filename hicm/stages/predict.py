@@ -29,8 +29,9 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
 
     The file says by which settings and inputs it was made; made by the same ones before, it is left as it is.  What
     the videos recall stands beside it, and so do finished videos of an interrupted call, which are not asked for again.
-    Raises UserError when the file was made differently (unless ``overwrite``), when another command is writing it or
-    training the run, when an override names a setting that training decided, or when the model does not fit the data.
+    Raises UserError when the file was made differently (unless ``overwrite``) or holds no predictions, when another
+    command is writing it or training the run, when an override names a setting that training decided, or when the model
+    does not fit the data.
     """
     config = prediction_config(run, overrides)
     split = split or config.data.report
@@ -39,6 +40,7 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
         folder = model_folder(run, checkpoint)
         samples = open_samples(config.data, split, captions=False)
         origin = prediction_origin(config, folder, samples, split)
+        _refuse_other_file(out)
         if not overwrite and _is_made(out, origin):
             return out  # without loading the model
         system = find_system(config.system).load(folder, config)
@@ -91,10 +93,19 @@ def _is_made(out: Path, origin: Origin) -> bool:
     return made
 
 
+def _refuse_other_file(out: Path) -> None:
+    """UserError when ``out`` is something else than predictions, such as an input: not even --overwrite replaces it."""
+    try:
+        content = read_json(out, "predictions") if out.exists() else {"results": {}}
+    except UserError:
+        content = None
+    if not isinstance(content, dict) or "results" not in content:
+        raise UserError(f"{out}: exists and holds no predictions; choose another --out, or remove it")
+
+
 def _differences(out: Path, origin: Origin) -> list[str]:
     """How the origin of ``out`` differs from ``origin``; empty when it does not."""
-    content = read_json(out, "predictions")
-    return origin.differences(content.get("decided_by") if isinstance(content, dict) else None)
+    return origin.differences(read_json(out, "predictions").get("decided_by"))
 
 
 def _predict(system: Any, samples: Samples, device: torch.device, journal: Journal) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from hicm.data.pretraining import convert_chapters, read_listing
 from hicm.data.samples import open_samples
 from hicm.data.speech import open_speech
 from hicm.errors import UserError
-from hicm.files import read_json
+from hicm.files import read_json, write_json
 from hicm.stages.check import check_data
 from hicm.stages.train import train
 from hicm.systems.captioner.dataset import VideoDataset
@@ -178,6 +178,15 @@ def test_broken_chapters(tmp_path, content, ids, match):
     with pytest.raises(UserError, match=match):
         convert(tmp_path, content, ids)
     assert not (tmp_path / "out.json").exists()
+
+
+def test_annotations_do_not_take_the_place_of_an_input(tmp_path):
+    write_json(tmp_path / "chapters.json", {"a": chapters(9, (0, "One"))})
+    write_json(tmp_path / "split.json", ["a"])
+    for name in ("chapters.json", "split.json"):
+        with pytest.raises(UserError, match=r"is the input .*, which would be lost; name another file to write"):
+            convert_chapters(tmp_path / "chapters.json", tmp_path / "split.json", tmp_path / name)
+    assert read_json(tmp_path / "split.json") == ["a"]
 
 
 def test_a_few_steps_on_vidchapters(tmp_path):

@@ -9,7 +9,7 @@ from typing import Any
 
 from hicm.dvc_eval.inputs.pipes import name_of
 from hicm.errors import UserError
-from hicm.files import parse_json, refuse_stand_in
+from hicm.files import parse_json, refuse_stand_in_content
 
 GZIP = b"\x1f\x8b"
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # byte order marks
@@ -46,7 +46,9 @@ def open_source(source: Any, what: str, warnings: list[str]) -> Source:
     what = what.rstrip("0123456789 ")
     where = name_of(source)
     name = Path(source).name.removesuffix(".gz") if where == str(source) else ""  # a pipe's name says nothing
-    text = _decode(_unpack(_read(source, where, what), where, what), where, what)
+    content = _unpack(_read(source, where, what), where, what)
+    refuse_stand_in_content(content[:1024], where, what)
+    text = _decode(content, where, what)
     repeated: list[str] = []
     try:
         data = parse_json(text, where, what, lambda pairs: _object(pairs, repeated))
@@ -59,7 +61,6 @@ def open_source(source: Any, what: str, warnings: list[str]) -> Source:
 
 
 def _read(path: str | Path, where: str, what: str) -> bytes:
-    refuse_stand_in(path, what)
     try:
         return Path(path).read_bytes()
     except OSError as error:
