@@ -40,7 +40,9 @@ def read_yaml(path: str | Path) -> Any:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
-        raise UserError(f"{path}: settings file cannot be read ({error.strerror})") from error
+        own = Path(path) / "config.yaml"
+        there = f"; the settings of this run are in {own}" if own.is_file() else ""
+        raise UserError(f"{path}: settings file cannot be read ({error.strerror}){there}") from error
     except UnicodeDecodeError as error:
         raise UserError(f"{path}: settings file is not UTF-8 text (byte {error.start})") from error
     return parse_yaml(text, str(path))
@@ -103,8 +105,9 @@ def setting_names(cls: type, prefix: str = "") -> dict[str, str]:
 
 
 def nearest(key: str, known: Mapping[str, str]) -> str:
-    """The full name in ``known`` (own name -> full name) whose own name is spelt most like ``key``."""
-    return known[difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]]
+    """The full name in ``known`` (own name -> full name) whose own name is spelt most like ``key``, case aside."""
+    by_lower = {name.lower(): full for name, full in known.items()}
+    return by_lower[difflib.get_close_matches(key.lower(), by_lower, n=1, cutoff=0.0)[0]]
 
 
 def _check_limits(value: Any, limits: tuple[float, float] | None, what: str) -> None:
