@@ -38,7 +38,14 @@ def limited(default: Any, smallest: float, largest: float = math.inf) -> Any:
 
 def read_yaml(path: str | Path) -> Any:
     """The content of a yaml file.  Raises UserError naming the line that is not valid, or that repeats a key."""
-    return parse_yaml(read_text(path, "settings file"), str(path))
+    try:
+        text = read_text(path, "settings file")
+    except UserError as error:
+        own = Path(path) / "config.yaml"
+        if not own.is_file():
+            raise
+        raise UserError(f"{error}; the settings of this run are in {own}") from error
+    return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, where: str) -> Any:
@@ -98,8 +105,9 @@ def setting_names(cls: type, prefix: str = "") -> dict[str, str]:
 
 
 def nearest(key: str, known: Mapping[str, str]) -> str:
-    """The full name in ``known`` (own name -> full name) whose own name is spelt most like ``key``."""
-    return known[difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]]
+    """The full name in ``known`` (own name -> full name) whose own name is spelt most like ``key``, case aside."""
+    by_lower = {name.lower(): full for name, full in known.items()}
+    return by_lower[difflib.get_close_matches(key.lower(), by_lower, n=1, cutoff=0.0)[0]]
 
 
 def _check_limits(value: Any, limits: tuple[float, float] | None, what: str) -> None:

@@ -141,7 +141,10 @@ class _Check:
     def _check_features(self, split: str, file: str, videos: dict[str, Video]) -> tuple[int | None, int | None]:
         if self.features is None:
             return None, None
-        missing = self.features.missing(videos)
+        features = self.features
+        missing = self._try(lambda: features.missing(videos), str(features.path))
+        if missing is None:  # damage, met while a video was looked for
+            return None, None
         skip = self.data.missing_features == "skip" and len(missing) < len(videos)
         remedy = "they are left out" if skip else "extract them, or set data.missing_features: skip"
         if len(missing) == len(videos):
