@@ -83,6 +83,13 @@ def read_member(archive: zipfile.ZipFile, name: str) -> np.ndarray:
     return _sound(np.ndarray(shape, dtype, content, order="F" if fortran else "C"))
 
 
+def member_shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
+    """The shape of the array ``name`` of `open_npz`; only its header is read.  Raises as `read_npz`."""
+    member = archive.getinfo(name)
+    with archive.open(member) as stream:
+        return _header(stream, member.file_size)[0]
+
+
 def _header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Shape, whether it is stored by columns, and type; the stream is then where the ``size`` bytes of data begin."""
     version = np.lib.format.read_magic(stream)

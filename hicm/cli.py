@@ -2,18 +2,20 @@
 
 import argparse
 import contextlib
+import difflib
 import errno
 import gc
 import inspect
 import io
 import os
+import re
 import signal
 import sys
 import threading
 import typing
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from hicm import __version__, verbs
 from hicm.data.catalogue import message_of
@@ -151,7 +153,7 @@ def flag(name: str) -> str:
 
 def make_parser(name: str = "hicm") -> argparse.ArgumentParser:
     """The parser: one subcommand for every verb; for ``dvc-eval``, the evaluator's only."""
-    parser = argparse.ArgumentParser(prog=name, usage=f"{name} [-h] [--version] VERB ...", epilog=_overview(),
+    parser = _Parser(prog=name, usage=f"{name} [-h] [--version] VERB ...", epilog=_overview(),
                                      description="Dense video captioning with a hierarchical memory.",
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"{name} {__version__}")
@@ -174,6 +176,20 @@ def make_parser(name: str = "hicm") -> argparse.ArgumentParser:
         _add_arguments(sub, function)
         sub.set_defaults(function=function)
     return parser
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what to do where a word is none of the command's."""
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2: how the command is used, then what is wrong."""
+        if message.startswith("unrecognized arguments"):
+            settings = "; settings go behind --set, as in --set train.epochs=3" if self.prog.startswith("hicm") else ""
+            message += f"; options stand in the --help of the command{settings}"
+        elif wrong := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
+            near = difflib.get_close_matches(wrong[1], re.findall("'(.*?)'", wrong[2]), n=1)
+            message += f"; did you mean {near[0]!r}?" if near else ""
+        super().error(message)
 
 
 def _overview() -> str:

@@ -38,5 +38,6 @@ def brief(value: Any) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """The first line of what a library says."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+    """The first line of what a library says, at most 240 characters of it."""
+    line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return line if len(line) <= 240 else f"{line[:236]} ..."

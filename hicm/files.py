@@ -1,6 +1,6 @@
 """Reading and writing files, so that a crash leaves no half-written file and bad input gives one clear line.
 
-Needs only the standard library and NumPy: every package may import this module.
+Needs only the standard library: every package may import this module.
 """
 
 import contextlib
@@ -16,7 +16,6 @@ from typing import Any
 
 from hicm import locks
 from hicm.errors import UserError
-from hicm.pickles import load_plain
 
 PROBE = 1 << 20  # bytes
 
@@ -27,7 +26,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     The temporary file is locked (`hicm.locks`), so that those of killed processes are known: the next call for the same
     path removes them.  Raises UserError when the folder cannot be written or the disk is full, whatever a library
-    raises then; ``path`` is left as it was.  HDF5 locks files as well, and crashes: `hicm.hdf5` is for those.
+    raises then; ``path`` is left as it was.  HDF5 locks files as well, and crashes: `hicm.new_hdf5` is for those.
     """
     path = Path(path)
     with _temporary(path, lambda: tempfile.mkstemp(path.suffix, _stem(path), path.parent)) as temporary:
@@ -173,6 +172,11 @@ def refuse_stand_in(path: str | Path, what: str) -> None:
             head = stream.read(1024)
     except OSError:
         return
+    refuse_stand_in_content(head, path, what)
+
+
+def refuse_stand_in_content(head: bytes, path: str | Path, what: str) -> None:
+    """`refuse_stand_in` for the first bytes of what was read from ``path``."""
     if head.startswith(b"version https://git-lfs.github.com/spec/"):
         raise UserError(f"{path}: {what}: found a Git LFS pointer instead of the file; run 'git lfs pull' in its "
                         "repository, or download the file itself")
@@ -316,6 +320,8 @@ def read_pickle(path: str | Path, what: str = "pickle file") -> Any:
 
     Raises UserError on a missing or damaged file, and on a pickle that holds anything else.
     """
+    from hicm.pickles import load_plain  # NumPy takes longer to load than most commands
+
     path = Path(path)
     refuse_stand_in(path, what)
     try:

@@ -9,6 +9,7 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,22 @@ def read(item: Any, kinds: str = "fiu", row: int | None = None, whole: bool = Tr
     else HDF5 returns zeros.  Raises ValueError that says what is wrong, and whatever h5py raises on damage.
     """
     check(item, kinds, whole)
-    shape = item.shape if row is None else item.shape[1:]
+    _check_size(item, item.shape if row is None else item.shape[1:])
+    return np.asarray(item[() if row is None else row])
+
+
+def read_rows(item: Any, rows: Sequence[int]) -> list[np.ndarray]:
+    """Some rows of a dataset of numbers, which is checked once.  Raises as `read`."""
+    check(item, whole=True)
+    _check_size(item, item.shape[1:])
+    return [np.asarray(item[row]) for row in rows]
+
+
+def _check_size(item: Any, shape: tuple[int, ...]) -> None:
+    """Raise ValueError when a part of ``shape`` would be far larger than all that is stored."""
     stored = min(item.id.get_storage_size(), os.path.getsize(item.file.filename))
     if math.prod(shape) * item.dtype.itemsize > SMALL + RATIO * stored:
         raise ValueError(f"shape {list(item.shape)}, but only {stored} bytes are stored")
-    return np.asarray(item[() if row is None else row])
 
 
 def check(item: Any, kinds: str = "fiu", whole: bool = False) -> None:
@@ -62,7 +74,7 @@ def check(item: Any, kinds: str = "fiu", whole: bool = False) -> None:
     if item.shape is None or item.dtype.kind not in kinds:
         raise ValueError(f"holds {'nothing' if item.shape is None else item.dtype}; expected numbers")
     if not item.id.get_type().equal(h5py.h5t.py_create(item.dtype, logical=True)):
-        raise ValueError("holds numbers in a form of their own")
+        raise ValueError("holds numbers of a type that is not read")
     if item.is_virtual or item.external:
         raise ValueError("its data lie in another file; copy them to here")
     plan, size = item.id.get_create_plist(), os.path.getsize(item.file.filename)

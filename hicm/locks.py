@@ -5,9 +5,8 @@ standard library.
 """
 
 import contextlib
-import datetime
 import os
-import socket
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,7 +98,7 @@ def holding(path: Path, command: str, shared: bool = False, wait: bool = False) 
         return
     with contextlib.suppress(OSError):  # full disk, opened to be read only: the lock holds all the same
         os.ftruncate(handle, 0)
-        os.pwrite(handle, f"{command} (process {os.getpid()} on {socket.gethostname()}, since {_now()})\n".encode(), 0)
+        os.pwrite(handle, _holder(command).encode(), 0)
     try:
         yield
     finally:
@@ -136,5 +135,8 @@ def _is_there(handle: int, path: Path) -> bool:
         return False
 
 
-def _now() -> str:
-    return datetime.datetime.now().astimezone().isoformat(" ", "seconds")
+def _holder(command: str) -> str:
+    """Who holds a lock, as its file says."""
+    from socket import gethostname  # commands that hold no lock need no sockets
+
+    return f"{command} (process {os.getpid()} on {gethostname()}, since {time.strftime('%Y-%m-%d %H:%M:%S %z')})\n"

@@ -16,11 +16,14 @@ import importlib
 import pkgutil
 from functools import lru_cache
 from importlib.machinery import ModuleSpec
-from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from hicm.errors import UserError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint, EntryPoints
 
 
 def find_module(package: str, group: str, name: str, what: str, defines: str = "") -> ModuleType:
@@ -68,7 +71,7 @@ def known(package: str, group: str, defines: str = "") -> list[str]:
     """The names of all parts, sorted: modules of ``package``, and what other packages offer.  Imports no part."""
     own = {module.name for module in pkgutil.iter_modules(importlib.import_module(package).__path__)
            if _is_own(package, module.name, defines)}
-    return sorted(own | {point.name for point in entry_points(group=group)})
+    return sorted(own | {point.name for point in entry_points(group)})
 
 
 def _unknown(package: str, group: str, name: str, what: str, defines: str) -> UserError:
@@ -106,12 +109,19 @@ def _defined(source: str) -> set[str]:
     return names
 
 
-def _offered(group: str, name: str) -> list[EntryPoint]:
+def entry_points(group: str) -> "EntryPoints":
+    """Those of all installed packages; to import what finds them takes longer than some commands."""
+    from importlib import metadata
+
+    return metadata.entry_points(group=group)
+
+
+def _offered(group: str, name: str) -> "list[EntryPoint]":
     """What other packages offer under ``name``; one offer that is found twice on the path counts once."""
-    return list({point.value: point for point in entry_points(group=group, name=name)}.values())
+    return list({point.value: point for point in entry_points(group) if point.name == name}.values())
 
 
-def _load(points: list[EntryPoint], name: str, what: str, defines: str) -> ModuleType:
+def _load(points: "list[EntryPoint]", name: str, what: str, defines: str) -> ModuleType:
     if len(points) > 1:
         offers = " and ".join(point.value for point in points)
         raise UserError(f"{what}: several installed packages offer {name!r} ({offers}); uninstall all but one")

@@ -20,7 +20,8 @@ A room that knows what its system does not get from the data defines in ``findin
     findings(config, split, videos, speech, width, folder)
 
 which yields a `hicm.data.findings.Finding` for every count over videos of a split (`Video`) and their `SpeechStore`.
-``width``: that of the features; ``folder``: the run that trains; None: not known.
+``width``: that of the features, None: not known; ``folder``: the run that trains, or one that is removed after the
+last split and may keep what is needed again.
 """
 
 import functools

@@ -23,6 +23,7 @@ from typing import Any, Literal
 import yaml
 
 from hicm.errors import UserError, brief, reason
+from hicm.files import read_text
 from hicm.unfold import refuse_bombs
 
 UNFOLDED = 1 << 22  # characters and items of a settings file, its anchors as often as they are named
@@ -38,11 +39,12 @@ def limited(default: Any, smallest: float, largest: float = math.inf) -> Any:
 def read_yaml(path: str | Path) -> Any:
     """The content of a yaml file.  Raises UserError naming the line that is not valid, or that repeats a key."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{path}: settings file cannot be read ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path}: settings file is not UTF-8 text (byte {error.start})") from error
+        text = read_text(path, "settings file")
+    except UserError as error:
+        own = Path(path) / "config.yaml"
+        if not own.is_file():
+            raise
+        raise UserError(f"{error}; the settings of this run are in {own}") from error
     return parse_yaml(text, str(path))
 
 
@@ -103,8 +105,9 @@ def setting_names(cls: type, prefix: str = "") -> dict[str, str]:
 
 
 def nearest(key: str, known: Mapping[str, str]) -> str:
-    """The full name in ``known`` (own name -> full name) whose own name is spelt most like ``key``."""
-    return known[difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]]
+    """The full name in ``known`` (own name -> full name) whose own name is spelt most like ``key``, case aside."""
+    by_lower = {name.lower(): full for name, full in known.items()}
+    return by_lower[difflib.get_close_matches(key.lower(), by_lower, n=1, cutoff=0.0)[0]]
 
 
 def _check_limits(value: Any, limits: tuple[float, float] | None, what: str) -> None:

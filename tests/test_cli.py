@@ -225,10 +225,12 @@ def test_an_interrupt_says_how_to_go_on(replace, capsys):
 
 
 @pytest.mark.parametrize(("arguments", "match"), [
-    ([], "required: VERB"), (["trian"], "invalid choice: 'trian' .choose from .*'train'"),
+    ([], "required: VERB"), (["trian"], "invalid choice: 'trian' .choose from .*'train'.*; did you mean 'train'.$"),
     (["memory"], "required: VERB"), (["memory", "burn"], "invalid choice: 'burn'"),
+    (["memory", "biuld"], "did you mean 'build'.$"),
     (["train"], "required: CONFIG"), (["report"], "required: RUNS"),
-    (["train", "c.yaml", "--lr", "1"], "unrecognized arguments: --lr"),
+    (["train", "c.yaml", "--lr", "1"], "unrecognized arguments: --lr 1; .*settings go behind --set, as in"),
+    (["train", "c.yaml", "train.lr=1"], "unrecognized arguments: train.lr=1; .*settings go behind --set"),
     (["memory", "show", "bank", "--depth", "two"], "argument --depth: invalid int value: 'two'")])
 def test_a_command_that_is_none_ends_with_status_2(arguments, match, capsys):
     with pytest.raises(SystemExit) as ended:

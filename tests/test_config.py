@@ -190,7 +190,7 @@ def test_an_empty_file_is_all_defaults(write):
     ("train.lrr=1", "train.lr"), ("train.epoch=3", "train.epochs"), ("trian.lr=1", "train"),
     ("retreival.windows=3", "retrieval"), ("retrieval.topk=3", "retrieval.top_k"), ("lr=1e-4", "train.lr"),
     ("train.frames=3", "data.frames"), ("window=3", "retrieval.windows"), ("presets=released", "preset"),
-    ("data.anotations.val=x", "data.annotations")])
+    ("data.anotations.val=x", "data.annotations"), ("train.Batch=3", "train.batch")])
 def test_unknown_key_names_the_nearest(write, override, nearest):
     message = refused(f"the nearest known one is {nearest}$", None, override)
     assert message.startswith(f"--set {override}: unknown setting ")
@@ -263,7 +263,10 @@ def test_broken_files_are_refused(write, text, match):
 
 def test_files_that_cannot_be_read(tmp_path):
     refused("settings file cannot be read .No such file", tmp_path / "none.yaml")
-    refused("settings file cannot be read .Is a directory", tmp_path)
+    refused("settings file cannot be read .Is a directory.$", tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/config.yaml").write_text("")
+    refused("Is a directory.; the settings of this run are in .*run/config.yaml$", tmp_path / "run")
     (tmp_path / "binary.yaml").write_bytes(b"train: \xff\xfe")
     refused("not UTF-8 text .byte 7", tmp_path / "binary.yaml")
 

@@ -2,8 +2,10 @@
 
 import pytest
 
+from hicm.dvc_eval.inputs.source import open_source
 from hicm.errors import UserError
 from hicm.files import read_json, read_pickle, read_text, require
+from hicm.strict import read_yaml
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 123456\n"
 
@@ -19,9 +21,12 @@ POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 12
 def test_what_a_failed_download_leaves_is_named(tmp_path, content, match):
     path = tmp_path / "x.pkl"
     path.write_bytes(content)
-    for read in (read_json, read_pickle, read_text, lambda path, what: require(path, what, "get it")):
+    for read in (read_json, read_pickle, read_text, lambda path, what: require(path, what, "get it"),
+                 lambda path, what: open_source(path, what, [])):
         with pytest.raises(UserError, match=f"^{path}: speech file: {match}"):
             read(path, "speech file")
+    with pytest.raises(UserError, match=f"^{path}: settings file: {match}"):
+        read_yaml(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"versions of <html>", b"<unk> of the\n", b"<?xml version='1.0'?><tt></tt>"])
@@ -41,6 +46,18 @@ def test_models_that_git_did_not_fetch(tmp_path, kind):
         (tmp_path / name).write_bytes(POINTER)
     with pytest.raises(UserError, match="found a Git LFS pointer instead of the file"):
         make_encoder(f"{kind}{tmp_path}", offline=True).encode(["stir it"])
+
+
+def test_predictions_and_references(tmp_path):
+    from hicm.dvc_eval.inputs.detect import sides_of
+    from hicm.dvc_eval.inputs.read import read_inputs
+
+    (tmp_path / "x.json").write_bytes(POINTER)
+    path, sound = str(tmp_path / "x.json"), {"a": {"duration": 9, "timestamps": [[0, 1]], "sentences": ["stir"]}}
+    for what, read in (("predictions", lambda: read_inputs(path, sound, [])), ("file", lambda: sides_of(path)),
+                       ("references", lambda: read_inputs({"results": {}}, path, []))):
+        with pytest.raises(UserError, match=f"^{path}: {what}: found a Git LFS pointer"):
+            read()
 
 
 def test_a_tokenizer_and_a_t5_that_git_did_not_fetch(tmp_path):

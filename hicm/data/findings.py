@@ -67,7 +67,7 @@ def of_features(looks: Mapping[str, Look], videos: Mapping[str, Video], fps: flo
     everything = f"of {len(sound)} videos"
     yield Finding(f"{everything} have features that are all zero",
                   tuple(name for name, look in sound.items() if look.zeros == look.rows),
-                  "was their extraction a failure? extract them again, or remove these videos")
+                  "did their extraction fail? extract them again, or remove these videos")
     some = sorted((name for name, look in sound.items() if 0 < look.zeros < look.rows),
                   key=lambda name: -sound[name].zeros / sound[name].rows)
     share = 100 * sum(sound[name].zeros for name in some) / max(1, sum(look.rows for look in sound.values()))

@@ -61,6 +61,9 @@ def convert_chapters(chapters: str | Path, split: str | Path, out: str | Path) -
     """
     chapters = require(chapters, "chapters", "it comes with VidChapters-7M, see data/README.md")
     read = read_pickle if chapters.suffix in (".pkl", ".pickle") else read_json
+    for name in (chapters, split):
+        if Path(out).exists() and Path(out).samefile(name):
+            raise UserError(f"{out}: is the input {name}, which would be lost; name another file to write")
     content, ids = read(chapters, "chapters"), read_json(split, "list of video ids")
     if not isinstance(content, dict) or not content:
         raise UserError(f"{chapters}: expected {{video id: {{duration, chapters}}}}, found {type(content).__name__}")

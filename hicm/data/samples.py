@@ -134,10 +134,12 @@ class SampleList(Samples):
         return SampleList([self.samples[row] for row in rows], self.where)
 
 
-def open_samples(config: DataConfig, split: str, recall: Recall | None = None, captions: bool = True) -> SplitSamples:
+def open_samples(config: DataConfig, split: str, recall: Recall | None = None, captions: bool = True,
+                 speech: SpeechStore | None = None) -> SplitSamples:
     """The samples of a split.
 
-    Without ``captions`` it need not have any: its videos are only to be captioned.  Raises UserError when videos have
+    Without ``captions`` it need not have any: its videos are only to be captioned.  ``speech``: ``data.speech``, where
+    it is open already (a large file takes seconds).  Raises UserError when videos have
     no features (and ``data.missing_features`` is not skip), when a caption of the training split is blank or none of
     its videos has speech, though ``data.speech`` is set, or when ``data.target: speech`` lacks transcripts.
     """
@@ -146,7 +148,7 @@ def open_samples(config: DataConfig, split: str, recall: Recall | None = None, c
     videos, features = split_with_features(config, split, captions)
     if captions and teaches_captions(config, split):
         refuse_blank_captions(videos.values(), split_files(config, split)[0])
-    speech = open_speech(config.speech)
+    speech = open_speech(config.speech) if speech is None else speech
     if speech.path is not None and not any(video in speech for video in videos):
         said = (f"{config.speech}: no video of split {split} has speech: "
                 + no_match(videos, speech.keys(), speech.path.name))

@@ -54,12 +54,12 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
 
     A signature may be given instead of a name: its rules and metrics are used, and a warning says what differs.
 
-    ``predictions``: a path or its content, ``{"results": {id: [{"sentence", "timestamp":
-    [start, end]}, ..]}}`` or the inner mapping; seconds.  ``references``: ``{id: {"duration", "timestamps",
-    "sentences"}}`` as path or content, a mapping from id to `hicm.types.Video`, or a list of these, one per annotator.
-    Both may be in another format of `hicm.dvc_eval.inputs.formats`; ``format`` and ``reference_format`` name it where
-    the content does not tell.  ``metrics``: names from
-    `available_metrics` (None: all); nothing else is computed, and METEOR is loaded only if needed.
+    ``predictions``: a path or its content, ``{"results": {id: [{"sentence", "timestamp": [start, end]}, ..]}}`` or the
+    inner mapping; seconds.  ``references``: ``{id: {"duration", "timestamps", "sentences"}}`` as path or content, a
+    mapping from id to `hicm.types.Video`, or a list of these, one per annotator.  Both may be in another format of
+    `hicm.dvc_eval.inputs.formats`; ``format`` and ``reference_format`` name it where the content does not tell.
+    ``metrics``: names from `available_metrics` (None: all); nothing else is computed, and METEOR is loaded only if
+    needed.
     ``rules``: changes to the protocol's rules, e.g. ``{"missing": "zero"}``.  ``bootstrap``: samples for intervals
     (0: none), drawn with ``seed``.  ``strict``: missing videos, and missing keys that the toolkits require, are errors.
     ``run``: the id stored with the result (None: that in the predictions file).  ``jobs``: largest number of processes

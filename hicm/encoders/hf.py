@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from hicm.encoders.model_files import identify, reason
-from hicm.errors import UserError
+from hicm.encoders.model_files import identify
+from hicm.errors import UserError, reason
 from hicm.files import refuse_stand_ins
 
 FORM = "hf:<name or folder>"

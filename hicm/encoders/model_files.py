@@ -1,7 +1,6 @@
-"""What everything that loads a model shares: the identity of its files, and the reason why it cannot be loaded."""
+"""What everything that loads a model shares: the identity of its files."""
 
 import hashlib
-import textwrap
 from pathlib import Path
 
 from hicm.files import sha256
@@ -24,9 +23,3 @@ def identify(source: str, largest: int | None = None) -> str:
                          for file, size in sizes.items())
         return f"{path.name}@{hashlib.sha256(' '.join(listing).encode()).hexdigest()[:16]}"
     return source
-
-
-def reason(error: Exception) -> str:
-    """The first line of a library's error message, shortened."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return textwrap.shorten(lines[0], 240, placeholder=" ...")

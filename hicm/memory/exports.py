@@ -23,11 +23,12 @@ from hicm.memory.released_pickle import write_released
 FORMATS = ("json", "csv", "released", "cm2")
 
 
-def export_bank(folder: str | Path, out: str | Path, format: str = "json") -> Path:
+def export_bank(folder: str | Path, out: str | Path, format: str = "json", overwrite: bool = False) -> Path:
     """Write the bank in ``folder`` to the file ``out`` (cm2: the folder ``out``) in ``format``; returns ``out``.
 
-    An existing file is replaced.  Raises UserError when the format is unknown, when there is no bank, or when the bank
-    lacks what the format needs: captions for csv, captions with embeddings for cm2.
+    Raises UserError when the format is unknown, when there is no bank, when the bank lacks what the format needs
+    (captions for csv, captions with embeddings for cm2), when a file is there already (unless ``overwrite``), or when
+    it is one of the bank's own.
     """
     if format not in FORMATS:
         raise UserError(f"format {format!r}: expected {', '.join(FORMATS)}")
@@ -36,6 +37,12 @@ def export_bank(folder: str | Path, out: str | Path, format: str = "json") -> Pa
         raise UserError(f"{out}: is a file; the cm2 format is a folder of three arrays")
     if format != "cm2" and out.is_dir():
         raise UserError(f"{out}: is a folder; name the {format} file to write")
+    files = [_array_file(out, suffix) for suffix in (EMBEDDINGS, SENTENCES, VIDEOS)] if format == "cm2" else [out]
+    for file in filter(Path.exists, files):
+        if any(file.samefile(own) for own in Path(folder).iterdir()):
+            raise UserError(f"{file}: belongs to the memory bank {folder}, which would be lost; write another file")
+        if not overwrite:
+            raise UserError(f"{file}: exists; write another file, or replace it with --overwrite")
     if format == "json":
         return _write_json(bank, out)
     if format == "released":
@@ -93,6 +100,10 @@ def _write_cm2(leaves: Leaves, out: Path, folder: str | Path) -> Path:
                         "cm2 format uses; scale the embeddings")
     arrays = {EMBEDDINGS: embeddings[:, None], SENTENCES: np.asarray(leaves.texts), VIDEOS: np.asarray(leaves.videos)}
     for suffix, array in arrays.items():
-        with atomic(out / f"{out.resolve().name}{suffix}") as temporary:
+        with atomic(_array_file(out, suffix)) as temporary:
             np.save(temporary, array)
     return out
+
+
+def _array_file(out: Path, suffix: str) -> Path:
+    return out / f"{out.resolve().name}{suffix}"

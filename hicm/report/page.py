@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from hicm import __version__
+from hicm.data.annotations import split_files
 from hicm.errors import UserError
 from hicm.files import atomic
 from hicm.provenance import now
@@ -57,12 +58,15 @@ def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -
 
     ``runs``: run folders, the baseline first.  ``videos``: how many to show, spread evenly from best to worst.
     ``split``: empty for data.report of the first run.  Reads only the run folders, the memory bank and the reference
-    annotations; the page notes what is missing.  Raises UserError if a folder is not a run or ``out`` cannot be
-    written.
+    annotations; the page notes what is missing.  Raises UserError if a folder is not a run, if its settings have no
+    such split, or if ``out`` cannot be written.
     """
     if videos < 0:
         raise UserError(f"report: videos={videos}; expected 0 or more")
+    asked = split
     found, split = read_runs([Path(run) for run in runs], split)
+    if asked:
+        split_files(found[0].config.data, asked)  # refuses an unknown one
     out, about = Path(out), "runs " + ", ".join(run.id for run in found)
     annotators, notes = read_references(found[0].config, split)
     if any(run.config.data.annotations.get(split) != found[0].config.data.annotations.get(split) for run in found):

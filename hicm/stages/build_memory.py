@@ -42,12 +42,19 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
         return folder
     check_encoder(encoder, config.data, captions.texts[0], isinstance(summariser, LanguageModel))
     with holding(folder / ".lock", "hicm memory build"):
+        if (folder / TEXTS).exists() and not overwrite:  # another build has finished in the meantime
+            refuse_another_bank(folder, info)
+            return folder
+        summariser = make_summariser(config.memory.summariser, config.summary, folder, offline)  # with its answers
         tree = build_tree(captions, encoder, config.memory, folder)
         levels, summaries = summarise_tree(tree, summariser, encoder)
-        info |= count_outcomes(summaries) | ({} if tree.agreement is None else {"neighbour_agreement": tree.agreement})
+        why = summariser.why_unreached if isinstance(summariser, LanguageModel) else ""
+        counts = count_outcomes(summaries)
+        _refuse_silence(counts.get("summaries", {}), summariser.name, why)
+        info |= counts | ({} if tree.agreement is None else {"neighbour_agreement": tree.agreement})
         save_bank(Bank(levels, tree.leaves, info), folder)
         remove_intermediates(folder)
-    _warn_of_answers(info, len(summaries))
+    _warn_of_answers(info, len(summaries), why)
     return folder
 
 
@@ -71,12 +78,21 @@ def refuse_another_bank(folder: Path, info: dict[str, Any]) -> None:
                         "or replace it with --overwrite")
 
 
-def _warn_of_answers(info: dict[str, Any], nodes: int) -> None:
+def _refuse_silence(counts: dict[str, Any], summariser: str, why: str) -> None:
+    """UserError when a language model was asked and reached for no node at all."""
+    fallbacks = counts.get("fallbacks", {})
+    if fallbacks.keys() == {UNREACHED} and not counts["answered"]:
+        raise UserError(f"memory.summariser: {summariser}: no answer for any of {fallbacks[UNREACHED]:,} nodes ({why});"
+                        " fix the cause and run the same command again")
+
+
+def _warn_of_answers(info: dict[str, Any], nodes: int, why: str) -> None:
     counts = info.get("summaries", {})
     fallbacks, cleaned = counts.get("fallbacks", {}), counts.get("cleaned", {})
     said = []
     if fallbacks:
-        again = "; nodes that were not reached are asked for again with --overwrite" if UNREACHED in fallbacks else ""
+        again = (f"; nodes that were not reached{f' ({why})' if why else ''} are asked for again with --overwrite"
+                 if UNREACHED in fallbacks else "")
         said.append(f"the medoid stands in for the language model's answer in {sum(fallbacks.values()):,} of {nodes:,} "
                     f"nodes ({_listed(fallbacks)}){again}")
     if cleaned:

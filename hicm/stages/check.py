@@ -1,6 +1,7 @@
 """Everything that is wrong with a data set, in every split and file, before hours of training are spent on it."""
 
 import contextlib
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -33,12 +34,13 @@ def check_data(config: Config, deep: bool = False) -> Report:
     data set); otherwise only their presence is checked.  Never raises UserError: what readers refuse becomes an error
     in the report.
     """
-    return _Check(config, deep).run()
+    with tempfile.TemporaryDirectory() as scratch:
+        return _Check(config, deep, Path(scratch)).run()
 
 
 class _Check:
-    def __init__(self, config: Config, deep: bool):
-        self.config, self.data, self.deep = config, config.data, deep
+    def __init__(self, config: Config, deep: bool, scratch: Path):
+        self.config, self.data, self.deep, self.scratch = config, config.data, deep, scratch
         self.problems: list[Problem] = []
         self.notes: list[str] = []
         self.looks: dict[str, Look] = {}  # by video
@@ -116,7 +118,7 @@ class _Check:
         if self.deep and self.speech is not None:
             width = None if self.features is None else self.features.width
             self._report_findings(file, room_findings(self.config, split, list(videos.values()),
-                                                     self.speech, width, None))
+                                                     self.speech, width, self.scratch))
         return (split, file, len(videos), captions, count["empty"], count["past end"], count["reversed"],
                 count["negative"], count["zero length"], no_features, bad_features, no_speech)
 
@@ -139,7 +141,10 @@ class _Check:
     def _check_features(self, split: str, file: str, videos: dict[str, Video]) -> tuple[int | None, int | None]:
         if self.features is None:
             return None, None
-        missing = self.features.missing(videos)
+        features = self.features
+        missing = self._try(lambda: features.missing(videos), str(features.path))
+        if missing is None:  # damage, met while a video was looked for
+            return None, None
         skip = self.data.missing_features == "skip" and len(missing) < len(videos)
         remedy = "they are left out" if skip else "extract them, or set data.missing_features: skip"
         if len(missing) == len(videos):

@@ -10,7 +10,7 @@ from hicm.data.findings import look_at, of_features
 from hicm.data.samples import SplitSamples
 from hicm.rooms import room_findings
 
-VIDEOS = 500  # looked at, spread over the split
+VIDEOS = 200  # looked at, spread over the split
 
 
 def warn_of_findings(config: Config, samples: SplitSamples, folder: Path) -> None:

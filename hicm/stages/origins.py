@@ -6,6 +6,7 @@ from pathlib import Path
 from hicm.config import Config
 from hicm.data.annotations import split_files
 from hicm.data.samples import SplitSamples, open_samples
+from hicm.data.speech import open_speech
 from hicm.decisive import prediction_settings, training_settings
 from hicm.errors import UserError
 from hicm.files import require, sha256
@@ -30,7 +31,9 @@ def training_origin(config: Config, samples: Mapping[str, SplitSamples]) -> Orig
 
 def training_samples(config: Config, *splits: str) -> dict[str, SplitSamples]:
     """The samples of the training split and of others, each split once."""
-    return {split: open_samples(config.data, split) for split in dict.fromkeys([config.data.train, *splits])}
+    speech = open_speech(config.data.speech)
+    return {split: open_samples(config.data, split, speech=speech)
+            for split in dict.fromkeys([config.data.train, *splits])}
 
 
 def prediction_origin(config: Config, checkpoint: Path, samples: SplitSamples, split: str) -> Origin:

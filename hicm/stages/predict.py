@@ -29,8 +29,9 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
 
     The file says by which settings and inputs it was made; made by the same ones before, it is left as it is.  What
     the videos recall stands beside it, and so do finished videos of an interrupted call, which are not asked for again.
-    Raises UserError when the file was made differently (unless ``overwrite``), when another command is writing it or
-    training the run, when an override names a setting that training decided, or when the model does not fit the data.
+    Raises UserError when the file was made differently (unless ``overwrite``) or holds no predictions, when another
+    command is writing it or training the run, when an override names a setting that training decided, or when the model
+    does not fit the data.
     """
     config = prediction_config(run, overrides)
     split = split or config.data.report
@@ -39,17 +40,18 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
         folder = model_folder(run, checkpoint)
         samples = open_samples(config.data, split, captions=False)
         origin = prediction_origin(config, folder, samples, split)
-        other = _differences(out, origin) if out.exists() and not overwrite else []
-        if out.exists() and not overwrite and not other:
-            print(f"{out}: made by these settings and inputs already")
-            return out
+        _refuse_other_file(out)
+        if not overwrite and _is_made(out, origin):
+            return out  # without loading the model
         system = find_system(config.system).load(folder, config)
-        if other:  # a damaged model is reported first
-            raise UserError(f"{out}: holds other predictions ({'; '.join(other)}); choose another --out, or replace "
-                            "them with --overwrite")
         about = {"run": read_json(run / "manifest.json", "run manifest")["run"], "task": system.task, "split": split,
                  "checkpoint": {"name": folder.name, **_step(folder, config)}}
         with holding(out.with_name(f".{out.name}.lock"), "hicm predict"):
+            if not overwrite and out.exists():  # of other settings, or made by another command in the meantime
+                if _is_made(out, origin):
+                    return out
+                raise UserError(f"{out}: holds other predictions ({'; '.join(_differences(out, origin))}); choose "
+                                "another --out, or replace them with --overwrite")
             name = split if out.name == f"predictions_{split}.json" else out.stem
             samples = with_recall(config, samples, split, out.parent / f"retrieved_{name}.h5", overwrite=overwrite)
             device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -83,10 +85,27 @@ def _step(folder: Path, config: Config) -> dict[str, Any]:
     return {} if step is None else {"step": step}
 
 
+def _is_made(out: Path, origin: Origin) -> bool:
+    """Whether ``out`` was made by these settings and inputs; says so."""
+    made = out.exists() and not _differences(out, origin)
+    if made:
+        print(f"{out}: made by these settings and inputs already")
+    return made
+
+
+def _refuse_other_file(out: Path) -> None:
+    """UserError when ``out`` is something else than predictions, such as an input: not even --overwrite replaces it."""
+    try:
+        content = read_json(out, "predictions") if out.exists() else {"results": {}}
+    except UserError:
+        content = None
+    if not isinstance(content, dict) or "results" not in content:
+        raise UserError(f"{out}: exists and holds no predictions; choose another --out, or remove it")
+
+
 def _differences(out: Path, origin: Origin) -> list[str]:
     """How the origin of ``out`` differs from ``origin``; empty when it does not."""
-    content = read_json(out, "predictions")
-    return origin.differences(content.get("decided_by") if isinstance(content, dict) else None)
+    return origin.differences(read_json(out, "predictions").get("decided_by"))
 
 
 def _predict(system: Any, samples: Samples, device: torch.device, journal: Journal) -> dict[str, Any]:

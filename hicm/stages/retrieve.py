@@ -41,6 +41,7 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     info = plain({"retrieval": changes(settings), "leave_own_out": leave_own_out, "split": split,
                   "videos": list(videos), "bank": bank_hash(config.bank) if with_bank else None,
                   "frames": config.data.frames, "features": features.fingerprint(videos)})
+    _refuse_input(out, config)
     if out.exists() and _is_same(out, info, dataclasses.asdict(settings), overwrite):
         return out
     bank = load_bank(config.bank) if with_bank else None
@@ -88,6 +89,21 @@ def _reads(reader: Reader, features: Features, ids: Sequence[str], frames: int, 
             progress.update(len(batch))
 
 
+def _refuse_input(out: Path, config: Config) -> None:
+    """UserError when ``out`` is a file that is read, by whatever links."""
+    data = config.data
+    inputs = [data.features, data.speech, *(file for files in data.annotations.values() for file in files)]
+    for path in [*(Path(name) for name in inputs if name), *config.bank.glob("*")]:
+        if out.exists() and path.is_file() and out.samefile(path):
+            raise UserError(f"{out}: is the input {path}, which would be lost; choose another --out")
+
+
+def _is_hdf5(path: Path) -> bool:
+    """Whether a file begins like HDF5, however it goes on."""
+    with open(path, "rb") as stream:
+        return stream.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
 def _is_same(out: Path, info: dict[str, Any], settings: dict[str, Any], overwrite: bool) -> bool:
     """Whether ``out`` was recalled from ``info``; UserError when from something else, unless that may be overwritten.
 
@@ -95,10 +111,10 @@ def _is_same(out: Path, info: dict[str, Any], settings: dict[str, Any], overwrit
     """
     try:
         found = open_retrieved(out).info
-    except UserError:  # damaged
-        if overwrite:
+    except UserError as error:  # damaged, or another file
+        if overwrite and _is_hdf5(out):
             return False
-        raise
+        raise UserError(f"{error}, or choose another --out") from error
     former = isinstance(found.get("features"), dict)
     if former:  # it also listed the settings that stood at their defaults
         stated = found.get("retrieval") or {}
@@ -109,8 +125,8 @@ def _is_same(out: Path, info: dict[str, Any], settings: dict[str, Any], overwrit
         return False
     if different:
         changed = "; ".join(_change(key, found.get(key), info[key]) for key in different)
-        raise UserError(f"{out}: was recalled from something else ({changed}); remove it to recall again, or choose "
-                        "another output")
+        raise UserError(f"{out}: was recalled from something else ({changed}); choose another --out, or remove it to "
+                        "recall again")
     if former:
         print(f"{out}: does not say from which features it was recalled; recalled again")
     return not former

@@ -109,6 +109,8 @@ def model_folder(run: Path, name: str = "") -> Path:
 
     Raises UserError when there is none yet.
     """
+    if name not in ("", "best", "last"):
+        raise UserError(f"--checkpoint {name}: expected best or last")
     names = [name] if name else ["best", "last"]
     for candidate in names:
         if described_by(run / candidate):

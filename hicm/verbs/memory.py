@@ -151,14 +151,15 @@ def memory_import(source: Annotated[str, "hierarchical_clustering_results_*.pkl,
 
 
 def memory_export(bank: BankFolder, out: Annotated[str, "file to write (cm2: folder)"], *,
-                  format: Annotated[str, "json, csv, released (HiCM2's pickle) or cm2 (.npy files)"] = "json") -> Path:
+                  format: Annotated[str, "json, csv, released (HiCM2's pickle) or cm2 (.npy files)"] = "json",
+                  overwrite: Overwrite = False) -> Path:
     """Write a memory bank in another format.
 
     For reading, for tables, or for the published programs.
     """
     from hicm.memory.exports import export_bank
 
-    return export_bank(bank, out, format)
+    return export_bank(bank, out, format, overwrite)
 
 
 def memory_merge(out: Annotated[str, "bank folder to write"],

@@ -116,6 +116,7 @@ def test_no_captioner_yet(refused, run):
     for name in ("best", "last"):
         shutil.rmtree(run / name)
     assert refused("predict", run).startswith(f"{run}: no best or last checkpoint yet; train first")
+    assert refused("predict", run, "--checkpoint", "bset") == "--checkpoint bset: expected best or last"
 
 
 @pytest.mark.parametrize("command", ["predict {}", "evaluate {}", "report {}"])

@@ -16,7 +16,7 @@ from hicm.data.pretraining import convert_chapters, read_listing
 from hicm.data.samples import open_samples
 from hicm.data.speech import open_speech
 from hicm.errors import UserError
-from hicm.files import read_json
+from hicm.files import read_json, write_json
 from hicm.stages.check import check_data
 from hicm.stages.train import train
 from hicm.systems.captioner.dataset import VideoDataset
@@ -73,7 +73,7 @@ def test_the_list_is_read(htm):
 def test_frames_learn_to_write_the_transcript(htm, tmp_path):
     """The target is the whole speech sequence, nothing is heard, and durations are rows + 1 unless told."""
     config, _ = htm
-    vocabulary = open_vocabulary(config, tmp_path)
+    vocabulary = open_vocabulary(config, tmp_path, open_speech(config.data.speech))
     dataset = VideoDataset(config, open_samples(config.data, "train"), vocabulary)
     assert list(dataset.samples.ids) == ["howto000000", "howto000001", "howto000002", "howto000004"]
     items = [dataset[0, row] for row in range(4)]
@@ -178,6 +178,15 @@ def test_broken_chapters(tmp_path, content, ids, match):
     with pytest.raises(UserError, match=match):
         convert(tmp_path, content, ids)
     assert not (tmp_path / "out.json").exists()
+
+
+def test_annotations_do_not_take_the_place_of_an_input(tmp_path):
+    write_json(tmp_path / "chapters.json", {"a": chapters(9, (0, "One"))})
+    write_json(tmp_path / "split.json", ["a"])
+    for name in ("chapters.json", "split.json"):
+        with pytest.raises(UserError, match=r"is the input .*, which would be lost; name another file to write"):
+            convert_chapters(tmp_path / "chapters.json", tmp_path / "split.json", tmp_path / name)
+    assert read_json(tmp_path / "split.json") == ["a"]
 
 
 def test_a_few_steps_on_vidchapters(tmp_path):

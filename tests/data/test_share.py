@@ -65,6 +65,14 @@ def test_pull_refuses_a_folder_in_use(hub, tmp_path):
         pull("us/yc2", tmp_path / "empty")
 
 
+@pytest.mark.parametrize("name", ["yc2", "https://huggingface.co/us/yc2", "us/yc2/x", "../yc2/", ""])
+def test_a_repository_is_owner_and_name(hub, run, tmp_path, name):
+    with pytest.raises(UserError, match="expected owner/name"):
+        pull(name, tmp_path / "out")
+    with pytest.raises(UserError, match="expected owner/name"):
+        push(run, name, dry_run=True)
+
+
 def test_pull_refuses_what_is_not_ours(hub, tmp_path):
     hub.files["us/other/best_model.pth"] = b"x"
     with pytest.raises(UserError, match="us/other: holds no model of ours"):

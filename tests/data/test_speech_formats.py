@@ -255,7 +255,8 @@ def test_broken_characters_are_mended_and_counted(tmp_path):
     entry = {"start": [0, 1, 2], "end": [1, 2, 3], "text": ["a\0b", "half \ud83d", "fine"]}
     (tmp_path / "asr.json").write_text(json.dumps({A: entry}))
     store = open_speech(tmp_path / "asr.json")
-    assert store.get(A, 10.0).text == ("a b", "half  ", "fine") and store.mended == 2
+    for _ in range(2):  # each segment counts once, however often it is read
+        assert store.get(A, 10.0).text == ("a b", "half  ", "fine") and store.mended == 2
 
 
 @pytest.mark.parametrize(("ids", "match"), [

@@ -298,7 +298,7 @@ def test_a_video_that_is_called_as_a_key_is_not_lost(tmp_path: Path, run: Run) -
     write_json(tmp_path / "p.json", {"scores": [{"sentence": "stir", "timestamp": [0, 9]}]})
     write_json(tmp_path / "r.json", {"scores": {"timestamps": [[0, 9]], "sentences": ["stir"]}})
     status, out, err = run(tmp_path / "p.json", tmp_path / "r.json", *METRICS, "--per-video", tmp_path / "v.json")
-    assert status == 2 and "F1" in out and "video scores is called as another key of the file; write the table" in err
+    assert status == 2 and "F1" in out and "video scores has the name of another key of the file; write the" in err
 
 
 # a run's own file, and predictions of other tasks

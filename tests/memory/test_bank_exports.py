@@ -131,4 +131,23 @@ def test_what_a_form_lacks_is_said(bank, folder, tmp_path):
     (tmp_path / "file").write_text("")
     expect("file: is a file; the cm2 format is a folder", folder, "cm2", "file")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "released", "cm2"])
+def test_no_export_takes_the_place_of_another_file(folder, tmp_path, form):
+    (tmp_path / "link").symlink_to(folder / "bank.json")
+    before = (folder / "bank.json").read_bytes()
+    if form != "cm2":
+        for own in (folder / "bank.json", folder / "bank.npz", tmp_path / "link"):
+            with pytest.raises(UserError, match=r"belongs to the memory bank .* would be lost"):
+                export_bank(folder, own, form, overwrite=True)
+    assert (folder / "bank.json").read_bytes() == before
+    out = export_bank(folder, tmp_path / "out", form)
+    with pytest.raises(UserError, match="exists; write another file, or replace it with --overwrite"):
+        export_bank(folder, out, form)
+    assert export_bank(folder, out, form, overwrite=True) == out
+
+
+def test_a_bank_without_captions_as_json(bank, tmp_path):
+    bare = save_bank(without_captions(bank), tmp_path / "bare")
     assert read_json(export_bank(bare, tmp_path / "bare.json"))["captions"] == []

@@ -171,6 +171,23 @@ def test_nobody_there(config):
         build_memory(asking(config, "no url", retries=0))
 
 
+def test_a_small_build_without_any_answer_is_no_bank(tmp_path, config):
+    """Fewer nodes than it takes to stop at once: their medoids stood in for all answers, and nothing said why."""
+    lines = [f"{verb} the {thing}" for verb in ("fry", "cut") for thing in ("onion", "egg", "fish")]
+    (tmp_path / "few.txt").write_text("\n".join(lines))
+    with serve(lambda asked: Reply(status=400, text="Unsupported parameter")) as server:
+        config = asking(config, server.url)
+        config = dataclasses.replace(config, memory=dataclasses.replace(config.memory,
+                                                                        source=[str(tmp_path / "few.txt")]))
+        with pytest.raises(UserError, match=r"no answer for any of \d nodes \(.*Unsupported parameter.*"
+                                            r"summary\.request.*\); fix the cause and run the same command again"):
+            build_memory(config)
+        assert not (config.bank / TEXTS).exists()
+        server.behave = lambda asked: sentence(asked) if "fry" in asked.question else Reply(status=400, text="too long")
+        with pytest.warns(UserWarning, match=r"not reached \(.*too long.*\) are asked for again with --overwrite"):
+            build_memory(config)
+
+
 def test_a_server_that_goes_away_and_comes_back(config):
     with serve() as server:
         config = asking(config, server.url, concurrency=1, retries=0)

@@ -244,6 +244,9 @@ def test_folders_that_are_not_runs_are_refused(world, runs, tmp_path):
         report([], tmp_path / "out")
     with pytest.raises(UserError, match="expected 0 or more"):
         report(runs, tmp_path / "out", videos=-1)
+    with pytest.raises(UserError, match=r"data\.annotations: no files for split 'nope'; known splits: "):
+        report(runs, tmp_path / "out", split="nope")
+    assert not (tmp_path / "out").exists()
     write_json(runs[0] / "manifest.json", ["x"])
     with pytest.raises(UserError, match="names no run"):
         report(runs, tmp_path / "out")

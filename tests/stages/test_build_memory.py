@@ -1,5 +1,6 @@
 """From annotation files to a bank folder, and the tree as text."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -203,3 +204,20 @@ def test_of_two_members_of_like_length_the_first_is_the_medoid():
         pair = rng.standard_normal((2, 16)).astype(np.float32)
         pair /= np.linalg.norm(pair, axis=1, keepdims=True)
         assert Medoid().summarise([Members(1, 0, ("a", "b"), pair)])[0].text == "a"
+
+
+@pytest.mark.parametrize(("encoder", "said"), [("hashing:16", "encoder"), ("hashing:32", "")])
+def test_a_bank_built_while_the_encoder_loads_is_kept(config, monkeypatch, encoder, said):
+    """Another build may finish between the first look at the folder and the lock."""
+    check, other = build.check_encoder, with_memory(config, encoder=encoder)
+
+    def slow(*about):
+        monkeypatch.setattr(build, "check_encoder", check)
+        build_memory(other)
+        monkeypatch.setattr(build, "build_tree", None)  # nothing is built again
+        check(*about)
+
+    monkeypatch.setattr(build, "check_encoder", slow)
+    with pytest.raises(UserError, match=said) if said else contextlib.nullcontext():
+        build_memory(config)
+    assert load_bank(config.bank).width == int(encoder.partition(":")[2])

@@ -1,7 +1,9 @@
 import dataclasses
 import json
 import warnings
+from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 
@@ -75,6 +77,22 @@ def test_bad_features_need_a_deep_look(make, bad):
     assert (row(report, "train")["bad features"], row(report, "val")["bad features"]) == (0, 1)
     (line,) = lines(report, "error")
     assert f"1 videos with unusable features: {IDS[13]}; the first: " in line
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_damage_that_shows_when_a_video_is_looked_for(make, deep):
+    """It ended the check, and with it the report on everything else."""
+    config = make(train={IDS[0]: CLEAN | {"duration": -1}})
+    path = Path(config.data.features)
+    with h5py.File(path) as file:
+        at = h5py.h5o.get_info(file[IDS[12]].id).addr
+    content = bytearray(path.read_bytes())
+    content[at + 8:at + 40] = b"\xff" * 32  # in the header of one video
+    path.write_bytes(content)
+    report = check_data(config, deep)
+    found = lines(report, "error")
+    assert any(f"{IDS[12]}: damaged or no features" in line for line in found)
+    assert any("duration: expected seconds > 0" in line for line in found)
 
 
 def test_wrong_frame_rate_shows(make):

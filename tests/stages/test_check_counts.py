@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from hicm.config import Config, DataConfig
 from hicm.data.features import write_features
 from hicm.data.findings import Look, of_features
 from hicm.data.samples import open_samples
-from hicm.data.speech import open_speech
+from hicm.data.speech import open_speech, store
 from hicm.files import write_json
 from hicm.memory.bank import Bank, Leaves, Level, save_bank
 from hicm.stages.check import check_data
 from hicm.stages.look import warn_of_findings
+from hicm.stages.origins import training_samples
+from hicm.systems.captioner import prepare
 from hicm.systems.captioner.findings import findings
 from hicm.systems.captioner.prepare import open_vocabulary
 from hicm.systems.captioner.sequences import caption_sequence, speech_sequence
@@ -53,18 +56,19 @@ def test_events_of_one_time_bin(config):
     assert not said(dataclasses.replace(config, room=dataclasses.replace(SMALL, time_bins=1000)), "time bins")
 
 
-def test_videos_whose_events_are_all_in_one_bin_come_first():
+def test_videos_whose_events_are_all_in_one_bin_come_first(tmp_path):
     def video(name, *spans):
         return Video(name, 3600.0, tuple(Event(Span(*span), "x") for span in spans))
 
     videos = [video("some", (0, 1), (0, 900), (5, 6)), video("all", (7, 8)), video("none", (0, 900))]
-    (found, _) = findings(Config(room=Settings(tokenizer="/nowhere")), "train", videos, open_speech(""))
+    (found, _) = findings(Config(room=Settings(tokenizer="/nowhere")), "train", videos, open_speech(""), None,
+                         tmp_path)
     assert "(3 of 5 events; in 1 videos all)" in found.what and found.items == ("all (1 of 1)", "some (2 of 3)")
 
 
 def test_tokens_beyond_the_limits(config, tmp_path):
     """The counts are those of the sequences that training makes."""
-    vocabulary = open_vocabulary(config, tmp_path / "run")
+    vocabulary = open_vocabulary(config, tmp_path / "run", open_speech(config.data.speech))
     video = Video("lecture", 3600.0, tuple(Event(Span(*span), text) for span, text in zip(
         LONG["timestamps"], LONG["sentences"], strict=True)))
     whole = len(caption_sequence(video, vocabulary, 10**6)[0]) - 1
@@ -150,6 +154,26 @@ def test_training_says_the_same_before_it_starts(config, tmp_path, monkeypatch):
     monkeypatch.setattr("hicm.stages.look.VIDEOS", 1)
     with pytest.warns(UserWarning, match=r"split train, 1 of 2 videos looked at: 1 of 1 videos have events that begin"):
         warn_of_findings(config, open_samples(config.data, "train"), tmp_path / "run")
+
+
+def test_speech_is_parsed_and_a_tokenizer_trained_once(config, tmp_path, monkeypatch):
+    """Both take long on large data, and both splits need them."""
+    counts = Counter()
+
+    def counted(name, real):
+        def call(*given):
+            counts[name] += 1
+            return real(*given)
+
+        return call
+
+    for module, name in ((store, "_read"), (prepare, "train_vocabulary")):
+        monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
+    samples = training_samples(config, "val")
+    open_vocabulary(config, tmp_path / "run", samples["train"].speech)
+    assert counts == {"_read": 1, "train_vocabulary": 1}
+    check_data(config, deep=True)
+    assert counts == {"_read": 2, "train_vocabulary": 2}
 
 
 def test_a_report_of_ids_that_match_nowhere(config, tmp_path):

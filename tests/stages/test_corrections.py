@@ -1,6 +1,7 @@
 """How captions are scored and decoded may be corrected in a run whose weights stay what they are."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,21 @@ def tiny(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def whole(tiny, tmp_path_factory):
+def finished(tiny, tmp_path_factory):
+    """An undisturbed run, for tests that do not write into it."""
+    return verbs.train(str(tiny), out=str(tmp_path_factory.mktemp("finished") / "run"))
+
+
+@pytest.fixture(scope="module")
+def whole(finished):
     """The weights of an undisturbed run."""
-    run = tmp_path_factory.mktemp("whole") / "run"
-    verbs.train(str(tiny), out=str(run), set_=["train.select_on=CIDEr"])
-    return sha256(run / "last" / "model.safetensors")
+    return sha256(finished / "last" / "model.safetensors")
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A copy of the undisturbed run."""
+    return shutil.copytree(finished, tmp_path / "run")
 
 
 @pytest.fixture
@@ -67,9 +78,7 @@ def test_a_run_that_failed_at_its_first_evaluation_goes_on(tiny, whole, tmp_path
     assert len(read_json(run / "manifest.json")["corrected"]) == 1, "the same command again corrects nothing"
 
 
-def test_once_selected_the_score_stays(tiny, tmp_path):
-    run = tmp_path / "run"
-    verbs.train(str(tiny), out=str(run))
+def test_once_selected_the_score_stays(tiny, run):
     manifest = read_json(run / "manifest.json")
     manifest.pop("finished")
     write_json(run / "manifest.json", manifest)
@@ -96,9 +105,7 @@ def test_without_a_named_folder_the_run_is_found(tiny, tmp_path, monkeypatch, fa
     assert run_folder.find_run("tiny", other, training_origin(other, training_samples(other, "val"))) != run
 
 
-def test_another_split_of_a_run_is_scored_by_name(tiny, tmp_path, capsys):
-    run = tmp_path / "run"
-    verbs.train(str(tiny), out=str(run))
+def test_another_split_of_a_run_is_scored_by_name(run, capsys):
     evaluate = ["evaluate", str(run), "--split", "train", "--metrics", "F1"]
     assert main(evaluate) == 2
     assert f"predictions_train.json: predictions not found; make them with 'hicm predict {run} --split train'" in \
@@ -124,13 +131,12 @@ def test_a_full_disk_under_tensorboard_stops_no_training(tiny, whole, tmp_path, 
     assert "Traceback" not in capsys.readouterr().err and sha256(run / "last" / "model.safetensors") == whole
 
 
-def test_two_trainings_share_no_folder(tiny, tmp_path, capsys):
-    run = tmp_path / "run"
-    with holding(run / run_folder.LOCK, "hicm train"):
-        assert main(["train", str(tiny), "--out", str(run)]) == 2
-        assert f"{run}: in use by hicm train (process " in capsys.readouterr().err
-        assert [path.name for path in run.iterdir()] == [".lock"]
-    verbs.train(str(tiny), out=str(run))
+def test_two_trainings_share_no_folder(tiny, run, tmp_path, capsys):
+    new = tmp_path / "new"
+    with holding(new / run_folder.LOCK, "hicm train"):
+        assert main(["train", str(tiny), "--out", str(new)]) == 2
+        assert f"{new}: in use by hicm train (process " in capsys.readouterr().err
+        assert [path.name for path in new.iterdir()] == [".lock"]
     with holding(run / run_folder.LOCK, "hicm train"):
         assert main(["predict", str(run)]) == 2 and f"{run}: in use by hicm train" in capsys.readouterr().err
     with holding(run / ".predictions_val.json.lock", "hicm predict"):

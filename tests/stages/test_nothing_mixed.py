@@ -116,6 +116,25 @@ def test_overwrite_does_what_the_error_promises(run, capsys):
         assert main(["predict", str(run), "--set", change, "--overwrite"]) == 0
 
 
+def test_overwrite_takes_no_other_file(run, tiny, tmp_path, capsys):
+    """Predictions once took the place of annotations, and recalled vectors that of features."""
+    data = shutil.copytree(tiny.parent / "data", tmp_path / "data")
+    (tmp_path / "link.json").symlink_to(data / "val.json")
+    (tmp_path / "link.h5").hardlink_to(data / "features.h5")
+    before = {path: path.read_bytes() for path in [*data.iterdir(), run / "config.yaml"]}
+    for out in (data / "val.json", tmp_path / "link.json", data / "features.h5", run / "config.yaml"):
+        assert main(["predict", str(run), "--out", str(out), "--overwrite"]) == 2
+        assert capsys.readouterr().err.endswith(
+            f"{out}: exists and holds no predictions; choose another --out, or remove it\n")
+    own = ["--set", f"data.features={data / 'features.h5'}", "--set", f"data.annotations.val={data / 'val.json'}"]
+    for out in (data / "features.h5", tmp_path / "link.h5", data / "val.json"):
+        assert main(["retrieve", str(tiny), "--out", str(out), "--overwrite", *own]) == 2
+        assert "which would be lost; choose another --out" in capsys.readouterr().err
+    assert main(["retrieve", str(tiny), "--out", str(data / "train.json"), "--overwrite"]) == 2
+    assert "not a file of recalled vectors" in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_an_ablation_notices_another_model(run, runs):
     grid = Ablation(("zero",), ("own",), metrics=("F1",), samples=20)
     run_ablation(str(run), None, grid)

@@ -269,6 +269,8 @@ def test_starts_that_are_none(tiny, trained, tmp_path, capsys):
     assert "give the folder it lies in" in refused(
         capsys, "train", tiny, "--set", f"captioner.init={trained / 'last' / 'model.safetensors'}", "--out",
         tmp_path / "run")
+    assert f"the state of a training, from which that training continues; give its run folder, {trained}," in refused(
+        capsys, "train", tiny, "--set", f"captioner.init={trained / 'checkpoint.pt'}", "--out", tmp_path / "run")
     assert "retrieved" not in "".join(path.name for path in tmp_path.iterdir())
     assert main(["train", str(tiny), "--out", str(tmp_path / "run"), "--set", "train.epochs=0"]) == 0, "not in the way"
     capsys.readouterr()

@@ -15,8 +15,9 @@ from hicm.config import RetrievalConfig, load_config
 from hicm.data.samples import open_samples
 from hicm.decisive import prediction_settings
 from hicm.errors import UserError
+from hicm.files import read_json, write_json
 from hicm.rooms import settings_class
-from hicm.stages.predict import prediction_config
+from hicm.stages.predict import predict, prediction_config
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import model_folder
 from hicm.systems.base import find_system
@@ -182,3 +183,18 @@ def test_decoding_settings_without_effect_are_told(settings, told):
         captioner_system.warn_of_unread(DecodeSettings(**settings))
     assert len(said) == bool(told)
     assert all(f"captioner.decode.{name}=" in str(said[0].message) for name in told)
+
+
+def test_predictions_made_while_the_model_loads_are_kept(runs, tmp_path, monkeypatch):
+    """Another command may write the file between the first look at it and the lock."""
+    out, kind = tmp_path / "p.json", find_system("recall")
+    load = kind.load
+
+    def slow(folder, config):
+        write_json(out, {"results": {}})
+        return load(folder, config)
+
+    monkeypatch.setattr(kind, "load", slow)
+    with pytest.raises(UserError, match=r"p\.json: holds other predictions"):
+        predict(runs["recall"], out=out)
+    assert read_json(out) == {"results": {}}

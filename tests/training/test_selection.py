@@ -2,8 +2,10 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from hicm.cli import main
 from hicm.config import load_config
@@ -11,6 +13,8 @@ from hicm.data.annotations import read_annotations
 from hicm.dvc_eval import PROTOCOLS
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
+from hicm.systems.captioner.decode import generate
+from hicm.systems.captioner.settings import DecodeSettings
 from hicm.tasks import find_task
 from hicm.training.evaluators import check_scoring, score_selection
 from tests.tiny import make_tiny
@@ -83,3 +87,19 @@ def test_a_validation_video_that_evaluation_refuses(tiny, tmp_path, capsys):
     error = capsys.readouterr().err
     assert str(path) in error and f"video {video}: no events" in error
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(("error", "kind", "said"), [
+    (ValueError("temperature must be positive"), UserError, "cannot be generated under these settings"),
+    (RuntimeError("probability tensor contains either `inf`, `nan` or element < 0"), UserError, "under these settings"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory"), UserError, "lower captioner.decode.batch or beams"),
+    (RuntimeError("The size of tensor a (3) must match the size of tensor b (4)"), RuntimeError, "size of tensor"),
+])
+def test_only_what_settings_cause_is_no_bug(error, kind, said):
+    def fail(**_):
+        raise error
+
+    t5 = SimpleNamespace(generate=fail)
+    model = SimpleNamespace(encode=lambda _: (torch.zeros(1, 2, 3), torch.ones(1, 2)), t5=t5)
+    with pytest.raises(kind, match=said):
+        generate(model, None, None, DecodeSettings(grammar=False))

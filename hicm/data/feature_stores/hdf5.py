@@ -63,6 +63,5 @@ def load(dataset: Any) -> np.ndarray:
 
 def peek(dataset: Any) -> tuple[tuple[int, ...], str, bytes]:
     """A few rows."""
-    rows = few(dataset.shape[0] if dataset.shape else 0)
-    content = b"".join(np.ascontiguousarray(hdf5.read(dataset, row=row)).tobytes() for row in rows)
-    return tuple(dataset.shape), str(dataset.dtype), content
+    rows = hdf5.read_rows(dataset, few(dataset.shape[0] if dataset.shape else 0))
+    return tuple(dataset.shape), str(dataset.dtype), b"".join(np.ascontiguousarray(row).tobytes() for row in rows)

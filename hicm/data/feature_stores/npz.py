@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hicm.arrays import open_npz, read_member
+from hicm.arrays import member_shape, open_npz, read_member
 from hicm.data.feature_stores.arrays import few_rows
 from hicm.errors import UserError, reason
 
@@ -26,7 +26,7 @@ class Member:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.read().shape
+        return member_shape(self._archive, self._name)
 
 
 class Members(Mapping[str, "Member | Members"]):

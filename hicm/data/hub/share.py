@@ -6,6 +6,7 @@ and the optimiser's state are not shared.
 """
 
 import os
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ def pull(repository: str, out: str | Path, revision: str = "main") -> Path:
     out = Path(out)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: already exists; remove it, or choose another folder")
+    _refuse_no_name(repository)
     page = _page(repository)
     with explained(repository, repository, page, page):
         found = HfApi(endpoint=endpoint()).model_info(repository, revision=revision, files_metadata=True)
@@ -86,6 +88,7 @@ def push(run: str | Path, repository: str, revision: str = "main", private: bool
     """
     from huggingface_hub import HfApi, get_token
 
+    _refuse_no_name(repository)
     folder = Path(run)
     files = shared_files(folder)
     size = sum((folder / name).stat().st_size for name in files)
@@ -128,6 +131,11 @@ def _place(files: Any) -> str | None:
 def _models(files: Any, place: str) -> list[tuple[str, ...]]:
     """The files of each saved model whose description is among ``files`` at ``place``."""
     return [(f"{name}.json", *model_files(name)) for name in room_names() if f"{place}{name}.json" in files]
+
+
+def _refuse_no_name(repository: str) -> None:
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repository):
+        raise UserError(f"{repository}: expected owner/name, a model repository of the Hugging Face hub")
 
 
 def _page(repository: str) -> str:

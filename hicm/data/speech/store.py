@@ -25,7 +25,7 @@ class SpeechStore:
 
     def __init__(self, path: str | Path = ""):
         self.path = Path(path) if str(path) else None
-        self.mended = 0  # segments read whose text was (`hicm.data.text.mend`)
+        self._mended: dict[str | Path, int] = {}  # entry -> segments whose text was (`hicm.data.text.mend`)
         self._entries: dict[str, Any] = {}
         self._folder: Path | None = None  # of one file per video
         if self.path is None:
@@ -53,6 +53,11 @@ class SpeechStore:
         """The ids as they are written in the store."""
         return iter(self._entries if self._folder is None else self._files)
 
+    @property
+    def mended(self) -> int:
+        """How many of the segments read so far had control characters or halves of characters."""
+        return sum(self._mended.values())
+
     def all(self, video_id: str) -> Speech:
         """All stored segments of the video; empty for a video without an entry.
 
@@ -64,7 +69,7 @@ class SpeechStore:
         source, entry = (found, _read(found)) if isinstance(found, Path) else (self.path, self._entries[found])
         speech = read_entry(entry, f"{source}: video {video_id}")
         text = tuple(map(mend, speech.text))
-        self.mended += sum(new is not old for new, old in zip(text, speech.text, strict=True))
+        self._mended[found] = sum(new is not old for new, old in zip(text, speech.text, strict=True))
         return Speech(speech.start, speech.end, text)
 
     def get(self, video_id: str, duration: float) -> Speech:

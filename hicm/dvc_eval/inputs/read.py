@@ -16,6 +16,7 @@ from hicm.errors import UserError
 
 __all__ = ["Inputs", "Track", "Tracks", "odd_spans", "read_inputs", "read_predictions", "read_references"]
 
+
 @dataclass(frozen=True)
 class Inputs:
     """What is scored: predicted events and each annotator's, by video id.
@@ -33,9 +34,9 @@ def read_inputs(predictions: Any, references: Any, warnings: list[str], format: 
                 reference_format: str = "") -> Inputs:
     """Both sides, in seconds and under the references' ids.
 
-    Each side is a path, or content, in one of the formats of `hicm.dvc_eval.inputs.formats`; a
-    list of references has one per annotator.  A format that is not named is told by the content.  Appends to
-    ``warnings``.  Raises UserError naming file, video and event.
+    Each side is a path, or content, in one of the formats of `hicm.dvc_eval.inputs.formats`; a list of references has
+    one per annotator.  A format that is not named is told by the content.  Appends to ``warnings``.  Raises UserError
+    naming file, video and event.
     """
     predicted, reading, source = _read(predictions, "predictions", "predictions", warnings, format)
     annotators = _annotators(references, warnings, reference_format)

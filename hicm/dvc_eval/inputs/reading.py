@@ -77,8 +77,8 @@ class Reading:
         if self._unread and not any(self._events.values()):
             raise UserError(f"{self.where}: no event was found (first line: {self._unread[0]}); is it the right file?")
         if self._unread:
-            few = f"{len(self._unread)} lines hold" if len(self._unread) > 1 else "1 line holds"
-            warnings.append(f"{self.where}: {few} no event, with times and a caption, and cannot be scored (first: "
+            few, are = (f"{len(self._unread)} lines", "are") if len(self._unread) > 1 else ("1 line", "is")
+            warnings.append(f"{self.where}: {few} without times or without a caption {are} not scored (first: "
                             f"{self._unread[0]})")
         if self._repeated:
             warnings.append(f"{self.where}: {len(self._repeated)} videos occur twice (first: {self._repeated[0]}); the "

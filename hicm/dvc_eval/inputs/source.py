@@ -9,7 +9,7 @@ from typing import Any
 
 from hicm.dvc_eval.inputs.pipes import name_of
 from hicm.errors import UserError
-from hicm.files import parse_json
+from hicm.files import parse_json, refuse_stand_in_content
 
 GZIP = b"\x1f\x8b"
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # byte order marks
@@ -22,8 +22,8 @@ class Source:
 
     ``where``: what error messages call it; ``name``: the file's name without endings, "" where there is none.
     ``data``: the json value that it is; where it is not json, ``text`` is what was read and ``error`` says why it is
-    not.  ``rows``: the objects of a json list or of json lines; ``torn``: the numbers
-    of lines among these, from 1, that are not json objects.
+    not.  ``rows``: the objects of a json list or of json lines; ``torn``: the numbers of lines among these, from 1,
+    that are not json objects.
     """
 
     where: str
@@ -46,7 +46,9 @@ def open_source(source: Any, what: str, warnings: list[str]) -> Source:
     what = what.rstrip("0123456789 ")
     where = name_of(source)
     name = Path(source).name.removesuffix(".gz") if where == str(source) else ""  # a pipe's name says nothing
-    text = _decode(_unpack(_read(source, where, what), where, what), where, what)
+    content = _unpack(_read(source, where, what), where, what)
+    refuse_stand_in_content(content[:1024], where, what)
+    text = _decode(content, where, what)
     repeated: list[str] = []
     try:
         data = parse_json(text, where, what, lambda pairs: _object(pairs, repeated))

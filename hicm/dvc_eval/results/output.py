@@ -84,7 +84,7 @@ def to_text(content: Any) -> str:
 def write_table(result: Result, path: Path, about: Mapping[str, Any]) -> None:
     """The table per video as csv, or as json if ``path`` ends so, then with the scores and ``about``.
 
-    Raises UserError for a video that is called as one of the other keys of the json file.
+    Raises UserError for a video with the name of one of the other keys of the json file.
     """
     if path.suffix == ".csv":
         write_text(path, result.to_csv())
@@ -92,7 +92,7 @@ def write_table(result: Result, path: Path, about: Mapping[str, Any]) -> None:
     rest = {"signature": result.signature, "scores": result.scores, **about}
     for video in result.videos:
         if video in rest:
-            raise UserError(f"{path}: video {video} is called as another key of the file; write the table as .csv")
+            raise UserError(f"{path}: video {video} has the name of another key of the file; write the table as .csv")
     write_json(path, result.video_table | rest)
 
 

@@ -76,12 +76,14 @@ _LABEL = re.compile(
     r"|(?:resumen|respuesta|zusammenfassung|antwort|r\u00e9sum\u00e9|r\u00e9ponse|resumo|resposta|riassunto|risposta"
     r"|\u043e\u0442\u0432\u0435\u0442|\u0438\u0442\u043e\u0433|\u0440\u0435\u0437\u044e\u043c\u0435"
     r"|\u603b\u7ed3|\u6458\u8981|\u7b54\u6848|\u56de\u7b54|\u8981\u7d04|\uc694\uc57d))"
-    r"[*_]{0,3}\s*[:\uff1a][*_]{0,3}\s*", re.IGNORECASE)
+    rf"[*_]{{0,3}}\s*[:\uff1a][*_]{{0,3}}\s*"
+    rf"|[*_]{{0,3}}(?:(?:the|my|final) )*(?:answer|summary|caption)[*_]{{0,3}}\s+[-\u2013\u2014][*_]{{0,3}}\s+",
+    re.IGNORECASE)
 _HEADING = re.compile(rf"(?:#{{1,6}}\s*|\*\*)(?:{_ADJECTIVE}\s+)*{_NOUN}(?:\*\*)?\s*\n\s*"
                       r"|(?:assistant|model)\s*\n\s*", re.IGNORECASE)
 _YES_FIRST = re.compile(r"(?:sure|certainly|of course|absolutely)!\s+", re.IGNORECASE)
 
-_FENCE = re.compile(r"\A(?:```|~~~)\w*\s*\n?(.*?)\s*(?:```|~~~)\Z", re.DOTALL)
+_FENCE = re.compile(r"\A(?:```|~~~)(?:\w*[^\S\n]*\n|json\b)?\s*(.*?)\s*(?:```|~~~)\Z", re.DOTALL)
 _ELEMENT = re.compile(r"\A<(\w[\w-]*)>(.*)</\1>\Z", re.DOTALL)
 _ANSWER_END = re.compile(rf"</((?:final_?)?{_NOUN}|result)>", re.IGNORECASE)
 _BOXED = re.compile(r"\A[^\\\n]{0,40}\\boxed\{(?:\\text\{)?([^{}]+)\}?\}\W{0,3}\Z")
@@ -247,6 +249,9 @@ def _several_sentences(text: str) -> bool:
                for match in _NEXT.finditer(text))
 
 
+# the last words of a text that goes on, where the server does not say that it was cut
+_GOES_ON = re.compile(r"(?:,\s*and|\b(?:an?|the|or|of|with|to|into))\s*,?\Z", re.IGNORECASE)
+
 # what is wrong -> whether it is wrong with a cleaned answer; the first one that applies counts
 PROBLEMS: dict[str, Callable[[str], Any]] = {
     EMPTY: lambda text: not _has_words(text),
@@ -261,6 +266,7 @@ PROBLEMS: dict[str, Callable[[str], Any]] = {
                                              or not any(map(str.isalpha, text))),
     "talks about the sentences": TALK.match,
     "has several sentences": _several_sentences,
+    CUT: _GOES_ON.search,
 }
 
 

@@ -70,6 +70,7 @@ class LanguageModel:
                      f"{settings.members} members")
         self._instructions = prompt.instructions(settings.words)
         self._tally = Tally()
+        self.why_unreached = ""  # the last reason why a node was not reached
 
     def summarise(self, nodes: Sequence[Members]) -> list[Summary]:
         """One summary per node.
@@ -119,6 +120,7 @@ class LanguageModel:
                   unit="node", smoothing=0.05) as bar:
             for done, (group, outcome) in enumerate(_each(self._settle_and_record, groups, self.chat.workers), start=1):
                 if isinstance(outcome, Unreached):
+                    self.why_unreached = str(outcome)
                     in_a_row += len(group)
                     medoids += len(group)
                     for question in group:

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hicm.config import SummaryConfig, digest
-from hicm.encoders.model_files import reason
-from hicm.errors import UserError
+from hicm.errors import UserError, reason
 from hicm.memory.summarisers.answers import BLOCKED, CUT, REFUSES, THINKING, TOOL, Answer
 from hicm.memory.summarisers.language import LanguageModel, Unreached, open_language_model
 from hicm.memory.summarisers.prompt import Messages

@@ -63,6 +63,10 @@ REFUSAL = _any(
         # other languages
         r"(?:lo siento|(?:je suis )?d\u00e9sol\u00e9e?|(?:es )?tut mir leid|mi dispiace|desculpe|sinto muito)\b",
         r"(?:als (?:ki|sprachmodell)|en tant que? (?:mod\u00e8le|ia|intelligence)|como (?:modelo de|una? ia))\b",
+        r"(?:je ne (?:peux|suis) pas|ich kann (?:das|dies|diese|ihnen|dabei|dir) nicht|n\u00e3o posso|no puedo"
+        r"|non posso) (?:\w+ )?(?:r\u00e9pondre|aider|traiter|r\u00e9sumer|en mesure|beantworten|helfen"
+        r"|zusammenfassen|ajudar|responder|resumir|ayudar|cumplir|aiutar\w*|rispondere)\b",
+        r"\u3059\u307f\u307e\u305b\u3093|\u56de\u7b54\u3067\u304d\u307e\u305b\u3093",
         r"\u5f88?\u62b1\u6b49|\u5bf9\u4e0d\u8d77|\u5c0d\u4e0d\u8d77|\u7533\u3057\u8a33|\uc8c4\uc1a1",
         r"(?:\u0438\u0437\u0432\u0438\u043d\u0438\u0442\u0435|\u043f\u0440\u043e\u0441\u0442\u0438\u0442\u0435)\b",
         r"\u6211(?:\u65e0\u6cd5|\u7121\u6cd5|\u4e0d\u80fd)(?:\u534f\u52a9|\u63d0\u4f9b|\u56de\u7b54|\u6ee1\u8db3|\u5e2e)",
@@ -92,7 +96,7 @@ THINKING_ALOUD = _any(*(_at_start(_FIRST + pattern) for pattern in (
     r"(?:here's a |my )?thinking process\b", r"step (?:1|one)\s*[:.][^.]*\b(?:sentences|texts|analy[sz]e|common)\b")))
 
 TALK = _any(_at_start(
-    r"(?:(?:all|most|many|both|several|each) (?:of )?)?(?:(?:the|these|those|your) )?"
+    r"(?:unfortunately,? )?(?:(?:all|most|many|both|several|each) (?:of )?)?(?:(?:the|these|those|your) )?"
     r"(?:(?:given|provided|listed|above|following|different|various) )?"
     r"(?:sentences|statements|descriptions|phrases|texts|captions) "
     r"(?:(?:all|mostly|both|each|generally|collectively|above|provided|given|do|below) )*"
@@ -100,6 +104,8 @@ TALK = _any(_at_start(
     r"|not|don't|cannot|can't|can be|could be|seem|represents?|revolves?|focus|relate|mention|highlight|discuss|cover"
     r"|outline|contain|appear to)\b",
     r"the (?:common|shared) (?:theme|action|thread|element|topic|idea|activity|denominator)\b",
+    r"there(?:'s| is| are| was) (?:no|not an?) (?:single |common |shared |one |clear )*"
+    r"(?:sentence|theme|summary|caption|topic|denominator)\b",
     r"(?:a|one) sentence (?:that|which) (?:stands|summari[sz]es)\b"))
 
 ERROR = _any(_at_start(

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from hicm.config import SummaryConfig, digest
-from hicm.encoders.model_files import WEIGHTS, identify, reason
-from hicm.errors import UserError
+from hicm.encoders.model_files import WEIGHTS, identify
+from hicm.errors import UserError, reason
 from hicm.memory.summarisers.answers import CUT, Answer
 from hicm.memory.summarisers.language import LanguageModel, open_language_model
 from hicm.memory.summarisers.prompt import Messages

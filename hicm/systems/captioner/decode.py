@@ -9,7 +9,7 @@ from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.data.time_tokens import to_seconds
-from hicm.errors import UserError
+from hicm.errors import UserError, reason
 from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.grammar import EventGrammar
 from hicm.systems.captioner.model import Captioner
@@ -22,7 +22,8 @@ from hicm.types import Event, Span
 def generate(model: Captioner, batch: Batch, vocabulary: Vocabulary, settings: DecodeSettings) -> list[list[int]]:
     """Generated ids of every video of a batch, including the decoder start token.
 
-    Raises UserError when the settings make no sense to the model, e.g. temperature 0, or ask for too much memory.
+    Raises UserError when transformers refuses the settings, e.g. temperature 0, when sampling finds no finite
+    probabilities, and when the memory does not suffice.
     """
     states, mask = model.encode(batch)
     grammar = [EventGrammar(vocabulary)] if settings.grammar else None
@@ -37,13 +38,15 @@ def generate(model: Captioner, batch: Batch, vocabulary: Vocabulary, settings: D
                                 past_key_values=cache, max_new_tokens=settings.max_tokens,
                                 repetition_penalty=settings.repetition_penalty, logits_processor=grammar, **how)
     except (ValueError, RuntimeError) as error:
-        raise UserError(f"captioner.decode: captions cannot be generated under these settings ({_first_line(error)}); "
-                        "correct them") from error
+        said = str(error)
+        if "allocate" in said:
+            raise UserError(f"captioner.decode: the memory does not suffice ({reason(error)}); lower "
+                            "captioner.decode.batch or beams") from error
+        if isinstance(error, ValueError) or "probability tensor" in said:
+            raise UserError(f"captioner.decode: captions cannot be generated under these settings ({reason(error)}); "
+                            "correct them") from error
+        raise
     return ids.tolist()
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def parse_events(ids: Sequence[int], duration: float, vocabulary: Vocabulary,

@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +13,7 @@ from hicm.data.speech import SpeechStore
 from hicm.data.text import normalise
 from hicm.data.time_tokens import to_bin
 from hicm.errors import UserError
-from hicm.systems.captioner.prepare import open_vocabulary
+from hicm.systems.captioner.prepare import keep_vocabulary, open_vocabulary
 from hicm.systems.captioner.vocabulary import Vocabulary
 from hicm.types import Video
 
@@ -31,11 +30,12 @@ class Counted:
     characters: Counter[str]  # of the texts with unknown tokens
 
 
-def findings(config: Config, split: str, videos: Sequence[Video], speech: SpeechStore, width: int | None = None,
-             folder: Path | None = None) -> Iterator[Finding]:
-    """Counts over videos of a split.  ``width``: that of the features; ``folder``: a run, whose tokenizer is used.
+def findings(config: Config, split: str, videos: Sequence[Video], speech: SpeechStore, width: int | None,
+             folder: Path) -> Iterator[Finding]:
+    """Counts over videos of a split.  ``width``: that of the features; None: not known.
 
-    Without a run the tokenizer of the settings is used if it is on this machine; "train" trains it as a training would.
+    The tokenizer is that of the run in ``folder``; where there is none, that of the settings if it is on this machine,
+    which is kept in ``folder``.  "train" trains it as a training would.
     """
     settings = config.room
     if width and settings.use_video and width % settings.visual_heads:
@@ -43,24 +43,24 @@ def findings(config: Config, split: str, videos: Sequence[Video], speech: Speech
                       f"{width}", remedy="choose a divisor", level="error")
     yield _one_bin(videos, settings.time_bins)
     try:
-        with tempfile.TemporaryDirectory() as scratch:
-            vocabulary = open_vocabulary(replace(config, offline=True), folder or Path(scratch))
+        vocabulary = open_vocabulary(replace(config, offline=True), folder, speech)
     except UserError as error:
         yield Finding(f"not counted: tokens beyond the limits, unknown characters ({error})", level="note")
         return
+    keep_vocabulary(vocabulary, folder)
     if config.data.target == "captions":
         captions = {video.id: _count([event.text for event in video.events], vocabulary) for video in videos}
         if split == config.data.train:
             yield _beyond(captions, "captions", "max_caption_tokens", settings.max_caption_tokens, 1,
-                          "what is beyond is not learnt; raise the limit")
+                          "the rest is not learnt; raise the limit")
         if settings.decode.max_tokens < settings.max_caption_tokens - 1:
             yield _beyond(captions, "captions", "decode.max_tokens", settings.decode.max_tokens, 0,
-                          "what is beyond cannot be generated; raise the limit")
+                          "the rest cannot be generated; raise the limit")
         yield _unknown(captions, "captions", vocabulary)
     if settings.use_speech or config.data.target == "speech":
         spoken = {video.id: _count(_said(video, speech), vocabulary) for video in videos}
         yield _beyond(spoken, "speech", "max_speech_tokens", settings.max_speech_tokens, 1,
-                      "what is beyond is not heard; raise the limit")
+                      "the rest is not heard; raise the limit")
         yield _unknown(spoken, "speech", vocabulary)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hicm.config import Config
 from hicm.data.annotations import read_split
-from hicm.data.speech import open_speech
+from hicm.data.speech import SpeechStore
 from hicm.data.text import normalise
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
@@ -22,10 +22,11 @@ from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary, train
 TOKENIZER, PIECES = "tokenizer", "vocabulary.json"  # of a run: the tokenizer, and the digest of its pieces
 
 
-def open_vocabulary(config: Config, folder: Path) -> Vocabulary:
+def open_vocabulary(config: Config, folder: Path, speech: SpeechStore) -> Vocabulary:
     """The tokenizer of a run: its own once there is one, else loaded by name, or trained on the training split.
 
-    Raises UserError when the run's own is another one than that with which it was started.
+    ``speech``: that of all videos.  Raises UserError when the run's own is another one than that with which it was
+    started.
     """
     settings, own = config.room, folder / TOKENIZER
     if own.is_dir():
@@ -33,7 +34,7 @@ def open_vocabulary(config: Config, folder: Path) -> Vocabulary:
         _refuse_replaced(vocabulary, folder)
         return vocabulary
     if settings.tokenizer == "train":
-        return _train(config)
+        return _train(config, speech)
     name = settings.tokenizer or settings.t5
     if name == "scratch":
         raise UserError("captioner.tokenizer: a T5 from scratch has no tokenizer; name one, or set it to 'train'")
@@ -56,9 +57,8 @@ def _refuse_replaced(vocabulary: Vocabulary, folder: Path) -> None:
                         "own tokenizer back, or start another run with --out")
 
 
-def _train(config: Config) -> Vocabulary:
+def _train(config: Config, speech: SpeechStore) -> Vocabulary:
     settings, videos = config.room, read_split(config.data, config.data.train)
-    speech = open_speech(config.data.speech)
     texts = [event.text for video in videos.values() for event in video.events]
     texts += [text for video in videos.values() for text in speech.get(video.id, video.duration).text]
     return train_vocabulary([normalise(text) for text in texts if text.strip()], settings.vocabulary,

@@ -35,6 +35,9 @@ def refuse_no_start(path: str | Path, prefix: str = "") -> None:
     if path.is_file() and path.suffix == ".safetensors":
         raise UserError(f"{prefix}{path}: give the folder it lies in, which must hold {DESCRIPTION} and tokenizer too; "
                         "a T5 of Hugging Face goes into captioner.t5")
+    if path.is_file() and path.name == "checkpoint.pt" and (path.parent / "manifest.json").is_file():
+        raise UserError(f"{prefix}{path}: the state of a training, from which that training continues; give its run "
+                        f"folder, {path.parent}, to start from its weights")
     if path.is_dir() and _checkpoint(path) is None:
         raise UserError(f"{prefix}{path}: {_description(path)}; {_REMEDY}")
 

@@ -45,7 +45,7 @@ class System(Learner):
     @classmethod
     def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
         """Vocabulary and model according to the settings, to be trained on ``samples``."""
-        vocabulary, settings = open_vocabulary(config, folder), config.room.objective
+        vocabulary, settings = open_vocabulary(config, folder, samples.speech), config.room.objective
         check_sentinels(config, vocabulary)
         model = build(config.room, vocabulary, samples.width, config.data.frames,
                       0 if samples.recall is None else samples.width, config.offline)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import GenerationConfig, T5Config, T5ForConditionalGeneration
 
-from hicm.errors import UserError
+from hicm.errors import UserError, reason
 from hicm.files import refuse_stand_ins
 from hicm.systems.captioner.vocabulary import EOS, PAD, searched
 
@@ -62,7 +62,7 @@ def read_config(name: str, offline: bool, what: str = "configuration") -> T5Conf
         config = t5_config(values)
     except Exception as error:  # damaged files can raise nearly anything
         refuse_stand_ins(name, "T5")
-        raise UserError(f"captioner.t5: {name}: no T5 {what} found {searched(offline)} ({_first(error)}); give a hub "
+        raise UserError(f"captioner.t5: {name}: no T5 {what} found {searched(offline)} ({reason(error)}); give a hub "
                         "name, a folder, or 'scratch' with captioner.t5_config") from error
     if values.get("model_type") not in TYPES:
         raise UserError(f"captioner.t5: {name}: expected a T5, found a model of type {values.get('model_type')!r}; "
@@ -87,7 +87,7 @@ def load_t5(name: str, offline: bool) -> T5ForConditionalGeneration:
             name, config=config, local_files_only=offline, dtype=torch.float32, output_loading_info=True)
     except Exception as error:  # damaged files can raise nearly anything
         refuse_stand_ins(name, "T5")
-        raise UserError(f"{where}: no T5 weights found {searched(offline)} that can be read ({_first(error)}); give a "
+        raise UserError(f"{where}: no T5 weights found {searched(offline)} that can be read ({reason(error)}); give a "
                         "hub name, a folder, or 'scratch'") from error
     missing = sorted(info["missing_keys"])
     if own and HEAD in missing:
@@ -138,8 +138,3 @@ def _settled(t5: T5ForConditionalGeneration) -> T5ForConditionalGeneration:
     """The model without ways to generate of its own, such as forbidden repetitions: settings decide."""
     t5.generation_config = GenerationConfig(pad_token_id=PAD, eos_token_id=EOS, decoder_start_token_id=PAD)
     return t5
-
-
-def _first(error: Exception) -> str:
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return lines[0][:160] if lines else type(error).__name__

@@ -179,14 +179,14 @@ def read(source, reading):
 # --- nothing is lost in silence ---------------------------------------------------------------------------------
 
 @pytest.mark.parametrize(("text", "message"), [
-    (EXAMPLES["text"] + "\nand then he leaves", "1 line holds no event, with .*first: video v_k.*: 'and then he"),
+    (EXAMPLES["text"] + "\nand then he leaves", "1 line without .*first: video v_k.*: 'and then he"),
     (lines([{"video_id": ONE, "answer": ANSWERS[ONE]}, {"video_id": TWO, "answer": "I cannot see a video."}]),
-     f"1 line holds no event, with .*first: video {TWO}: 'I cannot see"),
-    (EXAMPLES["vtimellm"] + '{"video_id": "v_x", "task": "capt', "1 line holds no event,.*line 4: 'not a json object'"),
-    (EXAMPLES["vtimellm"].replace("from 10", "from aa"), f"1 line holds no event,.*video {TWO}: 'from aa to 39 wash"),
-    (EXAMPLES["table"] + f"{TWO},,,left\n{TWO},1,,out\n", "2 lines hold no event, with .*row 5: 'left'"),
+     f"1 line without .*first: video {TWO}: 'I cannot see"),
+    (EXAMPLES["vtimellm"] + '{"video_id": "v_x", "task": "capt', "1 line without .*line 4: 'not a json object'"),
+    (EXAMPLES["vtimellm"].replace("from 10", "from aa"), f"1 line without .*video {TWO}: 'from aa to 39 wash"),
+    (EXAMPLES["table"] + f"{TWO},,,left\n{TWO},1,,out\n", "2 lines without .*row 5: 'left'"),
     (lines([{"video_id": ONE, "start": 0, "end": 9, "text": "a"}, {"video_id": ONE, "start": 0, "text": "lost"}]),
-     "1 line holds no event,.*'lost'"),
+     "1 line without .*'lost'"),
     (lines([*BY_VIDEO, BY_VIDEO[0]]), f"1 videos occur twice .*{ONE}.*the last one counts"),
 ])
 def test_what_cannot_be_read_is_counted(tmp_path: Path, text: str, message: str) -> None:
