@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hicm.encoders.model_files import identify, reason
-from hicm.errors import UserError
+from hicm.encoders.model_files import identify
+from hicm.errors import UserError, reason
 from hicm.recognisers import RATE
 
 FORM = "transformers:<name or folder>"

@@ -5,8 +5,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hicm.encoders.model_files import identify, reason
-from hicm.errors import UserError
+from hicm.encoders.model_files import identify
+from hicm.errors import UserError, reason
 
 FORM = "whisper:<size or folder>"
 
