@@ -249,7 +249,8 @@ def test_a_malformed_bank_is_one_line(released, tmp_path, spoil, message):
 def test_whatever_stands_in_a_pickle_is_one_line_or_a_bank(tmp_path_factory, data):
     """One field of one cluster replaced by anything plain."""
     value = data.draw(st.recursive(
-        st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats() | st.text(max_size=3) | st.just(np.float16(1)),
+        st.none() | st.booleans() | st.integers(-(1 << 63), (1 << 64) - 1) | st.floats() | st.text(max_size=3)
+        | st.just(np.float16(1)),
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=2)
         | st.lists(st.floats(width=16), max_size=3).map(np.asarray), max_leaves=4))
     content = {"level_1": {"cluster_0": cluster("a", [0], ["x"]), "cluster_1": cluster("b", [1], ["y"])},
