@@ -66,9 +66,10 @@ class Features:
         x = _matrix(self._store.read(key), where)
         if x.shape[1] != self.width:
             turned = len(x) == self._first_shape[0]
-            raise UserError(f"{where}: expected rows of {self.width} numbers as in the rest, found {x.shape[1]}; "
-                            + (f"all have {len(x)} rows: are they stored as [width, seconds]? transpose them" if turned
-                               else "extract it again with the same encoder"))
+            remedy = (f"all have {len(x)} rows: are they stored as [width, seconds]? transpose them" if turned else
+                      "extract it again with the same encoder")
+            raise UserError(f"{where}: expected rows of {self.width} numbers as in the first video, found "
+                            f"{x.shape[1]}; {remedy}")
         if self.fps > 1:
             rows = np.floor(np.arange(math.ceil(len(x) / self.fps)) * self.fps).astype(np.int64)
             x = x[rows[rows < len(x)]]

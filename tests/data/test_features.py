@@ -87,7 +87,7 @@ def test_workers_read_what_the_parent_reads(tmp_path, method):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("bad", "match"), [
-    (np.zeros((3, 5), np.float32), "expected rows of 4 numbers as in the rest, found 5"),
+    (np.zeros((3, 5), np.float32), "expected rows of 4 numbers as in the first video, found 5"),
     (np.zeros((0, 4), np.float32), r"at least one row of features, found shape \(0, 4\)"),
     (np.zeros((4,), np.float32), r"expected a matrix .* found shape \(4,\)"),
     (np.array([[0, 1, 2, 3], [0, np.nan, 0, 0]], np.float32), r"NaN or infinity \(first in row 1\)"),

@@ -35,7 +35,8 @@ def run_demo(folder: Path, seed: int = 0) -> Path:
     check = check_data(load_config(settings, where), deep=True)
     print(check)
     if not check.ok:
-        raise UserError(f"{settings}: the made-up data does not pass the data check; this is a bug, please report it")
+        raise UserError(f"{folder}: the data check above fails; does the folder hold anything but a demo? Choose "
+                        "another --out")
 
     bank = build_memory(load_config(settings, where))
     print(show_memory(bank, depth=3, children=2))
