@@ -36,6 +36,8 @@ class HashingEncoder:
     Words are lower-cased; punctuation is ignored.  A text without words gets the vector of the text as a whole.
     """
 
+    images_like_texts = False  # of what is alike among images, nothing is said about texts
+
     def __init__(self, width: str) -> None:
         if not width.isdecimal() or int(width) < 1:
             raise UserError(f"memory.encoder: hashing:{width}: expected a width of 1 or more, e.g. hashing:256")

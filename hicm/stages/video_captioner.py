@@ -134,7 +134,10 @@ class VideoCaptioner:
         none = SampleList([], encoder.name)
         none.width = encoder.encode_images([np.zeros((64, 64, 3), np.uint8)]).shape[1]
         list(self.system.predict(none, self.device))  # refuses features that do not fit
-        if embedded_by and encoder.name != embedded_by and not getattr(encoder, "any_space", False):
+        if embedded_by and not getattr(encoder, "images_like_texts", True):
+            warnings.warn(f"{encoder.name} embeds images and texts in different spaces, so what is recalled means "
+                          "nothing; give an --encoder whose images and texts share one, as CLIP's do", stacklevel=3)
+        elif embedded_by and encoder.name != embedded_by and not getattr(encoder, "any_space", False):
             warnings.warn(f"frames are embedded with {encoder.name}, the memory with {embedded_by}; unless both are "
                           "the same model, what is recalled means nothing", stacklevel=3)
         return encoder

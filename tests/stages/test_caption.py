@@ -52,6 +52,11 @@ def test_features_are_made_once(captioner, videos, monkeypatch):
     assert captioner.events(videos / "scenes.mp4") == first
 
 
+def test_images_that_are_not_like_texts(bank, tmp_path):
+    with pytest.warns(UserWarning, match="hashing:32 embeds images and texts in different spaces"):
+        VideoCaptioner(memory=bank, cache=tmp_path)
+
+
 def test_three_lines_of_python(bank, videos, tmp_path, captioner):
     for _ in range(2):
         events = hicm.caption(str(videos / "scenes.mp4"), memory=bank, cache=tmp_path, overrides=ANYTHING)
