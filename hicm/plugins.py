@@ -48,6 +48,19 @@ def find_part(name: str, package: str, group: str, defines: str) -> ModuleType |
     return find_module(package, group, name, name, defines)
 
 
+def find_written(spec: str, package: str, group: str, defines: str, refusal: str,
+                 others: str = "") -> tuple[ModuleType, str]:
+    """The part that a specification ``kind:rest`` names, and the rest.
+
+    Raises UserError when there is none: ``refusal``, then how all parts are written, and ``others`` that may be given.
+    """
+    kind, _, rest = spec.partition(":")
+    module = find_part(kind, package, group, defines) if rest else None
+    if module is None:
+        raise UserError(f"{refusal}; expected one of {known_forms(package, group, defines)}{others}")
+    return module, rest
+
+
 def known_forms(package: str, group: str, defines: str) -> str:
     """How every part is written, for error messages: ``array:<npz>, hashing:<width>, ...``.
 

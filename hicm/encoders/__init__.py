@@ -20,8 +20,7 @@ from typing import Protocol
 
 import numpy as np
 
-from hicm.errors import UserError
-from hicm.plugins import find_part, known_forms
+from hicm.plugins import find_written
 
 GROUP = "hicm.encoders"
 FUNCTION, IMAGE_FUNCTION = "text_encoder", "image_encoder"
@@ -58,11 +57,7 @@ def make_encoder(spec: str, offline: bool = False) -> Encoder:
 
     Raises UserError when the kind is unknown, or when what it names is missing or unreadable.
     """
-    kind, _, rest = spec.partition(":")
-    module = find_part(kind, __name__, GROUP, FUNCTION) if rest else None
-    if module is None:
-        raise UserError(f"memory.encoder: {spec!r} is not an encoder; expected one of "
-                        f"{known_forms(__name__, GROUP, FUNCTION)}")
+    module, rest = find_written(spec, __name__, GROUP, FUNCTION, f"memory.encoder: {spec!r} is not an encoder")
     return module.text_encoder(rest, offline)
 
 
@@ -71,9 +66,5 @@ def make_image_encoder(spec: str, offline: bool = False) -> ImageEncoder:
 
     Raises UserError when the kind is unknown or has no image encoder, or when what it names is missing or unreadable.
     """
-    kind, _, rest = spec.partition(":")
-    module = find_part(kind, __name__, GROUP, IMAGE_FUNCTION) if rest else None
-    if module is None:
-        raise UserError(f"encoder: {spec!r} embeds no images; expected one of "
-                        f"{known_forms(__name__, GROUP, IMAGE_FUNCTION)}")
+    module, rest = find_written(spec, __name__, GROUP, IMAGE_FUNCTION, f"encoder: {spec!r} embeds no images")
     return module.image_encoder(rest, offline)

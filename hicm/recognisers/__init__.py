@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hicm.errors import UserError
-from hicm.plugins import find_part, known_forms
+from hicm.plugins import find_written
 
 GROUP = "hicm.recognisers"
 FUNCTION = "recogniser"
 RATE = 16_000  # samples per second that recognisers take
+
+
+class NoSound(UserError):
+    """The sound track of a file is missing or cannot be decoded."""
 
 
 class Recogniser(Protocol):
@@ -30,7 +34,7 @@ class Recogniser(Protocol):
     def transcribe(self, path: Path) -> list[dict[str, Any]]:
         """Segments in order: ``{"start", "end", "text", "words": [{"start", "end", "word"}]}``, in seconds.
 
-        Empty where nothing is said.  Raises UserError when the model or the sound cannot be read.
+        Empty where nothing is said.  Raises NoSound when the sound cannot be read, UserError when the model cannot.
         """
 
 
@@ -39,9 +43,6 @@ def make_recogniser(spec: str, offline: bool = False) -> Recogniser:
 
     Raises UserError when the kind is unknown, or when what it needs is not installed.
     """
-    kind, _, rest = spec.partition(":")
-    module = find_part(kind, __name__, GROUP, FUNCTION) if rest else None
-    if module is None:
-        raise UserError(f"--speech: {spec!r} is no recogniser; expected one of "
-                        f"{known_forms(__name__, GROUP, FUNCTION)}, a file or folder of transcripts, or none")
+    module, rest = find_written(spec, __name__, GROUP, FUNCTION, f"--speech: {spec!r} is no recogniser",
+                                ", a file or folder of transcripts, or none")
     return module.recogniser(rest, offline)

@@ -8,7 +8,7 @@ import numpy as np
 
 from hicm.encoders.model_files import identify
 from hicm.errors import UserError, reason
-from hicm.recognisers import RATE
+from hicm.recognisers import RATE, NoSound
 
 FORM = "transformers:<name or folder>"
 CHUNK = 30.0  # seconds of Whisper's window
@@ -51,7 +51,7 @@ class Transformers:
 
 
 def decode(path: Path) -> np.ndarray:
-    """The first sound track, float32 [samples] at `RATE`, one channel.  Raises UserError when it cannot be decoded."""
+    """The first sound track, float32 [samples] at `RATE`, one channel.  Raises NoSound when it cannot be decoded."""
     import av
 
     parts = []
@@ -62,5 +62,5 @@ def decode(path: Path) -> np.ndarray:
                 parts += [out.to_ndarray()[0] for out in resampler.resample(frame)]
             parts += [out.to_ndarray()[0] for out in resampler.resample(None)]
     except (av.error.FFmpegError, IndexError, ValueError) as error:
-        raise UserError(f"{path}: the sound cannot be decoded ({reason(error)})") from error
+        raise NoSound(f"{path}: the sound cannot be decoded ({reason(error)})") from error
     return np.concatenate(parts) if parts else np.zeros(0, np.float32)

@@ -7,6 +7,7 @@ from typing import Any
 
 from hicm.encoders.model_files import identify
 from hicm.errors import UserError, reason
+from hicm.recognisers import NoSound
 
 FORM = "whisper:<size or folder>"
 
@@ -44,7 +45,7 @@ class Whisper:
         try:
             sound = decode_audio(str(path))
         except Exception as error:  # no sound, or a track that cannot be decoded
-            raise UserError(f"{path}: the sound cannot be decoded ({reason(error)})") from error
+            raise NoSound(f"{path}: the sound cannot be decoded ({reason(error)})") from error
         segments, _ = model.transcribe(sound, word_timestamps=True, vad_filter=True)
         return [{"start": float(segment.start), "end": float(segment.end), "text": segment.text.strip(),
                  "words": [{"start": float(word.start), "end": float(word.end), "word": word.word.strip()}

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from hicm.encoders import ImageEncoder
 from hicm.errors import UserError
-from hicm.files import read_json, sha256, write_json
+from hicm.files import read_json, write_json
 from hicm.new_hdf5 import new_hdf5
 from hicm.recognisers import Recogniser
 from hicm.stages.each_video import Summary, each_video
 from hicm.video.features import VideoFeatures, video_features
+from hicm.video.identity import content_digest
 from hicm.video.speech import video_speech
 
 
@@ -39,7 +40,7 @@ def _write_store(out: Path, made: dict[str, tuple[Path, VideoFeatures]], encoder
         for name, (video, features) in made.items():
             item = file.create_dataset(name, data=features.rows)
             item.attrs.update({"encoder": encoder, "seconds_per_row": features.step, "duration": features.duration,
-                               "source": video.name, "source_sha256": sha256(video)})
+                               "source": video.name, "source_sha256": content_digest(video)})
             check()
 
 

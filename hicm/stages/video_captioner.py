@@ -18,10 +18,9 @@ from hicm.decisive import prediction_settings
 from hicm.encoders import ImageEncoder, make_image_encoder
 from hicm.errors import UserError
 from hicm.exports import Captioned, Picture
-from hicm.files import sha256
 from hicm.memory.bank import load_bank
 from hicm.provenance import Origin
-from hicm.recognisers import Recogniser, make_recogniser
+from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.rooms import hears, memory_need
 from hicm.stages.origins import bank_digest, path_digest
@@ -31,6 +30,7 @@ from hicm.systems.base import System, find_system
 from hicm.types import Event, Span
 from hicm.video.facts import read_facts
 from hicm.video.features import VideoFeatures, video_features
+from hicm.video.identity import content_digest
 from hicm.video.speech import video_speech
 from hicm.video.windows import cut
 
@@ -74,9 +74,7 @@ class VideoCaptioner:
             return self.speech.get(stem, duration)
         try:
             entry = video_speech(video, self.speech, self.cache)
-        except UserError as error:
-            if "the sound cannot be decoded" not in str(error):
-                raise
+        except NoSound as error:
             warnings.warn(f"{error}; captioned without speech", stacklevel=2)
             return Speech()
         return SpeechStore.of({stem: entry}).get(stem, duration)
@@ -117,7 +115,7 @@ class VideoCaptioner:
             heard = {"speech": self.speech.fingerprint([Path(video).stem])}
         else:
             parts, heard = parts | ({} if self.speech is None else {"speech": self.speech.name}), {}
-        return Origin(prediction_settings(self.config) | parts, self._inputs | heard | {"video": sha256(video)})
+        return Origin(prediction_settings(self.config) | parts, self._inputs | heard | {"video": content_digest(video)})
 
     def _open_encoder(self, given: str) -> ImageEncoder:
         """The image encoder, tried on one picture, so that what is wrong is found before videos are read.

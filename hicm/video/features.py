@@ -15,7 +15,7 @@ from hicm.cached_arrays import cached_arrays
 from hicm.config import digest
 from hicm.encoders import ImageEncoder
 from hicm.errors import UserError
-from hicm.files import sha256
+from hicm.video.identity import content_digest
 from hicm.video.reader import Frame, VideoReader
 
 BATCH = 32  # frames per forward pass
@@ -39,7 +39,7 @@ def video_features(path: str | Path, encoder: ImageEncoder, cache: str | Path, s
     """
     path = Path(path)
     with VideoReader(path) as video:  # what is no video is refused before it is hashed
-        key = json.dumps({"video": sha256(path), "encoder": encoder.name, "step": step}, sort_keys=True)
+        key = json.dumps({"video": content_digest(path), "encoder": encoder.name, "step": step}, sort_keys=True)
         kept = Path(cache) / f"{path.stem[:80]}-{digest(key, 16)}.npz"
         found = cached_arrays(kept, key, lambda: _extract(video, encoder, step))
     return VideoFeatures(found["rows"], found["times"], step, float(found["duration"]),

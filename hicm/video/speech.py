@@ -6,8 +6,9 @@ from typing import Any
 
 from hicm.config import digest
 from hicm.errors import UserError
-from hicm.files import read_json, sha256, write_json
+from hicm.files import read_json, write_json
 from hicm.recognisers import Recogniser
+from hicm.video.identity import content_digest
 from hicm.video.reader import VideoReader
 
 
@@ -20,7 +21,7 @@ def video_speech(path: str | Path, recogniser: Recogniser, cache: str | Path) ->
     path = Path(path)
     with VideoReader(path) as video:
         heard = video.has_audio
-    key = json.dumps({"video": sha256(path), "recogniser": recogniser.name}, sort_keys=True)
+    key = json.dumps({"video": content_digest(path), "recogniser": recogniser.name}, sort_keys=True)
     kept = Path(cache) / f"{path.stem[:80]}-{digest(key, 16)}.speech.json"
     if kept.exists():
         try:

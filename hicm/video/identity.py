@@ -1,0 +1,17 @@
+"""What a video file is known by: its content."""
+
+import functools
+from pathlib import Path
+
+from hicm.files import sha256
+
+
+def content_digest(path: str | Path) -> str:
+    """Hex digest of a file's bytes; read once per process, unless its size or time stamp changes."""
+    found = Path(path).stat()
+    return _digest(Path(path).absolute(), found.st_size, found.st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=1024)
+def _digest(path: Path, size: int, changed: int) -> str:
+    return sha256(path)
