@@ -23,6 +23,8 @@ def extract_features(videos: Sequence[Path], encoder: ImageEncoder, out: Path, c
     work: ``write`` False stops there, and a call over all videos writes the file.  A video that cannot be read is
     recorded in ``<out>.failed.jsonl`` and left out.  Raises UserError when ``out`` holds other videos or features.
     """
+    if write and out.exists():
+        _refuse_others(out, {video.stem for video in videos}, encoder.name, step)
     made: dict[str, tuple[Path, VideoFeatures]] = {}
 
     def work(video: Path) -> bool:
@@ -33,6 +35,26 @@ def extract_features(videos: Sequence[Path], encoder: ImageEncoder, out: Path, c
     if write and made:
         _write_store(out, made, encoder.name)
     return summary
+
+
+def _refuse_others(out: Path, names: set[str], encoder: str, step: float) -> None:
+    """UserError unless all that ``out`` holds would be written again: the same videos, or fewer, made the same way."""
+    import h5py
+
+    try:
+        with h5py.File(out, "r", locking=False) as file:
+            there = {name: (item.attrs.get("encoder"), item.attrs.get("seconds_per_row"))
+                     for name, item in file.items()}
+    except OSError as error:
+        raise UserError(f"{out}: exists and holds no features; choose another --out") from error
+    other = sorted(name for name, made_by in there.items() if made_by != (encoder, step))
+    if other:
+        raise UserError(f"{out}: the features of {other[0]} were not made by {encoder} at {step:g} seconds per row; "
+                        "choose another --out, or remove it")
+    lost = sorted(set(there) - names)
+    if lost:
+        raise UserError(f"{out}: also holds {lost[0]}, which is not among the videos; name all videos, or choose "
+                        "another --out")
 
 
 def _write_store(out: Path, made: dict[str, tuple[Path, VideoFeatures]], encoder: str) -> None:

@@ -57,6 +57,25 @@ def test_shards_and_one_call_give_equal_bytes(videos, tmp_path):
     assert (tmp_path / "one.h5").read_bytes() == (tmp_path / "two.h5").read_bytes()
 
 
+def test_other_features_are_not_replaced(videos, tmp_path):
+    """Neither those of other videos, nor of another encoder or rate, nor another file; more videos may join."""
+    store, cache, encoder = tmp_path / "f.h5", tmp_path / "cache", make_image_encoder("hashing:8")
+    extract_features([videos / "a.mp4"], encoder, store, cache)
+    extract_features([videos / "a.mp4", videos / "b.mp4"], encoder, store, cache)
+    before = store.read_bytes()
+    with pytest.raises(UserError, match=r"f\.h5: also holds a, which is not among the videos"):
+        extract_features([videos / "b.mp4"], encoder, store, cache)
+    with pytest.raises(UserError, match="the features of a were not made by hashing:9 at 1 seconds per row"):
+        extract_features([videos / "a.mp4"], make_image_encoder("hashing:9"), store, cache)
+    with pytest.raises(UserError, match=r"were not made by hashing:8 at 0\.5 seconds per row"):
+        extract_features([videos / "a.mp4"], encoder, store, cache, 0.5)
+    assert store.read_bytes() == before
+    (tmp_path / "notes.h5").write_text("mine")
+    with pytest.raises(UserError, match=r"notes\.h5: exists and holds no features"):
+        extract_features([videos / "a.mp4"], encoder, tmp_path / "notes.h5", cache)
+    assert (tmp_path / "notes.h5").read_text() == "mine"
+
+
 @pytest.mark.parametrize("shard", ["0/2", "3/2", "a/b", "2", "1/0"])
 def test_bad_shard(videos, shard):
     with pytest.raises(UserError, match=f"--shard {shard}: expected i/n"):
