@@ -40,8 +40,8 @@ def caption(videos: Videos, *,
     from hicm.stages.each_video import find_videos
     from hicm.stages.video_captioner import NONE, VideoCaptioner
 
-    if window < 0:
-        raise UserError(f"--window {window}: expected seconds, or 0")
+    if not (window == 0 or window >= 1):
+        raise UserError(f"--window {window:g}: expected 1 second or more, or 0")
     files = find_videos(videos, shard)  # what is wrong is said before a model is loaded
     check_formats(tuple(format_))
     captioner = VideoCaptioner(model_path(model) if model else "", memory, encoder, NONE if no_speech else speech,
@@ -62,8 +62,8 @@ def features(videos: Videos, *, out: Annotated[str, "HDF5 file to write"] = "fea
     from hicm.stages.each_video import find_videos
     from hicm.stages.extract import extract_features
 
-    if not step > 0:
-        raise UserError(f"--step {step}: expected seconds above 0")
+    if not 0.01 <= step <= 3600:
+        raise UserError(f"--step {step:g}: expected 0.01 to 3600 seconds")
     files = find_videos(videos, shard)
     return extract_features(files, make_image_encoder(encoder, offline), Path(out), Path(cache), step, not shard)
 
