@@ -1,9 +1,13 @@
 """Fixtures that many tests share."""
 
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as a shell without job control starts what is in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("hicm", deadline=None)  # a loaded machine is no reason to fail
 settings.load_profile("hicm")
