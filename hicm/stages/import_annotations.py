@@ -17,6 +17,10 @@ def import_files(form: str, files: Iterable[str], out: str, durations: str = "",
 
     ``durations``: a csv or json file, or a folder that hicm caption wrote; ``videos``: a folder of video files.
     """
+    files = list(files)
+    for path in (*files, *([durations] if durations else [])):
+        if Path(out).exists() and Path(path).exists() and Path(out).samefile(path):
+            raise UserError(f"{out}: is the input {path}, which would be lost; choose another --out")
     counts = import_annotations(form, files, out, _finder(durations, videos))
     return f"{out}: {counts['videos']} videos, {counts['events']} events"
 

@@ -237,3 +237,12 @@ def test_files_of_one_video(tmp_path):
         import_annotations("subtitles", [tmp_path / "none.srt"], tmp_path / "out.json", known)
     with pytest.raises(UserError, match="form: expected one of 'csv', 'elan', 'label_studio', 'subtitles'"):
         import_annotations("word", [tmp_path / "a.srt"], tmp_path / "out.json", known)
+
+
+def test_an_input_is_never_written(tmp_path):
+    table = tmp_path / "a.csv"
+    table.write_text("start,end,sentence\n0,1,chop\n")
+    for files, durations in (([str(table)], ""), ([], str(table))):
+        with pytest.raises(UserError, match=r"a\.csv: is the input .*a\.csv, which would be lost"):
+            import_files("csv", files, str(table), durations)
+    assert table.read_text().startswith("start")
