@@ -1,4 +1,4 @@
-"""The recipes that come with hicm: the settings files of ``configs/``, wherever hicm is installed."""
+"""The recipes that come with hicm: settings files and captions of ``configs/``, wherever hicm is installed."""
 
 from pathlib import Path
 
@@ -27,6 +27,13 @@ def packaged_config(name: str | Path) -> Path:
         return path
     raise UserError(f"{name}: settings file cannot be read (No such file or directory); expected a path, or a recipe "
                     f"of hicm: {', '.join(recipes)}")
+
+
+def packaged_captions(name: str | Path) -> Path:
+    """The file of captions at that path, or else, for a bare name, the one of that name in ``configs/``."""
+    path = Path(name)
+    ours = _folder() / path.name
+    return ours if path.parent == Path() and not path.exists() and ours.is_file() else path
 
 
 def _folder() -> Path:

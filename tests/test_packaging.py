@@ -22,7 +22,7 @@ from hicm.packaged import packaged_config
 from tests.test_imports import imports, read_package
 
 ROOT = Path(__file__).resolve().parent.parent
-RECIPES = sorted((ROOT / "configs").glob("*.yaml"))
+RECIPES = sorted(path for path in (ROOT / "configs").iterdir() if path.suffix in (".yaml", ".txt"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 

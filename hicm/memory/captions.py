@@ -5,6 +5,7 @@ A source is one of
     train                  a split of data.annotations
     captions.json          an annotation file
     captions.txt           one caption per line, of no known video (blank lines are skipped)
+    everyday.txt           as captions.txt; comes with hicm
     vitt/train             split train of the settings file vitt.yaml or configs/vitt.yaml; paths work: other/vitt/train
 """
 
@@ -21,7 +22,7 @@ from hicm.data.ids import youtube_id
 from hicm.data.text import mend
 from hicm.errors import UserError
 from hicm.files import read_text, require
-from hicm.packaged import packaged_config
+from hicm.packaged import packaged_captions, packaged_config
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,7 @@ def source_file(data: DataConfig, source: str) -> Path:
     if source in data.annotations or (not source.endswith((".json", ".txt")) and "/" not in source):
         return Path(split_files(data, source)[0])
     if source.endswith((".json", ".txt")):
-        return require(source, "captions", "correct memory.source")
+        return require(packaged_captions(source), "captions", "correct memory.source")
     dataset, _, split = source.rpartition("/")
     recipes = [Path(f"{dataset}.yaml")]
     with contextlib.suppress(UserError):  # hicm has no recipe of that name
