@@ -53,12 +53,12 @@ def check_formats(names: Iterable[str]) -> None:
 
 
 def write_all(captioned: Captioned, folder: Path, names: Iterable[str]) -> None:
-    """`write` in several formats, hicm's own last: where it is, all that can be written is.
+    """`write` in several formats, one after the other.
 
     Raises Refused, once all others are written, with the reason of every format that cannot hold these events.
     """
     reasons = []
-    for name in sorted(names, key=OWN.__eq__):
+    for name in names:
         try:
             write(captioned, folder, name)
         except Refused as error:

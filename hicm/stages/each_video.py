@@ -1,7 +1,6 @@
 """Work through video files one by one: a broken one is recorded, the others go on, and the end says what became of all.
 """
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,8 +8,7 @@ from pathlib import Path
 
 from hicm.errors import UserError
 from hicm.exports import Refused
-from hicm.files import read_text, write_text
-from hicm.locks import holding
+from hicm.stages.failures import Failures
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
 FAILED = "failed.jsonl"
@@ -45,9 +43,10 @@ def each_video(videos: Sequence[Path], work: Callable[[Path], bool], out: Path, 
     """Call ``work`` for every video; it returns whether there was anything left to do.
 
     A UserError is printed and recorded in ``records`` (default: ``out/failed.jsonl``), a line {video, reason} each; the
-    line goes when a later call succeeds.
+    line goes when a later call succeeds (`hicm.stages.failures`).
     """
     records = records or out / FAILED
+    failures = Failures(records)
     done: list[str] = []
     skipped: list[str] = []
     failed: list[str] = []
@@ -55,34 +54,12 @@ def each_video(videos: Sequence[Path], work: Callable[[Path], bool], out: Path, 
     for video in videos:
         try:
             (done if work(video) else skipped).append(video.stem)
-            _record(records, video, None)
+            failures.note(video, None)
         except UserError as error:
             print(error, file=sys.stderr)
-            _record(records, video, str(error))
+            failures.note(video, str(error))
             (refused if isinstance(error, Refused) else failed).append(video.stem)
     return Summary(out, verb, tuple(done), tuple(skipped), tuple(failed), tuple(refused), records)
-
-
-def _record(records: Path, video: Path, reason: str | None) -> None:
-    """Replace the line of a video, or remove it without a reason; other processes may do the same for their videos."""
-    if reason is None and not records.exists():
-        return
-    with holding(records.with_name(f".{records.name}.lock"), "hicm", wait=True):
-        before = read_text(records).splitlines() if records.exists() else []
-        lines = [line for line in before if not _is_of(line, video)]
-        if reason is not None:
-            lines.append(json.dumps({"video": str(video), "reason": reason}))
-        if not lines:
-            records.unlink(missing_ok=True)
-        elif lines != before:
-            write_text(records, "".join(f"{line}\n" for line in lines))
-
-
-def _is_of(line: str, video: Path) -> bool:
-    try:
-        return json.loads(line)["video"] == str(video)
-    except (ValueError, TypeError, KeyError):  # torn
-        return True
 
 
 def find_videos(given: Sequence[str], shard: str = "") -> list[Path]:
