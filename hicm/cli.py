@@ -228,7 +228,8 @@ def _add_arguments(parser: argparse.ArgumentParser, function: Callable[..., Any]
         elif name == "set_":
             parser.add_argument(flag(name), dest=name, action="append", default=[], metavar="KEY=VALUE", help=text)
         elif several:
-            parser.add_argument(flag(name), dest=name, nargs="+", action="extend", default=[], help=text)
+            parser.add_argument(flag(name), dest=name, nargs="+", action="extend", default=[], help=text,
+                                metavar=name.rstrip("_").upper())
         else:
             parser.add_argument(flag(name), dest=name, type=kind, default=parameter.default, help=text,
                                 metavar=name.rstrip("_").upper())

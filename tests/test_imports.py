@@ -54,7 +54,7 @@ ALLOWED = {
     "exports": {"errors", "files", "types", "plugins"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
-    "dvc_eval": {"", "errors", "files", "outputs", "types", "plugins"},  # an evaluator that can be used alone; formats by name
+    "dvc_eval": {"", "errors", "files", "outputs", "types", "plugins"},  # usable alone; formats by name
     "tasks": {"errors", "types", "dvc_eval"},
     "systems": BELOW - {"tasks", "dvc_eval"},
     "training": BELOW | {"systems"},

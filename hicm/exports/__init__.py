@@ -49,6 +49,9 @@ class Captioned:
 def check_formats(names: Iterable[str]) -> None:
     """UserError for the first name that is no format, or whose package is missing."""
     for name in names:
+        words = name.replace(",", " ").split()
+        if len(words) > 1:
+            raise UserError(f"--format {name}: expected one format a word; write --format {' '.join(words)}")
         getattr(_format(name), "check", lambda: None)()
 
 

@@ -1,7 +1,7 @@
 """Caption video files into a folder; what is there, made the same way, is skipped."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ def caption_files(videos: Sequence[Path], captioner: VideoCaptioner, out: Path, 
         paths = {name: path_of(video.stem, out, name) for name in names}
         there = _captions(paths[OWN])
         if there is None and not overwrite:
-            _refuse_files(paths.values())
+            _refuse_files(paths)
         if there is None or overwrite:
             write_all(captioner.caption(video), out, names)
             return True
@@ -61,10 +61,11 @@ def _captions(path: Path) -> dict[str, Any] | None:
     return content
 
 
-def _refuse_files(paths: Iterable[Path]) -> None:
-    for path in paths:
+def _refuse_files(paths: dict[str, Path]) -> None:
+    """UserError when one of them is there: it was not written by hicm caption, which writes the .json first."""
+    for path in paths.values():
         if os.path.lexists(path):
-            raise UserError(f"{path}: exists and was not written by hicm caption, which writes a .json beside it; choose "
+            raise UserError(f"{path}: is there without {paths[OWN].name}, so hicm caption did not write it; choose "
                             "another --out, or replace it with --overwrite")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hicm.errors import UserError
+from hicm.errors import UserError, printable
 from hicm.exports import Refused
 from hicm.stages.failures import Failures
 
@@ -35,7 +35,7 @@ class Summary:
         parts += [f"{len(self.refused)} of them not in every format (see {self.records})"] if self.refused else []
         parts += [f"{len(self.skipped)} already there"] if self.skipped else []
         parts += [f"{len(self.failed)} failed (see {self.records})"] if self.failed else []
-        return f"{self.out}: {', '.join(parts)}"
+        return printable(f"{self.out}: {', '.join(parts)}")
 
 
 def each_video(videos: Sequence[Path], work: Callable[[Path], bool], out: Path, verb: str,
@@ -65,11 +65,15 @@ def each_video(videos: Sequence[Path], work: Callable[[Path], bool], out: Path, 
 def find_videos(given: Sequence[str], shard: str = "") -> list[Path]:
     """Video files as given, and those of folders by their ending, sorted; of ``shard`` i/n every n-th from the i-th.
 
+    In folders, files whose names begin with a point are hidden, such as the ``._talk.mp4`` that macOS leaves.
+
     Raises UserError when one is missing, a folder has none, two have one name, or ``shard`` is not of that form.
     """
     found: list[Path] = []
+    if "" in given:
+        raise UserError("an empty name among the videos; give a video file or a folder of them")
     for path in map(Path, given):
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        inside = _inside(path) if path.is_dir() else [path]
         if not path.exists():
             raise UserError(f"{path}: video not found; give a video file or a folder of them")
         if not inside:
@@ -81,6 +85,14 @@ def find_videos(given: Sequence[str], shard: str = "") -> list[Path]:
             raise UserError(f"{file}: would be written under the name of {stems[file.stem]}; rename one, or give "
                             "each its own --out")
     return _share(list(stems.values()), shard)
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(file for file in folder.iterdir()
+                      if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror})") from error
 
 
 def _share(videos: list[Path], shard: str) -> list[Path]:

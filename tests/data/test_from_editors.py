@@ -28,7 +28,7 @@ def known(video: str) -> tuple[str, float]:
 
 def imported(form: str, path: Path, durations=known) -> dict:
     """The videos of one file."""
-    import_annotations(form, [path], path.parent / "annotations.json", durations)
+    import_annotations(form, [path], path.parent / "annotations.json", durations, overwrite=True)
     return read_annotations(path.parent / "annotations.json")
 
 
