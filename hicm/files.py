@@ -127,7 +127,8 @@ def _remove(path: Path) -> None:
 
 def _unwritable(path: Path, error: OSError) -> UserError:
     reason = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
-    return UserError(f"{path}: cannot be written ({reason}); free space or choose another output folder")
+    remedy = "shorten it" if error.errno == errno.ENAMETOOLONG else "free space or choose another output folder"
+    return UserError(f"{path}: cannot be written ({reason}); {remedy}")
 
 
 def _refusal(temporary: Path | None) -> OSError | None:
@@ -186,7 +187,7 @@ def refuse_stand_in(path: str | Path, what: str) -> None:
 
     As `refuse_special` too.  Says nothing of a path that cannot be read or is a folder: whoever reads it does.
     """
-    refuse_special(path, f"a file ({what})")
+    refuse_special(path, "a file")
     try:
         with open(path, "rb") as stream:
             head = stream.read(1024)

@@ -44,13 +44,21 @@ def _checked(given: str | Path, option: str, what: str, problem_of: Callable[[Pa
 
 def _unwritable_folder(path: Path) -> str:
     """Why no file can be made in a folder, or in the nearest one above that exists."""
+    path = path.absolute()
     try:
-        path = path.absolute()
-        there = next(folder for folder in (path, *path.parents) if os.path.lexists(folder))
-        with tempfile.TemporaryFile(dir=there):
+        with tempfile.TemporaryFile(dir=next(filter(_is_there, (path, *path.parents)))):
             return ""
     except OSError as error:
         return _reason(error)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is anything, a link that leads nowhere included; OSError for a name that nothing can have."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def _reason(error: OSError) -> str:

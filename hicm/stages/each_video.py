@@ -1,6 +1,7 @@
 """Work through video files one by one: a broken one is recorded, the others go on, and the end says what became of all.
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -81,8 +82,9 @@ def find_videos(given: Sequence[str], shard: str = "") -> list[Path]:
         found += inside
     stems: dict[str, Path] = {}
     for file in found:
-        if stems.setdefault(file.stem, file) != file:
-            raise UserError(f"{file}: would be written under the name of {stems[file.stem]}; rename one, or give "
+        before = stems.setdefault(file.stem, file)
+        if os.path.realpath(before) != os.path.realpath(file):
+            raise UserError(f"{file}: would be written under the name of {before}; rename one, or give "
                             "each its own --out")
     return _share(list(stems.values()), shard)
 

@@ -25,7 +25,8 @@ class Failures:
             self._replace(video, reason)
         except (UserError, OSError) as error:
             if not self._warned:
-                warnings.warn(f"{error}; failures are printed, but not recorded", stacklevel=3)
+                said = f"{self.path}: {error.strerror}" if isinstance(error, OSError) else error
+                warnings.warn(f"{said}; failures are printed, but not recorded", stacklevel=3)
             self._warned = True
 
     def _replace(self, video: Path, reason: str | None) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hicm.data.imports import import_annotations
-from hicm.errors import UserError, printable
+from hicm.errors import UserError, brief, printable
 from hicm.files import read_json, read_text, require
 from hicm.outputs import output_file
 from hicm.stages.each_video import find_videos
@@ -78,7 +78,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         found = list(rows)
     except csv.Error as error:
         raise UserError(f"{path}: line {rows.line_num}: is not csv ({error})") from error
-    if not {"video", "duration"} <= set(rows.fieldnames or ()):
+    if not {"video", "duration"} <= set(rows.fieldnames or ()) or any(row["video"] is None for row in found):
         raise UserError(f"{path}: expected columns video and duration")
     return found
 
@@ -86,8 +86,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
 def _seconds(value: Any, where: str) -> float:
     try:
         found = 0.0 if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         found = 0.0
     if not 0 < found < float("inf"):
-        raise UserError(f"{where}: duration: expected seconds > 0, found {value!r}")
+        raise UserError(f"{where}: duration: expected seconds > 0, found {brief(value)}")
     return found

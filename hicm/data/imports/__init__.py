@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hicm.data.ids import refuse_unusable_id
 from hicm.errors import UserError
 from hicm.files import plain, read_json, require, write_json
 from hicm.plugins import find_module
@@ -53,6 +54,7 @@ def import_annotations(form: str, files: Iterable[str | Path], out: str | Path,
         for found in read(require(file, "file", "give files to import")):
             said += found.remarks
             video, duration = durations(found.id) or (found.id, found.duration)
+            refuse_unusable_id(video, str(file))
             if video in entries:
                 raise UserError(f"{file}: video {video} is also in {sources[video]}; keep one")
             sources[video] = file

@@ -41,7 +41,11 @@ def _task(task: dict, where: str) -> Imported:
 
 
 def _name(address: str) -> str:
-    return UPLOADED.sub("", PurePosixPath(unquote(urlsplit(address).path)).stem, count=1)
+    try:
+        path = urlsplit(address).path
+    except ValueError:  # brackets that hold no address
+        path = address
+    return UPLOADED.sub("", PurePosixPath(unquote(path)).stem, count=1)
 
 
 def _regions(task: dict, where: str) -> tuple[list[dict], tuple[str, ...]]:
@@ -79,7 +83,7 @@ def _spans(region: dict, rate: float, where: str) -> list[Span]:
     try:
         found = [(span["start"], span["end"]) for span in region["value"]["ranges"]]
         return [Span((first - 1) / rate, last / rate) for first, last in found]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise UserError(f"{where}: region {region.get('id')}: expected value.ranges with start and end in "
                         "frames") from error
 
@@ -88,6 +92,6 @@ def _positive(value: Any) -> float | None:
     """A positive number, as text too, as spreadsheets and forms leave them; None for anything else."""
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return found if 0 < found < math.inf else None
