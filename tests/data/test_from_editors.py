@@ -309,7 +309,7 @@ def test_other_files_are_never_replaced(subtitles, capsys, content, verb):
     (("a.srt", "--out", ""), "--out: expected a file to write to, found an empty name"),
     (("a.srt", "--out", "."), ".: cannot be written (it is a folder); choose another --out"),
     (("a.srt", "--out", "b.srt/out.json"), "b.srt/out.json: cannot be written (Not a directory); choose another --out"),
-    (("a.srt", "--out", "/dev/null"), "/dev/null: cannot be written (it is no ordinary file); choose another --out"),
+    (("a.srt", "--out", "pipe.srt"), "pipe.srt: cannot be written (it is no ordinary file); choose another --out"),
     (("",), "an empty name among the files; give files to import"),
     (("pipe.srt",), "pipe.srt: expected a file, found a named pipe"),
     (("a.srt", "--durations", "pipe.srt"), "pipe.srt: expected a file, found a named pipe"),
@@ -365,6 +365,6 @@ def test_odd_durations(tmp_path):
         with pytest.raises(UserError, match=r"A\.CSV: "):
             read_durations(tmp_path / "A.CSV")
     (tmp_path / "captions").mkdir()
-    for name, content in (("a", '{"video": []}'), ("b", '{"video": {"x": 3}}'), ("c", '{"video": "talk", "duration": 3}')):
-        (tmp_path / "captions" / f"{name}.json").write_text(content)
+    for name, video in (("a", []), ("b", {"x": 3}), ("c", "talk")):
+        (tmp_path / "captions" / f"{name}.json").write_text(json.dumps({"video": video, "duration": 3}))
     assert read_durations(tmp_path / "captions") == {"talk": 3.0}

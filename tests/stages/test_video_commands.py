@@ -46,18 +46,18 @@ COMMANDS = {"caption": ("--memory", "bank"), "features": (), "speech": ()}
     (("--cache", "file"), r"file: cannot be written \(Not a directory\); choose another --cache"),
     (("--cache", "file/below"), r"file/below: cannot be written \(Not a directory\); choose another --cache"),
     (("--cache", "/proc/none"), r"/proc/none: cannot be written \(.*\); choose another --cache"),
-    (("--out", "/dev/null"), r"/dev/null: cannot be written \(.*\); choose another --out"),
+    (("--out", "pipe"), r"pipe: cannot be written \(.*\); choose another --out"),
     (("--shard", "-1/2"), "--shard -1/2: expected i/n with 1 <= i <= n"),
     (("",), "an empty name among the videos"),
 ])
 def test_what_is_wrong_is_said_first(place, videos, capsys, command, words, said):
-    before = Path("/dev/null").stat().st_mode
+    os.mkfifo("pipe")
     assert main([command, str(videos), *words, *COMMANDS[command]]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1) and err.startswith("hicm: error: ")
     assert re.search(said, err)
-    assert [path.name for path in place.iterdir()] == ["file"] and Path("file").read_text() == "mine"
-    assert Path("/dev/null").stat().st_mode == before
+    assert {path.name for path in place.iterdir()} == {"file", "pipe"} and Path("file").read_text() == "mine"
+    assert Path("pipe").is_fifo()
 
 
 @pytest.mark.parametrize(("words", "said"), [
