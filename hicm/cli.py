@@ -19,7 +19,7 @@ from typing import Any, NoReturn
 
 from hicm import __version__, verbs
 from hicm.data.catalogue import message_of
-from hicm.errors import UserError
+from hicm.errors import UserError, printable
 from hicm.interrupts import handled
 
 # Full disk, no permission: met by files that are not written atomically (stats.jsonl, the tokenizer).
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None, name: str = "hicm") -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # captions are in any language, terminals may not be
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # silences a warning in worker processes
-    warnings.formatwarning = lambda message, *_, **__: f"{name}: warning: {message}\n"
+    warnings.formatwarning = lambda message, *_, **__: f"{name}: warning: {printable(str(message))}\n"
     warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub|accelerate|tensorboard)\b")
     options = vars(make_parser(name).parse_args(arguments))
     function = options.pop("function")
@@ -179,7 +179,11 @@ def make_parser(name: str = "hicm") -> argparse.ArgumentParser:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what to do where a word is none of the command's."""
+    """Says what to do where a word is none of the command's; words such as -1/2 are values, not options."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._negative_number_matcher = re.compile(r"-\.?\d")
 
     def error(self, message: str) -> NoReturn:
         """End with status 2: how the command is used, then what is wrong."""
@@ -224,7 +228,8 @@ def _add_arguments(parser: argparse.ArgumentParser, function: Callable[..., Any]
         elif name == "set_":
             parser.add_argument(flag(name), dest=name, action="append", default=[], metavar="KEY=VALUE", help=text)
         elif several:
-            parser.add_argument(flag(name), dest=name, nargs="+", default=[], help=text)
+            parser.add_argument(flag(name), dest=name, nargs="+", action="extend", default=[], help=text,
+                                metavar=name.rstrip("_").upper())
         else:
             parser.add_argument(flag(name), dest=name, type=kind, default=parameter.default, help=text,
                                 metavar=name.rstrip("_").upper())

@@ -15,8 +15,17 @@ class UserError(ValueError):
     """
 
     def __init__(self, message: str) -> None:
-        line = UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], " ".join(message.splitlines()))
+        line = printable(message)
         super().__init__(line if len(line) <= LONGEST else f"{line[:LONGEST - 1000]} ... {line[-900:]}")
+
+
+def printable(text: str) -> str:
+    """``text`` as one line that a terminal can show; line breaks become blanks, control characters their escapes.
+
+    >>> printable("my\\nvideo\\x1b[2J.mp4")
+    'my video\\\\x1b[2J.mp4'
+    """
+    return UNPRINTABLE.sub(lambda found: ascii(found[0])[1:-1], " ".join(text.splitlines()))
 
 
 UNPRINTABLE = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")

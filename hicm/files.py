@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +30,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
     raises then; ``path`` is left as it was.  HDF5 locks files as well, and crashes: `hicm.new_hdf5` is for those.
     """
     path = Path(path)
+    if kind := special(path):
+        raise UserError(f"{path}: is {kind}; name an ordinary file to write")
     with _temporary(path, lambda: tempfile.mkstemp(path.suffix, _stem(path), path.parent)) as temporary:
         yield temporary
         umask = os.umask(0)
@@ -124,7 +127,8 @@ def _remove(path: Path) -> None:
 
 def _unwritable(path: Path, error: OSError) -> UserError:
     reason = os.strerror(error.errno) if error.errno else str(error) or type(error).__name__
-    return UserError(f"{path}: cannot be written ({reason}); free space or choose another output folder")
+    remedy = "shorten it" if error.errno == errno.ENAMETOOLONG else "free space or choose another output folder"
+    return UserError(f"{path}: cannot be written ({reason}); {remedy}")
 
 
 def _refusal(temporary: Path | None) -> OSError | None:
@@ -162,11 +166,28 @@ def require(path: str | Path, what: str, remedy: str) -> Path:
     return path
 
 
+def special(path: str | Path) -> str:
+    """What is neither a file nor a folder: "a named pipe", "a socket" or "a device"; empty for all else."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return ""
+    return ("a named pipe" if stat.S_ISFIFO(mode) else "a socket" if stat.S_ISSOCK(mode)
+            else "" if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else "a device")
+
+
+def refuse_special(path: str | Path, expected: str) -> None:
+    """Raise UserError for a named pipe, a socket or a device: reading it may never end."""
+    if kind := special(path):
+        raise UserError(f"{path}: expected {expected}, found {kind}")
+
+
 def refuse_stand_in(path: str | Path, what: str) -> None:
     """Raise UserError when a file is only what a failed download leaves in its place: a Git LFS pointer, a web page.
 
-    Says nothing of a path that is no file or cannot be read: whoever reads it does.
+    As `refuse_special` too.  Says nothing of a path that cannot be read or is a folder: whoever reads it does.
     """
+    refuse_special(path, "a file")
     try:
         with open(path, "rb") as stream:
             head = stream.read(1024)
@@ -307,6 +328,7 @@ def append(path: str | Path, line: str) -> None:
 
 def sha256(path: str | Path) -> str:
     """Hex digest of a file's bytes.  Raises UserError when it cannot be read."""
+    refuse_special(path, "a file")
     try:
         with open(path, "rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

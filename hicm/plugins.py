@@ -91,7 +91,7 @@ def _unknown(package: str, group: str, name: str, what: str, defines: str) -> Us
     names = known(package, group, defines)
     if not names:
         return UserError(f"{what}={name}: neither {package} nor an entry point of group {group} offers any")
-    nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+    nearest = difflib.get_close_matches(name.lower().lstrip("."), names, n=1, cutoff=0.0)[0]
     listed = ", ".join(map(repr, names))
     return UserError(f"{what}: expected one of {listed}, found {name!r}; did you mean {nearest!r}?")
 

@@ -384,3 +384,12 @@ def test_help_keeps_capitals():
 
         verb.__doc__ = f"{first}.\n\nMore."
         assert summary(verb) == first
+
+
+def test_a_warning_is_one_line(monkeypatch, capsys):
+    """Names of files may hold line breaks and what a terminal obeys."""
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert warnings.formatwarning("two\nlines\x1b[2J.mp4", UserWarning, "x.py", 1) == (
+        "hicm: warning: two lines\\x1b[2J.mp4\n")

@@ -16,8 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "types",
-        "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
+CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "outputs",
+        "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
         "cached_arrays"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers"}
 STAGES = BELOW | {"systems", "training", "report", "results"}
@@ -35,6 +35,7 @@ ALLOWED = {
     "interrupts": set(),
     "files": {"errors", "locks", "pickles"},
     "new_hdf5": {"files"},
+    "outputs": {"errors", "files"},
     "strict": {"errors", "unfold", "files"},  # yaml files are read as any text
     "plugins": {"errors"},
     "journal": {"files"},
@@ -53,7 +54,7 @@ ALLOWED = {
     "exports": {"errors", "files", "types", "plugins"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
-    "dvc_eval": {"", "errors", "files", "types", "plugins"},  # an evaluator that can be used alone; formats by name
+    "dvc_eval": {"", "errors", "files", "outputs", "types", "plugins"},  # usable alone; formats by name
     "tasks": {"errors", "types", "dvc_eval"},
     "systems": BELOW - {"tasks", "dvc_eval"},
     "training": BELOW | {"systems"},

@@ -49,16 +49,19 @@ class Captioned:
 def check_formats(names: Iterable[str]) -> None:
     """UserError for the first name that is no format, or whose package is missing."""
     for name in names:
+        words = name.replace(",", " ").split()
+        if len(words) > 1:
+            raise UserError(f"--format {name}: expected one format a word; write --format {' '.join(words)}")
         getattr(_format(name), "check", lambda: None)()
 
 
 def write_all(captioned: Captioned, folder: Path, names: Iterable[str]) -> None:
-    """`write` in several formats, hicm's own last: where it is, all that can be written is.
+    """`write` in several formats, one after the other.
 
     Raises Refused, once all others are written, with the reason of every format that cannot hold these events.
     """
     reasons = []
-    for name in sorted(names, key=OWN.__eq__):
+    for name in names:
         try:
             write(captioned, folder, name)
         except Refused as error:

@@ -1,10 +1,11 @@
 """hicm's own form, which loses nothing: times in seconds, scores, levels, and how the events were made."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
-from hicm.errors import UserError
+from hicm.errors import UserError, brief, reason
 from hicm.exports import Captioned, Picture
 from hicm.files import read_json
 from hicm.types import Event, Span
@@ -29,16 +30,40 @@ def read(path: Path) -> Captioned:
     content = read_json(path, "captions")
     try:
         return _captioned(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: expected captions as hicm caption writes them ({error!r}); caption the video "
-                        "again") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise UserError(f"{path}: expected captions as hicm caption writes them ({type(error).__name__}: "
+                        f"{reason(error)}); correct the file, or caption the video again") from error
 
 
 def _captioned(content: Any) -> Captioned:
-    events = [Event(Span(float(one["start"]), float(one["end"])), str(one["sentence"]), one.get("score"),
-                    one.get("level")) for one in content["events"]]
+    events = [Event(_span(one), str(one["sentence"]), _number(one.get("score")), _number(one.get("level"), int))
+              for one in content["events"]]
     picture = content.get("picture", {})
-    size = picture.get("size")
-    return Captioned(content["video"], content["source"], float(content["duration"]), tuple(events),
+    width, height = (_number(pixels, int) for pixels in picture.get("size") or (None, None))
+    return Captioned(str(content["video"]), str(content["source"]), _seconds(content["duration"]), tuple(events),
                      content.get("made_by", {}),
-                     Picture(picture.get("frame_rate"), tuple(size) if size else None, picture.get("sound", False)))
+                     Picture(_number(picture.get("frame_rate")), (width, height) if width and height else None,
+                             bool(picture.get("sound"))))
+
+
+def _span(event: Any) -> Span:
+    start, end = _seconds(event["start"]), _seconds(event["end"])
+    if end < start:
+        raise ValueError(f"an event from {start:g} to {end:g} seconds")
+    return Span(start, end)
+
+
+def _seconds(value: Any) -> float:
+    found = float(value)
+    if not 0 <= found < math.inf:
+        raise ValueError(f"{found} seconds")
+    return found
+
+
+def _number(value: Any, kind: type[float] | type[int] = float) -> Any:
+    """``value`` if it is a finite number of that kind, or None."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, kind)) or not math.isfinite(value):
+        raise ValueError(f"{brief(value)} in place of a number")
+    return value

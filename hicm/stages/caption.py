@@ -1,7 +1,10 @@
 """Caption video files into a folder; what is there, made the same way, is skipped."""
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from hicm.errors import UserError
 from hicm.exports import OWN, check_formats, path_of, write_all
@@ -17,34 +20,59 @@ def caption_files(videos: Sequence[Path], captioner: VideoCaptioner, out: Path, 
                   overwrite: bool = False) -> Summary:
     """Write ``out/<name of the video>.<format>`` for every video; ``json`` is always written.
 
-    A format that is new is written from the ``.json`` that is there.  A video that cannot be captioned, or not written
-    in one of the formats, is recorded in ``out/failed.jsonl``, and the others go on.  Raises UserError for an unknown
-    format.
+    A format that is new is written from the ``.json`` that is there; the other files, which may have been corrected,
+    stay as they are.  A file without a ``.json`` beside it is not ours and is replaced with ``overwrite`` only; a
+    ``.json`` that holds no captions is never replaced.  A video that cannot be captioned, or not written in one of the
+    formats, is recorded in ``out/failed.jsonl``, and the others go on.  Raises UserError for an unknown format.
     """
     check_formats(formats)
-    names = list(dict.fromkeys([*formats, OWN]))
+    others = [name for name in dict.fromkeys(formats) if name != OWN]
+    # First where nothing is there: a killed call leaves no file without its .json.  Last where it replaces others:
+    # until then the old one says that the files were made in another way.
+    names = [*others, OWN] if overwrite else [OWN, *others]
 
     def work(video: Path) -> bool:
-        kept = path_of(video.stem, out, OWN)
-        if overwrite or not _is_there(kept, captioner, video):
+        paths = {name: path_of(video.stem, out, name) for name in names}
+        there = _captions(paths[OWN])
+        if there is None and not overwrite:
+            _refuse_files(paths)
+        if there is None or overwrite:
             write_all(captioner.caption(video), out, names)
             return True
-        missing = [name for name in names if not path_of(video.stem, out, name).exists()]
+        _refuse_other_captions(paths[OWN], there, captioner, video)
+        missing = [name for name in names if not os.path.lexists(paths[name])]
         if missing:
-            write_all(read(kept), out, missing)
+            write_all(replace(read(paths[OWN]), id=video.stem, source=str(video)), out, missing)
         return bool(missing)
 
     return each_video(videos, work, out, "captioned")
 
 
-def _is_there(path: Path, captioner: VideoCaptioner, video: Path) -> bool:
-    """Whether captions made the same way are there; UserError when they were made in another way."""
+def _captions(path: Path) -> dict[str, Any] | None:
+    """What a file of captions holds; None where there is none.  Raises UserError for any other content."""
     if not path.exists():
-        return False
-    content = read_json(path, "captions")
-    made_by = content.get("made_by") if isinstance(content, dict) else None
+        return None
+    try:
+        content = read_json(path, "captions")
+    except UserError:
+        content = None
+    if not isinstance(content, dict) or not isinstance(content.get("events"), list):
+        raise UserError(f"{path}: exists and holds no captions; choose another --out, or remove it")
+    return content
+
+
+def _refuse_files(paths: dict[str, Path]) -> None:
+    """UserError when one of them is there: it was not written by hicm caption, which writes the .json first."""
+    for path in paths.values():
+        if os.path.lexists(path):
+            raise UserError(f"{path}: is there without {paths[OWN].name}, so hicm caption did not write it; choose "
+                            "another --out, or replace it with --overwrite")
+
+
+def _refuse_other_captions(path: Path, there: dict[str, Any], captioner: VideoCaptioner, video: Path) -> None:
+    """UserError when the captions that are there were made in another way."""
+    made_by = there.get("made_by")
     other = captioner.origin(video).differences(made_by.get("decided_by") if isinstance(made_by, dict) else None)
     if other:
         raise UserError(f"{path}: holds other captions ({'; '.join(other)}); choose another --out, or replace "
                         "them with --overwrite")
-    return True

@@ -1,16 +1,15 @@
 """Work through video files one by one: a broken one is recorded, the others go on, and the end says what became of all.
 """
 
-import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hicm.errors import UserError
+from hicm.errors import UserError, printable
 from hicm.exports import Refused
-from hicm.files import read_text, write_text
-from hicm.locks import holding
+from hicm.stages.failures import Failures
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
 FAILED = "failed.jsonl"
@@ -37,7 +36,7 @@ class Summary:
         parts += [f"{len(self.refused)} of them not in every format (see {self.records})"] if self.refused else []
         parts += [f"{len(self.skipped)} already there"] if self.skipped else []
         parts += [f"{len(self.failed)} failed (see {self.records})"] if self.failed else []
-        return f"{self.out}: {', '.join(parts)}"
+        return printable(f"{self.out}: {', '.join(parts)}")
 
 
 def each_video(videos: Sequence[Path], work: Callable[[Path], bool], out: Path, verb: str,
@@ -45,9 +44,10 @@ def each_video(videos: Sequence[Path], work: Callable[[Path], bool], out: Path, 
     """Call ``work`` for every video; it returns whether there was anything left to do.
 
     A UserError is printed and recorded in ``records`` (default: ``out/failed.jsonl``), a line {video, reason} each; the
-    line goes when a later call succeeds.
+    line goes when a later call succeeds (`hicm.stages.failures`).
     """
     records = records or out / FAILED
+    failures = Failures(records)
     done: list[str] = []
     skipped: list[str] = []
     failed: list[str] = []
@@ -55,44 +55,26 @@ def each_video(videos: Sequence[Path], work: Callable[[Path], bool], out: Path, 
     for video in videos:
         try:
             (done if work(video) else skipped).append(video.stem)
-            _record(records, video, None)
+            failures.note(video, None)
         except UserError as error:
             print(error, file=sys.stderr)
-            _record(records, video, str(error))
+            failures.note(video, str(error))
             (refused if isinstance(error, Refused) else failed).append(video.stem)
     return Summary(out, verb, tuple(done), tuple(skipped), tuple(failed), tuple(refused), records)
-
-
-def _record(records: Path, video: Path, reason: str | None) -> None:
-    """Replace the line of a video, or remove it without a reason; other processes may do the same for their videos."""
-    if reason is None and not records.exists():
-        return
-    with holding(records.with_name(f".{records.name}.lock"), "hicm", wait=True):
-        before = read_text(records).splitlines() if records.exists() else []
-        lines = [line for line in before if not _is_of(line, video)]
-        if reason is not None:
-            lines.append(json.dumps({"video": str(video), "reason": reason}))
-        if not lines:
-            records.unlink(missing_ok=True)
-        elif lines != before:
-            write_text(records, "".join(f"{line}\n" for line in lines))
-
-
-def _is_of(line: str, video: Path) -> bool:
-    try:
-        return json.loads(line)["video"] == str(video)
-    except (ValueError, TypeError, KeyError):  # torn
-        return True
 
 
 def find_videos(given: Sequence[str], shard: str = "") -> list[Path]:
     """Video files as given, and those of folders by their ending, sorted; of ``shard`` i/n every n-th from the i-th.
 
+    In folders, files whose names begin with a point are hidden, such as the ``._talk.mp4`` that macOS leaves.
+
     Raises UserError when one is missing, a folder has none, two have one name, or ``shard`` is not of that form.
     """
     found: list[Path] = []
+    if "" in given:
+        raise UserError("an empty name among the videos; give a video file or a folder of them")
     for path in map(Path, given):
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES) if path.is_dir() else [path]
+        inside = _inside(path) if path.is_dir() else [path]
         if not path.exists():
             raise UserError(f"{path}: video not found; give a video file or a folder of them")
         if not inside:
@@ -100,10 +82,19 @@ def find_videos(given: Sequence[str], shard: str = "") -> list[Path]:
         found += inside
     stems: dict[str, Path] = {}
     for file in found:
-        if stems.setdefault(file.stem, file) != file:
-            raise UserError(f"{file}: would be written under the name of {stems[file.stem]}; rename one, or give "
+        before = stems.setdefault(file.stem, file)
+        if os.path.realpath(before) != os.path.realpath(file):
+            raise UserError(f"{file}: would be written under the name of {before}; rename one, or give "
                             "each its own --out")
     return _share(list(stems.values()), shard)
+
+
+def _inside(folder: Path) -> list[Path]:
+    try:
+        return sorted(file for file in folder.iterdir()
+                      if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror})") from error
 
 
 def _share(videos: list[Path], shard: str) -> list[Path]:

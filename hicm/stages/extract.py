@@ -4,8 +4,9 @@ read."""
 from collections.abc import Sequence
 from pathlib import Path
 
+from hicm.data.ids import refuse_unusable_id
 from hicm.encoders import ImageEncoder
-from hicm.errors import UserError
+from hicm.errors import UserError, printable
 from hicm.files import read_json, write_json
 from hicm.new_hdf5 import new_hdf5
 from hicm.recognisers import Recogniser
@@ -28,11 +29,14 @@ def extract_features(videos: Sequence[Path], encoder: ImageEncoder, out: Path, c
     made: dict[str, tuple[Path, VideoFeatures]] = {}
 
     def work(video: Path) -> bool:
+        refuse_unusable_id(video.stem, str(video))
         made[video.stem] = video, video_features(video, encoder, cache, step)
         return True
 
     summary = each_video(videos, work, out if write else cache, "extracted", out.with_name(f"{out.name}.failed.jsonl"))
     if write and made:
+        if out.exists():
+            _refuse_loss(out, made)
         _write_store(out, made, encoder.name)
     return summary
 
@@ -57,12 +61,27 @@ def _refuse_others(out: Path, names: set[str], encoder: str, step: float) -> Non
                         "another --out")
 
 
+def _refuse_loss(out: Path, made: dict[str, tuple[Path, VideoFeatures]]) -> None:
+    """UserError when ``out`` holds features that cannot be made again: of a video that failed, or of another file."""
+    import h5py
+
+    with h5py.File(out, "r", locking=False) as file:
+        there = {name: item.attrs.get("source_sha256") for name, item in file.items()}
+    for name, digest in there.items():
+        if name not in made:
+            raise UserError(f"{out}: left as it is: it holds {name}, which cannot be read any more; get that video "
+                            "again, or choose another --out")
+        if digest != content_digest(made[name][0]):
+            raise UserError(f"{out}: the features of {name} are those of another file than {made[name][0]}; choose "
+                            "another --out, or remove it")
+
+
 def _write_store(out: Path, made: dict[str, tuple[Path, VideoFeatures]], encoder: str) -> None:
     with new_hdf5(out) as (file, check):
         for name, (video, features) in made.items():
             item = file.create_dataset(name, data=features.rows)
             item.attrs.update({"encoder": encoder, "seconds_per_row": features.step, "duration": features.duration,
-                               "source": video.name, "source_sha256": content_digest(video)})
+                               "source": printable(video.name), "source_sha256": content_digest(video)})
             check()
 
 

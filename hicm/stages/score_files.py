@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hicm.errors import UserError
 from hicm.files import read_json, sha256, write_json
+from hicm.outputs import unwritable
 
 if TYPE_CHECKING:
     from hicm.config import Config
@@ -114,7 +115,7 @@ def _identity(path: Path) -> Any:
 
 def _may_keep(paths: Sequence[Path], about: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a run's own files can be written; says so if not, and if they hold other scores now."""
-    from hicm.dvc_eval.results.targets import held_scores, made_from, unwritable
+    from hicm.dvc_eval.results.targets import held_scores, made_from
 
     for path, made in zip(paths, about, strict=True):
         problem = unwritable(path)

@@ -16,9 +16,10 @@ from hicm.data.samples import MemoryTokens, Sample, SampleList, single_sample
 from hicm.data.speech import Speech, SpeechStore, open_speech
 from hicm.decisive import prediction_settings
 from hicm.encoders import ImageEncoder, make_image_encoder
-from hicm.errors import UserError
+from hicm.errors import UserError, printable
 from hicm.exports import Captioned, Picture
 from hicm.memory.bank import load_bank
+from hicm.outputs import output_folder
 from hicm.provenance import Origin
 from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
@@ -49,13 +50,13 @@ class VideoCaptioner:
         as the system says (`System.longest`)
     overrides: settings, as ``section.key=value``
 
-    Raises UserError when there is nothing to caption with, or its parts do not fit.
+    Raises UserError when there is nothing to caption with, its parts do not fit, or the cache cannot be written.
     """
 
     def __init__(self, model: str = "", memory: str = "", encoder: str = "", speech: str = "",
                  cache: str | Path = "presave/videos", window: float = 0.0, overrides: Sequence[str] = ()) -> None:
+        self.cache, self.window = output_folder(cache, "--cache"), window
         self.config, self.system, self._inputs = _open_system(model, memory, overrides)
-        self.cache, self.window = Path(cache), window
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.encoder = self._open_encoder(encoder)
         self.speech = self._open_speech(speech)
@@ -93,7 +94,7 @@ class VideoCaptioner:
         windows = cut(rows, features.step, features.duration, self.window or self.system.longest,
                       tuple(zip(heard.start, heard.end, strict=True)))
         if len(windows) > 1:
-            print(f"{video}: {features.duration:.0f} seconds, captioned in {len(windows)} windows")
+            print(printable(f"{video}: {features.duration:.0f} seconds, captioned in {len(windows)} windows"))
         parts = [_part(f"{video.stem} {number}", features, rows, heard, window)
                  for number, window in enumerate(windows, start=1)]
         parts = [replace(part, recalled=self._recall(part.rows)) for part in parts]
@@ -141,6 +142,8 @@ class VideoCaptioner:
         return encoder
 
     def _open_speech(self, given: str) -> Recogniser | SpeechStore | None:
+        if not hears(self.config) and given not in ("", NONE):
+            warnings.warn(f"--speech {given}: has no effect, as this model reads no speech", stacklevel=3)
         if not hears(self.config) or given == NONE:
             return None
         if given and Path(given).exists():

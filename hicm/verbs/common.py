@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
 ConfigFile = Annotated[str, "settings file, or the name of a recipe that comes with hicm, e.g. yc2"]
 Overrides = Annotated[Sequence[str], "change one setting, as section.key=value; repeat for more"]
+Overwrite = Annotated[bool, "replace what is there"]
 DryRun = Annotated[bool, "print what would run, with all settings, and stop"]
 
 

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from hicm.errors import UserError
-from hicm.verbs.common import ConfigFile, Overrides, load_settings, model_path
+from hicm.verbs.common import ConfigFile, Overrides, Overwrite, load_settings, model_path
 
 if TYPE_CHECKING:
     from hicm.memory.plan import Plan
 
 BankFolder = Annotated[str, "bank folder"]
-Overwrite = Annotated[bool, "replace what is there"]
 Json = Annotated[bool, "print json instead of a table"]
 
 

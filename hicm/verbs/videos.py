@@ -1,10 +1,11 @@
 """Video files: caption them, or make features and transcripts of them."""
 
+import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from hicm.errors import UserError
+from hicm.outputs import output_file, output_folder
 from hicm.verbs.common import Overrides, model_path
 
 if TYPE_CHECKING:
@@ -29,24 +30,28 @@ def caption(videos: Videos, *,
             no_speech: Annotated[bool, "do not read speech"] = False,
             window: Annotated[float, "seconds captioned at once, longer videos are cut; 0: as the model says"] = 0.0,
             cache: Cache = "presave/videos", shard: Shard = "", set_: Overrides = (),
-            overwrite: Annotated[bool, "replace captions that were made in another way"] = False) -> "Summary":
+            overwrite: Annotated[bool, "replace captions made in another way, and files of other "
+                                       "programs"] = False) -> "Summary":
     """Caption your own videos.
 
     Videos that are captioned already are skipped; one that cannot be read is recorded in failed.jsonl, and the others
-    go on.
+    go on.  Files that you have corrected stay as they are.
     """
     from hicm.exports import check_formats
     from hicm.stages.caption import FORMATS, caption_files
     from hicm.stages.each_video import find_videos
     from hicm.stages.video_captioner import NONE, VideoCaptioner
 
-    if not (window == 0 or window >= 1):
+    if not (window == 0 or 1 <= window < math.inf):
         raise UserError(f"--window {window:g}: expected 1 second or more, or 0")
-    files = find_videos(videos, shard)  # what is wrong is said before a model is loaded
+    if no_speech and speech not in ("", NONE):
+        raise UserError(f"--speech {speech}: goes against --no-speech; give one of them")
+    folder, kept = output_folder(out), output_folder(cache, "--cache")  # what is wrong is said before a model is loaded
+    files = find_videos(videos, shard)
     check_formats(tuple(format_))
     captioner = VideoCaptioner(model_path(model) if model else "", memory, encoder, NONE if no_speech else speech,
-                               cache, window, set_)
-    return caption_files(files, captioner, Path(out), format_ or FORMATS, overwrite)
+                               kept, window, set_)
+    return caption_files(files, captioner, folder, format_ or FORMATS, overwrite)
 
 
 def features(videos: Videos, *, out: Annotated[str, "HDF5 file to write"] = "features.h5",
@@ -64,8 +69,9 @@ def features(videos: Videos, *, out: Annotated[str, "HDF5 file to write"] = "fea
 
     if not 0.01 <= step <= 3600:
         raise UserError(f"--step {step:g}: expected 0.01 to 3600 seconds")
+    file, kept = output_file(out), output_folder(cache, "--cache")
     files = find_videos(videos, shard)
-    return extract_features(files, make_image_encoder(encoder, offline), Path(out), Path(cache), step, not shard)
+    return extract_features(files, make_image_encoder(encoder, offline), file, kept, step, not shard)
 
 
 def speech(videos: Videos, *, out: Annotated[str, "folder to write to, a file per video"] = "speech",
@@ -80,5 +86,6 @@ def speech(videos: Videos, *, out: Annotated[str, "folder to write to, a file pe
     from hicm.stages.each_video import find_videos
     from hicm.stages.extract import extract_speech
 
+    folder, kept = output_folder(out), output_folder(cache, "--cache")
     files = find_videos(videos, shard)
-    return extract_speech(files, make_recogniser(recogniser, offline), Path(out), Path(cache))
+    return extract_speech(files, make_recogniser(recogniser, offline), folder, kept)

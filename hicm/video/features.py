@@ -14,7 +14,7 @@ from tqdm import tqdm
 from hicm.cached_arrays import cached_arrays
 from hicm.config import digest
 from hicm.encoders import ImageEncoder
-from hicm.errors import UserError
+from hicm.errors import UserError, printable
 from hicm.video.identity import content_digest
 from hicm.video.reader import Frame, VideoReader
 
@@ -50,7 +50,7 @@ def _extract(video: VideoReader, encoder: ImageEncoder, step: float) -> dict[str
     rows: list[np.ndarray] = []
     times: list[float] = []
     stated = video.stated_duration and round(video.stated_duration)
-    with tqdm(total=stated, desc=video.path.name, unit="s", leave=False) as bar:
+    with tqdm(total=stated, desc=printable(video.path.name), unit="s", leave=False) as bar:
         for frames in _batches(video.frames(step), BATCH):
             rows.append(encoder.encode_images([frame.rgb for frame in frames]))
             times += [frame.time for frame in frames]

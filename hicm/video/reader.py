@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hicm.errors import UserError
-from hicm.files import require
+from hicm.files import refuse_special, require
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -39,10 +39,12 @@ class Frame:
 class VideoReader:
     """An open video file; use it as a context manager.
 
-    Raises UserError when the file is missing, is no video, or has no video track that can be decoded.
+    Raises UserError when the file is missing, is no video (a named pipe is none), or has no video track that can be
+    decoded.
     """
 
     def __init__(self, path: str | Path) -> None:
+        refuse_special(path, "a video file")
         self.path = require(path, "video", "give a video file")
         self._container = _open(self.path)
         self._stream = stream = _video_stream(self._container, self.path)

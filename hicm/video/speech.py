@@ -23,11 +23,22 @@ def video_speech(path: str | Path, recogniser: Recogniser, cache: str | Path) ->
         heard = video.has_audio
     key = json.dumps({"video": content_digest(path), "recogniser": recogniser.name}, sort_keys=True)
     kept = Path(cache) / f"{path.stem[:80]}-{digest(key, 16)}.speech.json"
-    if kept.exists():
-        try:
-            return read_json(kept, "speech")
-        except UserError:
-            pass  # left by an interrupted copy: made again
+    there = _read(kept, recogniser.name)
+    if there is not None:
+        return there
     found = {"segments": recogniser.transcribe(path) if heard else [], "recogniser": recogniser.name}
     write_json(kept, found)
+    return found
+
+
+def _read(path: Path, recogniser: str) -> dict[str, Any] | None:
+    """What is kept in ``path``; None where nothing is, or something else: it is made again."""
+    try:
+        found = read_json(path, "speech")
+    except UserError:  # absent, or left by an interrupted copy
+        return None
+    segments = found.get("segments") if isinstance(found, dict) and found.get("recogniser") == recogniser else None
+    if not isinstance(segments, list) or not all(isinstance(one, dict) and one.keys() >= {"start", "end", "text"}
+                                                 for one in segments):
+        return None
     return found

@@ -1,7 +1,9 @@
 """Annotations from editors' files: what is exported comes back, and what is wrong in a file is said."""
 
 import json
+import os
 import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,7 @@ def known(video: str) -> tuple[str, float]:
 
 def imported(form: str, path: Path, durations=known) -> dict:
     """The videos of one file."""
-    import_annotations(form, [path], path.parent / "annotations.json", durations)
+    import_annotations(form, [path], path.parent / "annotations.json", durations, overwrite=True)
     return read_annotations(path.parent / "annotations.json")
 
 
@@ -246,3 +248,123 @@ def test_an_input_is_never_written(tmp_path):
         with pytest.raises(UserError, match=r"a\.csv: is the input .*a\.csv, which would be lost"):
             import_files("csv", files, str(table), durations)
     assert table.read_text().startswith("start")
+
+
+# where it is written
+
+def lines_of(capsys) -> list[str]:
+    return capsys.readouterr().err.splitlines()
+
+
+@pytest.fixture
+def subtitles(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("a.srt").write_text(CUE)
+    Path("b.srt").write_text(CUE.replace("hello", "bye"))
+    return tmp_path
+
+
+def test_other_annotations_are_replaced_on_request_only(subtitles, capsys):
+    """The same ones are left as they are, without a new time stamp."""
+    with pytest.warns(UserWarning, match="duration not known"):
+        assert main(["data", "from-subtitles", "a.srt", "--out", "out.json"]) == 0
+    before = Path("out.json").stat()
+    Path("reformatted.json").write_text(json.dumps(json.loads(Path("out.json").read_text())))
+    for out in ("out.json", "reformatted.json"):
+        content = Path(out).read_bytes()
+        with pytest.warns(UserWarning, match="duration not known"):
+            assert main(["data", "from-subtitles", "a.srt", "--out", out]) == 0
+        assert Path(out).read_bytes() == content and Path("out.json").stat() == before
+    capsys.readouterr()
+    assert main(["data", "from-subtitles", "b.srt", "--out", "out.json"]) == 2
+    assert lines_of(capsys) == ["hicm: error: out.json: holds other annotations; choose another --out, or replace them "
+                                "with --overwrite"]
+    assert Path("out.json").stat() == before
+    with pytest.warns(UserWarning, match="duration not known"):
+        assert main(["data", "from-subtitles", "b.srt", "--out", "out.json", "--overwrite"]) == 0
+    assert set(read_annotations("out.json")) == {"b"}
+
+
+@pytest.mark.parametrize("content", ["", "notes", "[]", '{"events": [], "video": "talk"}', '{"a": {"duration": 3}}',
+                                     CUE])
+@pytest.mark.parametrize("verb", ["from-subtitles", "from-csv", "from-elan", "from-label-studio"])
+def test_other_files_are_never_replaced(subtitles, capsys, content, verb):
+    """In one line, without the warnings of an import that is not written."""
+    made = {"from-subtitles": "a.srt", "from-csv": "a.csv", "from-elan": "a.eaf", "from-label-studio": "a.json"}[verb]
+    captions = captioned([Event(Span(0, 2), "hello")])
+    write(captions, subtitles, "elan")
+    write(captions, subtitles, "csv")
+    write(captions, subtitles, "labelstudio")
+    for name in ("video.eaf", "video.csv", "video.labelstudio.json"):
+        Path(name).rename(f"a.{name.rpartition('.')[2]}")
+    Path("mine.json").write_text(content)
+    for more in ([], ["--overwrite"]):
+        assert main(["data", verb, made, "--out", "mine.json", *more]) == 2
+        assert lines_of(capsys) == ["hicm: error: mine.json: exists and holds no annotations; choose another --out, or "
+                                    "remove it"]
+    assert Path("mine.json").read_text() == content
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (("a.srt", "--out", ""), "--out: expected a file to write to, found an empty name"),
+    (("a.srt", "--out", "."), ".: cannot be written (it is a folder); choose another --out"),
+    (("a.srt", "--out", "b.srt/out.json"), "b.srt/out.json: cannot be written (Not a directory); choose another --out"),
+    (("a.srt", "--out", "pipe.srt"), "pipe.srt: cannot be written (it is no ordinary file); choose another --out"),
+    (("",), "an empty name among the files; give files to import"),
+    (("pipe.srt",), "pipe.srt: expected a file, found a named pipe"),
+    (("a.srt", "--durations", "pipe.srt"), "pipe.srt: expected a file, found a named pipe"),
+    (("p.srt", "--videos", "p.mp4"), "p.mp4: expected a video file, found a named pipe"),
+])
+def test_paths_that_are_wrong(subtitles, capsys, words, said):
+    """One line before anything is read, and no waiting for what a pipe may bring."""
+    os.mkfifo("pipe.srt")
+    os.mkfifo("p.mp4")
+    Path("p.srt").write_text(CUE)
+    before = sorted(subtitles.iterdir())
+    assert main(["data", "from-subtitles", *words]) == 2
+    assert lines_of(capsys) == [f"hicm: error: {said}"]
+    assert sorted(subtitles.iterdir()) == before
+
+
+def test_a_full_disk(subtitles, capsys):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        assert main(["data", "from-subtitles", "a.srt", "--out", "out.json"]) == 2
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert lines_of(capsys) == ["hicm: error: out.json: cannot be written (File too large); free space or choose "
+                                "another output folder"]
+    assert not Path("out.json").exists()
+
+
+@pytest.mark.parametrize(("form", "name", "content", "said"), [
+    ("label_studio", "a.json", '[{"data": {"video": "a", "fps": 25}, "annotations": [5]}]',
+     "task 1: annotations: expected a list of objects"),
+    ("label_studio", "a.json", '[{"data": {"video": "a", "fps": ' + "9" * 400 + "}}]", "data.fps: expected the frames"),
+    ("label_studio", "a.json", '[{"data": {"video": "http://[x/a.mp4", "fps": 25}, "annotations": [{"result": []}]}]',
+     "video a: no events and no duration"),
+    ("label_studio", "a.json", '[{"data": {"video": "", "fps": 25, "duration": 9}, "annotations": [{"result": []}]}]',
+     "this id cannot name a file"),
+    ("elan", "a.eaf", ELAN.format("milliseconds", 0, '<TIME_SLOT TIME_SLOT_ID="t1" TIME_VALUE="' + "9" * 5000 + '"/>'
+                                  + LOST.replace("t2", "t1")), "annotation a1: its times are not in the file"),
+    ("csv", "a.csv", 'video,start,end,sentence\n"a\nb",0,1,stir\n', "an id may not hold"),
+])
+def test_odd_content_is_refused(tmp_path, form, name, content, said):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UserError, match=re.escape(said)):
+        import_annotations(form, [tmp_path / name], tmp_path / "out.json", lambda video: None)
+
+
+def test_odd_durations(tmp_path):
+    """What is no caption is passed over in a folder; tables are known by their ending in capitals too."""
+    (tmp_path / "A.CSV").write_text("video,duration\ntalk,12.5\n")
+    assert read_durations(tmp_path / "A.CSV") == {"talk": 12.5}
+    for content in (f'video,duration\n"{"x" * 200_000}",3\n', "duration,video\n3\n"):
+        (tmp_path / "A.CSV").write_text(content)
+        with pytest.raises(UserError, match=r"A\.CSV: "):
+            read_durations(tmp_path / "A.CSV")
+    (tmp_path / "captions").mkdir()
+    for name, video in (("a", []), ("b", {"x": 3}), ("c", "talk")):
+        (tmp_path / "captions" / f"{name}.json").write_text(json.dumps({"video": video, "duration": 3}))
+    assert read_durations(tmp_path / "captions") == {"talk": 3.0}

@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +40,7 @@ from tests.fuzz.damage import (
     damage_yaml,
     in_zip,
 )
+from tests.fuzz.imported import IMPORTED, read_imported
 
 IDS = ("herbs000000", "v_pasta000001")
 WIDTH = 4
@@ -353,6 +355,8 @@ def read_released_weights(file: Path) -> None:
 
 
 READERS = {
+    **{f"{made.form}, {made.name}": Reader(made.name, as_text(made.text), partial(read_imported, made.form),
+                                           made.damage, slow=True) for made in IMPORTED},
     "pickle": Reader("x.pkl", speech_pickles, read_speech, damage_pickle),
     "pickle, bank": Reader("x.pkl", released_pickles, read_released, damage_pickle),
     "HDF5": Reader("x.h5", hdf5_features, read_features),

@@ -7,7 +7,6 @@ and its predictions where nobody has annotated it.
 
 import math
 import re
-import warnings
 from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -36,27 +35,35 @@ def _task(task: dict, where: str) -> Imported:
     if rate is None:
         raise UserError(f"{where}: data.fps: expected the frames per second that the regions are counted in, found "
                         f"{data.get('fps')!r}; add it to the data of the task")
-    return Imported(str(data.get("id") or _name(data["video"])), _events(_regions(task, where), rate, where),
-                    _positive(data.get("duration")))
+    regions, remarks = _regions(task, where)
+    return Imported(str(data.get("id") or _name(data["video"])), _events(regions, rate, where),
+                    _positive(data.get("duration")), remarks)
 
 
 def _name(address: str) -> str:
-    return UPLOADED.sub("", PurePosixPath(unquote(urlsplit(address).path)).stem, count=1)
+    try:
+        path = urlsplit(address).path
+    except ValueError:  # brackets that hold no address
+        path = address
+    return UPLOADED.sub("", PurePosixPath(unquote(path)).stem, count=1)
 
 
-def _regions(task: dict, where: str) -> list[dict]:
-    """The results of the annotation that counts."""
-    annotations = [one for one in task.get("annotations") or () if not one.get("was_cancelled")]
-    if len(annotations) > 1:
-        warnings.warn(f"{where}: {len(annotations)} annotations; the last one is taken", stacklevel=3)
+def _regions(task: dict, where: str) -> tuple[list[dict], tuple[str, ...]]:
+    """The results of the annotation that counts, and what is to be warned of."""
+    annotations = [one for one in _objects(task.get("annotations") or [], f"{where}: annotations")
+                   if not one.get("was_cancelled")]
+    remarks = [f"{where}: {len(annotations)} annotations; the last one is taken"] if len(annotations) > 1 else []
     if not annotations:
-        annotations = list(task.get("predictions") or ())
+        annotations = _objects(task.get("predictions") or [], f"{where}: predictions")
         if not annotations:
             raise UserError(f"{where}: has neither annotations nor predictions; annotate it, or leave it out")
-        warnings.warn(f"{where}: nobody has annotated it; its predictions are taken as they are", stacklevel=3)
-    found = annotations[-1].get("result") if isinstance(annotations[-1], dict) else None
+        remarks = [f"{where}: nobody has annotated it; its predictions are taken as they are"]
+    return _objects(annotations[-1].get("result"), f"{where}: result"), tuple(remarks)
+
+
+def _objects(found: Any, where: str) -> list[dict]:
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise UserError(f"{where}: result: expected a list of regions; export as JSON from Label Studio")
+        raise UserError(f"{where}: expected a list of objects; export as JSON from Label Studio")
     return found
 
 
@@ -64,9 +71,11 @@ def _events(regions: list[dict], rate: float, where: str) -> tuple[Event, ...]:
     texts: dict[Any, str] = {}
     for region in regions:
         if region.get("type") == "textarea":
-            text = region.get("value", {}).get("text", "")
-            texts[region.get("id")] = " ".join(" ".join(text if isinstance(text, list) else [text]).split())
-    return tuple(Event(span, texts.get(region.get("id"), "")) for region in regions
+            value = region.get("value")
+            text = value.get("text", "") if isinstance(value, dict) else ""
+            texts[str(region.get("id"))] = " ".join(
+                " ".join(map(str, text if isinstance(text, list) else [text])).split())
+    return tuple(Event(span, texts.get(str(region.get("id")), "")) for region in regions
                  if region.get("type") == "timelinelabels" for span in _spans(region, rate, where))
 
 
@@ -74,7 +83,7 @@ def _spans(region: dict, rate: float, where: str) -> list[Span]:
     try:
         found = [(span["start"], span["end"]) for span in region["value"]["ranges"]]
         return [Span((first - 1) / rate, last / rate) for first, last in found]
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, OverflowError) as error:
         raise UserError(f"{where}: region {region.get('id')}: expected value.ranges with start and end in "
                         "frames") from error
 
@@ -83,6 +92,6 @@ def _positive(value: Any) -> float | None:
     """A positive number, as text too, as spreadsheets and forms leave them; None for anything else."""
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return found if 0 < found < math.inf else None

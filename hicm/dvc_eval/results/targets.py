@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hicm.errors import UserError
-from hicm.files import read_json
+from hicm.files import read_json, special
+from hicm.outputs import unwritable
 
 Content = Mapping[str, Any]
 
@@ -30,7 +30,8 @@ def check_targets(targets: Mapping[str, Sequence[Path]], kept: Sequence[tuple[st
             seen.append((option, path))
             problem = unwritable(path)
             if problem:
-                raise UserError(f"{path}: cannot be written ({problem}); choose another {option}")
+                instead = "; --json prints the scores" if special(path) else ""
+                raise UserError(f"{path}: cannot be written ({problem}{instead}); choose another {option}")
 
 
 def same_file(one: str | Path, two: str | Path) -> bool:
@@ -38,20 +39,6 @@ def same_file(one: str | Path, two: str | Path) -> bool:
     with contextlib.suppress(OSError):
         return os.path.samefile(one, two)
     return os.path.realpath(one) == os.path.realpath(two)
-
-
-def unwritable(path: Path) -> str:
-    """Why a file cannot be written to; empty if it can.  Folders that are missing will be made."""
-    if path.is_dir():
-        return "it is a folder"
-    if path.exists() and not path.is_file():
-        return "it is no ordinary file; --json prints the scores"
-    folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return ""
-    except OSError as error:
-        return os.strerror(error.errno) if error.errno else str(error)
 
 
 def held_scores(path: Path) -> Content | None:
