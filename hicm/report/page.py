@@ -21,11 +21,11 @@ from hicm.provenance import now
 from hicm.report import facts
 from hicm.report.curves import panels
 from hicm.report.figures import DARK, LIGHT, Theme, metrics_figure, panel_figure, panels_figure, save, timeline_figure
-from hicm.report.recall import Memory, Window
 from hicm.report.runs import Run, is_number, read_references, read_runs
 from hicm.report.score_tables import comparable, left_out, metric_label, score_rows
 from hicm.report.timeline import Track, clock, make_track, overlapping, spread, ticks
-from hicm.types import Video
+from hicm.retrieval.trees import Memory
+from hicm.types import RecalledPart, Video
 
 RANKED_BY = ("soda_c", "CIDEr", "METEOR", "soda_d")  # the first metric in which videos differ ranks them
 
@@ -36,7 +36,7 @@ class Recall:
 
     label: str
     colour: int
-    windows: list[Window]
+    windows: list[RecalledPart]
     note: str = ""
 
 
