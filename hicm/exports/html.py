@@ -14,8 +14,9 @@ LINKS = True  # to the video: `render` is told the folder of the page
 
 
 def render(captioned: Captioned, folder: Path | None = None) -> str:
-    """The page, with the address of the video as seen from ``folder`` (default: the current one)."""
-    return render_page([view_of(captioned, address(captioned.source, folder or Path())).to_json()], captioned.id)
+    """The page, for ``folder``; without one it does not say where the video is, and asks for it."""
+    video = None if folder is None else address(captioned.source, folder)
+    return render_page([view_of(captioned, video).to_json()], captioned.id)
 
 
 def view_of(captioned: Captioned, video: str | None = None) -> View:

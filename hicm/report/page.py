@@ -21,10 +21,9 @@ from hicm.provenance import now
 from hicm.report import facts
 from hicm.report.curves import panels
 from hicm.report.figures import DARK, LIGHT, Theme, metrics_figure, panel_figure, panels_figure, save, timeline_figure
-from hicm.report.runs import Run, is_number, read_references, read_runs
+from hicm.report.runs import Run, is_number, read_references, read_runs, recalled_by
 from hicm.report.score_tables import comparable, left_out, metric_label, score_rows
 from hicm.report.timeline import Track, clock, make_track, overlapping, spread, ticks
-from hicm.retrieval.trees import Memory
 from hicm.types import RecalledPart, Video
 
 RANKED_BY = ("soda_c", "CIDEr", "METEOR", "soda_d")  # the first metric in which videos differ ranks them
@@ -82,8 +81,7 @@ def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -
     metrics = _both(partial(metrics_figure, main, labels), about, out / "metrics.png") if main else None
 
     ranking, order = rank_videos(found, list(annotators[0]) if annotators else [])
-    memories = {place: Memory(run.config, run.bank) for place, run in enumerate(found) if run.bank is not None}
-    views = [_view(video, role, found, annotators, ranking, memories, out, about)
+    views = [_view(video, role, found, annotators, ranking, out, about)
              for video, role in tqdm(_roles(order, videos, bool(ranking)), desc="report", unit="video")]
     how, same = facts.selection(found, split)
     signatures = [str(run.metrics.get("signature", "")) for run in found if run.metrics]
@@ -124,7 +122,7 @@ def _roles(scores: dict[str, float], count: int, ranked: bool) -> list[tuple[str
 
 
 def _view(video: str, role: str, runs: Sequence[Run], annotators: list[dict[str, Video]],
-          ranking: tuple[str, str] | None, memories: dict[int, Memory], out: Path, about: str) -> View:
+          ranking: tuple[str, str] | None, out: Path, about: str) -> View:
     annotated = [videos[video] for videos in annotators if video in videos]
     ends = [event.span.end for run in runs for event in run.predictions.get(video, [])]
     duration = annotated[0].duration if annotated else max([1.0, *ends])
@@ -140,22 +138,13 @@ def _view(video: str, role: str, runs: Sequence[Run], annotators: list[dict[str,
     if tracks:
         figure = timeline_figure(f"{video}, {clock(duration)}", tracks, duration, LIGHT)
         picture = _embed(save(figure, out / f"timeline_{_file_name(video)}.png", about))
-    recalls = [_recall(run, place, video, duration, memories) for place, run in enumerate(runs)
+    recalls = [_recall(run, place, video, duration) for place, run in enumerate(runs)
                if run.retrieved is not None]
     return View(video, role, duration, scores, tracks, picture, recalls)
 
 
-def _recall(run: Run, place: int, video: str, duration: float, memories: dict[int, Memory]) -> Recall:
-    retrieved = run.retrieved
-    if retrieved is None or place not in memories:
-        return Recall(run.label, place, [], "the memory bank could not be read; see the notes at the top")
-    try:
-        visited = retrieved.visited(video)
-    except UserError as error:
-        return Recall(run.label, place, [], str(error))
-    own = video if retrieved.info.get("leave_own_out") else ""
-    windows = memories[place].windows(visited, duration, own)
-    return Recall(run.label, place, windows, "" if windows else "nothing was recalled")
+def _recall(run: Run, place: int, video: str, duration: float) -> Recall:
+    return Recall(run.label, place, *recalled_by(run, video, duration))
 
 
 def _both(draw: Callable[[Theme], Figure], about: str, path: Path | None = None) -> dict[str, str]:
