@@ -59,6 +59,7 @@ ALLOWED = {
     "training": BELOW | {"systems"},
     "results": CORE | {"dvc_eval"},
     "report": CORE | {"data", "memory", "retrieval", "dvc_eval"},
+    "viewer": {"", "errors", "files", "types"},
     "stages": STAGES,
     "recipes": STAGES | {"stages"},
     "verbs": STAGES | {"stages", "recipes"},
