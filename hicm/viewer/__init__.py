@@ -1,1 +1,1 @@
-"""The viewer: a page that plays a video with its events on a time line, to watch and to correct."""
+"""A page to watch, correct and export captions: what it shows, and the page itself."""
