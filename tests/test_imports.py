@@ -50,7 +50,7 @@ ALLOWED = {
     "memory": CORE | {"encoders", "data"},
     "recognisers": CORE | {"encoders"},
     "video": CORE | {"encoders", "recognisers"},
-    "viewer": {"types"},
+    "viewer": {"", "types"},
     "exports": {"errors", "files", "types", "plugins", "viewer"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hicm.data.imports import subtitles
-from hicm.dvc_eval.inputs.read import Tracks, read_events
+from hicm.dvc_eval.inputs.read import Tracks
 from hicm.dvc_eval.inputs.read import read_references as read_annotators
 from hicm.errors import UserError
 from hicm.exports import Captioned
@@ -32,31 +32,33 @@ class Shown:
     videos: dict[str, Captioned]
 
 
-def read_systems(given: Sequence[str], ids: Collection[str], duration: Callable[[str], float | None], split: str,
+def read_systems(given: Sequence[str], read: Callable[[Path], Tracks], ids: Collection[str], split: str,
                  warnings: list[str]) -> tuple[list[Shown], list[Shown]]:
     """The systems of files and folders in their order, and the references of run folders.
 
-    What hicm caption wrote into one folder is one system.  ``ids`` and ``duration``: see `read_events`.  Raises
-    UserError when something is missing, or nothing that can be shown.
+    What hicm caption wrote into one folder is one system.  ``read`` reads predictions of any other form; ``ids``: known
+    videos, one of which the name of subtitles may begin with.  Raises UserError when something is missing, or nothing
+    that can be shown.
     """
     paths = [require(path, "predictions", "give what hicm caption or hicm predict wrote") for path in given]
     runs = [path for path in paths if (path / "config.yaml").is_file()]
     if split and not runs:
         raise UserError(f"--split {split} is for run folders, whose settings know the split")
-    found: list[Shown] = []
+    found: dict[Path, Shown] = {}  # by file, or folder, in the order given
     folders: dict[Path, list[Captioned]] = {}
-    for path in (file for folder in paths if folder not in runs for file in _files(folder)):
-        if path.suffix.lower() in SUBTITLES:
-            found.append(_subtitles(path, ids))
+    of_runs, references = _runs(runs, split, warnings) if runs else ([], [])
+    for path in (file for one in paths for file in ([one] if one in runs else _files(one))):
+        if path in runs:
+            found[path] = of_runs[runs.index(path)]
+        elif path.suffix.lower() in SUBTITLES:
+            found[path] = _subtitles(path, ids)
         elif _is_captions(path):
             folders.setdefault(path.parent, []).append(read_captions(path))
+            found[path.parent] = _captions(path.parent, folders[path.parent])
         else:
-            found.append(_predictions(path, ids, duration, warnings))
-    captions = [_captions(folder, of_folder) for folder, of_folder in folders.items()]
-    if len(captions) == 1 and not found and not runs:
-        captions = [replace(captions[0], name=CAPTIONS)]
-    of_runs, references = _runs(runs, split, warnings) if runs else ([], [])
-    return _with_names([*captions, *found, *of_runs]), references
+            found[path] = _predictions(path, read)
+    systems = _with_names(list(found.values()))
+    return ([replace(systems[0], name=CAPTIONS)] if len(systems) == len(folders) == 1 else systems), references
 
 
 def read_references(files: Sequence[str], warnings: list[str]) -> list[Shown]:
@@ -110,13 +112,12 @@ def _subtitles(path: Path, ids: Collection[str]) -> Shown:
     return Shown(str(path), "prediction", {video: Captioned(video, "", UNKNOWN, found.events)})
 
 
-def _predictions(path: Path, ids: Collection[str], duration: Callable[[str], float | None],
-                 warnings: list[str]) -> Shown:
+def _predictions(path: Path, read: Callable[[Path], Tracks]) -> Shown:
     own = _own_predictions(path)
     if own is not None:
         return Shown(str(path), "prediction", own)
-    tracks = read_events(path, ids, duration, warnings)
-    return Shown(str(path), "prediction", {video: _captioned(video, track) for video, track in _timed(tracks).items()})
+    return Shown(str(path), "prediction", {
+        video: _captioned(video, found) for video, found in _timed(read(path)).items()})
 
 
 def _own_predictions(path: Path) -> dict[str, Captioned] | None:
@@ -162,7 +163,8 @@ def _runs(folders: Sequence[Path], split: str, warnings: list[str]) -> tuple[lis
 
     for run in runs:
         if not run.predictions:
-            raise UserError(f"{run.folder}: no predictions of split {split}; make them with hicm predict {run.folder}")
+            why = next((note for note in run.notes if f"predictions_{split}" in note), "make them with hicm predict")
+            raise UserError(f"{run.folder}: no predictions of split {split} to show ({why})")
         warnings += [f"{run.label}: {note}" for note in run.notes]
     shown = [Shown(run.label if len(runs) > 1 else str(run.folder), "prediction", {
         video: captioned(run, video, events) for video, events in run.predictions.items()}) for run in runs]

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hicm.dvc_eval.inputs.read import read_events
 from hicm.errors import UserError
 from hicm.exports import Captioned, Picture
 from hicm.files import write_text
@@ -19,11 +20,12 @@ MOST = 50  # videos of a page; with more a browser is slow to open it
 
 
 def view(predictions: Sequence[str], video: str = "", reference: Sequence[str] = (), out: str = "",
-         videos: Sequence[str] = (), split: str = "", overwrite: bool = False) -> str:
+         videos: Sequence[str] = (), split: str = "", format: str = "", overwrite: bool = False) -> str:
     """Write the page; returns what to print.
 
     ``predictions``: files or folders, each of which is a system and a lane (`read_systems`).  ``video``: a video file
     or a folder of them; default: those that the predictions name.  ``videos``: ids to show; default: the first `MOST`.
+    ``format``: that of prediction files of other programs; default: told by the content.
     Raises UserError when there is nothing to show, or when another page would be replaced.
     """
     page = Path(out) if out else _default(Path(predictions[0]), split)
@@ -32,8 +34,10 @@ def view(predictions: Sequence[str], video: str = "", reference: Sequence[str] =
     warnings: list[str] = []
     files = _Files(video)
     annotated = read_references(reference, warnings)
-    systems, own = read_systems(predictions, {*files.by_id, *(one for shown in annotated for one in shown.videos)},
-                                functools.partial(_known_duration, files, annotated), split, warnings)
+    known = {*files.by_id, *(one for shown in annotated for one in shown.videos)}
+    read = functools.partial(read_events, ids=known, duration=functools.partial(_known_duration, files, annotated),
+                             warnings=warnings, format=format)
+    systems, own = read_systems(predictions, read, known, split, warnings)
     annotated = annotated or own
     total = list(dict.fromkeys(one for system in systems for one in system.videos))
     chosen = _chosen(total, videos)
@@ -41,7 +45,7 @@ def view(predictions: Sequence[str], video: str = "", reference: Sequence[str] =
     for line in dict.fromkeys(warnings):
         print(f"hicm: warning: {line}", file=sys.stderr)
     views = [_view(one, [*annotated, *systems], files.of(one, systems), page.parent) for one in chosen]
-    text = render([found.to_json() for found in views], _title(chosen, systems))
+    text = render([found.to_json() for found in views], _title(chosen, systems)).encode("utf-8", "replace").decode()
     refuse_other_content({page: text}, overwrite)
     write_text(page, text)
     return _said(page, chosen, total, videos)

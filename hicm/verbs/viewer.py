@@ -13,6 +13,8 @@ def view(predictions: Annotated[Sequence[str], "what hicm caption or hicm predic
          out: Annotated[str, "page to write; default: beside the predictions"] = "",
          videos: Annotated[Sequence[str], "ids of the videos to show; default: the first 50"] = (),
          split: Annotated[str, "split of a run folder; default: data.report of the run"] = "",
+         format_: Annotated[str, "format of prediction files of other programs, e.g. timechat; default: told by the "
+                                 "content"] = "",
          overwrite: Overwrite = False) -> str:
     """Write a page to watch and correct captions.
 
@@ -21,7 +23,8 @@ def view(predictions: Annotated[Sequence[str], "what hicm caption or hicm predic
     from hicm.stages.view import view
     from hicm.verbs.common import model_path
 
-    return view([model_path(one) for one in predictions], video, reference, out, videos, split, overwrite)
+    return view([model_path(one) for one in predictions], video, reference, out, videos, split, format_,
+                overwrite)
 
 
 def export(files: Annotated[Sequence[str], "captions as hicm caption or its viewer writes them, .json"], *,

@@ -6,8 +6,7 @@ from typing import Any
 
 
 def views_in(page: str) -> list[dict[str, Any]]:
-    """The views that a page holds."""
-    content = re.search(r'<script[^>]*type="application/json"[^>]*>(.*?)</script>', page, re.DOTALL)
-    assert content, "a page has its content in it"
-    found = json.loads(content[1])
-    return found if isinstance(found, list) else found["views"]
+    """The views that a page holds, in order."""
+    found = [json.loads(content) for content in re.findall(
+        r'<div class="viewer"[^>]*><script type="application/json">(.*?)</script>', page, re.DOTALL)]
+    return [view | {"made_by": json.loads(view["made_by"])} for view in found]

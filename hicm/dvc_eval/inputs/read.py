@@ -57,13 +57,13 @@ def read_predictions(source: Any, warnings: list[str]) -> tuple[Tracks, str | No
 
 
 def read_events(source: Any, ids: Collection[str], duration: Callable[[str], float | None],
-                warnings: list[str]) -> Tracks:
+                warnings: list[str], format: str = "") -> Tracks:
     """Predicted events by video id in seconds, without references.
 
     ``ids``: known ones, which the names of video files become; ``duration``: seconds of a video by its id (None: not
     known), asked for only where times are shares of it.  Raises UserError where it is needed and not known.
     """
-    tracks, reading, _ = _read(source, "predictions", "predictions", warnings, "")
+    tracks, reading, _ = _read(source, "predictions", "predictions", warnings, format)
     if reading.file_names:
         tracks = match_files(tracks, ids, reading.where, warnings)
     if reading.hundredths:
