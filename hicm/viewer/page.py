@@ -20,7 +20,9 @@ ASSETS = Path(__file__).with_name("assets")
 STYLES = ("colours", "base", "player", "timeline", "panels")
 CORE = ("time", "layout", "viewport", "events", "history", "search", "signals", "player", "session", "keep", "colours",
         "dom")  # without the page
-EXPORTS: tuple[str, ...] = ()
+EXPORTS = ("numbers", "text", "clock", "chapters", "xml", "place",  # what the formats share
+           "json", "srt", "vtt", "txt", "youtube", "vtt_chapters", "matroska", "ffmetadata", "csv", "activitynet",
+           "labelstudio", "elan", "edl", "fcpxml", "audacity")  # the formats, in the order of the menu
 PARTS = ("stage", "captions", "transport", "paint", "gestures", "timeline", "list", "editor", "memory", "notices",
          "exporting", "keys", "link")
 SCRIPTS = (*(f"core/{name}" for name in CORE), *(f"exports/{name}" for name in EXPORTS),
