@@ -19,8 +19,6 @@ from hicm.data.pretraining import convert_chapters, read_listing
 from hicm.data.speech import open_speech
 from hicm.dvc_eval.inputs.read import read_predictions, read_references
 from hicm.encoders.array import ArrayEncoder
-from hicm.exports import path_of, text_of
-from hicm.exports.json import read as read_captioned
 from hicm.files import read_json, sha256, write_json
 from hicm.journal import Journal as Parts
 from hicm.memory.bank import Bank, Leaves, Level, load_bank, save_bank
@@ -30,6 +28,7 @@ from hicm.memory.summarisers.journal import Journal
 from hicm.memory.summarisers.prompt import load_prompt
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
+from tests.fuzz.captions import CAPTIONS, read_captions
 from tests.fuzz.damage import (
     Damage,
     damage_bytes,
@@ -233,10 +232,6 @@ PREDICTIONS = {"version": "1", "results": {video: [{"timestamp": [0, 4.5], "sent
                                            for video in IDS}}
 CHAPTERS = {video: {"duration": 20.5, "chapters": [{"time": 0, "label": "start"}, {"time": 9.5, "label": "end"}]}
             for video in IDS}
-CAPTIONS = {"video": "a", "source": "a.mp4", "duration": 9.5, "picture": {"frame_rate": 25.0, "size": [64, 48]},
-            "events": [{"start": 0, "end": 4.5, "sentence": "boil ä", "score": 0.5, "level": 1}], "made_by": {"x": 1},
-            "speech": [{"start": 0, "end": 1, "text": "now"}], "recalled": [{"start": 0, "end": 9, "nodes": [
-                {"level": 2, "text": "cook", "lowest": 1, "below": [{"level": 0, "text": "boil", "score": 0.5}]}]}]}
 SETTINGS = """\
 data: {name: tiny, annotations: {train: [a.json], val: b.json}, features: x.h5, frames: 20}
 memory: &memory
@@ -264,14 +259,6 @@ def as_text(text: str) -> Callable[[Path], list[bytes]]:
 
 def read_parts(file: Path) -> None:
     assert all(isinstance(name, str) for name in Parts(file, "id").done)
-
-
-def read_captions(file: Path) -> None:
-    captioned = read_captioned(file)
-    assert all(0 <= event.span.start <= event.span.end for event in (*captioned.events, *captioned.speech))
-    for name in ("json", "html", "srt"):
-        assert text_of(captioned, file.parent, name)
-    assert path_of(captioned.id, file.parent, "srt").parent == file.parent
 
 
 def read_chapters(file: Path) -> None:
