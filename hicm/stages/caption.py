@@ -13,7 +13,7 @@ from hicm.files import read_json
 from hicm.stages.each_video import Summary, each_video
 from hicm.stages.video_captioner import VideoCaptioner
 
-FORMATS = ("json", "srt", "vtt", "txt")
+FORMATS = ("json", "srt", "vtt", "txt", "html")
 
 
 def caption_files(videos: Sequence[Path], captioner: VideoCaptioner, out: Path, formats: Sequence[str] = FORMATS,

@@ -79,14 +79,14 @@ def test_corrected_captions_stay(captioner, videos, tmp_path):
     assert subtitle.read_bytes() == before["scenes.srt"]
 
 
-def test_a_new_format_has_the_name_of_the_video(captioner, videos, tmp_path):
-    """Whatever the .json says, which may have been edited; times that are none are refused."""
+def test_an_edited_json_names_no_other_file(captioner, videos, tmp_path):
+    """Names with folders and times that are none are refused."""
     caption_files([videos / "short.mkv"], captioner, tmp_path / "out")
     path = tmp_path / "out" / "short.json"
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content | {"video": "../elsewhere"}))
-    assert caption_files([videos / "short.mkv"], captioner, tmp_path / "out", ("csv",)).ok
-    assert (tmp_path / "out" / "short.csv").exists() and not (tmp_path / "elsewhere.csv").exists()
+    assert caption_files([videos / "short.mkv"], captioner, tmp_path / "out", ("csv",)).failed == ("short",)
+    assert not list(tmp_path.rglob("*.csv"))
     for start_, end in ((float("inf"), 1), (2, 1), (-1, 1), (None, 1), (10 ** 400, 1)):
         path.write_text(json.dumps(content | {"events": [{"start": start_, "end": end, "sentence": "x"}]}))
         assert caption_files([videos / "short.mkv"], captioner, tmp_path / "out", ("edl",)).failed == ("short",)
@@ -147,7 +147,7 @@ def test_ctrl_c_keeps_what_is_finished(bank, videos, tmp_path, capsys):
         process.kill()
     assert process.returncode == 130 and said.endswith("hicm: interrupted; the same command continues\n")
     kept = contents(tmp_path / "out")
-    assert set(kept) == {f"scenes.{suffix}" for suffix in ("json", "srt", "vtt", "txt")}
+    assert set(kept) == {f"scenes.{suffix}" for suffix in ("json", "srt", "vtt", "txt", "html")}
     assert [path.name.partition("-")[0] for path in (tmp_path / "cache").iterdir()] == ["scenes"]
     assert main(words) == 0
     assert capsys.readouterr().out.endswith("out: 1 captioned, 1 already there\n")

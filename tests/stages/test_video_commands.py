@@ -208,4 +208,4 @@ def test_a_full_disk(bank, videos, tmp_path, capsys, size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "File too large" in capsys.readouterr().err
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} <= {"failed.jsonl"}
-    assert main(words) == 0 and len(list((tmp_path / "out").iterdir())) == 8
+    assert main(words) == 0 and len(list((tmp_path / "out").iterdir())) == 10
