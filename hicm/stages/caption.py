@@ -1,9 +1,11 @@
 """Caption video files into a folder; what is there, made the same way, is skipped."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from hicm.errors import UserError
+from hicm.executors import Executor, Work, here, made
 from hicm.exports import OWN, check_formats, path_of, write_all
 from hicm.exports.json import read
 from hicm.files import read_json
@@ -13,15 +15,24 @@ from hicm.stages.video_captioner import VideoCaptioner
 FORMATS = ("json", "srt", "vtt", "txt")
 
 
-def caption_files(videos: Sequence[Path], captioner: VideoCaptioner, out: Path, formats: Sequence[str] = FORMATS,
-                  overwrite: bool = False) -> Summary:
+def caption_files(videos: Sequence[Path], captioner: VideoCaptioner | partial[VideoCaptioner], out: Path,
+                  formats: Sequence[str] = FORMATS, overwrite: bool = False, executor: Executor = here) -> Summary:
     """Write ``out/<name of the video>.<format>`` for every video; ``json`` is always written.
 
     A format that is new is written from the ``.json`` that is there.  A video that cannot be captioned, or not written
     in one of the formats, is recorded in ``out/failed.jsonl``, and the others go on.  Raises UserError for an unknown
     format.
+
+    ``captioner``: a partial where it is made in the workers of ``executor``.
     """
     check_formats(formats)
+    return each_video(videos, partial(_load, captioner, out, tuple(formats), overwrite), out, "captioned",
+                      executor=executor)
+
+
+def _load(captioner: VideoCaptioner | partial[VideoCaptioner], out: Path, formats: Sequence[str],
+          overwrite: bool) -> Work:
+    captioner = made(captioner)
     names = list(dict.fromkeys([*formats, OWN]))
 
     def work(video: Path) -> bool:
@@ -34,7 +45,7 @@ def caption_files(videos: Sequence[Path], captioner: VideoCaptioner, out: Path, 
             write_all(read(kept), out, missing)
         return bool(missing)
 
-    return each_video(videos, work, out, "captioned")
+    return work
 
 
 def _is_there(path: Path, captioner: VideoCaptioner, video: Path) -> bool:

@@ -1,19 +1,23 @@
 """Work through video files one by one: a broken one is recorded, the others go on, and the end says what became of all.
 """
 
+import contextlib
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
 
 from hicm.errors import UserError
-from hicm.exports import Refused
+from hicm.executors import DONE, FAILED, REFUSED, SKIPPED, Executor, Job, Outcome, here, repeat
 from hicm.files import read_text, write_text
 from hicm.locks import holding
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
-FAILED = "failed.jsonl"
+RECORDS = "failed.jsonl"
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Summary:
     failed: tuple[str, ...]
     refused: tuple[str, ...]  # done, but not written in every format
     records: Path  # of the failures
+    results: Mapping[Path, Any] = field(default_factory=dict, repr=False)  # of what was done, by video
 
     @property
     def ok(self) -> bool:
@@ -40,27 +45,30 @@ class Summary:
         return f"{self.out}: {', '.join(parts)}"
 
 
-def each_video(videos: Sequence[Path], work: Callable[[Path], bool], out: Path, verb: str,
-               records: Path | None = None) -> Summary:
-    """Call ``work`` for every video; it returns whether there was anything left to do.
+def each_video(videos: Sequence[Path], job: Job, out: Path, verb: str, records: Path | None = None,
+               executor: Executor = here) -> Summary:
+    """Let ``executor`` do the work on every video; the result of a video is false if there was nothing left to do.
 
     A UserError is printed and recorded in ``records`` (default: ``out/failed.jsonl``), a line {video, reason} each; the
-    line goes when a later call succeeds.
+    line goes when a later call succeeds.  So is a worker that dies.
     """
-    records = records or out / FAILED
-    done: list[str] = []
-    skipped: list[str] = []
-    failed: list[str] = []
-    refused: list[str] = []
-    for video in videos:
-        try:
-            (done if work(video) else skipped).append(video.stem)
-            _record(records, video, None)
-        except UserError as error:
-            print(error, file=sys.stderr)
-            _record(records, video, str(error))
-            (refused if isinstance(error, Refused) else failed).append(video.stem)
-    return Summary(out, verb, tuple(done), tuple(skipped), tuple(failed), tuple(refused), records)
+    records = records or out / RECORDS
+    found: dict[Path, Outcome] = {}
+    hidden = None if len(videos) > 1 else True  # None: unless standard error is a terminal
+    with (tqdm(total=len(videos), desc=verb, unit="video", disable=hidden) as bar,
+          contextlib.closing(executor(job, videos)) as outcomes):
+        for outcome in outcomes:
+            with bar.external_write_mode(sys.stderr):
+                repeat(outcome.heard, outcome.video.name)
+                if outcome.reason:
+                    print(outcome.reason, file=sys.stderr)
+            _record(records, outcome.video, outcome.reason or None)
+            found[outcome.video] = outcome
+            bar.update()
+    results = {video: found[video].result for video in videos if found[video].state == DONE}
+    done, skipped, failed, refused = (tuple(video.stem for video in videos if found[video].state == state)
+                                      for state in (DONE, SKIPPED, FAILED, REFUSED))
+    return Summary(out, verb, done, skipped, failed, refused, records, results)
 
 
 def _record(records: Path, video: Path, reason: str | None) -> None:

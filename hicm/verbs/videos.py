@@ -1,6 +1,7 @@
 """Video files: caption them, or make features and transcripts of them."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 Videos = Annotated[Sequence[str], "video files, or folders of them"]
 Cache = Annotated[str, "folder that keeps what was made of each video, for the next time"]
 Shard = Annotated[str, "i/n: only the i-th of n shares of the videos"]
+Workers = Annotated[int, "workers that share the videos, each with its own copy of the models"]
+Executor = Annotated[str, "where the workers are: processes of this machine, or ray, a Ray cluster"]
 Offline = Annotated[bool, "never contact the hub"]
 
 
@@ -28,13 +31,15 @@ def caption(videos: Videos, *,
                                    "whisper:small where the model reads speech"] = "",
             no_speech: Annotated[bool, "do not read speech"] = False,
             window: Annotated[float, "seconds captioned at once, longer videos are cut; 0: as the model says"] = 0.0,
-            cache: Cache = "presave/videos", shard: Shard = "", set_: Overrides = (),
+            cache: Cache = "presave/videos", shard: Shard = "", workers: Workers = 1, executor: Executor = "processes",
+            set_: Overrides = (),
             overwrite: Annotated[bool, "replace captions that were made in another way"] = False) -> "Summary":
     """Caption your own videos.
 
     Videos that are captioned already are skipped; one that cannot be read is recorded in failed.jsonl, and the others
     go on.
     """
+    from hicm.executors import find_executor
     from hicm.exports import check_formats
     from hicm.stages.caption import FORMATS, caption_files
     from hicm.stages.each_video import find_videos
@@ -44,41 +49,47 @@ def caption(videos: Videos, *,
         raise UserError(f"--window {window:g}: expected 1 second or more, or 0")
     files = find_videos(videos, shard)  # what is wrong is said before a model is loaded
     check_formats(tuple(format_))
-    captioner = VideoCaptioner(model_path(model) if model else "", memory, encoder, NONE if no_speech else speech,
-                               cache, window, set_)
-    return caption_files(files, captioner, Path(out), format_ or FORMATS, overwrite)
+    found = find_executor(executor, workers)
+    captioner = partial(VideoCaptioner, model_path(model) if model else "", memory, encoder,
+                        NONE if no_speech else speech, cache, window, set_)
+    return caption_files(files, captioner, Path(out), format_ or FORMATS, overwrite, found)
 
 
 def features(videos: Videos, *, out: Annotated[str, "HDF5 file to write"] = "features.h5",
              encoder: Annotated[str, "image encoder"] = "openclip:ViT-L-14/openai",
              step: Annotated[float, "seconds per row"] = 1.0, cache: Cache = "presave/videos", shard: Shard = "",
-             offline: Offline = False) -> "Summary":
+             workers: Workers = 1, executor: Executor = "processes", offline: Offline = False) -> "Summary":
     """Extract frame features of video files.
 
     For data.features.  Videos in the cache are not embedded again.  With --shard only the cache is filled; the same
     command without it then writes the file.
     """
     from hicm.encoders import make_image_encoder
+    from hicm.executors import find_executor
     from hicm.stages.each_video import find_videos
     from hicm.stages.extract import extract_features
 
     if not 0.01 <= step <= 3600:
         raise UserError(f"--step {step:g}: expected 0.01 to 3600 seconds")
     files = find_videos(videos, shard)
-    return extract_features(files, make_image_encoder(encoder, offline), Path(out), Path(cache), step, not shard)
+    return extract_features(files, partial(make_image_encoder, encoder, offline), Path(out), Path(cache), step,
+                            not shard, find_executor(executor, workers))
 
 
 def speech(videos: Videos, *, out: Annotated[str, "folder to write to, a file per video"] = "speech",
            recogniser: Annotated[str, "what recognises speech: whisper:<size or folder> or "
                                       "transformers:<name or folder>"] = "whisper:small",
-           cache: Cache = "presave/videos", shard: Shard = "", offline: Offline = False) -> "Summary":
+           cache: Cache = "presave/videos", shard: Shard = "", workers: Workers = 1,
+           executor: Executor = "processes", offline: Offline = False) -> "Summary":
     """Transcribe the speech of video files.
 
     For data.speech.  Videos that are transcribed already are skipped.
     """
+    from hicm.executors import find_executor
     from hicm.recognisers import make_recogniser
     from hicm.stages.each_video import find_videos
     from hicm.stages.extract import extract_speech
 
     files = find_videos(videos, shard)
-    return extract_speech(files, make_recogniser(recogniser, offline), Path(out), Path(cache))
+    return extract_speech(files, partial(make_recogniser, recogniser, offline), Path(out), Path(cache),
+                          find_executor(executor, workers))
