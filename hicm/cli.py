@@ -21,6 +21,7 @@ from hicm import __version__, verbs
 from hicm.data.catalogue import message_of
 from hicm.errors import UserError, printable
 from hicm.interrupts import handled
+from hicm.quiet import quiet_libraries
 
 # Full disk, no permission: met by files that are not written atomically (stats.jsonl, the tokenizer).
 REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None, name: str = "hicm") -> int:
             stream.reconfigure(errors="backslashreplace")  # captions are in any language, terminals may not be
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # silences a warning in worker processes
     warnings.formatwarning = lambda message, *_, **__: f"{name}: warning: {printable(str(message))}\n"
-    warnings.filterwarnings("ignore", module=r"(torch|transformers|huggingface_hub|accelerate|tensorboard)\b")
+    quiet_libraries()
     options = vars(make_parser(name).parse_args(arguments))
     function = options.pop("function")
     threading.excepthook = _thread_failed

@@ -18,8 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "outputs",
         "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
-        "cached_arrays"}
-BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers"}
+        "cached_arrays", "quiet"}
+BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers",
+         "executors"}
 STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
 
 # part of hicm -> the other parts it may import
@@ -41,6 +42,7 @@ ALLOWED = {
     "journal": {"files"},
     "cached_arrays": {"arrays", "files"},
     "packaged": {"errors"},
+    "quiet": set(),
     "rooms": {"errors", "plugins"},
     "former": {"errors"},
     "config": {"errors", "files", "strict", "plugins", "rooms", "former", "packaged"},
@@ -53,6 +55,7 @@ ALLOWED = {
     "video": CORE | {"encoders", "recognisers"},
     "viewer": {"", "types"},
     "exports": {"errors", "files", "types", "plugins", "viewer"},
+    "executors": {"errors", "interrupts", "quiet", "plugins", "exports"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
     "dvc_eval": {"", "errors", "files", "outputs", "types", "plugins"},  # usable alone; formats by name

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RECIPES = sorted(path for path in (ROOT / "configs").iterdir() if path.suffix in (".yaml", ".txt"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
+CLUSTER = {"ray"}  # extras for clusters: neither in hicm[all] nor pinned, since tests without them are skipped
 
 # imported name -> name on PyPI, where they differ
 DISTRIBUTION = {"yaml": "pyyaml", "sklearn": "scikit-learn", "open_clip": "open_clip_torch", "faiss": "faiss-cpu",
@@ -70,7 +71,7 @@ def test_what_hicm_imports_is_declared_and_pinned(used):
     assert {"numpy", "torch", "scikit-learn", "llvmlite"} <= set(used), "the walk sees imports inside functions"
     missing = used.keys() - declared(set(EXTRAS) - {"dev"}).keys()
     assert {name: used[name] for name in missing} == {}, "add them to [project] in pyproject.toml"
-    missing = used.keys() - pinned().keys()
+    missing = used.keys() - pinned().keys() - declared(CLUSTER).keys()
     assert {name: used[name] for name in missing} == {}, "add them to requirements.txt"
 
 
@@ -91,16 +92,16 @@ def test_what_is_declared_is_used(used):
 
 
 def test_pins_lie_within_the_ranges():
-    ranges, pins = declared(), pinned()
+    ranges, pins = declared(EXTRAS.keys() - CLUSTER), pinned()
     assert ranges.keys() == pins.keys()
     for name, pin in pins.items():
         (exact,) = pin.specifier
         assert exact.operator == "==" and exact.version in ranges[name].specifier, name
 
 
-def test_all_is_every_extra_but_dev():
+def test_all_is_every_extra_but_dev_and_those_for_clusters():
     (own,) = [one for one in map(Requirement, EXTRAS["all"]) if one.name == "hicm"]
-    assert own.extras == set(EXTRAS) - {"all", "dev"}
+    assert own.extras == set(EXTRAS) - {"all", "dev"} - CLUSTER
 
 
 # citation and changelog

@@ -3,10 +3,12 @@
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hicm.errors import UserError
+from hicm.executors import Executor, Work, here, made
 from hicm.exports import OWN, check_formats, path_of, write_all
 from hicm.exports.json import read
 from hicm.files import read_json
@@ -16,16 +18,25 @@ from hicm.stages.video_captioner import VideoCaptioner
 FORMATS = ("json", "srt", "vtt", "txt", "html")
 
 
-def caption_files(videos: Sequence[Path], captioner: VideoCaptioner, out: Path, formats: Sequence[str] = FORMATS,
-                  overwrite: bool = False) -> Summary:
+def caption_files(videos: Sequence[Path], captioner: VideoCaptioner | partial[VideoCaptioner], out: Path,
+                  formats: Sequence[str] = FORMATS, overwrite: bool = False, executor: Executor = here) -> Summary:
     """Write ``out/<name of the video>.<format>`` for every video; ``json`` is always written.
 
     A format that is new is written from the ``.json`` that is there; the other files, which may have been corrected,
     stay as they are.  A file without a ``.json`` beside it is not ours and is replaced with ``overwrite`` only; a
     ``.json`` that holds no captions is never replaced.  A video that cannot be captioned, or not written in one of the
     formats, is recorded in ``out/failed.jsonl``, and the others go on.  Raises UserError for an unknown format.
+
+    ``captioner``: a partial where it is made in the workers of ``executor``.
     """
     check_formats(formats)
+    return each_video(videos, partial(_load, captioner, out, tuple(formats), overwrite), out, "captioned",
+                      executor=executor)
+
+
+def _load(captioner: VideoCaptioner | partial[VideoCaptioner], out: Path, formats: Sequence[str],
+          overwrite: bool) -> Work:
+    captioner = made(captioner)
     others = [name for name in dict.fromkeys(formats) if name != OWN]
     # First where nothing is there: a killed call leaves no file without its .json.  Last where it replaces others:
     # until then the old one says that the files were made in another way.
@@ -45,7 +56,7 @@ def caption_files(videos: Sequence[Path], captioner: VideoCaptioner, out: Path, 
             write_all(replace(read(paths[OWN]), id=video.stem, source=str(video)), out, missing)
         return bool(missing)
 
-    return each_video(videos, work, out, "captioned")
+    return work
 
 
 def _captions(path: Path) -> dict[str, Any] | None:

@@ -1,18 +1,22 @@
 """Work through video files one by one: a broken one is recorded, the others go on, and the end says what became of all.
 """
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
 
 from hicm.errors import UserError, printable
-from hicm.exports import Refused
+from hicm.executors import DONE, FAILED, REFUSED, SKIPPED, Executor, Job, Outcome, here, repeat
 from hicm.stages.failures import Failures
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
-FAILED = "failed.jsonl"
+RECORDS = "failed.jsonl"
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class Summary:
     failed: tuple[str, ...]
     refused: tuple[str, ...]  # done, but not written in every format
     records: Path  # of the failures
+    results: Mapping[Path, Any] = field(default_factory=dict, repr=False)  # of what was done, by video
 
     @property
     def ok(self) -> bool:
@@ -39,28 +44,31 @@ class Summary:
         return printable(f"{self.out}: {', '.join(parts)}")
 
 
-def each_video(videos: Sequence[Path], work: Callable[[Path], bool], out: Path, verb: str,
-               records: Path | None = None) -> Summary:
-    """Call ``work`` for every video; it returns whether there was anything left to do.
+def each_video(videos: Sequence[Path], job: Job, out: Path, verb: str, records: Path | None = None,
+               executor: Executor = here) -> Summary:
+    """Let ``executor`` do the work on every video; the result of a video is false if there was nothing left to do.
 
     A UserError is printed and recorded in ``records`` (default: ``out/failed.jsonl``), a line {video, reason} each; the
-    line goes when a later call succeeds (`hicm.stages.failures`).
+    line goes when a later call succeeds (`hicm.stages.failures`).  So is a worker that dies.
     """
-    records = records or out / FAILED
+    records = records or out / RECORDS
     failures = Failures(records)
-    done: list[str] = []
-    skipped: list[str] = []
-    failed: list[str] = []
-    refused: list[str] = []
-    for video in videos:
-        try:
-            (done if work(video) else skipped).append(video.stem)
-            failures.note(video, None)
-        except UserError as error:
-            print(error, file=sys.stderr)
-            failures.note(video, str(error))
-            (refused if isinstance(error, Refused) else failed).append(video.stem)
-    return Summary(out, verb, tuple(done), tuple(skipped), tuple(failed), tuple(refused), records)
+    found: dict[Path, Outcome] = {}
+    hidden = None if len(videos) > 1 else True  # None: unless standard error is a terminal
+    with (tqdm(total=len(videos), desc=verb, unit="video", disable=hidden) as bar,
+          contextlib.closing(executor(job, videos)) as outcomes):
+        for outcome in outcomes:
+            with bar.external_write_mode(sys.stderr):
+                repeat(outcome.heard, outcome.video.name)
+                if outcome.reason:
+                    print(outcome.reason, file=sys.stderr)
+            failures.note(outcome.video, outcome.reason or None)
+            found[outcome.video] = outcome
+            bar.update()
+    results = {video: found[video].result for video in videos if found[video].state == DONE}
+    done, skipped, failed, refused = (tuple(video.stem for video in videos if found[video].state == state)
+                                      for state in (DONE, SKIPPED, FAILED, REFUSED))
+    return Summary(out, verb, done, skipped, failed, refused, records, results)
 
 
 def find_videos(given: Sequence[str], shard: str = "") -> list[Path]:

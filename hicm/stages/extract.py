@@ -1,44 +1,54 @@
 """Frame features and transcripts of a data set's video files, in the forms that ``data.features`` and ``data.speech``
 read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from hicm.data.ids import refuse_unusable_id
 from hicm.encoders import ImageEncoder
 from hicm.errors import UserError, printable
+from hicm.executors import Executor, Work, here, made
 from hicm.files import read_json, write_json
 from hicm.new_hdf5 import new_hdf5
 from hicm.recognisers import Recogniser
 from hicm.stages.each_video import Summary, each_video
-from hicm.video.features import VideoFeatures, video_features
+from hicm.video.features import kept_features, video_features
 from hicm.video.identity import content_digest
 from hicm.video.speech import video_speech
 
 
-def extract_features(videos: Sequence[Path], encoder: ImageEncoder, out: Path, cache: Path, step: float = 1.0,
-                     write: bool = True) -> Summary:
+def extract_features(videos: Sequence[Path], encoder: ImageEncoder | partial[ImageEncoder], out: Path, cache: Path,
+                     step: float = 1.0, write: bool = True, executor: Executor = here) -> Summary:
     """One HDF5 file: float16 [T, D] per video, with attributes that say how it was made.
 
     Finished videos are kept in ``cache``, so an interrupted call continues, and several calls (shards) may share the
     work: ``write`` False stops there, and a call over all videos writes the file.  A video that cannot be read is
     recorded in ``<out>.failed.jsonl`` and left out.  Raises UserError when ``out`` holds other videos or features.
+
+    ``encoder``: a partial where it is made in the workers of ``executor``.
     """
     if write and out.exists():
-        _refuse_others(out, {video.stem for video in videos}, encoder.name, step)
-    made: dict[str, tuple[Path, VideoFeatures]] = {}
-
-    def work(video: Path) -> bool:
-        refuse_unusable_id(video.stem, str(video))
-        made[video.stem] = video, video_features(video, encoder, cache, step)
-        return True
-
-    summary = each_video(videos, work, out if write else cache, "extracted", out.with_name(f"{out.name}.failed.jsonl"))
-    if write and made:
+        _refuse_others(out, {video.stem for video in videos}, made(encoder).name, step)
+    summary = each_video(videos, partial(_load_encoder, encoder, cache, step), out if write else cache, "extracted",
+                         out.with_name(f"{out.name}.failed.jsonl"), executor)
+    if write and summary.results:
         if out.exists():
-            _refuse_loss(out, made)
-        _write_store(out, made, encoder.name)
+            _refuse_loss(out, summary.results)
+        _write_store(out, summary.results, cache, step)
     return summary
+
+
+def _load_encoder(encoder: ImageEncoder | partial[ImageEncoder], cache: Path, step: float) -> Work:
+    encoder = made(encoder)
+
+    def work(video: Path) -> tuple[str, str]:
+        """The features are kept; returned is what finds them: the digest of the content, and the encoder's name."""
+        refuse_unusable_id(video.stem, str(video))
+        video_features(video, encoder, cache, step)
+        return content_digest(video), encoder.name
+
+    return work
 
 
 def _refuse_others(out: Path, names: set[str], encoder: str, step: float) -> None:
@@ -61,36 +71,48 @@ def _refuse_others(out: Path, names: set[str], encoder: str, step: float) -> Non
                         "another --out")
 
 
-def _refuse_loss(out: Path, made: dict[str, tuple[Path, VideoFeatures]]) -> None:
+def _refuse_loss(out: Path, made_of: Mapping[Path, tuple[str, str]]) -> None:
     """UserError when ``out`` holds features that cannot be made again: of a video that failed, or of another file."""
     import h5py
 
+    contents = {video.stem: (content, video) for video, (content, _) in made_of.items()}
     with h5py.File(out, "r", locking=False) as file:
         there = {name: item.attrs.get("source_sha256") for name, item in file.items()}
-    for name, digest in there.items():
-        if name not in made:
+    for name, content in there.items():
+        if name not in contents:
             raise UserError(f"{out}: left as it is: it holds {name}, which cannot be read any more; get that video "
                             "again, or choose another --out")
-        if digest != content_digest(made[name][0]):
-            raise UserError(f"{out}: the features of {name} are those of another file than {made[name][0]}; choose "
-                            "another --out, or remove it")
+        if content != contents[name][0]:
+            raise UserError(f"{out}: the features of {name} are those of another file than {contents[name][1]}; "
+                            "choose another --out, or remove it")
 
 
-def _write_store(out: Path, made: dict[str, tuple[Path, VideoFeatures]], encoder: str) -> None:
+def _write_store(out: Path, made_of: Mapping[Path, tuple[str, str]], cache: Path, step: float) -> None:
+    """Write the features that are kept of videos; ``made_of``: content and encoder of each."""
     with new_hdf5(out) as (file, check):
-        for name, (video, features) in made.items():
-            item = file.create_dataset(name, data=features.rows)
+        for video, (content, encoder) in made_of.items():
+            features = kept_features(video, content, encoder, cache, step)
+            item = file.create_dataset(video.stem, data=features.rows)
             item.attrs.update({"encoder": encoder, "seconds_per_row": features.step, "duration": features.duration,
-                               "source": printable(video.name), "source_sha256": content_digest(video)})
+                               "source": printable(video.name), "source_sha256": content})
             check()
 
 
-def extract_speech(videos: Sequence[Path], recogniser: Recogniser, out: Path, cache: Path) -> Summary:
+def extract_speech(videos: Sequence[Path], recogniser: Recogniser | partial[Recogniser], out: Path, cache: Path,
+                   executor: Executor = here) -> Summary:
     """``out/<name of the video>.json`` with the segments of every video, as ``data.speech`` reads them.
 
     What is there from the same recogniser is skipped.  A video that cannot be read is recorded in ``out/failed.jsonl``.
     Raises UserError when a transcript of another recogniser is there.
+
+    ``recogniser``: a partial where it is made in the workers of ``executor``.
     """
+    return each_video(videos, partial(_load_recogniser, recogniser, out, cache), out, "transcribed", executor=executor)
+
+
+def _load_recogniser(recogniser: Recogniser | partial[Recogniser], out: Path, cache: Path) -> Work:
+    recogniser = made(recogniser)
+
     def work(video: Path) -> bool:
         path = out / f"{video.stem}.json"
         found = read_json(path, "speech") if path.exists() else None
@@ -103,4 +125,4 @@ def extract_speech(videos: Sequence[Path], recogniser: Recogniser, out: Path, ca
         write_json(path, video_speech(video, recogniser, cache))
         return True
 
-    return each_video(videos, work, out, "transcribed")
+    return work

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from hicm.errors import UserError
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 Videos = Annotated[Sequence[str], "video files, or folders of them"]
 Cache = Annotated[str, "folder that keeps what was made of each video, for the next time"]
 Shard = Annotated[str, "i/n: only the i-th of n shares of the videos"]
+Workers = Annotated[int, "workers that share the videos, each with its own copy of the models"]
+Executor = Annotated[str, "where the workers are: processes of this machine, or ray, a Ray cluster"]
 Offline = Annotated[bool, "never contact the hub"]
 
 
@@ -29,7 +32,8 @@ def caption(videos: Videos, *,
                                    "whisper:small where the model reads speech"] = "",
             no_speech: Annotated[bool, "do not read speech"] = False,
             window: Annotated[float, "seconds captioned at once, longer videos are cut; 0: as the model says"] = 0.0,
-            cache: Cache = "presave/videos", shard: Shard = "", set_: Overrides = (),
+            cache: Cache = "presave/videos", shard: Shard = "", workers: Workers = 1, executor: Executor = "processes",
+            set_: Overrides = (),
             overwrite: Annotated[bool, "replace captions made in another way, and files of other "
                                        "programs"] = False) -> "Summary":
     """Caption your own videos.
@@ -37,6 +41,7 @@ def caption(videos: Videos, *,
     Videos that are captioned already are skipped; one that cannot be read is recorded in failed.jsonl, and the others
     go on.  Files that you have corrected stay as they are.
     """
+    from hicm.executors import find_executor
     from hicm.exports import check_formats
     from hicm.stages.caption import FORMATS, caption_files
     from hicm.stages.each_video import find_videos
@@ -49,21 +54,23 @@ def caption(videos: Videos, *,
     folder, kept = output_folder(out), output_folder(cache, "--cache")  # what is wrong is said before a model is loaded
     files = find_videos(videos, shard)
     check_formats(tuple(format_))
-    captioner = VideoCaptioner(model_path(model) if model else "", memory, encoder, NONE if no_speech else speech,
-                               kept, window, set_)
-    return caption_files(files, captioner, folder, format_ or FORMATS, overwrite)
+    found = find_executor(executor, workers)
+    captioner = partial(VideoCaptioner, model_path(model) if model else "", memory, encoder,
+                        NONE if no_speech else speech, kept, window, set_)
+    return caption_files(files, captioner, folder, format_ or FORMATS, overwrite, found)
 
 
 def features(videos: Videos, *, out: Annotated[str, "HDF5 file to write"] = "features.h5",
              encoder: Annotated[str, "image encoder"] = "openclip:ViT-L-14/openai",
              step: Annotated[float, "seconds per row"] = 1.0, cache: Cache = "presave/videos", shard: Shard = "",
-             offline: Offline = False) -> "Summary":
+             workers: Workers = 1, executor: Executor = "processes", offline: Offline = False) -> "Summary":
     """Extract frame features of video files.
 
     For data.features.  Videos in the cache are not embedded again.  With --shard only the cache is filled; the same
     command without it then writes the file.
     """
     from hicm.encoders import make_image_encoder
+    from hicm.executors import find_executor
     from hicm.stages.each_video import find_videos
     from hicm.stages.extract import extract_features
 
@@ -71,21 +78,25 @@ def features(videos: Videos, *, out: Annotated[str, "HDF5 file to write"] = "fea
         raise UserError(f"--step {step:g}: expected 0.01 to 3600 seconds")
     file, kept = output_file(out), output_folder(cache, "--cache")
     files = find_videos(videos, shard)
-    return extract_features(files, make_image_encoder(encoder, offline), file, kept, step, not shard)
+    return extract_features(files, partial(make_image_encoder, encoder, offline), file, kept, step,
+                            not shard, find_executor(executor, workers))
 
 
 def speech(videos: Videos, *, out: Annotated[str, "folder to write to, a file per video"] = "speech",
            recogniser: Annotated[str, "what recognises speech: whisper:<size or folder> or "
                                       "transformers:<name or folder>"] = "whisper:small",
-           cache: Cache = "presave/videos", shard: Shard = "", offline: Offline = False) -> "Summary":
+           cache: Cache = "presave/videos", shard: Shard = "", workers: Workers = 1,
+           executor: Executor = "processes", offline: Offline = False) -> "Summary":
     """Transcribe the speech of video files.
 
     For data.speech.  Videos that are transcribed already are skipped.
     """
+    from hicm.executors import find_executor
     from hicm.recognisers import make_recogniser
     from hicm.stages.each_video import find_videos
     from hicm.stages.extract import extract_speech
 
     folder, kept = output_folder(out), output_folder(cache, "--cache")
     files = find_videos(videos, shard)
-    return extract_speech(files, make_recogniser(recogniser, offline), folder, kept)
+    return extract_speech(files, partial(make_recogniser, recogniser, offline), folder, kept,
+                          find_executor(executor, workers))

@@ -39,9 +39,30 @@ def video_features(path: str | Path, encoder: ImageEncoder, cache: str | Path, s
     """
     path = Path(path)
     with VideoReader(path) as video:  # what is no video is refused before it is hashed
-        key = json.dumps({"video": content_digest(path), "encoder": encoder.name, "step": step}, sort_keys=True)
-        kept = Path(cache) / f"{path.stem[:80]}-{digest(key, 16)}.npz"
+        key, kept = _place(path, content_digest(path), encoder.name, cache, step)
         found = cached_arrays(kept, key, lambda: _extract(video, encoder, step))
+    return _features(path, found, step)
+
+
+def kept_features(path: Path, content: str, encoder: str, cache: Path, step: float) -> VideoFeatures:
+    """The features that `video_features` has kept of a video of known ``content`` (digest); the video is not read.
+
+    Raises UserError when they are not in ``cache``.
+    """
+    def missing() -> dict[str, Any]:
+        raise UserError(f"{path}: its features are no longer in {cache}; the same command makes them again")
+
+    key, kept = _place(path, content, encoder, cache, step)
+    return _features(path, cached_arrays(kept, key, missing), step)
+
+
+def _place(path: Path, content: str, encoder: str, cache: str | Path, step: float) -> tuple[str, Path]:
+    """What features are known by, and the file in which they are kept."""
+    key = json.dumps({"video": content, "encoder": encoder, "step": step}, sort_keys=True)
+    return key, Path(cache) / f"{path.stem[:80]}-{digest(key, 16)}.npz"
+
+
+def _features(path: Path, found: dict[str, Any], step: float) -> VideoFeatures:
     return VideoFeatures(found["rows"], found["times"], step, float(found["duration"]),
                          tuple(f"{path}: {line}" for line in found["warnings"].tolist()))
 

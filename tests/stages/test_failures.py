@@ -61,7 +61,7 @@ def test_a_record_that_cannot_be_kept_stops_no_work(tmp_path, capsys, damage, fa
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         summary = each_video([tmp_path / name for name in ("a.mp4", "b.mp4", "c.mp4")],
-                             broken if fails else lambda video: True, out, "captioned")
+                             lambda: broken if fails else lambda video: True, out, "captioned")
     assert (summary.failed, summary.done) == ((("a", "b", "c"), ()) if fails else ((), ("a", "b", "c")))
     if fails:
         assert [str(line.message).rpartition("; ")[2] for line in said] == ["failures are printed, but not recorded"]
@@ -72,7 +72,7 @@ def test_a_record_that_cannot_be_kept_stops_no_work(tmp_path, capsys, damage, fa
 
 def test_odd_names_stay_in_their_line(tmp_path, capsys):
     video = tmp_path / "a\nb\x1b[2J\udce9.mp4"
-    summary = each_video([video], broken, tmp_path / "o\nut", "captioned")
+    summary = each_video([video], lambda: broken, tmp_path / "o\nut", "captioned")
     assert str(summary).count("\n") == 0 and capsys.readouterr().err.count("\n") == 1
     [line] = (tmp_path / "o\nut" / "failed.jsonl").read_text().splitlines()
     assert json.loads(line)["video"] == str(video)
