@@ -185,7 +185,8 @@ def test_events_are_added_split_merged_and_wrong_times_refused(window):
     until(page, "document.querySelectorAll('.events li').length === 9")
     assert page.locator(".events button", has_text="New one").count() == 1
     end = page.get_by_label("End (minutes and seconds)")
-    for wrong, words in [("0:10", "after the start"), ("9:00", "video ends at 0:30"), ("soon", "Write times"), ("1:75", "Write")]:
+    for wrong, words in [("0:10", "after the start"), ("9:00", "video ends at 0:30"), ("soon", "Write times"),
+                         ("1:75", "Write times")]:
         end.fill(wrong)
         page.keyboard.press("Enter")
         assert words in page.locator(".editor .fault").inner_text() and end.get_attribute("aria-invalid") == "true"
@@ -193,7 +194,7 @@ def test_events_are_added_split_merged_and_wrong_times_refused(window):
     page.keyboard.press("Enter")
     assert page.locator(".editor .fault").inner_text() == "" and end.input_value() == "0:25.5"
     page.keyboard.press("ArrowUp")
-    assert end.input_value() == "0:25.52", "25.54 lies between two frames"
+    assert end.input_value() == "0:25.52", "the next frame"
     page.keyboard.press("Escape")
     for _ in range(20):
         page.keyboard.press("Control+z")
@@ -236,7 +237,8 @@ def test_captions_are_text_whatever_they_hold(window):
     recalled = [{"start": 0.0, "end": 30.0, "nodes": [
         {"level": 0, "text": text, "score": 0.5, "source": text, "replaced": text, "more": 0, "below": []}
         for text in MARKUP]}]
-    found = view([lane(events, MARKUP[1], recalled=recalled)], name=MARKUP[2], source=MARKUP[4], made_by={"x": MARKUP[2]})
+    found = view([lane(events, MARKUP[1], recalled=recalled)], name=MARKUP[2], source=MARKUP[4],
+                 made_by={"x": MARKUP[2]})
     page = window.open(window.write([found]))
     shown = page.locator(".events .text").all_text_contents()
     assert shown == [text.replace("\ud800", "\ufffd") for text in MARKUP] or shown == MARKUP

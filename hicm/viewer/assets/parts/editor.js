@@ -24,7 +24,8 @@ hicm.parts ??= {};
         button("Split at playhead", "s", () => session.splitChosen()),
         button("Merge with next", "j", () => session.mergeChosen()),
         button("Delete", "Delete", () => session.removeChosen())));
-    const hint = el("p", {class: "quiet hint", text: "Choose an event in the list or on the timeline to read, correct or move it."});
+    const hint = el("p", {class: "quiet hint",
+                          text: "Choose an event in the list or on the timeline to read, correct or move it."});
     const element = el("div", {class: "editor", role: "group", "aria-label": "Chosen event"}, hint, form);
 
     const update = () => {
@@ -80,8 +81,7 @@ hicm.parts ??= {};
     };
     const step = (way) => {
       const event = session.found?.event;
-      if (event) mark(session.setTimes({[edge]: hicm.time.toFrame(event[edge] + way / (session.frameRate ?? 10),
-                                                                  session.frameRate)}));
+      if (event) mark(session.setTimes({[edge]: hicm.time.nextFrame(event[edge], way, session.frameRate ?? 10)}));
     };
     const field = el("input", {type: "text", inputMode: "decimal", autocomplete: "off", spellcheck: false,
                                "aria-label": `${label} (minutes and seconds)`, on: {

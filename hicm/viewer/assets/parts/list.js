@@ -90,7 +90,8 @@ hicm.parts ??= {};
     const row = {event: null, times, text, remark, here: false, query: null};
     row.button = el("button", {type: "button", dataset: {colour: hicm.colours.name(session.lanes, lane)},
                                on: {click: () => session.choose(row.event.key, {seek: true})}},
-                    session.lanes.length > 1 ? el("span", {class: "unseen", text: `${session.lanes[lane].name}, `}) : null,
+                    session.lanes.length > 1 ? el("span", {class: "unseen", text: `${session.lanes[lane].name}, `})
+                      : null,
                     times, text, remark);
     row.element = el("li", {}, row.button);
     return row;
@@ -134,7 +135,8 @@ hicm.parts ??= {};
       previous.hidden = next.hidden = !searching;
       previous.disabled = next.disabled = !total;
       const place = searching ? session.matching().findIndex((event) => event.key === session.chosen) + 1 : 0;
-      const text = !searching ? `${total} event${total === 1 ? "" : "s"}` : place ? `${place} of ${total}` : `${total} found`;
+      const text = !searching ? `${total} event${total === 1 ? "" : "s"}`
+        : place ? `${place} of ${total}` : `${total} found`;
       if (count.textContent !== text) count.textContent = text;
     };
     return {element: el("div", {class: "find"}, field, count, previous, next), show};

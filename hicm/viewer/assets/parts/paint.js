@@ -151,7 +151,8 @@ hicm.parts ??= {};
       lengths.set(short, length = pen.measureText(short).width);
     }
     if (length <= room) return short;
-    const kept = Array.from(short).slice(0, Math.max(Math.floor(short.length * room / length) - 1, 0)).join("").trimEnd();
+    const count = Math.max(Math.floor(short.length * room / length) - 1, 0);
+    const kept = Array.from(short).slice(0, count).join("").trimEnd();
     return kept ? `${kept}…` : "";
   }
 
