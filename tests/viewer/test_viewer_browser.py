@@ -81,6 +81,14 @@ def test_a_real_video_plays_and_its_captions_follow(jump):
     assert jump.locator(".captions .line").first.locator("p").all_inner_texts() == ["A long jump", "She gets ready"]
 
 
+def test_a_page_opens_at_the_time_of_its_address(jump):
+    jump.goto(jump.url + "#t=12.5")
+    jump.reload()
+    until(jump, "document.querySelector('video').readyState >= 2")
+    until(jump, "Math.abs(document.querySelector('video').currentTime - 12.5) < 0.05")
+    assert seconds(jump) == 12.5
+
+
 def test_an_event_is_looped(jump):
     choose(jump, "here she comes")
     jump.get_by_label("Speed").select_option("4")
@@ -152,6 +160,26 @@ def test_what_is_typed_is_kept_over_a_reload_until_discarded(window, tmp_path):
     assert page.locator(".notice").is_hidden() and page.locator(".events li").count() == 8
     page.reload()
     assert page.locator(".notice").is_hidden() and "She gets ready" in page.locator(".events").inner_text()
+
+
+def test_edits_of_another_tab_are_offered(window):
+    address = window.write([several()])
+    one = window.open(address)
+    other = window.open(address, one.context)
+    choose(other, "She gets ready")
+    other.locator(TEXT).fill("from the other tab")
+    one.get_by_text("also edited in another tab").wait_for()
+    one.get_by_role("button", name="Load them").click()
+    one.locator(".events button", has_text="from the other tab").wait_for()
+    one.keyboard.press("Control+z")
+    one.locator(".events button", has_text="She gets ready").wait_for()
+
+
+def test_the_focus_stays_in_the_list_when_an_event_is_deleted(window):
+    page = window.open(window.write([several()]))
+    choose(page, "She runs and jumps")
+    page.keyboard.press("Delete")
+    until(page, "document.activeElement.closest('.events li')?.textContent.includes('She lands')")
 
 
 def test_edits_are_made_without_storage_and_it_is_said(window):

@@ -22,7 +22,7 @@ globalThis.hicm ??= {};
 
     const title = el(options.heading ?? "h1", {class: "title", text: view.title || view.id});
     const head = el("header", {class: "head"}, title, el("span", {class: "quiet", text: about(session)}),
-      el("span", {class: "space"}),
+      el("span", {class: "space"}), notices.notice,
       iconButton("link", "Copy a link to this time", "", () => parts.copyLink(session, place)),
       el("button", {type: "button", class: "keys", text: "Keys", title: "Keys (?)",
                     on: {click: () => session.emit("help")}}),
@@ -33,7 +33,7 @@ globalThis.hicm ??= {};
     element.tabIndex = -1;
     element.setAttribute("role", "region");
     element.setAttribute("aria-label", title.textContent);
-    element.replaceChildren(head, notices,
+    element.replaceChildren(head, notices.status,
       el("div", {class: "parts"}, screen, parts.timeline(session), parts.list(session), parts.editor(session), memory),
       parts.help(session));
     const viewer = {element, session, screen, seek: (seconds) => session.seek(seconds)};

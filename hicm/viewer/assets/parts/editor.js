@@ -3,6 +3,7 @@ globalThis.hicm ??= {};
 hicm.parts ??= {};
 {
   const {el, icon} = hicm.dom;
+  const REST = 1500;  // milliseconds without a letter, after which typing is another step to undo
 
   /**
    * The chosen event: its text and times to edit, and what can be done with it.
@@ -51,7 +52,10 @@ hicm.parts ??= {};
       fault.textContent = message;
     };
     start.report = end.report = report;
+    let last = 0;
     text.addEventListener("input", () => {
+      if (performance.now() - last > REST) session.history.pause();
+      last = performance.now();
       session.apply(hicm.events.change(session.lanes, session.chosen, {text: text.value}), `text ${session.chosen}`);
     });
     text.addEventListener("blur", () => session.history.pause());

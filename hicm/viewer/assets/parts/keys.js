@@ -42,9 +42,10 @@ hicm.parts ??= {};
     const typing = event.target.matches?.(TYPED);
     const open = event.target.closest?.("dialog[open]");
     if (open) return;
+    const sign = /^[^\p{L}\d\s]$/u.test(event.key);  // on many keyboards, brackets and the like need AltGr or Option
     if (event.key === "Escape") leave(event, viewer, typing);
-    else if (event.ctrlKey || event.metaKey) back(event, viewer.session, typing);
-    else if (!typing && !event.altKey) act(event, viewer.session, viewer);
+    else if ((event.ctrlKey || event.metaKey) && !(sign && event.altKey)) back(event, viewer.session, typing);
+    else if (!typing && (sign || !event.altKey)) act(event, viewer.session, viewer);
   }
 
   function leave(event, viewer, typing) {

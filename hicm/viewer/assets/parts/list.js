@@ -19,6 +19,7 @@ hicm.parts ??= {};
       const events = session.lanes.flatMap((lane, number) => lane.events.map((event) => ({event, lane: number})))
         .sort((one, other) => one.event.start - other.event.start || other.event.end - one.event.end);
       const kept = new Set(events.map(({event}) => event.key));
+      const inside = items.contains(document.activeElement);
       for (const [key, row] of rows) {
         if (!kept.has(key)) {
           row.element.remove();
@@ -35,6 +36,7 @@ hicm.parts ??= {};
       }
       showMatches();
       showChoice();
+      if (inside && !items.contains(document.activeElement)) items.querySelector("[tabindex='0']")?.focus();
     };
     const showMatches = () => {
       let count = 0;
