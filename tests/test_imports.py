@@ -20,7 +20,7 @@ CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks"
         "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
         "cached_arrays"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers"}
-STAGES = BELOW | {"systems", "training", "report", "results"}
+STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
 
 # part of hicm -> the other parts it may import
 ALLOWED = {
@@ -51,7 +51,7 @@ ALLOWED = {
     "recognisers": CORE | {"encoders"},
     "video": CORE | {"encoders", "recognisers"},
     "viewer": {"", "types"},
-    "exports": {"errors", "files", "types", "plugins"},
+    "exports": {"errors", "files", "types", "plugins", "viewer"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
     "dvc_eval": {"", "errors", "files", "types", "plugins"},  # an evaluator that can be used alone; formats by name
@@ -59,7 +59,7 @@ ALLOWED = {
     "systems": BELOW - {"tasks", "dvc_eval"},
     "training": BELOW | {"systems"},
     "results": CORE | {"dvc_eval"},
-    "report": CORE | {"data", "memory", "retrieval", "dvc_eval"},
+    "report": CORE | {"data", "memory", "retrieval", "dvc_eval", "viewer"},
     "stages": STAGES,
     "recipes": STAGES | {"stages"},
     "verbs": STAGES | {"stages", "recipes"},

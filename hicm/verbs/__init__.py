@@ -43,10 +43,12 @@ from hicm.verbs.scores import selftest as selftest
 from hicm.verbs.videos import caption as caption
 from hicm.verbs.videos import features as features
 from hicm.verbs.videos import speech as speech
+from hicm.verbs.viewer import export as export
+from hicm.verbs.viewer import view as view
 
 # Commands as they are typed, in the order of the help; "data from-elan" is data_from_elan.
 GROUPS = {
-    "Try it": ("demo", "caption"),
+    "Try it": ("demo", "caption", "view", "export"),
     "Data": ("download", "data check", "features", "speech", "data from-subtitles", "data from-label-studio",
              "data from-elan", "data from-csv"),
     "Memory": ("memory build", "memory show", "memory search", "memory stats", "memory map", "memory ablate"),

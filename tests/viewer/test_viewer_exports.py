@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 
 from hicm import exports
 from hicm.exports import Captioned, Picture, Refused
-from hicm.types import Event, Span
+from hicm.types import Event, RecalledNode, RecalledPart, Span
 from hicm.viewer import page
+from hicm.viewer.content import Lane, View
 from tests.viewer.node import run
 
 FORMATS = sorted(path.stem for path in Path(exports.__file__).parent.glob("*.py")
@@ -77,7 +79,20 @@ def made_up(seed: int) -> Captioned:
     picture = Picture(chance.choice(RATES), chance.choice([None, (640, 360)]), chance.random() < 0.5)
     return Captioned(chance.choice([text(chance), "video"]), chance.choice(SOURCES),
                      chance.choice([1.0, 0.1, 61.5, 700.0, 40_000.0, 23.25 * 3600, 30 * 3600.0]), tuple(events),
-                     chance.choice(MADE_BY), picture)
+                     chance.choice(MADE_BY), picture, *evidence(chance))
+
+
+def evidence(chance: random.Random) -> tuple[tuple[Event, ...], tuple[RecalledPart, ...]]:
+    """What was said and what the memory answered; often nothing."""
+    def node(depth: int) -> RecalledNode:
+        return RecalledNode(depth, text(chance), chance.choice([None, 0.0, 1.0, chance.random()]),
+                            chance.choice(["", text(chance)]), chance.choice(["", "3 times"]),
+                            tuple(node(depth - 1) for _ in range(chance.randrange(3))) if depth else (),
+                            chance.choice([0, 7]), chance.choice([-1, 0]))
+
+    said, recalled = (chance.choices(TIMES, k=chance.randrange(3)) for _ in range(2))
+    return (tuple(Event(Span(start, start + 1.5), text(chance)) for start in said),
+            tuple(RecalledPart(Span(start, start + 0.1), (node(2), node(0))) for start in recalled))
 
 
 def given(captioned: Captioned) -> dict[str, Any]:
@@ -87,7 +102,11 @@ def given(captioned: Captioned) -> dict[str, Any]:
             "about": json.dumps(captioned.about, indent=1, ensure_ascii=False),
             "picture": {"frame_rate": picture.frame_rate, "size": picture.size, "sound": picture.sound},
             "events": [{"start": event.span.start, "end": event.span.end, "text": event.text, "score": event.score,
-                        "level": event.level} for event in captioned.events]}
+                        "level": event.level} for event in captioned.events],
+            "speech": [{"start": said.span.start, "end": said.span.end, "text": said.text}
+                       for said in captioned.speech],
+            "recalled": View(captioned.id, captioned.duration, (Lane("", "prediction", (), captioned.recalled),)
+                             ).to_json()["lanes"][0]["recalled"]}
 
 
 def by_python(captioned: Captioned, name: str) -> str:
@@ -111,8 +130,8 @@ BY_VIEWER = """({formats, videos}) => videos.map((video) => Object.fromEntries(f
 def float_rate(captioned: Captioned) -> Captioned:
     """With a frame rate that is a float, as all are that come from videos."""
     rate = captioned.picture.frame_rate
-    return Captioned(captioned.id, captioned.source, captioned.duration, captioned.events, captioned.about,
-                     Picture(None if rate is None else float(rate), captioned.picture.size, captioned.picture.sound))
+    return replace(captioned, picture=Picture(None if rate is None else float(rate), captioned.picture.size,
+                                              captioned.picture.sound))
 
 
 @pytest.fixture(scope="module")

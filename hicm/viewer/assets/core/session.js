@@ -18,7 +18,7 @@ globalThis.hicm ??= {};
       this.history = new hicm.History(hicm.events.lanesOf(view));
       this.player = new hicm.Player(this.duration);
       this.viewport = new hicm.Viewport(this.duration);
-      this.lane = 0;
+      this.lane = Math.max(view.lanes.findIndex(({kind}) => kind === "prediction"), 0);
       this.chosen = null;
       this.query = "";
       this.looping = false;
