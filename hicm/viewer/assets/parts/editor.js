@@ -3,6 +3,7 @@ globalThis.hicm ??= {};
 hicm.parts ??= {};
 {
   const {el, icon} = hicm.dom;
+  const REST = 1500;  // milliseconds without a letter, after which typing is another step to undo
 
   /**
    * The chosen event: its text and times to edit, and what can be done with it.
@@ -24,8 +25,9 @@ hicm.parts ??= {};
         button("Split at playhead", "s", () => session.splitChosen()),
         button("Merge with next", "j", () => session.mergeChosen()),
         button("Delete", "Delete", () => session.removeChosen())));
-    const hint = el("p", {class: "quiet hint", text: "Choose an event in the list or on the timeline to read, correct or move it."});
-    const element = el("section", {class: "editor", "aria-label": "Chosen event"}, hint, form);
+    const hint = el("p", {class: "quiet hint",
+                          text: "Choose an event in the list or on the timeline to read, correct or move it."});
+    const element = el("div", {class: "editor", role: "group", "aria-label": "Chosen event"}, hint, form);
 
     const update = () => {
       const found = session.found;
@@ -50,13 +52,16 @@ hicm.parts ??= {};
       fault.textContent = message;
     };
     start.report = end.report = report;
+    let last = 0;
     text.addEventListener("input", () => {
+      if (performance.now() - last > REST) session.history.pause();
+      last = performance.now();
       session.apply(hicm.events.change(session.lanes, session.chosen, {text: text.value}), `text ${session.chosen}`);
     });
     text.addEventListener("blur", () => session.history.pause());
     session.on("choice events", update);
     session.on("edit", () => {
-      if (!session.found) session.choose(session.under(session.lane)[0]?.key ?? null);
+      if (!session.found) session.choose(session.under(session.lane).at(-1)?.key ?? null);
       if (!session.found) return;
       text.focus();
       text.select();
@@ -80,8 +85,7 @@ hicm.parts ??= {};
     };
     const step = (way) => {
       const event = session.found?.event;
-      if (event) mark(session.setTimes({[edge]: hicm.time.toFrame(event[edge] + way / (session.frameRate ?? 10),
-                                                                  session.frameRate)}));
+      if (event) mark(session.setTimes({[edge]: hicm.time.nextFrame(event[edge], way, session.frameRate ?? 10)}));
     };
     const field = el("input", {type: "text", inputMode: "decimal", autocomplete: "off", spellcheck: false,
                                "aria-label": `${label} (minutes and seconds)`, on: {
@@ -96,8 +100,8 @@ hicm.parts ??= {};
     }});
     const here = el("button", {type: "button", class: "here", title: `${label} at the playhead (${keys})`,
                                "aria-label": `${label} at the playhead`,
-                               on: {click: () => session.setHere(edge)}}, icon("down"));
-    part.element = el("div", {class: "time-field"}, el("span", {class: "label", text: label, "aria-hidden": "true"}),
+                               on: {click: () => session.setHere(edge)}}, icon("here"));
+    part.element = el("div", {class: "time-field"}, el("small", {text: label, "aria-hidden": "true"}),
                       field, here);
     part.show = (seconds) => {
       field.value = hicm.time.exactClock(seconds);
