@@ -39,6 +39,7 @@ from tests.fuzz.damage import (
     damage_yaml,
     in_zip,
 )
+from tests.fuzz.tars import damage_tar, shards
 
 IDS = ("herbs000000", "v_pasta000001")
 WIDTH = 4
@@ -386,6 +387,7 @@ READERS = {
     "json, YouTube": Reader(f"{IDS[0]}.json3", as_json(YOUTUBE), read_transcript, damage_json, True),
     "npz, features": Reader("x.npz", npz(**{IDS[0]: MATRIX, f"{IDS[1]}/clip": MATRIX}), read_features,
                             in_zip("", damage_npy), True),
+    "tar": Reader("x.tar", shards(IDS, MATRIX), read_features, damage_tar),
     "HDF5, groups": Reader("x.h5", hdf5_groups, read_features, slow=True),
     "torch, one video": Reader(f"{IDS[0]}.pt", torch_video, read_features, in_zip("data.pkl", damage_pickle), True),
     "torch": Reader("x.pth", torch_features, read_features, in_zip("data.pkl", damage_pickle), True),
