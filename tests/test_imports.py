@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "types",
         "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
-        "cached_arrays"}
+        "cached_arrays", "loading"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers"}
 STAGES = BELOW | {"systems", "training", "report", "results"}
 
@@ -40,12 +40,13 @@ ALLOWED = {
     "journal": {"files"},
     "cached_arrays": {"arrays", "files"},
     "packaged": {"errors"},
+    "loading": {"errors", "files"},
     "rooms": {"errors", "plugins"},
     "former": {"errors"},
     "config": {"errors", "files", "strict", "plugins", "rooms", "former", "packaged"},
     "provenance": {"", "config", "files"},
     "decisive": {"config", "rooms"},
-    "encoders": {"errors", "arrays", "files", "plugins"},
+    "encoders": {"errors", "arrays", "files", "plugins", "loading"},
     "data": CORE,
     "memory": CORE | {"encoders", "data"},
     "recognisers": CORE | {"encoders"},

@@ -10,6 +10,7 @@ from pathlib import Path
 from hicm.errors import UserError
 from hicm.exports import Refused
 from hicm.files import read_text, write_text
+from hicm.loading import NoModel
 from hicm.locks import holding
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
@@ -45,7 +46,7 @@ def each_video(videos: Sequence[Path], work: Callable[[Path], bool], out: Path, 
     """Call ``work`` for every video; it returns whether there was anything left to do.
 
     A UserError is printed and recorded in ``records`` (default: ``out/failed.jsonl``), a line {video, reason} each; the
-    line goes when a later call succeeds.
+    line goes when a later call succeeds.  NoModel is raised: the next video would meet it, too.
     """
     records = records or out / FAILED
     done: list[str] = []
@@ -56,6 +57,8 @@ def each_video(videos: Sequence[Path], work: Callable[[Path], bool], out: Path, 
         try:
             (done if work(video) else skipped).append(video.stem)
             _record(records, video, None)
+        except NoModel:
+            raise
         except UserError as error:
             print(error, file=sys.stderr)
             _record(records, video, str(error))
