@@ -37,14 +37,15 @@ class Transformers:
             return pipeline("automatic-speech-recognition", self.source, device=0 if torch.cuda.is_available() else -1)
 
     def transcribe(self, path: Path) -> list[dict[str, Any]]:
-        """Segments; the last one ends with the sound where the model leaves its end open."""
+        """Segments within the sound; the last one ends with it where the model leaves its end open."""
         sound = decode(path)
+        length = len(sound) / RATE
         found = self._pipeline({"raw": sound, "sampling_rate": RATE}, chunk_length_s=CHUNK, return_timestamps=True)
         segments = []
         for chunk in found["chunks"]:
-            start, end = chunk["timestamp"]
-            segments.append({"start": float(start or 0), "end": len(sound) / RATE if end is None else float(end),
-                             "text": chunk["text"].strip(), "words": []})
+            start, end = (length if time is None else min(float(time), length) for time in chunk["timestamp"])
+            if start < end:  # it also hears something in the silence that fills its window
+                segments.append({"start": start, "end": end, "text": chunk["text"].strip(), "words": []})
         return segments
 
 
