@@ -14,6 +14,7 @@ from hicm.errors import UserError
 from hicm.loading import NoModel, loading
 
 FORM = "openclip:<model>/<pretrained>"
+WEIGHTS = (".safetensors", ".bin", ".pth")  # what open_clip takes from a folder
 BATCH = 128  # texts per forward pass
 
 
@@ -58,8 +59,8 @@ class OpenClipEncoder:
         # OpenAI's and some other weights were trained with another activation than the configuration of the same
         # name states; open_clip only warns about it, and the embeddings would be wrong.
         tag = open_clip.get_pretrained_cfg(self._model, self._pretrained) if self._pretrained else {}
-        if self._model.startswith("local-dir:") and not Path(self._model.removeprefix("local-dir:")).is_dir():
-            raise NoModel(f"memory.encoder: {self.name}: cannot be loaded: there is no such folder; correct the path")
+        if self._model.startswith("local-dir:"):
+            _refuse_empty(self.name, Path(self._model.removeprefix("local-dir:")))
         source = tag.get("file") or tag.get("hf_hub", "").strip("/") or self._pretrained \
             or self._model.partition(":")[2]
         remedy = "give a file or folder (openclip:<model>/<file>, openclip:local-dir:<folder>)"
@@ -115,6 +116,15 @@ def _refuse_unknown(name: str, model: str, pretrained: str) -> None:
     nearest = difflib.get_close_matches(f"{model}/{pretrained}", tags or open_clip.list_models(), n=1, cutoff=0)[0]
     what = f"{pretrained} is no file and no weights of {model}" if known else f"open_clip knows no model {model}"
     raise NoModel(f"memory.encoder: {name}: {what}; the nearest is {nearest}")
+
+
+def _refuse_empty(name: str, folder: Path) -> None:
+    """NoModel unless the folder holds weights of a form that open_clip looks for in a folder."""
+    if not folder.is_dir():
+        raise NoModel(f"memory.encoder: {name}: cannot be loaded: there is no such folder; correct the path")
+    if not any(file.suffix in WEIGHTS for file in folder.iterdir()):
+        raise NoModel(f"memory.encoder: {name}: cannot be loaded: no weights in {folder}, expected a file ending in "
+                      f"{', '.join(WEIGHTS)}; a .pt file is given as openclip:<model>/<file>")
 
 
 def _device() -> str:

@@ -28,7 +28,7 @@ def caption(videos: Videos, *,
                                    "whisper:small where the model reads speech"] = "",
             no_speech: Annotated[bool, "do not read speech"] = False,
             window: Annotated[float, "seconds captioned at once, longer videos are cut; 0: as the model says"] = 0.0,
-            cache: Cache = "presave/videos", shard: Shard = "", set_: Overrides = (),
+            cache: Cache = "presave/videos", shard: Shard = "", offline: Offline = False, set_: Overrides = (),
             overwrite: Annotated[bool, "replace captions that were made in another way"] = False) -> "Summary":
     """Caption your own videos.
 
@@ -45,7 +45,7 @@ def caption(videos: Videos, *,
     files = find_videos(videos, shard)  # what is wrong is said before a model is loaded
     check_formats(tuple(format_))
     captioner = VideoCaptioner(model_path(model) if model else "", memory, encoder, NONE if no_speech else speech,
-                               cache, window, set_)
+                               cache, window, [*set_, *(["offline=true"] if offline else [])])
     return caption_files(files, captioner, Path(out), format_ or FORMATS, overwrite)
 
 
