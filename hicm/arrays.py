@@ -23,10 +23,14 @@ def read_npy(path: Path) -> np.ndarray:
         return _sound(np.lib.format.read_array(stream, allow_pickle=False, max_header_size=HEADER))
 
 
-def map_npy(path: Path) -> np.ndarray:
-    """The same array, left on the disk until parts of it are used."""
+def map_npy(path: Path, start: int = 0, size: int | None = None) -> np.ndarray:
+    """The same array, left on the disk until parts of it are used.
+
+    ``start``, ``size``: the bytes of the file that are such a file, for one that lies in another, as in a tar file.
+    """
     with open(path, "rb") as stream:
-        shape, fortran, dtype = _header(stream, os.fstat(stream.fileno()).st_size)
+        stream.seek(start)
+        shape, fortran, dtype = _header(stream, os.fstat(stream.fileno()).st_size if size is None else size, start)
         start = stream.tell()
     if not math.prod(shape):
         return np.zeros(shape, dtype)
@@ -51,10 +55,11 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         return {name.removesuffix(".npy"): read_member(archive, name) for name in archive.namelist()}
 
 
-def open_npz(path: Path) -> zipfile.ZipFile:
-    """A ``.npz`` file whose members may be read one by one.  Raises as `read_npz`."""
-    archive = _Archive(Bounded(path))
-    if sum(member.file_size for member in archive.infolist()) > SMALL + RATIO * os.path.getsize(path):
+def open_npz(source: Path | bytes) -> zipfile.ZipFile:
+    """A ``.npz`` file, or its bytes, whose members may be read one by one.  Raises as `read_npz`."""
+    size = len(source) if isinstance(source, bytes) else os.path.getsize(source)
+    archive = _Archive(io.BytesIO(source) if isinstance(source, bytes) else Bounded(source))
+    if sum(member.file_size for member in archive.infolist()) > SMALL + RATIO * size:
         archive.close()
         raise ValueError("it unfolds to more than 200 times its size")
     return archive
@@ -63,7 +68,7 @@ def open_npz(path: Path) -> zipfile.ZipFile:
 class _Archive(zipfile.ZipFile):
     """Closes the file that it reads."""
 
-    def __init__(self, file: Bounded) -> None:
+    def __init__(self, file: Bounded | io.BytesIO) -> None:
         self._file = file
         super().__init__(file)
 
@@ -90,8 +95,11 @@ def member_shape(archive: zipfile.ZipFile, name: str) -> tuple[int, ...]:
         return _header(stream, member.file_size)[0]
 
 
-def _header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, whether it is stored by columns, and type; the stream is then where the ``size`` bytes of data begin."""
+def _header(stream: IO[bytes], size: int, begin: int = 0) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether it is stored by columns, and type of an array of ``size`` bytes, which begin at ``begin``.
+
+    The stream is then where its data begin.
+    """
     version = np.lib.format.read_magic(stream)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"it is of version {version}, that of an array of records; expected a plain array")
@@ -106,7 +114,7 @@ def _header(stream: IO[bytes], size: int) -> tuple[tuple[int, ...], bool, np.dty
         raise ValueError(f"it holds {dtype}; expected numbers or text (objects would need allow_pickle)")
     if not all(type(length) is int and length >= 0 for length in shape):
         raise ValueError(f"its shape is {brief(list(shape))}")
-    start = stream.tell()
+    start = stream.tell() - begin
     if math.prod(shape) * dtype.itemsize != size - start or not (dtype.itemsize or math.prod(shape) <= 1):
         raise ValueError(f"shape {brief(list(shape))} of {dtype} does not fit the {size - start} bytes it has")
     return shape, fortran, dtype

@@ -228,6 +228,16 @@ def read_text(path: str | Path, what: str = "text file") -> str:
         raise UserError(f"{path}: {what} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
 
 
+def read_part(path: str | Path, start: int, size: int) -> bytes:
+    """``size`` bytes of a file from the byte ``start`` on.  Raises ValueError when it has fewer, OSError."""
+    with open(path, "rb") as stream:
+        stream.seek(start)
+        content = stream.read(size)
+    if len(content) < size:
+        raise ValueError(f"{len(content)} of {size} bytes are there")
+    return content
+
+
 def is_file(path: Path) -> bool:
     """Whether ``path`` is a file; a name that no file can have, such as that of a very long id, is none.
 

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "outputs",
         "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
-        "cached_arrays", "quiet"}
+        "cached_arrays", "quiet", "loading"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers",
          "executors"}
 STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
@@ -43,19 +43,20 @@ ALLOWED = {
     "cached_arrays": {"arrays", "files"},
     "packaged": {"errors"},
     "quiet": set(),
+    "loading": {"errors", "files"},
     "rooms": {"errors", "plugins"},
     "former": {"errors"},
     "config": {"errors", "files", "strict", "plugins", "rooms", "former", "packaged"},
     "provenance": {"", "config", "files"},
     "decisive": {"config", "rooms"},
-    "encoders": {"errors", "arrays", "files", "plugins"},
+    "encoders": {"errors", "arrays", "files", "plugins", "loading"},
     "data": CORE,
     "memory": CORE | {"encoders", "data"},
     "recognisers": CORE | {"encoders"},
     "video": CORE | {"encoders", "recognisers"},
     "viewer": {"", "types"},
     "exports": {"errors", "files", "types", "plugins", "viewer"},
-    "executors": {"errors", "interrupts", "quiet", "plugins", "exports"},
+    "executors": {"errors", "interrupts", "loading", "quiet", "plugins", "exports"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
     "dvc_eval": {"", "errors", "files", "outputs", "types", "plugins"},  # usable alone; formats by name

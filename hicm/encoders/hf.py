@@ -8,8 +8,7 @@ import numpy as np
 from tqdm import tqdm
 
 from hicm.encoders.model_files import identify
-from hicm.errors import UserError, reason
-from hicm.files import refuse_stand_ins
+from hicm.loading import loading
 
 FORM = "hf:<name or folder>"
 BATCH = 128  # texts per forward pass
@@ -35,13 +34,10 @@ class HuggingFaceEncoder:
         import torch
         from transformers import AutoModel, AutoTokenizer
 
-        try:
-            tokenizer = AutoTokenizer.from_pretrained(self.source, local_files_only=self.offline)
-            model = AutoModel.from_pretrained(self.source, local_files_only=self.offline)
-        except Exception as error:  # unknown names, missing files, no network: all raise their own
-            refuse_stand_ins(self.source, "sentence encoder")
-            raise UserError(f"memory.encoder: {self.name}: cannot be loaded ({reason(error)}); check the "
-                            "name, or give a folder with the model and its tokenizer") from error
+        with loading(f"memory.encoder: {self.name}", self.source, self.offline,
+                     "give a folder with the model and its tokenizer", "sentence encoder"):
+            tokenizer = AutoTokenizer.from_pretrained(self.source)
+            model = AutoModel.from_pretrained(self.source)
         return model.eval().float().to("cuda" if torch.cuda.is_available() else "cpu"), tokenizer
 
     @cached_property

@@ -1,19 +1,20 @@
 """The towers of a CLIP model, through open_clip."""
 
-import contextlib
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from hicm.encoders.model_files import identify
-from hicm.errors import UserError, reason
-from hicm.files import refuse_stand_ins
+from hicm.errors import UserError
+from hicm.loading import NoModel, loading
 
 FORM = "openclip:<model>/<pretrained>"
+WEIGHTS = (".safetensors", ".bin", ".pth")  # what open_clip takes from a folder
 BATCH = 128  # texts per forward pass
 
 
@@ -53,22 +54,20 @@ class OpenClipEncoder:
     def _loaded(self) -> tuple[Any, Any]:
         import open_clip
 
-        if self._pretrained and open_clip.get_model_config(self._model) is None:
-            near = difflib.get_close_matches(self._model, open_clip.list_models(), n=1, cutoff=0)[0]
-            raise UserError(f"memory.encoder: {self.name}: open_clip knows no model {self._model}; the nearest is "
-                            f"{near}")
+        if self._pretrained:
+            _refuse_unknown(self.name, self._model, self._pretrained)
         # OpenAI's and some other weights were trained with another activation than the configuration of the same
         # name states; open_clip only warns about it, and the embeddings would be wrong.
         tag = open_clip.get_pretrained_cfg(self._model, self._pretrained) if self._pretrained else {}
-        try:
-            with _offline(self.offline):
-                model = open_clip.create_model(self._model, self._pretrained, require_pretrained=True,
-                                               force_quick_gelu=bool(tag.get("quick_gelu")))
-                return model.eval().to(_device()), open_clip.get_tokenizer(self._model)
-        except Exception as error:  # unknown names, missing files, no network: all raise their own
-            refuse_stand_ins(self._pretrained or self._model.removeprefix("local-dir:"), "CLIP model")
-            raise UserError(f"memory.encoder: {self.name}: cannot be loaded ({reason(error)}); check the "
-                            "names, or give a file or folder on this machine") from error
+        if self._model.startswith("local-dir:"):
+            _refuse_empty(self.name, Path(self._model.removeprefix("local-dir:")))
+        source = tag.get("file") or tag.get("hf_hub", "").strip("/") or self._pretrained \
+            or self._model.partition(":")[2]
+        remedy = "give a file or folder (openclip:<model>/<file>, openclip:local-dir:<folder>)"
+        with loading(f"memory.encoder: {self.name}", source, self.offline, remedy, "CLIP model"):
+            model = open_clip.create_model(self._model, self._pretrained, require_pretrained=True,
+                                           force_quick_gelu=bool(tag.get("quick_gelu")))
+            return model.eval().to(_device()), open_clip.get_tokenizer(self._model)
 
     @cached_property
     def width(self) -> int:
@@ -106,17 +105,26 @@ class OpenClipEncoder:
         return open_clip.transform.image_transform_v2(settings, is_train=False)
 
 
-@contextlib.contextmanager
-def _offline(offline: bool) -> Iterator[None]:
-    """Keep the hub client off the network; open_clip has no argument for that."""
-    from huggingface_hub import constants
+def _refuse_unknown(name: str, model: str, pretrained: str) -> None:
+    """NoModel, with the nearest that there is, unless open_clip knows the model and its weights are a tag or a file."""
+    import open_clip
 
-    before = constants.HF_HUB_OFFLINE
-    constants.HF_HUB_OFFLINE = before or offline
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
+    known = open_clip.get_model_config(model) is not None
+    if known and (open_clip.get_pretrained_cfg(model, pretrained) or Path(pretrained).is_file()):
+        return
+    tags = [f"{one}/{tag}" for one, tag in open_clip.list_pretrained() if one == model or not known]
+    nearest = difflib.get_close_matches(f"{model}/{pretrained}", tags or open_clip.list_models(), n=1, cutoff=0)[0]
+    what = f"{pretrained} is no file and no weights of {model}" if known else f"open_clip knows no model {model}"
+    raise NoModel(f"memory.encoder: {name}: {what}; the nearest is {nearest}")
+
+
+def _refuse_empty(name: str, folder: Path) -> None:
+    """NoModel unless the folder holds weights of a form that open_clip looks for in a folder."""
+    if not folder.is_dir():
+        raise NoModel(f"memory.encoder: {name}: cannot be loaded: there is no such folder; correct the path")
+    if not any(file.suffix in WEIGHTS for file in folder.iterdir()):
+        raise NoModel(f"memory.encoder: {name}: cannot be loaded: no weights in {folder}, expected a file ending in "
+                      f"{', '.join(WEIGHTS)}; a .pt file is given as openclip:<model>/<file>")
 
 
 def _device() -> str:

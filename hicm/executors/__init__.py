@@ -9,6 +9,7 @@ one, in any order; it may have ``check()``, which raises UserError when a packag
 
 A `Job` is what a worker is sent: plain data that says how to load what the work needs.  Each worker calls it once, and
 then calls the result, the `Work`, with one video after the other.  Results are files, which workers write themselves.
+`NoModel` ends the work on all videos.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ from typing import Any, TypeVar
 
 from hicm.errors import UserError, reason
 from hicm.exports import Refused
+from hicm.loading import NoModel
 from hicm.plugins import find_module
 
 GROUP = "hicm.executors"
@@ -81,21 +83,25 @@ def made(part: "Made | partial[Made]") -> Made:
 
 
 def attempt(work: Work, video: Path) -> Outcome:
-    """Work on one video."""
+    """Work on one video.  Raises NoModel, which every video would meet."""
     state, why, result = DONE, "", None
     with listening() as heard:
         try:
             result = work(video)
             state = DONE if result else SKIPPED
+        except NoModel:
+            raise
         except UserError as error:
             state, why = REFUSED if isinstance(error, Refused) else FAILED, str(error)
     return Outcome(video, state, why, result, heard)
 
 
-def attempt_in_worker(work: Work, video: Path) -> Outcome:
+def attempt_in_worker(work: Work, video: Path) -> Outcome | NoModel:
     """`attempt`, but a bug costs this video only, as the death of the worker would; its traceback is a line."""
     try:
         return attempt(work, video)
+    except NoModel as error:
+        return error
     except Exception as error:
         why = f"{video}: {type(error).__name__}: {reason(error)}; this is a bug, please report it"
         return Outcome(video, FAILED, why, heard=Heard([traceback.format_exc().rstrip()]))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from hicm.encoders.model_files import identify
-from hicm.errors import UserError, reason
+from hicm.errors import reason
+from hicm.loading import loading
 from hicm.recognisers import RATE, NoSound
 
 FORM = "transformers:<name or folder>"
@@ -31,22 +32,20 @@ class Transformers:
         import torch
         from transformers import pipeline
 
-        try:
-            return pipeline("automatic-speech-recognition", self.source, device=0 if torch.cuda.is_available() else -1,
-                            model_kwargs={"local_files_only": self.offline})
-        except Exception as error:  # unknown names, missing files, no network: all raise their own
-            raise UserError(f"--speech {self.name}: cannot be loaded ({reason(error)}); check the name, or give a "
-                            "folder with the model") from error
+        with loading(f"--speech {self.name}", self.source, self.offline,
+                     "give a folder with the model", "speech recogniser"):
+            return pipeline("automatic-speech-recognition", self.source, device=0 if torch.cuda.is_available() else -1)
 
     def transcribe(self, path: Path) -> list[dict[str, Any]]:
-        """Segments; the last one ends with the sound where the model leaves its end open."""
+        """Segments within the sound; the last one ends with it where the model leaves its end open."""
         sound = decode(path)
+        length = len(sound) / RATE
         found = self._pipeline({"raw": sound, "sampling_rate": RATE}, chunk_length_s=CHUNK, return_timestamps=True)
         segments = []
         for chunk in found["chunks"]:
-            start, end = chunk["timestamp"]
-            segments.append({"start": float(start or 0), "end": len(sound) / RATE if end is None else float(end),
-                             "text": chunk["text"].strip(), "words": []})
+            start, end = (length if time is None else min(float(time), length) for time in chunk["timestamp"])
+            if start < end:  # it also hears something in the silence that fills its window
+                segments.append({"start": start, "end": end, "text": chunk["text"].strip(), "words": []})
         return segments
 
 

@@ -1,5 +1,6 @@
 """Whisper through faster-whisper (CTranslate2): several times as fast as the original, on CPU and GPU."""
 
+import difflib
 import importlib.util
 from functools import cached_property
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from hicm.encoders.model_files import identify
 from hicm.errors import UserError, reason
+from hicm.loading import NoModel, loading
 from hicm.recognisers import NoSound
 
 FORM = "whisper:<size or folder>"
@@ -29,13 +31,15 @@ class Whisper:
 
     @cached_property
     def _model(self) -> Any:
-        from faster_whisper import WhisperModel
+        from faster_whisper import WhisperModel, available_models
+        from faster_whisper.utils import _MODELS as repositories
 
-        try:
-            return WhisperModel(self.source, device="auto", compute_type="auto", local_files_only=self.offline)
-        except Exception as error:  # unknown names, missing files, no network: all raise their own
-            raise UserError(f"--speech {self.name}: cannot be loaded ({reason(error)}); give a size such as base or "
-                            "large-v2, or a folder with the model") from error
+        if "/" not in self.source and self.source not in available_models() and not Path(self.source).exists():
+            nearest = difflib.get_close_matches(self.source, available_models(), n=1, cutoff=0)[0]
+            raise NoModel(f"--speech {self.name}: no size of Whisper and no folder; the nearest size is {nearest}")
+        with loading(f"--speech {self.name}", repositories.get(self.source, self.source), self.offline,
+                     "give a folder with the model in CTranslate2's form", "Whisper model") as closed:
+            return WhisperModel(self.source, device="auto", compute_type="auto", local_files_only=bool(closed))
 
     def transcribe(self, path: Path) -> list[dict[str, Any]]:
         """Segments with word times."""

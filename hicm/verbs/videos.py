@@ -33,7 +33,7 @@ def caption(videos: Videos, *,
             no_speech: Annotated[bool, "do not read speech"] = False,
             window: Annotated[float, "seconds captioned at once, longer videos are cut; 0: as the model says"] = 0.0,
             cache: Cache = "presave/videos", shard: Shard = "", workers: Workers = 1, executor: Executor = "processes",
-            set_: Overrides = (),
+            offline: Offline = False, set_: Overrides = (),
             overwrite: Annotated[bool, "replace captions made in another way, and files of other "
                                        "programs"] = False) -> "Summary":
     """Caption your own videos.
@@ -56,7 +56,8 @@ def caption(videos: Videos, *,
     check_formats(tuple(format_))
     found = find_executor(executor, workers)
     captioner = partial(VideoCaptioner, model_path(model) if model else "", memory, encoder,
-                        NONE if no_speech else speech, kept, window, set_)
+                        NONE if no_speech else speech, kept, window,
+                        [*set_, *(["offline=true"] if offline else [])])
     return caption_files(files, captioner, folder, format_ or FORMATS, overwrite, found)
 
 

@@ -122,7 +122,7 @@ class TestHuggingFace:
     def test_nothing_there(self, tmp_path):
         with pytest.raises(UserError, match=r"memory\.encoder: hf:.*cannot be loaded \("):
             make_encoder(f"hf:{tmp_path}", offline=True).encode(["a"])
-        with pytest.raises(UserError, match="hf:nobody/nothing: cannot be loaded"):
+        with pytest.raises(UserError, match=r"hf:nobody/nothing: nobody/nothing is not on this machine \(looked in"):
             make_encoder("hf:nobody/nothing", offline=True).encode(["a"])
 
 
@@ -184,10 +184,16 @@ class TestOpenClip:
 
     @pytest.mark.parametrize(("rest", "message"), [
         ("ViT-L-14", "expected openclip:<model>/<pretrained>"),
-        ("ViT-L14/openai", "open_clip knows no model ViT-L14; the nearest is ViT-L-14"),
-        ("ViT-B-32/nothing", r"cannot be loaded \(Pretrained value 'nothing' is not a known tag"),
-        ("local-dir:nowhere", "cannot be loaded"),
-        ("ViT-L-14/openai", r"ViT-L-14/openai: cannot be loaded \(Failed to download"),
+        ("ViT-L14/openai", "open_clip knows no model ViT-L14; the nearest is ViT-L-14/openai"),
+        ("ViT-L-15/openai", "open_clip knows no model ViT-L-15; the nearest is ViT-L-14/openai$"),
+        ("ViT-L-14/opnai", "opnai is no file and no weights of ViT-L-14; the nearest is ViT-L-14/openai$"),
+        ("ViT-B-32/nothing.pt", r"nothing\.pt is no file and no weights of ViT-B-32; the nearest is ViT-B-32/"),
+        ("local-dir:nowhere", "cannot be loaded: there is no such folder"),
+        ("local-dir:/no/where", "cannot be loaded: there is no such folder"),
+        ("hf-hub:a/b/c", "cannot be loaded: there is no a/b/c on this machine; give a file or folder"),
+        ("ViT-L-14/openai", r"openai: timm/vit_large_patch14_clip_224.openai is not on this machine \(looked in .*m"
+                            r"odels--timm--.*\), and offline is on; load it once with a network, or copy .*, or give"),
+        ("hf-hub:laion/x", r"laion/x is not on this machine \(looked in .*models--laion--x\), and offline is on; "),
     ])
     def test_what_cannot_be_loaded(self, rest, message):
         with pytest.raises(UserError, match=message):

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import h5py
 import numpy as np
@@ -31,8 +31,6 @@ from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
 from tests.fuzz.captions import CAPTIONS, read_captions
 from tests.fuzz.damage import (
-    Damage,
-    damage_bytes,
     damage_json,
     damage_lines,
     damage_npy,
@@ -42,22 +40,11 @@ from tests.fuzz.damage import (
     in_zip,
 )
 from tests.fuzz.imported import IMPORTED, read_imported
+from tests.fuzz.reader import Reader
+from tests.fuzz.tars import damage_tar, shards
 
 IDS = ("herbs000000", "v_pasta000001")
 WIDTH = 4
-
-
-class Reader(NamedTuple):
-    """``make(folder)``: sound files; ``read(file)``: all of one, looked at; ``damage``: besides `damage_bytes`."""
-
-    name: str  # of the file
-    make: Callable[[Path], list[bytes]]
-    read: Callable[[Path], Any]
-    damage: Damage = damage_bytes
-    slow: bool = False  # left out by default
-
-    def path(self, folder: Path) -> Path:
-        return folder / self.name
 
 
 # speech
@@ -392,6 +379,7 @@ READERS = {
     "json, YouTube": Reader(f"{IDS[0]}.json3", as_json(YOUTUBE), read_transcript, damage_json, True),
     "npz, features": Reader("x.npz", npz(**{IDS[0]: MATRIX, f"{IDS[1]}/clip": MATRIX}), read_features,
                             in_zip("", damage_npy), True),
+    "tar": Reader("x.tar", shards(IDS, MATRIX), read_features, damage_tar),
     "HDF5, groups": Reader("x.h5", hdf5_groups, read_features, slow=True),
     "torch, one video": Reader(f"{IDS[0]}.pt", torch_video, read_features, in_zip("data.pkl", damage_pickle), True),
     "torch": Reader("x.pth", torch_features, read_features, in_zip("data.pkl", damage_pickle), True),

@@ -15,7 +15,7 @@ from random import Random
 
 from hicm.errors import UNPRINTABLE, UserError
 from tests.fuzz.damage import damage_bytes
-from tests.fuzz.readers import Reader
+from tests.fuzz.reader import Reader
 
 # Not HDF5's "memory allocation failed": it reserves what a file asks for before it looks whether the file has as much,
 # but fills nothing of it.

@@ -6,7 +6,8 @@ import itertools
 import pytest
 
 from hicm.errors import UserError
-from tests.fuzz.readers import READERS, Reader
+from tests.fuzz.reader import Reader
+from tests.fuzz.readers import READERS
 from tests.fuzz.run import fuzz
 
 

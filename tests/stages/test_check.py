@@ -99,6 +99,20 @@ def test_wrong_frame_rate_shows(make):
     report = check_data(make(features={IDS[0]: np.ones((150, 12))}), deep=True)
     (line,) = lines(report, "warning")
     assert report.ok and f"{IDS[0]} (150 rows, 30 s)" in line and "data.feature_fps = 1" in line
+    assert "They fit" not in line, "one video of many says nothing about the others"
+
+
+@pytest.mark.parametrize("fps", [0.25, 0.5, 2, 5, 25])
+@pytest.mark.parametrize("width", [12, 1020])
+def test_other_rates_and_widths(make, tmp_path, fps, width):
+    """With the right rate there is nothing to say; with a wrong one the right one is named."""
+    stored = dict.fromkeys(IDS, np.ones((round(30 * fps), width), np.float16))
+    assert not check_data(make(features=stored, feature_fps=fps), deep=True).problems
+    for wrong in {0.1, 1} - {fps}:
+        report = check_data(make(features=stored, feature_fps=wrong), deep=True)
+        (line,) = lines(report, f"warning: {tmp_path / 'train.json'}")
+        assert line.endswith(f"data.feature_fps = {wrong:g} the store's number of rows per second? They fit {fps:g}: "
+                             f"data.feature_fps={fps:g}")
 
 
 def test_events(make):

@@ -1,13 +1,15 @@
 """Where features lie, behind `hicm.data.features`: exact keys in, stored arrays out.
 
-A store is one file with all videos (`hicm.data.feature_stores.archive`) or a folder with a file per video
-(`hicm.data.feature_stores.folder`).  Each kind of file is a module of this package, found by its ``SUFFIXES``:
+A store is one file with all videos (`hicm.data.feature_stores.archive`), a folder with a file per video
+(`hicm.data.feature_stores.folder`), or tar files (`hicm.data.feature_stores.shards`).  Each kind of
+file with arrays is a module of this package, found by its ``SUFFIXES``:
 
     SUFFIXES              endings of its files
     PER_PROCESS           whether an open file may not be shared with a process that was forked
     open_file(path)       its content: an array, or a mapping from names to arrays and further such mappings (groups)
     load(array)           one of those arrays, as a NumPy array that is the caller's
     peek(array)           its shape, dtype and a few rows, without reading all of it
+    open_part(path, start, size)   optional: the same for these bytes of a file, as in a tar file; may raise anything
     check(array, where)   optional: raises UserError, starting with ``where``, for an array that is not what it says
 
 ``open_file`` raises UserError for a file that it cannot read; the others may raise anything for a damaged array.
@@ -50,16 +52,22 @@ def open_store(path: Path, listed: Mapping[str, str] | None = None, array: str =
     """
     from hicm.data.feature_stores.archive import Archive
     from hicm.data.feature_stores.folder import Folder
+    from hicm.data.feature_stores.shards import SUFFIX, Shards, expand, is_pattern, of_folder
 
     if path == Path():
         raise UserError("data.features is empty: give the path of the features; data/README.md says where to get them")
+    if is_pattern(path):
+        return Shards(expand(path), array)
     require(path, "features", "set data.features; data/README.md says where to get them")
     if path.is_dir():
-        return Folder(path, listed, array)
+        shards = [] if listed else of_folder(path)
+        return Shards(shards, array) if shards else Folder(path, listed, array)
+    if path.suffix.lower() == SUFFIX:
+        return Shards([path], array)
     if path.suffix.lower() in formats() and path.suffix.lower() != ".npy":
         return Archive(path, array)
-    raise UserError(f"{path}: unknown kind of features; expected a folder with a file per video, or one file with all "
-                    f"of them ({', '.join(suffix for suffix in formats() if suffix != '.npy')})")
+    raise UserError(f"{path}: unknown kind of features; expected a folder with a file per video, tar files, or one "
+                    f"file with all of them ({', '.join(suffix for suffix in formats() if suffix != '.npy')})")
 
 
 @cache

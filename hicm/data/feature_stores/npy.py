@@ -18,6 +18,11 @@ def open_file(path: Path) -> np.ndarray:
     return map_npy(path)
 
 
+def open_part(path: Path, start: int, size: int) -> np.ndarray:
+    """The array in these bytes of a file."""
+    return map_npy(path, start, size)
+
+
 def load(array: np.ndarray) -> np.ndarray:
     """All of it."""
     return np.array(array)

@@ -9,6 +9,7 @@ import numpy as np
 from hicm.arrays import member_shape, open_npz, read_member
 from hicm.data.feature_stores.arrays import few_rows
 from hicm.errors import UserError, reason
+from hicm.files import read_part
 
 SUFFIXES = (".npz",)
 PER_PROCESS = True  # the file's position is shared
@@ -71,6 +72,15 @@ def open_file(path: Path) -> Members:
         archive = open_npz(path)
     except Exception as error:  # a damaged file can raise nearly anything
         raise UserError(f"{path}: cannot be read as an .npz file ({reason(error)}); is it complete?") from error
+    return _members(archive)
+
+
+def open_part(path: Path, start: int, size: int) -> Members:
+    """The arrays by name in these bytes of a file."""
+    return _members(open_npz(read_part(path, start, size)))
+
+
+def _members(archive: zipfile.ZipFile) -> Members:
     return Members(archive, {name.removesuffix(".npy"): name for name in archive.namelist()})
 
 

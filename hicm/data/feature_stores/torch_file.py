@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from hicm.data.feature_stores.arrays import few
-from hicm.data.torch_files import read_torch, refuse_odd
+from hicm.data.torch_files import read_torch, read_torch_bytes, refuse_odd
 from hicm.errors import UserError, reason
+from hicm.files import read_part
 
 SUFFIXES = (".pth", ".pt")
 PER_PROCESS = False
@@ -20,12 +21,24 @@ def open_file(path: Path) -> Any:
     except Exception as error:  # a damaged file can raise nearly anything
         raise UserError(f"{path}: features refused, expected a dict of tensors saved by torch ({reason(error)}); is "
                         "the file complete?") from error
-    if not isinstance(content, dict) and not hasattr(content, "shape"):
-        raise UserError(f"{path}: expected a dict video id -> tensor, found {type(content).__name__}")
-    odd = [type(key).__name__ for key in content if not isinstance(key, str)] if isinstance(content, dict) else []
-    if odd:
-        raise UserError(f"{path}: expected a dict video id -> tensor, found a key of type {odd[0]}")
+    if (odd := _odd(content)):
+        raise UserError(f"{path}: expected a dict video id -> tensor, found {odd}")
     return content
+
+
+def open_part(path: Path, start: int, size: int) -> Any:
+    """A tensor or a dict in these bytes of a file."""
+    content = read_torch_bytes(read_part(path, start, size))
+    if (odd := _odd(content)):
+        raise ValueError(f"expected a tensor or a dict of tensors, found {odd}")
+    return content
+
+
+def _odd(content: Any) -> str:
+    """What ``content`` is, if it is neither a tensor nor a dict whose keys are text."""
+    if isinstance(content, dict):
+        return next((f"a key of type {type(key).__name__}" for key in content if not isinstance(key, str)), "")
+    return "" if hasattr(content, "shape") else type(content).__name__
 
 
 def check(tensor: Any, where: str) -> None:

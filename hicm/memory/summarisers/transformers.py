@@ -8,6 +8,7 @@ from typing import Any
 from hicm.config import SummaryConfig, digest
 from hicm.encoders.model_files import WEIGHTS, identify
 from hicm.errors import UserError, reason
+from hicm.loading import loading
 from hicm.memory.summarisers.answers import CUT, Answer
 from hicm.memory.summarisers.language import LanguageModel, open_language_model
 from hicm.memory.summarisers.prompt import Messages
@@ -42,16 +43,14 @@ class TransformersChat:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
-        options = {"local_files_only": self.offline, **({"revision": self.revision} if self.revision else {})}
+        options = {"revision": self.revision} if self.revision else {}
         half = self.settings.precision == "bf16" or (self.settings.precision == "auto" and torch.cuda.is_available())
-        try:
+        with loading(f"memory.summariser: {self.name}", self.source, self.offline, "give a folder with an "
+                     "instruct model and its tokenizer", "chat model"):
             tokenizer = AutoTokenizer.from_pretrained(self.source, padding_side="left", **options)
             model = AutoModelForCausalLM.from_pretrained(
                 self.source, dtype=torch.bfloat16 if half else torch.float32, device_map=self.settings.device_map,
                 **options)
-        except Exception as error:  # unknown names, missing files, no network, too little memory: all raise their own
-            raise UserError(f"memory.summariser: {self.name}: cannot be loaded ({reason(error)}); check the name, or "
-                            "give a folder with an instruct model and its tokenizer") from error
         if not tokenizer.chat_template:
             raise UserError(f"memory.summariser: {self.name}: its tokenizer has no chat template; choose an instruct "
                             "model")

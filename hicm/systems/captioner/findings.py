@@ -38,9 +38,12 @@ def findings(config: Config, split: str, videos: Sequence[Video], speech: Speech
     which is kept in ``folder``.  "train" trains it as a training would.
     """
     settings = config.room
-    if width and settings.use_video and width % settings.visual_heads:
-        yield Finding(f"captioner.visual_heads={settings.visual_heads} does not divide the width of the features, "
-                      f"{width}", remedy="choose a divisor", level="error")
+    heads = settings.visual_heads
+    if width and settings.use_video and width % heads:
+        divisors = [count for count in range(1, width + 1) if width % count == 0]
+        nearest = min(divisors, key=lambda count: abs(count - heads))
+        yield Finding(f"captioner.visual_heads={heads} does not divide the width of the features, {width}",
+                      remedy=f"choose a divisor, e.g. captioner.visual_heads={nearest}", level="error")
     yield _one_bin(videos, settings.time_bins)
     try:
         vocabulary = open_vocabulary(replace(config, offline=True), folder, speech)

@@ -14,6 +14,7 @@ from transformers import GenerationConfig, T5Config, T5ForConditionalGeneration
 
 from hicm.errors import UserError, reason
 from hicm.files import refuse_stand_ins
+from hicm.loading import using_hub
 from hicm.systems.captioner.vocabulary import EOS, PAD, searched
 
 TYPES = ("t5", "mt5")  # model types with T5's parameters
@@ -56,13 +57,14 @@ def read_config(name: str, offline: bool, what: str = "configuration") -> T5Conf
     ``what`` is sought, for errors.
     """
     try:
-        values, _ = T5Config.get_config_dict(name, local_files_only=offline)
+        with using_hub(name, offline) as closed:
+            values, _ = T5Config.get_config_dict(name, local_files_only=bool(closed))
         if not values:
             raise FileNotFoundError("no config.json in it")
         config = t5_config(values)
     except Exception as error:  # damaged files can raise nearly anything
         refuse_stand_ins(name, "T5")
-        raise UserError(f"captioner.t5: {name}: no T5 {what} found {searched(offline)} ({reason(error)}); give a hub "
+        raise UserError(f"captioner.t5: {name}: no T5 {what} found {searched(closed)} ({reason(error)}); give a hub "
                         "name, a folder, or 'scratch' with captioner.t5_config") from error
     if values.get("model_type") not in TYPES:
         raise UserError(f"captioner.t5: {name}: expected a T5, found a model of type {values.get('model_type')!r}; "
@@ -83,11 +85,12 @@ def load_t5(name: str, offline: bool) -> T5ForConditionalGeneration:
     config, where = read_config(name, offline, "weights"), f"captioner.t5: {name}"
     own = getattr(config, "own_head", False)
     try:
-        t5, info = (UntiedT5 if own else T5ForConditionalGeneration).from_pretrained(
-            name, config=config, local_files_only=offline, dtype=torch.float32, output_loading_info=True)
+        with using_hub(name, offline) as closed:
+            t5, info = (UntiedT5 if own else T5ForConditionalGeneration).from_pretrained(
+                name, config=config, local_files_only=bool(closed), dtype=torch.float32, output_loading_info=True)
     except Exception as error:  # damaged files can raise nearly anything
         refuse_stand_ins(name, "T5")
-        raise UserError(f"{where}: no T5 weights found {searched(offline)} that can be read ({reason(error)}); give a "
+        raise UserError(f"{where}: no T5 weights found {searched(closed)} that can be read ({reason(error)}); give a "
                         "hub name, a folder, or 'scratch'") from error
     missing = sorted(info["missing_keys"])
     if own and HEAD in missing:

@@ -16,6 +16,7 @@ from transformers import AutoTokenizer, PreTrainedTokenizerBase, T5Tokenizer
 from hicm.config import digest
 from hicm.errors import UserError
 from hicm.files import atomic, atomic_folder, read_json, refuse_stand_ins
+from hicm.loading import using_hub
 
 PAD, EOS = 0, 1
 TIME = "<time="  # how a time token begins
@@ -88,9 +89,9 @@ def digest_of(pieces: Sequence[str]) -> str:
     return digest(pieces, 64)
 
 
-def searched(offline: bool) -> str:
-    """Where something of Hugging Face was looked for, for error messages."""
-    return "in the local cache (offline is on)" if offline else "on disk or on the Hugging Face hub"
+def searched(closed: str) -> str:
+    """Where something of Hugging Face was looked for, for error messages; ``closed``: see `hicm.loading.using_hub`."""
+    return f"in the local cache ({closed})" if closed else "on disk or on the Hugging Face hub"
 
 
 def load_vocabulary(name: str, bins: int, offline: bool = False) -> Vocabulary:
@@ -111,11 +112,17 @@ def load_pieces(name: str, offline: bool = False) -> list[str]:
 
 
 def _open_tokenizer(name: str, offline: bool) -> PreTrainedTokenizerBase:
+    with using_hub(name, offline) as closed:
+        return _read_tokenizer(name, closed)
+
+
+def _read_tokenizer(name: str, closed: str) -> PreTrainedTokenizerBase:
     folder = Path(name)
-    none = UserError(f"captioner.tokenizer: {name}: no tokenizer found {searched(offline)}; give a hub name, a folder, "
+    none = UserError(f"captioner.tokenizer: {name}: no tokenizer found {searched(closed)}; give a hub name, a folder, "
                      "or 'train'")
     try:
-        found = (T5Tokenizer if _is_bare(folder) else AutoTokenizer).from_pretrained(name, local_files_only=offline)
+        kind = T5Tokenizer if _is_bare(folder) else AutoTokenizer
+        found = kind.from_pretrained(name, local_files_only=bool(closed))
     except Exception as error:  # a damaged file can raise nearly anything
         refuse_stand_ins(name, "tokenizer")
         if folder.is_dir():
