@@ -20,7 +20,8 @@ hicm.exports ??= {};
         ...(score === null ? {} : {score: float(score)}), ...(level === null ? {} : {level}),
       }));
       const {frame_rate: rate = null, size = null, sound = false} = captioned.picture ?? {};
-      const speech = (captioned.speech ?? []).map(({start, end, text}) => ({start: float(start), end: float(end), text}));
+      const speech = (captioned.speech ?? []).map(({start, end, text}) =>
+        ({start: float(start), end: float(end), text}));
       const recalled = (captioned.recalled ?? []).map(({start, end, nodes}) =>
         ({start: float(start), end: float(end), nodes: nodes.map(node)}));
       return json({video: captioned.id, source: captioned.source, duration: float(captioned.duration),

@@ -78,8 +78,8 @@ hicm.parts ??= {};
       refused.textContent = "";
       dialog.showModal();
     };
-    return el("div", {class: "exporting"}, el("button", {type: "button", class: "primary", text: "Export", on: {click: open}}),
-              dialog);
+    const button = el("button", {type: "button", class: "primary", text: "Export", on: {click: open}});
+    return el("div", {class: "exporting"}, button, dialog);
   }
 
   /** The names of formats by the headings of the menu. */
