@@ -9,7 +9,7 @@ import pytest
 
 from hicm.exports import Captioned, Picture, srt, youtube
 from hicm.exports import json as own
-from hicm.types import Event, Span
+from hicm.types import Event, RecalledNode, RecalledPart, Span
 from tests.viewer.browser import Window, until
 from tests.viewer.views import MARKUP, event, hour, lane, several, view
 
@@ -20,11 +20,19 @@ TEXT = ".editor textarea"
 
 
 def expected(found: dict[str, Any], events: list[dict[str, Any]]) -> Captioned:
-    """What Python holds for a view with these events."""
-    return Captioned(found["id"], found["source"], found["duration"],
-                     tuple(Event(Span(one["start"], one["end"]), one["text"], one["score"], one["level"])
-                           for one in events), found["made_by"],
-                     Picture(found["picture"]["frame_rate"], tuple(found["picture"]["size"]), True))
+    """What Python holds for a view whose first lane has these events, with what was said and recalled."""
+    first, *others = found["lanes"]
+    said = [event for lane in others if lane["kind"] == "speech" for event in lane["events"]]
+    events, speech = (tuple(Event(Span(one["start"], one["end"]), one["text"], one["score"], one["level"])
+                            for one in given) for given in (events, said))
+    return Captioned(found["id"], found["source"], found["duration"], events, found["made_by"],
+                     Picture(found["picture"]["frame_rate"], tuple(found["picture"]["size"]), True), speech,
+                     tuple(RecalledPart(Span(one["start"], one["end"]), tuple(map(recalled, one["nodes"])))
+                           for one in first["recalled"]))
+
+
+def recalled(node: dict[str, Any]) -> RecalledNode:
+    return RecalledNode(**node | {"below": tuple(map(recalled, node["below"]))})
 
 
 def export(page: Any, name: str, lane: str = "") -> bytes:
