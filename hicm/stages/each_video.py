@@ -49,8 +49,8 @@ def each_video(videos: Sequence[Path], job: Job, out: Path, verb: str, records: 
     """Let ``executor`` do the work on every video; the result of a video is false if there was nothing left to do.
 
     A UserError is printed and recorded in ``records`` (default: ``out/failed.jsonl``), a line {video, reason} each; the
-    line goes when a later call succeeds (`hicm.stages.failures`).  So is a worker that dies.  NoModel is raised: the next
-    video would meet it, too.
+    line goes when a later call succeeds (`hicm.stages.failures`).  So is a worker that dies.  NoModel is raised: every
+    video would meet it.
     """
     records = records or out / RECORDS
     failures = Failures(records)

@@ -37,22 +37,23 @@ def render(views: Sequence[Mapping[str, Any]], title: str) -> str:
 
     The page asks the network for nothing, and runs no script but its own.
     """
-    heading = f"<h1>{_text(title)}</h1>\n{_links(views)}" if len(views) != 1 else ""
+    heading = f"<h1>{_escaped(title)}</h1>\n{_links(views)}" if len(views) != 1 else ""
     shown = "\n".join(viewer(view, "h1" if len(views) == 1 else "h2") for view in views)
     page_styles = styles() + _asset("style/page.css")
-    fields = {"policy": policy(page_styles, script()), "version": hicm.__version__, "title": _text(title),
+    fields = {"policy": policy(page_styles, script()), "version": hicm.__version__, "title": _escaped(title),
               "styles": page_styles, "heading": heading, "views": shown, "script": script()}
     return re.sub(r"\{\{(\w+)\}\}", lambda found: fields[found[1]], _asset("page.html"))
 
 
 def _links(views: Sequence[Mapping[str, Any]]) -> str:
-    links = "".join(f'<a href="#view={number}">{_text(view["title"])}</a>\n'
+    links = "".join(f'<a href="#view={number}">{_escaped(view["title"])}</a>\n'
                     for number, view in enumerate(views, start=1))
     return f'<nav aria-label="Videos">\n{links}</nav>\n'
 
 
-def _text(text: str) -> str:
-    return html.escape(text.encode("utf-8", "replace").decode())  # a file may have a name that is not UTF-8
+def _escaped(text: str) -> str:
+    """Text for an element; "?" for what is not UTF-8."""
+    return html.escape(text.encode("utf-8", "replace").decode())
 
 
 def viewer(view: Mapping[str, Any], heading: str = "h2") -> str:

@@ -20,19 +20,19 @@ TEXT = ".editor textarea"
 
 
 def expected(found: dict[str, Any], events: list[dict[str, Any]]) -> Captioned:
-    """What Python holds for a view whose first lane has these events."""
-    def node(one: dict[str, Any]) -> RecalledNode:
-        return RecalledNode(one["level"], one["text"], one["score"], one["replaced"], one["source"],
-                            tuple(map(node, one["below"])), one["more"])
+    """What Python holds for a view whose first lane has these events, with what was said and recalled."""
+    first, *others = found["lanes"]
+    said = [event for lane in others if lane["kind"] == "speech" for event in lane["events"]]
+    events, speech = (tuple(Event(Span(one["start"], one["end"]), one["text"], one["score"], one["level"])
+                            for one in given) for given in (events, said))
+    return Captioned(found["id"], found["source"], found["duration"], events, found["made_by"],
+                     Picture(found["picture"]["frame_rate"], tuple(found["picture"]["size"]), True), speech,
+                     tuple(RecalledPart(Span(one["start"], one["end"]), tuple(map(recalled, one["nodes"])))
+                           for one in first["recalled"]))
 
-    said = [one for lane in found["lanes"] if lane["kind"] == "speech" for one in lane["events"]]
-    recalled = [RecalledPart(Span(part["start"], part["end"]), tuple(map(node, part["nodes"])))
-                for part in found["lanes"][0]["recalled"]]
-    return Captioned(found["id"], found["source"], found["duration"],
-                     tuple(Event(Span(one["start"], one["end"]), one["text"], one["score"], one["level"])
-                           for one in events), found["made_by"],
-                     Picture(found["picture"]["frame_rate"], tuple(found["picture"]["size"]), True),
-                     tuple(Event(Span(one["start"], one["end"]), one["text"]) for one in said), tuple(recalled))
+
+def recalled(node: dict[str, Any]) -> RecalledNode:
+    return RecalledNode(**node | {"below": tuple(map(recalled, node["below"]))})
 
 
 def export(page: Any, name: str, lane: str = "") -> bytes:
