@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "types",
         "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
-        "cached_arrays"}
+        "cached_arrays", "progress"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers"}
 STAGES = BELOW | {"systems", "training", "report", "results"}
 
@@ -33,6 +33,7 @@ ALLOWED = {
     "hdf5": set(),
     "locks": {"errors"},
     "interrupts": set(),
+    "progress": set(),
     "files": {"errors", "locks", "pickles"},
     "new_hdf5": {"files"},
     "strict": {"errors", "unfold", "files"},  # yaml files are read as any text
@@ -61,7 +62,8 @@ ALLOWED = {
     "report": CORE | {"data", "memory", "retrieval", "dvc_eval"},
     "stages": STAGES,
     "recipes": STAGES | {"stages"},
-    "verbs": STAGES | {"stages", "recipes"},
+    "server": CORE | {"exports", "stages", "video"},
+    "verbs": STAGES | {"stages", "recipes", "server"},
     "cli": STAGES | {"stages", "recipes", "verbs"},
     "__main__": {"cli"},
 }

@@ -8,6 +8,7 @@ import numpy as np
 
 from hicm.encoders.model_files import identify
 from hicm.errors import UserError, reason
+from hicm.progress import Progress, unseen
 from hicm.recognisers import RATE, NoSound
 
 FORM = "transformers:<name or folder>"
@@ -38,8 +39,11 @@ class Transformers:
             raise UserError(f"--speech {self.name}: cannot be loaded ({reason(error)}); check the name, or give a "
                             "folder with the model") from error
 
-    def transcribe(self, path: Path) -> list[dict[str, Any]]:
-        """Segments; the last one ends with the sound where the model leaves its end open."""
+    def transcribe(self, path: Path, progress: Progress = unseen) -> list[dict[str, Any]]:
+        """Segments; the last one ends with the sound where the model leaves its end open.
+
+        ``progress`` is told nothing: the pipeline returns all segments at once.
+        """
         sound = decode(path)
         found = self._pipeline({"raw": sound, "sampling_rate": RATE}, chunk_length_s=CHUNK, return_timestamps=True)
         segments = []

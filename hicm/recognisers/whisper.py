@@ -7,6 +7,7 @@ from typing import Any
 
 from hicm.encoders.model_files import identify
 from hicm.errors import UserError, reason
+from hicm.progress import Progress, unseen
 from hicm.recognisers import NoSound
 
 FORM = "whisper:<size or folder>"
@@ -37,7 +38,7 @@ class Whisper:
             raise UserError(f"--speech {self.name}: cannot be loaded ({reason(error)}); give a size such as base or "
                             "large-v2, or a folder with the model") from error
 
-    def transcribe(self, path: Path) -> list[dict[str, Any]]:
+    def transcribe(self, path: Path, progress: Progress = unseen) -> list[dict[str, Any]]:
         """Segments with word times."""
         from faster_whisper import decode_audio
 
@@ -46,7 +47,11 @@ class Whisper:
             sound = decode_audio(str(path))
         except Exception as error:  # no sound, or a track that cannot be decoded
             raise NoSound(f"{path}: the sound cannot be decoded ({reason(error)})") from error
-        segments, _ = model.transcribe(sound, word_timestamps=True, vad_filter=True)
-        return [{"start": float(segment.start), "end": float(segment.end), "text": segment.text.strip(),
-                 "words": [{"start": float(word.start), "end": float(word.end), "word": word.word.strip()}
-                           for word in segment.words or ()]} for segment in segments]
+        segments, about = model.transcribe(sound, word_timestamps=True, vad_filter=True)
+        found = []
+        for segment in segments:  # recognised one by one
+            found.append({"start": float(segment.start), "end": float(segment.end), "text": segment.text.strip(),
+                          "words": [{"start": float(word.start), "end": float(word.end), "word": word.word.strip()}
+                                    for word in segment.words or ()]})
+            progress("speech", segment.end, about.duration)
+        return found

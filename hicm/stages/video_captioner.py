@@ -19,6 +19,7 @@ from hicm.encoders import ImageEncoder, make_image_encoder
 from hicm.errors import UserError
 from hicm.exports import Captioned, Picture
 from hicm.memory.bank import load_bank
+from hicm.progress import Progress, unseen
 from hicm.provenance import Origin
 from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
@@ -61,11 +62,11 @@ class VideoCaptioner:
         self.speech = self._open_speech(speech)
         self._reader = _open_reader(self.config)
 
-    def features(self, video: str | Path) -> VideoFeatures:
+    def features(self, video: str | Path, progress: Progress = unseen) -> VideoFeatures:
         """Frame features of a video file, kept in the cache.  Raises UserError when it cannot be read."""
-        return video_features(video, self.encoder, self.cache, STEP)
+        return video_features(video, self.encoder, self.cache, STEP, progress)
 
-    def hear(self, video: str | Path, duration: float) -> Speech:
+    def hear(self, video: str | Path, duration: float, progress: Progress = unseen) -> Speech:
         """What the system reads of a video's speech, within ``duration`` seconds; a broken sound track is a warning."""
         if self.speech is None:
             return Speech()
@@ -73,7 +74,7 @@ class VideoCaptioner:
         if isinstance(self.speech, SpeechStore):
             return self.speech.get(stem, duration)
         try:
-            entry = video_speech(video, self.speech, self.cache)
+            entry = video_speech(video, self.speech, self.cache, progress)
         except NoSound as error:
             warnings.warn(f"{error}; captioned without speech", stacklevel=2)
             return Speech()
@@ -83,22 +84,29 @@ class VideoCaptioner:
         """What happens in a video file, in order of time."""
         return self.caption(video).events
 
-    def caption(self, video: str | Path) -> Captioned:
-        """The events of a video file, none of which ends after it, with what decided them."""
+    def caption(self, video: str | Path, progress: Progress = unseen) -> Captioned:
+        """The events of a video file, none of which ends after it, with what decided them.
+
+        ``progress`` is told of the stages frames and speech in seconds, recall and captions in windows.
+        """
         video = Path(video)
-        features = self.features(video)
+        features = self.features(video, progress)
         for line in features.warnings:
             warnings.warn(line, stacklevel=2)
-        rows, heard = features.rows.astype(np.float32), self.hear(video, features.duration)
+        rows, heard = features.rows.astype(np.float32), self.hear(video, features.duration, progress)
         windows = cut(rows, features.step, features.duration, self.window or self.system.longest,
                       tuple(zip(heard.start, heard.end, strict=True)))
         if len(windows) > 1:
             print(f"{video}: {features.duration:.0f} seconds, captioned in {len(windows)} windows")
         parts = [_part(f"{video.stem} {number}", features, rows, heard, window)
                  for number, window in enumerate(windows, start=1)]
-        parts = [replace(part, recalled=self._recall(part.rows)) for part in parts]
-        found = {name: events for batch in self.system.predict(SampleList(parts, str(video)), self.device)
-                 for name, events in batch.items()}
+        for number, part in enumerate(parts):
+            parts[number] = replace(part, recalled=self._recall(part.rows))
+            progress("recall", number + 1, len(parts))
+        found: dict[str, list[Event]] = {}
+        for batch in self.system.predict(SampleList(parts, str(video)), self.device):
+            found |= batch
+            progress("captions", len(found), len(parts))
         events = [event for part, window in zip(parts, windows, strict=True)
                   for event in _inside(found[part.id], window)]
         events.sort(key=lambda event: (event.span.start, event.span.end))
