@@ -40,13 +40,18 @@ def caption(videos: Videos, *,
     from hicm.stages.each_video import find_videos
     from hicm.stages.video_captioner import NONE, VideoCaptioner
 
-    if not (window == 0 or window >= 1):
-        raise UserError(f"--window {window:g}: expected 1 second or more, or 0")
+    check_window(window)
     files = find_videos(videos, shard)  # what is wrong is said before a model is loaded
     check_formats(tuple(format_))
     captioner = VideoCaptioner(model_path(model) if model else "", memory, encoder, NONE if no_speech else speech,
                                cache, window, set_)
     return caption_files(files, captioner, Path(out), format_ or FORMATS, overwrite)
+
+
+def check_window(window: float) -> None:
+    """UserError unless a window has a length, or 0 for the model's own."""
+    if not (window == 0 or window >= 1):
+        raise UserError(f"--window {window:g}: expected 1 second or more, or 0")
 
 
 def features(videos: Videos, *, out: Annotated[str, "HDF5 file to write"] = "features.h5",
