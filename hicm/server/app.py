@@ -43,7 +43,7 @@ class About(BaseModel):
 
 def make_app(settings: Settings, jobs: Jobs, supervisor: Supervisor) -> FastAPI:
     """The application; ``supervisor`` has to run beside it."""
-    app = FastAPI(title="hicm serve", version=__version__, docs_url=None, redoc_url=None,
+    app = FastAPI(title="hicm serve", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False,
                   summary="Dense video captioning: submit a video, wait, fetch its events.",
                   description="One job runs at a time, in the order of submission. Errors are {\"detail\": reason}.")
     app.include_router(_about(settings), prefix="/api")

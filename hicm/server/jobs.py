@@ -31,8 +31,9 @@ class Progress(BaseModel):
     model_config = ConfigDict(frozen=True)
     stage: str = Field(description="frames, speech, recall, captions or writing, in this order; speech and recall only "
                                    "where the model reads them")
-    done: float = Field(0, description="seconds of the video (frames, speech) or windows of it (recall, captions)")
-    total: float = Field(0, description="of how many; 0: not known")
+    done: float = Field(default=0, description="seconds of the video (frames, speech), or windows of it (recall, "
+                                               "captions)")
+    total: float = Field(default=0, description="of how many; 0: not known")
 
 
 class Job(BaseModel):
@@ -45,14 +46,14 @@ class Job(BaseModel):
     created: AwareDatetime
     started: AwareDatetime | None = None
     ended: AwareDatetime | None = None
-    removed: AwareDatetime | None = Field(None, description="when the video and its captions will be removed")
-    size: int = Field(0, description="bytes of the video")
+    removed: AwareDatetime | None = Field(default=None, description="when the video and its captions will be removed")
+    size: int = Field(default=0, description="bytes of the video")
     media_type: str = "application/octet-stream"
-    duration: float | None = Field(None, description="seconds; null: the file does not say")
-    progress: Progress | None = Field(None, description="of a running job")
-    events: int | None = Field(None, description="how many were found, once done")
-    error: str = Field("", description="why it failed")
-    warnings: list[str] = Field([], description="what was wrong with the video")
+    duration: float | None = Field(default=None, description="seconds; null: the file does not say")
+    progress: Progress | None = Field(default=None, description="of a running job")
+    events: int | None = Field(default=None, description="how many were found, once done")
+    error: str = Field(default="", description="why it failed")
+    warnings: list[str] = Field(default=[], description="what was wrong with the video")
 
 
 class Jobs:

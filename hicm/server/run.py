@@ -3,22 +3,24 @@
 import asyncio
 import contextlib
 import shutil
+import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hicm.errors import UserError
+from hicm.interrupts import NUMBERS, Interrupted
 from hicm.locks import holding
 from hicm.server.settings import Settings
 
 if TYPE_CHECKING:
     from hicm.server.jobs import Jobs
 
-CHECK = 60.0  # seconds between two looks for jobs whose time is over
 CONNECTIONS = 256  # at one time
+GRACE = 2  # seconds that running requests get at the end
 HEADERS = 64 << 10  # bytes of a request's headers
 
 
@@ -67,29 +69,51 @@ async def _serve(settings: Settings, listener: socket.socket, browser: bool) -> 
     from hicm.server.jobs import Jobs
     from hicm.server.supervisor import Supervisor
 
+    class Server(uvicorn.Server):
+        @contextlib.contextmanager
+        def capture_signals(self) -> Iterator[None]:  # signals are handled here
+            yield
+
     jobs = Jobs(settings.data, settings.keep)
     supervisor = Supervisor(jobs, settings)
-    server = uvicorn.Server(uvicorn.Config(
+    server = Server(uvicorn.Config(
         make_app(settings, jobs, supervisor), http="h11", ws="none", lifespan="off", loop="asyncio",
         log_level="warning", access_log=False, server_header=False, proxy_headers=False,
-        limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=2, h11_max_incomplete_event_size=HEADERS))
+        limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=GRACE, h11_max_incomplete_event_size=HEADERS))
+    loading = asyncio.create_task(supervisor.start())
+    signalled: list[int] = []
+
+    def stop(number: int) -> None:
+        signalled.append(number)
+        server.force_exit, server.should_exit = server.should_exit, True
+        loading.cancel()
+
+    for number in NUMBERS:
+        if signal.getsignal(number) != signal.SIG_IGN:  # nohup
+            asyncio.get_running_loop().add_signal_handler(number, stop, number)
     try:
         print("loading the models ...", file=sys.stderr)
-        await supervisor.start()
-        _announce(settings, browser)
-        background = [asyncio.create_task(supervisor.run()), asyncio.create_task(_remove_expired(jobs))]
-        serving = asyncio.create_task(server.serve([listener]))
-        done, _ = await asyncio.wait([serving, *background], return_when=asyncio.FIRST_COMPLETED)
-        server.should_exit = True
-        for task in background:
-            task.cancel()
-        await asyncio.gather(*background, return_exceptions=True)
-        await serving
-        for task in done:
-            task.result()  # a bug in the background ends the server, and is seen
+        await asyncio.wait([loading])
+        if not signalled:
+            loading.result()
+            _announce(settings, browser)
+            await _until_one_ends(server.serve([listener]), supervisor.run(), _remove_expired(jobs, settings.check))
     finally:
         await supervisor.close()
         shutil.rmtree(jobs.uploads, ignore_errors=True)
+    if signalled:
+        raise Interrupted(signalled[0])
+
+
+async def _until_one_ends(*work: Coroutine[Any, Any, None]) -> None:
+    """Do all of it at once; when one ends, so do the others.  Raises what it raised, so that a bug is seen."""
+    tasks = [asyncio.create_task(one) for one in work]
+    done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
 def _announce(settings: Settings, browser: bool) -> None:
@@ -107,8 +131,8 @@ def _announce(settings: Settings, browser: bool) -> None:
         webbrowser.open(url)
 
 
-async def _remove_expired(jobs: "Jobs") -> None:
+async def _remove_expired(jobs: "Jobs", check: float) -> None:
     while True:
         for job in jobs.expired():
             await jobs.remove(job.id)
-        await asyncio.sleep(CHECK)
+        await asyncio.sleep(check)

@@ -26,6 +26,7 @@ class Settings:
     queue: int = 100  # jobs that may wait
     uploads: int = 4  # at one time
     idle: float = 60.0  # seconds without a byte after which an upload is given up
+    check: float = 60.0  # seconds between two looks for jobs whose time is over
     probe: float = 30.0  # seconds in which the first picture of an upload has to be decoded
     worker: str = "hicm.server.worker"  # module of the process that captions
 

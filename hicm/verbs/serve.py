@@ -1,5 +1,6 @@
 """The local server: videos in through a page or an HTTP API, captions out."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +40,8 @@ def serve(*, model: Annotated[str, "run folder or hub:owner/name; empty: quote t
         raise UserError(f"--keep-days {keep_days:g}: expected more than 0, at most 36500")
     if not 0 <= port <= 65535:
         raise UserError(f"--port {port}: expected 0 to 65535")
+    if token and not re.fullmatch("[!-~]{8,200}", token):
+        raise UserError("--token: expected 8 to 200 letters (a to z), digits and signs, without blanks")
     if speech and Path(speech).exists():
         raise UserError(f"--speech {speech}: transcripts belong to videos that are known before; give a recogniser, or "
                         "use hicm caption")
