@@ -72,26 +72,17 @@ def write(captioned: Captioned, folder: Path, name: str) -> Path:
 
     Raises Refused, naming the format, when it cannot hold these events; nothing is written then.
     """
-    return write_text(path_of(captioned.id, folder, name), text(captioned, name))
-
-
-def text(captioned: Captioned, name: str) -> str:
-    """What a file in one format holds.  Raises Refused, naming the format, when it cannot hold these events."""
     try:
-        found = _format(name).render(captioned)
+        text = _format(name).render(captioned)
     except Refused as error:
         raise Refused(f"not written as {name}: {error}") from error
-    return found.encode("utf-8", "replace").decode("utf-8")  # a file may have a name that is not UTF-8
-
-
-def suffix(name: str) -> str:
-    """How the names of files in one format end."""
-    return _format(name).SUFFIX
+    utf8 = text.encode("utf-8", "replace").decode("utf-8")  # a file may have a name that is not UTF-8
+    return write_text(path_of(captioned.id, folder, name), utf8)
 
 
 def path_of(video_id: str, folder: Path, name: str) -> Path:
     """The file of a video in one format."""
-    return folder / f"{video_id}{suffix(name)}"
+    return folder / f"{video_id}{_format(name).SUFFIX}"
 
 
 def _format(name: str) -> ModuleType:
