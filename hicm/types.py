@@ -35,3 +35,33 @@ class Video:
     id: str
     duration: float
     events: tuple[Event, ...]
+
+
+@dataclass(frozen=True)
+class RecalledNode:
+    """A node of the memory, or a caption (level 0), that a part of a video recalled.
+
+    Nodes with the same text along one branch, as medoids have, become one entry from ``level`` down to ``lowest``.
+    """
+
+    level: int
+    text: str
+    score: float | None  # cosine to what was asked with; None: on the way to a node or caption that has one, or below
+    replaced: str = ""  # the summary that ``text`` replaced, because one of the video's own captions wrote it
+    source: str = ""  # of a caption: its video, or how many captions have this text
+    below: tuple["RecalledNode", ...] = ()
+    more: int = 0  # distinct captions below it that are not shown
+    lowest: int = -1  # -1: same as ``level``
+
+    @property
+    def reaches(self) -> int:
+        """The finest level that this entry covers."""
+        return self.level if self.lowest < 0 else self.lowest
+
+
+@dataclass(frozen=True)
+class RecalledPart:
+    """What a part of a video recalled from the memory: trees of nodes, coarse to fine."""
+
+    span: Span
+    nodes: tuple[RecalledNode, ...]  # the roots

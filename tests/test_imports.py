@@ -20,7 +20,7 @@ CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks"
         "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
         "cached_arrays", "progress"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers"}
-STAGES = BELOW | {"systems", "training", "report", "results"}
+STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
 
 # part of hicm -> the other parts it may import
 ALLOWED = {
@@ -51,7 +51,8 @@ ALLOWED = {
     "memory": CORE | {"encoders", "data"},
     "recognisers": CORE | {"encoders"},
     "video": CORE | {"encoders", "recognisers"},
-    "exports": {"errors", "files", "types", "plugins"},
+    "viewer": {"", "types"},
+    "exports": {"errors", "files", "types", "plugins", "viewer"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
     "dvc_eval": {"", "errors", "files", "types", "plugins"},  # an evaluator that can be used alone; formats by name
@@ -59,10 +60,10 @@ ALLOWED = {
     "systems": BELOW - {"tasks", "dvc_eval"},
     "training": BELOW | {"systems"},
     "results": CORE | {"dvc_eval"},
-    "report": CORE | {"data", "memory", "retrieval", "dvc_eval"},
+    "report": CORE | {"data", "memory", "retrieval", "dvc_eval", "viewer"},
     "stages": STAGES,
     "recipes": STAGES | {"stages"},
-    "server": CORE | {"exports", "stages", "video"},
+    "server": CORE | {"exports", "stages", "video", "viewer"},
     "verbs": STAGES | {"stages", "recipes", "server"},
     "cli": STAGES | {"stages", "recipes", "verbs"},
     "__main__": {"cli"},

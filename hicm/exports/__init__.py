@@ -3,7 +3,8 @@
 A format is a new module here, or a module of another package under the entry-point group ``hicm.exports``, with
 ``SUFFIX`` (of the file name) and ``render(captioned) -> str``; it may have ``check()``, which raises UserError when a
 package that it needs is missing.  ``render`` raises `Refused` for events that the format cannot hold at all; what it
-loses otherwise is said in its module.
+loses otherwise is said in its module.  A file that links to the video has ``LINKS = True``, and is made by
+``render(captioned, folder)``.
 """
 
 from collections.abc import Iterable
@@ -15,7 +16,7 @@ from typing import Any
 from hicm.errors import UserError
 from hicm.files import write_text
 from hicm.plugins import find_module
-from hicm.types import Event
+from hicm.types import Event, RecalledPart
 
 GROUP = "hicm.exports"
 OWN = "json"  # the format that loses nothing
@@ -44,6 +45,8 @@ class Captioned:
     events: tuple[Event, ...]
     about: dict[str, Any] = field(default_factory=dict)  # how the events were made
     picture: Picture = Picture()
+    speech: tuple[Event, ...] = ()  # what was heard
+    recalled: tuple[RecalledPart, ...] = ()  # what the memory answered
 
 
 def check_formats(names: Iterable[str]) -> None:
@@ -72,12 +75,17 @@ def write(captioned: Captioned, folder: Path, name: str) -> Path:
 
     Raises Refused, naming the format, when it cannot hold these events; nothing is written then.
     """
+    return write_text(path_of(captioned.id, folder, name), text_of(captioned, folder, name))
+
+
+def text_of(captioned: Captioned, folder: Path, name: str) -> str:
+    """What `write` writes.  Raises Refused, naming the format, when it cannot hold these events."""
+    part = _format(name)
     try:
-        text = _format(name).render(captioned)
+        text = part.render(captioned, folder) if getattr(part, "LINKS", False) else part.render(captioned)
     except Refused as error:
         raise Refused(f"not written as {name}: {error}") from error
-    utf8 = text.encode("utf-8", "replace").decode("utf-8")  # a file may have a name that is not UTF-8
-    return write_text(path_of(captioned.id, folder, name), utf8)
+    return text.encode("utf-8", "replace").decode("utf-8")  # a file may have a name that is not UTF-8
 
 
 def path_of(video_id: str, folder: Path, name: str) -> Path:

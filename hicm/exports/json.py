@@ -1,44 +1,132 @@
-"""hicm's own form, which loses nothing: times in seconds, scores, levels, and how the events were made."""
+"""hicm's own form, which loses nothing: times in seconds, scores, levels, speech, what the memory answered, and how the
+events were made.
+"""
 
 import json
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hicm.errors import UserError
 from hicm.exports import Captioned, Picture
 from hicm.files import read_json
-from hicm.types import Event, Span
+from hicm.types import Event, RecalledNode, RecalledPart, Span
 
 SUFFIX = ".json"
 
+BAD = (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)  # of what is no captions
+Found = TypeVar("Found")
+
 
 def render(captioned: Captioned) -> str:
-    """One object; numbers are not rounded."""
+    """One object; numbers are not rounded, and what is not known is left out."""
     events = [{"start": event.span.start, "end": event.span.end, "sentence": event.text}
               | ({} if event.score is None else {"score": event.score})
               | ({} if event.level is None else {"level": event.level}) for event in captioned.events]
     picture = {"frame_rate": captioned.picture.frame_rate, "size": captioned.picture.size,
                "sound": captioned.picture.sound}
-    return json.dumps({"video": captioned.id, "source": captioned.source, "duration": captioned.duration,
-                       "picture": picture, "events": events, "made_by": captioned.about}, indent=1,
-                      ensure_ascii=False) + "\n"
+    content = {"video": captioned.id, "source": captioned.source, "duration": captioned.duration,
+               "picture": picture, "events": events, "made_by": captioned.about}
+    if captioned.speech:
+        content["speech"] = [{"start": said.span.start, "end": said.span.end, "text": said.text}
+                             for said in captioned.speech]
+    if captioned.recalled:
+        content["recalled"] = [{"start": part.span.start, "end": part.span.end, "nodes": [*map(_node, part.nodes)]}
+                               for part in captioned.recalled]
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+
+
+def _node(node: RecalledNode) -> dict[str, Any]:
+    found: dict[str, Any] = {"level": node.level, "text": node.text}
+    found |= {} if node.lowest < 0 else {"lowest": node.lowest}
+    found |= {} if node.score is None else {"score": node.score}
+    found |= {name: getattr(node, name) for name in ("replaced", "source", "more") if getattr(node, name)}
+    return found | ({"below": [*map(_node, node.below)]} if node.below else {})
 
 
 def read(path: Path) -> Captioned:
-    """What `render` wrote.  Raises UserError for anything else."""
+    """What `render` wrote, also after it was edited; events in order of time.  Raises UserError for anything else."""
     content = read_json(path, "captions")
     try:
         return _captioned(content)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: expected captions as hicm caption writes them ({error!r}); caption the video "
-                        "again") from error
+    except BAD as error:
+        raise UserError(f"{path}: expected captions as hicm caption writes them ({error!r}); correct it, or caption "
+                        "the video again") from error
 
 
 def _captioned(content: Any) -> Captioned:
-    events = [Event(Span(float(one["start"]), float(one["end"])), str(one["sentence"]), one.get("score"),
-                    one.get("level")) for one in content["events"]]
-    picture = content.get("picture", {})
-    size = picture.get("size")
-    return Captioned(content["video"], content["source"], float(content["duration"]), tuple(events),
-                     content.get("made_by", {}),
-                     Picture(picture.get("frame_rate"), tuple(size) if size else None, picture.get("sound", False)))
+    video, duration, about = _text(content["video"]), _number(content["duration"]), content.get("made_by", {})
+    if not video or Path(video).name != video or "\0" in video:  # names the files that are written
+        raise ValueError(f"video {video!r:.60}, expected the name of a video file without its ending")
+    if duration is None or not isinstance(about, dict):
+        raise ValueError("duration is not known, or made_by is no object")
+    events = _each("event", _event, content["events"])
+    return Captioned(video, _text(content["source"]), duration,
+                     tuple(sorted(events, key=lambda event: (event.span.start, event.span.end))), about,
+                     _picture(content.get("picture", {})), tuple(_each("speech", _said, content.get("speech", []))),
+                     tuple(_each("recalled", _part, content.get("recalled", []))))
+
+
+def _each(what: str, read_one: Callable[[Any], Found], items: Any) -> list[Found]:
+    found = []
+    for number, one in enumerate(items, start=1):
+        try:
+            found.append(read_one(one))
+        except BAD as error:
+            raise ValueError(f"{what} {number}: {error!r}") from error
+    return found
+
+
+def _event(one: Any) -> Event:
+    return Event(_span(one), _text(one["sentence"]), _number(one.get("score")), _whole(one.get("level")))
+
+
+def _said(one: Any) -> Event:
+    return Event(_span(one), _text(one["text"]))
+
+
+def _part(one: Any) -> RecalledPart:
+    return RecalledPart(_span(one), tuple(map(_read_node, one["nodes"])))
+
+
+def _picture(one: Any) -> Picture:
+    size = one.get("size")
+    return Picture(_number(one.get("frame_rate")), None if size is None else (int(size[0]), int(size[1])),
+                   bool(one.get("sound", False)))
+
+
+def _read_node(one: Any) -> RecalledNode:
+    level, text, score = _whole(one["level"]), _text(one["text"]), _number(one.get("score"))
+    if level is None:
+        raise ValueError("a node without level")
+    return RecalledNode(level, text, score, _text(one.get("replaced", "")), _text(one.get("source", "")),
+                        tuple(map(_read_node, one.get("below", []))), int(one.get("more", 0)),
+                        int(one.get("lowest", -1)))
+
+
+def _span(one: Any) -> Span:
+    start, end = _number(one["start"]), _number(one["end"])
+    if start is None or end is None or not 0 <= start <= end:
+        raise ValueError(f"times {start} to {end}, expected 0 <= start <= end")
+    return Span(start, end)
+
+
+def _number(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ValueError(f"{value!r:.40}, expected a number")
+    return float(value)
+
+
+def _whole(value: Any) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+        raise ValueError(f"{value!r:.40}, expected a whole number")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40}, expected text")
+    return value

@@ -95,7 +95,7 @@ def draw_timeline(axes: Axes, tracks: Sequence[Track], duration: float, theme: T
     top, places = 0.0, []
     for track in tracks:
         for bar in track.bars:
-            start, length = bar.left * duration / 100, max(bar.width, 0.3) * duration / 100
+            start, length = bar.start, max(bar.end - bar.start, 0.003 * duration)
             axes.barh(top + bar.lane, length, left=start, height=0.78, color=theme.run(track.colour), linewidth=0.8,
                       edgecolor=theme.paper)
             axes.text(start + length / 2, top + bar.lane, str(bar.number), color=theme.paper, fontsize=7, ha="center",

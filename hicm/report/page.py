@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -21,36 +22,26 @@ from hicm.provenance import now
 from hicm.report import facts
 from hicm.report.curves import panels
 from hicm.report.figures import DARK, LIGHT, Theme, metrics_figure, panel_figure, panels_figure, save, timeline_figure
-from hicm.report.recall import Memory, Window
-from hicm.report.runs import Run, is_number, read_references, read_runs
+from hicm.report.runs import Run, is_number, read_references, read_runs, recalled_by
 from hicm.report.score_tables import comparable, left_out, metric_label, score_rows
-from hicm.report.timeline import Track, clock, make_track, overlapping, spread, ticks
+from hicm.report.timeline import clock, make_track, spread
 from hicm.types import Video
+from hicm.viewer.content import Lane, View
+from hicm.viewer.page import policy, script, styles, viewer
 
 RANKED_BY = ("soda_c", "CIDEr", "METEOR", "soda_d")  # the first metric in which videos differ ranks them
 
 
 @dataclass(frozen=True)
-class Recall:
-    """What one run recalled for one video; without windows, ``note`` gives the reason."""
-
-    label: str
-    colour: int
-    windows: list[Window]
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class View:
-    """One video as shown on the page."""
+class Shown:
+    """One video as shown on the page; ``element`` becomes its viewer."""
 
     id: str
     role: str
-    duration: float
     scores: list[tuple[int, str]]  # index of the run, score times 100 as printed
-    tracks: list[Track]
+    element: str
     picture: str
-    recalls: list[Recall]
+    notes: list[str]  # on what was recalled
 
 
 def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -> Path:
@@ -82,8 +73,7 @@ def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -
     metrics = _both(partial(metrics_figure, main, labels), about, out / "metrics.png") if main else None
 
     ranking, order = rank_videos(found, list(annotators[0]) if annotators else [])
-    memories = {place: Memory(run.config, run.bank) for place, run in enumerate(found) if run.bank is not None}
-    views = [_view(video, role, found, annotators, ranking, memories, out, about)
+    views = [_shown(video, role, found, annotators, ranking, out, about)
              for video, role in tqdm(_roles(order, videos, bool(ranking)), desc="report", unit="video")]
     how, same = facts.selection(found, split)
     signatures = [str(run.metrics.get("signature", "")) for run in found if run.metrics]
@@ -95,7 +85,7 @@ def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -
         "intervals": any(cell.interval for row in main for cell in row.cells), "metrics_picture": metrics,
         "curves": curves,
         "ranking": ranking and metric_label(ranking[0]), "ranking_run": ranking and ranking[1], "total": len(order),
-        "views": views, "light": LIGHT, "dark": DARK, "clock": clock, "ticks": ticks, "overlapping": overlapping})
+        "views": views, "recalled": any(run.memory is not None for run in found)})
 
 
 def rank_videos(runs: Sequence[Run], references: Sequence[str]) -> tuple[tuple[str, str] | None, dict[str, float]]:
@@ -123,39 +113,32 @@ def _roles(scores: dict[str, float], count: int, ranked: bool) -> list[tuple[str
             for video, rank in spread(scores, count)] if count else []
 
 
-def _view(video: str, role: str, runs: Sequence[Run], annotators: list[dict[str, Video]],
-          ranking: tuple[str, str] | None, memories: dict[int, Memory], out: Path, about: str) -> View:
+def _shown(video: str, role: str, runs: Sequence[Run], annotators: list[dict[str, Video]],
+           ranking: tuple[str, str] | None, out: Path, about: str) -> Shown:
     annotated = [videos[video] for videos in annotators if video in videos]
     ends = [event.span.end for run in runs for event in run.predictions.get(video, [])]
     duration = annotated[0].duration if annotated else max([1.0, *ends])
-    tracks = [make_track("reference" if len(annotated) == 1 else f"reference {number}", reference.events, duration)
-              for number, reference in enumerate(annotated, start=1)]
-    tracks += [make_track(run.label, run.predictions[video], duration, place) for place, run in enumerate(runs)
-               if video in run.predictions]
+    recalls = [recalled_by(run, video, duration) for run in runs]
+    lanes = [Lane("reference" if len(annotated) == 1 else f"reference {number}", "reference", reference.events)
+             for number, reference in enumerate(annotated, start=1)]
+    lanes += [Lane(run.label, "prediction", tuple(run.predictions.get(video, ())), tuple(recalled))  # a colour each
+              for run, (recalled, _) in zip(runs, recalls, strict=True)]
     scores = []
     for place, run in enumerate(runs):
         value = (run.metrics.get("per_video") or {}).get(video, {}).get(ranking[0]) if ranking else None
         scores += [(place, f"{100 * value:.1f}")] if is_number(value) else []
-    picture = ""
-    if tracks:
-        figure = timeline_figure(f"{video}, {clock(duration)}", tracks, duration, LIGHT)
-        picture = _embed(save(figure, out / f"timeline_{_file_name(video)}.png", about))
-    recalls = [_recall(run, place, video, duration, memories) for place, run in enumerate(runs)
-               if run.retrieved is not None]
-    return View(video, role, duration, scores, tracks, picture, recalls)
+    view = View(video, duration, tuple(lanes), made_by={run.label: {"run": run.id} for run in runs})
+    return Shown(video, role, scores, viewer(view.to_json(), "h3"), _picture(video, view, out, about),
+                 [f"Recalled by {run.label}: {note}." for run, (_, note) in zip(runs, recalls, strict=True) if note])
 
 
-def _recall(run: Run, place: int, video: str, duration: float, memories: dict[int, Memory]) -> Recall:
-    retrieved = run.retrieved
-    if retrieved is None or place not in memories:
-        return Recall(run.label, place, [], "the memory bank could not be read; see the notes at the top")
-    try:
-        visited = retrieved.visited(video)
-    except UserError as error:
-        return Recall(run.label, place, [], str(error))
-    own = video if retrieved.info.get("leave_own_out") else ""
-    windows = memories[place].windows(visited, duration, own)
-    return Recall(run.label, place, windows, "" if windows else "nothing was recalled")
+def _picture(video: str, view: View, out: Path, about: str) -> str:
+    """The lanes as a picture, in a file of its own, too."""
+    runs = itertools.count()
+    tracks = [make_track(lane.name, lane.events, view.duration, -1 if lane.kind == "reference" else next(runs))
+              for lane in view.lanes]
+    figure = timeline_figure(f"{video}, {clock(view.duration)}", tracks, view.duration, LIGHT)
+    return _embed(save(figure, out / f"timeline_{_file_name(video)}.png", about))
 
 
 def _both(draw: Callable[[Theme], Figure], about: str, path: Path | None = None) -> dict[str, str]:
@@ -176,7 +159,9 @@ def _file_name(video: str) -> str:
 def _write(path: Path, content: dict[str, Any]) -> Path:
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
                                      undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = environment.get_template("page.html").render(content)
+    style = environment.get_template("page.css").render(light=LIGHT, dark=DARK) + styles()
+    page = environment.get_template("page.html").render(
+        content | {"style": style, "script": script(), "policy": policy(style, script())})
     with atomic(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return path

@@ -16,8 +16,9 @@ from hicm.files import plain, read_json, require, sha256
 from hicm.memory.bank import OWN, TEXTS, Bank, bank_hash, load_bank
 from hicm.retrieval.reader import needs_bank
 from hicm.retrieval.store import Retrieved, open_retrieved
+from hicm.retrieval.trees import Memory
 from hicm.rooms import memory_need
-from hicm.types import Event, Span, Video
+from hicm.types import Event, RecalledPart, Span, Video
 
 Found = TypeVar("Found")
 
@@ -36,7 +37,7 @@ class Run:
     checkpoint: dict[str, Any] = field(default_factory=dict)  # name and step of the one that made the predictions
     metrics: dict[str, Any] = field(default_factory=dict)
     retrieved: Retrieved | None = None
-    bank: Bank | None = None
+    memory: Memory | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -81,7 +82,7 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
     notes: list[str] = []
     untrained = (folder / "tried.json").exists()  # settings were chosen, by no training loop
     stats = [] if untrained else _attempt(lambda: _read_stats(folder / "stats.jsonl"), notes) or []
-    predicted = _attempt(lambda: _read_predictions(folder / f"predictions_{split}.json"), notes)
+    predicted = _attempt(lambda: read_predictions(folder / f"predictions_{split}.json"), notes)
     predictions, checkpoint, decided = predicted or ({}, {}, {})
     metrics = _attempt(lambda: _read_metrics(folder / f"metrics_{split}.json"), notes) or {}
     if metrics.get("run") not in (None, manifest["run"]):
@@ -101,7 +102,22 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
         retrieved = _attempt(lambda: _open_retrieved(folder, config, split), notes)
         bank = _attempt(lambda: _load_bank(folder, config, retrieved), notes) if retrieved is not None else None
     return Run(folder, manifest["run"], label, config, manifest, stats, predictions, checkpoint, metrics, retrieved,
-               bank, tuple(notes))
+               None if bank is None else Memory(config, bank), tuple(notes))
+
+
+def recalled_by(run: Run, video: str, duration: float) -> tuple[list[RecalledPart], str]:
+    """What a video of ``duration`` seconds recalled; if nothing, why, or an empty text for a run that recalls nothing.
+    """
+    if run.retrieved is None:
+        return [], ""
+    if run.memory is None:
+        return [], "the memory bank could not be read; see the notes at the top"
+    try:
+        visited = run.retrieved.visited(video)
+    except UserError as error:
+        return [], str(error)
+    found = run.memory.windows(visited, duration, video if run.retrieved.info.get("leave_own_out") else "")
+    return found, "" if found else "nothing was recalled"
 
 
 def _attempt(read: Callable[[], Found], notes: list[str]) -> Found | None:
@@ -155,17 +171,24 @@ def asked_otherwise(config: Config, manifest: dict[str, Any], decided: dict[str,
     return notes
 
 
-def _read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any], dict[str, Any]]:
+def read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any], dict[str, Any]]:
     """Events by video, the checkpoint that made them, and the settings that decided them (empty: not in the file)."""
     require(path, "predictions", "make them with `hicm predict`")
     content = read_json(path, "predictions")
     try:
-        events = {video: [Event(Span(*map(float, event["timestamp"])), str(event["sentence"])) for event in found]
-                  for video, found in content["results"].items()}
+        events = {video: [_event(event) for event in found] for video, found in content["results"].items()}
         return events, dict(content.get("checkpoint") or {}), dict(content.get("decided_by") or {})
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path}: expected {{'results': {{id: [{{'sentence', 'timestamp': [start, end]}}]}}}} "
                         f"({type(error).__name__}: {error}); predict again") from error
+
+
+def _event(event: Any) -> Event:
+    span = Span(*map(float, event["timestamp"]))
+    if not (is_number(span.start) and is_number(span.end)):
+        raise ValueError(f"timestamp {span}")
+    score, level = (event[name] if is_number(event.get(name)) else None for name in ("score", "level"))
+    return Event(span, str(event["sentence"]), score, level)
 
 
 def _read_metrics(path: Path) -> dict[str, Any]:

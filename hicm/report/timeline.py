@@ -1,4 +1,4 @@
-"""Events on a time axis: which videos to show and where each bar goes.  All times are in seconds."""
+"""Events on a time axis, for pictures, and which videos to show.  All times are in seconds."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -9,17 +9,13 @@ from hicm.types import Event
 
 @dataclass(frozen=True)
 class Bar:
-    """One event on its track, drawn from ``start`` to ``end``; ``left`` and ``width`` are percentages of the axis."""
+    """One event on its track, drawn from ``start`` to ``end``, both within the video."""
 
     number: int  # 1-based, in order of start
     text: str
-    times: str  # as printed: the times of the event before clipping
     start: float
     end: float
-    left: float
-    width: float
     lane: int
-    remark: str = ""  # on invalid times
 
 
 @dataclass(frozen=True)
@@ -27,7 +23,6 @@ class Track:
     """All events of one source: a run, or one annotator."""
 
     name: str
-    reference: bool
     colour: int  # index of the run; -1 for references
     bars: tuple[Bar, ...]
     lanes: int
@@ -47,26 +42,16 @@ def clock(seconds: float) -> str:
 def make_track(name: str, events: Sequence[Event], duration: float, colour: int = -1) -> Track:
     """Bars in order of start; overlapping events go into separate lanes.
 
-    Events are clipped to the video, and start and end are swapped where the end comes first, each with a remark.
+    Events are clipped to the video, and start and end are swapped where the end comes first.
     """
     bars: list[Bar] = []
     free: list[float] = []  # where the last bar of each lane ends
     for number, event in enumerate(sorted(events, key=lambda event: min(event.span.start, event.span.end)), start=1):
-        low, high = sorted((event.span.start, event.span.end))
-        remark = "ends before it starts" if event.span.end < event.span.start else ""
-        if low < 0 or high > duration + 0.5:
-            remark = ", ".join(filter(None, [remark, "extends beyond the video"]))
-        low, high = (min(max(time, 0.0), duration) for time in (low, high))
+        low, high = (min(max(time, 0.0), duration) for time in sorted((event.span.start, event.span.end)))
         lane = next((lane for lane, end in enumerate(free) if end <= low + 1e-6), len(free))
         free[lane:lane + 1] = [high]
-        bars.append(Bar(number, event.text, f"{clock(event.span.start)}–{clock(event.span.end)}", low, high,
-                        100 * low / duration, 100 * (high - low) / duration, lane, remark))
-    return Track(name, colour < 0, colour, tuple(bars), max(len(free), 1))
-
-
-def overlapping(track: Track, start: float, end: float) -> list[int]:
-    """Numbers of the track's events that overlap the time from ``start`` to ``end``."""
-    return [bar.number for bar in track.bars if min(bar.end, end) - max(bar.start, start) > 1e-6]
+        bars.append(Bar(number, event.text, low, high, lane))
+    return Track(name, colour, tuple(bars), max(len(free), 1))
 
 
 def ticks(duration: float, most: int = 8) -> list[float]:

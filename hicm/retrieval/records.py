@@ -4,10 +4,13 @@ B videos, W windows per video, M = B * W windows of a batch (video-major), K nod
 at their end), S slots per video, D width.  Dictionaries go by level, coarse to fine; level 0 = the captions.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+
+Visited = list[tuple[int, int, float, int]]  # of one window: level, node, score, stand-in caption or -1
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,3 +49,21 @@ class Recalled:
     nodes: dict[int, np.ndarray]  # level -> int32 [B, W, K], best first, -1 padded
     scores: dict[int, np.ndarray]  # level -> float32 [B, W, K] cosines
     stand_in: dict[int, np.ndarray]  # level -> int32 [B, W, K]: caption read in the node's place (own_out.py), or -1
+
+    def visited(self, row: int) -> list[Visited]:
+        """What one video of the batch kept on the way; see `visited_nodes`."""
+        return visited_nodes(self.windows.shape[1], [
+            (level, self.nodes[level][row], self.scores[level][row], self.stand_in[level][row])
+            for level in sorted(self.nodes, reverse=True)])
+
+
+def visited_nodes(windows: int, levels: Iterable[tuple[int, np.ndarray, np.ndarray, np.ndarray]]) -> list[Visited]:
+    """Per window of a video the nodes that were kept: levels in the order given, best first.
+
+    ``levels``: level, nodes int32 [W, K] with -1 where padded, their scores float32 [W, K], stand-ins int32 [W, K].
+    """
+    found: list[Visited] = [[] for _ in range(windows)]
+    for level, *parts in levels:
+        for window, *lists in zip(found, *(part.tolist() for part in parts), strict=True):
+            window.extend((level, node, score, leaf) for node, score, leaf in zip(*lists, strict=True) if node >= 0)
+    return found

@@ -25,7 +25,7 @@ from hicm.data.samples import MemoryTokens
 from hicm.errors import UserError, reason
 from hicm.files import require
 from hicm.new_hdf5 import new_hdf5
-from hicm.retrieval.records import Recalled
+from hicm.retrieval.records import Recalled, Visited, visited_nodes
 
 FORMAT = 3
 PADDING = {"nodes": np.int32(-1), "scores": np.float32(0), "stand_in": np.int32(-1)}
@@ -138,15 +138,10 @@ class Retrieved:
         vectors, mask = self._read(video, "vectors", "mask")
         return MemoryTokens(vectors, mask, self.slots(video))
 
-    def visited(self, video: str) -> list[list[tuple[int, int, float, int]]]:
+    def visited(self, video: str) -> list[Visited]:
         """Per window the nodes kept, as (level, node, score, stand-in caption or -1): coarse to fine, best first."""
-        windows: list[list[tuple[int, int, float, int]]] = [[] for _ in range(self.windows)]
         parts = iter(self._read(video, *(f"level_{level}/{name}" for level in self.levels for name in PADDING)))
-        for level in self.levels:
-            nodes, scores, leaves = (next(parts).tolist() for _ in PADDING)
-            for window, *lists in zip(windows, nodes, scores, leaves, strict=True):
-                window.extend((level, node, score, leaf) for node, score, leaf in zip(*lists, strict=True) if node >= 0)
-        return windows
+        return visited_nodes(self.windows, [(level, next(parts), next(parts), next(parts)) for level in self.levels])
 
     def _read(self, video: str, *names: str) -> list[np.ndarray]:
         if video not in self._rows:

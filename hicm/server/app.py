@@ -1,35 +1,20 @@
 """The HTTP API."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any
-from urllib.parse import quote
+from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, HTTPException, Path, Query, Request
-from fastapi.responses import FileResponse, Response
+from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
 from pydantic import BaseModel, Field
 
 from hicm import __version__
-from hicm.errors import UserError
-from hicm.exports import GROUP, Refused, check_formats, suffix, text
-from hicm.exports.json import read
+from hicm.exports import GROUP
 from hicm.plugins import known
-from hicm.server import pages
+from hicm.server import pages, results
+from hicm.server.answers import MISSING, JobId, find, refusals
 from hicm.server.guard import Guard
-from hicm.server.jobs import ENDED, ID, Job, Jobs
+from hicm.server.jobs import ENDED, Job, Jobs
 from hicm.server.settings import Settings
 from hicm.server.supervisor import Supervisor
 from hicm.server.uploads import Uploads
-
-MEDIA = {".json": "application/json", ".vtt": "text/vtt", ".csv": "text/csv", ".xml": "application/xml",
-         ".eaf": "application/xml", ".fcpxml": "application/xml", ".otio": "application/json", ".html": "text/html"}
-JobId = Annotated[str, Path(pattern=ID, description="as returned when the job was submitted")]
-
-
-class Answer(BaseModel):
-    """Why a request was refused."""
-
-    detail: str
-
 
 class About(BaseModel):
     """What this server does and does not take."""
@@ -48,8 +33,8 @@ def make_app(settings: Settings, jobs: Jobs, supervisor: Supervisor) -> FastAPI:
                   description="One job runs at a time, in the order of submission. Errors are {\"detail\": reason}.")
     app.include_router(_about(settings), prefix="/api")
     app.include_router(_job_routes(jobs, supervisor, Uploads(jobs, settings)), prefix="/api/jobs", tags=["jobs"])
-    app.include_router(_files(jobs), prefix="/api/jobs", tags=["results"])
-    app.include_router(pages.router)
+    app.include_router(results.routes(jobs), prefix="/api/jobs", tags=["results"])
+    app.include_router(pages.routes(jobs))
     app.add_middleware(Guard, settings=settings)
     return app
 
@@ -72,7 +57,7 @@ def _job_routes(jobs: Jobs, supervisor: Supervisor, uploads: Uploads) -> APIRout
         "schema": {"type": "string", "format": "binary"}}}}
 
     @router.post("", status_code=201, summary="Submit a video", openapi_extra={"requestBody": video_body},
-                 responses=_refusals({408: "Nothing came for a while", 413: "The video is too large",
+                 responses=refusals({408: "Nothing came for a while", 413: "The video is too large",
                                       415: "The file is no video", 503: "Too many uploads, or the queue is full",
                                       507: "The disk is full"}))
     async def submit(request: Request, name: Annotated[str, Query(max_length=1000, description="of the file; only "
@@ -87,11 +72,11 @@ def _job_routes(jobs: Jobs, supervisor: Supervisor, uploads: Uploads) -> APIRout
         """The newest first."""
         return list(jobs)[::-1][:limit]
 
-    @router.get("/{job_id}", summary="Status of a job", responses=_refusals(MISSING))
+    @router.get("/{job_id}", summary="Status of a job", responses=refusals(MISSING))
     async def status(job_id: JobId) -> Job:
         return find(jobs, job_id)
 
-    @router.post("/{job_id}/cancel", summary="Cancel a job", responses=_refusals(MISSING | {409: "It has ended"}))
+    @router.post("/{job_id}/cancel", summary="Cancel a job", responses=refusals(MISSING | {409: "It has ended"}))
     async def cancel(job_id: JobId) -> Job:
         """Queued or running; its video is kept like that of a job that has failed."""
         if find(jobs, job_id).state in ENDED:
@@ -99,7 +84,7 @@ def _job_routes(jobs: Jobs, supervisor: Supervisor, uploads: Uploads) -> APIRout
         await supervisor.cancel(job_id)
         return find(jobs, job_id)
 
-    @router.delete("/{job_id}", status_code=204, summary="Delete a job", responses=_refusals(MISSING))
+    @router.delete("/{job_id}", status_code=204, summary="Delete a job", responses=refusals(MISSING))
     async def delete(job_id: JobId) -> None:
         """The job, its video and its captions; one that has not ended is cancelled before."""
         if find(jobs, job_id).state not in ENDED:
@@ -107,52 +92,3 @@ def _job_routes(jobs: Jobs, supervisor: Supervisor, uploads: Uploads) -> APIRout
         await jobs.remove(job_id)
 
     return router
-
-
-def _files(jobs: Jobs) -> APIRouter:
-    router = APIRouter()
-
-    @router.get("/{job_id}/result", summary="Captions of a job in any format", response_class=Response,
-                responses=_refusals(MISSING | {409: "The job is not done", 422: "No such format, or it cannot hold "
-                                                                                "these events"}))
-    def result(job_id: JobId, format: Annotated[str, Query(description="one of those of /api/about")] = "json") -> (
-            Response):
-        job = find(jobs, job_id)
-        if job.state != "done":
-            raise HTTPException(409, f"the job is {job.state}{job.error and f': {job.error}'}")
-        try:
-            check_formats([format])
-            captioned = read(jobs.captions(job_id))
-            content, ending = text(captioned, format), suffix(format)
-        except Refused as error:
-            raise HTTPException(422, str(error)) from error
-        except UserError as error:
-            raise HTTPException(422, str(error).replace(str(jobs.folder), "")) from error
-        return Response(content, media_type=MEDIA.get(f".{ending.rpartition('.')[2]}", "text/plain"),
-                        headers={"Content-Disposition": f"attachment; filename*=UTF-8''{quote(captioned.id + ending)}"})
-
-    @router.get("/{job_id}/video", summary="The video", response_class=FileResponse, responses=_refusals(MISSING))
-    def video(job_id: JobId) -> FileResponse:
-        """Ranges can be asked for."""
-        job = find(jobs, job_id)
-        if not jobs.video(job_id).is_file():
-            raise HTTPException(404, "the video is not there")
-        return FileResponse(jobs.video(job_id), media_type=job.media_type, filename=job.name,
-                            content_disposition_type="inline")
-
-    return router
-
-
-MISSING = {404: "No such job"}
-
-
-def find(jobs: Jobs, job_id: str) -> Job:
-    """The job of an id that was checked.  Raises HTTPException when there is none."""
-    job = jobs.get(job_id)
-    if job is None:
-        raise HTTPException(404, "no such job; it may have been removed")
-    return job
-
-
-def _refusals(meanings: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
-    return {status: {"model": Answer, "description": meaning} for status, meaning in meanings.items()}

@@ -89,7 +89,7 @@ def _requests(stream: TextIO) -> "queue.SimpleQueue[dict[str, Any]]":
 
 def _caption(captioner: "VideoCaptioner", request: dict[str, Any], progress: Reports) -> dict[str, Any]:
     """Caption one video under the name by which the user knows it; returns the report of its end."""
-    from hicm.exports import OWN, text
+    from hicm.exports import OWN, text_of
     from hicm.files import write_text
 
     video, name = request["video"], request["name"]
@@ -100,7 +100,7 @@ def _caption(captioner: "VideoCaptioner", request: dict[str, Any], progress: Rep
     said = [str(one.message).replace(video, name) for one in noted if str(one.message).startswith(video)]
     progress("writing", 0, 1)
     named = replace(found, id=PurePosixPath(name).stem or name, source=name)
-    write_text(Path(request["out"]), text(named, OWN))
+    write_text(Path(request["out"]), text_of(named, Path(), OWN))
     return {"finished": len(found.events), "warnings": list(dict.fromkeys(said))}
 
 

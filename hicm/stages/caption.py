@@ -1,6 +1,7 @@
 """Caption video files into a folder; what is there, made the same way, is skipped."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from hicm.errors import UserError
@@ -10,7 +11,7 @@ from hicm.files import read_json
 from hicm.stages.each_video import Summary, each_video
 from hicm.stages.video_captioner import VideoCaptioner
 
-FORMATS = ("json", "srt", "vtt", "txt")
+FORMATS = ("json", "srt", "vtt", "txt", "html")
 
 
 def caption_files(videos: Sequence[Path], captioner: VideoCaptioner, out: Path, formats: Sequence[str] = FORMATS,
@@ -31,7 +32,7 @@ def caption_files(videos: Sequence[Path], captioner: VideoCaptioner, out: Path, 
             return True
         missing = [name for name in names if not path_of(video.stem, out, name).exists()]
         if missing:
-            write_all(read(kept), out, missing)
+            write_all(replace(read(kept), source=str(video)), out, missing)
         return bool(missing)
 
     return each_video(videos, work, out, "captioned")

@@ -18,17 +18,18 @@ from hicm.decisive import prediction_settings
 from hicm.encoders import ImageEncoder, make_image_encoder
 from hicm.errors import UserError
 from hicm.exports import Captioned, Picture
-from hicm.memory.bank import load_bank
+from hicm.memory.bank import Bank, load_bank
 from hicm.progress import Progress, unseen
 from hicm.provenance import Origin
 from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
+from hicm.retrieval.trees import Memory
 from hicm.rooms import hears, memory_need
 from hicm.stages.origins import bank_digest, path_digest
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
 from hicm.systems.base import System, find_system
-from hicm.types import Event, Span
+from hicm.types import Event, RecalledPart, Span
 from hicm.video.facts import read_facts
 from hicm.video.features import VideoFeatures, video_features
 from hicm.video.identity import content_digest
@@ -58,9 +59,10 @@ class VideoCaptioner:
         self.config, self.system, self._inputs = _open_system(model, memory, overrides)
         self.cache, self.window = Path(cache), window
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.encoder = self._open_encoder(encoder)
+        bank = load_bank(self.config.bank) if self.config.bank.exists() else None
+        self.encoder = self._open_encoder(encoder, bank)
         self.speech = self._open_speech(speech)
-        self._reader = _open_reader(self.config)
+        self._reader, self._memory = _open_memory(self.config, bank)
 
     def features(self, video: str | Path, progress: Progress = unseen) -> VideoFeatures:
         """Frame features of a video file, kept in the cache.  Raises UserError when it cannot be read."""
@@ -100,8 +102,11 @@ class VideoCaptioner:
             print(f"{video}: {features.duration:.0f} seconds, captioned in {len(windows)} windows")
         parts = [_part(f"{video.stem} {number}", features, rows, heard, window)
                  for number, window in enumerate(windows, start=1)]
+        recalls = []
         for number, part in enumerate(parts):
-            parts[number] = replace(part, recalled=self._recall(part.rows))
+            tokens, read = self._recall(part)
+            recalls.append(read)
+            parts[number] = replace(part, recalled=tokens)
             progress("recall", number + 1, len(parts))
         found: dict[str, list[Event]] = {}
         for batch in self.system.predict(SampleList(parts, str(video)), self.device):
@@ -110,10 +115,13 @@ class VideoCaptioner:
         events = [event for part, window in zip(parts, windows, strict=True)
                   for event in _inside(found[part.id], window)]
         events.sort(key=lambda event: (event.span.start, event.span.end))
+        recalled = [_later(one, window.start) for own, window in zip(recalls, windows, strict=True) for one in own]
+        if self.system.quotes and self._memory is not None:
+            recalled = self._memory.quoted(events)
         facts = read_facts(video)
         return Captioned(video.stem, str(video), features.duration, tuple(events),
                          {"decided_by": self.origin(video).to_json(), "device": str(self.device)},
-                         Picture(facts.frame_rate, facts.size, facts.sound))
+                         Picture(facts.frame_rate, facts.size, facts.sound), _said(heard), tuple(recalled))
 
     def origin(self, video: str | Path) -> Origin:
         """What decides the events of a video file."""
@@ -125,13 +133,13 @@ class VideoCaptioner:
             parts, heard = parts | ({} if self.speech is None else {"speech": self.speech.name}), {}
         return Origin(prediction_settings(self.config) | parts, self._inputs | heard | {"video": content_digest(video)})
 
-    def _open_encoder(self, given: str) -> ImageEncoder:
+    def _open_encoder(self, given: str, bank: Bank | None) -> ImageEncoder:
         """The image encoder, tried on one picture, so that what is wrong is found before videos are read.
 
         A file or folder that embedded the bank is known by its content only, so it has to be given again.
         """
         config = self.config
-        embedded_by = load_bank(config.bank).info.get("encoder") if config.bank.exists() else None
+        embedded_by = None if bank is None else bank.info.get("encoder")
         spec = given or config.memory.encoder
         if not given and "@" in spec and spec == embedded_by:
             raise UserError(f"caption: the memory was embedded with {spec}, a file or folder; say where it is: "
@@ -155,12 +163,16 @@ class VideoCaptioner:
             return open_speech(given)
         return make_recogniser(given or DEFAULT, self.config.offline)
 
-    def _recall(self, rows: np.ndarray) -> MemoryTokens | None:
+    def _recall(self, part: Sample) -> tuple[MemoryTokens | None, list[RecalledPart]]:
+        """What a part of a video recalls, as the system reads it, and as people do."""
         if self._reader is None:
-            return None
-        frames, mask = sample(rows, self.config.data.frames)
+            return None, []
+        frames, mask = sample(part.rows, self.config.data.frames)
         found = self._reader.read(frames[None], mask[None])
-        return MemoryTokens(found.vectors[0], found.mask[0], found.slots[0])
+        tokens = MemoryTokens(found.vectors[0], found.mask[0], found.slots[0])
+        if self._memory is None or not found.nodes:
+            return tokens, []
+        return tokens, self._memory.windows(found.visited(0), part.duration)
 
 
 def shared_captioner(**options: Any) -> VideoCaptioner:
@@ -188,11 +200,23 @@ def _inside(events: Sequence[Event], window: Span) -> list[Event]:
             for event in events if 0 <= event.span.start < length]
 
 
-def _open_reader(config: Config) -> Reader | None:
-    """What reads the memory for the system; None where it reads no tokens."""
-    if memory_need(config) != "tokens":
-        return None
-    return Reader(load_bank(config.bank) if needs_bank(config.retrieval) else None, config.retrieval)
+def _later(recalled: RecalledPart, seconds: float) -> RecalledPart:
+    """What a window recalled, in seconds of the whole video."""
+    return replace(recalled, span=Span(recalled.span.start + seconds, recalled.span.end + seconds))
+
+
+def _said(heard: Speech) -> tuple[Event, ...]:
+    return tuple(Event(Span(start, end), text)
+                 for start, end, text in zip(heard.start, heard.end, heard.text, strict=True))
+
+
+def _open_memory(config: Config, bank: Bank | None) -> tuple[Reader | None, Memory | None]:
+    """What reads the memory for the system, where it reads tokens, and what shows what was recalled."""
+    tokens, bank = memory_need(config) == "tokens", bank if memory_need(config) != "none" else None
+    if tokens:
+        bank = (bank or load_bank(config.bank)) if needs_bank(config.retrieval) else None
+    own = replace(config, data=replace(config.data, feature_fps=1 / STEP))  # the rows of these videos
+    return Reader(bank, config.retrieval) if tokens else None, None if bank is None else Memory(own, bank)
 
 
 def _open_system(model: str, memory: str, overrides: Sequence[str]) -> tuple[Config, System, dict[str, str]]:

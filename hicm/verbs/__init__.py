@@ -44,10 +44,12 @@ from hicm.verbs.serve import serve as serve
 from hicm.verbs.videos import caption as caption
 from hicm.verbs.videos import features as features
 from hicm.verbs.videos import speech as speech
+from hicm.verbs.viewer import export as export
+from hicm.verbs.viewer import view as view
 
 # Commands as they are typed, in the order of the help; "data from-elan" is data_from_elan.
 GROUPS = {
-    "Try it": ("demo", "caption", "serve"),
+    "Try it": ("demo", "caption", "serve", "view", "export"),
     "Data": ("download", "data check", "features", "speech", "data from-subtitles", "data from-label-studio",
              "data from-elan", "data from-csv"),
     "Memory": ("memory build", "memory show", "memory search", "memory stats", "memory map", "memory ablate"),

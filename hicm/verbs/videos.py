@@ -21,8 +21,8 @@ def caption(videos: Videos, *,
             memory: Annotated[str, "memory bank; default: that of the model"] = "",
             out: Annotated[str, "folder to write to"] = "captions",
             format_: Annotated[Sequence[str], "what to write, of: activitynet audacity csv edl elan fcpxml ffmetadata "
-                                              "json labelstudio matroska otio srt txt vtt vtt_chapters youtube; json "
-                                              "is always written; default: json srt vtt txt"] = (),
+                                              "html json labelstudio matroska otio srt txt vtt vtt_chapters youtube; "
+                                              "json is always written; default: json srt vtt txt html"] = (),
             encoder: Annotated[str, "image encoder; default: the one that belongs to the memory's text encoder"] = "",
             speech: Annotated[str, "recogniser such as whisper:base, or a file or folder of transcripts; default: "
                                    "whisper:small where the model reads speech"] = "",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from hicm.exports import Captioned, Picture
 from hicm.exports.clock import one_line
-from hicm.types import Event, Span
+from hicm.types import Event, RecalledNode, RecalledPart, Span
 
 TIMES = st.sampled_from([0.0, 0.0004, 1.0, 9.9996, 10.0, 59.9996, 3599.9999]) | st.floats(0, 30_000)
 LENGTHS = st.sampled_from([0.0, 0.0003, 10.0, 3600.0]) | st.floats(0, 100)
@@ -15,6 +15,12 @@ EVENTS = st.lists(st.builds(lambda start, length, text, score, level: Event(Span
                                                                             level),
                             TIMES, LENGTHS, TEXTS, st.none() | st.floats(0, 1), st.none() | st.integers(0, 2)),
                   max_size=12)
+NODES = st.recursive(
+    st.builds(RecalledNode, st.just(0), TEXTS, st.none() | st.floats(-1, 1), source=st.sampled_from(["", "3 times"])),
+    lambda below: st.builds(RecalledNode, st.integers(1, 4), TEXTS, st.none() | st.floats(-1, 1), TEXTS, TEXTS,
+                            st.lists(below, max_size=2).map(tuple), st.integers(0, 9), st.just(1)), max_leaves=4)
+RECALLED = st.lists(st.builds(lambda start, length, nodes: RecalledPart(Span(start, start + length), tuple(nodes)),
+                              TIMES, LENGTHS, st.lists(NODES, max_size=2)), max_size=2)
 DURATION = 40_000.0
 PICTURE = Picture(30000 / 1001, (640, 360), True)
 

@@ -4,6 +4,7 @@ import json
 import re
 import typing
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from hicm.plugins import known
 from hicm.types import Event, Span
 from tests.exports import webvtt
 from tests.exports.ffmpeg import read_chapters, read_cues
-from tests.exports.made_up import EVENTS, captioned, ticks
+from tests.exports.made_up import EVENTS, RECALLED, captioned, ticks
 
 FORMATS = known("hicm.exports", "hicm.exports", "render")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "own_videos.md"
@@ -40,9 +41,10 @@ def test_webvtt_keeps_the_rules(tmp_path_factory, found):
 
 
 @settings(max_examples=20)
-@given(found=EVENTS)
-def test_own_form_loses_nothing(tmp_path_factory, found):
-    whole = captioned(found)
+@given(found=EVENTS, said=EVENTS, recalled=RECALLED)
+def test_own_form_loses_nothing(tmp_path_factory, found, said, recalled):
+    speech = tuple(Event(event.span, event.text) for event in said)
+    whole = replace(captioned(found), speech=speech, recalled=tuple(recalled))
     back = own.read(write(whole, tmp_path_factory.mktemp("out"), "json"))
     assert vars(back) == vars(whole)
 
@@ -56,6 +58,32 @@ def test_captions_of_before_are_read(tmp_path):
         (tmp_path / "b.json").write_text(content)
         with pytest.raises(UserError, match=r"b\.json: expected captions as hicm caption writes them"):
             own.read(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize(("change", "said"), [
+    ({"video": "../../a"}, "'../../a', expected the name of a video file"),
+    ({"video": ""}, "expected the name of a video file"),
+    ({"events": [{"start": 0, "end": 1, "sentence": "a"}, {"start": 5, "end": 3, "sentence": "b"}]},
+     "event 2: .*times 5.0 to 3.0, expected 0 <= start <= end"),
+    ({"events": [{"start": 0, "end": float("nan"), "sentence": "a"}]}, "event 1: .*nan, expected a number"),
+    ({"events": [{"start": 0, "end": 1, "sentence": 5}]}, "event 1: .*5, expected text"),
+    ({"events": [{"start": 0, "end": 1, "sentence": "a", "level": 0.5}]}, "event 1: .*expected a whole number"),
+    ({"speech": [{"start": 0, "end": 1}]}, "speech 1: KeyError"),
+    ({"recalled": [{"start": 0, "end": 1, "nodes": [{"text": "a"}]}]}, "recalled 1: KeyError"),
+    ({"picture": {"size": [3]}}, "IndexError"),
+])
+def test_what_was_edited_wrongly_is_named(tmp_path, change, said):
+    """Or by someone with other intentions: the id names the files that are written."""
+    content = {"video": "a", "source": "a.mp4", "duration": 9, "events": []} | change
+    (tmp_path / "a.json").write_text(json.dumps(content))
+    with pytest.raises(UserError, match=rf"a\.json: expected captions as hicm caption writes them .*{said}"):
+        own.read(tmp_path / "a.json")
+
+
+def test_edited_events_are_in_order_of_time(tmp_path):
+    (tmp_path / "a.json").write_text(json.dumps({"video": "a", "source": "a.mp4", "duration": 9, "events": [
+        {"start": 5, "end": 6, "sentence": "second"}, {"start": 1, "end": 2, "sentence": "first"}]}))
+    assert [event.text for event in own.read(tmp_path / "a.json").events] == ["first", "second"]
 
 
 def test_exact_text():

@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hicm.config import RetrievalConfig
 from hicm.errors import UserError
-from hicm.retrieval.windows import window_means, window_rows
+from hicm.retrieval.windows import window_means, window_rows, window_seconds
 
 
 @given(st.integers(1, 120), st.data())
@@ -41,3 +42,17 @@ def test_vitt_windows_leave_ten_rows_out_only_as_released():
 def test_impossible_windows(windows):
     with pytest.raises(UserError, match=f"{windows} windows cannot be cut from 5 rows; expected 1 to 5"):
         window_rows(5, windows)
+
+
+@pytest.mark.parametrize(("duration", "frames", "windows", "expected"), [
+    (200, 100, 4, [(0, 50), (50, 100), (100, 150), (150, 200)]),  # thinned: rows cover the whole video
+    (30, 40, 4, [(0, 10), (10, 20), (20, 30), None]),  # padded: a row a second, the last window is padding
+    (25, 40, 4, [(0, 10), (10, 20), (20, 25), None]),
+    (50, 5, 2, [(0, 30), (30, 50)]),  # 5 rows in 2 windows: 3 and 2
+])
+def test_window_seconds(duration, frames, windows, expected):
+    assert window_seconds(RetrievalConfig(windows=windows), duration, frames) == expected
+
+
+def test_window_seconds_of_slow_features():
+    assert window_seconds(RetrievalConfig(windows=2), 12, 10, 0.5) == [(0, 10), (10, 12)]  # a row every 2 s

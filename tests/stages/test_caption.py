@@ -3,18 +3,23 @@
 import dataclasses
 import json
 import re
+import urllib.parse
 
 import pytest
 
 import hicm
 from hicm.cli import main
+from hicm.data.speech import open_speech
 from hicm.errors import UserError
+from hicm.exports.json import read
 from hicm.stages.build_memory import build_memory
 from hicm.stages.caption import caption_files
 from hicm.stages.each_video import find_videos
 from hicm.stages.video_captioner import VideoCaptioner
+from hicm.types import Event, Span
 from tests.memory_data import write_config
 from tests.video.videos import write_video
+from tests.viewer.pages import views_in
 
 ANYTHING = ["recall.threshold=-1", "recall.penalty=0.5"]  # made-up pictures have nothing to do with the captions
 
@@ -70,7 +75,7 @@ def test_a_folder_with_a_broken_file(captioner, videos, tmp_path, capsys):
     summary = caption_files(find_videos([str(tmp_path)]), captioner, tmp_path / "out")
     assert (set(summary.done), summary.failed, summary.ok) == ({"scenes", "short"}, ("broken",), False)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"failed.jsonl"} | {
-        f"{name}.{suffix}" for name in ("scenes", "short") for suffix in ("json", "srt", "vtt", "txt")}
+        f"{name}.{suffix}" for name in ("scenes", "short") for suffix in ("json", "srt", "vtt", "txt", "html")}
     [record] = map(json.loads, (tmp_path / "out" / "failed.jsonl").read_text().splitlines())
     assert record["video"].endswith("broken.mp4") and "cannot be read as a video" in record["reason"]
     before = (tmp_path / "out" / "scenes.json").stat().st_mtime_ns
@@ -81,6 +86,42 @@ def test_a_folder_with_a_broken_file(captioner, videos, tmp_path, capsys):
     (tmp_path / "broken.mp4").write_bytes((videos / "scenes.mp4").read_bytes())
     assert caption_files(find_videos([str(tmp_path)]), captioner, tmp_path / "out").ok
     assert not (tmp_path / "out" / "failed.jsonl").exists()
+
+
+def test_what_a_sentence_stands_on_is_kept(captioner, videos, tmp_path):
+    """The path of each quote in the memory, in the json file and in the page, also in one that is made later."""
+    video = videos / "scenes.mp4"
+    caption_files([video], captioner, tmp_path / "out")
+    events, recalled = captioner.events(video), read(tmp_path / "out" / "scenes.json").recalled
+    assert [part.span for part in recalled] == [event.span for event in events]
+    for event, part in zip(events, recalled, strict=True):
+        node, = part.nodes
+        while node.below:
+            node, = node.below
+        assert (node.level, node.text, node.score) == (0, event.text, event.score)
+    page = tmp_path / "out" / "scenes.html"
+    view, = views_in(page.read_text())
+    assert [one["text"] for one in view["lanes"][0]["events"]] == [event.text for event in events]
+    assert len(view["lanes"][0]["recalled"]) == len(events) and view["picture"]["size"] == [64, 48]
+    assert (page.parent / urllib.parse.unquote(view["video"])).samefile(video)
+    before = page.read_bytes()
+    page.unlink()
+    content = json.loads((tmp_path / "out" / "scenes.json").read_text())
+    (tmp_path / "out" / "scenes.json").write_text(json.dumps(content | {"source": "moved/away.mp4"}))
+    caption_files([video], captioner, tmp_path / "out")
+    assert page.read_bytes() == before
+
+
+def test_what_was_heard_is_kept(captioner, videos, tmp_path):
+    (tmp_path / "speech").mkdir()
+    (tmp_path / "speech" / "scenes.srt").write_text("1\n00:00:01,000 --> 00:00:02,500\nnow we boil\n\n")
+    assert captioner.caption(videos / "scenes.mp4").speech == ()
+    captioner.speech = open_speech(tmp_path / "speech")
+    caption_files([videos / "scenes.mp4"], captioner, tmp_path / "out")
+    said = Event(Span(1.0, 2.5), "now we boil")
+    assert read(tmp_path / "out" / "scenes.json").speech == (said,)
+    view, = views_in((tmp_path / "out" / "scenes.html").read_text())
+    assert [(lane["kind"], lane["events"][0]["text"]) for lane in view["lanes"][1:]] == [("speech", said.text)]
 
 
 def test_a_format_that_is_refused_or_added(captioner, videos, tmp_path, capsys, monkeypatch):

@@ -1,6 +1,6 @@
 """Reads predictions and references: any known format becomes one `Track` per video, or one clear error line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from hicm.dvc_eval.inputs.reading import Reading, Track, Tracks, kind_of
 from hicm.dvc_eval.inputs.source import Source, open_source
 from hicm.errors import UserError
 
-__all__ = ["Inputs", "Track", "Tracks", "odd_spans", "read_inputs", "read_predictions", "read_references"]
+__all__ = ["Inputs", "Track", "Tracks", "odd_spans", "read_events", "read_inputs", "read_predictions",
+           "read_references"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,22 @@ def read_predictions(source: Any, warnings: list[str]) -> tuple[Tracks, str | No
     """Predicted events by video id, as the file has them, and ``run`` and ``keys`` of `Inputs`."""
     tracks, _, content = _read(source, "predictions", "predictions", warnings, "")
     return tracks, *_about(content)
+
+
+def read_events(source: Any, ids: Collection[str], duration: Callable[[str], float | None],
+                warnings: list[str], format: str = "") -> Tracks:
+    """Predicted events by video id in seconds, without references.
+
+    ``ids``: known ones, which the names of video files become; ``duration``: seconds of a video by its id (None: not
+    known), asked for only where times are shares of it.  Raises UserError where it is needed and not known.
+    """
+    tracks, reading, _ = _read(source, "predictions", "predictions", warnings, format)
+    if reading.file_names:
+        tracks = match_files(tracks, ids, reading.where, warnings)
+    if reading.hundredths:
+        none = np.empty((0, 2))
+        tracks = in_seconds(tracks, [{video: Track(none, (), duration(video)) for video in tracks}], reading.where)
+    return tracks
 
 
 def read_references(source: Any, warnings: list[str]) -> list[Tracks]:

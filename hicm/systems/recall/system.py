@@ -25,6 +25,8 @@ DESCRIPTION = "recall.json"
 class System(Chooser):
     """Captions that can be quoted, the mean training row and the settings; see `hicm.systems.base`."""
 
+    quotes = True
+
     def __init__(self, config: Config, captions: Captions, mean: np.ndarray, settings: Settings,
                  samples: Samples | None = None) -> None:
         self.config, self.captions, self.mean, self.settings = config, captions, mean, settings

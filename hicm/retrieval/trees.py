@@ -1,67 +1,22 @@
-"""What each window of a video recalled: trees from the top summary down to the captions, for the report page."""
+"""What a video recalled, as people read it: trees from the top summary down to the captions."""
 
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 
 from hicm.config import Config
 from hicm.data.ids import youtube_id
 from hicm.memory.bank import Bank
-from hicm.report.timeline import clock
+from hicm.retrieval.records import Visited
 from hicm.retrieval.windows import window_seconds
+from hicm.types import Event, RecalledNode, RecalledPart, Span
 
 NODES = 4  # nodes shown per level and window, best first, besides those on the way to a shown node
 CAPTIONS = 3  # captions shown below a node of the finest level
 
-Visited = list[tuple[int, int, float, int]]  # level, node, score, stand-in leaf or -1 (hicm.retrieval.store)
-
-
-@dataclass(frozen=True)
-class RecalledNode:
-    """A node of the memory, or a caption (level 0), that a window recalled.
-
-    Nodes with the same text along one branch, as medoids have, become one entry from ``level`` down to ``lowest``.
-    """
-
-    level: int
-    text: str
-    score: float | None  # cosine to the window's frames; None: a caption below a recalled node, not scored itself
-    replaced: str = ""  # the summary that ``text`` replaced, because one of the video's own captions wrote it
-    source: str = ""  # of a caption: its video, or how many captions have this text
-    below: tuple["RecalledNode", ...] = ()
-    more: int = 0  # distinct captions below it that are not shown
-    lowest: int = -1  # -1: same as ``level``
-
-    @property
-    def reaches(self) -> int:
-        """The finest level that this entry covers."""
-        return self.level if self.lowest < 0 else self.lowest
-
-
-@dataclass(frozen=True)
-class Window:
-    """One window: its times in seconds, its trees, and how many nodes were recalled and are shown."""
-
-    start: float
-    end: float
-    roots: tuple[RecalledNode, ...]
-    nodes: int
-    shown: int
-
-    @property
-    def times(self) -> str:
-        """Start and end as printed."""
-        return f"{clock(self.start)}–{clock(self.end)}"
-
-    @property
-    def finest(self) -> RecalledNode | None:
-        """The best node of the finest level that was reached."""
-        scored = [(node.score, node) for node in _flat(self.roots) if node.score is not None]
-        finest = min((node.reaches for _, node in scored), default=0)
-        best = max((entry for entry in scored if entry[1].reaches == finest), key=lambda entry: entry[0], default=None)
-        return None if best is None else best[1]
-
 
 class Memory:
-    """A memory bank as read by one run."""
+    """A memory bank as read under ``config``: windows, frames and their rate."""
 
     def __init__(self, config: Config, bank: Bank) -> None:
         self.config = config
@@ -69,18 +24,36 @@ class Memory:
         self._parents = [level.parents for level in bank.levels]  # by level, from 0, the captions
         self._videos = () if bank.leaves is None else bank.leaves.videos
 
-    def windows(self, visited: list[Visited], duration: float, own: str = "") -> list[Window]:
-        """The windows that recalled something, in order of time.
+    def windows(self, visited: Sequence[Visited], duration: float, own: str = "") -> list[RecalledPart]:
+        """The windows that recalled something, in order of time; of ``visited`` one entry per window.
 
         ``own``: the video itself, if its own captions were excluded from recall; they are then not shown either.
         """
-        found = []
         retrieval, data = self.config.retrieval, self.config.data
-        for span, nodes in zip(window_seconds(retrieval, duration, data.frames, data.feature_fps), visited,
-                               strict=True):
-            if nodes and span is not None:
-                shown = self._shown(nodes)
-                found.append(Window(*span, self._trees(shown, own), len(nodes), len(shown)))
+        spans = window_seconds(retrieval, duration, data.frames, data.feature_fps)
+        return [RecalledPart(Span(*span), self._trees(self._shown(nodes), own))
+                for span, nodes in zip(spans, visited, strict=True) if nodes and span is not None]
+
+    def quoted(self, events: Sequence[Event]) -> list[RecalledPart]:
+        """For each event that quotes the memory, the path from the top to what it quotes, which has its score.
+
+        Of captions with the same text it is the path to the first; for a bank without embeddings of its captions, the
+        path to the node of the finest level.
+        """
+        leaves = self.bank.leaves
+        level = 1 if leaves is None or leaves.embeddings is None else 0
+        counts = Counter(self.bank.texts(level))
+        first = {text: place for place, text in reversed(list(enumerate(self.bank.texts(level))))}
+        return [RecalledPart(event.span, (self._path(level, first[event.text], event, counts[event.text]),))
+                for event in events if event.text in first]
+
+    def _path(self, level: int, place: int, event: Event, times: int) -> RecalledNode:
+        source = "" if level else self._videos[place] if times == 1 else f"{times} times"
+        found = RecalledNode(level, event.text, event.score, source=source)
+        at = self._parent(level, place)
+        while at is not None:
+            found = _joined(RecalledNode(at[0], self.bank.texts(at[0])[at[1]], None, below=(found,)))
+            at = self._parent(*at)
         return found
 
     def _parent(self, level: int, node: int) -> tuple[int, int] | None:
@@ -145,7 +118,3 @@ def _joined(node: RecalledNode) -> RecalledNode:
     if (child.text, child.score, child.replaced) != (node.text, node.score, node.replaced):
         return node
     return replace(node, below=child.below, more=child.more, lowest=child.reaches)
-
-
-def _flat(nodes: tuple[RecalledNode, ...]) -> list[RecalledNode]:
-    return [found for node in nodes for found in (node, *_flat(node.below))]

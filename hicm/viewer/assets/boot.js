@@ -1,0 +1,43 @@
+"use strict";
+globalThis.hicm ??= {};
+{
+  const AT_ONCE = 3;  // views that are set up when the page opens; others when they come near
+
+  /** Set up every `.viewer` of the page that holds the JSON of a view. */
+  function boot() {
+    const elements = [...document.querySelectorAll(".viewer")].filter((one) => one.querySelector("script[type='application/json']"));
+    const viewers = new Map();
+    const set = (number) => {
+      const element = elements[number - 1];
+      if (element && !viewers.has(number)) {
+        const content = JSON.parse(element.querySelector("script[type='application/json']").textContent);
+        viewers.set(number, hicm.view(element, content, {number, count: elements.length,
+                                                         heading: element.dataset.heading ?? "h2"}));
+      }
+      return viewers.get(number);
+    };
+    const near = new IntersectionObserver((entries) => {
+      for (const entry of entries) {
+        if (!entry.isIntersecting) continue;
+        near.unobserve(entry.target);
+        set(elements.indexOf(entry.target) + 1);
+      }
+    }, {rootMargin: "1200px"});
+    elements.forEach((element, number) => number < AT_ONCE ? set(number + 1) : near.observe(element));
+    const go = () => {
+      const asked = hicm.parts.link.asked(location.hash);
+      const viewer = asked && set(asked.view);
+      if (!viewer) return;
+      if (asked.time !== null) viewer.seek(asked.time);
+      if (elements.length > 1) viewer.element.scrollIntoView();
+    };
+    addEventListener("hashchange", go);
+    go();
+  }
+
+  hicm.boot = boot;
+  if (globalThis.document) {
+    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", boot);
+    else boot();
+  }
+}

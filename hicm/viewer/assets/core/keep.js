@@ -1,0 +1,111 @@
+"use strict";
+globalThis.hicm ??= {};
+{
+  const WAIT = 300;  // milliseconds after the last letter
+
+  /**
+   * A short name for a text: equal texts have equal names.
+   * @param {string} text
+   * @returns {string}
+   */
+  function digest(text) {
+    let [one, two] = [0x811c9dc5, 0x1b873593];
+    for (let place = 0; place < text.length; place++) {
+      const unit = text.charCodeAt(place);
+      one = Math.imul(one ^ unit, 0x01000193);
+      two = Math.imul(two ^ unit, 0x85ebca6b) ^ two >>> 13;
+    }
+    return [one, two].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
+  }
+
+  /** The key under which the edits of a view are kept: of its own content. @param {object} view */
+  function keyOf(view, lanes) {
+    const events = lanes.map((lane) => [lane.name, lane.kind, lane.events.map((event) =>
+      [event.start, event.end, event.text, event.score, event.level])]);
+    return `hicm ${view.id} ${digest(JSON.stringify([view.id, view.duration, events]))}`;
+  }
+
+  /** The events of lanes as text, and back. */
+  const written = (lanes, exported) => JSON.stringify({
+    form: 1, saved: new Date().toISOString(), exported,
+    lanes: lanes.map((lane) => lane.events)});
+
+  function readBack(text, first) {
+    const {form, saved, exported, lanes} = JSON.parse(text);
+    const right = form === 1 && Array.isArray(lanes) && lanes.length === first.length && lanes.every((events) =>
+      Array.isArray(events) && events.every((event) => typeof event.text === "string" && typeof event.key === "number" &&
+        Number.isFinite(event.start) && Number.isFinite(event.end)));
+    return right ? {saved, exported: exported ?? "", lanes: first.map((lane, number) => ({...lane, events: lanes[number]}))}
+      : null;
+  }
+
+  /**
+   * Keeps edits in the browser until they are discarded.  Signals: `kept` (true or false: storing works or not).
+   */
+  class Keeper extends hicm.Signals {
+    /**
+     * @param {object} view JSON of a view
+     * @param {hicm.History} history of its lanes
+     * @param {() => Storage} storage asked each time: a browser may refuse it
+     */
+    constructor(view, history, storage = () => globalThis.localStorage) {
+      super();
+      this.history = history;
+      this.storage = storage;
+      this.key = keyOf(view, history.first);
+      this.works = true;
+      this.exported = "";
+      this.timer = null;
+    }
+
+    /**
+     * Bring back what was kept.
+     * @returns {{saved: string, exported: string} | null} when, and as what it was exported; null where nothing was kept
+     */
+    restore() {
+      try {
+        const text = this.storage().getItem(this.key);
+        const found = text && readBack(text, this.history.first);
+        if (!found) return null;
+        this.exported = found.exported;
+        this.history.replace(found.lanes);
+        return found;
+      } catch {
+        return null;
+      }
+    }
+
+    /** Keep the present lanes, soon. */
+    soon() {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.now(), WAIT);
+    }
+
+    /** Keep the present lanes at once. */
+    now() {
+      clearTimeout(this.timer);
+      this.timer = null;
+      try {
+        if (this.history.changed) this.storage().setItem(this.key, written(this.history.now, this.exported));
+        else this.storage().removeItem(this.key);
+        this.set(true);
+      } catch {
+        this.set(false);
+      }
+    }
+
+    /** @returns {boolean} would leaving the page lose anything? */
+    get atRisk() {
+      return this.history.changed && !this.works && !this.exported;
+    }
+
+    set(works) {
+      if (works === this.works) return;
+      this.works = works;
+      this.emit("kept", works);
+    }
+  }
+
+  hicm.Keeper = Keeper;
+  hicm.digest = digest;
+}

@@ -1,0 +1,14 @@
+"use strict";
+globalThis.hicm ??= {};
+hicm.exports ??= {};
+{
+  const {cues, shortClock} = hicm.clock;
+  const {round} = hicm.numbers;
+
+  /** Lines to read.  As `hicm/exports/txt.py`. */
+  hicm.exports.txt = {
+    suffix: ".txt", title: "Plain text", about: "lines to read", group: "Subtitles",
+    render: (captioned) => cues(captioned.events).map((cue) =>
+      `${shortClock(round(cue.start / 1000))} - ${shortClock(round(cue.end / 1000))}  ${cue.text}\n`).join(""),
+  };
+}

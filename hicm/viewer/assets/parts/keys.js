@@ -1,0 +1,114 @@
+"use strict";
+globalThis.hicm ??= {};
+hicm.parts ??= {};
+{
+  const {el} = hicm.dom;
+  const KEYS = [
+    ["Play", [["space", "play or pause"], ["← →", "5 seconds back or on"], ["Shift ← →", "one frame back or on"],
+              ["[ ]", "previous or next event"], ["l", "loop the event"], ["m", "mute"], ["f", "full screen"]]],
+    ["Edit", [["e", "edit the text of the event"], ["i o", "start or end at the playhead"],
+              ["n", "new event at the playhead"], ["s", "split at the playhead"], ["j", "merge with the next event"],
+              ["Delete", "delete the event"], ["Ctrl Z", "undo"], ["Ctrl Shift Z", "redo"]]],
+    ["Look", [["/", "search"], ["+ −", "zoom in or out"], ["0", "show the whole video"],
+              ["Ctrl wheel", "zoom at the pointer"], ["Shift wheel", "scroll the timeline"],
+              ["Esc", "back to the timeline"], ["?", "these keys"]]],
+  ];
+  const TYPED = "input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable]";
+  const viewers = [];
+  let last = null;
+
+  /** Tell keys which viewer is in use. @param {{element: HTMLElement, session: hicm.Session}} viewer */
+  function listen(viewer) {
+    if (!viewers.length) document.addEventListener("keydown", pressed);
+    viewers.push(viewer);
+    const use = () => {
+      last = viewer;
+    };
+    viewer.element.addEventListener("pointerdown", use, true);
+    viewer.element.addEventListener("focusin", use);
+  }
+
+  /** @returns the viewer that keys are for: the one in use, or the only one */
+  function current() {
+    return last ?? (viewers.length === 1 ? viewers[0] : null);
+  }
+
+  function pressed(event) {
+    const viewer = current();
+    if (!viewer || event.defaultPrevented || event.isComposing) return;
+    const inside = viewer.element.contains(event.target);
+    if (!inside && event.target !== document.body && event.target !== document.documentElement) return;
+    const typing = event.target.matches?.(TYPED);
+    const open = event.target.closest?.("dialog[open]");
+    if (open) return;
+    if (event.key === "Escape") leave(event, viewer, typing);
+    else if (event.ctrlKey || event.metaKey) back(event, viewer.session, typing);
+    else if (!typing && !event.altKey) act(event, viewer.session, viewer);
+  }
+
+  function leave(event, viewer, typing) {
+    if (typing) event.target.blur();
+    viewer.element.focus({preventScroll: true});
+  }
+
+  function back(event, session, typing) {
+    const key = event.key.toLowerCase();
+    if (typing && event.target.type === "search") return;
+    if (key !== "z" && key !== "y") return;
+    event.preventDefault();
+    if (key === "y" || event.shiftKey) session.redo();
+    else session.undo();
+  }
+
+  function act(event, session, viewer) {
+    const onButton = event.target.closest?.("button, summary, a[href]");
+    if (onButton && (event.key === " " || event.key === "Enter")) return;
+    if (event.target.type === "range" && ["Home", "End", "PageUp", "PageDown"].includes(event.key)) return;
+    const deed = deeds(session, viewer)[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!deed) return;
+    event.preventDefault();
+    deed(event);
+  }
+
+  const deeds = (session, viewer) => ({
+    " ": () => session.player.toggle(),
+    ArrowLeft: (event) => event.shiftKey ? session.stepFrame(-1) : session.step(-5),
+    ArrowRight: (event) => event.shiftKey ? session.stepFrame(1) : session.step(5),
+    "[": () => session.hop(-1),
+    "]": () => session.hop(1),
+    l: () => session.toggleLoop(),
+    e: () => session.emit("edit"),
+    i: () => session.setHere("start"),
+    o: () => session.setHere("end"),
+    n: () => session.addHere(),
+    s: () => session.splitChosen(),
+    j: () => session.mergeChosen(),
+    m: () => hicm.parts.toggleSound(session),
+    f: () => session.player.film && hicm.parts.toggleFull(viewer.screen),
+    Delete: () => session.removeChosen(),
+    Backspace: () => session.removeChosen(),
+    "/": () => session.emit("find"),
+    "+": () => session.zoom(0.5),
+    "=": () => session.zoom(0.5),
+    "-": () => session.zoom(2),
+    "0": () => session.fit(),
+    "?": () => session.emit("help"),
+  });
+
+  /** The dialog that shows the keys. @param {hicm.Session} session @returns {HTMLDialogElement} */
+  function help(session) {
+    const groups = KEYS.map(([title, keys]) => el("div", {}, el("h3", {text: title}),
+      el("dl", {}, ...keys.flatMap(([key, deed]) => [el("dt", {}, ...key.split(" ").map((one) => el("kbd", {text: one}))),
+                                                     el("dd", {text: deed})]))));
+    const dialog = el("dialog", {class: "help", "aria-label": "Keys"},
+      el("header", {}, el("h2", {text: "Keys"}),
+        el("button", {type: "button", text: "Close", on: {click: () => dialog.close()}})),
+      el("div", {class: "key-groups"}, ...groups));
+    dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+    session.on("help", () => dialog.showModal());
+    return dialog;
+  }
+
+  hicm.parts.listen = listen;
+  hicm.parts.help = help;
+}

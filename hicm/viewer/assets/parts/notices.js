@@ -1,0 +1,83 @@
+"use strict";
+globalThis.hicm ??= {};
+hicm.parts ??= {};
+{
+  const {el} = hicm.dom;
+
+  /**
+   * What happened to the edits, and the status line.  Keeps the edits of the session.
+   * @param {hicm.Session} session
+   * @param {hicm.Keeper} keeper
+   * @returns {HTMLElement}
+   */
+  function notices(session, keeper) {
+    const {history} = session;
+    const text = el("span");
+    const discard = el("button", {type: "button", text: "Discard edits", on: {click: () => {
+      session.apply(history.first);
+      keeper.exported = "";
+      keeper.now();
+      restored = null;
+      update();
+      session.say("The edits were discarded; Ctrl Z brings them back.");
+    }}});
+    const load = el("button", {type: "button", text: "Load them", hidden: true, on: {click: () => {
+      if (keeper.restore()) session.edited();
+      elsewhere = false;
+      update();
+    }}});
+    const bar = el("div", {class: "notice"}, text, load, discard);
+    const status = el("div", {class: "status", role: "status"});
+    let restored = keeper.restore();
+    let elsewhere = false, timer = null;
+
+    const update = () => {
+      bar.hidden = !history.changed && !elsewhere;
+      bar.classList.toggle("warn", !keeper.works || elsewhere);
+      load.hidden = !elsewhere;
+      discard.hidden = !history.changed;
+      text.textContent = elsewhere ? "These events were also edited in another tab."
+        : !keeper.works ? "Edited. This browser does not keep edits here: export them before you leave the page."
+        : restored ? `${keeper.exported ? "Edits" : "Unsaved edits"} of ${when(restored.saved)} restored` +
+          (keeper.exported ? `; exported as ${keeper.exported}.` : ".")
+        : keeper.exported ? `Edited; exported as ${keeper.exported}. Also kept in this browser.`
+        : "Edited; kept in this browser until you export or discard.";
+    };
+    session.on("events", () => {
+      keeper.exported = "";
+      restored = null;
+      keeper.soon();
+      update();
+    });
+    session.on("exported", (name) => {
+      keeper.exported = name;
+      keeper.now();
+      update();
+    });
+    session.on("message", (message) => {
+      status.textContent = message;
+      status.classList.add("shown");
+      clearTimeout(timer);
+      timer = setTimeout(() => status.classList.remove("shown"), 5000);
+    });
+    keeper.on("kept", update);
+    addEventListener("storage", (event) => {
+      if (event.key !== keeper.key || event.newValue === null) return;
+      elsewhere = true;
+      update();
+    });
+    addEventListener("pagehide", () => keeper.timer !== null && keeper.now());
+    document.addEventListener("visibilitychange", () => document.hidden && keeper.timer !== null && keeper.now());
+    addEventListener("beforeunload", (event) => keeper.atRisk && event.preventDefault());
+    update();
+    return el("div", {class: "notices"}, bar, status);
+  }
+
+  function when(iso) {
+    const time = new Date(iso);
+    return Number.isNaN(time.getTime()) ? "an earlier visit"
+      : time.toLocaleString(undefined, {dateStyle: "medium", timeStyle: "short"});
+  }
+
+  hicm.parts.notices = notices;
+}

@@ -1,0 +1,50 @@
+"use strict";
+globalThis.hicm ??= {};
+{
+  const {el, iconButton} = hicm.dom;
+
+  /**
+   * Show a viewer in an element.
+   * @param {HTMLElement} element gets the class `viewer`
+   * @param {object} view JSON of a view
+   * @param {{number?: number, count?: number, heading?: string}} [options] the place of the view on its page, from 1;
+   *   the tag of its heading
+   * @returns {{element: HTMLElement, session: hicm.Session, screen: HTMLElement, seek: (seconds: number) => void}}
+   */
+  function view(element, view, options = {}) {
+    const session = new hicm.Session(view);
+    const keeper = new hicm.Keeper(view, session.history);
+    const {parts} = hicm;
+    const place = {number: options.number ?? 1, count: options.count ?? 1};
+    const notices = parts.notices(session, keeper);  // first: it brings back what was edited
+    const screen = el("div", {class: "screen"});
+    screen.append(parts.stage(session), parts.captions(session), parts.transport(session, screen));
+
+    const title = el(options.heading ?? "h1", {class: "title", text: view.title || view.id});
+    const head = el("header", {class: "head"}, title, el("span", {class: "quiet", text: about(session)}),
+      el("span", {class: "space"}),
+      iconButton("link", "Copy a link to this time", "", () => parts.copyLink(session, place)),
+      el("button", {type: "button", text: "Keys", title: "Keys (?)", on: {click: () => session.emit("help")}}),
+      parts.exporting(session));
+    const memory = parts.memory(session);
+    element.classList.add("viewer");
+    element.classList.toggle("with-memory", !memory.hidden);
+    element.tabIndex = -1;
+    element.replaceChildren(head, notices,
+      el("div", {class: "top"}, screen, parts.list(session)),
+      parts.timeline(session),
+      el("div", {class: "bottom"}, parts.editor(session), memory), parts.help(session));
+    const viewer = {element, session, screen, seek: (seconds) => session.seek(seconds)};
+    parts.listen(viewer);
+    return viewer;
+  }
+
+  function about({view, duration, lanes}) {
+    const count = lanes.reduce((sum, lane) => sum + lane.events.length, 0);
+    const size = view.picture?.size ? `${view.picture.size[0]} × ${view.picture.size[1]}` : "";
+    const rate = view.picture?.frame_rate ? `${Number(view.picture.frame_rate.toFixed(2))} fps` : "";
+    return [hicm.time.clock(duration), `${count} event${count === 1 ? "" : "s"}`, size, rate].filter(Boolean).join(" · ");
+  }
+
+  hicm.view = view;
+}

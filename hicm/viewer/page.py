@@ -1,0 +1,86 @@
+"""The viewer as a page of its own: style sheets, scripts and the JSON of the views in one file.
+
+Other pages show viewers with `styles`, `script` and `viewer`: the script sets up every element that `viewer` wrote.
+"""
+
+import base64
+import hashlib
+import html
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import hicm
+
+ASSETS = Path(__file__).with_name("assets")
+
+STYLES = ("colours", "base", "player", "timeline", "panels")
+CORE = ("time", "layout", "viewport", "events", "history", "search", "signals", "player", "session", "keep", "colours",
+        "dom")  # without the page
+EXPORTS = ("numbers", "text", "clock", "chapters", "xml", "place",  # what the formats share
+           "json", "srt", "vtt", "txt", "youtube", "vtt_chapters", "matroska", "ffmetadata", "csv", "activitynet",
+           "labelstudio", "elan", "edl", "fcpxml", "audacity")  # the formats, in the order of the menu
+PARTS = ("stage", "captions", "transport", "paint", "gestures", "timeline", "list", "editor", "memory", "notices",
+         "exporting", "keys", "link")
+SCRIPTS = (*(f"core/{name}" for name in CORE), *(f"exports/{name}" for name in EXPORTS),
+           *(f"parts/{name}" for name in PARTS), "viewer", "boot")  # in this order
+
+# What JSON may not hold inside an element: the ends of elements and of lines, and what is not UTF-8.
+UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
+
+
+def render(views: Sequence[Mapping[str, Any]], title: str) -> str:
+    """A page with a viewer for each view, the JSON of `hicm.viewer.content`, one below the other.
+
+    The page asks the network for nothing, and runs no script but its own.
+    """
+    heading = f"<h1>{html.escape(title)}</h1>\n" if len(views) != 1 else ""
+    shown = "\n".join(viewer(view, "h1" if len(views) == 1 else "h2") for view in views)
+    page_styles = styles() + _asset("style/page.css")
+    fields = {"policy": policy(page_styles, script()), "version": hicm.__version__, "title": html.escape(title),
+              "styles": page_styles, "heading": heading, "views": shown, "script": script()}
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: fields[found[1]], _asset("page.html"))
+
+
+def viewer(view: Mapping[str, Any], heading: str = "h2") -> str:
+    """The element that becomes a viewer of a view; ``heading`` is the tag of its title."""
+    return (f'<div class="viewer" data-heading="{heading}"><script type="application/json">{view_json(view)}</script>'
+            "</div>")
+
+
+def view_json(view: Mapping[str, Any]) -> str:
+    """The JSON of a view as it may stand in an element.
+
+    ``made_by`` is text in it, as Python writes it: numbers would not come back from a browser as they were.
+    """
+    made_by = json.dumps(view.get("made_by", {}), indent=1, ensure_ascii=False)
+    text = json.dumps({**view, "made_by": made_by}, ensure_ascii=False, allow_nan=False)
+    return UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def styles() -> str:
+    """The style sheets of the viewer, which bear on nothing but viewers."""
+    return "".join(_asset(f"style/{name}.css") for name in STYLES)
+
+
+def script() -> str:
+    """All scripts of the viewer in one."""
+    return "".join(_asset(f"{name}.js") for name in SCRIPTS)
+
+
+def policy(style: str, code: str) -> str:
+    """The Content-Security-Policy of a page with this style sheet and this script: nothing else runs or is fetched."""
+    return (f"default-src 'none'; script-src '{_hash(code)}'; style-src '{_hash(style)}'; "
+            "media-src 'self' file: blob:; img-src data: blob:; base-uri 'none'; form-action 'none'")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+@cache
+def _asset(name: str) -> str:
+    return (ASSETS / name).read_text(encoding="utf-8")
