@@ -16,6 +16,7 @@ from hicm.server.settings import Settings
 from hicm.server.supervisor import Supervisor
 from hicm.server.uploads import Uploads
 
+
 class About(BaseModel):
     """What this server does and does not take."""
 

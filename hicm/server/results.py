@@ -36,7 +36,8 @@ def routes(jobs: Jobs) -> APIRouter:
     @router.get("/{job_id}/result", summary="Captions of a job in any format", response_class=Response,
                 responses=refusals(MISSING | {409: "The job is not done",
                                               422: "No such format, or it cannot hold these events"}))
-    def result(job_id: JobId, format: Annotated[str, Query(description="one of those of /api/about")] = OWN) -> Response:
+    def result(job_id: JobId,
+               format: Annotated[str, Query(description="one of those of /api/about")] = OWN) -> Response:
         captioned = captions(jobs, job_id)
         try:
             check_formats([format])

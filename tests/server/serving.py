@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from http.client import HTTPConnection
 from multiprocessing.connection import Connection
@@ -89,6 +89,10 @@ class Server:
         return {"/".join("ID" if len(part) == 32 else part for part in path.relative_to(self.data).parts)
                 for path in self.data.rglob("*") if path.is_file()} - {".lock"}
 
+    def left(self) -> list[Path]:
+        """Files of jobs and uploads, and their folders."""
+        return [*(self.data / "jobs").iterdir(), *(self.data / "uploads").iterdir()]
+
 
 @contextlib.contextmanager
 def serving(data: Path, largest_file: int = 0, **changes: Any) -> Iterator[Server]:
@@ -146,3 +150,12 @@ def children(pid: int) -> list[int]:
             if int(fields[1]) == pid and fields[0] != "Z":
                 found.append(int(stat.parent.name))
     return found
+
+
+def until(true: Callable[[], object]) -> None:
+    """Wait until something is true."""
+    for _ in range(1000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it does not happen")

@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 
 from hicm.exports.json import read
-from tests.server.serving import children, serving, start
+from hicm.server.settings import Settings
+from tests.server.serving import OPTIONS, children, serving, start, until
 from tests.server.tiny_worker import marked
 
 HELD = {"jobs/ID/job.json", "jobs/ID/video", "jobs/ID/captions.json", "jobs/ID/cache/features"}
@@ -44,8 +45,6 @@ def test_the_video_is_sent_in_ranges(server, video):
     assert (part.status, part.body) == (206, video[10:20])
     assert part.headers["content-range"] == f"bytes 10-19/{len(video)}"
     assert server.ask("GET", path, Range=f"bytes={len(video)}-").status == 416
-    server.wait(job_id)
-    server.ask("DELETE", f"/api/jobs/{job_id}")
 
 
 def test_a_result_that_cannot_be_had_is_explained(server, video):
@@ -66,8 +65,6 @@ def test_a_result_that_cannot_be_had_is_explained(server, video):
         assert str(server.data) not in answer.json["detail"]
     answer = server.ask("POST", f"/api/jobs/{done}/cancel")
     assert (answer.status, answer.json["detail"]) == (409, "the job is done already")
-    for job_id in (done, failed):
-        server.ask("DELETE", f"/api/jobs/{job_id}")
 
 
 def test_jobs_run_one_at_a_time_and_can_be_cancelled(server, video):
@@ -86,32 +83,24 @@ def test_jobs_run_one_at_a_time_and_can_be_cancelled(server, video):
     server.wait(again, "running")
     assert server.ask("DELETE", f"/api/jobs/{again}").status == 204
     assert server.wait(server.submit(video))["state"] == "done"
-    for job in server.ask("GET", "/api/jobs").json:
-        server.ask("DELETE", f"/api/jobs/{job['id']}")
-    assert server.files() == set()
 
 
-@pytest.mark.parametrize(("what", "reason"), [
-    ("SIGSEGV", "the process that captions was ended by SIGSEGV, the video is probably damaged"),
-    ("SIGKILL", "the process that captions was ended by SIGKILL, perhaps for lack of memory"),
-    ("bug", "an error in hicm (ZeroDivisionError: division by zero); the server's output has more"),
-])
-def test_what_ends_the_worker_costs_one_job(tmp_path, video, what, reason):
-    with serving(tmp_path / "data") as server:
-        before, bad, after = server.submit(video), server.submit(marked(video, what)), server.submit(video)
-        assert [server.wait(one)["state"] for one in (before, bad, after)] == ["done", "failed", "done"]
-        assert server.job(bad)["error"] == reason
-        assert len(children(server.process.pid)) == 1
+def test_what_ends_the_worker_costs_one_job(server, video):
+    reasons = {"SIGSEGV": "the process that captions was ended by SIGSEGV, the video is probably damaged",
+               "SIGKILL": "the process that captions was ended by SIGKILL, perhaps for lack of memory",
+               "bug": "an error in hicm (ZeroDivisionError: division by zero); the server's output has more"}
+    bad = {what: server.submit(marked(video, what)) for what in reasons}
+    after = server.submit(video)
+    assert server.wait(after)["state"] == "done"
+    assert {what: server.job(job_id)["error"] for what, job_id in bad.items()} == reasons
+    assert len(children(server.process.pid)) == 1
 
 
-def test_a_worker_that_dies_idle_costs_nothing(tmp_path, video):
-    with serving(tmp_path / "data") as server:
-        server.wait(server.submit(video))
-        [worker] = children(server.process.pid)
-        os.kill(worker, signal.SIGKILL)
-        while children(server.process.pid) == [worker]:
-            time.sleep(0.01)
-        assert server.wait(server.submit(video))["state"] == "done"
+def test_a_worker_that_dies_idle_costs_nothing(server, video):
+    [worker] = children(server.process.pid)
+    os.kill(worker, signal.SIGKILL)
+    until(lambda: not children(server.process.pid))
+    assert server.wait(server.submit(video))["state"] == "done"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -163,11 +152,8 @@ def test_jobs_are_removed_after_their_time(tmp_path, video):
             raise AssertionError("the job is still there")
 
 
-def test_a_second_server_on_the_folder_is_refused(server, tmp_path):
-    settings = {"data": server.data, "port": 0}
-    from tests.server.serving import OPTIONS, Settings
-
-    process, pipe = start(Settings(OPTIONS, **settings, worker="tests.server.tiny_worker"))
+def test_what_cannot_start_says_why(server, tmp_path):
+    process, pipe = start(Settings(OPTIONS, server.data, port=0))
     assert pipe.poll(30) and "in use by hicm serve (process" in pipe.recv()
     process.join(10)
     assert process.exitcode == 2
