@@ -18,22 +18,23 @@ globalThis.hicm ??= {};
     const place = {number: options.number ?? 1, count: options.count ?? 1};
     const notices = parts.notices(session, keeper);  // first: it brings back what was edited
     const screen = el("div", {class: "screen"});
-    screen.append(parts.stage(session), parts.captions(session), parts.transport(session, screen));
+    screen.append(parts.stage(session), parts.transport(session, screen), parts.captions(session));
 
     const title = el(options.heading ?? "h1", {class: "title", text: view.title || view.id});
     const head = el("header", {class: "head"}, title, el("span", {class: "quiet", text: about(session)}),
       el("span", {class: "space"}),
       iconButton("link", "Copy a link to this time", "", () => parts.copyLink(session, place)),
-      el("button", {type: "button", text: "Keys", title: "Keys (?)", on: {click: () => session.emit("help")}}),
+      el("button", {type: "button", class: "keys", text: "Keys", title: "Keys (?)", on: {click: () => session.emit("help")}}),
       parts.exporting(session));
     const memory = parts.memory(session);
     element.classList.add("viewer");
     element.classList.toggle("with-memory", !memory.hidden);
     element.tabIndex = -1;
+    element.setAttribute("role", "region");
+    element.setAttribute("aria-label", title.textContent);
     element.replaceChildren(head, notices,
-      el("div", {class: "top"}, screen, parts.list(session)),
-      parts.timeline(session),
-      el("div", {class: "bottom"}, parts.editor(session), memory), parts.help(session));
+      el("div", {class: "parts"}, screen, parts.timeline(session), parts.list(session), parts.editor(session), memory),
+      parts.help(session));
     const viewer = {element, session, screen, seek: (seconds) => session.seek(seconds)};
     parts.listen(viewer);
     return viewer;

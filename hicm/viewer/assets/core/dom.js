@@ -14,6 +14,7 @@ globalThis.hicm ??= {};
     redo: "M15 5v4h-5a5 5 0 0 0 0 10h6v-2h-6a3 3 0 0 1 0-6h5v4l5-5z",
     add: "M11 5h2v6h6v2h-6v6h-2v-6H5v-2h6z", closer: "M11 5h2v6h6v2h-6v6h-2v-6H5v-2h6z", farther: "M5 11h14v2H5z",
     fit: "M4 6h2v12H4zM18 6h2v12h-2zM7 12l3-3v2h4V9l3 3-3 3v-2h-4v2z",
+    here: "M7 4h10l-4 6v10h-2V10z",
     remove: "M9 4h6l1 2h4v2H4V6h4zM6 9h12l-1 11H7z", copy: "M8 4h11v13h-2V6H8zM5 7h10v13H5z",
     up: "M12 8l6 6-1.4 1.4L12 10.8l-4.6 4.6L6 14z", down: "M12 16l-6-6 1.4-1.4L12 13.2l4.6-4.6L18 10z",
   };

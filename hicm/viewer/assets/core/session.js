@@ -63,7 +63,7 @@ globalThis.hicm ??= {};
 
     /** Loop the chosen event, or the one under the playhead; stop looping where it does. */
     toggleLoop() {
-      if (!this.found) this.choose(this.under(this.lane)[0]?.key ?? null);
+      if (!this.found) this.choose(this.under(this.lane).at(-1)?.key ?? null);
       if (!this.found) return this.say("Choose an event to loop.");
       this.looping = !this.looping;
       if (this.looping && !hicm.layout.holds(this.found.event, this.player.time)) this.seek(this.found.event.start);
@@ -77,9 +77,10 @@ globalThis.hicm ??= {};
       this.emit("time");
     }
 
-    /** @param {number} lane @returns {object[]} its events under the playhead */
+    /** @param {number} lane @returns {object[]} its events under the playhead, the longest first */
     under(lane) {
-      return this.lanes[lane]?.events.filter((event) => hicm.layout.holds(event, this.player.time)) ?? [];
+      return (this.lanes[lane]?.events ?? []).filter((event) => hicm.layout.holds(event, this.player.time))
+        .sort((one, other) => hicm.layout.high(other) - hicm.layout.low(other) - hicm.layout.high(one) + hicm.layout.low(one));
     }
 
     // choice

@@ -3,6 +3,7 @@ globalThis.hicm ??= {};
 hicm.parts ??= {};
 {
   const {el} = hicm.dom;
+  const ROWS = 3;  // lines that are kept free for a lane, so that the page does not jump
 
   /**
    * The captions under the playhead, a line per lane; screen readers are told of those of the lane in use.
@@ -14,6 +15,7 @@ hicm.parts ??= {};
       const text = el("div", {class: "text"});
       const line = el("div", {class: "line", dataset: {colour: hicm.colours.name(session.lanes, number)}},
                       session.lanes.length > 1 ? el("span", {class: "name", text: lane.name}) : null, text);
+      line.style.setProperty("--rows", Math.min(hicm.layout.levels(lane.events).length, ROWS) || 1);
       return {line, text, shown: null};
     });
     const update = () => lines.forEach((entry, number) => {

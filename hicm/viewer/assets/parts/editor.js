@@ -25,7 +25,7 @@ hicm.parts ??= {};
         button("Merge with next", "j", () => session.mergeChosen()),
         button("Delete", "Delete", () => session.removeChosen())));
     const hint = el("p", {class: "quiet hint", text: "Choose an event in the list or on the timeline to read, correct or move it."});
-    const element = el("section", {class: "editor", "aria-label": "Chosen event"}, hint, form);
+    const element = el("div", {class: "editor", role: "group", "aria-label": "Chosen event"}, hint, form);
 
     const update = () => {
       const found = session.found;
@@ -56,7 +56,7 @@ hicm.parts ??= {};
     text.addEventListener("blur", () => session.history.pause());
     session.on("choice events", update);
     session.on("edit", () => {
-      if (!session.found) session.choose(session.under(session.lane)[0]?.key ?? null);
+      if (!session.found) session.choose(session.under(session.lane).at(-1)?.key ?? null);
       if (!session.found) return;
       text.focus();
       text.select();
@@ -96,8 +96,8 @@ hicm.parts ??= {};
     }});
     const here = el("button", {type: "button", class: "here", title: `${label} at the playhead (${keys})`,
                                "aria-label": `${label} at the playhead`,
-                               on: {click: () => session.setHere(edge)}}, icon("down"));
-    part.element = el("div", {class: "time-field"}, el("span", {class: "label", text: label, "aria-hidden": "true"}),
+                               on: {click: () => session.setHere(edge)}}, icon("here"));
+    part.element = el("div", {class: "time-field"}, el("small", {text: label, "aria-hidden": "true"}),
                       field, here);
     part.show = (seconds) => {
       field.value = hicm.time.exactClock(seconds);

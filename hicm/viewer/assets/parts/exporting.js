@@ -3,7 +3,6 @@ globalThis.hicm ??= {};
 hicm.parts ??= {};
 {
   const {el, iconButton} = hicm.dom;
-  const ELSEWHERE = [["OpenTimelineIO", "otio"], ["Web page", "html"]];  // what only Python writes
 
   /**
    * What the formats write of one lane: its events as they are now.
@@ -65,10 +64,10 @@ hicm.parts ??= {};
       el("header", {}, el("h2", {text: "Export"}), lane, el("span", {class: "space"}),
         el("button", {type: "button", text: "Close", on: {click: () => dialog.close()}})),
       refused,
-      el("div", {class: "formats"}, ...groups().map(([title, names]) => el("section", {}, el("h3", {text: title}),
+      el("div", {class: "formats"}, ...groups().map(([title, names]) => el("div", {}, el("h3", {text: title}),
         el("ul", {}, ...names.map((name) => line(name, download, copy)))))),
-      el("p", {class: "quiet elsewhere"}, "Export as hicm and run ", el("code", {text: "hicm export FILE.json --format otio"}),
-        ` for ${ELSEWHERE.map(([title]) => title).join(" and ")}.`));
+      el("p", {class: "quiet elsewhere"}, "For OpenTimelineIO, export as hicm and run ",
+        el("code", {text: "hicm export FILE.json --format otio"}), "."));
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
     const open = () => {
       lane.replaceChildren(...session.lanes.map((one, number) =>

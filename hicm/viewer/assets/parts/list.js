@@ -17,7 +17,7 @@ hicm.parts ??= {};
 
     const fill = () => {
       const events = session.lanes.flatMap((lane, number) => lane.events.map((event) => ({event, lane: number})))
-        .sort((one, other) => one.event.start - other.event.start);
+        .sort((one, other) => one.event.start - other.event.start || other.event.end - one.event.end);
       const kept = new Set(events.map(({event}) => event.key));
       for (const [key, row] of rows) {
         if (!kept.has(key)) {
@@ -81,7 +81,7 @@ hicm.parts ??= {};
     items.addEventListener("keydown", (event) => walk(event, items));
     fill();
     showTime();
-    return el("section", {class: "list", "aria-label": "Events"}, find.element, items, empty);
+    return el("div", {class: "list", role: "group", "aria-label": "Events"}, find.element, items, empty);
   }
 
   function makeRow(session, lane) {
@@ -137,7 +137,7 @@ hicm.parts ??= {};
       const text = !searching ? `${total} event${total === 1 ? "" : "s"}` : place ? `${place} of ${total}` : `${total} found`;
       if (count.textContent !== text) count.textContent = text;
     };
-    return {element: el("div", {class: "find", role: "search"}, field, count, previous, next), show};
+    return {element: el("div", {class: "find"}, field, count, previous, next), show};
   }
 
   function intoView(items, element) {

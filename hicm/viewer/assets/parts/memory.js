@@ -12,8 +12,8 @@ hicm.parts ??= {};
    */
   function memory(session) {
     const body = el("div", {class: "windows"});
-    const element = el("section", {class: "memory", "aria-label": "Recalled from memory"},
-                       el("h3", {text: "Recalled from memory"}), body);
+    const element = el("div", {class: "memory", role: "group", "aria-label": "Recalled from memory"},
+                       el("p", {class: "heading", "aria-hidden": "true", text: "Recalled from memory"}), body);
     element.hidden = !session.lanes.some((lane) => lane.recalled.length);
     let shown = null;
     const update = () => {

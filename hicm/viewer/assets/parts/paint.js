@@ -109,7 +109,7 @@ hicm.parts ??= {};
     pen.roundRect(box.left, box.top, box.width, box.height, Math.min(3, box.width / 2));
     pen.fill();
     pen.fillStyle = tint.line;
-    pen.fillRect(box.left, box.top, Math.min(strong ? 4 : 3, box.width), box.height);
+    pen.fillRect(box.left, box.top, Math.min(strong ? 4 : 3, Math.max(box.width / 4, 1)), box.height);
     if (strong) {
       pen.strokeStyle = tint.line;
       pen.lineWidth = 1;

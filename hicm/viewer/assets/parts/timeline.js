@@ -84,7 +84,7 @@ hicm.parts ??= {};
     hicm.gestures.onTracks(session, {canvas, scale, tip, board, shown});
     hicm.gestures.onMap(session, mapBox);
     hicm.gestures.onWheel(session, board, tracks);
-    return el("section", {class: "timeline", "aria-label": "Timeline"}, tools(session), board);
+    return el("div", {class: "timeline", role: "group", "aria-label": "Timeline"}, tools(session), board);
   }
 
   function tools(session) {
