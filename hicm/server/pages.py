@@ -13,7 +13,8 @@ from hicm.server.jobs import Jobs
 from hicm.server.results import captions
 from hicm.viewer.page import render
 
-ASSETS = {file.name: file.read_bytes() for file in files("hicm.server").joinpath("assets").iterdir() if file.is_file()}
+OWN, VIEWER = (files(package).joinpath("assets") for package in ("hicm.server", "hicm.viewer"))
+ASSETS = {file.name: file.read_bytes() for file in [*OWN.iterdir(), VIEWER / "style" / "colours.css"]}
 
 
 def routes(jobs: Jobs) -> APIRouter:

@@ -12,6 +12,7 @@
     uploading: "uploading", queued: "waiting", running: "working", done: "done", failed: "failed",
     cancelled: "cancelled",
   };
+  const DATE = {dateStyle: "medium", timeStyle: "short"};
   const SOON = 700, LATER = 5000; // milliseconds between two looks
 
   const byId = (id) => document.getElementById(id);
@@ -19,7 +20,7 @@
   const cards = new Map(); // job id -> its <li>
   const last = new Map(); // job id -> its state when last seen
   const uploads = []; // {name, file, sent, request, card}
-  let about = null, uploading = false, timer = 0;
+  let about = null, jobs = [], uploading = false, timer = 0;
 
   // words
 
@@ -56,8 +57,15 @@
     if (job.state === "running") return job.progress ? progressText(job.progress) : "Starting";
     if (job.state === "failed") return job.error;
     if (job.state === "done") facts.unshift(`${job.events} event${job.events === 1 ? "" : "s"}`);
-    if (job.removed) facts.push(`removed ${new Date(job.removed).toLocaleString([], {dateStyle: "medium", timeStyle: "short"})}`);
+    if (job.state === "queued") facts.unshift(before(job));
+    if (job.removed) facts.push(`kept until ${new Date(job.removed).toLocaleString([], DATE)}`);
     return facts.join(" · ");
+  }
+
+  /** How many jobs are done before a queued one. */
+  function before(job) {
+    const count = jobs.filter((one) => one.state === "running" || (one.state === "queued" && one.created < job.created)).length;
+    return count ? `${count} job${count === 1 ? "" : "s"} before it` : "next";
   }
 
   // server
@@ -176,8 +184,6 @@
     while (list.children.length > wanted.length) list.lastElementChild.remove();
     byId("empty").hidden = wanted.length > 0;
   }
-
-  let jobs = [];
 
   function draw() {
     arrange([...uploads.map((one) => one.card).reverse(), ...jobs.map(showJob)]);
