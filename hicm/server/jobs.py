@@ -160,8 +160,9 @@ class Jobs:
             job = read_job(folder / "job.json")
         except UserError as error:
             job = Job(id=folder.name, name="(not known)", created=now(), state="failed", ended=now(), error=str(error))
-        job = job.model_copy(update={"id": folder.name})
-        return job.model_copy(update={"removed": job.ended + self.keep}) if job.ended else job
+        ended = min(job.ended or now(), now())
+        removed = {"removed": ended + self.keep} if job.state in ENDED else {}
+        return job.model_copy(update={"id": folder.name} | removed)
 
 
 def read_job(path: Path) -> Job:

@@ -28,6 +28,7 @@ from hicm.memory.summarisers.journal import Journal
 from hicm.memory.summarisers.prompt import load_prompt
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
+from hicm.server.jobs import read_job
 from tests.fuzz.damage import (
     Damage,
     damage_bytes,
@@ -352,6 +353,8 @@ def read_released_weights(file: Path) -> None:
         assert tensor.is_floating_point() and tensor.sum() is not None
 
 
+JOB = {"id": "0" * 32, "name": "talk.mp4", "state": "done", "created": "2026-01-02T03:04:05Z", "size": 5, "events": 1,
+       "ended": "2026-01-02T03:04:06Z", "duration": 2.5, "warnings": ["a line"]}
 READERS = {
     "pickle": Reader("x.pkl", speech_pickles, read_speech, damage_pickle),
     "pickle, bank": Reader("x.pkl", released_pickles, read_released, damage_pickle),
@@ -366,6 +369,7 @@ READERS = {
     "json, bank": Reader("bank.json", bank_texts, read_bank, damage_json, True),
     "json, journal": Reader("x.jsonl", as_text(JOURNAL), Journal, damage_lines, True),
     "json, finished parts": Reader("x.jsonl", as_text(PARTS), read_parts, damage_lines, True),
+    "json, job": Reader("job.json", as_json(JOB), read_job, damage_json, True),
     "npz": Reader("bank.npz", bank_arrays, read_bank_arrays, in_zip("", damage_npy)),
     "npz, encoder": Reader("x.npz", npz(sentences=np.array(["a", "ä"]), embeddings=MATRIX[:2]), read_encoder,
                            in_zip("", damage_npy), True),

@@ -113,7 +113,7 @@
       const what = job.name;
       if (window.confirm(`Delete ${what} with its video and captions?`)) act(path, "DELETE");
     };
-    choice.append(new Option("choose a format", ""), ...about.formats.map((name) => new Option(name)));
+    choice.append(new Option("Download as …", ""), ...about.formats.map((name) => new Option(name)));
     choice.onchange = () => {
       if (choice.value) download(`${path}/result?format=${encodeURIComponent(choice.value)}`);
       choice.value = "";
