@@ -92,7 +92,7 @@ class Guard:
         given = query.pop("token", [""])[0]
         if given and scope["method"] == "GET" and self._is_token(given):
             rest = urlencode(query, doseq=True)
-            answer = RedirectResponse(scope["path"].replace("//", "/") + (f"?{rest}" if rest else ""), 303)
+            answer = RedirectResponse("/" + scope["path"].lstrip("/") + (f"?{rest}" if rest else ""), 303)
             answer.set_cookie(self._cookie, self._secret, max_age=30 * 86400, httponly=True, samesite="lax")
             return answer
         scheme, _, bearer = headers.get("authorization", "").partition(" ")

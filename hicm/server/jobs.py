@@ -29,8 +29,8 @@ class Progress(BaseModel):
     """How far a running job has come."""
 
     model_config = ConfigDict(frozen=True)
-    stage: str = Field(description="frames, speech, recall, captions or writing, in this order; speech and recall only "
-                                   "where the model reads them")
+    stage: str = Field(description="frames, speech, recall, captions or writing, in this order; speech only where the "
+                                   "model reads it")
     done: float = Field(default=0, description="seconds of the video (frames, speech), or windows of it (recall, "
                                                "captions)")
     total: float = Field(default=0, description="of how many; 0: not known")

@@ -100,12 +100,10 @@ class Supervisor:
                     return {"state": "done", "events": report["finished"], "warnings": report["warnings"]}
                 else:
                     if "broken" in report:
-                        await worker.end()
+                        worker.kill()
                     return {"state": "failed", "error": report["failed"]}
             raise UserError(await worker.death())
         finally:
-            if job.id in self._stopped:
-                await worker.end()
             if worker.ended:  # the next one loads its models before it is needed
                 self._worker = await _Worker.start(self._settings)
 
@@ -115,7 +113,7 @@ class _Worker:
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
-        self._ready = False
+        self._ready = self._killed = False
 
     @classmethod
     async def start(cls, settings: Settings) -> "_Worker":
@@ -127,7 +125,8 @@ class _Worker:
 
     @property
     def ended(self) -> bool:
-        return self._process.returncode is not None
+        """Whether it takes no more jobs."""
+        return self._killed or self._process.returncode is not None
 
     async def ready(self) -> None:
         """Wait until the models are loaded.  Raises UserError when they cannot be."""
@@ -158,6 +157,7 @@ class _Worker:
 
     def kill(self) -> None:
         """End it at once."""
+        self._killed = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 

@@ -204,6 +204,8 @@ def test_a_token(tmp_path, video):
         assert server.ask("POST", "/api/jobs", video, **bearer).status == 201
         answer = server.ask("GET", f"/docs?token={quote('very&secret=1%')}")
         assert (answer.status, answer.headers["location"]) == (303, "/docs")
+        elsewhere = server.ask("GET", f"///evil.example?token={quote('very&secret=1%')}")
+        assert elsewhere.headers["location"] == "/evil.example"
         cookie = answer.headers["set-cookie"]
         assert "HttpOnly" in cookie and "secret" not in cookie
         assert server.ask("GET", "/docs", Cookie=cookie.partition(";")[0]).status == 200
