@@ -105,6 +105,7 @@ class Supervisor:
             raise UserError(await worker.death())
         finally:
             if worker.ended:  # the next one loads its models before it is needed
+                await worker.end()
                 self._worker = await _Worker.start(self._settings)
 
 
