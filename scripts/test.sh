@@ -4,6 +4,7 @@
 #   -m java    cross-checks that need a Java runtime
 #   -m slow    tests that take long
 #   -m gpu     tests that need a GPU
+#   -m browser tests of the viewer, in Chromium
 source "$(dirname "$0")/common.sh"
 setup_venv
 ruff check hicm tests scripts examples setup.py

@@ -45,7 +45,7 @@ def view(predictions: Sequence[str], video: str = "", reference: Sequence[str] =
     for line in dict.fromkeys(warnings):
         print(f"hicm: warning: {line}", file=sys.stderr)
     views = [_view(one, [*annotated, *systems], files.of(one, systems), page.parent) for one in chosen]
-    text = render([found.to_json() for found in views], _title(chosen, systems)).encode("utf-8", "replace").decode()
+    text = render([found.to_json() for found in views], _title(chosen, systems))
     refuse_other_content({page: text}, overwrite)
     write_text(page, text)
     return _said(page, chosen, total, videos)

@@ -33,16 +33,27 @@ UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
 def render(views: Sequence[Mapping[str, Any]], title: str) -> str:
-    """A page with a viewer for each view, the JSON of `hicm.viewer.content`, one below the other.
+    """A page with a viewer for each view, the JSON of `hicm.viewer.content`, one below the other, and links to them.
 
     The page asks the network for nothing, and runs no script but its own.
     """
-    heading = f"<h1>{html.escape(title)}</h1>\n" if len(views) != 1 else ""
+    heading = f"<h1>{_escaped(title)}</h1>\n{_links(views)}" if len(views) != 1 else ""
     shown = "\n".join(viewer(view, "h1" if len(views) == 1 else "h2") for view in views)
     page_styles = styles() + _asset("style/page.css")
-    fields = {"policy": policy(page_styles, script()), "version": hicm.__version__, "title": html.escape(title),
+    fields = {"policy": policy(page_styles, script()), "version": hicm.__version__, "title": _escaped(title),
               "styles": page_styles, "heading": heading, "views": shown, "script": script()}
     return re.sub(r"\{\{(\w+)\}\}", lambda found: fields[found[1]], _asset("page.html"))
+
+
+def _links(views: Sequence[Mapping[str, Any]]) -> str:
+    links = "".join(f'<a href="#view={number}">{_escaped(view["title"])}</a>\n'
+                    for number, view in enumerate(views, start=1))
+    return f'<nav aria-label="Videos">\n{links}</nav>\n'
+
+
+def _escaped(text: str) -> str:
+    """Text for an element; "?" for what is not UTF-8."""
+    return html.escape(text.encode("utf-8", "replace").decode())
 
 
 def viewer(view: Mapping[str, Any], heading: str = "h2") -> str:

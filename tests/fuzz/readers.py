@@ -29,6 +29,7 @@ from hicm.memory.summarisers.prompt import load_prompt
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
 from hicm.server.jobs import read_job
+from tests.fuzz.captions import CAPTIONS, read_captions
 from tests.fuzz.damage import (
     Damage,
     damage_bytes,
@@ -365,6 +366,7 @@ READERS = {
     "json, predictions": Reader("x.json", as_json(PREDICTIONS), lambda file: read_predictions(file, []), damage_json),
     "json, references": Reader("x.json", as_json(ANNOTATIONS), lambda file: read_references(file, []), damage_json,
                                True),
+    "json, captions": Reader("x.json", as_json(CAPTIONS), read_captions, damage_json),
     "json, chapters": Reader("x.json", as_json(CHAPTERS), read_chapters, damage_json, True),
     "json, bank": Reader("bank.json", bank_texts, read_bank, damage_json, True),
     "json, journal": Reader("x.jsonl", as_text(JOURNAL), Journal, damage_lines, True),

@@ -1,6 +1,7 @@
 """What the viewer is given: its form, odd times, addresses of videos."""
 
 import os
+import re
 import urllib.parse
 
 import pytest
@@ -9,6 +10,7 @@ from hicm.exports import Captioned, Picture, write
 from hicm.exports.html import view_of
 from hicm.types import Event, RecalledNode, RecalledPart, Span
 from hicm.viewer.content import Lane, View, address, remark
+from hicm.viewer.page import render
 from tests.viewer.pages import views_in
 
 EVENT = Event(Span(1, 3), "stir </script><!-- & \u2028", 0.5, 2)
@@ -30,6 +32,14 @@ def test_the_agreed_form():
                              "more": 4, "below": []}]}]}]},
             {"name": "speech", "kind": "speech", "recalled": [],
              "events": [{"start": 0.0, "end": 1.0, "text": "hello", "score": None, "level": None, "remark": ""}]}]}
+
+
+def test_a_page_of_several_videos_links_to_each():
+    views = [View(video, 9, ()).to_json() for video in ("a", "<b>")]
+    page = render(views, "two & more")
+    assert views_in(page) == views and "<h1>two &amp; more</h1>" in page
+    assert re.findall('<a href="(.*?)">(.*?)</a>', page) == [("#view=1", "a"), ("#view=2", "&lt;b&gt;")]
+    assert "<nav" not in render(views[:1], "one")
 
 
 def test_what_is_not_known():

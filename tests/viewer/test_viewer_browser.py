@@ -81,6 +81,14 @@ def test_a_real_video_plays_and_its_captions_follow(jump):
     assert jump.locator(".captions .line").first.locator("p").all_inner_texts() == ["A long jump", "She gets ready"]
 
 
+def test_a_page_opens_at_the_time_of_its_address(jump):
+    jump.goto(jump.url + "#t=12.5")
+    jump.reload()
+    until(jump, "document.querySelector('video').readyState >= 2")
+    until(jump, "Math.abs(document.querySelector('video').currentTime - 12.5) < 0.05")
+    assert seconds(jump) == 12.5
+
+
 def test_an_event_is_looped(jump):
     choose(jump, "here she comes")
     jump.get_by_label("Speed").select_option("4")
@@ -154,6 +162,26 @@ def test_what_is_typed_is_kept_over_a_reload_until_discarded(window, tmp_path):
     assert page.locator(".notice").is_hidden() and "She gets ready" in page.locator(".events").inner_text()
 
 
+def test_edits_of_another_tab_are_offered(window):
+    address = window.write([several()])
+    one = window.open(address)
+    other = window.open(address, one.context)
+    choose(other, "She gets ready")
+    other.locator(TEXT).fill("from the other tab")
+    one.get_by_text("also edited in another tab").wait_for()
+    one.get_by_role("button", name="Load them").click()
+    one.locator(".events button", has_text="from the other tab").wait_for()
+    one.keyboard.press("Control+z")
+    one.locator(".events button", has_text="She gets ready").wait_for()
+
+
+def test_the_focus_stays_in_the_list_when_an_event_is_deleted(window):
+    page = window.open(window.write([several()]))
+    choose(page, "She runs and jumps")
+    page.keyboard.press("Delete")
+    until(page, "document.activeElement.closest('.events li')?.textContent.includes('She lands')")
+
+
 def test_edits_are_made_without_storage_and_it_is_said(window):
     context = window.browser.new_context()
     window.contexts.append(context)
@@ -185,7 +213,8 @@ def test_events_are_added_split_merged_and_wrong_times_refused(window):
     until(page, "document.querySelectorAll('.events li').length === 9")
     assert page.locator(".events button", has_text="New one").count() == 1
     end = page.get_by_label("End (minutes and seconds)")
-    for wrong, words in [("0:10", "after the start"), ("9:00", "video ends at 0:30"), ("soon", "Write times"), ("1:75", "Write")]:
+    for wrong, words in [("0:10", "after the start"), ("9:00", "video ends at 0:30"), ("soon", "Write times"),
+                         ("1:75", "Write times")]:
         end.fill(wrong)
         page.keyboard.press("Enter")
         assert words in page.locator(".editor .fault").inner_text() and end.get_attribute("aria-invalid") == "true"
@@ -193,7 +222,7 @@ def test_events_are_added_split_merged_and_wrong_times_refused(window):
     page.keyboard.press("Enter")
     assert page.locator(".editor .fault").inner_text() == "" and end.input_value() == "0:25.5"
     page.keyboard.press("ArrowUp")
-    assert end.input_value() == "0:25.52", "25.54 lies between two frames"
+    assert end.input_value() == "0:25.52", "the next frame"
     page.keyboard.press("Escape")
     for _ in range(20):
         page.keyboard.press("Control+z")
@@ -236,7 +265,8 @@ def test_captions_are_text_whatever_they_hold(window):
     recalled = [{"start": 0.0, "end": 30.0, "nodes": [
         {"level": 0, "text": text, "score": 0.5, "source": text, "replaced": text, "more": 0, "below": []}
         for text in MARKUP]}]
-    found = view([lane(events, MARKUP[1], recalled=recalled)], name=MARKUP[2], source=MARKUP[4], made_by={"x": MARKUP[2]})
+    found = view([lane(events, MARKUP[1], recalled=recalled)], name=MARKUP[2], source=MARKUP[4],
+                 made_by={"x": MARKUP[2]})
     page = window.open(window.write([found]))
     shown = page.locator(".events .text").all_text_contents()
     assert shown == [text.replace("\ud800", "\ufffd") for text in MARKUP] or shown == MARKUP

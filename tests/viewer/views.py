@@ -3,11 +3,12 @@
 import random
 from typing import Any
 
-WORDS = "add the onion then stir slowly while water boils and the cook explains why heat matters here".split()
+WORDS = ["add", "the onion", "then", "stir", "slowly", "while", "water", "boils", "and", "the cook", "explains", "why"]
 
-MARKUP = ["<b>bold</b> & <i>plain</i>", "<img src=x onerror=\"window.hacked = 1\">", "</script><script>window.hacked = 2</script>",
-          "<!-- --> ]]> <!DOCTYPE x>", "{{script}} {{views}} ${window.hacked = 3}", "\u2028line\u2029end", "مرحبا بالعالم <u>",
-          "日本語の字幕 & 😀", "\ud800 alone", "javascript:window.hacked=4", "<svg/onload=window.hacked=5>", "&lt;b&gt; &amp;"]
+MARKUP = ["<b>bold</b> & <i>plain</i>", "<img src=x onerror=\"window.hacked = 1\">",
+          "</script><script>window.hacked = 2</script>", "<!-- --> ]]> <!DOCTYPE x>",
+          "{{script}} {{views}} ${window.hacked = 3}", "\u2028line\u2029end", "مرحبا بالعالم <u>", "日本語の字幕 & 😀",
+          "\ud800 alone", "javascript:window.hacked=4", "<svg/onload=window.hacked=5>", "&lt;b&gt; &amp;"]
 
 
 def event(start: float, end: float, text: str, score: float | None = None, level: int | None = None) -> dict[str, Any]:

@@ -5,14 +5,15 @@ globalThis.hicm ??= {};
 
   /** Set up every `.viewer` of the page that holds the JSON of a view. */
   function boot() {
-    const elements = [...document.querySelectorAll(".viewer")].filter((one) => one.querySelector("script[type='application/json']"));
+    const content = (element) => element.querySelector("script[type='application/json']");
+    const elements = [...document.querySelectorAll(".viewer")].filter(content);
     const viewers = new Map();
     const set = (number) => {
       const element = elements[number - 1];
       if (element && !viewers.has(number)) {
-        const content = JSON.parse(element.querySelector("script[type='application/json']").textContent);
-        viewers.set(number, hicm.view(element, content, {number, count: elements.length,
-                                                         heading: element.dataset.heading ?? "h2"}));
+        const view = JSON.parse(content(element).textContent);
+        viewers.set(number, hicm.view(element, view, {number, count: elements.length,
+                                                      heading: element.dataset.heading ?? "h2"}));
       }
       return viewers.get(number);
     };

@@ -22,9 +22,10 @@ globalThis.hicm ??= {};
 
     const title = el(options.heading ?? "h1", {class: "title", text: view.title || view.id});
     const head = el("header", {class: "head"}, title, el("span", {class: "quiet", text: about(session)}),
-      el("span", {class: "space"}),
+      el("span", {class: "space"}), notices.notice,
       iconButton("link", "Copy a link to this time", "", () => parts.copyLink(session, place)),
-      el("button", {type: "button", class: "keys", text: "Keys", title: "Keys (?)", on: {click: () => session.emit("help")}}),
+      el("button", {type: "button", class: "keys", text: "Keys", title: "Keys (?)",
+                    on: {click: () => session.emit("help")}}),
       parts.exporting(session));
     const memory = parts.memory(session);
     element.classList.add("viewer");
@@ -32,7 +33,7 @@ globalThis.hicm ??= {};
     element.tabIndex = -1;
     element.setAttribute("role", "region");
     element.setAttribute("aria-label", title.textContent);
-    element.replaceChildren(head, notices,
+    element.replaceChildren(head, notices.status,
       el("div", {class: "parts"}, screen, parts.timeline(session), parts.list(session), parts.editor(session), memory),
       parts.help(session));
     const viewer = {element, session, screen, seek: (seconds) => session.seek(seconds)};
@@ -44,7 +45,8 @@ globalThis.hicm ??= {};
     const count = lanes.reduce((sum, lane) => sum + lane.events.length, 0);
     const size = view.picture?.size ? `${view.picture.size[0]} × ${view.picture.size[1]}` : "";
     const rate = view.picture?.frame_rate ? `${Number(view.picture.frame_rate.toFixed(2))} fps` : "";
-    return [hicm.time.clock(duration), `${count} event${count === 1 ? "" : "s"}`, size, rate].filter(Boolean).join(" · ");
+    const events = `${count} event${count === 1 ? "" : "s"}`;
+    return [hicm.time.clock(duration), events, size, rate].filter(Boolean).join(" · ");
   }
 
   hicm.view = view;

@@ -7,7 +7,8 @@ globalThis.hicm ??= {};
     previous: "M7 6h2v12H7zM10 12l8 6V6z", next: "M15 6h2v12h-2zM6 6v12l8-6z",
     loop: "M7 7h9V4l4 4-4 4V9H9v3H7zM17 17H8v3l-4-4 4-4v3h7v-3h2z",
     sound: "M4 9v6h4l5 4V5L8 9zM15.5 8.5a4.5 4.5 0 0 1 0 7z",
-    muted: "M4 9v6h4l5 4V5L8 9zM15.5 9.2l1.3-1.3 2.2 2.2 2.2-2.2 1.3 1.3-2.2 2.3 2.2 2.2-1.3 1.3-2.2-2.2-2.2 2.2-1.3-1.3 2.2-2.2z",
+    muted: "M4 9v6h4l5 4V5L8 9zM15.5 9.2l1.3-1.3 2.2 2.2 2.2-2.2 1.3 1.3-2.2 2.3 2.2 2.2-1.3 1.3-2.2-2.2-2.2 2.2" +
+      "-1.3-1.3 2.2-2.2z",
     full: "M5 5h5v2H7v3H5zM14 5h5v5h-2V7h-3zM5 14h2v3h3v2H5zM17 14h2v5h-5v-2h3z",
     link: "M8 8h3v2H8a2 2 0 0 0 0 4h3v2H8a4 4 0 0 1 0-8zM13 8h3a4 4 0 0 1 0 8h-3v-2h3a2 2 0 0 0 0-4h-3zM9 11h6v2H9z",
     undo: "M9 5v4h5a5 5 0 0 1 0 10H8v-2h6a3 3 0 0 0 0-6H9v4L4 10z",
@@ -65,7 +66,13 @@ globalThis.hicm ??= {};
                          on: {click: act}}, icon(picture));
   }
 
-  /** Another picture and label on a button. @param {HTMLElement} button @param {string} picture @param {string} label */
+  /**
+   * Another picture and label on a button.
+   * @param {HTMLElement} button
+   * @param {string} picture name of an icon
+   * @param {string} label
+   * @param {string} keys that do the same; "" for none
+   */
   function relabel(button, picture, label, keys) {
     if (button.dataset.shown === picture) return;
     button.dataset.shown = picture;

@@ -32,11 +32,12 @@ globalThis.hicm ??= {};
 
   function readBack(text, first) {
     const {form, saved, exported, lanes} = JSON.parse(text);
-    const right = form === 1 && Array.isArray(lanes) && lanes.length === first.length && lanes.every((events) =>
-      Array.isArray(events) && events.every((event) => typeof event.text === "string" && typeof event.key === "number" &&
-        Number.isFinite(event.start) && Number.isFinite(event.end)));
-    return right ? {saved, exported: exported ?? "", lanes: first.map((lane, number) => ({...lane, events: lanes[number]}))}
-      : null;
+    const sound = (event) => typeof event.text === "string" && typeof event.key === "number" &&
+      Number.isFinite(event.start) && Number.isFinite(event.end);
+    const right = form === 1 && Array.isArray(lanes) && lanes.length === first.length &&
+      lanes.every((events) => Array.isArray(events) && events.every(sound));
+    if (!right) return null;
+    return {saved, exported: exported ?? "", lanes: first.map((lane, number) => ({...lane, events: lanes[number]}))};
   }
 
   /**
@@ -60,7 +61,7 @@ globalThis.hicm ??= {};
 
     /**
      * Bring back what was kept.
-     * @returns {{saved: string, exported: string} | null} when, and as what it was exported; null where nothing was kept
+     * @returns {{saved: string, exported: string} | null} when, and as what it was exported; null: nothing was kept
      */
     restore() {
       try {

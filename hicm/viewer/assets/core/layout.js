@@ -67,5 +67,7 @@ globalThis.hicm ??= {};
   const low = (event) => Math.min(event.start, event.end);
   const high = (event) => Math.max(event.start, event.end);
 
-  hicm.layout = {stack, levels, rows, holds, low, high};
+  const lasts = (event) => high(event) - low(event);
+
+  hicm.layout = {stack, levels, rows, holds, low, high, lasts};
 }

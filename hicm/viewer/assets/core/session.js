@@ -18,7 +18,7 @@ globalThis.hicm ??= {};
       this.history = new hicm.History(hicm.events.lanesOf(view));
       this.player = new hicm.Player(this.duration);
       this.viewport = new hicm.Viewport(this.duration);
-      this.lane = 0;
+      this.lane = Math.max(view.lanes.findIndex(({kind}) => kind === "prediction"), 0);
       this.chosen = null;
       this.query = "";
       this.looping = false;
@@ -80,7 +80,7 @@ globalThis.hicm ??= {};
     /** @param {number} lane @returns {object[]} its events under the playhead, the longest first */
     under(lane) {
       return (this.lanes[lane]?.events ?? []).filter((event) => hicm.layout.holds(event, this.player.time))
-        .sort((one, other) => hicm.layout.high(other) - hicm.layout.low(other) - hicm.layout.high(one) + hicm.layout.low(one));
+        .sort((one, other) => hicm.layout.lasts(other) - hicm.layout.lasts(one));
     }
 
     // choice
@@ -116,9 +116,10 @@ globalThis.hicm ??= {};
     /** @param {1 | -1} way to the next or the previous event of the lane, by its start */
     hop(way) {
       const events = this.lanes[this.lane]?.events ?? [];
-      const here = this.found?.lane === this.lane && Math.abs(this.found.event.start - this.player.time) < 0.05
-        ? this.found.place : null;
-      const after = (event) => event.start > this.player.time + GRACE, before = (event) => event.start < this.player.time - GRACE;
+      const at = this.found?.lane === this.lane && Math.abs(this.found.event.start - this.player.time) < 0.05;
+      const here = at ? this.found.place : null;
+      const {time} = this.player;
+      const after = (event) => event.start > time + GRACE, before = (event) => event.start < time - GRACE;
       const next = here !== null ? events[here + way] : way > 0 ? events.find(after) : events.findLast(before);
       if (next) this.choose(next.key, {seek: true});
       else this.say(way > 0 ? "There is no later event in this lane." : "There is no earlier event in this lane.");
@@ -134,7 +135,8 @@ globalThis.hicm ??= {};
 
     /** @returns {object[]} the events that match, of all lanes, in order of time */
     matching() {
-      return this.lanes.flatMap((lane) => lane.events).filter((event) => hicm.search.matches(event.text, this.query).length)
+      return this.lanes.flatMap((lane) => lane.events)
+        .filter((event) => hicm.search.matches(event.text, this.query).length)
         .sort((one, other) => one.start - other.start);
     }
 

@@ -38,7 +38,7 @@ globalThis.hicm ??= {};
     const [, hours, minutes, rest] = found;
     const seconds = Number(rest.replace(",", "."));
     if (minutes !== undefined && seconds >= 60 || hours !== undefined && Number(minutes) >= 60) return NaN;
-    return Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + seconds;
+    return micro(Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + seconds);
   }
 
   /**
@@ -53,7 +53,8 @@ globalThis.hicm ??= {};
       .map(([count, unit]) => `${count} ${unit}${count === 1 ? "" : "s"}`).join(" ");
   }
 
-  const STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 86400];
+  const STEPS = [0.04, 0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800,
+                 86400];  // seconds
 
   /**
    * Round times within a range, for the marks of a ruler.
@@ -65,7 +66,9 @@ globalThis.hicm ??= {};
   function ticks(start, end, most) {
     const step = STEPS.find((one) => (end - start) / one <= most) ?? Math.ceil((end - start) / most / 86400) * 86400;
     const marks = [];
-    for (let number = Math.ceil(start / step - 1e-9); number * step <= end + 1e-9; number++) marks.push(number * step);
+    for (let number = Math.ceil(start / step - 1e-9); number * step <= end + 1e-9; number++) {
+      marks.push(number * step + 0);  // never -0
+    }
     return {step, marks};
   }
 
@@ -80,6 +83,18 @@ globalThis.hicm ??= {};
   }
 
   /**
+   * The next boundary between frames, or the one before.
+   * @param {number} seconds
+   * @param {1 | -1} way
+   * @param {number} frameRate frames per second
+   * @returns {number}
+   */
+  function nextFrame(seconds, way, frameRate) {
+    const place = seconds * frameRate;
+    return micro((way > 0 ? Math.floor(place + 1e-3) + 1 : Math.ceil(place - 1e-3) - 1) / frameRate);
+  }
+
+  /**
    * Seconds without digits that say nothing: rounded to microseconds.
    * @param {number} seconds
    * @returns {number}
@@ -88,5 +103,5 @@ globalThis.hicm ??= {};
     return Math.round(seconds * 1e6) / 1e6;
   }
 
-  hicm.time = {clock, exactClock, parse, spoken, ticks, toFrame, micro};
+  hicm.time = {clock, exactClock, parse, spoken, ticks, toFrame, nextFrame, micro};
 }

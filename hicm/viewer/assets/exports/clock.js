@@ -36,7 +36,7 @@ hicm.exports ??= {};
   function clock(milliseconds, point = ".") {
     const seconds = Math.floor(milliseconds / 1000);
     const rest = String(milliseconds % 1000).padStart(3, "0");
-    return `${two(Math.floor(seconds / 3600))}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}${point}${rest}`;
+    return [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60].map(two).join(":") + point + rest;
   }
 
   /**
@@ -91,8 +91,9 @@ hicm.exports ??= {};
     for (const cue of cues(events).sort((one, other) => one.start - other.start || other.end - one.end)) {
       const [first, last] = frames(cue, rate, duration);
       const before = found.at(-1);
-      if (before?.[0] === first) found[found.length - 1] = [first, Math.max(before[1], last), `${before[2]} / ${cue.text}`];
-      else found.push([first, last, cue.text]);
+      if (before?.[0] === first) {
+        found[found.length - 1] = [first, Math.max(before[1], last), `${before[2]} / ${cue.text}`];
+      } else found.push([first, last, cue.text]);
     }
     return found;
   }

@@ -10,7 +10,8 @@ hicm.exports ??= {};
   function timeCode(frame, rate) {
     const each = rate.round();
     const seconds = Math.floor(frame / each);
-    return `${two(Math.floor(seconds / 3600) + 1)}:${two(Math.floor(seconds / 60) % 60)}:${two(seconds % 60)}:${two(frame % each)}`;
+    return [Math.floor(seconds / 3600) + 1, Math.floor(seconds / 60) % 60, seconds % 60, frame % each].map(two)
+      .join(":");
   }
 
   /** An edit decision list of markers, for DaVinci Resolve.  As `hicm/exports/edl.py`. */

@@ -22,7 +22,8 @@ hicm.exports ??= {};
 
   /** The time slots, in order of time, and those of each cue. */
   function slots(found) {
-    const ends = found.flatMap((cue, number) => [{time: cue.start, which: 0, number}, {time: cue.end, which: 1, number}])
+    const ends = found.flatMap(({start, end}, number) => 
+      [{time: start, which: 0, number}, {time: end, which: 1, number}])
       .sort((one, other) => one.time - other.time || one.which - other.which || one.number - other.number);
     const names = new Map(found.map((cue) => [cue, []]));
     ends.forEach(({which, number}, place) => {

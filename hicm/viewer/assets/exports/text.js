@@ -40,8 +40,9 @@ hicm.exports ??= {};
     if (typeof value === "string") return jsonString(value);
     if (value === null || typeof value !== "object") return String(value);
     const list = Array.isArray(value);
+    const fields = list ? [] : [...value instanceof Map ? value : Object.entries(value)];
     const lines = list ? value.map((one) => json(one, inner))
-      : [...value instanceof Map ? value : Object.entries(value)].map(([name, one]) => `${jsonString(name)}: ${json(one, inner)}`);
+      : fields.map(([name, one]) => `${jsonString(name)}: ${json(one, inner)}`);
     const [open, close] = list ? "[]" : "{}";
     return lines.length ? `${open}\n${inner}${lines.join(`,\n${inner}`)}\n${indent}${close}` : open + close;
   }

@@ -28,7 +28,8 @@ hicm.exports ??= {};
 
   function written({tag, fields, text, inside}, line) {
     const open = `${tag}${Object.entries(fields).map(([name, value]) => ` ${name}="${attribute(value)}"`).join("")}`;
-    if (inside.length) return `<${open}>${inside.map((one) => `${line}  ${written(one, `${line}  `)}`).join("")}${line}</${tag}>`;
+    const inner = `${line}  `;
+    if (inside.length) return `<${open}>${inside.map((one) => inner + written(one, inner)).join("")}${line}</${tag}>`;
     return text ? `<${open}>${hicm.text.escaped(text)}</${tag}>` : `<${open} />`;
   }
 

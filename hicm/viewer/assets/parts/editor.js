@@ -3,6 +3,7 @@ globalThis.hicm ??= {};
 hicm.parts ??= {};
 {
   const {el, icon} = hicm.dom;
+  const REST = 1500;  // milliseconds without a letter, after which typing is another step to undo
 
   /**
    * The chosen event: its text and times to edit, and what can be done with it.
@@ -24,7 +25,8 @@ hicm.parts ??= {};
         button("Split at playhead", "s", () => session.splitChosen()),
         button("Merge with next", "j", () => session.mergeChosen()),
         button("Delete", "Delete", () => session.removeChosen())));
-    const hint = el("p", {class: "quiet hint", text: "Choose an event in the list or on the timeline to read, correct or move it."});
+    const hint = el("p", {class: "quiet hint",
+                          text: "Choose an event in the list or on the timeline to read, correct or move it."});
     const element = el("div", {class: "editor", role: "group", "aria-label": "Chosen event"}, hint, form);
 
     const update = () => {
@@ -50,7 +52,10 @@ hicm.parts ??= {};
       fault.textContent = message;
     };
     start.report = end.report = report;
+    let last = 0;
     text.addEventListener("input", () => {
+      if (performance.now() - last > REST) session.history.pause();
+      last = performance.now();
       session.apply(hicm.events.change(session.lanes, session.chosen, {text: text.value}), `text ${session.chosen}`);
     });
     text.addEventListener("blur", () => session.history.pause());
@@ -80,8 +85,7 @@ hicm.parts ??= {};
     };
     const step = (way) => {
       const event = session.found?.event;
-      if (event) mark(session.setTimes({[edge]: hicm.time.toFrame(event[edge] + way / (session.frameRate ?? 10),
-                                                                  session.frameRate)}));
+      if (event) mark(session.setTimes({[edge]: hicm.time.nextFrame(event[edge], way, session.frameRate ?? 10)}));
     };
     const field = el("input", {type: "text", inputMode: "decimal", autocomplete: "off", spellcheck: false,
                                "aria-label": `${label} (minutes and seconds)`, on: {

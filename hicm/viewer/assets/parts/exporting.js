@@ -13,7 +13,9 @@ hicm.parts ??= {};
   function captioned(session, lane) {
     const {view, duration, lanes} = session;
     return {id: view.id, source: view.source ?? "", duration, picture: view.picture,
-            events: lanes[lane]?.events ?? [], about: aboutOf(view.made_by), uri: fileOf(view.video)};
+            events: lanes[lane]?.events ?? [], about: aboutOf(view.made_by), uri: fileOf(view.video),
+            speech: lanes.find(({kind}, number) => kind === "speech" && number !== lane)?.events ?? [],
+            recalled: lanes[lane]?.recalled ?? []};
   }
 
   /** How the events were made, as JSON; pages hold it as text, so that its numbers stay as they were. */
@@ -76,8 +78,8 @@ hicm.parts ??= {};
       refused.textContent = "";
       dialog.showModal();
     };
-    return el("div", {class: "exporting"}, el("button", {type: "button", class: "primary", text: "Export", on: {click: open}}),
-              dialog);
+    const button = el("button", {type: "button", class: "primary", text: "Export", on: {click: open}});
+    return el("div", {class: "exporting"}, button, dialog);
   }
 
   /** The names of formats by the headings of the menu. */

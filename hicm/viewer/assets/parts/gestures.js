@@ -146,7 +146,8 @@ globalThis.hicm ??= {};
     const {viewport} = session;
     const spread = () => {
       const [one, other] = [...touches.values()];
-      return {apart: Math.max(Math.abs(one - other), 10), middle: (one + other) / 2 - canvas.getBoundingClientRect().left};
+      const {left} = canvas.getBoundingClientRect();
+      return {apart: Math.max(Math.abs(one - other), 10), middle: (one + other) / 2 - left};
     };
     let before = spread();
     return {

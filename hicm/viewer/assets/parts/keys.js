@@ -4,7 +4,8 @@ hicm.parts ??= {};
 {
   const {el} = hicm.dom;
   const KEYS = [
-    ["Play", [["space", "play or pause"], ["← →", "5 seconds back or on"], ["Shift ← →", "one frame back or on"],
+    ["Play", [["space", "play or pause"], ["← →", "5 seconds back or on"],
+              ["Shift ← →", "one frame back or on"],
               ["[ ]", "previous or next event"], ["l", "loop the event"], ["m", "mute"], ["f", "full screen"]]],
     ["Edit", [["e", "edit the text of the event"], ["i o", "start or end at the playhead"],
               ["n", "new event at the playhead"], ["s", "split at the playhead"], ["j", "merge with the next event"],
@@ -41,9 +42,10 @@ hicm.parts ??= {};
     const typing = event.target.matches?.(TYPED);
     const open = event.target.closest?.("dialog[open]");
     if (open) return;
+    const sign = /^[^\p{L}\d\s]$/u.test(event.key);  // on many keyboards, brackets and the like need AltGr or Option
     if (event.key === "Escape") leave(event, viewer, typing);
-    else if (event.ctrlKey || event.metaKey) back(event, viewer.session, typing);
-    else if (!typing && !event.altKey) act(event, viewer.session, viewer);
+    else if ((event.ctrlKey || event.metaKey) && !(sign && event.altKey)) back(event, viewer.session, typing);
+    else if (!typing && (sign || !event.altKey)) act(event, viewer.session, viewer);
   }
 
   function leave(event, viewer, typing) {
@@ -98,8 +100,8 @@ hicm.parts ??= {};
   /** The dialog that shows the keys. @param {hicm.Session} session @returns {HTMLDialogElement} */
   function help(session) {
     const groups = KEYS.map(([title, keys]) => el("div", {}, el("h3", {text: title}),
-      el("dl", {}, ...keys.flatMap(([key, deed]) => [el("dt", {}, ...key.split(" ").map((one) => el("kbd", {text: one}))),
-                                                     el("dd", {text: deed})]))));
+      el("dl", {}, ...keys.flatMap(([key, deed]) => [
+        el("dt", {}, ...key.split(" ").map((one) => el("kbd", {text: one}))), el("dd", {text: deed})]))));
     const dialog = el("dialog", {class: "help", "aria-label": "Keys"},
       el("header", {}, el("h2", {text: "Keys"}),
         el("button", {type: "button", text: "Close", on: {click: () => dialog.close()}})),

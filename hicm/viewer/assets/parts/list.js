@@ -19,6 +19,7 @@ hicm.parts ??= {};
       const events = session.lanes.flatMap((lane, number) => lane.events.map((event) => ({event, lane: number})))
         .sort((one, other) => one.event.start - other.event.start || other.event.end - one.event.end);
       const kept = new Set(events.map(({event}) => event.key));
+      const inside = items.contains(document.activeElement);
       for (const [key, row] of rows) {
         if (!kept.has(key)) {
           row.element.remove();
@@ -35,6 +36,7 @@ hicm.parts ??= {};
       }
       showMatches();
       showChoice();
+      if (inside && !items.contains(document.activeElement)) items.querySelector("[tabindex='0']")?.focus();
     };
     const showMatches = () => {
       let count = 0;
@@ -90,7 +92,8 @@ hicm.parts ??= {};
     const row = {event: null, times, text, remark, here: false, query: null};
     row.button = el("button", {type: "button", dataset: {colour: hicm.colours.name(session.lanes, lane)},
                                on: {click: () => session.choose(row.event.key, {seek: true})}},
-                    session.lanes.length > 1 ? el("span", {class: "unseen", text: `${session.lanes[lane].name}, `}) : null,
+                    session.lanes.length > 1 ? el("span", {class: "unseen", text: `${session.lanes[lane].name}, `})
+                      : null,
                     times, text, remark);
     row.element = el("li", {}, row.button);
     return row;
@@ -134,7 +137,8 @@ hicm.parts ??= {};
       previous.hidden = next.hidden = !searching;
       previous.disabled = next.disabled = !total;
       const place = searching ? session.matching().findIndex((event) => event.key === session.chosen) + 1 : 0;
-      const text = !searching ? `${total} event${total === 1 ? "" : "s"}` : place ? `${place} of ${total}` : `${total} found`;
+      const text = !searching ? `${total} event${total === 1 ? "" : "s"}`
+        : place ? `${place} of ${total}` : `${total} found`;
       if (count.textContent !== text) count.textContent = text;
     };
     return {element: el("div", {class: "find"}, field, count, previous, next), show};

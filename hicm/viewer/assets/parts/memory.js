@@ -3,6 +3,7 @@ globalThis.hicm ??= {};
 hicm.parts ??= {};
 {
   const {el} = hicm.dom;
+  const OWN = "One of this video's own captions wrote that summary, so another caption was read instead.";
   const OPEN = 1;  // windows whose tree is shown at once
 
   /**
@@ -33,7 +34,8 @@ hicm.parts ??= {};
 
   /** The windows that an event lies in, the one that it shares most with first. */
   function overlapping(windows, event) {
-    const shared = (window) => Math.min(window.end, hicm.layout.high(event)) - Math.max(window.start, hicm.layout.low(event));
+    const {low, high} = hicm.layout;
+    const shared = (window) => Math.min(window.end, high(event)) - Math.max(window.start, low(event));
     return windows.filter((window) => shared(window) > 1e-6).sort((one, other) => shared(other) - shared(one));
   }
 
@@ -75,10 +77,11 @@ hicm.parts ??= {};
         el("span", {class: "level", text: levelName(node)}),
         el("span", {class: "words"},
           el("span", {class: "text", dir: "auto", text: node.text}),
-          node.replaced ? el("small", {class: "replaced", text: ` replaces “${node.replaced}”, which this video's own captions wrote`}) : null,
+          node.replaced ? el("small", {class: "replaced", text: ` replaces “${node.replaced}”`, title: OWN}) : null,
           node.source ? el("small", {text: ` ${node.source}`}) : null,
           node.more ? el("small", {text: ` ${node.more} more captions`}) : null),
-        scored ? el("span", {class: "score", title: "Cosine to the window's frames"}, meter, node.score.toFixed(2)) : null),
+        scored ? el("span", {class: "score", title: "Cosine to the window's frames"}, meter, node.score.toFixed(2))
+          : null),
       node.below?.length ? tree(node.below) : null);
     }));
   }

@@ -8,11 +8,11 @@ hicm.parts ??= {};
    * What happened to the edits, and the status line.  Keeps the edits of the session.
    * @param {hicm.Session} session
    * @param {hicm.Keeper} keeper
-   * @returns {HTMLElement}
+   * @returns {{notice: HTMLElement, status: HTMLElement}}
    */
   function notices(session, keeper) {
     const {history} = session;
-    const text = el("span");
+    const text = el("span", {role: "status"});
     const discard = el("button", {type: "button", text: "Discard edits", on: {click: () => {
       session.apply(history.first);
       keeper.exported = "";
@@ -39,9 +39,8 @@ hicm.parts ??= {};
       text.textContent = elsewhere ? "These events were also edited in another tab."
         : !keeper.works ? "Edited. This browser does not keep edits here: export them before you leave the page."
         : restored ? `${keeper.exported ? "Edits" : "Unsaved edits"} of ${when(restored.saved)} restored` +
-          (keeper.exported ? `; exported as ${keeper.exported}.` : ".")
-        : keeper.exported ? `Edited; exported as ${keeper.exported}. Also kept in this browser.`
-        : "Edited; kept in this browser until you export or discard.";
+          (keeper.exported ? `, exported as ${keeper.exported}` : "")
+        : keeper.exported ? `Edited, exported as ${keeper.exported}` : "Edited, kept in this browser";
     };
     session.on("events", () => {
       keeper.exported = "";
@@ -70,7 +69,7 @@ hicm.parts ??= {};
     document.addEventListener("visibilitychange", () => document.hidden && keeper.timer !== null && keeper.now());
     addEventListener("beforeunload", (event) => keeper.atRisk && event.preventDefault());
     update();
-    return el("div", {class: "notices"}, bar, status);
+    return {notice: bar, status};
   }
 
   function when(iso) {

@@ -3,7 +3,7 @@ globalThis.hicm ??= {};
 hicm.parts ??= {};
 {
   const ROW = 26, GAP = 3, RULER = 24, MAP = 30, HEAD = 20, PAD = 6;
-  const NAMES = ["paper", "ink", "quiet", "line", "sunken", "accent", "match"];
+  const NAMES = ["paper", "ink", "quiet", "line", "sunken", "match-line"];
   const lengths = new Map();  // of texts in pixels
 
   /** The colours of the style sheet that apply to an element. @param {HTMLElement} element */
@@ -104,12 +104,16 @@ hicm.parts ??= {};
   function bar(pen, box, tint, event, colours, strong, query) {
     const match = query.trim() && hicm.search.matches(event.text, query).length > 0;
     pen.globalAlpha = query.trim() && !match ? 0.35 : 1;
-    pen.fillStyle = match ? colours.match : tint.fill;
+    pen.fillStyle = tint.fill;
     pen.beginPath();
     pen.roundRect(box.left, box.top, box.width, box.height, Math.min(3, box.width / 2));
     pen.fill();
     pen.fillStyle = tint.line;
     pen.fillRect(box.left, box.top, Math.min(strong ? 4 : 3, Math.max(box.width / 4, 1)), box.height);
+    if (match) {
+      pen.fillStyle = colours["match-line"];
+      pen.fillRect(box.left, box.top + box.height - 3, box.width, 3);
+    }
     if (strong) {
       pen.strokeStyle = tint.line;
       pen.lineWidth = 1;
@@ -151,7 +155,8 @@ hicm.parts ??= {};
       lengths.set(short, length = pen.measureText(short).width);
     }
     if (length <= room) return short;
-    const kept = Array.from(short).slice(0, Math.max(Math.floor(short.length * room / length) - 1, 0)).join("").trimEnd();
+    const count = Math.max(Math.floor(short.length * room / length) - 1, 0);
+    const kept = Array.from(short).slice(0, count).join("").trimEnd();
     return kept ? `${kept}…` : "";
   }
 
