@@ -28,7 +28,6 @@ from hicm.memory.summarisers.journal import Journal
 from hicm.memory.summarisers.prompt import load_prompt
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
-from hicm.server.jobs import read_job
 from tests.fuzz.captions import CAPTIONS, read_captions
 from tests.fuzz.damage import (
     Damage,
@@ -41,6 +40,7 @@ from tests.fuzz.damage import (
     damage_yaml,
     in_zip,
 )
+from tests.fuzz.jobs import JOB, read_job
 
 IDS = ("herbs000000", "v_pasta000001")
 WIDTH = 4
@@ -354,8 +354,6 @@ def read_released_weights(file: Path) -> None:
         assert tensor.is_floating_point() and tensor.sum() is not None
 
 
-JOB = {"id": "0" * 32, "name": "talk.mp4", "state": "done", "created": "2026-01-02T03:04:05Z", "size": 5, "events": 1,
-       "ended": "2026-01-02T03:04:06Z", "duration": 2.5, "warnings": ["a line"]}
 READERS = {
     "pickle": Reader("x.pkl", speech_pickles, read_speech, damage_pickle),
     "pickle, bank": Reader("x.pkl", released_pickles, read_released, damage_pickle),
