@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "outputs",
         "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
-        "cached_arrays", "quiet", "loading"}
+        "cached_arrays", "quiet", "loading", "progress"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers",
          "executors"}
 STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
@@ -34,6 +34,7 @@ ALLOWED = {
     "hdf5": set(),
     "locks": {"errors"},
     "interrupts": set(),
+    "progress": set(),
     "files": {"errors", "locks", "pickles"},
     "new_hdf5": {"files"},
     "outputs": {"errors", "files"},
@@ -67,7 +68,8 @@ ALLOWED = {
     "report": CORE | {"data", "memory", "retrieval", "dvc_eval", "viewer"},
     "stages": STAGES,
     "recipes": STAGES | {"stages"},
-    "verbs": STAGES | {"stages", "recipes"},
+    "server": CORE | {"exports", "stages", "video", "viewer"},
+    "verbs": STAGES | {"stages", "recipes", "server"},
     "cli": STAGES | {"stages", "recipes", "verbs"},
     "__main__": {"cli"},
 }

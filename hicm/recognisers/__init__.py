@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from hicm.errors import UserError
 from hicm.plugins import find_written
+from hicm.progress import Progress, unseen
 
 GROUP = "hicm.recognisers"
 FUNCTION = "recogniser"
@@ -31,10 +32,11 @@ class Recogniser(Protocol):
     def name(self) -> str:
         """The specification, with a hash of what is read from disk: equal names, equal transcripts."""
 
-    def transcribe(self, path: Path) -> list[dict[str, Any]]:
+    def transcribe(self, path: Path, progress: Progress = unseen) -> list[dict[str, Any]]:
         """Segments in order: ``{"start", "end", "text", "words": [{"start", "end", "word"}]}``, in seconds.
 
-        Empty where nothing is said.  Raises NoSound when the sound cannot be read, UserError when the model cannot.
+        Empty where nothing is said.  ``progress`` is told of the stage speech, in seconds.  Raises NoSound when the
+        sound cannot be read, UserError when the model cannot.
         """
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from hicm.encoders.model_files import identify
 from hicm.errors import reason
 from hicm.loading import loading
+from hicm.progress import Progress, unseen
 from hicm.recognisers import RATE, NoSound
 
 FORM = "transformers:<name or folder>"
@@ -36,8 +37,11 @@ class Transformers:
                      "give a folder with the model", "speech recogniser"):
             return pipeline("automatic-speech-recognition", self.source, device=0 if torch.cuda.is_available() else -1)
 
-    def transcribe(self, path: Path) -> list[dict[str, Any]]:
-        """Segments within the sound; the last one ends with it where the model leaves its end open."""
+    def transcribe(self, path: Path, progress: Progress = unseen) -> list[dict[str, Any]]:
+        """Segments within the sound; the last one ends with it where the model leaves its end open.
+
+        ``progress`` is told nothing: the pipeline returns all segments at once.
+        """
         sound = decode(path)
         length = len(sound) / RATE
         found = self._pipeline({"raw": sound, "sampling_rate": RATE}, chunk_length_s=CHUNK, return_timestamps=True)

@@ -9,6 +9,7 @@ from typing import Any
 from hicm.encoders.model_files import identify
 from hicm.errors import UserError, reason
 from hicm.loading import NoModel, loading
+from hicm.progress import Progress, unseen
 from hicm.recognisers import NoSound
 
 FORM = "whisper:<size or folder>"
@@ -41,7 +42,7 @@ class Whisper:
                      "give a folder with the model in CTranslate2's form", "Whisper model") as closed:
             return WhisperModel(self.source, device="auto", compute_type="auto", local_files_only=bool(closed))
 
-    def transcribe(self, path: Path) -> list[dict[str, Any]]:
+    def transcribe(self, path: Path, progress: Progress = unseen) -> list[dict[str, Any]]:
         """Segments with word times."""
         from faster_whisper import decode_audio
 
@@ -50,7 +51,11 @@ class Whisper:
             sound = decode_audio(str(path))
         except Exception as error:  # no sound, or a track that cannot be decoded
             raise NoSound(f"{path}: the sound cannot be decoded ({reason(error)})") from error
-        segments, _ = model.transcribe(sound, word_timestamps=True, vad_filter=True)
-        return [{"start": float(segment.start), "end": float(segment.end), "text": segment.text.strip(),
-                 "words": [{"start": float(word.start), "end": float(word.end), "word": word.word.strip()}
-                           for word in segment.words or ()]} for segment in segments]
+        segments, about = model.transcribe(sound, word_timestamps=True, vad_filter=True)
+        found = []
+        for segment in segments:  # recognised one by one
+            found.append({"start": float(segment.start), "end": float(segment.end), "text": segment.text.strip(),
+                          "words": [{"start": float(word.start), "end": float(word.end), "word": word.word.strip()}
+                                    for word in segment.words or ()]})
+            progress("speech", segment.end, about.duration)
+        return found

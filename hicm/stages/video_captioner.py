@@ -20,6 +20,7 @@ from hicm.errors import UserError, printable
 from hicm.exports import Captioned, Picture
 from hicm.memory.bank import Bank, load_bank
 from hicm.outputs import output_folder
+from hicm.progress import Progress, unseen
 from hicm.provenance import Origin
 from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
@@ -64,11 +65,11 @@ class VideoCaptioner:
         self.speech = self._open_speech(speech)
         self._reader, self._memory = _open_memory(self.config, bank)
 
-    def features(self, video: str | Path) -> VideoFeatures:
+    def features(self, video: str | Path, progress: Progress = unseen) -> VideoFeatures:
         """Frame features of a video file, kept in the cache.  Raises UserError when it cannot be read."""
-        return video_features(video, self.encoder, self.cache, STEP)
+        return video_features(video, self.encoder, self.cache, STEP, progress)
 
-    def hear(self, video: str | Path, duration: float) -> Speech:
+    def hear(self, video: str | Path, duration: float, progress: Progress = unseen) -> Speech:
         """What the system reads of a video's speech, within ``duration`` seconds; a broken sound track is a warning."""
         if self.speech is None:
             return Speech()
@@ -76,7 +77,7 @@ class VideoCaptioner:
         if isinstance(self.speech, SpeechStore):
             return self.speech.get(stem, duration)
         try:
-            entry = video_speech(video, self.speech, self.cache)
+            entry = video_speech(video, self.speech, self.cache, progress)
         except NoSound as error:
             warnings.warn(f"{error}; captioned without speech", stacklevel=2)
             return Speech()
@@ -86,27 +87,36 @@ class VideoCaptioner:
         """What happens in a video file, in order of time."""
         return self.caption(video).events
 
-    def caption(self, video: str | Path) -> Captioned:
-        """The events of a video file, none of which ends after it, with what decided them."""
+    def caption(self, video: str | Path, progress: Progress = unseen) -> Captioned:
+        """The events of a video file, none of which ends after it, with what decided them.
+
+        ``progress`` is told of the stages frames and speech in seconds, recall and captions in windows.
+        """
         video = Path(video)
-        features = self.features(video)
+        features = self.features(video, progress)
         for line in features.warnings:
             warnings.warn(line, stacklevel=2)
-        rows, heard = features.rows.astype(np.float32), self.hear(video, features.duration)
+        rows, heard = features.rows.astype(np.float32), self.hear(video, features.duration, progress)
         windows = cut(rows, features.step, features.duration, self.window or self.system.longest,
                       tuple(zip(heard.start, heard.end, strict=True)))
         if len(windows) > 1:
             print(printable(f"{video}: {features.duration:.0f} seconds, captioned in {len(windows)} windows"))
         parts = [_part(f"{video.stem} {number}", features, rows, heard, window)
                  for number, window in enumerate(windows, start=1)]
-        recalls = [self._recall(part) for part in parts]
-        parts = [replace(part, recalled=tokens) for part, (tokens, _) in zip(parts, recalls, strict=True)]
-        found = {name: events for batch in self.system.predict(SampleList(parts, str(video)), self.device)
-                 for name, events in batch.items()}
+        recalls = []
+        for number, part in enumerate(parts):
+            tokens, read = self._recall(part)
+            recalls.append(read)
+            parts[number] = replace(part, recalled=tokens)
+            progress("recall", number + 1, len(parts))
+        found: dict[str, list[Event]] = {}
+        for batch in self.system.predict(SampleList(parts, str(video)), self.device):
+            found |= batch
+            progress("captions", len(found), len(parts))
         events = [event for part, window in zip(parts, windows, strict=True)
                   for event in _inside(found[part.id], window)]
         events.sort(key=lambda event: (event.span.start, event.span.end))
-        recalled = [_later(one, window.start) for (_, own), window in zip(recalls, windows, strict=True) for one in own]
+        recalled = [_later(one, window.start) for own, window in zip(recalls, windows, strict=True) for one in own]
         if self.system.quotes and self._memory is not None:
             recalled = self._memory.quoted(events)
         facts = read_facts(video)

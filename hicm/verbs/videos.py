@@ -47,8 +47,7 @@ def caption(videos: Videos, *,
     from hicm.stages.each_video import find_videos
     from hicm.stages.video_captioner import NONE, VideoCaptioner
 
-    if not (window == 0 or 1 <= window < math.inf):
-        raise UserError(f"--window {window:g}: expected 1 second or more, or 0")
+    check_window(window)
     if no_speech and speech not in ("", NONE):
         raise UserError(f"--speech {speech}: goes against --no-speech; give one of them")
     folder, kept = output_folder(out), output_folder(cache, "--cache")  # what is wrong is said before a model is loaded
@@ -59,6 +58,12 @@ def caption(videos: Videos, *,
                         NONE if no_speech else speech, kept, window,
                         [*set_, *(["offline=true"] if offline else [])])
     return caption_files(files, captioner, folder, format_ or FORMATS, overwrite, found)
+
+
+def check_window(window: float) -> None:
+    """UserError unless a window has a length, or 0 for the model's own."""
+    if not (window == 0 or 1 <= window < math.inf):
+        raise UserError(f"--window {window:g}: expected 1 second or more, or 0")
 
 
 def features(videos: Videos, *, out: Annotated[str, "HDF5 file to write"] = "features.h5",

@@ -15,6 +15,7 @@ from hicm.cached_arrays import cached_arrays
 from hicm.config import digest
 from hicm.encoders import ImageEncoder
 from hicm.errors import UserError, printable
+from hicm.progress import Progress, unseen
 from hicm.video.identity import content_digest
 from hicm.video.reader import Frame, VideoReader
 
@@ -32,15 +33,18 @@ class VideoFeatures:
     warnings: tuple[str, ...] = ()  # what was wrong with the file, a line each
 
 
-def video_features(path: str | Path, encoder: ImageEncoder, cache: str | Path, step: float = 1.0) -> VideoFeatures:
+def video_features(path: str | Path, encoder: ImageEncoder, cache: str | Path, step: float = 1.0,
+                   progress: Progress = unseen) -> VideoFeatures:
     """The features of a video file; made once per content, encoder and step, and kept in the folder ``cache``.
+
+    ``progress`` is told of the stage frames, in seconds of the video.
 
     Raises UserError when the file cannot be read as a video, or the encoder gives numbers that float16 cannot hold.
     """
     path = Path(path)
     with VideoReader(path) as video:  # what is no video is refused before it is hashed
         key, kept = _place(path, content_digest(path), encoder.name, cache, step)
-        found = cached_arrays(kept, key, lambda: _extract(video, encoder, step))
+        found = cached_arrays(kept, key, lambda: _extract(video, encoder, step, progress))
     return _features(path, found, step)
 
 
@@ -67,7 +71,7 @@ def _features(path: Path, found: dict[str, Any], step: float) -> VideoFeatures:
                          tuple(f"{path}: {line}" for line in found["warnings"].tolist()))
 
 
-def _extract(video: VideoReader, encoder: ImageEncoder, step: float) -> dict[str, Any]:
+def _extract(video: VideoReader, encoder: ImageEncoder, step: float, progress: Progress) -> dict[str, Any]:
     rows: list[np.ndarray] = []
     times: list[float] = []
     stated = video.stated_duration and round(video.stated_duration)
@@ -75,7 +79,9 @@ def _extract(video: VideoReader, encoder: ImageEncoder, step: float) -> dict[str
         for frames in _batches(video.frames(step), BATCH):
             rows.append(encoder.encode_images([frame.rgb for frame in frames]))
             times += [frame.time for frame in frames]
-            bar.update(round(min(len(times) * step, stated or math.inf)) - bar.n)
+            done = min(len(times) * step, stated or math.inf)
+            bar.update(round(done) - bar.n)
+            progress("frames", done, stated or 0)
     found = np.concatenate(rows).astype(np.float16)
     if not np.isfinite(found).all():
         raise UserError(f"{video.path}: {encoder.name} gave numbers that are not finite in float16; check the encoder")

@@ -7,16 +7,19 @@ from typing import Any
 from hicm.config import digest
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
+from hicm.progress import Progress, unseen
 from hicm.recognisers import Recogniser
 from hicm.video.identity import content_digest
 from hicm.video.reader import VideoReader
 
 
-def video_speech(path: str | Path, recogniser: Recogniser, cache: str | Path) -> dict[str, Any]:
+def video_speech(path: str | Path, recogniser: Recogniser, cache: str | Path,
+                 progress: Progress = unseen) -> dict[str, Any]:
     """``{"segments": [{start, end, text, words}], "recogniser": name}``, times in seconds; also a file of this form.
 
     Made once per content and recogniser, and kept in the folder ``cache``.  A video without sound, with silence or
-    music only, has no segments.  Raises UserError when the model or the sound track cannot be read.
+    music only, has no segments.  ``progress`` is told of the stage speech, in seconds of the video.  Raises UserError
+    when the model or the sound track cannot be read.
     """
     path = Path(path)
     with VideoReader(path) as video:
@@ -26,7 +29,8 @@ def video_speech(path: str | Path, recogniser: Recogniser, cache: str | Path) ->
     there = _read(kept, recogniser.name)
     if there is not None:
         return there
-    found = {"segments": recogniser.transcribe(path) if heard else [], "recogniser": recogniser.name}
+    progress("speech", 0, 0)
+    found = {"segments": recogniser.transcribe(path, progress) if heard else [], "recogniser": recogniser.name}
     write_json(kept, found)
     return found
 

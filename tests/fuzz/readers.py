@@ -40,6 +40,7 @@ from tests.fuzz.damage import (
     in_zip,
 )
 from tests.fuzz.imported import IMPORTED, read_imported
+from tests.fuzz.jobs import JOB, read_job
 from tests.fuzz.reader import Reader
 from tests.fuzz.tars import damage_tar, shards
 
@@ -359,6 +360,7 @@ READERS = {
     "json, bank": Reader("bank.json", bank_texts, read_bank, damage_json, True),
     "json, journal": Reader("x.jsonl", as_text(JOURNAL), Journal, damage_lines, True),
     "json, finished parts": Reader("x.jsonl", as_text(PARTS), read_parts, damage_lines, True),
+    "json, job": Reader("job.json", as_json(JOB), read_job, damage_json, True),
     "npz": Reader("bank.npz", bank_arrays, read_bank_arrays, in_zip("", damage_npy)),
     "npz, encoder": Reader("x.npz", npz(sentences=np.array(["a", "ä"]), embeddings=MATRIX[:2]), read_encoder,
                            in_zip("", damage_npy), True),

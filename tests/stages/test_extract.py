@@ -86,7 +86,7 @@ def test_videos_without_sound_have_no_speech(videos, tmp_path):
     class Deaf:
         name = "deaf"
 
-        def transcribe(self, path):
+        def transcribe(self, path, progress):
             raise AssertionError("there is no sound")
 
     summary = extract_speech(find_videos([str(videos)]), Deaf(), tmp_path / "speech", tmp_path / "cache")

@@ -1,0 +1,31 @@
+"""What routes share: how a job is named, and what is answered when there is none."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from fastapi import HTTPException, Path
+from pydantic import BaseModel
+
+from hicm.server.jobs import ID, Job, Jobs
+
+JobId = Annotated[str, Path(pattern=ID, description="as returned when the job was submitted")]
+MISSING = {404: "No such job"}
+
+
+class Answer(BaseModel):
+    """Why a request was refused."""
+
+    detail: str
+
+
+def find(jobs: Jobs, job_id: str) -> Job:
+    """The job of an id that was checked.  Raises HTTPException when there is none."""
+    job = jobs.get(job_id)
+    if job is None:
+        raise HTTPException(404, "no such job; it may have been removed")
+    return job
+
+
+def refusals(meanings: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    """The answers of a route that are not its usual one, for its description."""
+    return {status: {"model": Answer, "description": meaning} for status, meaning in meanings.items()}

@@ -1,0 +1,197 @@
+"""Jobs and their files: ``jobs/<id>`` holds job.json, the video, its captions and the features made of it.
+
+A job's id is ours, random; the name of the uploaded file is text, and no path is made from it.  Whoever asks for a job
+names an id that is looked up here.
+"""
+
+import asyncio
+import secrets
+import shutil
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+from typing import Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from hicm.errors import UserError
+from hicm.files import read_text, write_text
+
+ID = r"^[0-9a-f]{32}$"
+State = Literal["queued", "running", "done", "failed", "cancelled"]
+ENDED = ("done", "failed", "cancelled")
+LONGEST_NAME = 200  # characters
+
+
+class Progress(BaseModel):
+    """How far a running job has come."""
+
+    model_config = ConfigDict(frozen=True)
+    stage: str = Field(description="frames, speech, recall, captions or writing, in this order; speech only where the "
+                                   "model reads it")
+    done: float = Field(default=0, description="seconds of the video (frames, speech), or windows of it (recall, "
+                                               "captions)")
+    total: float = Field(default=0, description="of how many; 0: not known")
+
+
+class Job(BaseModel):
+    """One video and what became of it."""
+
+    model_config = ConfigDict(frozen=True)
+    id: str = Field(pattern=ID)
+    name: str = Field(description="of the uploaded file")
+    state: State = "queued"
+    created: AwareDatetime
+    started: AwareDatetime | None = None
+    ended: AwareDatetime | None = None
+    removed: AwareDatetime | None = Field(default=None, description="when the video and its captions will be removed")
+    size: int = Field(default=0, description="bytes of the video")
+    media_type: str = "application/octet-stream"
+    duration: float | None = Field(default=None, description="seconds; null: the file does not say")
+    progress: Progress | None = Field(default=None, description="of a running job")
+    events: int | None = Field(default=None, description="how many were found, once done")
+    error: str = Field(default="", description="why it failed")
+    warnings: list[str] = Field(default=[], description="what was wrong with the video")
+
+
+class Jobs:
+    """All jobs, oldest first; every change of a state is on disk before it is seen.
+
+    folder: where they are kept; made if needed
+    keep: how long a job is kept after its end
+    """
+
+    def __init__(self, folder: Path, keep: timedelta) -> None:
+        self.folder, self.uploads, self.keep = folder / "jobs", folder / "uploads", keep
+        shutil.rmtree(self.uploads, ignore_errors=True)  # cut off when the server was killed
+        for path in (self.folder, self.uploads):
+            path.mkdir(parents=True, exist_ok=True)
+        found = [job for path in self.folder.iterdir() if (job := self._load(path))]
+        self._jobs = {job.id: job for job in sorted(found, key=lambda job: (job.created, job.id))}
+        for job in found:
+            if job.state == "running":  # when the server was killed
+                self.change(job.id, state="queued", started=None)
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(tuple(self._jobs.values()))
+
+    def get(self, job_id: str) -> Job | None:
+        """The job of that id, if there is one."""
+        return self._jobs.get(job_id)
+
+    def next(self) -> Job | None:
+        """The queued job that has waited longest."""
+        return next((job for job in self._jobs.values() if job.state == "queued"), None)
+
+    def waiting(self) -> int:
+        """How many jobs are queued."""
+        return sum(job.state == "queued" for job in self._jobs.values())
+
+    def new_upload(self) -> Path:
+        """A new folder for a file that is being received, named by the id of the job to be."""
+        path = self.uploads / secrets.token_hex(16)
+        path.mkdir()
+        return path
+
+    def add(self, upload: Path, name: str, **facts: Any) -> Job:
+        """A queued job from the folder of a received video.  Raises UserError when it cannot be written."""
+        job = Job(id=upload.name, name=clean_name(name), created=now(), **facts)
+        self._write(upload, job)
+        upload.rename(self.folder / job.id)
+        self._jobs[job.id] = job
+        return job
+
+    def change(self, job_id: str, **changes: Any) -> Job:
+        """Change a job's state, on disk too; where the disk is full it changes until the next start only."""
+        if changes.get("state") in ENDED:
+            ended = now()
+            changes |= {"ended": ended, "removed": ended + self.keep}
+        job = self._jobs[job_id] = self._jobs[job_id].model_copy(update={"progress": None} | changes)
+        try:
+            self._write(self.path(job_id), job)
+        except UserError as error:
+            warnings.warn(str(error), stacklevel=2)
+        return job
+
+    def follow(self, job_id: str, progress: Progress) -> None:
+        """Note how far a running job has come; not kept on disk."""
+        self._jobs[job_id] = self._jobs[job_id].model_copy(update={"progress": progress})
+
+    async def remove(self, job_id: str) -> None:
+        """Forget a job and remove its files; what a killed server leaves of them goes at the next start."""
+        self._jobs.pop(job_id, None)
+        (self.path(job_id) / "job.json").unlink(missing_ok=True)
+        await asyncio.to_thread(shutil.rmtree, self.path(job_id), ignore_errors=True)
+
+    def expired(self) -> list[Job]:
+        """Ended jobs whose time is over."""
+        return [job for job in self if job.removed and job.removed <= now()]
+
+    def path(self, job_id: str) -> Path:
+        """The folder of a job that is known here."""
+        return self.folder / job_id
+
+    def video(self, job_id: str) -> Path:
+        """The uploaded file."""
+        return self.path(job_id) / "video"
+
+    def captions(self, job_id: str) -> Path:
+        """The result, in hicm's own format."""
+        return self.path(job_id) / "captions.json"
+
+    def cache(self, job_id: str) -> Path:
+        """Features and transcript, kept so that a job that is interrupted continues."""
+        return self.path(job_id) / "cache"
+
+    @staticmethod
+    def _write(folder: Path, job: Job) -> None:
+        write_text(folder / "job.json", job.model_dump_json(indent=1, exclude={"progress", "removed"}) + "\n")
+
+    def _load(self, folder: Path) -> Job | None:
+        """The job of a folder; None for one whose removal was interrupted, and for what is not ours."""
+        if not folder.is_dir() or not is_id(folder.name):
+            return None
+        if not (folder / "job.json").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
+        try:
+            job = read_job(folder / "job.json")
+        except UserError as error:
+            job = Job(id=folder.name, name="(not known)", created=now(), state="failed", ended=now(), error=str(error))
+        ended = min(job.ended or now(), now())
+        removed = {"removed": ended + self.keep} if job.state in ENDED else {}
+        return job.model_copy(update={"id": folder.name} | removed)
+
+
+def read_job(path: Path) -> Job:
+    """A job as it was written.  Raises UserError for anything else."""
+    try:
+        return Job.model_validate_json(read_text(path, "job"))
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path}: expected a job as hicm serve writes it ({where}: {first['msg']}); submit the video "
+                        "again") from error
+
+
+def is_id(text: str) -> bool:
+    """Whether a text has the form of our ids."""
+    return len(text) == 32 and set(text) <= set("0123456789abcdef")
+
+
+def clean_name(name: str) -> str:
+    """What is shown of an uploaded file's name: no folders, one line, not too long.
+
+    >>> clean_name("../../etc/pass\\nwd.mp4"), clean_name("")
+    ('pass wd.mp4', 'video')
+    """
+    last = PurePosixPath(name.replace("\\", "/")).name
+    text = "".join(" " if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") else letter for letter in last)
+    return " ".join(text.split())[:LONGEST_NAME].strip() or "video"
+
+
+def now() -> datetime:
+    """The time, with its zone."""
+    return datetime.now(UTC)

@@ -1,0 +1,51 @@
+"""Pages for people; nothing but the files of ``assets``, read once, is served by its name."""
+
+import mimetypes
+import re
+from importlib.resources import files
+
+from fastapi import APIRouter, HTTPException
+from fastapi.responses import Response
+
+from hicm.exports.html import view_of
+from hicm.server.answers import JobId
+from hicm.server.jobs import Jobs
+from hicm.server.results import captions
+from hicm.viewer.page import render
+
+OWN, VIEWER = (files(package).joinpath("assets") for package in ("hicm.server", "hicm.viewer"))
+ASSETS = {file.name: file.read_bytes() for file in [*OWN.iterdir(), VIEWER / "style" / "colours.css"]}
+
+
+def routes(jobs: Jobs) -> APIRouter:
+    """The page, the viewer of a job, and the description of the API."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    def start() -> Response:
+        return asset("page.html")
+
+    @router.get("/docs")
+    def docs() -> Response:
+        return asset("docs.html")
+
+    @router.get("/assets/{name}")
+    def asset(name: str) -> Response:
+        if name not in ASSETS:
+            raise HTTPException(404, "no such file")
+        return Response(ASSETS[name], media_type=mimetypes.guess_type(name)[0])
+
+    @router.get("/jobs/{job_id}")
+    def viewer(job_id: JobId) -> Response:
+        captioned = captions(jobs, job_id)
+        page = render([view_of(captioned, f"/api/jobs/{job_id}/video").to_json()], captioned.id)
+        return Response(page, media_type="text/html", headers={"Content-Security-Policy": _policy(page)})
+
+    return router
+
+
+def _policy(page: str) -> str:
+    """That of the viewer: its scripts stand in the page, known by their hashes."""
+    found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
+    assert found, "the viewer has a policy"
+    return f"{found[1]}; frame-ancestors 'none'"

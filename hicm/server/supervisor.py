@@ -1,0 +1,179 @@
+"""Takes the jobs one at a time to the worker process, which it starts again when it dies: that costs one job."""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from typing import Any
+
+from hicm.errors import UserError
+from hicm.server.jobs import ENDED, Job, Jobs, Progress, now
+from hicm.server.processes import start_python
+from hicm.server.settings import Settings
+
+LINE = 1 << 20  # bytes of a report, at most
+
+
+class Supervisor:
+    """The only one who changes jobs that are queued or running.
+
+    Use `start` before `run`, and `close` in the end.
+    """
+
+    def __init__(self, jobs: Jobs, settings: Settings) -> None:
+        self._jobs, self._settings = jobs, settings
+        self._worker: _Worker | None = None
+        self._job = ""  # id of the running job
+        self._stopped: set[str] = set()  # ids of running jobs that somebody has cancelled
+        self._changed = asyncio.Condition()  # a job was added, or one has ended
+
+    async def start(self) -> None:
+        """Load the models.  Raises UserError when that fails."""
+        self._worker = await _Worker.start(self._settings)
+        await self._worker.ready()
+
+    async def run(self) -> None:
+        """Caption what is queued, for ever; a job that is running when this is cancelled is queued again."""
+        while True:
+            job = self._jobs.next()
+            if job is None:
+                async with self._changed:
+                    await self._changed.wait_for(lambda: self._jobs.next() is not None)
+                continue
+            await self._caption(job)
+            await self.notify()
+
+    async def notify(self) -> None:
+        """Tell `run` of a new job."""
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def cancel(self, job_id: str) -> None:
+        """End a job that is queued or running; returns when it has ended."""
+        if job_id != self._job:
+            self._jobs.change(job_id, state="cancelled")
+            return
+        self._stopped.add(job_id)
+        if self._worker:
+            self._worker.kill()
+        async with self._changed:
+            await self._changed.wait_for(lambda: (job := self._jobs.get(job_id)) is None or job.state in ENDED)
+
+    async def close(self) -> None:
+        """End the worker."""
+        if self._worker:
+            await self._worker.end()
+
+    async def _caption(self, job: Job) -> None:
+        self._job = job.id
+        self._jobs.change(job.id, state="running", started=now())
+        try:
+            change = await self._result(job)
+            self._jobs.change(job.id, **change)
+        except UserError as error:
+            cancelled = job.id in self._stopped
+            self._jobs.change(job.id, **({"state": "cancelled"} if cancelled else
+                                         {"state": "failed", "error": str(error)}))
+        except asyncio.CancelledError:
+            self._jobs.change(job.id, state="queued", started=None)
+            raise
+        finally:
+            self._job = ""
+            self._stopped.discard(job.id)
+
+    async def _result(self, job: Job) -> dict[str, Any]:
+        """How a job ends.  Raises UserError with the reason when the worker cannot start, or dies."""
+        worker = self._worker
+        if worker is None or worker.ended:
+            self._worker = worker = await _Worker.start(self._settings)
+        try:
+            await worker.ready()
+            own = self._settings.captioner["cache"] if self._settings.keep_cache else str(self._jobs.cache(job.id))
+            request = {"video": str(self._jobs.video(job.id)), "name": job.name,
+                       "out": str(self._jobs.captions(job.id)), "cache": own}
+            async for report in worker.reports(request):
+                if "stage" in report:
+                    self._jobs.follow(job.id, Progress(**report))
+                elif "finished" in report:
+                    return {"state": "done", "events": report["finished"], "warnings": report["warnings"]}
+                else:
+                    if "broken" in report:
+                        worker.kill()
+                    return {"state": "failed", "error": report["failed"]}
+            raise UserError(await worker.death())
+        finally:
+            if worker.ended:  # the next one loads its models before it is needed
+                await worker.end()
+                self._worker = await _Worker.start(self._settings)
+
+
+class _Worker:
+    """One `hicm.server.worker` process."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._ready = self._killed = False
+
+    @classmethod
+    async def start(cls, settings: Settings) -> "_Worker":
+        """A process that begins to load the models."""
+        pipe = asyncio.subprocess.PIPE
+        worker = cls(await start_python(settings.worker, stdin=pipe, stdout=pipe, limit=LINE))
+        worker._send(settings.captioner)
+        return worker
+
+    @property
+    def ended(self) -> bool:
+        """Whether it takes no more jobs."""
+        return self._killed or self._process.returncode is not None
+
+    async def ready(self) -> None:
+        """Wait until the models are loaded.  Raises UserError when they cannot be."""
+        if self._ready:
+            return
+        report = await self._report()
+        if report is None:
+            raise UserError(f"{await self.death()}, while it loaded the models")
+        if "refused" in report:
+            await self.end()
+            raise UserError(report["refused"])
+        self._ready = True
+
+    async def reports(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
+        """What the worker says of one job, until it dies or the caller has heard enough."""
+        self._send(request)
+        while (report := await self._report()) is not None:
+            yield report
+
+    async def death(self) -> str:
+        """Why the process has ended, in words."""
+        code = await self._process.wait()
+        if code >= 0:
+            return f"the process that captions ended with status {code}; the server's output may say why"
+        hint = {signal.SIGKILL: "perhaps for lack of memory",
+                signal.SIGSEGV: "the video is probably damaged"}.get(signal.Signals(-code), "")
+        return f"the process that captions was ended by {signal.Signals(-code).name}{hint and f', {hint}'}"
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._killed = True
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    async def end(self) -> None:
+        """End it, and wait until it has ended."""
+        if not self.ended:
+            self.kill()
+        await self._process.wait()
+
+    def _send(self, message: dict[str, Any]) -> None:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    async def _report(self) -> dict[str, Any] | None:
+        """The next line; None when the process has ended."""
+        assert self._process.stdout
+        line = await self._process.stdout.readline()
+        return json.loads(line) if line.endswith(b"\n") else None

@@ -1,0 +1,164 @@
+"""Receiving a video: streamed to disk, within limits; what is cut off or refused leaves nothing behind."""
+
+import asyncio
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from fastapi import HTTPException, Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from hicm.errors import UserError
+from hicm.server.jobs import Job, Jobs, clean_name
+from hicm.server.processes import start_python
+from hicm.server.settings import Settings
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Uploads:
+    """Uploads become jobs; a bounded number at one time."""
+
+    def __init__(self, jobs: Jobs, settings: Settings) -> None:
+        self._jobs, self._settings = jobs, settings
+        self._running = 0
+
+    async def receive(self, request: Request, name: str) -> Job:
+        """A new job from the body of a request.
+
+        Raises HTTPException: 408 too slow, 411 or 413 wrong size, 415 no video, 503 too much to do, 507 disk full.
+        """
+        with self._place():
+            self._check_length(request)
+            folder = self._new_folder()
+            try:
+                size = await self._store(request, folder / "video")
+                facts = await self._look(folder / "video", clean_name(name))
+                return self._jobs.add(folder, name, size=size, **facts)
+            except UserError as error:  # job.json cannot be written
+                raise _full() from error
+            except ClientDisconnect as error:  # nobody reads the answer
+                raise _refused(400, "the connection was dropped") from error
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)  # it is elsewhere if all went well
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        settings = self._settings
+        if self._running >= settings.uploads:
+            raise _refused(503, f"{settings.uploads} videos are being uploaded; try again when one is through")
+        if self._jobs.waiting() + self._running >= settings.queue:
+            raise _refused(503, f"{settings.queue} jobs are waiting; try again later")
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+
+    def _check_length(self, request: Request) -> None:
+        """Refuse by its stated length what would be refused later; a body of unknown length is measured as it comes."""
+        stated = request.headers.get("content-length")
+        if stated is None:
+            return
+        if int(stated) > self._settings.max_size:  # h11 has checked that it is a number
+            raise self._too_large()
+        if int(stated) > shutil.disk_usage(self._jobs.uploads).free:
+            raise _full()
+
+    def _new_folder(self) -> Path:
+        try:
+            return self._jobs.new_upload()
+        except OSError as error:
+            raise _full() from error
+
+    async def _store(self, request: Request, path: Path) -> int:
+        """Write the body to ``path``; returns its bytes."""
+        size = 0
+        with open(path, "xb", buffering=0) as file:
+            async for chunk in _chunks(request, self._settings.idle):
+                size += len(chunk)
+                if size > self._settings.max_size:
+                    raise self._too_large()
+                try:
+                    await run_in_threadpool(_write, file.fileno(), chunk)
+                except OSError as error:
+                    if error.errno in FULL:
+                        raise _full() from error
+                    raise
+        if not size:
+            raise _refused(400, "the request has no body; send the video as its body")
+        return size
+
+    async def _look(self, path: Path, name: str) -> dict[str, Any]:
+        """What the decoder finds, in a process of its own.  Raises HTTPException when it is no video."""
+        process = await start_python("hicm.server.probe", str(path), stdin=asyncio.subprocess.DEVNULL,
+                                     stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)
+        try:
+            async with asyncio.timeout(self._settings.probe):
+                out, _ = await process.communicate()
+        except TimeoutError as error:
+            raise _refused(415, f"{name}: the decoder shows no picture within {self._settings.probe:g} seconds; "
+                                "convert the video to MP4") from error
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if process.returncode:
+            raise _refused(415, f"{name}: the decoder crashed; the file is damaged")
+        found = json.loads(out)
+        if "error" in found:
+            raise _refused(415, found["error"].replace(str(path), name))
+        return found
+
+    def _too_large(self) -> HTTPException:
+        return _refused(413, f"the video is larger than {size_text(self._settings.max_size)}, the limit of this server "
+                             "(--max-size)")
+
+
+async def _chunks(request: Request, idle: float) -> AsyncIterator[bytes]:
+    """The body as it comes.  Raises HTTPException when nothing comes for ``idle`` seconds."""
+    stream = aiter(request.stream())
+    while True:
+        try:
+            async with asyncio.timeout(idle):
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as error:
+            raise _refused(408, f"nothing came for {idle:g} seconds; upload again") from error
+        if chunk:
+            yield chunk
+
+
+def _write(handle: int, chunk: bytes) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[os.write(handle, rest):]
+
+
+def _full() -> HTTPException:
+    return _refused(507, "the server's disk is full; remove old jobs, or free space in its --data folder")
+
+
+def _refused(status: int, detail: str) -> HTTPException:
+    return HTTPException(status, detail, {"Retry-After": "10"} if status == 503 else None)
+
+
+def size_text(size: int) -> str:
+    """Bytes for people.
+
+    >>> size_text(4 << 30), size_text(1536)
+    ('4 GB', '1.5 KB')
+    """
+    value, unit = float(size), "bytes"
+    for unit in ("bytes", "KB", "MB", "GB", "TB"):
+        if value < 1024 or unit == "TB":
+            break
+        value /= 1024
+    return f"{value:.3g} {unit}"

@@ -1,0 +1,234 @@
+"""Bad requests: nothing of them is left behind, nothing hangs, and the next request is answered."""
+
+import asyncio
+from pathlib import Path
+from urllib.parse import quote
+
+import av
+import numpy as np
+import pytest
+from fastapi import HTTPException
+
+from hicm.errors import UserError
+from hicm.server import uploads
+from hicm.server.jobs import Jobs, clean_name
+from hicm.server.probe import probe
+from hicm.server.processes import start_python
+from hicm.server.settings import Settings, parse_size
+from hicm.video.reader import VideoReader
+from tests.server.serving import serving, until
+from tests.server.tiny_worker import marked
+
+BEGUN = b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n"
+PLAYLIST = ("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{path}\n#EXT-X-ENDLIST\n")
+
+
+@pytest.mark.parametrize(("kind", "status", "said"), [
+    ("text", 415, "talk.mp4: is no video, or incomplete; expected MP4, MOV"),
+    ("half", 415, "talk.mp4: "),
+    ("hls", 415, "talk.mp4: is no video, or incomplete"),
+    ("concat", 415, "talk.mp4: is no video, or incomplete"),
+    ("sound", 415, "talk.mp4: has no video track, only sound"),
+    ("empty", 400, "the request has no body"),
+])
+def test_what_is_no_video_is_refused(server, video, tmp_path, kind, status, said):
+    """By its content: a playlist would make the decoder open other files."""
+    secret = tmp_path / "secret.mp4"
+    secret.write_bytes(video)
+    body = {"text": b"no video\n" * 100, "half": video[:len(video) // 3], "empty": b"",
+            "hls": PLAYLIST.format(path=secret).encode(), "concat": b"ffconcat version 1.0\nfile ../../secret.mp4\n",
+            "sound": _sound(tmp_path)}[kind]
+    answer = server.ask("POST", "/api/jobs?name=../talk.mp4", body)
+    assert answer.status == status and answer.json["detail"].startswith(said)
+    assert str(server.data) not in answer.json["detail"]
+
+
+def _sound(folder: Path) -> bytes:
+    with av.open(str(folder / "sound.mkv"), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=16000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 16000), np.int16), layout="mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+    return (folder / "sound.mkv").read_bytes()
+
+
+def test_a_playlist_opens_no_other_file(tmp_path, video):
+    (tmp_path / "secret.mp4").write_bytes(video)
+    playlist = tmp_path / "video"
+    playlist.write_text("ffconcat version 1.0\nfile secret.mp4\n")
+    with VideoReader(playlist) as reader:
+        assert len(list(reader.frames())) == 2, "the decoder itself would"
+    with pytest.raises(UserError, match="is no video"):
+        probe(playlist)
+
+
+def test_a_decoder_that_crashes_or_hangs_is_no_harm(tmp_path, monkeypatch):
+    (tmp_path / "crash.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
+    (tmp_path / "hang.py").write_text("import time; time.sleep(60)")
+    monkeypatch.syspath_prepend(tmp_path)
+    found = uploads.Uploads(Jobs(tmp_path / "data", Settings.keep), Settings(probe=0.5))
+    for module, said in [("crash", "the decoder crashed"), ("hang", "shows no picture within 0.5 seconds")]:
+        monkeypatch.setattr(uploads, "start_python", lambda _, *rest, m=module, **more: start_python(m, *rest, **more))
+        with pytest.raises(HTTPException, match=f"talk.mp4: .*{said}") as raised:
+            asyncio.run(found._look(tmp_path, "talk.mp4"))
+        assert raised.value.status_code == 415
+
+
+def test_too_large(server):
+    """By the stated length before anything is read; without one, in the middle."""
+    with server.raw() as connection:
+        connection.sendall(b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2000000\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(10000), b""))
+        assert answer.startswith(b"HTTP/1.1 413 ") and b"larger than 1 MB, the limit of this server" in answer
+    sent = 0
+    with server.raw() as connection:
+        connection.sendall(b"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with pytest.raises(OSError):
+            while sent < 100 << 20:
+                connection.sendall(b"10000\r\n" + bytes(1 << 16) + b"\r\n")
+                sent += 1 << 16
+    assert 1 << 20 <= sent < 20 << 20
+
+
+@pytest.mark.parametrize("name", ["../../x.mp4", "..\\..\\x.mp4", "/etc/x.mp4", "x.mp4\0.txt",
+                                  "a\r\nSet-Cookie: b=c.mp4", "<img src=x onerror=alert(1)>.mp4", "\u202egpm.exe",
+                                  "..", ".", "", "x" * 900,
+                                  "\ud83c\udf73.mp4".encode("utf-16", "surrogatepass").decode("utf-16")])
+def test_a_name_is_text_only(server, video, name):
+    job_id = server.submit(video, quote(name))
+    job = server.wait(job_id)
+    assert job["state"] == "done" and job["name"] == clean_name(name)
+    assert not set("/\\\0\r\n\u202e") & set(job["name"].replace("</", "")) and 0 < len(job["name"]) <= 200
+    assert {path.split("/")[1] for path in server.files()} == {"ID"} and job_id in {
+        path.name for path in (server.data / "jobs").iterdir()}
+    for path in ("video", "result", "result?format=fcpxml"):
+        answer = server.ask("GET", f"/api/jobs/{job_id}/{path}")
+        assert answer.status == 200 and "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("job_id", ["..", "../..", "..%2f..%2fuploads", "%2e%2e%2f", "0" * 31, "0" * 33, "A" * 32,
+                                    "0" * 31 + "%00", "0" * 32 + "%0a", "*", ".lock", "\u0660".encode().hex() * 8])
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+def test_an_id_that_is_none_of_ours(server, job_id, method):
+    for ending in ("", "/result", "/video", "/cancel"):
+        assert server.ask(method, f"/api/jobs/{job_id}{ending}").status in (404, 405, 422)
+    for path in ("/assets/../app.py", "/assets/..%2fapp.py", "/assets/%2e%2e/app.py", "/jobs/../../etc/passwd"):
+        assert server.ask("GET", path).status == 404
+
+
+def test_a_dropped_connection(server, video):
+    with server.raw() as connection:
+        connection.sendall(BEGUN + video[:500])
+        until(lambda: server.files() == {"uploads/ID/video"})
+    until(lambda: not server.left())
+
+
+def test_uploads_at_once(server, video):
+    """Two are two jobs, whatever their order; beyond the limit they are refused."""
+    head = f"Host: localhost\r\nContent-Length: {len(video)}\r\nConnection: close\r\n\r\n".encode()
+    begun = [server.raw() for _ in range(4)]
+    for number, connection in enumerate(begun):
+        connection.sendall(f"POST /api/jobs?name={number}.mp4 HTTP/1.1\r\n".encode() + head + video[:500])
+    until(lambda: len(list((server.data / "uploads").iterdir())) == 4)
+    answer = server.ask("POST", "/api/jobs", video)
+    assert (answer.status, answer.headers["retry-after"]) == (503, "10")
+    for connection in begun[:2][::-1]:
+        connection.sendall(video[500:])
+        assert connection.recv(10000).startswith(b"HTTP/1.1 201 ")
+    for connection in begun:
+        connection.close()
+    until(lambda: not list((server.data / "uploads").iterdir()))
+    jobs = server.ask("GET", "/api/jobs").json
+    assert {job["name"] for job in jobs} == {"0.mp4", "1.mp4"}
+    for job in jobs:
+        assert server.wait(job["id"])["state"] == "done"
+        assert server.ask("GET", f"/api/jobs/{job['id']}/video").body == video
+
+
+@pytest.mark.parametrize("headers", [
+    {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Origin": "http://localhost.evil.example"},
+    {"Origin": "http://127.0.0.1:1"}, {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"},
+    {"Host": "evil.example"}, {"Host": "127.0.0.1.evil.example"}, {"Host": "localhost@evil.example"},
+    {"Host": "192.168.0.1"}, {"Host": "[::2]"}, {"Host": "["}, {"Host": ""}])
+def test_requests_of_other_sites_are_refused(server, video, headers):
+    status = 421 if "Host" in headers else 403
+    assert server.ask("POST", "/api/jobs", video, **headers).status == status
+    assert server.ask("DELETE", f"/api/jobs/{'0' * 32}", **headers).status == status
+    if "Host" in headers:
+        assert server.ask("GET", "/api/jobs", **headers).status == status
+    answer = server.ask("OPTIONS", "/api/jobs", **headers, Access_Control_Request_Method="POST")
+    assert not {name for name in answer.headers if name.startswith("access-control-")}
+
+
+def test_our_own_page_may_ask(server, video):
+    for host in (f"127.0.0.1:{server.port}", f"localhost:{server.port}", f"[::1]:{server.port}", "localhost"):
+        answer = server.ask("DELETE", f"/api/jobs/{'0' * 32}", Host=host, Origin=f"http://{host}",
+                            Sec_Fetch_Site="same-origin")
+        assert answer.status == 404
+
+
+def test_headers_of_every_answer(server):
+    for method, path in [("GET", "/"), ("GET", "/docs"), ("GET", "/assets/page.js"), ("GET", "/nowhere"),
+                         ("GET", "/api/jobs"), ("GET", "/openapi.json"), ("PUT", "/api/jobs"),
+                         ("GET", f"/api/jobs/{'0' * 32}")]:
+        headers = server.ask(method, path).headers
+        assert headers["x-content-type-options"] == "nosniff", path
+        assert headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
+        assert "server" not in headers
+    assert server.ask("GET", "/assets/page.js").headers["content-type"] == "text/javascript; charset=utf-8"
+
+
+def test_huge_requests(server):
+    for name, value in [("X", "x" * 200_000), ("Cookie", "a=b; " * 40_000)]:
+        with server.raw() as connection:
+            try:
+                connection.sendall(f"GET /api/jobs HTTP/1.1\r\nHost: localhost\r\n{name}: {value}\r\n\r\n".encode())
+                assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+            except ConnectionError:
+                pass  # refused before all of it was sent
+    with server.raw() as connection:
+        connection.sendall(f"POST /api/jobs/{'0' * 32}/cancel HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+                           "application/json\r\nContent-Length: 99999999999\r\n\r\n[[[[".encode())
+        assert connection.recv(1000).startswith(b"HTTP/1.1 413 ")
+    assert server.ask("POST", f"/api/jobs?name={'x' * 2000}", b"x" * 1000).status == 422
+
+
+def test_a_token(tmp_path, video):
+    with serving(tmp_path / "data", token="very&secret=1%") as server:
+        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Cookie": f"hicm_{server.port}=1"},
+                        {"Cookie": f"hicm_{server.port}=\u00e4".encode().decode("latin-1")}):
+            for method, path in [("GET", "/"), ("GET", "/api/jobs"), ("POST", "/api/jobs"), ("GET", "/assets/page.js"),
+                                 ("GET", "/?token=wrong"), ("GET", "/openapi.json")]:
+                assert server.ask(method, path, **headers).status == 401
+        bearer = {"Authorization": "Bearer very&secret=1%"}
+        assert server.ask("POST", "/api/jobs", video, **bearer).status == 201
+        answer = server.ask("GET", f"/docs?token={quote('very&secret=1%')}")
+        assert (answer.status, answer.headers["location"]) == (303, "/docs")
+        elsewhere = server.ask("GET", f"///evil.example?token={quote('very&secret=1%')}")
+        assert elsewhere.headers["location"] == "/evil.example"
+        cookie = answer.headers["set-cookie"]
+        assert "HttpOnly" in cookie and "secret" not in cookie
+        assert server.ask("GET", "/docs", Cookie=cookie.partition(";")[0]).status == 200
+
+
+def test_a_full_disk_a_full_queue_and_a_stalled_connection(tmp_path, video):
+    large = marked(video, "").ljust(40_000, b"\0")
+    with serving(tmp_path / "data", largest_file=30_000, queue=1, idle=0.2) as server:
+        answer = server.ask("POST", "/api/jobs", large)
+        assert answer.status == 507 and "disk is full" in answer.json["detail"]
+        with server.raw() as connection:
+            connection.sendall(BEGUN + video[:1000])
+            assert connection.recv(10000).startswith(b"HTTP/1.1 408 ")
+        assert not server.left()
+        running = server.submit(marked(video, "wait"))
+        server.wait(running, "running")
+        server.submit(video)
+        assert "1 jobs are waiting" in server.ask("POST", "/api/jobs", video).json["detail"]
+
+
+def test_sizes():
+    assert [parse_size(text, "--max-size") for text in ("1", "2k", "500M", "4G", "1.5GiB", "4 gb")] == [
+        1, 2048, 500 << 20, 4 << 30, 3 << 29, 4 << 30]
+    for text in ("", "0", "-1", "4X", "1e9", "G", "nan", "inf"):
+        with pytest.raises(ValueError, match=f"--max-size {text}: expected a size such as 500M or 4G"):
+            parse_size(text, "--max-size")
