@@ -73,7 +73,8 @@ def played(path):
 def test_chapters_in_sequence_by_ffmpeg(video, written, tmp_path, suffix):
     """By the command of docs/own_videos.md; MP4 knows no end of a chapter but the next one's start."""
     out, ends = tmp_path / f"out.{suffix}", [2000, 2500, 5000 if suffix == "mp4" else 3250, 6000, 7500]
-    run("ffmpeg", "-i", video, "-i", written("ffmetadata"), "-map_metadata", 0, "-map_chapters", 1, "-codec", "copy", out)
+    chapters = written("ffmetadata")
+    run("ffmpeg", "-i", video, "-i", chapters, "-map_metadata", 0, "-map_chapters", 1, "-codec", "copy", out)
     texts = [f"{FOUND[0].text} / {FOUND[1].text}", FOUND[2].text, FOUND[3].text, "Eat now\\", FOUND[5].text]
     assert played(out) == list(zip([0, 2000, 2500, 5000, 6000], ends, texts, strict=True))
 
