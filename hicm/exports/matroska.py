@@ -19,20 +19,20 @@ UNDETERMINED = "und"  # ISO 639: the language is not known
 
 
 def render(captioned: Captioned) -> str:
-    """One edition; the chapters' ids count from 1."""
+    """One edition; the chapters' ids count from 1.  Elements are in the order of MKVToolNix's DTD."""
     root = ET.Element("Chapters")
     numbers = itertools.count(1)
     edition = ET.SubElement(root, "EditionEntry")
     for chapter in nested(captioned.events):
         _add(edition, chapter, numbers)
-    return xml_text(root, "Chapters SYSTEM \"matroskachapters.dtd\"")
+    return xml_text(root)
 
 
 def _add(parent: ET.Element, chapter: Chapter, numbers: "itertools.count[int]") -> None:
     atom = ET.SubElement(parent, "ChapterAtom")
-    ET.SubElement(atom, "ChapterUID").text = str(next(numbers))
     ET.SubElement(atom, "ChapterTimeStart").text = f"{clock(chapter.start)}000000"  # nanoseconds
     ET.SubElement(atom, "ChapterTimeEnd").text = f"{clock(chapter.end)}000000"
+    ET.SubElement(atom, "ChapterUID").text = str(next(numbers))
     display = ET.SubElement(atom, "ChapterDisplay")
     ET.SubElement(display, "ChapterString").text = chapter.title
     ET.SubElement(display, "ChapterLanguage").text = UNDETERMINED

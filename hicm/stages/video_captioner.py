@@ -46,7 +46,8 @@ class VideoCaptioner:
 
     model: a run folder; empty: the recall system, which quotes the bank ``memory`` and needs no training
     encoder: of frames; empty: the image side of what embedded the memory
-    speech: a recogniser, a file or folder of transcripts, or "none"; empty: whisper:small where the system reads speech
+    speech: a recogniser, a file or folder of transcripts, or "none"; empty: whisper:small where the system was
+        trained with speech
     cache: folder of features and transcripts
     window: seconds that are captioned at once; a longer video is cut where nothing is said and the picture changes; 0:
         as the system says (`System.longest`)
@@ -161,6 +162,9 @@ class VideoCaptioner:
         if not hears(self.config) and given not in ("", NONE):
             warnings.warn(f"--speech {given}: has no effect, as this model reads no speech", stacklevel=3)
         if not hears(self.config) or given == NONE:
+            return None
+        if not given and not self.config.data.speech:
+            print(f"captioned without speech, as the model was trained; --speech {DEFAULT} reads it")
             return None
         if given and Path(given).exists():
             return open_speech(given)

@@ -29,7 +29,7 @@ def caption(videos: Videos, *,
                                               "json is always written; default: json srt vtt txt html"] = (),
             encoder: Annotated[str, "image encoder; default: the one that belongs to the memory's text encoder"] = "",
             speech: Annotated[str, "recogniser such as whisper:base, or a file or folder of transcripts; default: "
-                                   "whisper:small where the model reads speech"] = "",
+                                   "whisper:small where the model was trained with speech"] = "",
             no_speech: Annotated[bool, "do not read speech"] = False,
             window: Annotated[float, "seconds captioned at once, longer videos are cut; 0: as the model says"] = 0.0,
             cache: Cache = "presave/videos", shard: Shard = "", workers: Workers = 1, executor: Executor = "processes",

@@ -15,6 +15,7 @@ from hicm.cached_arrays import cached_arrays
 from hicm.config import digest
 from hicm.encoders import ImageEncoder
 from hicm.errors import UserError, printable
+from hicm.loading import NoModel
 from hicm.progress import Progress, unseen
 from hicm.video.identity import content_digest
 from hicm.video.reader import Frame, VideoReader
@@ -77,7 +78,7 @@ def _extract(video: VideoReader, encoder: ImageEncoder, step: float, progress: P
     stated = video.stated_duration and round(video.stated_duration)
     with tqdm(total=stated, desc=printable(video.path.name), unit="s", leave=False) as bar:
         for frames in _batches(video.frames(step), BATCH):
-            rows.append(encoder.encode_images([frame.rgb for frame in frames]))
+            rows.append(_embedded(encoder, [frame.rgb for frame in frames]))
             times += [frame.time for frame in frames]
             done = min(len(times) * step, stated or math.inf)
             bar.update(round(done) - bar.n)
@@ -87,6 +88,15 @@ def _extract(video: VideoReader, encoder: ImageEncoder, step: float, progress: P
         raise UserError(f"{video.path}: {encoder.name} gave numbers that are not finite in float16; check the encoder")
     return {"rows": found, "times": np.array(times), "duration": video.duration,
             "warnings": np.array(_warnings(video), dtype=np.str_)}
+
+
+def _embedded(encoder: ImageEncoder, pictures: list[np.ndarray]) -> np.ndarray:
+    """Float [len(pictures), D]; encoders of other packages may give anything."""
+    rows = np.asarray(encoder.encode_images(pictures))
+    if rows.ndim != 2 or len(rows) != len(pictures) or not rows.shape[1] or rows.dtype.kind != "f":
+        raise NoModel(f"encoder: {encoder.name} gave {list(rows.shape)} of {rows.dtype} for {len(pictures)} pictures; "
+                      f"expected floats [{len(pictures)}, width]; correct its encode_images")
+    return rows
 
 
 def _batches(frames: Iterator[Frame], size: int) -> Iterable[list[Frame]]:

@@ -70,6 +70,9 @@ def test_webvtt_chapters_are_only_nested(tmp_path_factory, found):
     assert is_nested([(cue.start, cue.end) for cue in cues])
 
 
+DTD = ["ChapterTimeStart", "ChapterTimeEnd", "ChapterUID", "ChapterDisplay", "ChapterAtom"]
+
+
 @settings(max_examples=20)
 @given(found=EVENTS)
 def test_matroska(tmp_path_factory, found):
@@ -82,6 +85,8 @@ def test_matroska(tmp_path_factory, found):
     assert sorted((start // 10**6, atom.findtext("ChapterDisplay/ChapterString")) for atom, (start, _) in
                   times.items()) == sorted((start, text) for start, _, text in ticks(found))
     for atom in atoms:
+        places = [DTD.index(part.tag) for part in atom]
+        assert places == sorted(places), "the order of MKVToolNix's matroskachapters.dtd"
         for inner in atom.findall("ChapterAtom"):
             assert times[atom][0] <= times[inner][0] < times[inner][1] <= times[atom][1]
 

@@ -107,6 +107,40 @@ def test_fcpxml(tmp_path_factory, found, rate):
     assert sorted(titles) == sorted(" / ".join(text for _, _, text in ticks(found)))
 
 
+# Of Apple's DTD of FCPXML 1.8, the elements that are written: what must and may stand in them, in this order, and what
+# they must and may say.
+DTD = {
+    "fcpxml": (["resources?", "library"], {"version"}, set()),
+    "resources": (["format*", "asset*"], set(), set()),
+    "format": ([], {"id"}, {"name", "frameDuration", "fieldOrder", "width", "height"}),
+    "asset": ([], {"id", "src"}, {"name", "start", "duration", "hasVideo", "format", "hasAudio", "audioSources",
+                                  "audioChannels", "audioRate"}),
+    "library": (["event*"], set(), {"location", "colorProcessing"}),
+    "event": (["project*"], set(), {"name", "uid"}),
+    "project": (["sequence"], set(), {"name", "uid", "id", "modDate"}),
+    "sequence": (["spine"], {"format"}, {"duration", "tcStart", "tcFormat", "renderColorSpace"}),
+    "spine": (["asset-clip*"], set(), {"lane", "offset", "name", "format"}),
+    "asset-clip": (["chapter-marker*"], {"ref"}, {"lane", "offset", "name", "start", "duration", "enabled", "format",
+                                                  "tcStart", "tcFormat", "modDate", "srcEnable"}),
+    "chapter-marker": ([], {"start", "value"}, {"duration", "note", "posterOffset"}),
+}
+
+
+@pytest.mark.parametrize("picture", [Picture(25.0), Picture(None), Picture(30000 / 1001, (640, 360), True)])
+def test_fcpxml_keeps_to_the_dtd(tmp_path, picture):
+    found = [Event(Span(0, 1), "a & <b> \"c\" ]]> 👩‍🍳"), Event(Span(1, 2), "d")]
+    root = ET.parse(write(captioned(found, picture=picture), tmp_path, "fcpxml")).getroot()
+    ids = {one.get("id") for one in root.find("resources")}
+    for one in root.iter():
+        inside, must, may = DTD[one.tag]
+        assert re.fullmatch("".join(f"(?:{tag.rstrip('*?')} ){tag[-1] if tag[-1] in '*?' else ''}" for tag in inside),
+                            "".join(f"{part.tag} " for part in one))
+        assert must <= set(one.attrib) <= must | may and {one.get("ref", "r1"), one.get("format", "r1")} <= ids
+        for name in {"start", "duration", "offset", "tcStart", "frameDuration", "posterOffset"} & set(one.attrib):
+            assert re.fullmatch(r"\d{1,18}(/\d{1,9})?s", one.get(name)), "64 bits above, 32 below"
+            assert _frame(one.get(name), editor_rate(picture.frame_rate)) >= 0
+
+
 def _frame(seconds: str, rate: Fraction) -> int:
     frame = Fraction(seconds.removesuffix("s")) * rate
     assert frame.denominator == 1
