@@ -38,7 +38,8 @@ def run(job: Job, videos: Sequence[Path], workers: int) -> Generator[Outcome, No
     known: set[object] = set()  # what workers said while they loaded the job: all say the same
     crew: list[_Worker] = []
     try:
-        crew += [_Worker(job, number, count) for number in range(count)]
+        for number in range(count):
+            crew.append(_Worker(job, number, count))
         while todo or any(worker.video for worker in crew):
             for worker in _ready(crew):
                 message = worker.receive()

@@ -18,6 +18,7 @@ from typing import Any
 
 from hicm.errors import UserError, reason
 from hicm.executors import Job, Loaded, Outcome, attempt_in_worker, died, repeat
+from hicm.interrupts import Interrupted, deferred
 from hicm.quiet import quiet_libraries
 
 
@@ -34,6 +35,7 @@ def run(job: Job, videos: Sequence[Path], workers: int) -> Generator[Outcome, No
     with _cluster():
         import ray.data
 
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what it says is not about videos
         begun = ray.remote(num_cpus=0)(_Begun).remote()
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = context.print_on_execution_start = False
@@ -106,15 +108,23 @@ def _cluster() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    handler = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR)
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)
-        if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, handler)  # Ray has replaced it
+        _connect(ray)
         yield
     except ConnectionError as error:
         raise UserError(f"--executor ray: no connection to the Ray cluster ({reason(error)}); check RAY_ADDRESS, or "
                         "start one: ray start --head") from error
     finally:
         ray.shutdown()
+
+
+def _connect(ray: Any) -> None:
+    handler = signal.getsignal(signal.SIGTERM)
+    with deferred():  # Python loses what a signal raises while a process is forked, and can keep its locks for ever
+        try:
+            ray.init(log_to_driver=False, logging_level=logging.ERROR)
+        except SystemExit as error:  # Ray's own handler of SIGTERM
+            raise Interrupted(signal.SIGTERM) from error
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, handler)

@@ -46,6 +46,7 @@ def serve(*, model: Annotated[str, "run folder or hub:owner/name; empty: quote t
         raise UserError(f"--speech {speech}: transcripts belong to videos that are known before; give a recogniser, or "
                         "use hicm caption")
     captioner = {"model": model_path(model) if model else "", "memory": memory, "encoder": encoder,
-                 "speech": "none" if no_speech else speech, "cache": cache or data, "window": window, "overrides": list(set_)}
+                 "speech": "none" if no_speech else speech, "cache": cache or data, "window": window,
+                 "overrides": list(set_)}
     run(Settings(captioner, Path(data), host, port, token, parse_size(max_size, "--max-size"),
                  timedelta(days=keep_days), bool(cache)), open_)
