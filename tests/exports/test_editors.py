@@ -177,6 +177,27 @@ def test_elan(tmp_path_factory, found):
 
 
 @few
+@given(found=EVENTS)
+def test_elan_keeps_to_its_schema(tmp_path_factory, found):
+    """EAFv3.0.xsd: parts in order, what they must say, every id once, every reference to one of them."""
+    root = ET.parse(write(captioned(found), tmp_path_factory.mktemp("out"), "elan")).getroot()
+    assert re.fullmatch("HEADER TIME_ORDER (TIER )+LINGUISTIC_TYPE ", "".join(f"{part.tag} " for part in root))
+    assert {"AUTHOR", "DATE", "VERSION", "FORMAT"} <= set(root.attrib) and root.get("FORMAT") == "3.0"
+    must = {"MEDIA_DESCRIPTOR": {"MEDIA_URL", "MIME_TYPE"}, "TIER": {"TIER_ID", "LINGUISTIC_TYPE_REF"},
+            "LINGUISTIC_TYPE": {"LINGUISTIC_TYPE_ID"}, "TIME_SLOT": {"TIME_SLOT_ID"},
+            "ALIGNABLE_ANNOTATION": {"ANNOTATION_ID", "TIME_SLOT_REF1", "TIME_SLOT_REF2"}}
+    assert all(must.get(one.tag, set()) <= set(one.attrib) for one in root.iter())
+    ids = [value for one in root.iter() for name, value in one.attrib.items() if name.endswith("_ID")]
+    refs = {value for one in root.iter() for name, value in one.attrib.items() if re.fullmatch(r".*_REF\d?", name)}
+    assert len(set(ids)) == len(ids) and refs <= set(ids)
+    assert all(re.fullmatch(r"(ts|a)\d+", name) for name in ids if name not in {
+        "default-lt", *(tier.get("TIER_ID") for tier in root.findall("TIER"))}), "names of XML, which begin with a letter"
+    slots = {slot.get("TIME_SLOT_ID"): int(slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT")}
+    assert all(0 <= slots[one.get("TIME_SLOT_REF1")] < slots[one.get("TIME_SLOT_REF2")] < 1 << 32
+               for one in root.iter("ALIGNABLE_ANNOTATION"))
+
+
+@few
 @given(found=EVENTS, rate=RATES)
 def test_label_studio(tmp_path_factory, found, rate):
     """Frames from 1, at the rate that the task states; two results of one region under one id."""
