@@ -8,8 +8,8 @@ hicm.exports ??= {};
   function atom(chapter, next) {
     const time = (milliseconds) => `${hicm.clock.clock(milliseconds)}000000`;  // nanoseconds
     const number = next();
-    return node("ChapterAtom", {}, node("ChapterUID", {}, String(number)),
-      node("ChapterTimeStart", {}, time(chapter.start)), node("ChapterTimeEnd", {}, time(chapter.end)),
+    return node("ChapterAtom", {}, node("ChapterTimeStart", {}, time(chapter.start)),
+      node("ChapterTimeEnd", {}, time(chapter.end)), node("ChapterUID", {}, String(number)),
       node("ChapterDisplay", {}, node("ChapterString", {}, chapter.title), node("ChapterLanguage", {}, UNDETERMINED),
            node("ChapLanguageIETF", {}, UNDETERMINED)),
       ...chapter.inside.map((inner) => atom(inner, next)));
@@ -21,8 +21,7 @@ hicm.exports ??= {};
     render(captioned) {
       let last = 0;
       const atoms = hicm.chapters.nested(captioned.events).map((chapter) => atom(chapter, () => ++last));
-      return document(node("Chapters", {}, node("EditionEntry", {}, ...atoms)),
-                      'Chapters SYSTEM "matroskachapters.dtd"');
+      return document(node("Chapters", {}, node("EditionEntry", {}, ...atoms)));
     },
   };
 }
