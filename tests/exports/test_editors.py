@@ -191,7 +191,7 @@ def test_elan_keeps_to_its_schema(tmp_path_factory, found):
     refs = {value for one in root.iter() for name, value in one.attrib.items() if re.fullmatch(r".*_REF\d?", name)}
     assert len(set(ids)) == len(ids) and refs <= set(ids)
     assert all(re.fullmatch(r"(ts|a)\d+", name) for name in ids if name not in {
-        "default-lt", *(tier.get("TIER_ID") for tier in root.findall("TIER"))}), "names of XML, which begin with a letter"
+        "default-lt", *(tier.get("TIER_ID") for tier in root.findall("TIER"))}), "XML names begin with a letter"
     slots = {slot.get("TIME_SLOT_ID"): int(slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT")}
     assert all(0 <= slots[one.get("TIME_SLOT_REF1")] < slots[one.get("TIME_SLOT_REF2")] < 1 << 32
                for one in root.iter("ALIGNABLE_ANNOTATION"))
