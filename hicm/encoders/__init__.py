@@ -42,7 +42,10 @@ class Encoder(Protocol):
 
 
 class ImageEncoder(Protocol):
-    """Pictures in, embeddings out.  Models are loaded at first use, not at construction."""
+    """Pictures in, embeddings out.  Models are loaded at first use, not at construction.
+
+    It may have ``weights_sha256``, which is written beside features: a name on the hub does not say which weights.
+    """
 
     @property
     def name(self) -> str:

@@ -1,6 +1,7 @@
 """The towers of a CLIP model, through open_clip."""
 
 import difflib
+import hashlib
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -68,6 +69,15 @@ class OpenClipEncoder:
             model = open_clip.create_model(self._model, self._pretrained, require_pretrained=True,
                                            force_quick_gelu=bool(tag.get("quick_gelu")))
             return model.eval().to(_device()), open_clip.get_tokenizer(self._model)
+
+    @cached_property
+    def weights_sha256(self) -> str:
+        """Of all parameters and buffers, in order of their names: a name on the hub does not say which they are."""
+        digest = hashlib.sha256()
+        for name, tensor in sorted(self._loaded[0].state_dict().items()):
+            digest.update(name.encode())
+            digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()
 
     @cached_property
     def width(self) -> int:

@@ -16,6 +16,7 @@ from hicm.executors import DONE, FAILED, REFUSED, SKIPPED, Executor, Job, Outcom
 from hicm.stages.failures import Failures
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
+SOUND_SUFFIXES = (".wav", ".mp3", ".flac", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".wma")
 RECORDS = "failed.jsonl"
 
 
@@ -72,8 +73,8 @@ def each_video(videos: Sequence[Path], job: Job, out: Path, verb: str, records: 
     return Summary(out, verb, done, skipped, failed, refused, records, results)
 
 
-def find_videos(given: Sequence[str], shard: str = "") -> list[Path]:
-    """Video files as given, and those of folders by their ending, sorted; of ``shard`` i/n every n-th from the i-th.
+def find_videos(given: Sequence[str], shard: str = "", suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
+    """Files as given, and those of folders by their ending, sorted; of ``shard`` i/n every n-th from the i-th.
 
     In folders, files whose names begin with a point are hidden, such as the ``._talk.mp4`` that macOS leaves.
 
@@ -83,11 +84,11 @@ def find_videos(given: Sequence[str], shard: str = "") -> list[Path]:
     if "" in given:
         raise UserError("an empty name among the videos; give a video file or a folder of them")
     for path in map(Path, given):
-        inside = _inside(path) if path.is_dir() else [path]
+        inside = _inside(path, suffixes) if path.is_dir() else [path]
         if not path.exists():
             raise UserError(f"{path}: video not found; give a video file or a folder of them")
         if not inside:
-            raise UserError(f"{path}: no video in this folder; expected files ending in {', '.join(SUFFIXES)}")
+            raise UserError(f"{path}: no video in this folder; expected files ending in {', '.join(suffixes)}")
         found += inside
     stems: dict[str, Path] = {}
     for file in found:
@@ -98,10 +99,10 @@ def find_videos(given: Sequence[str], shard: str = "") -> list[Path]:
     return _share(list(stems.values()), shard)
 
 
-def _inside(folder: Path) -> list[Path]:
+def _inside(folder: Path, suffixes: Sequence[str]) -> list[Path]:
     try:
         return sorted(file for file in folder.iterdir()
-                      if file.suffix.lower() in SUFFIXES and not file.name.startswith("."))
+                      if file.suffix.lower() in suffixes and not file.name.startswith("."))
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror})") from error
 

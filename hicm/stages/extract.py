@@ -94,7 +94,8 @@ def _write_store(out: Path, made_of: Mapping[Path, tuple[str, str]], cache: Path
             features = kept_features(video, content, encoder, cache, step)
             item = file.create_dataset(video.stem, data=features.rows)
             item.attrs.update({"encoder": encoder, "seconds_per_row": features.step, "duration": features.duration,
-                               "source": printable(video.name), "source_sha256": content})
+                               "source": printable(video.name), "source_sha256": content}
+                              | ({"weights_sha256": features.weights} if features.weights else {}))
             check()
 
 

@@ -88,21 +88,22 @@ def features(videos: Videos, *, out: Annotated[str, "HDF5 file to write"] = "fea
                             not shard, find_executor(executor, workers))
 
 
-def speech(videos: Videos, *, out: Annotated[str, "folder to write to, a file per video"] = "speech",
+def speech(videos: Annotated[Sequence[str], "video or sound files, or folders of them"], *,
+           out: Annotated[str, "folder to write to, a file per video"] = "speech",
            recogniser: Annotated[str, "what recognises speech: whisper:<size or folder> or "
                                       "transformers:<name or folder>"] = "whisper:small",
            cache: Cache = "presave/videos", shard: Shard = "", workers: Workers = 1,
            executor: Executor = "processes", offline: Offline = False) -> "Summary":
-    """Transcribe the speech of video files.
+    """Transcribe the speech of video and sound files.
 
     For data.speech.  Videos that are transcribed already are skipped.
     """
     from hicm.executors import find_executor
     from hicm.recognisers import make_recogniser
-    from hicm.stages.each_video import find_videos
+    from hicm.stages.each_video import SOUND_SUFFIXES, SUFFIXES, find_videos
     from hicm.stages.extract import extract_speech
 
     folder, kept = output_folder(out), output_folder(cache, "--cache")
-    files = find_videos(videos, shard)
+    files = find_videos(videos, shard, (*SUFFIXES, *SOUND_SUFFIXES))
     return extract_speech(files, partial(make_recogniser, recogniser, offline), folder, kept,
                           find_executor(executor, workers))

@@ -32,6 +32,7 @@ class VideoFeatures:
     step: float  # seconds per row
     duration: float  # seconds
     warnings: tuple[str, ...] = ()  # what was wrong with the file, a line each
+    weights: str = ""  # digest of the encoder's weights, where it has one
 
 
 def video_features(path: str | Path, encoder: ImageEncoder, cache: str | Path, step: float = 1.0,
@@ -69,7 +70,8 @@ def _place(path: Path, content: str, encoder: str, cache: str | Path, step: floa
 
 def _features(path: Path, found: dict[str, Any], step: float) -> VideoFeatures:
     return VideoFeatures(found["rows"], found["times"], step, float(found["duration"]),
-                         tuple(f"{path}: {line}" for line in found["warnings"].tolist()))
+                         tuple(f"{path}: {line}" for line in found["warnings"].tolist()),
+                         str(found.get("weights", "")))
 
 
 def _extract(video: VideoReader, encoder: ImageEncoder, step: float, progress: Progress) -> dict[str, Any]:
@@ -87,7 +89,8 @@ def _extract(video: VideoReader, encoder: ImageEncoder, step: float, progress: P
     if not np.isfinite(found).all():
         raise UserError(f"{video.path}: {encoder.name} gave numbers that are not finite in float16; check the encoder")
     return {"rows": found, "times": np.array(times), "duration": video.duration,
-            "warnings": np.array(_warnings(video), dtype=np.str_)}
+            "warnings": np.array(_warnings(video), dtype=np.str_),
+            "weights": np.array(getattr(encoder, "weights_sha256", ""))}
 
 
 def _embedded(encoder: ImageEncoder, pictures: list[np.ndarray]) -> np.ndarray:

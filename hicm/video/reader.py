@@ -177,6 +177,15 @@ class VideoReader:
         return float(1 / rate) if rate else 0.0
 
 
+def has_sound(path: str | Path) -> bool:
+    """Whether a file of video or sound has a sound track.  Raises UserError when it has neither, or is no such file."""
+    path = require(path, "video", "give a video or sound file")
+    with _open(path) as container:
+        if not container.streams.audio and not container.streams.video:
+            raise UserError(f"{path}: has neither video nor sound; give a video or sound file")
+        return bool(container.streams.audio)
+
+
 # Codecs whose keyframes can be decoded without what comes before.
 KEYFRAMES_ARE_ENTRIES = {"h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "mjpeg", "mpeg2video", "mpeg1video",
                          "prores"}

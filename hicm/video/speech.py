@@ -1,4 +1,4 @@
-"""What is said in a video file, recognised once and kept for the next time."""
+"""What is said in a video or sound file, recognised once and kept for the next time."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from hicm.files import read_json, write_json
 from hicm.progress import Progress, unseen
 from hicm.recognisers import Recogniser
 from hicm.video.identity import content_digest
-from hicm.video.reader import VideoReader
+from hicm.video.reader import has_sound
 
 
 def video_speech(path: str | Path, recogniser: Recogniser, cache: str | Path,
@@ -22,8 +22,7 @@ def video_speech(path: str | Path, recogniser: Recogniser, cache: str | Path,
     when the model or the sound track cannot be read.
     """
     path = Path(path)
-    with VideoReader(path) as video:
-        heard = video.has_audio
+    heard = has_sound(path)
     key = json.dumps({"video": content_digest(path), "recogniser": recogniser.name}, sort_keys=True)
     kept = Path(cache) / f"{path.stem[:80]}-{digest(key, 16)}.speech.json"
     there = _read(kept, recogniser.name)

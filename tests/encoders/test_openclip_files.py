@@ -2,6 +2,7 @@
 
 import json
 
+import h5py
 import numpy as np
 import pytest
 
@@ -79,6 +80,10 @@ def test_features_and_captions_of_a_video(checkpoint, tmp_path, video, capsys):
     cache = ["--cache", str(tmp_path / "cache")]
     assert main(["features", str(video), "--encoder", spec, "--out", str(tmp_path / "f.h5"), "--offline", *cache]) == 0
     rows = open_features(tmp_path / "f.h5").read("skv_bikes")
+    with h5py.File(tmp_path / "f.h5") as store:
+        attributes = dict(store["skv_bikes"].attrs)
+    assert attributes["weights_sha256"] == make_image_encoder(spec, offline=True).weights_sha256
+    assert attributes["encoder"] == make_image_encoder(spec).name and attributes["seconds_per_row"] == 1
     assert rows.shape == (10, 16) and np.abs(np.diff(rows, axis=0)).max() > 0
     bank = build_memory(write_config(tmp_path / "memory", summariser="medoid", encoder=spec))
     assert main(["caption", str(video), "--memory", str(bank), "--out", str(out), *cache]) == 2

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import shutil
+import wave
 from pathlib import Path
 
 import h5py
@@ -15,7 +16,7 @@ from hicm.data.speech import open_speech
 from hicm.encoders import make_image_encoder
 from hicm.errors import UserError
 from hicm.recognisers import make_recogniser
-from hicm.stages.each_video import find_videos
+from hicm.stages.each_video import SOUND_SUFFIXES, SUFFIXES, find_videos
 from hicm.stages.extract import extract_features, extract_speech
 from tests.video.videos import write_video
 
@@ -99,6 +100,29 @@ def test_videos_without_sound_have_no_speech(videos, tmp_path):
     assert again.failed == ("a",)
 
 
+def test_sound_files_have_speech(videos, tmp_path, capsys):
+    """In folders, too, and with the recogniser that the cache knows by its name."""
+    class Ears:
+        name = "ears"
+
+        def transcribe(self, path, progress):
+            return [{"start": 0.0, "end": 1.0, "text": f"heard {path.name}"}]
+
+    folder = tmp_path / "sound"
+    folder.mkdir()
+    with wave.open(str(folder / "talk.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16000))
+    (folder / "broken.mp3").write_bytes(b"\0" * 999)
+    shutil.copy(videos / "a.mp4", folder)
+    files = find_videos([str(folder)], suffixes=(*SUFFIXES, *SOUND_SUFFIXES))
+    summary = extract_speech(files, Ears(), tmp_path / "speech", tmp_path / "cache")
+    assert (summary.done, summary.failed) == (("a", "talk"), ("broken",))
+    assert open_speech(tmp_path / "speech").get("talk", 1.0).text == ("heard talk.wav",)
+    assert "broken.mp3: cannot be read as a video" in capsys.readouterr().err
+    assert find_videos([str(folder)]) == [folder / "a.mp4"], "other commands take videos only"
+
+
 def test_unknown_recogniser():
     with pytest.raises(UserError, match="--speech: 'ears:big' is no recogniser; expected one of transformers:<name or"):
         make_recogniser("ears:big")
@@ -117,7 +141,9 @@ def test_real_speech_by_real_whisper(shared, tmp_path):
     for file in folders[1].glob("*.json"):
         shutil.copy(file, model)
     recogniser = make_recogniser(f"whisper:{model}", offline=True)
-    spoken = " ".join(segment["text"] for segment in recogniser.transcribe(shared / "real/videos/audio/jfk.flac"))
+    assert main(["speech", str(shared / "real/videos/audio/jfk.flac"), "--recogniser", f"whisper:{model}", "--out",
+                 str(tmp_path / "jfk"), "--cache", str(tmp_path / "cache")]) == 0
+    spoken = " ".join(open_speech(tmp_path / "jfk").get("jfk", 11.0).text)
     assert "ask not what your country can do for you" in spoken.lower()
     videos = [shared / "real/videos" / name for name in ("v2d_test_video.mp4", "skv_bikes.mp4",
                                                          "odd/mp_video_with_failing_audio.mp4")]
