@@ -122,7 +122,7 @@ def test_a_missing_model_ends_the_work_at_the_first_video(tmp_path):
         raise NoModel("no model")
 
     with pytest.raises(NoModel):
-        each_video([tmp_path / "a.mp4", tmp_path / "b.mp4"], work, tmp_path, "captioned")
+        each_video([tmp_path / "a.mp4", tmp_path / "b.mp4"], lambda: work, tmp_path, "captioned")
     assert len(seen) == 1 and not (tmp_path / "failed.jsonl").exists()
 
 

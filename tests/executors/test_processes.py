@@ -14,6 +14,7 @@ import pytest
 from hicm.cli import main
 from hicm.errors import UserError
 from hicm.executors import DONE, FAILED, REFUSED, SKIPPED, find_executor
+from hicm.loading import NoModel
 from hicm.stages.build_memory import build_memory
 from hicm.stages.each_video import each_video
 from hicm.stages.extract import extract_features
@@ -100,6 +101,12 @@ def test_a_job_that_cannot_be_loaded(tmp_path):
         work.outcomes(TWO, work.refuse_to_load, tmp_path, "one", "two")
 
 
+def test_a_model_that_is_missing_ends_the_call(tmp_path):
+    with pytest.raises(NoModel, match="wanted by every video"):
+        work.outcomes(TWO, work.load, tmp_path, "model", *(f"wait {number}" for number in range(9)))
+    assert not (tmp_path / "done wait 8").exists()
+
+
 def test_workers_that_die_while_they_load(tmp_path):
     with pytest.warns(UserWarning, match=r"a worker died while it loaded the models \(SIGKILL.*; 1 go on"):
         found = work.outcomes(TWO, work.die_while_loading, tmp_path, "wait 1", "wait 2", "wait 3")
@@ -131,7 +138,7 @@ def test_files_of_equal_bytes(videos, tmp_path, kind):
         assert summary.ok
     assert summary.skipped == ("a", "b", "c")
     made = work.contents(tmp_path / "one")
-    assert made == work.contents(tmp_path / "two") and len(made) == (3 if kind == "transcripts" else 12)
+    assert made == work.contents(tmp_path / "two") and len(made) == (3 if kind == "transcripts" else 15)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])

@@ -13,6 +13,7 @@ import pytest
 
 from hicm.errors import UserError
 from hicm.executors import DONE, FAILED, REFUSED, SKIPPED, find_executor, processes
+from hicm.loading import NoModel
 from hicm.stages.build_memory import build_memory
 from hicm.stages.extract import extract_features
 from tests.executors import calls, work
@@ -82,6 +83,12 @@ def test_a_job_that_cannot_be_loaded(two, tmp_path):
         work.outcomes(two, work.refuse_to_load, tmp_path, "one", "two", "three")
 
 
+def test_a_model_that_is_missing_ends_the_call(two, tmp_path):
+    with pytest.raises(NoModel, match="wanted by every video"):
+        work.outcomes(two, work.load, tmp_path, "model", *(f"wait {number}" for number in range(9)))
+    assert not (tmp_path / "done wait 8").exists()
+
+
 @pytest.mark.parametrize("kind", ["transcripts", "captions"])
 def test_files_of_equal_bytes(two, tmp_path, kind):
     files = [write_video(tmp_path / f"{name}.mp4", [0.0, 1.0], 3.0) for name in "abc"]
@@ -91,7 +98,7 @@ def test_files_of_equal_bytes(two, tmp_path, kind):
         assert summary.ok
     assert summary.skipped == ("a", "b", "c")
     made = work.contents(tmp_path / "one")
-    assert made == work.contents(tmp_path / "two") and len(made) == (3 if kind == "transcripts" else 12)
+    assert made == work.contents(tmp_path / "two") and len(made) == (3 if kind == "transcripts" else 15)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
