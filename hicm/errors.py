@@ -1,7 +1,9 @@
 """The one exception for errors that a user can fix, and how a value looks in its message."""
 
+import contextlib
 import re
 import reprlib
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -12,11 +14,25 @@ class UserError(ValueError):
     is a bug and keeps its traceback.  Line breaks in the message become blanks; other control characters and lone
     surrogates, which a terminal obeys or cannot print, become their escapes; a message of more than LONGEST characters
     loses its middle.
+
+    ``stage``: the part of a long piece of work in which it was raised, for records of failures (`during`).
     """
+
+    stage = ""
 
     def __init__(self, message: str) -> None:
         line = printable(message)
         super().__init__(line if len(line) <= LONGEST else f"{line[:LONGEST - 1000]} ... {line[-900:]}")
+
+
+@contextlib.contextmanager
+def during(stage: str) -> Iterator[None]:
+    """A UserError that leaves the block tells its ``stage``: the innermost one."""
+    try:
+        yield
+    except UserError as error:
+        error.stage = error.stage or stage
+        raise
 
 
 def printable(text: str) -> str:

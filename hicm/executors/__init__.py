@@ -30,6 +30,7 @@ from hicm.plugins import find_module
 GROUP = "hicm.executors"
 FUNCTION = "run"
 DONE, SKIPPED, FAILED, REFUSED = "done", "skipped", "failed", "refused"
+WORKER = "worker"  # the stage of a video whose worker died, or met a bug
 
 Made = TypeVar("Made")
 Work = Callable[[Path], Any]  # raises UserError; a result that is false: there was nothing left to do
@@ -51,6 +52,7 @@ class Outcome:
     video: Path
     state: str  # DONE, SKIPPED, FAILED, or REFUSED: done, but not written in every format
     reason: str = ""  # of FAILED and REFUSED, one line
+    stage: str = ""  # of FAILED and REFUSED: frames, speech, captions, files, or worker, which died or met a bug
     result: Any = None  # of the work; plain data
     heard: Heard = field(default_factory=Heard)
 
@@ -84,7 +86,7 @@ def made(part: "Made | partial[Made]") -> Made:
 
 def attempt(work: Work, video: Path) -> Outcome:
     """Work on one video.  Raises NoModel, which every video would meet."""
-    state, why, result = DONE, "", None
+    state, why, stage, result = DONE, "", "", None
     with listening() as heard:
         try:
             result = work(video)
@@ -92,8 +94,8 @@ def attempt(work: Work, video: Path) -> Outcome:
         except NoModel:
             raise
         except UserError as error:
-            state, why = REFUSED if isinstance(error, Refused) else FAILED, str(error)
-    return Outcome(video, state, why, result, heard)
+            state, why, stage = REFUSED if isinstance(error, Refused) else FAILED, str(error), error.stage
+    return Outcome(video, state, why, stage, result, heard)
 
 
 def attempt_in_worker(work: Work, video: Path) -> Outcome | NoModel:
@@ -104,13 +106,13 @@ def attempt_in_worker(work: Work, video: Path) -> Outcome | NoModel:
         return error
     except Exception as error:
         why = f"{video}: {type(error).__name__}: {reason(error)}; this is a bug, please report it"
-        return Outcome(video, FAILED, why, heard=Heard([traceback.format_exc().rstrip()]))
+        return Outcome(video, FAILED, why, WORKER, heard=Heard([traceback.format_exc().rstrip()]))
 
 
 def died(video: Path, how: str) -> Outcome:
     """The outcome of a video whose worker died."""
     return Outcome(video, FAILED, f"{video}: the worker died while working on it ({how}); the same command tries it "
-                                  "again")
+                                  "again", WORKER)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hicm.errors import UserError
+from hicm.errors import UserError, during
 from hicm.executors import Executor, Work, here, made
 from hicm.exports import OWN, check_formats, path_of, write_all
 from hicm.exports.json import read
@@ -42,6 +42,7 @@ def _load(captioner: VideoCaptioner | partial[VideoCaptioner], out: Path, format
     # until then the old one says that the files were made in another way.
     names = [*others, OWN] if overwrite else [OWN, *others]
 
+    @during("files")
     def work(video: Path) -> bool:
         paths = {name: path_of(video.stem, out, name) for name in names}
         there = _captions(paths[OWN])

@@ -49,9 +49,9 @@ def each_video(videos: Sequence[Path], job: Job, out: Path, verb: str, records: 
                executor: Executor = here) -> Summary:
     """Let ``executor`` do the work on every video; the result of a video is false if there was nothing left to do.
 
-    A UserError is printed and recorded in ``records`` (default: ``out/failed.jsonl``), a line {video, reason} each; the
-    line goes when a later call succeeds (`hicm.stages.failures`).  So is a worker that dies.  NoModel is raised: every
-    video would meet it.
+    A UserError is printed and recorded in ``records`` (default: ``out/failed.jsonl``), a line {video, stage, reason}
+    each; the line goes when a later call succeeds (`hicm.stages.failures`).  So is a worker that dies.  NoModel is
+    raised: every video would meet it.
     """
     records = records or out / RECORDS
     failures = Failures(records)
@@ -64,7 +64,7 @@ def each_video(videos: Sequence[Path], job: Job, out: Path, verb: str, records: 
                 repeat(outcome.heard, outcome.video.name)
                 if outcome.reason:
                     print(outcome.reason, file=sys.stderr)
-            failures.note(outcome.video, outcome.reason or None)
+            failures.note(outcome.video, outcome.reason or None, outcome.stage)
             found[outcome.video] = outcome
             bar.update()
     results = {video: found[video].result for video in videos if found[video].state == DONE}

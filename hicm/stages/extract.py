@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hicm.data.ids import refuse_unusable_id
 from hicm.encoders import ImageEncoder
-from hicm.errors import UserError, printable
+from hicm.errors import UserError, during, printable
 from hicm.executors import Executor, Work, here, made
 from hicm.files import read_json, write_json
 from hicm.new_hdf5 import new_hdf5
@@ -44,9 +44,11 @@ def _load_encoder(encoder: ImageEncoder | partial[ImageEncoder], cache: Path, st
 
     def work(video: Path) -> tuple[str, str]:
         """The features are kept; returned is what finds them: the digest of the content, and the encoder's name."""
-        refuse_unusable_id(video.stem, str(video))
-        video_features(video, encoder, cache, step)
-        return content_digest(video), encoder.name
+        with during("files"):
+            refuse_unusable_id(video.stem, str(video))
+        with during("frames"):
+            video_features(video, encoder, cache, step)
+            return content_digest(video), encoder.name
 
     return work
 
@@ -116,14 +118,24 @@ def _load_recogniser(recogniser: Recogniser | partial[Recogniser], out: Path, ca
 
     def work(video: Path) -> bool:
         path = out / f"{video.stem}.json"
-        found = read_json(path, "speech") if path.exists() else None
-        if found is not None:
-            there = found.get("recogniser") if isinstance(found, dict) else None
-            if there != recogniser.name:
-                raise UserError(f"{path}: was not made by {recogniser.name} but by {there or 'something else'}; "
-                                "choose another --out, or remove it")
-            return False
-        write_json(path, video_speech(video, recogniser, cache))
+        with during("files"):
+            if _transcribed(path, recogniser.name):
+                return False
+        with during("speech"):
+            found = video_speech(video, recogniser, cache)
+        write_json(path, found)
         return True
 
     return work
+
+
+def _transcribed(path: Path, recogniser: str) -> bool:
+    """Whether the transcript is there.  Raises UserError when it is one of another recogniser."""
+    if not path.exists():
+        return False
+    found = read_json(path, "speech")
+    there = found.get("recogniser") if isinstance(found, dict) else None
+    if there != recogniser:
+        raise UserError(f"{path}: was not made by {recogniser} but by {there or 'something else'}; choose another "
+                        "--out, or remove it")
+    return True

@@ -1,4 +1,4 @@
-"""The record of videos that failed: a line {video, reason} each, in a file that several calls may share."""
+"""The record of videos that failed: a line {video, stage, reason} each, in a file that several calls may share."""
 
 import json
 import warnings
@@ -19,24 +19,24 @@ class Failures:
         self.path = path
         self._warned = False
 
-    def note(self, video: Path, reason: str | None) -> None:
+    def note(self, video: Path, reason: str | None, stage: str = "") -> None:
         """Replace the line of a video; remove it where there is no ``reason``.  Others may do the same meanwhile."""
         try:
-            self._replace(video, reason)
+            self._replace(video, reason, stage)
         except (UserError, OSError) as error:
             if not self._warned:
                 said = f"{self.path}: {error.strerror}" if isinstance(error, OSError) else error
                 warnings.warn(f"{said}; failures are printed, but not recorded", stacklevel=3)
             self._warned = True
 
-    def _replace(self, video: Path, reason: str | None) -> None:
+    def _replace(self, video: Path, reason: str | None, stage: str) -> None:
         if reason is None and not self.path.exists():
             return
         with holding(self.path.with_name(f".{self.path.name}.lock"), "hicm", wait=True):
             before = read_text(self.path, "record of failures") if self.path.exists() else ""
             lines = [line for line in before.split("\n") if line and not _is_of(line, video)]
             if reason is not None:
-                lines.append(json.dumps({"video": str(video), "reason": reason}))
+                lines.append(json.dumps({"video": str(video), "stage": stage, "reason": reason}))
             after = "".join(f"{line}\n" for line in lines)
             if not after:
                 self.path.unlink(missing_ok=True)

@@ -16,7 +16,7 @@ from hicm.data.samples import MemoryTokens, Sample, SampleList, single_sample
 from hicm.data.speech import Speech, SpeechStore, open_speech
 from hicm.decisive import prediction_settings
 from hicm.encoders import ImageEncoder, make_image_encoder
-from hicm.errors import UserError, printable
+from hicm.errors import UserError, during, printable
 from hicm.exports import Captioned, Picture
 from hicm.memory.bank import Bank, load_bank
 from hicm.outputs import output_folder
@@ -66,10 +66,12 @@ class VideoCaptioner:
         self.speech = self._open_speech(speech)
         self._reader, self._memory = _open_memory(self.config, bank)
 
+    @during("frames")
     def features(self, video: str | Path, progress: Progress = unseen) -> VideoFeatures:
         """Frame features of a video file, kept in the cache.  Raises UserError when it cannot be read."""
         return video_features(video, self.encoder, self.cache, STEP, progress)
 
+    @during("speech")
     def hear(self, video: str | Path, duration: float, progress: Progress = unseen) -> Speech:
         """What the system reads of a video's speech, within ``duration`` seconds; a broken sound track is a warning."""
         if self.speech is None:
@@ -88,6 +90,7 @@ class VideoCaptioner:
         """What happens in a video file, in order of time."""
         return self.caption(video).events
 
+    @during("captions")
     def caption(self, video: str | Path, progress: Progress = unseen) -> Captioned:
         """The events of a video file, none of which ends after it, with what decided them.
 
@@ -95,8 +98,6 @@ class VideoCaptioner:
         """
         video = Path(video)
         features = self.features(video, progress)
-        for line in features.warnings:
-            warnings.warn(line, stacklevel=2)
         rows, heard = features.rows.astype(np.float32), self.hear(video, features.duration, progress)
         windows = cut(rows, features.step, features.duration, self.window or self.system.longest,
                       tuple(zip(heard.start, heard.end, strict=True)))

@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,15 +40,18 @@ def video_features(path: str | Path, encoder: ImageEncoder, cache: str | Path, s
                    progress: Progress = unseen) -> VideoFeatures:
     """The features of a video file; made once per content, encoder and step, and kept in the folder ``cache``.
 
-    ``progress`` is told of the stage frames, in seconds of the video.
+    ``progress`` is told of the stage frames, in seconds of the video.  What was wrong with the file is a warning.
 
     Raises UserError when the file cannot be read as a video, or the encoder gives numbers that float16 cannot hold.
     """
     path = Path(path)
     with VideoReader(path) as video:  # what is no video is refused before it is hashed
-        key, kept = _place(path, content_digest(path), encoder.name, cache, step)
+        key, kept = _place(content_digest(path), encoder.name, cache, step)
         found = cached_arrays(kept, key, lambda: _extract(video, encoder, step, progress))
-    return _features(path, found, step)
+    features = _features(path, found, step)
+    for line in features.warnings:
+        warnings.warn(line, stacklevel=2)
+    return features
 
 
 def kept_features(path: Path, content: str, encoder: str, cache: Path, step: float) -> VideoFeatures:
@@ -58,14 +62,14 @@ def kept_features(path: Path, content: str, encoder: str, cache: Path, step: flo
     def missing() -> dict[str, Any]:
         raise UserError(f"{path}: its features are no longer in {cache}; the same command makes them again")
 
-    key, kept = _place(path, content, encoder, cache, step)
+    key, kept = _place(content, encoder, cache, step)
     return _features(path, cached_arrays(kept, key, missing), step)
 
 
-def _place(path: Path, content: str, encoder: str, cache: str | Path, step: float) -> tuple[str, Path]:
+def _place(content: str, encoder: str, cache: str | Path, step: float) -> tuple[str, Path]:
     """What features are known by, and the file in which they are kept."""
     key = json.dumps({"video": content, "encoder": encoder, "step": step}, sort_keys=True)
-    return key, Path(cache) / f"{path.stem[:80]}-{digest(key, 16)}.npz"
+    return key, Path(cache) / f"{digest(key, 16)}.npz"  # not by name: a renamed video is the same one
 
 
 def _features(path: Path, found: dict[str, Any], step: float) -> VideoFeatures:
@@ -78,7 +82,7 @@ def _extract(video: VideoReader, encoder: ImageEncoder, step: float, progress: P
     rows: list[np.ndarray] = []
     times: list[float] = []
     stated = video.stated_duration and round(video.stated_duration)
-    with tqdm(total=stated, desc=printable(video.path.name), unit="s", leave=False) as bar:
+    with tqdm(total=stated, desc=printable(video.path.name), unit="s", leave=False, disable=None) as bar:
         for frames in _batches(video.frames(step), BATCH):
             rows.append(_embedded(encoder, [frame.rgb for frame in frames]))
             times += [frame.time for frame in frames]
@@ -109,7 +113,7 @@ def _batches(frames: Iterator[Frame], size: int) -> Iterable[list[Frame]]:
 def _warnings(video: VideoReader) -> list[str]:
     found = []
     if video.unreadable:
-        found.append(f"{video.unreadable} damaged packets were left out")
+        found.append(f"{video.unreadable} damaged packet{'s were' if video.unreadable > 1 else ' was'} left out")
     if video.cut_off:
         found.append(f"ends after {video.duration:.1f} seconds; its header says {video.stated_duration:.1f}")
     return found

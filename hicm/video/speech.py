@@ -24,7 +24,7 @@ def video_speech(path: str | Path, recogniser: Recogniser, cache: str | Path,
     path = Path(path)
     heard = has_sound(path)
     key = json.dumps({"video": content_digest(path), "recogniser": recogniser.name}, sort_keys=True)
-    kept = Path(cache) / f"{path.stem[:80]}-{digest(key, 16)}.speech.json"
+    kept = Path(cache) / f"{digest(key, 16)}.speech.json"
     there = _read(kept, recogniser.name)
     if there is not None:
         return there

