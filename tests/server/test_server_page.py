@@ -100,7 +100,7 @@ def test_a_drop_a_cancel_and_a_deletion(tiny, video):
     page.get_by_role("button", name="Delete").click()
     page.get_by_text("No jobs yet.").wait_for()
     page.evaluate(DROP, ["notes.txt", base64.b64encode(b"no video" * 1000).decode()])
-    page.get_by_text("notes.txt: is no video, or incomplete").wait_for()
+    page.get_by_text("notes.txt: not a video, or incomplete").wait_for()
     page.get_by_role("button", name="Dismiss").click()
     page.set_input_files("#files", {"name": "big.mp4", "mimeType": "video/mp4", "buffer": bytes(2 << 20)})
     page.get_by_text("big.mp4 is larger than 1 MB, the limit of this server.").wait_for()
