@@ -10,11 +10,9 @@ from hicm.stages.build_memory import build_memory
 from tests.memory_data import write_config
 from tests.server.serving import OPTIONS, Server, serving, until
 from tests.server.tiny_worker import marked
-from tests.viewer.conftest import chromium
 from tests.viewer.test_viewer_access import NAMELESS, PALE
 
 pytestmark = pytest.mark.browser
-__all__ = ["chromium"]
 
 STATE = "document.querySelector('.job')?.dataset.state"
 WATCH = """() => {
@@ -68,7 +66,7 @@ def tiny(chromium, server):
 
 def test_a_real_video(chromium, shared: Path, tmp_path: Path):
     bank = build_memory(write_config(tmp_path, summariser="medoid"))
-    options = OPTIONS | {"memory": str(bank), "encoder": "blocks:32",
+    options = OPTIONS | {"memory": str(bank), "encoder": "blocks:32", "cache": str(tmp_path / "cache"),
                          "overrides": ["recall.threshold=-1", "recall.penalty=0.5"]}
     with serving(tmp_path / "data", captioner=options, worker="hicm.server.worker") as server:
         visit = Visit(chromium, server)
