@@ -31,7 +31,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     if kind := special(path):
-        raise UserError(f"{path}: is {kind}; name an ordinary file to write")
+        raise UserError(f"{path}: is {kind}; name a regular file to write")
     with _temporary(path, lambda: tempfile.mkstemp(path.suffix, _stem(path), path.parent)) as temporary:
         yield temporary
         umask = os.umask(0)

@@ -71,6 +71,20 @@ def deferred() -> Iterator[Callable[[], int]]:
         raise Interrupted(_state.first)
 
 
+@contextlib.contextmanager
+def blocked() -> Iterator[None]:
+    """Block Ctrl-C (SIGINT) in the block; this process receives it at the end.
+
+    Processes and threads that are started in the block never receive it: their parent has to end them.  By themselves
+    they would each print a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _received(number: int, frame: FrameType | None) -> None:
     if _state.first:
         if "LOCAL_RANK" not in os.environ or time.monotonic() - _state.time > ECHO:

@@ -1,4 +1,4 @@
-"""Models that a library loads: from a folder of this machine, or from the Hugging Face hub and its cache."""
+"""Loading models through a library, from a local folder or from the Hugging Face hub and its cache."""
 
 import contextlib
 import logging
@@ -10,20 +10,20 @@ from hicm.errors import UserError, reason
 from hicm.files import refuse_stand_ins
 
 NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")  # of a repository on the hub
-PATIENCE = 10.0  # seconds that the hub has for its first answer
+TIMEOUT = 10.0  # seconds until the hub must have answered
 
 
 class NoModel(UserError):
-    """A model cannot be loaded.  It is wanted for every item, so going on with the next one is of no use."""
+    """A model cannot be loaded.  Every item needs it, so the work stops instead of going on to the next one."""
 
 
 @contextlib.contextmanager
 def loading(what: str, source: str, offline: bool, remedy: str, kind: str = "model") -> Iterator[str]:
     """Around the loading of a model: whatever is raised becomes NoModel, one line that begins with ``what``.
 
-    ``source``: a file or folder of this machine, or a name on the hub; ``offline``: never contact the hub; ``remedy``:
-    what else may be given; ``kind`` of model, for errors about its files.  Where the hub cannot be reached, models are
-    read from its cache, without the minutes of retries that its library takes for each file.  Yields as `using_hub`.
+    ``source``: a local file or folder, or a name on the hub; ``offline``: never contact the hub; ``remedy``: what the
+    user can give instead; ``kind`` of model, for errors about its files.  If the hub cannot be reached, models are
+    read from its cache, without the minutes of retries that its library makes for each file.  Yields as `using_hub`.
     """
     here = Path(source).exists()
     if not here and (source[:1] in "./~" or not NAME.fullmatch(source)):
@@ -33,7 +33,7 @@ def loading(what: str, source: str, offline: bool, remedy: str, kind: str = "mod
             yield closed
         except UserError:
             raise
-        except Exception as error:  # unknown names, missing files, no network: all raise their own
+        except Exception as error:  # unknown names, missing files, no network: each raises its own
             refuse_stand_ins(source, kind)
             folder = cache_folder(source)
             if closed and not here and not (folder / "snapshots").is_dir():
@@ -46,13 +46,13 @@ def loading(what: str, source: str, offline: bool, remedy: str, kind: str = "mod
 
 @contextlib.contextmanager
 def using_hub(source: str, offline: bool) -> Iterator[str]:
-    """Keep libraries from asking the hub for ``source`` where that is forbidden (``offline``) or of no use.
+    """Keep libraries from contacting the hub for ``source`` if that is forbidden (``offline``) or would fail.
 
-    Yields why it is not asked, '' when it may be.  It is not tried for a file or folder of this machine.
+    Yields the reason why it is not contacted, '' if it may be.  The hub is not tried for a local file or folder.
     """
     from huggingface_hub import constants
 
-    closed = "" if Path(source).exists() and not offline else why_closed(offline)
+    closed = "" if Path(source).exists() and not offline else why_offline(offline)
     before, muted = constants.HF_HUB_OFFLINE, logging.root.manager.disable
     constants.HF_HUB_OFFLINE = before or bool(closed)
     if closed:
@@ -64,8 +64,8 @@ def using_hub(source: str, offline: bool) -> Iterator[str]:
         logging.disable(muted)
 
 
-def why_closed(offline: bool) -> str:
-    """Why the hub is not asked: forbidden by ``offline`` or the environment, or it does not answer; '' if it does."""
+def why_offline(offline: bool) -> str:
+    """Why not to contact the hub: forbidden by ``offline`` or the environment, or it does not answer; '' if it does."""
     from huggingface_hub import constants, get_session
 
     if offline:
@@ -73,14 +73,14 @@ def why_closed(offline: bool) -> str:
     if constants.HF_HUB_OFFLINE:
         return "HF_HUB_OFFLINE is set"
     try:
-        get_session().head(constants.ENDPOINT, timeout=PATIENCE)
+        get_session().head(constants.ENDPOINT, timeout=TIMEOUT)
     except Exception as error:  # of whatever HTTP library the hub's uses
         return f"{constants.ENDPOINT} cannot be reached ({reason(error)})"
     return ""
 
 
 def cache_folder(source: str) -> Path:
-    """Where the hub's library keeps the repository ``source``."""
+    """The folder in which the hub's library caches the repository ``source``."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE) / f"models--{source.strip('/').replace('/', '--')}"

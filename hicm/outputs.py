@@ -1,4 +1,4 @@
-"""Where a command is asked to write: tried before hours are spent.
+"""Output paths, checked before hours are spent.
 
 Needs only the standard library.
 """
@@ -27,9 +27,9 @@ def unwritable(path: Path) -> str:
     try:
         if path.is_dir():
             return "it is a folder"
-    except OSError as error:  # a name that no file can have
+    except OSError as error:  # such as a name that is too long
         return _reason(error)
-    return "it is no ordinary file" if special(path) else _unwritable_folder(path.parent)
+    return "it is not a regular file" if special(path) else _unwritable_folder(path.parent)
 
 
 def _checked(given: str | Path, option: str, what: str, problem_of: Callable[[Path], str]) -> Path:
@@ -43,7 +43,7 @@ def _checked(given: str | Path, option: str, what: str, problem_of: Callable[[Pa
 
 
 def _unwritable_folder(path: Path) -> str:
-    """Why no file can be made in a folder, or in the nearest one above that exists."""
+    """Why no file can be created in a folder, or in its nearest parent that exists; empty if one can."""
     path = path.absolute()
     try:
         with tempfile.TemporaryFile(dir=next(filter(_is_there, (path, *path.parents)))):
@@ -53,7 +53,7 @@ def _unwritable_folder(path: Path) -> str:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether there is anything, a link that leads nowhere included; OSError for a name that nothing can have."""
+    """Whether a path exists, also as a broken link.  Raises OSError for a name that is not possible."""
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError):

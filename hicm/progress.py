@@ -1,9 +1,9 @@
-"""How far a long piece of work has come, told to whoever shows it."""
+"""Progress of a long piece of work, for whatever displays it."""
 
 from collections.abc import Callable
 
-Progress = Callable[[str, float, float], None]  # stage, what is done of it, all of it (0: not known), in one unit
+Progress = Callable[[str, float, float], None]  # stage, done, total (0: not known), in one unit
 
 
-def unseen(stage: str, done: float, total: float) -> None:
-    """A `Progress` that nobody looks at."""
+def no_progress(stage: str, done: float, total: float) -> None:
+    """A `Progress` that displays nothing."""

@@ -1,4 +1,4 @@
-"""Warnings of libraries, which users can do nothing about.  Needs only the standard library."""
+"""Silences warnings of libraries that users can do nothing about.  Needs only the standard library."""
 
 import warnings
 

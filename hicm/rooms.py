@@ -127,7 +127,7 @@ def memory_need(config: Any) -> str:
     return "none" if found is None else found(config)
 
 
-def hears(config: Any) -> bool:
+def reads_speech(config: Any) -> bool:
     """Whether the system of these settings reads speech."""
     found = room_constant(config.system, "speech", None)
     return found is not None and found(config)

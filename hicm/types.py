@@ -46,7 +46,7 @@ class RecalledNode:
 
     level: int
     text: str
-    score: float | None  # cosine to what was asked with; None: on the way to a node or caption that has one, or below
+    score: float | None  # cosine to the query; None: only the path to a scored node, or below one
     replaced: str = ""  # the summary that ``text`` replaced, because one of the video's own captions wrote it
     source: str = ""  # of a caption: its video, or how many captions have this text
     below: tuple["RecalledNode", ...] = ()

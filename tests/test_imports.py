@@ -60,7 +60,7 @@ ALLOWED = {
     "executors": {"errors", "interrupts", "loading", "quiet", "plugins", "exports"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
-    "dvc_eval": {"", "errors", "files", "outputs", "types", "plugins"},  # usable alone; formats by name
+    "dvc_eval": {"", "errors", "files", "interrupts", "outputs", "types", "plugins"},  # usable alone; formats by name
     "tasks": {"errors", "types", "dvc_eval"},
     "systems": BELOW - {"tasks", "dvc_eval"},
     "training": BELOW | {"systems"},

@@ -108,7 +108,7 @@ def test_what_was_set_is_set_again(no_hub):
 
 
 def test_a_folder_needs_no_hub(no_hub, tmp_path, monkeypatch):
-    monkeypatch.setattr(loading, "why_closed", lambda offline: pytest.fail("the hub was asked"))
+    monkeypatch.setattr(loading, "why_offline", lambda offline: pytest.fail("the hub was asked"))
     with using_hub(str(tmp_path), False) as closed:
         assert closed == ""
 

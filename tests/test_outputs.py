@@ -21,7 +21,7 @@ def places(tmp_path):
 
 
 FILES = {"": "expected a file to write to, found an empty name", ".": "it is a folder", "/": "it is a folder",
-         "folder": "it is a folder", "pipe": "it is no ordinary file", "file/x/y": "Not a directory",
+         "folder": "it is a folder", "pipe": "it is not a regular file", "file/x/y": "Not a directory",
          "n" * 300: "File name too long", "lost/x": "No such file"}
 FOLDERS = {"": "expected a folder to write to, found an empty name", "file": "Not a directory",
            "file/x/y": "Not a directory", "pipe": "Not a directory", "lost": "No such file", "loop": "symbolic links",

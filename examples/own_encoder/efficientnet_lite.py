@@ -11,7 +11,7 @@ from hicm.errors import UserError
 from hicm.loading import NoModel
 
 FORM = "efficientnet:<variant>"
-SIDE, AROUND = 224, 32  # pixels of a picture, and of what is cut off around it, as in its training
+SIDE, AROUND = 224, 32  # pixels of an input, and of the margin that is cropped, as in its training
 
 
 def image_encoder(rest: str, offline: bool) -> "EfficientNetLite":
@@ -24,11 +24,11 @@ def image_encoder(rest: str, offline: bool) -> "EfficientNetLite":
 class EfficientNetLite:
     """The mean over the last feature map, 1,280 numbers."""
 
-    images_like_texts = False  # it embeds no texts, so that a memory of captions cannot be asked with it
+    images_like_texts = False  # it embeds no texts, so it cannot search a memory of captions
 
     @cached_property
     def name(self) -> str:
-        """With a hash of the weights: features that are kept under this name are never mixed with others."""
+        """With a hash of the weights, so that cached features of other weights are never used."""
         return f"efficientnet:{identify(self._weights)}"
 
     def encode_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
@@ -59,7 +59,7 @@ class EfficientNetLite:
 
 
 def _prepare(image: np.ndarray) -> np.ndarray:
-    """float32 [224, 224, 3], about -1 .. 1: the square in the middle of a picture uint8 [height, width, 3]."""
+    """The centre crop of a picture, uint8 [height, width, 3], as float32 [224, 224, 3] in about -1 .. 1."""
     from PIL import Image
 
     height, width = image.shape[:2]

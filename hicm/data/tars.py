@@ -1,4 +1,4 @@
-"""Tar files of unknown origin: where their members lie.  Nothing is unpacked."""
+"""Tar files of unknown origin: the positions of their members.  Nothing is unpacked."""
 
 import os
 import tarfile
@@ -9,11 +9,11 @@ from typing import NamedTuple
 from hicm.arrays import Bounded
 from hicm.errors import reason
 
-COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}  # how they begin
+COMPRESSED = {b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"\x28\xb5\x2f\xfd": "zstd"}  # by first bytes
 
 
 class Member(NamedTuple):
-    """What a tar file holds under ``name``: ``size`` bytes from the byte ``start`` on; ``plain``: it is a file."""
+    """A member of a tar file: ``size`` bytes from byte ``start`` on; ``plain``: it is a regular file."""
 
     name: str
     start: int
@@ -22,16 +22,16 @@ class Member(NamedTuple):
 
 
 def members(path: Path) -> Iterator[Member]:
-    """All members but folders, in their order.
+    """All members but folders, in order.
 
-    Raises ValueError that says what is wrong with the file, OSError when it cannot be read.
+    Raises ValueError with what is wrong with the file, OSError when it cannot be read.
     """
     with Bounded(path) as file:
         head = file.read(8)
         kind = next((name for begin, name in COMPRESSED.items() if head.startswith(begin)), None)
         if kind is not None:
-            raise ValueError(f"it is compressed with {kind}, so that nothing in it can be found without reading all of "
-                             f"it; uncompress it with {kind} -d")
+            raise ValueError(f"it is compressed with {kind}, so its members cannot be read in any order; uncompress it "
+                             f"with {kind} -d")
         file.seek(0)
         try:
             yield from _members(file, os.path.getsize(path))
@@ -52,5 +52,5 @@ def _members(file: Bounded, size: int) -> Iterator[Member]:
                 yield Member(member.name, member.offset_data, member.size, member.isreg() and not member.issparse())
         file.seek(tar.offset)
         end = file.read(tarfile.BLOCKSIZE)
-        if len(end) < tarfile.BLOCKSIZE or any(end):  # a tar file ends with zeros; without, Python just stops
+        if len(end) < tarfile.BLOCKSIZE or any(end):  # Python does not report that the closing zeros are missing
             raise ValueError(f"it is damaged or cut short at byte {tar.offset}")

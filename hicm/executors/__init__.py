@@ -1,14 +1,14 @@
-"""Executors: where the work on many videos is done, each in a module of its own that is found by its name.
+"""Executors, which run the work on many videos, each in a module of its own that is found by its name.
 
     processes  this machine: the process itself, or ``workers`` processes
     ray        a Ray cluster, or this machine: ``workers`` actors of a Ray Data pool
 
 ``--executor`` chooses one.  A new executor is a new module here, or a module of another package under the entry-point
-group ``hicm.executors``, with ``run(job, videos, workers)``, which yields one `Outcome` per video as soon as there is
-one, in any order; it may have ``check()``, which raises UserError when a package that it needs is missing.
+group ``hicm.executors``, with ``run(job, videos, workers)``, which yields one `Outcome` per video as soon as it is
+known, in any order; it may have ``check()``, which raises UserError when a package that it needs is missing.
 
-A `Job` is what a worker is sent: plain data that says how to load what the work needs.  Each worker calls it once, and
-then calls the result, the `Work`, with one video after the other.  Results are files, which workers write themselves.
+A `Job` is sent to every worker: a picklable call that loads what the work needs.  Each worker calls it once, and then
+calls the result, the `Work`, with one video after the other.  Results are files, which workers write themselves.
 `NoModel` ends the work on all videos.
 """
 
@@ -33,13 +33,13 @@ DONE, SKIPPED, FAILED, REFUSED = "done", "skipped", "failed", "refused"
 WORKER = "worker"  # the stage of a video whose worker died, or met a bug
 
 Made = TypeVar("Made")
-Work = Callable[[Path], Any]  # raises UserError; a result that is false: there was nothing left to do
-Job = Callable[[], Work]  # a functools.partial of a module's function, where it is sent to workers
+Work = Callable[[Path], Any]  # raises UserError; a false result: there was nothing left to do
+Job = Callable[[], Work]  # a functools.partial of a module-level function if it is sent to workers
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What was said meanwhile: standard output, and warnings as text and category."""
+class Messages:
+    """Standard output by line, and warnings as text and category."""
 
     lines: list[str] = field(default_factory=list)
     warnings: list[tuple[str, type[Warning]]] = field(default_factory=list)
@@ -47,14 +47,14 @@ class Heard:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a video."""
+    """The outcome of one video."""
 
     video: Path
     state: str  # DONE, SKIPPED, FAILED, or REFUSED: done, but not written in every format
     reason: str = ""  # of FAILED and REFUSED, one line
     stage: str = ""  # of FAILED and REFUSED: frames, speech, captions, files, or worker, which died or met a bug
     result: Any = None  # of the work; plain data
-    heard: Heard = field(default_factory=Heard)
+    messages: Messages = field(default_factory=Messages)
 
 
 Executor = Callable[[Job, Sequence[Path]], Generator[Outcome, None, None]]
@@ -72,22 +72,22 @@ def find_executor(name: str, workers: int) -> Executor:
     return partial(module.run, workers=workers)
 
 
-def here(job: Job, videos: Sequence[Path]) -> Generator[Outcome, None, None]:
-    """Do the work in this process.  Raises UserError when the job cannot be loaded."""
+def in_process(job: Job, videos: Sequence[Path]) -> Generator[Outcome, None, None]:
+    """The executor of this process, without workers.  Raises UserError when the job cannot be loaded."""
     work = job()
     for video in videos:
         yield attempt(work, video)
 
 
-def made(part: "Made | partial[Made]") -> Made:
-    """What a partial makes; anything else, which only `here` can work with, is returned as it is."""
+def build(part: "Made | partial[Made]") -> Made:
+    """The result of a partial; anything else, which only `in_process` can use, is returned as it is."""
     return part() if isinstance(part, partial) else part
 
 
 def attempt(work: Work, video: Path) -> Outcome:
-    """Work on one video.  Raises NoModel, which every video would meet."""
+    """Work on one video.  Raises NoModel, which every video would raise."""
     state, why, stage, result = DONE, "", "", None
-    with listening() as heard:
+    with collected() as messages:
         try:
             result = work(video)
             state = DONE if result else SKIPPED
@@ -95,18 +95,18 @@ def attempt(work: Work, video: Path) -> Outcome:
             raise
         except UserError as error:
             state, why, stage = REFUSED if isinstance(error, Refused) else FAILED, str(error), error.stage
-    return Outcome(video, state, why, stage, result, heard)
+    return Outcome(video, state, why, stage, result, messages)
 
 
 def attempt_in_worker(work: Work, video: Path) -> Outcome | NoModel:
-    """`attempt`, but a bug costs this video only, as the death of the worker would; its traceback is a line."""
+    """`attempt`, but a bug fails this video only, as the death of a worker does; the traceback is in the messages."""
     try:
         return attempt(work, video)
     except NoModel as error:
         return error
     except Exception as error:
         why = f"{video}: {type(error).__name__}: {reason(error)}; this is a bug, please report it"
-        return Outcome(video, FAILED, why, WORKER, heard=Heard([traceback.format_exc().rstrip()]))
+        return Outcome(video, FAILED, why, WORKER, messages=Messages([traceback.format_exc().rstrip()]))
 
 
 def died(video: Path, how: str) -> Outcome:
@@ -116,38 +116,38 @@ def died(video: Path, how: str) -> Outcome:
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[Heard]:
-    """Collect what is printed and warned in the block."""
-    heard, printed = Heard(), io.StringIO()
+def collected() -> Iterator[Messages]:
+    """Collect standard output and warnings of the block."""
+    messages, printed = Messages(), io.StringIO()
     with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(printed):
         try:
-            yield heard
+            yield messages
         finally:
-            heard.lines.extend(printed.getvalue().splitlines())
-            heard.warnings.extend(dict.fromkeys((str(one.message), one.category) for one in caught))
+            messages.lines.extend(printed.getvalue().splitlines())
+            messages.warnings.extend(dict.fromkeys((str(one.message), one.category) for one in caught))
 
 
-def repeat(heard: Heard, about: str = "", known: set[object] | None = None) -> None:
-    """Print and warn what was heard in another place, and is not ``known`` yet.
+def replay(messages: Messages, about: str = "", known: set[object] | None = None) -> None:
+    """Print the lines and issue the warnings that are not yet ``known``, and add them to it.
 
-    ``about``: what to name where a warning does not.
+    ``about``: put before warnings that do not contain it.
     """
     known = set() if known is None else known
-    for line in heard.lines:
+    for line in messages.lines:
         if line not in known:
             print(line)
-    for text, category in heard.warnings:
+    for text, category in messages.warnings:
         if (text, category) not in known:
             warnings.warn(text if about in text else f"{about}: {text}", category, stacklevel=3)
-    known.update(heard.lines, heard.warnings)
+    known.update(messages.lines, messages.warnings)
 
 
 class Loaded:
-    """A job in a worker: loaded once, with what was heard meanwhile, or the reason why it cannot be."""
+    """A job in a worker: loaded once, with the messages of loading it, or the error that it raised."""
 
     def __init__(self, job: Job) -> None:
         self.error: UserError | None = None
-        with listening() as self.heard:
+        with collected() as self.messages:
             try:
                 self.work = job()
             except UserError as error:

@@ -1,8 +1,8 @@
-"""A Ray cluster: the one that RAY_ADDRESS names or that runs on this machine, else one that is started here.
+"""A Ray cluster: the one that RAY_ADDRESS names or that runs on this machine, otherwise a new local one.
 
 Each worker is an actor of a Ray Data pool, with one core and, where the cluster has GPUs, one of them.  When a worker
-dies, Ray starts another and hands it the same video; the other one sees that it was begun before, and records it.  All
-machines need hicm and a folder of the same path in which the call was made.
+dies, Ray starts another one and gives it the same video; that one sees that the video was begun before, and reports the
+death.  All machines need hicm, and the folder of the call under the same path.
 """
 
 import contextlib
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hicm.errors import UserError, reason
-from hicm.executors import Job, Loaded, Outcome, attempt_in_worker, died, repeat
+from hicm.executors import Job, Loaded, Outcome, attempt_in_worker, died, replay
 from hicm.interrupts import Interrupted, deferred
 from hicm.quiet import quiet_libraries
 
@@ -35,11 +35,11 @@ def run(job: Job, videos: Sequence[Path], workers: int) -> Generator[Outcome, No
     with _cluster():
         import ray.data
 
-        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what it says is not about videos
+        logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # nothing it logs is about videos
         begun = ray.remote(num_cpus=0)(_Begun).remote()
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = context.print_on_execution_start = False
-        # Numbers, since Arrow holds no file names that are not UTF-8; a block each, since a block is what is lost.
+        # Numbers, since Arrow holds no file names that are not UTF-8; a block each, since a dying worker loses a block.
         numbers = ray.data.from_items(list(range(len(videos))), override_num_blocks=len(videos))
         rows = numbers.map(_Worker, fn_constructor_args=(job, list(videos), begun, os.getcwd()), num_cpus=1,
                            num_gpus=1 if ray.cluster_resources().get("GPU") else 0,
@@ -48,10 +48,10 @@ def run(job: Job, videos: Sequence[Path], workers: int) -> Generator[Outcome, No
         known: set[object] = set()
         try:
             for row in rows.iter_rows():
-                heard, outcome = pickle.loads(row["said"])
+                messages, outcome = pickle.loads(row["said"])
                 if isinstance(outcome, UserError):
                     raise outcome
-                repeat(heard, known=known)
+                replay(messages, known=known)
                 yield outcome
         except ray.exceptions.RayError as error:
             raise UserError(f"--executor ray: the workers cannot be started or reached ({reason(error)}); see Ray's "
@@ -59,7 +59,7 @@ def run(job: Job, videos: Sequence[Path], workers: int) -> Generator[Outcome, No
 
 
 class _Worker:
-    """An actor of the pool; ``folder``: where the call was made, from which all paths are meant."""
+    """An actor of the pool; ``folder``: that of the call, to which all paths are relative."""
 
     def __init__(self, job: Job, videos: Sequence[Path], begun: Any, folder: str) -> None:
         quiet_libraries()
@@ -82,11 +82,11 @@ class _Worker:
             said = attempt_in_worker(self.loaded.work, video)
         else:
             said = died(video, "Ray's logs may tell the reason")
-        return {"said": pickle.dumps((self.loaded.heard, said))}
+        return {"said": pickle.dumps((self.loaded.messages, said))}
 
 
 class _Begun:
-    """An actor that knows which videos were begun."""
+    """An actor that records which videos were begun."""
 
     def __init__(self) -> None:
         self.numbers: set[int] = set()
@@ -100,7 +100,7 @@ class _Begun:
 
 @contextlib.contextmanager
 def _cluster() -> Iterator[None]:
-    """Ray, connected for the block unless it is already; what Ray itself says is kept short."""
+    """Ray, connected for the block unless it is already, with little logging."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
@@ -120,7 +120,7 @@ def _cluster() -> Iterator[None]:
 
 def _connect(ray: Any) -> None:
     handler = signal.getsignal(signal.SIGTERM)
-    with deferred():  # Python loses what a signal raises while a process is forked, and can keep its locks for ever
+    with deferred():  # an exception raised by a signal during a fork is lost, and can leave locks held
         try:
             ray.init(log_to_driver=False, logging_level=logging.ERROR)
         except SystemExit as error:  # Ray's own handler of SIGTERM

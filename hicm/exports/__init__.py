@@ -1,9 +1,9 @@
-"""What a captioned video is written as, each format in a module of its own that is found by its name.
+"""Export formats of a captioned video, each in a module of its own that is found by its name.
 
 A format is a new module here, or a module of another package under the entry-point group ``hicm.exports``, with
 ``SUFFIX`` (of the file name) and ``render(captioned) -> str``; it may have ``check()``, which raises UserError when a
 package that it needs is missing.  ``render`` raises `Refused` for events that the format cannot hold at all; what it
-loses otherwise is said in its module.  A file that links to the video has ``LINKS = True``, and is made by
+loses otherwise is documented in its module.  A file that links to the video has ``LINKS = True``, and is made by
 ``render(captioned, folder)``.
 """
 
@@ -28,7 +28,7 @@ class Refused(UserError):
 
 @dataclass(frozen=True)
 class Picture:
-    """What editors want to know about a video file."""
+    """Facts about a video file that editors need."""
 
     frame_rate: float | None = None  # frames per second, on average; None: not known
     size: tuple[int, int] | None = None  # width and height in pixels, as shown; None: not known
@@ -45,16 +45,16 @@ class Captioned:
     events: tuple[Event, ...]
     about: dict[str, Any] = field(default_factory=dict)  # how the events were made
     picture: Picture = Picture()
-    speech: tuple[Event, ...] = ()  # what was heard
-    recalled: tuple[RecalledPart, ...] = ()  # what the memory answered
+    speech: tuple[Event, ...] = ()  # transcribed segments
+    recalled: tuple[RecalledPart, ...] = ()  # what was recalled from the memory
 
 
 def check_formats(names: Iterable[str]) -> None:
-    """UserError for the first name that is no format, or whose package is missing."""
+    """UserError for the first name that is not a format, or whose package is missing."""
     for name in names:
         words = name.replace(",", " ").split()
         if len(words) > 1:
-            raise UserError(f"--format {name}: expected one format a word; write --format {' '.join(words)}")
+            raise UserError(f"--format {name}: expected names separated by blanks; write --format {' '.join(words)}")
         getattr(_format(name), "check", lambda: None)()
 
 
@@ -82,7 +82,7 @@ def write(captioned: Captioned, folder: Path, name: str) -> Path:
 
 
 def text_of(captioned: Captioned, folder: Path, name: str) -> str:
-    """What `write` writes.  Raises Refused, naming the format, when it cannot hold these events."""
+    """The text that `write` writes.  Raises Refused, naming the format, when it cannot hold these events."""
     part = _format(name)
     try:
         text = part.render(captioned, folder) if getattr(part, "LINKS", False) else part.render(captioned)

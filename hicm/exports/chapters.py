@@ -10,7 +10,7 @@ from hicm.types import Event
 
 @dataclass
 class Chapter:
-    """Milliseconds, start < end; what is inside lies within, and follows one another."""
+    """Milliseconds, start < end; chapters ``inside`` lie within it, one after the other."""
 
     start: int
     end: int

@@ -10,7 +10,7 @@ from hicm.types import Event
 # Frame rates that editors know, and that have a time code.
 RATES = (Fraction(24000, 1001), Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30), Fraction(48),
          Fraction(50), Fraction(60000, 1001), Fraction(60))
-USUAL = Fraction(25)  # where a video does not say
+USUAL = Fraction(25)  # where the frame rate is not known
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,9 @@ def cues(events: Iterable[Event]) -> list[Cue]:
 
 
 def one_line(text: str) -> str:
-    """White space becomes single blanks, and so does what neither subtitles nor XML may hold.
+    """White space, and characters that subtitles or XML cannot hold, become single blanks.
 
-    That is control characters, lone surrogates, and the two reserved characters of Unicode's basic plane.
+    Those are control characters, lone surrogates, and the two reserved characters of Unicode's basic plane.
 
     >>> one_line(" a\\n\\x00b\\tc ")
     'a b c'
@@ -70,7 +70,7 @@ def short_clock(seconds: int) -> str:
 
 
 def editor_rate(frame_rate: float | None) -> Fraction:
-    """The frame rate that editors know which is nearest to that of a video; 25 where the video does not say.
+    """The frame rate that editors know which is nearest to that of a video; 25 where it is not known.
 
     >>> editor_rate(29.97), editor_rate(23.5), editor_rate(None)
     (Fraction(30000, 1001), Fraction(24000, 1001), Fraction(25, 1))

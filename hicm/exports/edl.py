@@ -13,7 +13,7 @@ from hicm.exports.clock import editor_rate, markers, one_line
 SUFFIX = ".edl"
 
 MOST = 999  # markers: numbers have three digits
-HOURS = 23  # of a day, less that at which timelines begin
+HOURS = 23  # 24, less the hour at which timelines begin
 
 
 def render(captioned: Captioned) -> str:

@@ -1,6 +1,6 @@
 """An annotation file of ELAN.  Scores are lost; times are rounded to milliseconds.
 
-Annotations of a tier may not overlap: events that do stand on several, named ``events``, ``events 2``, ...; events
+Annotations of a tier may not overlap: events that do are put on several, named ``events``, ``events 2``, ...; events
 with levels on those of their level, ``level 0``, ``level 0 2``, ...
 Format: https://www.mpi.nl/tools/elan/EAF_Annotation_Format_3.0_and_ELAN.pdf
 """
@@ -19,7 +19,7 @@ SUFFIX = ".eaf"
 
 KIND = "default-lt"
 SCHEMA = {"xsi:noNamespaceSchemaLocation": "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"}
-DATE = "1970-01-01T00:00:00+00:00"  # required; that of today would make files of equal events differ
+DATE = "1970-01-01T00:00:00+00:00"  # required; the current date would make files of equal events differ
 
 
 def render(captioned: Captioned) -> str:
@@ -47,7 +47,7 @@ def render(captioned: Captioned) -> str:
 
 
 def _tiers(found: Iterable[Cue]) -> dict[str, list[Cue]]:
-    """Lanes of cues that do not overlap, as few as possible, by name; ``found`` in order of their starts."""
+    """Tiers of cues that do not overlap, as few as possible per level, by name; ``found`` in order of start."""
     lanes: dict[int | None, list[list[Cue]]] = {}
     for cue in found:
         of_level = lanes.setdefault(cue.event.level, [])

@@ -21,6 +21,6 @@ def render(captioned: Captioned) -> str:
 
 
 def _escape(text: str) -> str:
-    """With a blank after a backslash at the end: ffmpeg would take the line below it for a part of the text."""
+    """Escaped text; a blank follows a final backslash, as ffmpeg would read the next line as part of the text."""
     escaped = re.sub(r"([=;#\\\n])", r"\\\1", text)
     return f"{escaped} " if text.endswith("\\") else escaped

@@ -1,4 +1,4 @@
-"""hicm's own form, which loses nothing: times in seconds, scores, levels, speech, what the memory answered, and how the
+"""hicm's own format, which loses nothing: times in seconds, scores, levels, speech, what was recalled, and how the
 events were made.
 """
 
@@ -15,7 +15,7 @@ from hicm.types import Event, RecalledNode, RecalledPart, Span
 
 SUFFIX = ".json"
 
-BAD = (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)  # of what is no captions
+BAD = (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError)  # of other content
 Found = TypeVar("Found")
 
 
@@ -46,7 +46,7 @@ def _node(node: RecalledNode) -> dict[str, Any]:
 
 
 def read(path: Path) -> Captioned:
-    """What `render` wrote, also after it was edited; events in order of time.  Raises UserError for anything else."""
+    """Captions that `render` wrote, also after edits; events in order of time.  Raises UserError for anything else."""
     content = read_json(path, "captions")
     try:
         return _captioned(content)
@@ -60,11 +60,11 @@ def _captioned(content: Any) -> Captioned:
     if not video or Path(video).name != video or "\0" in video:  # names the files that are written
         raise ValueError(f"video {brief(video)}, expected the name of a video file without its ending")
     if duration is None or not isinstance(about, dict):
-        raise ValueError("duration is not known, or made_by is no object")
+        raise ValueError("duration is not known, or made_by is not an object")
     events = _each("event", _event, content["events"])
     return Captioned(video, _text(content["source"]), duration,
                      tuple(sorted(events, key=lambda event: (event.span.start, event.span.end))), about,
-                     _picture(content.get("picture", {})), tuple(_each("speech", _said, content.get("speech", []))),
+                     _picture(content.get("picture", {})), tuple(_each("speech", _segment, content.get("speech", []))),
                      tuple(_each("recalled", _part, content.get("recalled", []))))
 
 
@@ -82,7 +82,7 @@ def _event(one: Any) -> Event:
     return Event(_span(one), _text(one["sentence"]), _number(one.get("score")), _whole(one.get("level")))
 
 
-def _said(one: Any) -> Event:
+def _segment(one: Any) -> Event:
     return Event(_span(one), _text(one["text"]))
 
 

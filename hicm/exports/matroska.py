@@ -1,7 +1,7 @@
 """Chapters of a Matroska file, one inside the other where events are: ``mkvmerge --chapters`` and ``mkvpropedit``.
 
-Where two events overlap in part, one is cut (`hicm.exports.chapters.nested`); scores are lost, and the numbers of
-levels: only what lies in what remains.  Times are rounded to milliseconds.
+Where two events overlap in part, one is cut (`hicm.exports.chapters.nested`); scores are lost, and of
+levels only the nesting remains.  Times are rounded to milliseconds.
 Format: https://www.matroska.org/technical/chapters.html
 """
 

@@ -1,7 +1,7 @@
 """SubRip subtitles.  Scores and levels are lost; times are rounded to milliseconds.
 
-There is no standard: overlapping events overlap, which some players show badly.  What a player would take for a tag,
-as in ``<b>`` and ``{\\b1}``, begins with another bracket.
+There is no standard: overlapping events overlap, which some players show badly.  Brackets that a player would read as
+a tag, as in ``<b>`` and ``{\\b1}``, are replaced.
 """
 
 import re
@@ -11,7 +11,7 @@ from hicm.exports.clock import clock, cues
 
 SUFFIX = ".srt"
 
-WIDTH = 42  # characters a line, by custom
+WIDTH = 42  # characters per line, by convention
 
 
 def render(captioned: Captioned) -> str:
@@ -21,7 +21,7 @@ def render(captioned: Captioned) -> str:
 
 
 def _lines(text: str) -> str:
-    """Two lines of about the same length where one would be too long; broken at a blank only."""
+    """A text too long for one line broken into two of similar length, at a blank."""
     text = re.sub(r"<(?=[A-Za-z/])", "‹", text.replace("{\\", "(\\"))
     blanks = [place for place, sign in enumerate(text) if sign == " "]
     if len(text) <= WIDTH or not blanks:

@@ -1,4 +1,4 @@
-"""Lines to read: start, end, sentence.  Scores and levels are lost; times are rounded to seconds."""
+"""Plain text: start, end, sentence.  Scores and levels are lost; times are rounded to seconds."""
 
 from hicm.exports import Captioned
 from hicm.exports.clock import cues, short_clock

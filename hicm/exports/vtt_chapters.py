@@ -1,7 +1,7 @@
 """WebVTT chapters for ``<track kind="chapters">``: cues that follow one another or lie one inside the other.
 
-Where two events overlap in part, one is cut (`hicm.exports.chapters.nested`); scores are lost, and the numbers of
-levels: only what lies in what remains.  Times are rounded to milliseconds.
+Where two events overlap in part, one is cut (`hicm.exports.chapters.nested`); scores are lost, and of
+levels only the nesting remains.  Times are rounded to milliseconds.
 Format: https://www.w3.org/TR/webvtt1/#chapters
 """
 

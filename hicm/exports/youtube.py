@@ -15,7 +15,7 @@ from hicm.types import Event
 SUFFIX = ".youtube.txt"
 
 FEWEST = 3
-MOST = 30  # ours, for a list that people read
+MOST = 30  # our choice, for readability
 SHORTEST = 10  # seconds
 LONGEST_TITLE = 70  # characters that the list of chapters shows
 LONGEST_TEXT = 5000  # bytes of a description
@@ -47,7 +47,7 @@ def chapters(events: Iterable[Event], duration: float) -> list[tuple[int, str]]:
 
 
 def _fewer(found: list[Cue], duration: float) -> list[tuple[int, str]]:
-    """Chapters of 10 seconds or more, of more where there would be too many or the text too long."""
+    """Chapters of 10 seconds or more; the minimum doubles while there are too many or the text is too long."""
     shortest = SHORTEST
     while True:
         kept = _at_least(shortest, found, duration)

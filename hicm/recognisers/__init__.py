@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from hicm.errors import UserError
 from hicm.plugins import find_written
-from hicm.progress import Progress, unseen
+from hicm.progress import Progress, no_progress
 
 GROUP = "hicm.recognisers"
 FUNCTION = "recogniser"
@@ -26,16 +26,16 @@ class NoSound(UserError):
 
 
 class Recogniser(Protocol):
-    """A video or sound file in, what is said out.  Models are loaded at first use, not at construction."""
+    """A video or sound file in, transcript out.  Models are loaded at first use, not at construction."""
 
     @property
     def name(self) -> str:
         """The specification, with a hash of what is read from disk: equal names, equal transcripts."""
 
-    def transcribe(self, path: Path, progress: Progress = unseen) -> list[dict[str, Any]]:
+    def transcribe(self, path: Path, progress: Progress = no_progress) -> list[dict[str, Any]]:
         """Segments in order: ``{"start", "end", "text", "words": [{"start", "end", "word"}]}``, in seconds.
 
-        Empty where nothing is said.  ``progress`` is told of the stage speech, in seconds.  Raises NoSound when the
+        Empty if there is no speech.  ``progress`` gets the stage speech, in seconds.  Raises NoSound when the
         sound cannot be read, UserError when the model cannot.
         """
 

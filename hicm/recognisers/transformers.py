@@ -9,7 +9,7 @@ import numpy as np
 from hicm.encoders.model_files import identify
 from hicm.errors import reason
 from hicm.loading import loading
-from hicm.progress import Progress, unseen
+from hicm.progress import Progress, no_progress
 from hicm.recognisers import RATE, NoSound
 
 FORM = "transformers:<name or folder>"
@@ -37,10 +37,10 @@ class Transformers:
                      "give a folder with the model", "speech recogniser"):
             return pipeline("automatic-speech-recognition", self.source, device=0 if torch.cuda.is_available() else -1)
 
-    def transcribe(self, path: Path, progress: Progress = unseen) -> list[dict[str, Any]]:
+    def transcribe(self, path: Path, progress: Progress = no_progress) -> list[dict[str, Any]]:
         """Segments within the sound; the last one ends with it where the model leaves its end open.
 
-        ``progress`` is told nothing: the pipeline returns all segments at once.
+        ``progress`` is not called: the pipeline returns all segments at once.
         """
         sound = decode(path)
         length = len(sound) / RATE
@@ -48,7 +48,7 @@ class Transformers:
         segments = []
         for chunk in found["chunks"]:
             start, end = (length if time is None else min(float(time), length) for time in chunk["timestamp"])
-            if start < end:  # it also hears something in the silence that fills its window
+            if start < end:  # it also finds words in the silence that pads its window
                 segments.append({"start": start, "end": end, "text": chunk["text"].strip(), "words": []})
         return segments
 

@@ -9,7 +9,7 @@ from typing import Any
 from hicm.encoders.model_files import identify
 from hicm.errors import UserError, reason
 from hicm.loading import NoModel, loading
-from hicm.progress import Progress, unseen
+from hicm.progress import Progress, no_progress
 from hicm.recognisers import NoSound
 
 FORM = "whisper:<size or folder>"
@@ -42,7 +42,7 @@ class Whisper:
                      "give a folder with the model in CTranslate2's form", "Whisper model") as closed:
             return WhisperModel(self.source, device="auto", compute_type="auto", local_files_only=bool(closed))
 
-    def transcribe(self, path: Path, progress: Progress = unseen) -> list[dict[str, Any]]:
+    def transcribe(self, path: Path, progress: Progress = no_progress) -> list[dict[str, Any]]:
         """Segments with word times."""
         from faster_whisper import decode_audio
 

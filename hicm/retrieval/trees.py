@@ -1,4 +1,4 @@
-"""What a video recalled, as people read it: trees from the top summary down to the captions."""
+"""What a video recalled, for display: trees from the top summary down to the captions."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ class Memory:
                 for span, nodes in zip(spans, visited, strict=True) if nodes and span is not None]
 
     def quoted(self, events: Sequence[Event]) -> list[RecalledPart]:
-        """For each event that quotes the memory, the path from the top to what it quotes, which has its score.
+        """For each event that quotes the memory, the path from the top to the quoted node, which has its score.
 
         Of captions with the same text it is the path to the first; for a bank without embeddings of its captions, the
         path to the node of the finest level.

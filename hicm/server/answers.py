@@ -1,4 +1,4 @@
-"""What routes share: how a job is named, and what is answered when there is none."""
+"""Shared by the routes: the job id in the path, the job that it names, error responses."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -19,7 +19,7 @@ class Answer(BaseModel):
 
 
 def find(jobs: Jobs, job_id: str) -> Job:
-    """The job of an id that was checked.  Raises HTTPException when there is none."""
+    """The job with this id.  Raises HTTPException 404 when there is none."""
     job = jobs.get(job_id)
     if job is None:
         raise HTTPException(404, "no such job; it may have been removed")
@@ -27,5 +27,5 @@ def find(jobs: Jobs, job_id: str) -> Job:
 
 
 def refusals(meanings: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
-    """The answers of a route that are not its usual one, for its description."""
+    """The error responses of a route, by status, for its OpenAPI description."""
     return {status: {"model": Answer, "description": meaning} for status, meaning in meanings.items()}

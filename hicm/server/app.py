@@ -18,13 +18,13 @@ from hicm.server.uploads import Uploads
 
 
 class About(BaseModel):
-    """What this server does and does not take."""
+    """Version, limits and formats."""
 
     version: str = Field(description="of hicm")
     max_size: int = Field(description="bytes of a video")
     keep_seconds: float = Field(description="how long a job is kept after its end")
     queue: int = Field(description="how many jobs may wait")
-    formats: list[str] = Field(description="what a result can be had in")
+    formats: list[str] = Field(description="of a result")
 
 
 def make_app(settings: Settings, jobs: Jobs, supervisor: Supervisor) -> FastAPI:
@@ -58,8 +58,8 @@ def _job_routes(jobs: Jobs, supervisor: Supervisor, uploads: Uploads) -> APIRout
         "schema": {"type": "string", "format": "binary"}}}}
 
     @router.post("", status_code=201, summary="Submit a video", openapi_extra={"requestBody": video_body},
-                 responses=refusals({408: "Nothing came for a while", 413: "The video is too large",
-                                      415: "The file is no video", 503: "Too many uploads, or the queue is full",
+                 responses=refusals({408: "The upload stalled", 413: "The video is too large",
+                                      415: "The file is not a video", 503: "Too many uploads, or the queue is full",
                                       507: "The disk is full"}))
     async def submit(request: Request, name: Annotated[str, Query(max_length=1000, description="of the file; only "
                                                                   "shown")] = "video") -> Job:
@@ -70,24 +70,24 @@ def _job_routes(jobs: Jobs, supervisor: Supervisor, uploads: Uploads) -> APIRout
 
     @router.get("", summary="List jobs")
     async def listing(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[Job]:
-        """The newest first."""
+        """Newest first."""
         return list(jobs)[::-1][:limit]
 
     @router.get("/{job_id}", summary="Status of a job", responses=refusals(MISSING))
     async def status(job_id: JobId) -> Job:
         return find(jobs, job_id)
 
-    @router.post("/{job_id}/cancel", summary="Cancel a job", responses=refusals(MISSING | {409: "It has ended"}))
+    @router.post("/{job_id}/cancel", summary="Cancel a job", responses=refusals(MISSING | {409: "The job has ended"}))
     async def cancel(job_id: JobId) -> Job:
-        """Queued or running; its video is kept like that of a job that has failed."""
+        """The job is queued or running; its video is kept, as that of a failed job is."""
         if find(jobs, job_id).state in ENDED:
-            raise HTTPException(409, f"the job is {find(jobs, job_id).state} already")
+            raise HTTPException(409, f"the job is already {find(jobs, job_id).state}")
         await supervisor.cancel(job_id)
         return find(jobs, job_id)
 
     @router.delete("/{job_id}", status_code=204, summary="Delete a job", responses=refusals(MISSING))
     async def delete(job_id: JobId) -> None:
-        """The job, its video and its captions; one that has not ended is cancelled before."""
+        """The job, its video and its captions; one that has not ended is cancelled first."""
         if find(jobs, job_id).state not in ENDED:
             await supervisor.cancel(job_id)
         await jobs.remove(job_id)

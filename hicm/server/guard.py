@@ -1,8 +1,8 @@
-"""Which requests are answered at all, and the headers of every answer.
+"""Which requests are answered at all, and the security headers of every response.
 
 A page of another site can make a browser send requests here: by a form or script (checked by Origin and
-Sec-Fetch-Site), or under a name of its own that leads to this machine (checked by Host).  No answer allows other sites
-to read it.
+Sec-Fetch-Site), or under a host name of its own that resolves to this machine (DNS rebinding, checked by Host).  No
+response allows other sites to read it.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hicm.server.settings import Settings
 
 SAFE = ("GET", "HEAD", "OPTIONS")
-LARGEST = 8 << 20  # bytes of a body that is no video
+LARGEST = 8 << 20  # bytes of a body that is not a video
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
                                "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -85,7 +85,7 @@ class Guard:
         return is_loopback(name) or _is_address(name) or name in (self._settings.host.lower(), own, f"{own}.local")
 
     def _sign_in(self, scope: Scope, headers: Headers) -> Response | None:
-        """None for a request with the token; the address with ``?token=`` leaves a cookie and leads to the page."""
+        """None for a request with the token; an address with ``?token=`` sets a cookie and redirects."""
         if not self._settings.token:
             return None
         query = parse_qs(scope["query_string"].decode("latin-1"))
@@ -100,7 +100,7 @@ class Guard:
             return None
         if hmac.compare_digest(_cookies(headers).get(self._cookie, ""), self._secret):
             return None
-        return PlainTextResponse("This server asks for a token: open the address that hicm serve has printed, or send "
+        return PlainTextResponse("This server requires a token: open the address that hicm serve has printed, or send "
                                  "the header 'Authorization: Bearer TOKEN'.\n", 401, {"WWW-Authenticate": "Bearer"})
 
     def _is_token(self, given: str) -> bool:
@@ -127,7 +127,7 @@ def _is_address(name: str) -> bool:
 
 
 def _same_site(headers: Headers, host: str) -> bool:
-    """Whether a request comes from our own page or from a program, as browsers tell it."""
+    """Whether a request comes from our own page or from a program: browsers say so in its headers."""
     if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")

@@ -1,7 +1,7 @@
 """Jobs and their files: ``jobs/<id>`` holds job.json, the video, its captions and the features made of it.
 
-A job's id is ours, random; the name of the uploaded file is text, and no path is made from it.  Whoever asks for a job
-names an id that is looked up here.
+Ids are random and made here.  The name of an uploaded file is only shown: no path is made from it.  Requests name a job
+by its id, which is looked up here.
 """
 
 import asyncio
@@ -26,18 +26,18 @@ LONGEST_NAME = 200  # characters
 
 
 class Progress(BaseModel):
-    """How far a running job has come."""
+    """The progress of a running job."""
 
     model_config = ConfigDict(frozen=True)
     stage: str = Field(description="frames, speech, recall, captions or writing, in this order; speech only where the "
                                    "model reads it")
     done: float = Field(default=0, description="seconds of the video (frames, speech), or windows of it (recall, "
                                                "captions)")
-    total: float = Field(default=0, description="of how many; 0: not known")
+    total: float = Field(default=0, description="in the unit of done; 0: not known")
 
 
 class Job(BaseModel):
-    """One video and what became of it."""
+    """One video and the state of its captioning."""
 
     model_config = ConfigDict(frozen=True)
     id: str = Field(pattern=ID)
@@ -57,15 +57,15 @@ class Job(BaseModel):
 
 
 class Jobs:
-    """All jobs, oldest first; every change of a state is on disk before it is seen.
+    """All jobs, oldest first; every change of state is written to disk before it is visible.
 
-    folder: where they are kept; made if needed
+    folder: where jobs and uploads are kept; made if needed
     keep: how long a job is kept after its end
     """
 
     def __init__(self, folder: Path, keep: timedelta) -> None:
         self.folder, self.uploads, self.keep = folder / "jobs", folder / "uploads", keep
-        shutil.rmtree(self.uploads, ignore_errors=True)  # cut off when the server was killed
+        shutil.rmtree(self.uploads, ignore_errors=True)  # uploads that were interrupted when the server was killed
         for path in (self.folder, self.uploads):
             path.mkdir(parents=True, exist_ok=True)
         found = [job for path in self.folder.iterdir() if (job := self._load(path))]
@@ -90,7 +90,7 @@ class Jobs:
         return sum(job.state == "queued" for job in self._jobs.values())
 
     def new_upload(self) -> Path:
-        """A new folder for a file that is being received, named by the id of the job to be."""
+        """A new folder for a file that is being received; its name is the id of the later job."""
         path = self.uploads / secrets.token_hex(16)
         path.mkdir()
         return path
@@ -104,7 +104,7 @@ class Jobs:
         return job
 
     def change(self, job_id: str, **changes: Any) -> Job:
-        """Change a job's state, on disk too; where the disk is full it changes until the next start only."""
+        """Change fields of a job, on disk too; if the disk is full, the change is lost at the next start."""
         if changes.get("state") in ENDED:
             ended = now()
             changes |= {"ended": ended, "removed": ended + self.keep}
@@ -116,21 +116,21 @@ class Jobs:
         return job
 
     def follow(self, job_id: str, progress: Progress) -> None:
-        """Note how far a running job has come; not kept on disk."""
+        """Set the progress of a running job; not kept on disk."""
         self._jobs[job_id] = self._jobs[job_id].model_copy(update={"progress": progress})
 
     async def remove(self, job_id: str) -> None:
-        """Forget a job and remove its files; what a killed server leaves of them goes at the next start."""
+        """Remove a job and its files; what a killed server leaves of them is removed at the next start."""
         self._jobs.pop(job_id, None)
         (self.path(job_id) / "job.json").unlink(missing_ok=True)
         await asyncio.to_thread(shutil.rmtree, self.path(job_id), ignore_errors=True)
 
     def expired(self) -> list[Job]:
-        """Ended jobs whose time is over."""
+        """Ended jobs that have been kept long enough."""
         return [job for job in self if job.removed and job.removed <= now()]
 
     def path(self, job_id: str) -> Path:
-        """The folder of a job that is known here."""
+        """The folder of a job."""
         return self.folder / job_id
 
     def video(self, job_id: str) -> Path:
@@ -142,7 +142,7 @@ class Jobs:
         return self.path(job_id) / "captions.json"
 
     def cache(self, job_id: str) -> Path:
-        """Features and transcript, kept so that a job that is interrupted continues."""
+        """The folder of features and transcript, kept so that an interrupted job can continue."""
         return self.path(job_id) / "cache"
 
     @staticmethod
@@ -150,7 +150,7 @@ class Jobs:
         write_text(folder / "job.json", job.model_dump_json(indent=1, exclude={"progress", "removed"}) + "\n")
 
     def _load(self, folder: Path) -> Job | None:
-        """The job of a folder; None for one whose removal was interrupted, and for what is not ours."""
+        """The job of a folder; None where its removal was interrupted, and for folders that are not jobs."""
         if not folder.is_dir() or not is_id(folder.name):
             return None
         if not (folder / "job.json").exists():
@@ -177,12 +177,12 @@ def read_job(path: Path) -> Job:
 
 
 def is_id(text: str) -> bool:
-    """Whether a text has the form of our ids."""
+    """Whether a text has the form of a job id."""
     return len(text) == 32 and set(text) <= set("0123456789abcdef")
 
 
 def clean_name(name: str) -> str:
-    """What is shown of an uploaded file's name: no folders, one line, not too long.
+    """The name of an uploaded file as it is shown: no folders, one line, at most LONGEST_NAME characters.
 
     >>> clean_name("../../etc/pass\\nwd.mp4"), clean_name("")
     ('pass wd.mp4', 'video')
@@ -193,5 +193,5 @@ def clean_name(name: str) -> str:
 
 
 def now() -> datetime:
-    """The time, with its zone."""
+    """The current time, in UTC."""
     return datetime.now(UTC)

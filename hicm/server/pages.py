@@ -1,4 +1,4 @@
-"""Pages for people; nothing but the files of ``assets``, read once, is served by its name."""
+"""The HTML pages.  By name, only the files of ``assets`` are served, which are read once."""
 
 import mimetypes
 import re
@@ -45,7 +45,7 @@ def routes(jobs: Jobs) -> APIRouter:
 
 
 def _policy(page: str) -> str:
-    """That of the viewer: its scripts stand in the page, known by their hashes."""
+    """The policy of the viewer, which allows its inline scripts by their hashes."""
     found = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', page)
     assert found, "the viewer has a policy"
     return f"{found[1]}; frame-ancestors 'none'"

@@ -1,7 +1,7 @@
 """Look at one uploaded file: ``python -m hicm.server.probe FILE`` prints {"duration", "media_type"} or {"error"}.
 
-A process of its own, because a damaged file can crash the decoder.  FFmpeg may take containers only: a playlist would
-make it open other files and addresses.
+A process of its own, because a damaged file can crash the decoder.  FFmpeg is restricted to containers: a playlist
+would make it open other files and addresses.
 """
 
 import json
@@ -11,7 +11,7 @@ from pathlib import Path
 from hicm.errors import UserError
 from hicm.video.reader import VideoReader
 
-# FFmpeg's name of each container that is taken -> media type
+# FFmpeg's name of each accepted container -> media type
 CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "video/mp4", "matroska,webm": "video/webm", "avi": "video/x-msvideo",
               "mpeg": "video/mpeg", "mpegts": "video/mp2t", "asf": "video/x-ms-asf", "flv": "video/x-flv",
               "ogg": "video/ogg", "mxf": "application/mxf"}
@@ -20,7 +20,7 @@ CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "video/mp4", "matroska,webm": "video/we
 def probe(path: Path) -> dict[str, object]:
     """Length in seconds, if the file states it, and media type; the first picture is decoded.
 
-    Raises UserError when the file is no video, or in a container that is not taken.
+    Raises UserError when the file is not a video, or in a container that is not accepted.
     """
     import av
 
@@ -28,7 +28,7 @@ def probe(path: Path) -> dict[str, object]:
         with av.open(str(path), options={"format_whitelist": ",".join(CONTAINERS)}) as container:
             media_type = CONTAINERS[container.format.name]
     except (av.error.FFmpegError, OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path}: is no video, or incomplete; expected MP4, MOV, MKV, WebM, AVI, MPEG, WMV, FLV, OGV "
+        raise UserError(f"{path}: not a video, or incomplete; expected MP4, MOV, MKV, WebM, AVI, MPEG, WMV, FLV, OGV "
                         "or MXF") from error
     with VideoReader(path) as video:
         next(video.frames())
@@ -36,7 +36,7 @@ def probe(path: Path) -> dict[str, object]:
 
 
 def main(path: Path) -> None:
-    """Print what is found."""
+    """Print what `probe` finds, as JSON."""
     try:
         found = probe(path)
     except UserError as error:

@@ -7,9 +7,9 @@ from typing import Any
 
 
 async def start_python(module: str, *arguments: str, **options: Any) -> asyncio.subprocess.Process:
-    """``python -m MODULE``, which imports what this process would, and nothing from the current folder.
+    """``python -m MODULE`` with the import path of this process, without the current folder.
 
-    It leads a process group of its own: Ctrl-C is for the server.  ``options`` are those of
+    It leads a process group of its own, so that Ctrl-C reaches the server only.  ``options`` are those of
     `asyncio.create_subprocess_exec`.
     """
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TQDM_DISABLE": "1"}

@@ -1,4 +1,4 @@
-"""What a job has made: its captions in any format, and its video."""
+"""The results of a job: its captions in any format, and its video."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ from hicm.server.jobs import Jobs
 
 MEDIA = {".json": "application/json", ".vtt": "text/vtt", ".csv": "text/csv", ".xml": "application/xml",
          ".eaf": "application/xml", ".fcpxml": "application/xml", ".otio": "application/json", ".html": "text/html"}
-BESIDE = Path()  # where a file that links to the video looks for it: beside itself
+BESIDE = Path()  # a file that links to the video expects it in its own folder
 
 
 def captions(jobs: Jobs, job_id: str) -> Captioned:
@@ -26,7 +26,7 @@ def captions(jobs: Jobs, job_id: str) -> Captioned:
     try:
         return read(jobs.captions(job_id))
     except UserError as error:
-        raise HTTPException(404, "the captions are not there, or damaged") from error
+        raise HTTPException(404, "the captions are missing or damaged") from error
 
 
 def routes(jobs: Jobs) -> APIRouter:
@@ -49,10 +49,10 @@ def routes(jobs: Jobs) -> APIRouter:
 
     @router.get("/{job_id}/video", summary="The video", response_class=FileResponse, responses=refusals(MISSING))
     def video(job_id: JobId) -> FileResponse:
-        """Ranges can be asked for."""
+        """Supports range requests."""
         job = find(jobs, job_id)
         if not jobs.video(job_id).is_file():
-            raise HTTPException(404, "the video is not there")
+            raise HTTPException(404, "the video is missing")
         return FileResponse(jobs.video(job_id), media_type=job.media_type, filename=job.name,
                             headers={"Cache-Control": "private, no-cache"}, content_disposition_type="inline")
 

@@ -1,4 +1,4 @@
-"""Start the server, and end it with nothing left behind."""
+"""Start the server and shut it down in order."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hicm.server.jobs import Jobs
 
 CONNECTIONS = 256  # at one time
-GRACE = 2  # seconds that running requests get at the end
+GRACE = 2  # seconds that open requests get at shutdown
 HEADERS = 64 << 10  # bytes of a request's headers
 
 
@@ -45,7 +45,7 @@ def _check_installed() -> None:
 
 @contextlib.contextmanager
 def _listening(settings: Settings) -> Iterator[socket.socket]:
-    """The bound port.  Raises UserError when it cannot be had."""
+    """A listening socket.  Raises UserError when the address or the port cannot be used."""
     host, port = settings.host, settings.port
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -106,7 +106,7 @@ async def _serve(settings: Settings, listener: socket.socket, browser: bool) -> 
 
 
 async def _until_one_ends(*work: Coroutine[Any, Any, None]) -> None:
-    """Do all of it at once; when one ends, so do the others.  Raises what it raised, so that a bug is seen."""
+    """Run all at once until one ends, then cancel the others.  Raises what it raised, so that no bug is hidden."""
     tasks = [asyncio.create_task(one) for one in work]
     done, rest = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in rest:
@@ -124,8 +124,8 @@ def _announce(settings: Settings, browser: bool) -> None:
     url = f"http://{shown}:{settings.port}/{f'?token={settings.token}' if settings.token else ''}"
     if not is_loopback(settings.host):
         who = "who knows the token" if settings.token else "who can reach this machine"
-        print(f"hicm: warning: everybody {who} can submit videos and see all jobs, and the connection is not "
-              f"encrypted{'' if settings.token else '; ask for a token with --token'}", file=sys.stderr)
+        print(f"hicm: warning: everyone {who} can submit videos and see all jobs, and the connection is not "
+              f"encrypted{'' if settings.token else '; require a token with --token'}", file=sys.stderr)
     print(f"open {url}  (Ctrl-C ends the server; its queue is kept)", flush=True)
     if browser:
         webbrowser.open(url)

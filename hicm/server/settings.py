@@ -1,4 +1,4 @@
-"""What ``hicm serve`` was asked for."""
+"""The options of ``hicm serve``."""
 
 import re
 from dataclasses import dataclass, field
@@ -19,20 +19,20 @@ class Settings:
     data: Path = Path("presave/server")
     host: str = "127.0.0.1"
     port: int = 8710  # 0: any that is free
-    token: str = ""  # what every request has to show; empty: none
+    token: str = ""  # required of every request; empty: none
     max_size: int = 4 << 30  # bytes of a video
     keep: timedelta = timedelta(days=7)  # how long a job is kept after its end
     keep_cache: bool = False  # features and transcripts outlive the job: the cache is the user's own
     queue: int = 100  # jobs that may wait
     uploads: int = 4  # at one time
-    idle: float = 60.0  # seconds without a byte after which an upload is given up
-    check: float = 60.0  # seconds between two looks for jobs whose time is over
+    idle: float = 60.0  # seconds without data after which an upload is refused
+    check: float = 60.0  # seconds between two searches for expired jobs
     probe: float = 30.0  # seconds in which the first picture of an upload has to be decoded
     worker: str = "hicm.server.worker"  # module of the process that captions
 
 
 def parse_size(text: str, option: str) -> int:
-    """Bytes of a size such as ``500M`` or ``4G``.  Raises UserError naming ``option`` when it is none.
+    """Bytes of a size such as ``500M`` or ``4G``.  Raises UserError naming ``option`` for anything else.
 
     >>> parse_size("1.5k", "--max-size")
     1536

@@ -1,4 +1,4 @@
-"""Takes the jobs one at a time to the worker process, which it starts again when it dies: that costs one job."""
+"""Gives jobs to the worker process, one at a time, and restarts it when it dies, so that a crash costs one job."""
 
 import asyncio
 import contextlib
@@ -13,20 +13,20 @@ from hicm.server.jobs import ENDED, Job, Jobs, Progress, now
 from hicm.server.processes import start_python
 from hicm.server.settings import Settings
 
-LINE = 1 << 20  # bytes of a report, at most
+LINE = 1 << 20  # bytes of a report at most
 
 
 class Supervisor:
-    """The only one who changes jobs that are queued or running.
+    """Makes every change of a queued or running job.
 
-    Use `start` before `run`, and `close` in the end.
+    Call `start` before `run`, and `close` at the end.
     """
 
     def __init__(self, jobs: Jobs, settings: Settings) -> None:
         self._jobs, self._settings = jobs, settings
         self._worker: _Worker | None = None
         self._job = ""  # id of the running job
-        self._stopped: set[str] = set()  # ids of running jobs that somebody has cancelled
+        self._stopped: set[str] = set()  # ids of running jobs that were cancelled
         self._changed = asyncio.Condition()  # a job was added, or one has ended
 
     async def start(self) -> None:
@@ -35,7 +35,7 @@ class Supervisor:
         await self._worker.ready()
 
     async def run(self) -> None:
-        """Caption what is queued, for ever; a job that is running when this is cancelled is queued again."""
+        """Caption queued jobs until cancelled; a job that is running then is queued again."""
         while True:
             job = self._jobs.next()
             if job is None:
@@ -84,7 +84,7 @@ class Supervisor:
             self._stopped.discard(job.id)
 
     async def _result(self, job: Job) -> dict[str, Any]:
-        """How a job ends.  Raises UserError with the reason when the worker cannot start, or dies."""
+        """The changes that end a job.  Raises UserError with the reason when the worker cannot start, or dies."""
         worker = self._worker
         if worker is None or worker.ended:
             self._worker = worker = await _Worker.start(self._settings)
@@ -126,7 +126,7 @@ class _Worker:
 
     @property
     def ended(self) -> bool:
-        """Whether it takes no more jobs."""
+        """Whether it can take no more jobs."""
         return self._killed or self._process.returncode is not None
 
     async def ready(self) -> None:
@@ -142,13 +142,13 @@ class _Worker:
         self._ready = True
 
     async def reports(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """What the worker says of one job, until it dies or the caller has heard enough."""
+        """The reports of the worker on one job, until it dies or the caller stops reading."""
         self._send(request)
         while (report := await self._report()) is not None:
             yield report
 
     async def death(self) -> str:
-        """Why the process has ended, in words."""
+        """Why the process has ended, for users."""
         code = await self._process.wait()
         if code >= 0:
             return f"the process that captions ended with status {code}; the server's output may say why"
@@ -157,13 +157,13 @@ class _Worker:
         return f"the process that captions was ended by {signal.Signals(-code).name}{hint and f', {hint}'}"
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process and its children; does not wait."""
         self._killed = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     async def end(self) -> None:
-        """End it, and wait until it has ended."""
+        """Kill the process if it still runs, and wait for its end."""
         if not self.ended:
             self.kill()
         await self._process.wait()

@@ -1,4 +1,4 @@
-"""Receiving a video: streamed to disk, within limits; what is cut off or refused leaves nothing behind."""
+"""Uploads, streamed to disk within limits; an interrupted or refused one leaves nothing behind."""
 
 import asyncio
 import contextlib
@@ -23,7 +23,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class Uploads:
-    """Uploads become jobs; a bounded number at one time."""
+    """Turns uploads into jobs; a bounded number at one time."""
 
     def __init__(self, jobs: Jobs, settings: Settings) -> None:
         self._jobs, self._settings = jobs, settings
@@ -32,7 +32,8 @@ class Uploads:
     async def receive(self, request: Request, name: str) -> Job:
         """A new job from the body of a request.
 
-        Raises HTTPException: 408 too slow, 411 or 413 wrong size, 415 no video, 503 too much to do, 507 disk full.
+        Raises HTTPException: 400 dropped or empty, 408 stalled, 413 too large, 415 not a video, 503 too many uploads or
+        jobs, 507 disk full.
         """
         with self._place():
             self._check_length(request)
@@ -46,13 +47,13 @@ class Uploads:
             except ClientDisconnect as error:  # nobody reads the answer
                 raise _refused(400, "the connection was dropped") from error
             finally:
-                shutil.rmtree(folder, ignore_errors=True)  # it is elsewhere if all went well
+                shutil.rmtree(folder, ignore_errors=True)  # moved away already if all went well
 
     @contextlib.contextmanager
     def _place(self) -> Iterator[None]:
         settings = self._settings
         if self._running >= settings.uploads:
-            raise _refused(503, f"{settings.uploads} videos are being uploaded; try again when one is through")
+            raise _refused(503, f"{settings.uploads} videos are being uploaded; try again when one has finished")
         if self._jobs.waiting() + self._running >= settings.queue:
             raise _refused(503, f"{settings.queue} jobs are waiting; try again later")
         self._running += 1
@@ -62,7 +63,7 @@ class Uploads:
             self._running -= 1
 
     def _check_length(self, request: Request) -> None:
-        """Refuse by its stated length what would be refused later; a body of unknown length is measured as it comes."""
+        """Refuse by Content-Length what would be refused later; without one, bytes are counted as they arrive."""
         stated = request.headers.get("content-length")
         if stated is None:
             return
@@ -78,7 +79,7 @@ class Uploads:
             raise _full() from error
 
     async def _store(self, request: Request, path: Path) -> int:
-        """Write the body to ``path``; returns its bytes."""
+        """Write the body to ``path``; returns its size in bytes."""
         size = 0
         with open(path, "xb", buffering=0) as file:
             async for chunk in _chunks(request, self._settings.idle):
@@ -96,14 +97,14 @@ class Uploads:
         return size
 
     async def _look(self, path: Path, name: str) -> dict[str, Any]:
-        """What the decoder finds, in a process of its own.  Raises HTTPException when it is no video."""
+        """What `probe` finds, in a process of its own.  Raises HTTPException when the file is not a video."""
         process = await start_python("hicm.server.probe", str(path), stdin=asyncio.subprocess.DEVNULL,
                                      stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)
         try:
             async with asyncio.timeout(self._settings.probe):
                 out, _ = await process.communicate()
         except TimeoutError as error:
-            raise _refused(415, f"{name}: the decoder shows no picture within {self._settings.probe:g} seconds; "
+            raise _refused(415, f"{name}: the decoder returned no picture within {self._settings.probe:g} seconds; "
                                 "convert the video to MP4") from error
         finally:
             if process.returncode is None:
@@ -122,7 +123,7 @@ class Uploads:
 
 
 async def _chunks(request: Request, idle: float) -> AsyncIterator[bytes]:
-    """The body as it comes.  Raises HTTPException when nothing comes for ``idle`` seconds."""
+    """The body as it arrives.  Raises HTTPException when no data arrive for ``idle`` seconds."""
     stream = aiter(request.stream())
     while True:
         try:
@@ -131,7 +132,7 @@ async def _chunks(request: Request, idle: float) -> AsyncIterator[bytes]:
         except StopAsyncIteration:
             return
         except TimeoutError as error:
-            raise _refused(408, f"nothing came for {idle:g} seconds; upload again") from error
+            raise _refused(408, f"no data for {idle:g} seconds; upload again") from error
         if chunk:
             yield chunk
 

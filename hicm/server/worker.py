@@ -1,9 +1,9 @@
 """The process that holds the models and captions one video after the other.
 
-Json lines.  In: the arguments of `VideoCaptioner`, then {"video", "name", "out", "cache"} for each job.  Out: {"ready"}
-or {"refused"}, then for each job {"stage", "done", "total"} as often as there is something new to see, and at its end
-{"finished", "warnings"}, the number of events, or {"failed"}, the reason.  The process ends with its input, and after
-an error that is no user's fault, which may have left the models unusable ("broken").
+JSON lines.  In: the arguments of `VideoCaptioner`, then {"video", "name", "out", "cache"} for each job.  Out: {"ready"}
+or {"refused"}; then for each job {"stage", "done", "total"} as it progresses, and at its end {"finished", "warnings"},
+the number of events, or {"failed"}, the reason.  The process ends when its input ends, and after an unexpected error,
+which may have left the models unusable ("broken").
 """
 
 import json
@@ -27,7 +27,7 @@ OFTEN = 0.2  # seconds between two reports of one stage
 
 
 class Reports:
-    """Writes what the server is told; it is also a `hicm.progress.Progress`."""
+    """Writes reports to the server; it is also a `hicm.progress.Progress`."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -46,7 +46,7 @@ class Reports:
 def main() -> int:
     """Serve requests from standard input until it ends."""
     reports = Reports(os.fdopen(os.dup(1), "w", encoding="utf-8"))
-    os.dup2(2, 1)  # what libraries print is no report
+    os.dup2(2, 1)  # keeps what libraries print out of the reports
     warnings.formatwarning = lambda message, *_, **__: f"hicm: warning: {message}\n"
     requests = _requests(sys.stdin)
     options = requests.get()
@@ -75,7 +75,7 @@ def main() -> int:
 
 
 def _requests(stream: TextIO) -> "queue.SimpleQueue[dict[str, Any]]":
-    """What is asked for; the process ends when the server has gone, whatever it is doing then."""
+    """The requests as they arrive; when the server has gone, the process exits, even in the middle of a job."""
     found: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
 
     def read() -> None:
@@ -88,7 +88,7 @@ def _requests(stream: TextIO) -> "queue.SimpleQueue[dict[str, Any]]":
 
 
 def _caption(captioner: "VideoCaptioner", request: dict[str, Any], progress: Reports) -> dict[str, Any]:
-    """Caption one video under the name by which the user knows it; returns the report of its end."""
+    """Caption one video under the name of the uploaded file; returns the last report."""
     from hicm.exports import OWN, text_of
     from hicm.files import write_text
 

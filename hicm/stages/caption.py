@@ -1,4 +1,4 @@
-"""Caption video files into a folder; what is there, made the same way, is skipped."""
+"""Caption video files into a folder; videos that have captions made in the same way are skipped."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hicm.errors import UserError, during
-from hicm.executors import Executor, Work, here, made
+from hicm.executors import Executor, Work, build, in_process
 from hicm.exports import OWN, check_formats, path_of, write_all
 from hicm.exports.json import read
 from hicm.files import read_json
@@ -19,15 +19,16 @@ FORMATS = ("json", "srt", "vtt", "txt", "html")
 
 
 def caption_files(videos: Sequence[Path], captioner: VideoCaptioner | partial[VideoCaptioner], out: Path,
-                  formats: Sequence[str] = FORMATS, overwrite: bool = False, executor: Executor = here) -> Summary:
+                  formats: Sequence[str] = FORMATS, overwrite: bool = False,
+                  executor: Executor = in_process) -> Summary:
     """Write ``out/<name of the video>.<format>`` for every video; ``json`` is always written.
 
-    A format that is new is written from the ``.json`` that is there; the other files, which may have been corrected,
-    stay as they are.  A file without a ``.json`` beside it is not ours and is replaced with ``overwrite`` only; a
+    A format that is missing is written from the existing ``.json``; the other files, which may have been corrected,
+    are not changed.  A file without a ``.json`` beside it is not ours and is replaced with ``overwrite`` only; a
     ``.json`` that holds no captions is never replaced.  A video that cannot be captioned, or not written in one of the
-    formats, is recorded in ``out/failed.jsonl``, and the others go on.  Raises UserError for an unknown format.
+    formats, is recorded in ``out/failed.jsonl``, and the others continue.  Raises UserError for an unknown format.
 
-    ``captioner``: a partial where it is made in the workers of ``executor``.
+    ``captioner``: a partial if it is to be built in the workers of ``executor``.
     """
     check_formats(formats)
     return each_video(videos, partial(_load, captioner, out, tuple(formats), overwrite), out, "captioned",
@@ -36,10 +37,10 @@ def caption_files(videos: Sequence[Path], captioner: VideoCaptioner | partial[Vi
 
 def _load(captioner: VideoCaptioner | partial[VideoCaptioner], out: Path, formats: Sequence[str],
           overwrite: bool) -> Work:
-    captioner = made(captioner)
+    captioner = build(captioner)
     others = [name for name in dict.fromkeys(formats) if name != OWN]
-    # First where nothing is there: a killed call leaves no file without its .json.  Last where it replaces others:
-    # until then the old one says that the files were made in another way.
+    # The .json is written first, so that a killed call leaves no file without it; but last when files are replaced, as
+    # the old one says until then that they were made in another way.
     names = [*others, OWN] if overwrite else [OWN, *others]
 
     @during("files")
@@ -61,7 +62,7 @@ def _load(captioner: VideoCaptioner | partial[VideoCaptioner], out: Path, format
 
 
 def _captions(path: Path) -> dict[str, Any] | None:
-    """What a file of captions holds; None where there is none.  Raises UserError for any other content."""
+    """The content of a file of captions; None if it does not exist.  Raises UserError for any other content."""
     if not path.exists():
         return None
     try:
@@ -74,15 +75,15 @@ def _captions(path: Path) -> dict[str, Any] | None:
 
 
 def _refuse_files(paths: dict[str, Path]) -> None:
-    """UserError when one of them is there: it was not written by hicm caption, which writes the .json first."""
+    """UserError when one of them exists: hicm caption did not write it, as it writes the .json first."""
     for path in paths.values():
         if os.path.lexists(path):
-            raise UserError(f"{path}: is there without {paths[OWN].name}, so hicm caption did not write it; choose "
+            raise UserError(f"{path}: exists without {paths[OWN].name}, so hicm caption did not write it; choose "
                             "another --out, or replace it with --overwrite")
 
 
 def _refuse_other_captions(path: Path, there: dict[str, Any], captioner: VideoCaptioner, video: Path) -> None:
-    """UserError when the captions that are there were made in another way."""
+    """UserError when the existing captions were made in another way."""
     made_by = there.get("made_by")
     other = captioner.origin(video).differences(made_by.get("decided_by") if isinstance(made_by, dict) else None)
     if other:

@@ -1,5 +1,4 @@
-"""Work through video files one by one: a broken one is recorded, the others go on, and the end says what became of all.
-"""
+"""Process video files one by one: a broken one is recorded, the others continue, and a summary ends it."""
 
 import contextlib
 import os
@@ -12,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from hicm.errors import UserError, printable
-from hicm.executors import DONE, FAILED, REFUSED, SKIPPED, Executor, Job, Outcome, here, repeat
+from hicm.executors import DONE, FAILED, REFUSED, SKIPPED, Executor, Job, Outcome, in_process, replay
 from hicm.stages.failures import Failures
 
 SUFFIXES = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".wmv", ".flv", ".3gp", ".ogv")
@@ -22,7 +21,7 @@ RECORDS = "failed.jsonl"
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of the videos, by name; printed at the end."""
+    """The outcomes of all videos, by name; printed at the end."""
 
     out: Path
     verb: str  # captioned, transcribed, ...
@@ -46,12 +45,12 @@ class Summary:
 
 
 def each_video(videos: Sequence[Path], job: Job, out: Path, verb: str, records: Path | None = None,
-               executor: Executor = here) -> Summary:
+               executor: Executor = in_process) -> Summary:
     """Let ``executor`` do the work on every video; the result of a video is false if there was nothing left to do.
 
     A UserError is printed and recorded in ``records`` (default: ``out/failed.jsonl``), a line {video, stage, reason}
-    each; the line goes when a later call succeeds (`hicm.stages.failures`).  So is a worker that dies.  NoModel is
-    raised: every video would meet it.
+    each, and so is the death of a worker; a later call that succeeds removes the line (`hicm.stages.failures`).  Raises
+    NoModel, which every video would raise.
     """
     records = records or out / RECORDS
     failures = Failures(records)
@@ -61,7 +60,7 @@ def each_video(videos: Sequence[Path], job: Job, out: Path, verb: str, records: 
           contextlib.closing(executor(job, videos)) as outcomes):
         for outcome in outcomes:
             with bar.external_write_mode(sys.stderr):
-                repeat(outcome.heard, outcome.video.name)
+                replay(outcome.messages, outcome.video.name)
                 if outcome.reason:
                     print(outcome.reason, file=sys.stderr)
             failures.note(outcome.video, outcome.reason or None, outcome.stage)
@@ -76,7 +75,7 @@ def each_video(videos: Sequence[Path], job: Job, out: Path, verb: str, records: 
 def find_videos(given: Sequence[str], shard: str = "", suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
     """Files as given, and those of folders by their ending, sorted; of ``shard`` i/n every n-th from the i-th.
 
-    In folders, files whose names begin with a point are hidden, such as the ``._talk.mp4`` that macOS leaves.
+    In folders, files whose names begin with a dot are ignored, such as the ``._talk.mp4`` that macOS leaves.
 
     Raises UserError when one is missing, a folder has none, two have one name, or ``shard`` is not of that form.
     """

@@ -1,4 +1,4 @@
-"""What hicm caption wrote, or its viewer exported, in other formats."""
+"""Captions of hicm caption or its viewer, written in other formats."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ from hicm.stages.new_files import refuse_other_content
 def export_files(files: Sequence[str], formats: Sequence[str] = (), out: str = "", overwrite: bool = False) -> str:
     """Write every file in every format, by default what hicm caption writes, beside it or to the folder ``out``.
 
-    Returns what to print.  Raises UserError before anything is written when a file is no captions, when two are of one
+    Returns what to print.  Raises UserError before anything is written when a file holds no captions, two are of one
     video, or when a file with other content would be replaced; and Refused, once all others are written, with the
     reasons of formats that cannot hold the events.
     """

@@ -1,5 +1,4 @@
-"""Frame features and transcripts of a data set's video files, in the forms that ``data.features`` and ``data.speech``
-read."""
+"""Frame features and transcripts of video files, in the formats that ``data.features`` and ``data.speech`` read."""
 
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -8,7 +7,7 @@ from pathlib import Path
 from hicm.data.ids import refuse_unusable_id
 from hicm.encoders import ImageEncoder
 from hicm.errors import UserError, during, printable
-from hicm.executors import Executor, Work, here, made
+from hicm.executors import Executor, Work, build, in_process
 from hicm.files import read_json, write_json
 from hicm.new_hdf5 import new_hdf5
 from hicm.recognisers import Recogniser
@@ -19,17 +18,17 @@ from hicm.video.speech import video_speech
 
 
 def extract_features(videos: Sequence[Path], encoder: ImageEncoder | partial[ImageEncoder], out: Path, cache: Path,
-                     step: float = 1.0, write: bool = True, executor: Executor = here) -> Summary:
+                     step: float = 1.0, write: bool = True, executor: Executor = in_process) -> Summary:
     """One HDF5 file: float16 [T, D] per video, with attributes that say how it was made.
 
     Finished videos are kept in ``cache``, so an interrupted call continues, and several calls (shards) may share the
     work: ``write`` False stops there, and a call over all videos writes the file.  A video that cannot be read is
     recorded in ``<out>.failed.jsonl`` and left out.  Raises UserError when ``out`` holds other videos or features.
 
-    ``encoder``: a partial where it is made in the workers of ``executor``.
+    ``encoder``: a partial if it is to be built in the workers of ``executor``.
     """
     if write and out.exists():
-        _refuse_others(out, {video.stem for video in videos}, made(encoder).name, step)
+        _refuse_others(out, {video.stem for video in videos}, build(encoder).name, step)
     summary = each_video(videos, partial(_load_encoder, encoder, cache, step), out if write else cache, "extracted",
                          out.with_name(f"{out.name}.failed.jsonl"), executor)
     if write and summary.results:
@@ -40,10 +39,10 @@ def extract_features(videos: Sequence[Path], encoder: ImageEncoder | partial[Ima
 
 
 def _load_encoder(encoder: ImageEncoder | partial[ImageEncoder], cache: Path, step: float) -> Work:
-    encoder = made(encoder)
+    encoder = build(encoder)
 
     def work(video: Path) -> tuple[str, str]:
-        """The features are kept; returned is what finds them: the digest of the content, and the encoder's name."""
+        """Cache the features; returns their key: the digest of the video's content, and the encoder's name."""
         with during("files"):
             refuse_unusable_id(video.stem, str(video))
         with during("frames"):
@@ -82,7 +81,7 @@ def _refuse_loss(out: Path, made_of: Mapping[Path, tuple[str, str]]) -> None:
         there = {name: item.attrs.get("source_sha256") for name, item in file.items()}
     for name, content in there.items():
         if name not in contents:
-            raise UserError(f"{out}: left as it is: it holds {name}, which cannot be read any more; get that video "
+            raise UserError(f"{out}: not changed: it holds {name}, which cannot be read any more; get that video "
                             "again, or choose another --out")
         if content != contents[name][0]:
             raise UserError(f"{out}: the features of {name} are those of another file than {contents[name][1]}; "
@@ -90,7 +89,7 @@ def _refuse_loss(out: Path, made_of: Mapping[Path, tuple[str, str]]) -> None:
 
 
 def _write_store(out: Path, made_of: Mapping[Path, tuple[str, str]], cache: Path, step: float) -> None:
-    """Write the features that are kept of videos; ``made_of``: content and encoder of each."""
+    """Write the cached features of all videos; ``made_of``: content digest and encoder of each."""
     with new_hdf5(out) as (file, check):
         for video, (content, encoder) in made_of.items():
             features = kept_features(video, content, encoder, cache, step)
@@ -102,19 +101,19 @@ def _write_store(out: Path, made_of: Mapping[Path, tuple[str, str]], cache: Path
 
 
 def extract_speech(videos: Sequence[Path], recogniser: Recogniser | partial[Recogniser], out: Path, cache: Path,
-                   executor: Executor = here) -> Summary:
+                   executor: Executor = in_process) -> Summary:
     """``out/<name of the video>.json`` with the segments of every video, as ``data.speech`` reads them.
 
-    What is there from the same recogniser is skipped.  A video that cannot be read is recorded in ``out/failed.jsonl``.
-    Raises UserError when a transcript of another recogniser is there.
+    Transcripts of the same recogniser are skipped.  A video that cannot be read is recorded in ``out/failed.jsonl``.
+    Raises UserError when a transcript of another recogniser exists.
 
-    ``recogniser``: a partial where it is made in the workers of ``executor``.
+    ``recogniser``: a partial if it is to be built in the workers of ``executor``.
     """
     return each_video(videos, partial(_load_recogniser, recogniser, out, cache), out, "transcribed", executor=executor)
 
 
 def _load_recogniser(recogniser: Recogniser | partial[Recogniser], out: Path, cache: Path) -> Work:
-    recogniser = made(recogniser)
+    recogniser = build(recogniser)
 
     def work(video: Path) -> bool:
         path = out / f"{video.stem}.json"

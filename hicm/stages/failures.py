@@ -10,9 +10,9 @@ from hicm.locks import holding
 
 
 class Failures:
-    """Keeps the record in ``path``.  Lines of other videos, and what is no such line, stay as they are.
+    """Keeps the record in ``path``.  Lines of other videos, and any other lines, are kept.
 
-    A record that cannot be read or written is left alone, with one warning: it stops no work.
+    If it cannot be read or written, one warning is given and the work continues.
     """
 
     def __init__(self, path: Path) -> None:
@@ -20,7 +20,7 @@ class Failures:
         self._warned = False
 
     def note(self, video: Path, reason: str | None, stage: str = "") -> None:
-        """Replace the line of a video; remove it where there is no ``reason``.  Others may do the same meanwhile."""
+        """Replace the line of a video; remove it if ``reason`` is None.  Other processes may do so at the same time."""
         try:
             self._replace(video, reason, stage)
         except (UserError, OSError) as error:
@@ -47,6 +47,6 @@ class Failures:
 def _is_of(line: str, video: Path) -> bool:
     try:
         found = json.loads(line)
-    except (ValueError, RecursionError):  # torn, or somebody's note
+    except (ValueError, RecursionError):  # half-written, or a user's note
         return False
     return isinstance(found, dict) and found.get("video") == str(video)

@@ -31,7 +31,7 @@ def import_files(form: str, files: Iterable[str], out: str, durations: str = "",
 
 
 def _finder(durations: str, videos: str) -> Callable[[str], tuple[str, float] | None]:
-    """What `import_annotations` asks for.  A name such as ``talk.en`` may stand for the video ``talk``."""
+    """The ``durations`` of `import_annotations`.  A name such as ``talk.en`` may stand for the video ``talk``."""
     known = read_durations(Path(durations)) if durations else {}
     files = {file.stem: file for file in find_videos([videos])} if videos else {}
 

@@ -1,4 +1,4 @@
-"""Files that replace no others."""
+"""Writing files without replacing others."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,9 +7,7 @@ from hicm.errors import UserError
 
 
 def refuse_other_content(files: Mapping[Path, str], overwrite: bool = False) -> None:
-    """UserError for the first path that exists and holds anything but the text that is to be written, unless asked to
-    ``overwrite`` it.
-    """
+    """UserError for the first path that exists with other content than is to be written, unless ``overwrite``."""
     for path, text in files.items():
         if path.is_dir():
             raise UserError(f"{path}: is a folder; name a file")

@@ -1,4 +1,4 @@
-"""Files and run folders as what the viewer shows of them: for each system, or annotator, its events by video."""
+"""Reads what `hicm view` shows: for each system or annotator, from files or run folders, its events by video."""
 
 import math
 from collections import Counter
@@ -17,15 +17,14 @@ from hicm.files import read_json, require
 from hicm.types import Event, Span
 from hicm.viewer.content import Kind
 
-UNKNOWN = math.nan  # seconds
+UNKNOWN = math.nan  # duration, in seconds
 SUBTITLES = (".srt", ".vtt")
-CAPTIONS = "captions"  # what the lane of a single system is called, where its file is named like the video
+CAPTIONS = "captions"  # name of the lane of a single system, whose file is named like the video
 
 
 @dataclass(frozen=True, eq=False)
 class Shown:
-    """One source of events: its name, and what it says of each video by id, durations that it does not say being NaN.
-    """
+    """One source of events: its name, and its captions by video id; durations that it does not give are NaN."""
 
     name: str
     kind: Kind
@@ -37,8 +36,8 @@ def read_systems(given: Sequence[str], read: Callable[[Path], Tracks], ids: Coll
     """The systems of files and folders in their order, and the references of run folders.
 
     What hicm caption wrote into one folder is one system.  ``read`` reads predictions of any other form; ``ids``: known
-    videos, one of which the name of subtitles may begin with.  Raises UserError when something is missing, or nothing
-    that can be shown.
+    videos, one of which the name of subtitles may begin with.  Raises UserError when something is missing, or cannot
+    be shown.
     """
     paths = [require(path, "predictions", "give what hicm caption or hicm predict wrote") for path in given]
     runs = [path for path in paths if (path / "config.yaml").is_file()]
@@ -69,13 +68,13 @@ def read_references(files: Sequence[str], warnings: list[str]) -> list[Shown]:
 
 
 def annotators(found: Sequence[dict[str, Captioned]]) -> list[Shown]:
-    """References under the names that their lanes have."""
+    """References, with the names of their lanes."""
     return [Shown("reference" if len(found) == 1 else f"reference {number}", "reference", videos)
             for number, videos in enumerate(found, start=1)]
 
 
 def _files(path: Path) -> list[Path]:
-    """A file, or those of a folder that hicm caption wrote."""
+    """The file itself, or the captions in a folder.  Raises UserError when a folder has none."""
     if not path.is_dir():
         return [path]
     found = [file for file in sorted(path.glob("*.json")) if _is_captions(file)]
@@ -85,12 +84,12 @@ def _files(path: Path) -> list[Path]:
 
 
 def _is_captions(path: Path) -> bool:
-    """Whether a file is hicm caption's own form."""
+    """Whether a file is in the format of hicm caption."""
     if path.suffix != ".json":
         return False
     try:
         content = read_json(path, "predictions")
-    except UserError:  # who reads it says what is wrong
+    except UserError:  # reported when it is read as predictions
         return False
     return isinstance(content, dict) and {"video", "source", "events"} <= content.keys()
 
@@ -105,7 +104,7 @@ def _captions(folder: Path, found: list[Captioned]) -> Shown:
 
 
 def _subtitles(path: Path, ids: Collection[str]) -> Shown:
-    """One video; ``talk.en.srt`` is of the video talk if that one is known."""
+    """One video; ``talk.en.srt`` belongs to the video talk if that id is known."""
     [found] = subtitles.read(path)
     short = found.id.rpartition(".")[0]
     video = short if found.id not in ids and short in ids else found.id
@@ -121,7 +120,7 @@ def _predictions(path: Path, read: Callable[[Path], Tracks]) -> Shown:
 
 
 def _own_predictions(path: Path) -> dict[str, Captioned] | None:
-    """What hicm predict wrote, with scores and levels; None for other files."""
+    """The predictions of hicm predict, with scores and levels; None for other files."""
     try:
         content = read_json(path, "predictions") if path.suffix == ".json" else None
     except UserError:
@@ -173,7 +172,7 @@ def _runs(folders: Sequence[Path], split: str, warnings: list[str]) -> tuple[lis
 
 
 def _with_names(found: list[Shown]) -> list[Shown]:
-    """Short names: those of the files or folders where they tell the systems apart, else the whole paths."""
+    """Short names: those of the files or folders if they are unique, otherwise the whole paths."""
     short = [Path(one.name).stem if Path(one.name).is_file() else Path(one.name).name or one.name for one in found]
     counts = Counter(short)
     return [replace(one, name=name if counts[name] == 1 else one.name) for one, name in zip(found, short, strict=True)]

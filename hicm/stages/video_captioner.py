@@ -20,12 +20,12 @@ from hicm.errors import UserError, during, printable
 from hicm.exports import Captioned, Picture
 from hicm.memory.bank import Bank, load_bank
 from hicm.outputs import output_folder
-from hicm.progress import Progress, unseen
+from hicm.progress import Progress, no_progress
 from hicm.provenance import Origin
 from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.trees import Memory
-from hicm.rooms import hears, memory_need
+from hicm.rooms import memory_need, reads_speech
 from hicm.stages.origins import bank_digest, path_digest
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
@@ -49,7 +49,7 @@ class VideoCaptioner:
     speech: a recogniser, a file or folder of transcripts, or "none"; empty: whisper:small where the system was
         trained with speech
     cache: folder of features and transcripts
-    window: seconds that are captioned at once; a longer video is cut where nothing is said and the picture changes; 0:
+    window: seconds that are captioned at once; a longer video is cut at pauses where the picture changes; 0:
         as the system says (`System.longest`)
     overrides: settings, as ``section.key=value``
 
@@ -67,13 +67,13 @@ class VideoCaptioner:
         self._reader, self._memory = _open_memory(self.config, bank)
 
     @during("frames")
-    def features(self, video: str | Path, progress: Progress = unseen) -> VideoFeatures:
+    def features(self, video: str | Path, progress: Progress = no_progress) -> VideoFeatures:
         """Frame features of a video file, kept in the cache.  Raises UserError when it cannot be read."""
         return video_features(video, self.encoder, self.cache, STEP, progress)
 
     @during("speech")
-    def hear(self, video: str | Path, duration: float, progress: Progress = unseen) -> Speech:
-        """What the system reads of a video's speech, within ``duration`` seconds; a broken sound track is a warning."""
+    def read_speech(self, video: str | Path, duration: float, progress: Progress = no_progress) -> Speech:
+        """The speech of a video within ``duration`` seconds, if the system reads it; warns of a broken sound track."""
         if self.speech is None:
             return Speech()
         stem = Path(video).stem
@@ -87,23 +87,23 @@ class VideoCaptioner:
         return SpeechStore.of({stem: entry}).get(stem, duration)
 
     def events(self, video: str | Path) -> tuple[Event, ...]:
-        """What happens in a video file, in order of time."""
+        """The events of a video file, in order of time."""
         return self.caption(video).events
 
     @during("captions")
-    def caption(self, video: str | Path, progress: Progress = unseen) -> Captioned:
+    def caption(self, video: str | Path, progress: Progress = no_progress) -> Captioned:
         """The events of a video file, none of which ends after it, with what decided them.
 
-        ``progress`` is told of the stages frames and speech in seconds, recall and captions in windows.
+        ``progress`` gets the stages frames and speech in seconds, recall and captions in windows.
         """
         video = Path(video)
         features = self.features(video, progress)
-        rows, heard = features.rows.astype(np.float32), self.hear(video, features.duration, progress)
+        rows, speech = features.rows.astype(np.float32), self.read_speech(video, features.duration, progress)
         windows = cut(rows, features.step, features.duration, self.window or self.system.longest,
-                      tuple(zip(heard.start, heard.end, strict=True)))
+                      tuple(zip(speech.start, speech.end, strict=True)))
         if len(windows) > 1:
             print(printable(f"{video}: {features.duration:.0f} seconds, captioned in {len(windows)} windows"))
-        parts = [_part(f"{video.stem} {number}", features, rows, heard, window)
+        parts = [_part(f"{video.stem} {number}", features, rows, speech, window)
                  for number, window in enumerate(windows, start=1)]
         recalls = []
         for number, part in enumerate(parts):
@@ -124,17 +124,18 @@ class VideoCaptioner:
         facts = read_facts(video)
         return Captioned(video.stem, str(video), features.duration, tuple(events),
                          {"decided_by": self.origin(video).to_json(), "device": str(self.device)},
-                         Picture(facts.frame_rate, facts.size, facts.sound), _said(heard), tuple(recalled))
+                         Picture(facts.frame_rate, facts.size, facts.sound), _speech_events(speech), tuple(recalled))
 
     def origin(self, video: str | Path) -> Origin:
         """What decides the events of a video file."""
         parts: dict[str, Any] = {"encoder": self.encoder.name, "seconds_per_row": STEP}
         parts |= {"window": self.window} if self.window else {}
+        inputs = {"video": content_digest(video)}
         if isinstance(self.speech, SpeechStore):
-            heard = {"speech": self.speech.fingerprint([Path(video).stem])}
-        else:
-            parts, heard = parts | ({} if self.speech is None else {"speech": self.speech.name}), {}
-        return Origin(prediction_settings(self.config) | parts, self._inputs | heard | {"video": content_digest(video)})
+            inputs |= {"speech": self.speech.fingerprint([Path(video).stem])}
+        elif self.speech is not None:
+            parts |= {"speech": self.speech.name}
+        return Origin(prediction_settings(self.config) | parts, self._inputs | inputs)
 
     def _open_encoder(self, given: str, bank: Bank | None) -> ImageEncoder:
         """The image encoder, tried on one picture, so that what is wrong is found before videos are read.
@@ -160,9 +161,9 @@ class VideoCaptioner:
         return encoder
 
     def _open_speech(self, given: str) -> Recogniser | SpeechStore | None:
-        if not hears(self.config) and given not in ("", NONE):
+        if not reads_speech(self.config) and given not in ("", NONE):
             warnings.warn(f"--speech {given}: has no effect, as this model reads no speech", stacklevel=3)
-        if not hears(self.config) or given == NONE:
+        if not reads_speech(self.config) or given == NONE:
             return None
         if not given and not self.config.data.speech:
             print(f"captioned without speech, as the model was trained; --speech {DEFAULT} reads it")
@@ -172,7 +173,7 @@ class VideoCaptioner:
         return make_recogniser(given or DEFAULT, self.config.offline)
 
     def _recall(self, part: Sample) -> tuple[MemoryTokens | None, list[RecalledPart]]:
-        """What a part of a video recalls, as the system reads it, and as people do."""
+        """What a part of a video recalls: as tokens for the system, and as trees for display."""
         if self._reader is None:
             return None, []
         frames, mask = sample(part.rows, self.config.data.frames)
@@ -184,7 +185,7 @@ class VideoCaptioner:
 
 
 def shared_captioner(**options: Any) -> VideoCaptioner:
-    """A captioner that later calls with the same options use again."""
+    """A captioner, which later calls with the same options share."""
     return _kept(**{name: tuple(value) if isinstance(value, list) else value for name, value in options.items()})
 
 
@@ -213,13 +214,13 @@ def _later(recalled: RecalledPart, seconds: float) -> RecalledPart:
     return replace(recalled, span=Span(recalled.span.start + seconds, recalled.span.end + seconds))
 
 
-def _said(heard: Speech) -> tuple[Event, ...]:
+def _speech_events(speech: Speech) -> tuple[Event, ...]:
     return tuple(Event(Span(start, end), text)
-                 for start, end, text in zip(heard.start, heard.end, heard.text, strict=True))
+                 for start, end, text in zip(speech.start, speech.end, speech.text, strict=True))
 
 
 def _open_memory(config: Config, bank: Bank | None) -> tuple[Reader | None, Memory | None]:
-    """What reads the memory for the system, where it reads tokens, and what shows what was recalled."""
+    """The reader of the memory, if the system reads tokens, and the memory as shown, if the system uses it."""
     tokens, bank = memory_need(config) == "tokens", bank if memory_need(config) != "none" else None
     if tokens:
         bank = (bank or load_bank(config.bank)) if needs_bank(config.retrieval) else None

@@ -1,4 +1,4 @@
-"""A page to watch videos with what several systems say of them, and to correct it."""
+"""A page to watch videos with the events of several systems, and to correct them."""
 
 import functools
 import math
@@ -25,7 +25,7 @@ def view(predictions: Sequence[str], video: str = "", reference: Sequence[str] =
 
     ``predictions``: files or folders, each of which is a system and a lane (`read_systems`).  ``video``: a video file
     or a folder of them; default: those that the predictions name.  ``videos``: ids to show; default: the first `MOST`.
-    ``format``: that of prediction files of other programs; default: told by the content.
+    ``format``: that of prediction files of other programs; default: detected from the content.
     Raises UserError when there is nothing to show, or when another page would be replaced.
     """
     page = Path(out) if out else _default(Path(predictions[0]), split)
@@ -48,7 +48,7 @@ def view(predictions: Sequence[str], video: str = "", reference: Sequence[str] =
     text = render([found.to_json() for found in views], _title(chosen, systems))
     refuse_other_content({page: text}, overwrite)
     write_text(page, text)
-    return _said(page, chosen, total, videos)
+    return _summary(page, chosen, total, videos)
 
 
 class _Files:
@@ -58,7 +58,7 @@ class _Files:
         self.by_id = {file.stem: file for file in find_videos([given])} if given else {}
 
     def assign(self, ids: Sequence[str], given: str) -> None:
-        """A single file is of a single video, whatever their names.  Raises UserError when no file fits."""
+        """Assign a single file to a single video, whatever their names.  Raises UserError when no file matches."""
         if self.by_id and not any(one in self.by_id for one in ids):
             if len(self.by_id) > 1 or len(ids) > 1:
                 raise UserError(f"{given}: no file is named like one of the videos ({', '.join(ids[:3])}"
@@ -66,14 +66,14 @@ class _Files:
             self.by_id = dict.fromkeys(ids, *self.by_id.values())
 
     def of(self, video: str, systems: Sequence[Shown]) -> Path | None:
-        """The file of a video: as given, else where its captions say, if it is there."""
+        """The file of a video: as given, otherwise the existing file that its captions name."""
         named = [Path(system.videos[video].source) for system in systems
                  if video in system.videos and system.videos[video].source]
         return self.by_id.get(video) or next((file for file in named if file.is_file()), None)
 
 
 def _known_duration(files: _Files, annotated: Sequence[Shown], video: str) -> float | None:
-    """Seconds of a video by the references, else by its file."""
+    """Seconds of a video by the references, otherwise by its file; None if neither is known."""
     found = next((one.videos[video].duration for one in annotated if video in one.videos), math.nan)
     if not math.isnan(found):
         return found
@@ -81,7 +81,7 @@ def _known_duration(files: _Files, annotated: Sequence[Shown], video: str) -> fl
 
 
 def _facts(file: Path) -> Captioned:
-    """What a video file says about itself."""
+    """A video file as captions without events: duration, frame rate, size, sound."""
     from hicm.video.facts import read_facts
 
     facts = read_facts(file)
@@ -89,7 +89,7 @@ def _facts(file: Path) -> Captioned:
 
 
 def _view(video: str, shown: Sequence[Shown], file: Path | None, folder: Path) -> View:
-    """One video with its lanes, of which there is one of speech, that of the first system that heard any."""
+    """One video with its lanes; the speech lane is that of the first system that has one."""
     about = [(one, one.videos[video]) for one in shown if video in one.videos]
     lanes = [Lane(one.name, one.kind, found.events, found.recalled) for one, found in about]
     speech = next((found.speech for _, found in about if found.speech), ())
@@ -129,7 +129,7 @@ def _title(chosen: Sequence[str], systems: Sequence[Shown]) -> str:
     return chosen[0] if len(chosen) == 1 else f"{', '.join(one.name for one in systems)}: {len(chosen)} videos"
 
 
-def _said(page: Path, chosen: Sequence[str], total: Sequence[str], asked: Sequence[str]) -> str:
+def _summary(page: Path, chosen: Sequence[str], total: Sequence[str], asked: Sequence[str]) -> str:
     if len(chosen) == len(total):
         return f"{page}: {len(chosen)} video{'s' * (len(chosen) > 1)}"
     more = "" if asked else "; name others with --videos"

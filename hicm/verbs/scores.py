@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from hicm.dvc_eval.selftest import SelfTest
     from hicm.stages.score_files import Scored
 
-Format = Annotated[str, "format of the predictions, e.g. timechat; default: told by the content (docs/evaluation.md)"]
-ReferenceFormat = Annotated[str, "format of the annotations, e.g. youcook2:validation; default: told by the content"]
+Format = Annotated[str, "format of the predictions, e.g. timechat; default: detected (docs/evaluation.md)"]
+ReferenceFormat = Annotated[str, "format of the annotations, e.g. youcook2:validation; default: detected"]
 Rules = Annotated[Sequence[str], "rules to change, as name=value; 'hicm protocols' lists them"]
 Json = Annotated[bool, "print json instead of a table"]
 Markdown = Annotated[bool, "print a Markdown table"]

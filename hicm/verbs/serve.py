@@ -16,13 +16,13 @@ def serve(*, model: Annotated[str, "run folder or hub:owner/name; empty: quote t
           speech: Annotated[str, "recogniser such as whisper:base; default: whisper:small where the model reads "
                                  "speech"] = "",
           no_speech: Annotated[bool, "do not read speech"] = False,
-          window: Annotated[float, "seconds captioned at once, longer videos are cut; 0: as the model says"] = 0.0,
+          window: Annotated[float, "longest piece in seconds, longer videos are cut; 0: as the model says"] = 0.0,
           cache: Annotated[str, "folder that keeps features and transcripts; default: with each job, and removed with "
                                 "it"] = "",
           set_: Overrides = (),
-          host: Annotated[str, "address to listen on; one that is not loopback lets others in"] = "127.0.0.1",
+          host: Annotated[str, "address to listen on; any but loopback lets other machines in"] = "127.0.0.1",
           port: Annotated[int, "port to listen on; 0: any that is free"] = 8710,
-          token: Annotated[str, "word that every request has to show; for an address that others can reach"] = "",
+          token: Annotated[str, "secret required of every request; for an address that others can reach"] = "",
           data: Annotated[str, "folder of videos and jobs"] = "presave/server",
           max_size: Annotated[str, "largest video, such as 500M or 4G"] = "4G",
           keep_days: Annotated[float, "days after which an ended job is removed with its files"] = 7.0,
@@ -41,10 +41,10 @@ def serve(*, model: Annotated[str, "run folder or hub:owner/name; empty: quote t
     if not 0 <= port <= 65535:
         raise UserError(f"--port {port}: expected 0 to 65535")
     if token and not re.fullmatch("[!-~]{8,200}", token):
-        raise UserError("--token: expected 8 to 200 letters (a to z), digits and signs, without blanks")
+        raise UserError("--token: expected 8 to 200 ASCII letters, digits and punctuation, no spaces")
     if speech and Path(speech).exists():
-        raise UserError(f"--speech {speech}: transcripts belong to videos that are known before; give a recogniser, or "
-                        "use hicm caption")
+        raise UserError(f"--speech {speech}: transcript files cannot be matched to uploads; give a recogniser, or use "
+                        "hicm caption")
     captioner = {"model": model_path(model) if model else "", "memory": memory, "encoder": encoder,
                  "speech": "none" if no_speech else speech, "cache": cache or data, "window": window,
                  "overrides": list(set_)}

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from hicm.stages.each_video import Summary
 
 Videos = Annotated[Sequence[str], "video files, or folders of them"]
-Cache = Annotated[str, "folder that keeps what was made of each video, for the next time"]
+Cache = Annotated[str, "folder that caches features and transcripts of each video"]
 Shard = Annotated[str, "i/n: only the i-th of n shares of the videos"]
 Workers = Annotated[int, "workers that share the videos, each with its own copy of the models"]
-Executor = Annotated[str, "where the workers are: processes of this machine, or ray, a Ray cluster"]
+Executor = Annotated[str, "where the workers run: processes (this machine) or ray (a Ray cluster)"]
 Offline = Annotated[bool, "never contact the hub"]
 
 
@@ -31,7 +31,7 @@ def caption(videos: Videos, *,
             speech: Annotated[str, "recogniser such as whisper:base, or a file or folder of transcripts; default: "
                                    "whisper:small where the model was trained with speech"] = "",
             no_speech: Annotated[bool, "do not read speech"] = False,
-            window: Annotated[float, "seconds captioned at once, longer videos are cut; 0: as the model says"] = 0.0,
+            window: Annotated[float, "longest piece in seconds, longer videos are cut; 0: as the model says"] = 0.0,
             cache: Cache = "presave/videos", shard: Shard = "", workers: Workers = 1, executor: Executor = "processes",
             offline: Offline = False, set_: Overrides = (),
             overwrite: Annotated[bool, "replace captions made in another way, and files of other "
@@ -39,7 +39,7 @@ def caption(videos: Videos, *,
     """Caption your own videos.
 
     Videos that are captioned already are skipped; one that cannot be read is recorded in failed.jsonl, and the others
-    go on.  Files that you have corrected stay as they are.
+    continue.  Files that you have corrected are kept.
     """
     from hicm.executors import find_executor
     from hicm.exports import check_formats
@@ -49,8 +49,8 @@ def caption(videos: Videos, *,
 
     check_window(window)
     if no_speech and speech not in ("", NONE):
-        raise UserError(f"--speech {speech}: goes against --no-speech; give one of them")
-    folder, kept = output_folder(out), output_folder(cache, "--cache")  # what is wrong is said before a model is loaded
+        raise UserError(f"--speech {speech}: contradicts --no-speech; give one of them")
+    folder, kept = output_folder(out), output_folder(cache, "--cache")  # checked before a model is loaded
     files = find_videos(videos, shard)
     check_formats(tuple(format_))
     found = find_executor(executor, workers)
@@ -61,7 +61,7 @@ def caption(videos: Videos, *,
 
 
 def check_window(window: float) -> None:
-    """UserError unless a window has a length, or 0 for the model's own."""
+    """UserError unless a window is at least a second, or 0 for the model's own."""
     if not (window == 0 or 1 <= window < math.inf):
         raise UserError(f"--window {window:g}: expected 1 second or more, or 0")
 
@@ -72,7 +72,7 @@ def features(videos: Videos, *, out: Annotated[str, "HDF5 file to write"] = "fea
              workers: Workers = 1, executor: Executor = "processes", offline: Offline = False) -> "Summary":
     """Extract frame features of video files.
 
-    For data.features.  Videos in the cache are not embedded again.  With --shard only the cache is filled; the same
+    For data.features.  Cached videos are not embedded again.  With --shard only the cache is filled; the same
     command without it then writes the file.
     """
     from hicm.encoders import make_image_encoder

@@ -1,4 +1,4 @@
-"""What a video file says about itself, without decoding it."""
+"""Duration, frame rate, size and sound of a video file, read without decoding all of it if possible."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -17,7 +17,7 @@ from hicm.config import digest
 from hicm.encoders import ImageEncoder
 from hicm.errors import UserError, printable
 from hicm.loading import NoModel
-from hicm.progress import Progress, unseen
+from hicm.progress import Progress, no_progress
 from hicm.video.identity import content_digest
 from hicm.video.reader import Frame, VideoReader
 
@@ -37,15 +37,15 @@ class VideoFeatures:
 
 
 def video_features(path: str | Path, encoder: ImageEncoder, cache: str | Path, step: float = 1.0,
-                   progress: Progress = unseen) -> VideoFeatures:
+                   progress: Progress = no_progress) -> VideoFeatures:
     """The features of a video file; made once per content, encoder and step, and kept in the folder ``cache``.
 
-    ``progress`` is told of the stage frames, in seconds of the video.  What was wrong with the file is a warning.
+    ``progress`` gets the stage frames, in seconds of the video.  What is wrong with the file is a warning.
 
     Raises UserError when the file cannot be read as a video, or the encoder gives numbers that float16 cannot hold.
     """
     path = Path(path)
-    with VideoReader(path) as video:  # what is no video is refused before it is hashed
+    with VideoReader(path) as video:  # a file that is not a video is refused before it is hashed
         key, kept = _place(content_digest(path), encoder.name, cache, step)
         found = cached_arrays(kept, key, lambda: _extract(video, encoder, step, progress))
     features = _features(path, found, step)
@@ -55,7 +55,7 @@ def video_features(path: str | Path, encoder: ImageEncoder, cache: str | Path, s
 
 
 def kept_features(path: Path, content: str, encoder: str, cache: Path, step: float) -> VideoFeatures:
-    """The features that `video_features` has kept of a video of known ``content`` (digest); the video is not read.
+    """The features that `video_features` has cached of a video of known ``content`` (digest); the video is not read.
 
     Raises UserError when they are not in ``cache``.
     """
@@ -67,7 +67,7 @@ def kept_features(path: Path, content: str, encoder: str, cache: Path, step: flo
 
 
 def _place(content: str, encoder: str, cache: str | Path, step: float) -> tuple[str, Path]:
-    """What features are known by, and the file in which they are kept."""
+    """The cache key of features, and their file."""
     key = json.dumps({"video": content, "encoder": encoder, "step": step}, sort_keys=True)
     return key, Path(cache) / f"{digest(key, 16)}.npz"  # not by name: a renamed video is the same one
 
@@ -98,7 +98,7 @@ def _extract(video: VideoReader, encoder: ImageEncoder, step: float, progress: P
 
 
 def _embedded(encoder: ImageEncoder, pictures: list[np.ndarray]) -> np.ndarray:
-    """Float [len(pictures), D]; encoders of other packages may give anything."""
+    """Float [len(pictures), D].  Raises NoModel for any other result, as encoders of other packages may give."""
     rows = np.asarray(encoder.encode_images(pictures))
     if rows.ndim != 2 or len(rows) != len(pictures) or not rows.shape[1] or rows.dtype.kind != "f":
         raise NoModel(f"encoder: {encoder.name} gave {list(rows.shape)} of {rows.dtype} for {len(pictures)} pictures; "

@@ -1,4 +1,4 @@
-"""What a video file is known by: its content."""
+"""The identity of a video file: a digest of its content."""
 
 import functools
 from pathlib import Path

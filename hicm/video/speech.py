@@ -1,4 +1,4 @@
-"""What is said in a video or sound file, recognised once and kept for the next time."""
+"""Speech of a video or sound file, recognised once and cached."""
 
 import json
 from pathlib import Path
@@ -7,35 +7,35 @@ from typing import Any
 from hicm.config import digest
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
-from hicm.progress import Progress, unseen
+from hicm.progress import Progress, no_progress
 from hicm.recognisers import Recogniser
 from hicm.video.identity import content_digest
 from hicm.video.reader import has_sound
 
 
 def video_speech(path: str | Path, recogniser: Recogniser, cache: str | Path,
-                 progress: Progress = unseen) -> dict[str, Any]:
+                 progress: Progress = no_progress) -> dict[str, Any]:
     """``{"segments": [{start, end, text, words}], "recogniser": name}``, times in seconds; also a file of this form.
 
-    Made once per content and recogniser, and kept in the folder ``cache``.  A video without sound, with silence or
-    music only, has no segments.  ``progress`` is told of the stage speech, in seconds of the video.  Raises UserError
+    Made once per content and recogniser, and kept in the folder ``cache``.  Without sound, or with silence or music
+    only, there are no segments.  ``progress`` gets the stage speech, in seconds of the video.  Raises UserError
     when the model or the sound track cannot be read.
     """
     path = Path(path)
-    heard = has_sound(path)
+    sound = has_sound(path)
     key = json.dumps({"video": content_digest(path), "recogniser": recogniser.name}, sort_keys=True)
     kept = Path(cache) / f"{digest(key, 16)}.speech.json"
     there = _read(kept, recogniser.name)
     if there is not None:
         return there
     progress("speech", 0, 0)
-    found = {"segments": recogniser.transcribe(path, progress) if heard else [], "recogniser": recogniser.name}
+    found = {"segments": recogniser.transcribe(path, progress) if sound else [], "recogniser": recogniser.name}
     write_json(kept, found)
     return found
 
 
 def _read(path: Path, recogniser: str) -> dict[str, Any] | None:
-    """What is kept in ``path``; None where nothing is, or something else: it is made again."""
+    """The cached transcript in ``path``; None if there is none or it is damaged, so that it is made again."""
     try:
         found = read_json(path, "speech")
     except UserError:  # absent, or left by an interrupted copy

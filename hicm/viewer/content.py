@@ -15,7 +15,7 @@ GRACE = 0.5  # seconds by which an event may pass the end of its video because t
 
 @dataclass(frozen=True)
 class Lane:
-    """The events of one source, and what the memory answered to it."""
+    """The events of one source, and what was recalled from memory for it."""
 
     name: str
     kind: Kind
@@ -32,14 +32,14 @@ class View:
     lanes: tuple[Lane, ...]
     title: str = ""  # default: the id
     source: str = ""  # the video file, as it was given
-    video: str | None = None  # its address, for the page; None: not known
+    video: str | None = None  # its URL relative to the page; None: not known
     frame_rate: float | None = None  # frames per second; None: not known
     size: tuple[int, int] | None = None  # width and height in pixels; None: not known
     sound: bool = False
     made_by: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, as the scripts of the viewer read it."""
+        """The JSON that the scripts of the viewer read."""
         return {"id": self.id, "title": self.title or self.id, "source": self.source, "duration": float(self.duration),
                 "video": self.video, "picture": {"frame_rate": self.frame_rate,
                                                  "size": None if self.size is None else list(self.size),
@@ -70,9 +70,9 @@ def remark(event: Event, duration: float) -> str:
 
 
 def address(file: str | Path, folder: str | Path) -> str:
-    """The URL of a file for a page in ``folder``: relative and percent-encoded; absolute where there is no way.
+    """The URL of a file for a page in ``folder``: relative and percent-encoded; absolute on another drive.
 
-    Links are not followed: a browser goes up from a folder by its name.
+    Symbolic links are not resolved: a browser resolves ``..`` by name.
     """
     file, folder = os.path.abspath(file), os.path.abspath(folder)
     try:

@@ -19,7 +19,7 @@ ASSETS = Path(__file__).with_name("assets")
 
 STYLES = ("colours", "base", "player", "timeline", "panels")
 CORE = ("time", "layout", "viewport", "events", "history", "search", "signals", "player", "session", "keep", "colours",
-        "dom")  # without the page
+        "dom")  # state and helpers that the parts share
 EXPORTS = ("numbers", "text", "clock", "chapters", "xml", "place",  # what the formats share
            "json", "srt", "vtt", "txt", "youtube", "vtt_chapters", "matroska", "ffmetadata", "csv", "activitynet",
            "labelstudio", "elan", "edl", "fcpxml", "audacity")  # the formats, in the order of the menu
@@ -33,9 +33,9 @@ UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
 def render(views: Sequence[Mapping[str, Any]], title: str) -> str:
-    """A page with a viewer for each view, the JSON of `hicm.viewer.content`, one below the other, and links to them.
+    """A page with a viewer for each view, the JSON of `hicm.viewer.content`, one below the other, and links to each.
 
-    The page asks the network for nothing, and runs no script but its own.
+    The page requests nothing from the network and runs its own script only.
     """
     heading = f"<h1>{_escaped(title)}</h1>\n{_links(views)}" if len(views) != 1 else ""
     shown = "\n".join(viewer(view, "h1" if len(views) == 1 else "h2") for view in views)
@@ -52,7 +52,7 @@ def _links(views: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text for an element; "?" for what is not UTF-8."""
+    """Text escaped for HTML; "?" for lone surrogates."""
     return html.escape(text.encode("utf-8", "replace").decode())
 
 
@@ -63,9 +63,9 @@ def viewer(view: Mapping[str, Any], heading: str = "h2") -> str:
 
 
 def view_json(view: Mapping[str, Any]) -> str:
-    """The JSON of a view as it may stand in an element.
+    """The JSON of a view, safe inside a script element.
 
-    ``made_by`` is text in it, as Python writes it: numbers would not come back from a browser as they were.
+    ``made_by`` is a string of JSON in it, because a browser would not write its numbers back as Python does.
     """
     made_by = json.dumps(view.get("made_by", {}), indent=1, ensure_ascii=False)
     text = json.dumps({**view, "made_by": made_by}, ensure_ascii=False, allow_nan=False)
@@ -73,7 +73,7 @@ def view_json(view: Mapping[str, Any]) -> str:
 
 
 def styles() -> str:
-    """The style sheets of the viewer, which bear on nothing but viewers."""
+    """The style sheets of the viewer, which apply to viewers only."""
     return "".join(_asset(f"style/{name}.css") for name in STYLES)
 
 

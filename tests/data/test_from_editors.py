@@ -309,7 +309,7 @@ def test_other_files_are_never_replaced(subtitles, capsys, content, verb):
     (("a.srt", "--out", ""), "--out: expected a file to write to, found an empty name"),
     (("a.srt", "--out", "."), ".: cannot be written (it is a folder); choose another --out"),
     (("a.srt", "--out", "b.srt/out.json"), "b.srt/out.json: cannot be written (Not a directory); choose another --out"),
-    (("a.srt", "--out", "pipe.srt"), "pipe.srt: cannot be written (it is no ordinary file); choose another --out"),
+    (("a.srt", "--out", "pipe.srt"), "pipe.srt: cannot be written (it is not a regular file); choose another --out"),
     (("",), "an empty name among the files; give files to import"),
     (("pipe.srt",), "pipe.srt: expected a file, found a named pipe"),
     (("a.srt", "--durations", "pipe.srt"), "pipe.srt: expected a file, found a named pipe"),

@@ -213,7 +213,7 @@ def test_names_that_lead_out_of_the_archive_are_only_names(tmp_path):
     ("{000,001..001}.tar", r"001\.\.001\.tar: shard not found"), ("x*.tar", r"x\*\.tar: shard not found"),
     ("{000..003}.tar", r"003\.tar: shard not found; correct data\.features, or get the file"),
     ("none.tar", "features not found"), ("{9..1}.tar", "expected braces that"),
-    ("{0..99999999999}.tar", r"expected braces that stand for 1 to 1,000,000 shards"),
+    ("{0..99999999999}.tar", r"expected braces that expand to 1 to 1,000,000 shards"),
     ("{0..999}{0..99999}.tar", "1 to 1,000,000"), ("*.npy", "features not found")])
 def test_what_names_no_shard(shards, name, match):
     with pytest.raises(UserError, match=match):

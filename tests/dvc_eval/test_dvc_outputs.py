@@ -25,6 +25,7 @@ from hicm.dvc_eval.inputs.protocols import PROTOCOLS
 from hicm.dvc_eval.metrics import scoring
 from hicm.errors import UserError
 from hicm.files import write_json
+from hicm.interrupts import blocked
 from hicm.stages.score_files import Asked, Scored, plan_files
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -106,7 +107,7 @@ def test_outputs_are_not_one_file(inputs: tuple[Path, Path], tmp_path: Path, run
     (("--out", "{file}/deep/m.json"), "file/deep/m.json: cannot be written (Not a directory)"),
     (("--out", "{folder}"), "folder: cannot be written (it is a folder)"),
     (("--per-video", "{folder}/v.csv/"), "cannot be written (it is a folder)"),
-    (("--out", "/dev/null"), "/dev/null: cannot be written (it is no ordinary file; --json prints the scores)"),
+    (("--out", "/dev/null"), "/dev/null: cannot be written (it is not a regular file; --json prints the scores)"),
     (("--out", "{file}"), "file: exists and holds no scores; choose another --out"),
     (("--per-video", "{file}.csv", "--overwrite"), "file.csv: exists and holds no scores; choose another --per-video"),
     (("--per-video", "v.txt"), "v.txt: the table per video is written as .csv or .json"),
@@ -243,7 +244,7 @@ def test_ctrl_c_ends_with_one_line(tmp_path: Path, together: bool) -> None:
 
 def test_ctrl_c_reaches_the_process_that_started_others() -> None:
     """It is only held back while they are started."""
-    with pytest.raises(KeyboardInterrupt), scoring._deaf_to_interrupts():
+    with pytest.raises(KeyboardInterrupt), blocked():
         signal.raise_signal(signal.SIGINT)  # to this thread
         held = threading.current_thread().is_alive()
     assert held

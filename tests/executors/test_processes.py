@@ -75,7 +75,7 @@ def test_what_goes_wrong(tmp_path, capsys):
     assert "died while working on it (exit status 3)" in found["exit"].reason
     assert found["bug"].reason == "bug.mp4: ZeroDivisionError: of the test; this is a bug, please report it"
     assert (found["bug"].stage, found["SIGSEGV"].stage) == ("worker", "worker")
-    assert "in work\n" in found["bug"].heard.lines[0]
+    assert "in work\n" in found["bug"].messages.lines[0]
     assert found["corrupt"].reason == "corrupt.mp4: is corrupt"
     assert len(list(tmp_path.glob("loaded *"))) <= 2 + 3, "models are loaded once per worker, and for each that died"
     assert all(path.read_text() == "x" for path in tmp_path.glob("began *")), "nothing is tried twice"
@@ -88,8 +88,8 @@ def test_the_last_video_is_fatal(tmp_path):
 
 def test_lines_and_warnings_come_with_their_video(tmp_path, capsys):
     found = work.outcomes(TWO, work.load, tmp_path, "warn 1", "warn 2", "one")
-    assert [found[f"warn {number}"].heard.lines for number in (1, 2)] == [["a line"]] * 2
-    assert found["warn 1"].heard.warnings == [("a warning", RuntimeWarning)]
+    assert [found[f"warn {number}"].messages.lines for number in (1, 2)] == [["a line"]] * 2
+    assert found["warn 1"].messages.warnings == [("a warning", RuntimeWarning)]
     with pytest.warns(RuntimeWarning) as warned:
         work_of = partial(work.load, tmp_path)
         each_video(work.videos("warn 1", "warn 2"), work_of, tmp_path, "worked", executor=TWO)
@@ -109,7 +109,7 @@ def test_a_model_that_is_missing_ends_the_call(tmp_path):
 
 
 def test_workers_that_die_while_they_load(tmp_path):
-    with pytest.warns(UserWarning, match=r"a worker died while it loaded the models \(SIGKILL.*; 1 go on"):
+    with pytest.warns(UserWarning, match=r"a worker died while it loaded the models \(SIGKILL.*; 1 continue"):
         found = work.outcomes(TWO, work.die_while_loading, tmp_path, "wait 1", "wait 2", "wait 3")
     assert {outcome.state for outcome in found.values()} == {DONE}
     with (pytest.raises(UserError, match=r"all died while they loaded the models \(SIGKILL"),

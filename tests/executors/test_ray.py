@@ -67,7 +67,8 @@ def test_what_goes_wrong(two, tmp_path):
     for name in ("SIGKILL", "SIGSEGV", "exit"):
         assert found[name].reason.startswith(f"{name}.mp4: the worker died while working on it")
     assert found["bug"].reason == "bug.mp4: ZeroDivisionError: of the test; this is a bug, please report it"
-    assert found["warn"].heard.lines == ["a line"] and found["warn"].heard.warnings == [("a warning", RuntimeWarning)]
+    assert found["warn"].messages.lines == ["a line"]
+    assert found["warn"].messages.warnings == [("a warning", RuntimeWarning)]
     assert all(path.read_text() == "x" for path in tmp_path.glob("began *")), "nothing is tried twice"
 
 

@@ -103,7 +103,9 @@ def serving(data: Path, largest_file: int = 0, **changes: Any) -> Iterator[Serve
     settings = replace(Settings(OPTIONS, data, port=0, worker="tests.server.tiny_worker"), **changes)
     process, there = start(settings, largest_file)
     assert there.poll(60), "the server does not start"
-    server = Server(process, there.recv(), data)
+    port = there.recv()
+    assert isinstance(port, int), port  # otherwise the reason why it cannot start
+    server = Server(process, port, data)
     try:
         yield server
     finally:

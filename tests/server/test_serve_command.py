@@ -19,8 +19,8 @@ def test_mistakes_are_named(tmp_path, capsys):
         ("--keep-days", "0"): "--keep-days 0: expected more than 0",
         ("--max-size", "big"): "--max-size big: expected a size such as 500M or 4G",
         ("--window", "0.5"): "--window 0.5: expected 1 second or more, or 0",
-        ("--token", "a b"): "--token: expected 8 to 200 letters",
-        ("--speech", str(tmp_path / "speech")): "transcripts belong to videos that are known before",
+        ("--token", "a b"): "--token: expected 8 to 200 ASCII letters",
+        ("--speech", str(tmp_path / "speech")): "transcript files cannot be matched to uploads",
         ("--host", "no.such.host.invalid"): "--host no.such.host.invalid --port 0: no address of this machine",
         ("--host", "192.0.2.1"): "--port 0: cannot be used on 192.0.2.1",
     }
@@ -39,10 +39,10 @@ def test_what_is_not_installed(monkeypatch, capsys):
 @pytest.mark.parametrize(("settings", "address", "warning"), [
     (Settings(port=1), "http://127.0.0.1:1/", ""),
     (Settings(port=1, host="::1"), "http://[::1]:1/", ""),
-    (Settings(port=1, host="192.168.1.2"), "http://192.168.1.2:1/", "everybody who can reach this machine can submit "
-                                           "videos and see all jobs, and the connection is not encrypted; ask for a"),
+    (Settings(port=1, host="192.168.1.2"), "http://192.168.1.2:1/", "everyone who can reach this machine can submit "
+                                           "videos and see all jobs, and the connection is not encrypted; require a"),
     (Settings(port=1, host="192.168.1.2", token="secret-word"), "http://192.168.1.2:1/?token=secret-word",
-     "everybody who knows the token can"),
+     "everyone who knows the token can"),
 ])
 def test_the_address_is_said_and_who_can_come(settings, address, warning, capsys):
     _announce(settings, browser=False)

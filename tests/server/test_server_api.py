@@ -64,7 +64,7 @@ def test_a_result_that_cannot_be_had_is_explained(server, video):
         assert answer.status == status and said in answer.json["detail"]
         assert str(server.data) not in answer.json["detail"]
     answer = server.ask("POST", f"/api/jobs/{done}/cancel")
-    assert (answer.status, answer.json["detail"]) == (409, "the job is done already")
+    assert (answer.status, answer.json["detail"]) == (409, "the job is already done")
 
 
 def test_jobs_run_one_at_a_time_and_can_be_cancelled(server, video):

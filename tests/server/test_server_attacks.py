@@ -24,10 +24,10 @@ PLAYLIST = ("#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\n{path}\n#EXT-X-ENDL
 
 
 @pytest.mark.parametrize(("kind", "status", "said"), [
-    ("text", 415, "talk.mp4: is no video, or incomplete; expected MP4, MOV"),
+    ("text", 415, "talk.mp4: not a video, or incomplete; expected MP4, MOV"),
     ("half", 415, "talk.mp4: "),
-    ("hls", 415, "talk.mp4: is no video, or incomplete"),
-    ("concat", 415, "talk.mp4: is no video, or incomplete"),
+    ("hls", 415, "talk.mp4: not a video, or incomplete"),
+    ("concat", 415, "talk.mp4: not a video, or incomplete"),
     ("sound", 415, "talk.mp4: has no video track, only sound"),
     ("empty", 400, "the request has no body"),
 ])
@@ -58,7 +58,7 @@ def test_a_playlist_opens_no_other_file(tmp_path, video):
     playlist.write_text("ffconcat version 1.0\nfile secret.mp4\n")
     with VideoReader(playlist) as reader:
         assert len(list(reader.frames())) == 2, "the decoder itself would"
-    with pytest.raises(UserError, match="is no video"):
+    with pytest.raises(UserError, match="not a video"):
         probe(playlist)
 
 
@@ -67,7 +67,7 @@ def test_a_decoder_that_crashes_or_hangs_is_no_harm(tmp_path, monkeypatch):
     (tmp_path / "hang.py").write_text("import time; time.sleep(60)")
     monkeypatch.syspath_prepend(tmp_path)
     found = uploads.Uploads(Jobs(tmp_path / "data", Settings.keep), Settings(probe=0.5))
-    for module, said in [("crash", "the decoder crashed"), ("hang", "shows no picture within 0.5 seconds")]:
+    for module, said in [("crash", "the decoder crashed"), ("hang", "returned no picture within 0.5 seconds")]:
         monkeypatch.setattr(uploads, "start_python", lambda _, *rest, m=module, **more: start_python(m, *rest, **more))
         with pytest.raises(HTTPException, match=f"talk.mp4: .*{said}") as raised:
             asyncio.run(found._look(tmp_path, "talk.mp4"))

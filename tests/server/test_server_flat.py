@@ -22,7 +22,8 @@ def held(pid: int) -> tuple[int, int]:
 @pytest.mark.slow
 def test_fifty_jobs(tmp_path, video):
     bank = build_memory(write_config(tmp_path, summariser="medoid"))
-    options = OPTIONS | {"memory": str(bank), "encoder": "blocks:32", "overrides": ["recall.threshold=-1"]}
+    options = OPTIONS | {"memory": str(bank), "encoder": "blocks:32", "cache": str(tmp_path / "cache"),
+                         "overrides": ["recall.threshold=-1"]}
     with serving(tmp_path / "data", captioner=options, worker="hicm.server.worker") as server:
         [worker] = children(server.process.pid)
         seen = []

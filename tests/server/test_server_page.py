@@ -10,11 +10,9 @@ from hicm.stages.build_memory import build_memory
 from tests.memory_data import write_config
 from tests.server.serving import OPTIONS, Server, serving, until
 from tests.server.tiny_worker import marked
-from tests.viewer.conftest import chromium
 from tests.viewer.test_viewer_access import NAMELESS, PALE
 
 pytestmark = pytest.mark.browser
-__all__ = ["chromium"]
 
 STATE = "document.querySelector('.job')?.dataset.state"
 WATCH = """() => {
@@ -68,7 +66,7 @@ def tiny(chromium, server):
 
 def test_a_real_video(chromium, shared: Path, tmp_path: Path):
     bank = build_memory(write_config(tmp_path, summariser="medoid"))
-    options = OPTIONS | {"memory": str(bank), "encoder": "blocks:32",
+    options = OPTIONS | {"memory": str(bank), "encoder": "blocks:32", "cache": str(tmp_path / "cache"),
                          "overrides": ["recall.threshold=-1", "recall.penalty=0.5"]}
     with serving(tmp_path / "data", captioner=options, worker="hicm.server.worker") as server:
         visit = Visit(chromium, server)
@@ -100,7 +98,7 @@ def test_a_drop_a_cancel_and_a_deletion(tiny, video):
     page.get_by_role("button", name="Delete").click()
     page.get_by_text("No jobs yet.").wait_for()
     page.evaluate(DROP, ["notes.txt", base64.b64encode(b"no video" * 1000).decode()])
-    page.get_by_text("notes.txt: is no video, or incomplete").wait_for()
+    page.get_by_text("notes.txt: not a video, or incomplete").wait_for()
     page.get_by_role("button", name="Dismiss").click()
     page.set_input_files("#files", {"name": "big.mp4", "mimeType": "video/mp4", "buffer": bytes(2 << 20)})
     page.get_by_text("big.mp4 is larger than 1 MB, the limit of this server.").wait_for()

@@ -27,14 +27,14 @@ def contents(folder):
 
 @pytest.mark.parametrize("name", ["short.srt", "short.vtt", "short.txt", "short.eaf", "short.json"])
 def test_side_cars_of_others_are_not_replaced(captioner, videos, tmp_path, capsys, name):
-    """As with --out . beside the videos: that video is recorded, the others go on; --overwrite replaces it."""
+    """As with --out . beside the videos: that video is recorded, the others continue; --overwrite replaces it."""
     (tmp_path / name).write_text("mine")
     formats = ("srt", "vtt", "txt", "elan")
     files = [videos / "scenes.mp4", videos / "short.mkv"]
     summary = caption_files(files, captioner, tmp_path, formats)
     assert (summary.done, summary.failed) == (("scenes",), ("short",))
     said = ("exists and holds no captions; choose another --out, or remove it" if name == "short.json" else
-            "is there without short.json, so hicm caption did not write it; choose another --out, or replace it with")
+            "exists without short.json, so hicm caption did not write it; choose another --out, or replace it with")
     assert f"{tmp_path / name}: {said}" in capsys.readouterr().err
     assert [path.name for path in tmp_path.glob("short.*")] == [name] and (tmp_path / name).read_text() == "mine"
     summary = caption_files(files, captioner, tmp_path, formats, overwrite=True)

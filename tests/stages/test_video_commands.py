@@ -76,11 +76,11 @@ def test_no_file_of_features(videos, tmp_path, monkeypatch, capsys, words, said)
 @pytest.mark.parametrize(("words", "said"), [
     (("--format", "SRT"), "found 'SRT'; did you mean 'srt'?"),
     (("--format", ".vtt"), "found '.vtt'; did you mean 'vtt'?"),
-    (("--format", "srt,vtt"), "--format srt,vtt: expected one format a word; write --format srt vtt"),
+    (("--format", "srt,vtt"), "--format srt,vtt: expected names separated by blanks; write --format srt vtt"),
     (("--format", "srt vtt"), "write --format srt vtt"),
     (("--format", "srt", "--format", "wtt"), "found 'wtt'; did you mean 'vtt'?"),
     (("--window", "inf"), "--window inf: expected 1 second or more"),
-    (("--speech", "/nope", "--no-speech"), "--speech /nope: goes against --no-speech; give one of them"),
+    (("--speech", "/nope", "--no-speech"), "--speech /nope: contradicts --no-speech; give one of them"),
 ])
 def test_slips_in_options(place, videos, capsys, words, said):
     assert main(["caption", str(videos), "--memory", "bank", *words]) == 2
@@ -172,7 +172,7 @@ def test_features_that_cannot_be_made_again_stay(videos, tmp_path, capsys):
     before = (tmp_path / "f.h5").read_bytes()
     (folder / "short.mkv").write_text("broken")
     assert main(words) == 2
-    assert "f.h5: left as it is: it holds short, which cannot be read any more" in capsys.readouterr().err
+    assert "f.h5: not changed: it holds short, which cannot be read any more" in capsys.readouterr().err
     shutil.copy(videos / "scenes.mp4", folder / "short.mkv")
     assert main(words) == 2
     assert "f.h5: the features of short are those of another file than" in capsys.readouterr().err

@@ -1,7 +1,7 @@
-"""webdataset shards: tar files whose members are called ``<key>.<extension>``; those with one key belong together.
+"""webdataset shards: tar files with members ``<key>.<extension>``; members of one key are one video.
 
-The key is everything before the first dot of the name.  Folders in front of it, and members that are no arrays (json,
-text, videos), are passed over.
+The key is everything before the first dot of the file name.  Folders, and members that are not arrays (json, text,
+videos), are ignored.
 """
 
 import contextlib
@@ -25,21 +25,21 @@ from hicm.errors import UserError, reason
 from hicm.files import MissingFile, is_file, refuse_stand_in
 
 SUFFIX = ".tar"
-SHOWN = 10  # shards from which on progress is shown
+SHOWN = 10  # shards: with fewer, no progress is shown
 MOST = 1_000_000  # shards
 BRACES = re.compile(r"\{([^{}]*)\}")
 RANGE = re.compile(r"(\d+)\.\.(\d+)")
 
 
 class Part(NamedTuple):
-    """An array of a video: the shard in which it lies, and where."""
+    """An array of a video: its shard, and its position there."""
 
     shard: Path
     member: Member
 
 
 class Shards:
-    """Headers are read once, at the first question; arrays are then read from their places, in any order."""
+    """A `Store`.  Headers are read once, at first use; arrays are then read by position, in any order."""
 
     def __init__(self, files: Sequence[Path], array: str = ""):
         self._files, self._array = files, array
@@ -60,7 +60,7 @@ class Shards:
 
     @cached_property
     def _samples(self) -> dict[str, dict[str, Part]]:
-        """By key, then by extension, which tells the arrays of a video apart: ``npy``, ``clip.npy``."""
+        """By key, then by extension, which distinguishes the arrays of a video: ``npy``, ``clip.npy``."""
         found: dict[str, dict[str, Part]] = {}
         for shard in tqdm(self._files, "index shards", unit="shard", disable=len(self._files) < SHOWN):
             for member in _arrays(shard):
@@ -94,7 +94,7 @@ class Shards:
                             "again") from error
 
     def _chosen(self, key: str) -> tuple[str, str]:
-        """The extension of the member that is meant, and which array in it ('': its only one)."""
+        """The extension of the member to read, and the name of the array in it ('': its only one)."""
         parts = self._samples[key]
         first, _, rest = self._array.partition("/")
         if first in parts:
@@ -108,14 +108,14 @@ class Shards:
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether ``path`` is a pattern of shards, and no file."""
+    """Whether ``path`` is a pattern of shards, and not a file."""
     return path.suffix.lower() == SUFFIX and not set(str(path)).isdisjoint("{*?[") and not is_file(path)
 
 
 def expand(pattern: Path) -> list[Path]:
     """The shards that ``*``, ``?``, ``[...]``, ``{a,b}`` and ``{000..009}`` name.
 
-    Raises MissingFile when one of them is missing, or when there is none, UserError when they are too many.
+    Raises MissingFile when one of them is missing or none matches, UserError when there are too many.
     """
     found: list[Path] = []
     for name in _without_braces(str(pattern)):
@@ -127,7 +127,7 @@ def expand(pattern: Path) -> list[Path]:
 
 
 def of_folder(path: Path) -> list[Path]:
-    """The shards in a folder that holds no other features."""
+    """The shards in a folder; none if it also holds other features."""
     files = [file for file in path.iterdir() if not file.name.startswith(".")]
     if any(file.suffix.lower() in formats() for file in files):
         return []
@@ -135,11 +135,11 @@ def of_folder(path: Path) -> list[Path]:
 
 
 def _without_braces(pattern: str) -> Iterator[str]:
-    """Every name that the braces stand for."""
-    parts = [_choices(part) if place % 2 else (part,)  # every other one stood in braces
+    """The names that a pattern with braces expands to."""
+    parts = [_choices(part) if place % 2 else (part,)  # every other part was in braces
              for place, part in enumerate(BRACES.split(pattern))]
     if math.prod(map(len, parts)) not in range(1, MOST):
-        raise UserError(f"{pattern}: expected braces that stand for 1 to {MOST:,} shards, as {{000..009}}; correct "
+        raise UserError(f"{pattern}: expected braces that expand to 1 to {MOST:,} shards, as {{000..009}}; correct "
                         "data.features")
     return map("".join, itertools.product(*parts))
 

@@ -1,7 +1,6 @@
 """Scores a case under one or several protocols, part by part, in one process or several."""
 
 import contextlib
-import signal
 import sys
 import threading
 from collections import defaultdict
@@ -27,6 +26,7 @@ from hicm.dvc_eval.words.meteor15.native import NativeMeteor, TooAlike
 from hicm.dvc_eval.words.texts import Oddities, Texts, intern_captions
 from hicm.dvc_eval.words.tokenise import Tokeniser, clean, tokeniser_of
 from hicm.errors import UserError
+from hicm.interrupts import blocked
 
 EVENTS = 10_000  # per part, both sides together, approximately: bounds the memory, and is one task for a process
 PAYS = 4 * EVENTS  # with fewer events, starting processes takes longer than they save
@@ -160,24 +160,11 @@ def _score_in_processes(cases: Sequence[Case], wanted: Sequence[Wanted], tokenis
     _shared = _Shared(cases, wanted, tokeniser, LazyMeteor(None))
     try:
         with contextlib.ExitStack() as stack:
-            with _deaf_to_interrupts():
+            with blocked():
                 pool = stack.enter_context(multiprocessing.get_context("fork").Pool(workers))
             yield from pool.imap(_score_shared, range(len(cases)))
     finally:
         _shared = None
-
-
-@contextlib.contextmanager
-def _deaf_to_interrupts() -> Iterator[None]:
-    """Processes and threads that are started meanwhile never see Ctrl-C; this one sees it a moment later.
-
-    The parent ends them when it is interrupted; by themselves they would each print a traceback.
-    """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _score_shared(at: int) -> Scored:

@@ -17,7 +17,7 @@
     return rows.length ? el("div", "table", el("table", "", body)) : "";
   }
 
-  /** A schema in a few words. */
+  /** A short name of a schema's type. */
   function kind(schema) {
     if (!schema) return "";
     if (schema.$ref) return schema.$ref.split("/").pop();

@@ -3,7 +3,7 @@
 (() => {
   const STAGES = {
     frames: ["Reading frames", "s"],
-    speech: ["Listening to the speech", "s"],
+    speech: ["Transcribing speech", "s"],
     recall: ["Reading the memory", "windows"],
     captions: ["Captioning", "windows"],
     writing: ["Saving", ""],
@@ -13,7 +13,7 @@
     cancelled: "cancelled",
   };
   const DATE = {dateStyle: "medium", timeStyle: "short"};
-  const SOON = 700, LATER = 5000; // milliseconds between two looks
+  const SOON = 700, LATER = 5000; // milliseconds between two polls: while a job runs, otherwise
 
   const byId = (id) => document.getElementById(id);
   const list = byId("jobs");
@@ -22,7 +22,7 @@
   const uploads = []; // {name, file, sent, request, card}
   let about = null, jobs = [], uploading = false, timer = 0;
 
-  // words
+  // text
 
   function sizeText(bytes) {
     let unit = 0, value = bytes;
@@ -62,10 +62,10 @@
     return facts.join(" · ");
   }
 
-  /** How many jobs are done before a queued one. */
+  /** How many jobs are ahead of a queued one. */
   function before(job) {
     const count = jobs.filter((one) => one.state === "running" || (one.state === "queued" && one.created < job.created)).length;
-    return count ? `${count} job${count === 1 ? "" : "s"} before it` : "next";
+    return count ? `${count} job${count === 1 ? "" : "s"} ahead` : "next";
   }
 
   // server

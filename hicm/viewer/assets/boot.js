@@ -1,7 +1,7 @@
 "use strict";
 globalThis.hicm ??= {};
 {
-  const AT_ONCE = 3;  // views that are set up when the page opens; others when they come near
+  const AT_ONCE = 3;  // views that are set up when the page opens; others when they are scrolled near
 
   /** Set up every `.viewer` of the page that holds the JSON of a view. */
   function boot() {

@@ -16,7 +16,7 @@ globalThis.hicm ??= {};
     const keeper = new hicm.Keeper(view, session.history);
     const {parts} = hicm;
     const place = {number: options.number ?? 1, count: options.count ?? 1};
-    const notices = parts.notices(session, keeper);  // first: it brings back what was edited
+    const notices = parts.notices(session, keeper);  // first, because it restores edits
     const screen = el("div", {class: "screen"});
     screen.append(parts.stage(session), parts.transport(session, screen), parts.captions(session));
 

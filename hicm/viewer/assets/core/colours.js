@@ -4,7 +4,7 @@ globalThis.hicm ??= {};
   const PREDICTIONS = 6;  // colours that predictions share, --lane-0 to --lane-5 of the style sheet
 
   /**
-   * The name of the colour of a lane: predictions take turns, references and speech have their own.
+   * The name of the colour of a lane: predictions cycle through theirs, references and speech have one each.
    * @param {{kind: string}[]} lanes
    * @param {number} lane
    * @returns {string} of a custom property `--lane-NAME`

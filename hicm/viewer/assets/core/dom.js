@@ -21,8 +21,8 @@ globalThis.hicm ??= {};
   };
 
   /**
-   * An element.  `class`, `text`, `dataset` and `on` are set as such, booleans and values as properties where the
-   * element has them, all else as attributes.  Never HTML: what captions hold stays text.
+   * A new element.  `class`, `text`, `dataset` and `on` (listeners by event) have their own meaning; other fields are
+   * set as properties where the element has them, otherwise as attributes.  Never HTML, so that captions stay text.
    * @param {string} tag
    * @param {Record<string, unknown>} [fields]
    * @param {...(Node | string | null | undefined)} children
@@ -67,7 +67,7 @@ globalThis.hicm ??= {};
   }
 
   /**
-   * Another picture and label on a button.
+   * Change the picture and label of a button.
    * @param {HTMLElement} button
    * @param {string} picture name of an icon
    * @param {string} label
@@ -81,7 +81,7 @@ globalThis.hicm ??= {};
     button.setAttribute("aria-label", label);
   }
 
-  /** @param {() => void} act @returns {() => void} that runs it once before the next picture, however often called */
+  /** @param {() => void} act @returns {() => void} runs it once before the next repaint, however often called */
   function eachFrame(act) {
     let asked = false;
     return () => {

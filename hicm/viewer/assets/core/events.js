@@ -3,7 +3,7 @@ globalThis.hicm ??= {};
 {
   /**
    * @typedef {{key: number, start: number, end: number, text: string, score: number | null, level: number | null,
-   *            remark: string}} Event  never changed in place; `key` names it in one viewer
+   *            remark: string}} Event  never changed in place; `key` is unique within a viewer
    * @typedef {{name: string, kind: string, events: readonly Event[], recalled: object[]}} Lane
    * @typedef {readonly Lane[]} Lanes
    */
@@ -24,7 +24,7 @@ globalThis.hicm ??= {};
   }
 
   /**
-   * Where an event is.
+   * Find an event by its key.
    * @param {Lanes} lanes
    * @param {number | null} key
    * @returns {{lane: number, place: number, event: Event} | null}
@@ -53,7 +53,7 @@ globalThis.hicm ??= {};
   }
 
   /**
-   * Other fields for one event.
+   * Change fields of an event.
    * @param {Lanes} lanes
    * @param {number} key
    * @param {Partial<Event>} fields
@@ -69,7 +69,7 @@ globalThis.hicm ??= {};
   }
 
   /**
-   * One event more.
+   * Add an event.
    * @param {Lanes} lanes
    * @param {number} lane
    * @param {{start: number, end: number, text?: string, level?: number | null}} fields
@@ -82,7 +82,7 @@ globalThis.hicm ??= {};
   }
 
   /**
-   * Without one event.
+   * Remove an event.
    * @param {Lanes} lanes
    * @param {number} key
    * @returns {Lanes}
@@ -93,7 +93,7 @@ globalThis.hicm ??= {};
   }
 
   /**
-   * Two events of one, both with its text.
+   * Split an event in two, both with its text.
    * @param {Lanes} lanes
    * @param {number} key
    * @param {number} time seconds, within the event
@@ -107,7 +107,7 @@ globalThis.hicm ??= {};
   }
 
   /**
-   * An event and the next one of its lane and level as one, with both texts.
+   * Merge an event with the next one of its lane and level; their texts are joined.
    * @param {Lanes} lanes
    * @param {number} key
    * @returns {Lanes | null} null where there is no next one

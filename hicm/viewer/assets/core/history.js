@@ -1,7 +1,7 @@
 "use strict";
 globalThis.hicm ??= {};
 {
-  /** A value that is replaced, never changed, with the way back and forth. */
+  /** An immutable value with undo and redo. */
   class History {
     /** @param {T} first @template T */
     constructor(first) {
@@ -12,7 +12,7 @@ globalThis.hicm ??= {};
       this.joint = "";
     }
 
-    /** @returns {boolean} does the value differ from the first one? */
+    /** @returns {boolean} whether the value differs from the first one */
     get changed() {
       return this.now !== this.first;
     }
@@ -20,7 +20,7 @@ globalThis.hicm ??= {};
     /**
      * Replace the value.
      * @param {T} value
-     * @param {string} [joint] changes in a row with the same name are one step back, as letters typed are
+     * @param {string} [joint] consecutive changes with the same name are one step of undo, such as typing
      */
     replace(value, joint = "") {
       if (value === this.now) return;
@@ -30,17 +30,17 @@ globalThis.hicm ??= {};
       this.future = [];
     }
 
-    /** The next change is a step of its own. */
+    /** Make the next change a step of its own. */
     pause() {
       this.joint = "";
     }
 
-    /** @returns {boolean} was there a step to take back? */
+    /** @returns {boolean} whether there was a step to undo */
     undo() {
       return this.move(this.past, this.future);
     }
 
-    /** @returns {boolean} was there a step to take again? */
+    /** @returns {boolean} whether there was a step to redo */
     redo() {
       return this.move(this.future, this.past);
     }

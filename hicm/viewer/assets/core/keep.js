@@ -1,12 +1,12 @@
 "use strict";
 globalThis.hicm ??= {};
 {
-  const WAIT = 300;  // milliseconds after the last letter
+  const WAIT = 300;  // milliseconds after the last edit
 
   /**
-   * A short name for a text: equal texts have equal names.
+   * A hash of a text.
    * @param {string} text
-   * @returns {string}
+   * @returns {string} 16 hexadecimal digits
    */
   function digest(text) {
     let [one, two] = [0x811c9dc5, 0x1b873593];
@@ -18,14 +18,14 @@ globalThis.hicm ??= {};
     return [one, two].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
   }
 
-  /** The key under which the edits of a view are kept: of its own content. @param {object} view */
+  /** The storage key of the edits of a view, made from its content. @param {object} view */
   function keyOf(view, lanes) {
     const events = lanes.map((lane) => [lane.name, lane.kind, lane.events.map((event) =>
       [event.start, event.end, event.text, event.score, event.level])]);
     return `hicm ${view.id} ${digest(JSON.stringify([view.id, view.duration, events]))}`;
   }
 
-  /** The events of lanes as text, and back. */
+  /** The stored form of lanes; `readBack` reads it. */
   const written = (lanes, exported) => JSON.stringify({
     form: 1, saved: new Date().toISOString(), exported,
     lanes: lanes.map((lane) => lane.events)});
@@ -47,7 +47,7 @@ globalThis.hicm ??= {};
     /**
      * @param {object} view JSON of a view
      * @param {hicm.History} history of its lanes
-     * @param {() => Storage} storage asked each time: a browser may refuse it
+     * @param {() => Storage} storage called each time, because a browser may refuse access
      */
     constructor(view, history, storage = () => globalThis.localStorage) {
       super();
@@ -60,8 +60,9 @@ globalThis.hicm ??= {};
     }
 
     /**
-     * Bring back what was kept.
-     * @returns {{saved: string, exported: string} | null} when, and as what it was exported; null: nothing was kept
+     * Restore the edits that were kept.
+     * @returns {{saved: string, exported: string} | null} when they were saved, and the
+     *   format they were exported in; null: none were kept
      */
     restore() {
       try {
@@ -76,13 +77,13 @@ globalThis.hicm ??= {};
       }
     }
 
-    /** Keep the present lanes, soon. */
+    /** Keep the current lanes, after a pause. */
     soon() {
       clearTimeout(this.timer);
       this.timer = setTimeout(() => this.now(), WAIT);
     }
 
-    /** Keep the present lanes at once. */
+    /** Keep the current lanes now. */
     now() {
       clearTimeout(this.timer);
       this.timer = null;
@@ -95,7 +96,7 @@ globalThis.hicm ??= {};
       }
     }
 
-    /** @returns {boolean} would leaving the page lose anything? */
+    /** @returns {boolean} whether leaving the page would lose edits */
     get atRisk() {
       return this.history.changed && !this.works && !this.exported;
     }

@@ -2,7 +2,7 @@
 globalThis.hicm ??= {};
 {
   /**
-   * Rows for events that overlap: the first row that is free again takes the next event.
+   * Rows for events that overlap: an event goes into the first row that is free.
    * @template {{start: number, end: number}} T
    * @param {T[]} events
    * @returns {{placed: {event: T, row: number}[], count: number}} in order of starts; at least one row
@@ -55,7 +55,7 @@ globalThis.hicm ??= {};
   }
 
   /**
-   * Is a time within an event?  An event without length holds its own start.
+   * Whether a time is within an event; an event of zero length holds its start.
    * @param {{start: number, end: number}} event
    * @param {number} time seconds
    * @returns {boolean}

@@ -1,7 +1,7 @@
 "use strict";
 globalThis.hicm ??= {};
 {
-  /** Time that passes without a video. */
+  /** A clock that runs in place of a video. */
   class Clock {
     constructor() {
       this.base = 0;
@@ -35,7 +35,7 @@ globalThis.hicm ??= {};
     }
   }
 
-  /** A `<video>` with the same handles as a `Clock`. */
+  /** A `<video>` with the interface of a `Clock`. */
   class Film {
     /** @param {HTMLVideoElement} element */
     constructor(element) {
@@ -89,13 +89,13 @@ globalThis.hicm ??= {};
       return !this.medium.paused;
     }
 
-    /** @returns {boolean} is there a picture? */
+    /** @returns {boolean} whether a video is played */
     get film() {
       return this.medium instanceof Film;
     }
 
     /**
-     * Play an element from now on, or a clock for null.
+     * Switch to a video element, or to a clock for null.
      * @param {HTMLVideoElement | null} element
      */
     use(element) {
@@ -109,7 +109,7 @@ globalThis.hicm ??= {};
       this.emit("playing");
     }
 
-    /** Listen to an element's own signals; once for each element. @param {HTMLVideoElement} element */
+    /** Listen to the events of an element; call it once per element. @param {HTMLVideoElement} element */
     watch(element) {
       const mine = (act) => () => this.film && this.medium.element === element && act();
       for (const name of ["timeupdate", "seeked"]) {

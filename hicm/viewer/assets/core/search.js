@@ -2,10 +2,10 @@
 globalThis.hicm ??= {};
 {
   /**
-   * Where a text holds what is searched for, whatever the case.
+   * The places of a query in a text, ignoring case.
    * @param {string} text
    * @param {string} query
-   * @returns {[number, number][]} first place and the place after the last, as `slice` takes them
+   * @returns {[number, number][]} start and end, as `slice` takes them
    */
   function matches(text, query) {
     if (!query.trim()) return [];
@@ -14,7 +14,7 @@ globalThis.hicm ??= {};
   }
 
   /**
-   * A text in pieces, those that match marked: what a page shows.
+   * A text cut into pieces that match and pieces that do not.
    * @param {string} text
    * @param {string} query
    * @returns {{text: string, match: boolean}[]}

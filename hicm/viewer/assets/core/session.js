@@ -5,7 +5,7 @@ globalThis.hicm ??= {};
   const GRACE = 1e-3;  // seconds by which a seek may miss the start of an event
 
   /**
-   * What is shown of one view and what was done to it, without the page.
+   * The state of one viewer (lanes, edits, chosen event, player, zoom), independent of the DOM.
    * Signals: `time`, `playing`, `events`, `choice`, `query`, `view`, `lane`, `loop`, `message`.
    */
   class Session extends hicm.Signals {
@@ -49,7 +49,7 @@ globalThis.hicm ??= {};
       this.player.seek(seconds);
     }
 
-    /** @param {number} seconds to go, back where negative */
+    /** @param {number} seconds forward, or back if negative */
     step(seconds) {
       this.seek(this.player.time + seconds);
     }
@@ -61,7 +61,7 @@ globalThis.hicm ??= {};
       this.seek((Math.round(this.player.time * rate) + way) / rate + GRACE / 10);
     }
 
-    /** Loop the chosen event, or the one under the playhead; stop looping where it does. */
+    /** Start or stop looping the chosen event, or the one under the playhead. */
     toggleLoop() {
       if (!this.found) this.choose(this.under(this.lane).at(-1)?.key ?? null);
       if (!this.found) return this.say("Choose an event to loop.");
@@ -154,8 +154,8 @@ globalThis.hicm ??= {};
     // edits
 
     /**
-     * Show other lanes; a step that can be taken back.
-     * @param {import("./events").Lanes | null} lanes null: nothing is done
+     * Replace the lanes, as a step that can be undone.
+     * @param {import("./events").Lanes | null} lanes null: no change
      * @param {string} [joint] see `History.replace`
      */
     apply(lanes, joint = "") {
@@ -164,13 +164,13 @@ globalThis.hicm ??= {};
       this.edited();
     }
 
-    /** Take the last step back. */
+    /** Undo the last step. */
     undo() {
       if (this.history.undo()) this.edited();
       else this.say("There is nothing to undo.");
     }
 
-    /** Take again what was taken back. */
+    /** Redo the last step that was undone. */
     redo() {
       if (this.history.redo()) this.edited();
       else this.say("There is nothing to redo.");
@@ -194,7 +194,7 @@ globalThis.hicm ??= {};
       return this.found?.lane === this.lane ? this.found.event.level : hicm.layout.levels(lane.events).at(-1) ?? null;
     }
 
-    /** Without the chosen event. */
+    /** Delete the chosen event. */
     removeChosen() {
       const found = this.found;
       if (!found) return this.say("Choose an event to delete.");
@@ -205,7 +205,7 @@ globalThis.hicm ??= {};
       return this.say("The event was deleted; Ctrl Z brings it back.");
     }
 
-    /** The chosen event in two, at the playhead. */
+    /** Split the chosen event at the playhead. */
     splitChosen() {
       const time = hicm.time.toFrame(this.player.time, this.frameRate);
       const done = this.found && hicm.events.split(this.lanes, this.chosen, time);
@@ -214,7 +214,7 @@ globalThis.hicm ??= {};
       return this.choose(done.key);
     }
 
-    /** The chosen event and the next one of its lane and level in one. */
+    /** Merge the chosen event with the next one of its lane and level. */
     mergeChosen() {
       const lanes = this.found && hicm.events.merge(this.lanes, this.chosen);
       if (!lanes) return this.say("There is no later event of this lane to merge with.");
@@ -223,9 +223,9 @@ globalThis.hicm ??= {};
     }
 
     /**
-     * Other times for the chosen event.
+     * Change times of the chosen event.
      * @param {{start?: number, end?: number}} fields seconds
-     * @returns {string} what is wrong with them; "" where they are taken
+     * @returns {string} what is wrong with them; "" if they were accepted
      */
     setTimes(fields) {
       const event = this.found?.event;
@@ -238,7 +238,7 @@ globalThis.hicm ??= {};
       return fault;
     }
 
-    /** A boundary of the chosen event at the playhead. @param {"start" | "end"} edge */
+    /** Move a boundary of the chosen event to the playhead. @param {"start" | "end"} edge */
     setHere(edge) {
       const fault = this.setTimes({[edge]: hicm.time.toFrame(this.player.time, this.frameRate)});
       if (fault) this.say(fault);

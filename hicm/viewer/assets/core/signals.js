@@ -1,7 +1,7 @@
 "use strict";
 globalThis.hicm ??= {};
 {
-  /** Named signals: parts listen to what they show. */
+  /** A minimal event emitter. */
   class Signals {
     constructor() {
       this.listeners = new Map();

@@ -42,7 +42,7 @@ globalThis.hicm ??= {};
   }
 
   /**
-   * A time as a screen reader should say it.
+   * A time in words, for screen readers.
    * @param {number} seconds
    * @returns {string}
    */
@@ -95,7 +95,7 @@ globalThis.hicm ??= {};
   }
 
   /**
-   * Seconds without digits that say nothing: rounded to microseconds.
+   * Round to microseconds, which drops floating-point noise.
    * @param {number} seconds
    * @returns {number}
    */

@@ -1,7 +1,7 @@
 "use strict";
 globalThis.hicm ??= {};
 {
-  const SHORTEST = 0.5;  // seconds that can be shown at most closely
+  const SHORTEST = 0.5;  // seconds shown at the closest zoom
 
   /** The part of a video that a timeline shows: from `start` to `end`, in seconds, on `width` pixels. */
   class Viewport {
@@ -18,7 +18,7 @@ globalThis.hicm ??= {};
       this.end = this.duration;
     }
 
-    /** @returns {boolean} is the whole video shown? */
+    /** @returns {boolean} whether the whole video is shown */
     get whole() {
       return this.end - this.start >= this.duration - 1e-9;
     }
@@ -34,8 +34,8 @@ globalThis.hicm ??= {};
     }
 
     /**
-     * Show `factor` times as much, with the time `around` where it is.
-     * @param {number} factor below 1 to come closer
+     * Show `factor` times as many seconds, keeping the time `around` in place.
+     * @param {number} factor below 1 to zoom in
      * @param {number} around seconds
      */
     zoom(factor, around) {
@@ -61,7 +61,7 @@ globalThis.hicm ??= {};
     }
 
     /**
-     * Move the view so that a span is seen; zoomed out where it is longer than the view.
+     * Move the view so that a span is visible, zooming out where it is longer than the view.
      * @param {number} start seconds
      * @param {number} end seconds
      * @returns {boolean} did the view move?
@@ -74,7 +74,7 @@ globalThis.hicm ??= {};
     }
 
     /**
-     * Turn the page when the playhead leaves the view.
+     * Move the view on when the playhead leaves it.
      * @param {number} time seconds
      * @returns {boolean} did the view move?
      */

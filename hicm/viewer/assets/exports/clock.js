@@ -7,7 +7,7 @@ hicm.exports ??= {};
   // Frame rates that editors know, and that have a time code.
   const RATES = [[24000, 1001], [24], [25], [30000, 1001], [30], [48], [50], [60000, 1001], [60]]
     .map(([numerator, denominator]) => new Fraction(numerator, denominator ?? 1));
-  const USUAL = RATES[2];  // where a video does not say
+  const USUAL = RATES[2];  // where the frame rate is not known
 
   /** @typedef {{start: number, end: number, text: string, event: object}} Cue  milliseconds, start < end */
 
@@ -50,7 +50,7 @@ hicm.exports ??= {};
   }
 
   /**
-   * The frame rate that editors know which is nearest to that of a video; 25 where the video does not say.
+   * The frame rate that editors know which is nearest to that of a video; 25 where it is not known.
    * @param {number | null} frameRate frames per second
    * @returns {Fraction}
    */

@@ -4,7 +4,7 @@ hicm.exports ??= {};
 {
   const {two} = hicm.clock;
   const MOST = 999;  // markers: numbers have three digits
-  const HOURS = 23;  // of a day, less that at which timelines begin
+  const HOURS = 23;  // 24, less the hour at which timelines begin
 
   /** `HH:MM:SS:FF` of a frame counted from 0, on a timeline that begins at one hour. */
   function timeCode(frame, rate) {

@@ -4,9 +4,9 @@ hicm.exports ??= {};
 {
   const {node, document} = hicm.xml;
   const KIND = "default-lt";
-  const DATE = "1970-01-01T00:00:00+00:00";  // required; that of today would make files of equal events differ
+  const DATE = "1970-01-01T00:00:00+00:00";  // required; the current date would make files of equal events differ
 
-  /** Lanes of cues that do not overlap, as few as possible, by name. */
+  /** Tiers of cues that do not overlap, as few as possible per level. */
   function tiers(found) {
     const lanes = new Map();
     for (const cue of found) {
@@ -22,7 +22,7 @@ hicm.exports ??= {};
 
   /** The time slots, in order of time, and those of each cue. */
   function slots(found) {
-    const ends = found.flatMap(({start, end}, number) => 
+    const ends = found.flatMap(({start, end}, number) =>
       [{time: start, which: 0, number}, {time: end, which: 1, number}])
       .sort((one, other) => one.time - other.time || one.which - other.which || one.number - other.number);
     const names = new Map(found.map((cue) => [cue, []]));

@@ -2,7 +2,7 @@
 globalThis.hicm ??= {};
 hicm.exports ??= {};
 {
-  /** With a blank after a backslash at the end: ffmpeg would take the line below it for a part of the text. */
+  /** Escaped text; a blank follows a final backslash, as ffmpeg would read the next line as part of the text. */
   function escaped(text) {
     return text.replace(/[=;#\\\n]/g, "\\$&") + (text.endsWith("\\") ? " " : "");
   }

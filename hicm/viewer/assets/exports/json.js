@@ -4,16 +4,16 @@ hicm.exports ??= {};
 {
   const {float, json} = hicm.text;
 
-  /** What the memory answered, without what is not known of a node. */
+  /** A recalled node, without the fields that are not known. */
   function node({level, text, lowest = null, score = null, replaced = "", source = "", more = 0, below = []}) {
     return {level, text, ...(lowest === null ? {} : {lowest}), ...(score === null ? {} : {score: float(score)}),
             ...(replaced ? {replaced} : {}), ...(source ? {source} : {}), ...(more ? {more} : {}),
             ...(below.length ? {below: below.map(node)} : {})};
   }
 
-  /** hicm's own form, which loses nothing.  As `hicm/exports/json.py`. */
+  /** hicm's own format, which loses nothing.  As `hicm/exports/json.py`. */
   hicm.exports.json = {
-    suffix: ".json", title: "hicm", about: "all there is, also what was said and recalled", group: "Data",
+    suffix: ".json", title: "hicm", about: "everything, with speech and what was recalled", group: "Data",
     render(captioned) {
       const events = captioned.events.map(({start, end, text, score, level}) => ({
         start: float(start), end: float(end), sentence: text,

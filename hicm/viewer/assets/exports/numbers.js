@@ -24,13 +24,13 @@ hicm.exports ??= {};
   }
 
   /**
-   * A number with so many decimals; halves go to the even digit, as in Python.
+   * A number with `digits` decimals, halves rounded to even, as in Python.
    * @param {number} value less than 1e15 in size
    * @param {number} digits
    * @returns {string}
    */
   function fixed(value, digits) {
-    const exact = Math.abs(value).toFixed(100);  // all digits of a float that can end in a half
+    const exact = Math.abs(value).toFixed(100);  // enough digits to tell an exact half
     const [whole, decimals] = exact.split(".");
     let units = BigInt(whole + decimals.slice(0, digits));
     const rest = decimals.slice(digits);
@@ -42,7 +42,7 @@ hicm.exports ??= {};
   }
 
   /**
-   * The nearest whole number, the even one of two: Python's `round`.
+   * The nearest whole number, halves rounded to even: Python's `round`.
    * @param {number} value
    * @returns {number}
    */
@@ -97,7 +97,7 @@ hicm.exports ??= {};
       return this.numerator * other.denominator < other.numerator * this.denominator;
     }
 
-    /** @returns {number} the nearest whole number, the even one of two */
+    /** @returns {number} the nearest whole number, halves rounded to even */
     round() {
       let below = this.numerator / this.denominator;
       if (this.numerator % this.denominator < 0n) below -= 1n;
@@ -114,7 +114,7 @@ hicm.exports ??= {};
       const shift = Math.max(66 - size(numerator) + size(denominator), 0);
       const shifted = numerator << BigInt(shift);
       const quotient = shifted / denominator;
-      const sticky = shifted % denominator === 0n ? 0n : 1n;  // so that what only looks like a half is none
+      const sticky = shifted % denominator === 0n ? 0n : 1n;  // a remainder makes it more than a half
       const value = Number(quotient << 1n | sticky) / 2 ** (shift + 1);
       return this.numerator < 0n ? -value : value;
     }

@@ -9,7 +9,7 @@ hicm.exports ??= {};
                  ".ts": "video/mp2t", ".3gp": "video/3gpp"};
 
   /**
-   * Where the video file is, as a URL: what the page was told, or else that of the path, absolute where the path is.
+   * The URL of the video file: the one given, otherwise that of its path, absolute if the path is.
    * @param {{source: string, uri?: string}} captioned
    * @returns {string}
    */

@@ -3,9 +3,9 @@ globalThis.hicm ??= {};
 hicm.exports ??= {};
 {
   const {cues, clock} = hicm.clock;
-  const WIDTH = 42;  // characters a line, by custom
+  const WIDTH = 42;  // characters per line, by convention
 
-  /** Two lines of about the same length where one would be too long; broken at a blank only. */
+  /** A text too long for one line broken into two of similar length, at a blank. */
   function lines(text) {
     const plain = hicm.text.characters(text.replaceAll("{\\", "(\\").replace(/<(?=[A-Za-z/])/g, "‹"));
     const blanks = plain.flatMap((sign, place) => sign === " " ? [place] : []);

@@ -7,7 +7,7 @@ hicm.exports ??= {};
   const ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"};
 
   /**
-   * White space becomes single blanks, and so does what neither subtitles nor XML may hold.
+   * White space, and characters that subtitles or XML cannot hold, become single blanks.
    * @param {string} text
    * @returns {string}
    */
@@ -15,7 +15,7 @@ hicm.exports ??= {};
     return text.replace(BLANK, " ").replace(/^ | $/g, "");
   }
 
-  /** JSON that is ready: its lines are indented, no more. */
+  /** Serialised JSON: `json` only indents its lines. */
   class Ready {
     /** @param {string} text */
     constructor(text) {
@@ -62,7 +62,7 @@ hicm.exports ??= {};
     return Array.from(text);
   }
 
-  /** What a file in UTF-8 can hold: "?" for lone surrogates. @param {string} text @returns {string} */
+  /** Text that UTF-8 can encode: "?" for lone surrogates. @param {string} text @returns {string} */
   function utf8(text) {
     return text.replace(/\p{Cs}/gu, "?");
   }

@@ -5,9 +5,9 @@ hicm.exports ??= {};
   const {cues, shortClock} = hicm.clock;
   const {round} = hicm.numbers;
 
-  /** Lines to read.  As `hicm/exports/txt.py`. */
+  /** Plain text, one line per event.  As `hicm/exports/txt.py`. */
   hicm.exports.txt = {
-    suffix: ".txt", title: "Plain text", about: "lines to read", group: "Subtitles",
+    suffix: ".txt", title: "Plain text", about: "one line per event", group: "Subtitles",
     render: (captioned) => cues(captioned.events).map((cue) =>
       `${shortClock(round(cue.start / 1000))} - ${shortClock(round(cue.end / 1000))}  ${cue.text}\n`).join(""),
   };

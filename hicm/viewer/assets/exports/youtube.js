@@ -10,7 +10,7 @@ hicm.exports ??= {};
   const LONGEST_TEXT = 5000;  // bytes of a description
   const INTRO = "Intro";
 
-  /** Starts in seconds with titles, by YouTube's rules; of several levels, the coarsest that gives enough. */
+  /** [start in seconds, title] by YouTube's rules, of the coarsest level that has enough. */
   function chapters(events, duration) {
     const tried = hicm.chapters.levels(events).map((level) =>
       fewer(cues(events.filter((event) => event.level === level)), duration));
@@ -22,7 +22,7 @@ hicm.exports ??= {};
       `${hicm.numbers.fixed(duration, 0)} seconds)`);
   }
 
-  /** Chapters of 10 seconds or more, of more where there would be too many or the text too long. */
+  /** Chapters of 10 seconds or more; the minimum doubles while there are too many or the text is too long. */
   function fewer(found, duration) {
     for (let shortest = SHORTEST; ; shortest *= 2) {
       const kept = atLeast(shortest, found, duration);
@@ -30,7 +30,7 @@ hicm.exports ??= {};
     }
   }
 
-  /** The most chapters of `shortest` seconds or more that the starts allow; no cue stands for the intro. */
+  /** The most chapters of `shortest` seconds or more that the starts allow; a null cue is the intro. */
   function atLeast(shortest, found, duration) {
     let kept = [[0, null]];
     for (const cue of found) {

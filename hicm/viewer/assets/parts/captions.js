@@ -3,10 +3,10 @@ globalThis.hicm ??= {};
 hicm.parts ??= {};
 {
   const {el} = hicm.dom;
-  const ROWS = 3;  // lines that are kept free for a lane, so that the page does not jump
+  const ROWS = 3;  // lines reserved per lane, so that the page does not jump
 
   /**
-   * The captions under the playhead, a line per lane; screen readers are told of those of the lane in use.
+   * The captions under the playhead, a line per lane; screen readers announce those of the current lane.
    * @param {hicm.Session} session
    * @returns {HTMLElement}
    */

@@ -3,10 +3,10 @@ globalThis.hicm ??= {};
 hicm.parts ??= {};
 {
   const {el, icon} = hicm.dom;
-  const REST = 1500;  // milliseconds without a letter, after which typing is another step to undo
+  const REST = 1500;  // milliseconds without typing, after which it is another step of undo
 
   /**
-   * The chosen event: its text and times to edit, and what can be done with it.
+   * The chosen event: fields for its text and times, and actions on it.
    * @param {hicm.Session} session
    * @returns {HTMLElement}
    */
@@ -70,13 +70,13 @@ hicm.parts ??= {};
     return element;
   }
 
-  /** A time to type, to step by frames with the arrows, or to take from the playhead. */
+  /** A field for a time, with frame steps by the arrow keys and a button for the time of the playhead. */
   function timeField(session, edge, label, keys) {
     const part = {report: () => {}};
     const take = () => {
       const seconds = hicm.time.parse(field.value);
       const event = session.found?.event;
-      if (!event || hicm.time.exactClock(event[edge]) === field.value.trim()) return mark("");  // as it was
+      if (!event || hicm.time.exactClock(event[edge]) === field.value.trim()) return mark("");  // unchanged
       return mark(session.setTimes({[edge]: seconds}));
     };
     const mark = (fault) => {

@@ -5,7 +5,7 @@ hicm.parts ??= {};
   const {el, iconButton} = hicm.dom;
 
   /**
-   * What the formats write of one lane: its events as they are now.
+   * The current events of one lane, as the formats take them.
    * @param {hicm.Session} session
    * @param {number} lane
    * @returns {object} see `hicm.exports`
@@ -18,12 +18,12 @@ hicm.parts ??= {};
             recalled: lanes[lane]?.recalled ?? []};
   }
 
-  /** How the events were made, as JSON; pages hold it as text, so that its numbers stay as they were. */
+  /** How the events were made, as JSON; pages hold it as text, so that its numbers stay unchanged. */
   function aboutOf(madeBy) {
     return typeof madeBy === "string" ? madeBy : JSON.stringify(madeBy ?? {}, null, 1);
   }
 
-  /** The URL of the video on this computer; undefined where the page came from a server or has no video. */
+  /** The URL of the video on this computer; undefined if the page came from a server or has no video. */
   function fileOf(video) {
     if (!video) return undefined;
     try {
@@ -82,7 +82,7 @@ hicm.parts ??= {};
     return el("div", {class: "exporting"}, button, dialog);
   }
 
-  /** The names of formats by the headings of the menu. */
+  /** The names of formats by heading of the menu. */
   function groups() {
     const found = new Map();
     for (const [name, format] of Object.entries(hicm.exports)) {

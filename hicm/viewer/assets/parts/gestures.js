@@ -1,8 +1,8 @@
 "use strict";
 globalThis.hicm ??= {};
 {
-  const SLACK = 4;  // pixels that a click may move
-  const MAGNET = 6;  // pixels within which a boundary is drawn to another one
+  const SLACK = 4;  // pixels that the pointer may move in a click
+  const MAGNET = 6;  // pixels within which a boundary snaps to another
   let drags = 0;
 
   /** The event under a point of the canvas, and which part of it. */
@@ -26,7 +26,7 @@ globalThis.hicm ??= {};
     return null;
   }
 
-  /** A boundary at a time: drawn to other boundaries and the playhead, otherwise to the nearest frame. */
+  /** A time snapped to other boundaries and the playhead, otherwise to the nearest frame. */
   function snapped(session, key, time, free) {
     const {viewport, player, duration, frameRate} = session;
     const reach = MAGNET / viewport.width * (viewport.end - viewport.start);
@@ -92,7 +92,7 @@ globalThis.hicm ??= {};
     });
   }
 
-  /** One pointer: an edge or the body of the chosen event, or the view itself; a click where it does not move. */
+  /** Drag an edge or the body of the chosen event, or the view; without movement it is a click. */
   function drag(session, target, from) {
     const {viewport} = session;
     const name = `drag ${++drags}`;
@@ -131,7 +131,7 @@ globalThis.hicm ??= {};
     return act;
   }
 
-  /** Move one boundary, as far as the other one and the ends of the video allow. */
+  /** Move one boundary, limited by the other one and the ends of the video. */
   function resize(session, event, edge, time, free, name) {
     const least = session.frameRate ? 1 / session.frameRate : 0.05;
     const wanted = snapped(session, event.key, time, free);
@@ -141,7 +141,7 @@ globalThis.hicm ??= {};
     session.apply(hicm.events.change(session.lanes, event.key, {[edge]: value}), name);
   }
 
-  /** Two fingers: closer or farther. */
+  /** Zoom with two fingers. */
   function pinch(session, touches, canvas) {
     const {viewport} = session;
     const spread = () => {
@@ -181,7 +181,7 @@ globalThis.hicm ??= {};
   /** Drags on the map of the whole video. */
   function onMap(session, map) {
     const {viewport} = session;
-    let grip = null;  // where in the window it is held, in seconds from its start
+    let grip = null;  // where the window is held, in seconds from its start
     const time = (event) => {
       const box = map.getBoundingClientRect();
       return (event.clientX - box.left) / box.width * session.duration;
@@ -203,7 +203,7 @@ globalThis.hicm ??= {};
     });
   }
 
-  /** The wheel with Ctrl, Cmd or Alt zooms, sideways or with Shift it scrolls; else it is the page's. */
+  /** The wheel zooms with Ctrl, Cmd or Alt and scrolls with Shift or sideways; otherwise it scrolls the page. */
   function onWheel(session, board, tracks) {
     const {viewport} = session;
     board.addEventListener("wheel", (event) => {

@@ -4,21 +4,21 @@ hicm.parts ??= {};
 {
   const {el} = hicm.dom;
   const KEYS = [
-    ["Play", [["space", "play or pause"], ["← →", "5 seconds back or on"],
-              ["Shift ← →", "one frame back or on"],
+    ["Play", [["space", "play or pause"], ["← →", "5 seconds back or forward"],
+              ["Shift ← →", "one frame back or forward"],
               ["[ ]", "previous or next event"], ["l", "loop the event"], ["m", "mute"], ["f", "full screen"]]],
     ["Edit", [["e", "edit the text of the event"], ["i o", "start or end at the playhead"],
               ["n", "new event at the playhead"], ["s", "split at the playhead"], ["j", "merge with the next event"],
               ["Delete", "delete the event"], ["Ctrl Z", "undo"], ["Ctrl Shift Z", "redo"]]],
-    ["Look", [["/", "search"], ["+ −", "zoom in or out"], ["0", "show the whole video"],
+    ["View", [["/", "search"], ["+ −", "zoom in or out"], ["0", "show the whole video"],
               ["Ctrl wheel", "zoom at the pointer"], ["Shift wheel", "scroll the timeline"],
-              ["Esc", "back to the timeline"], ["?", "these keys"]]],
+              ["Esc", "back to the timeline"], ["?", "show these keys"]]],
   ];
   const TYPED = "input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable]";
   const viewers = [];
   let last = null;
 
-  /** Tell keys which viewer is in use. @param {{element: HTMLElement, session: hicm.Session}} viewer */
+  /** Send keys to a viewer while it is in use. @param {{element: HTMLElement, session: hicm.Session}} viewer */
   function listen(viewer) {
     if (!viewers.length) document.addEventListener("keydown", pressed);
     viewers.push(viewer);
@@ -42,7 +42,7 @@ hicm.parts ??= {};
     const typing = event.target.matches?.(TYPED);
     const open = event.target.closest?.("dialog[open]");
     if (open) return;
-    const sign = /^[^\p{L}\d\s]$/u.test(event.key);  // on many keyboards, brackets and the like need AltGr or Option
+    const sign = /^[^\p{L}\d\s]$/u.test(event.key);  // on many keyboards, brackets need AltGr or Option
     if (event.key === "Escape") leave(event, viewer, typing);
     else if ((event.ctrlKey || event.metaKey) && !(sign && event.altKey)) back(event, viewer.session, typing);
     else if (!typing && (sign || !event.altKey)) act(event, viewer.session, viewer);

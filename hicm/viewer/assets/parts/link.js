@@ -3,7 +3,7 @@ globalThis.hicm ??= {};
 hicm.parts ??= {};
 {
   /**
-   * The part of an address behind `#` that shows a view at a time.
+   * The fragment of a URL (`#…`) that opens a view at a time.
    * @param {number} time seconds
    * @param {number} view number of the view, from 1
    * @param {number} views how many the page has
@@ -14,9 +14,9 @@ hicm.parts ??= {};
   }
 
   /**
-   * What the part of an address behind `#` asks for.
+   * The view and time in the fragment of a URL.
    * @param {string} hash
-   * @returns {{view: number, time: number | null} | null} null where it asks for neither
+   * @returns {{view: number, time: number | null} | null} null if it has neither
    */
   function asked(hash) {
     const fields = new URLSearchParams(hash.replace(/^#/, ""));
@@ -37,14 +37,14 @@ hicm.parts ??= {};
     try {
       history.replaceState(history.state, "", hash);
     } catch {
-      // a page without an address of its own
+      // a page without a URL of its own
     }
     const time = hicm.time.clock(session.player.time, 2);
     const copied = await hicm.parts.copy(address);
     session.say(copied ? `Link to ${time} copied.` : `The link to ${time} is in the address bar.`);
   }
 
-  /** @param {string} text @returns {Promise<boolean>} is it in the clipboard? */
+  /** @param {string} text @returns {Promise<boolean>} whether it was copied */
   async function copy(text) {
     try {
       await navigator.clipboard.writeText(text);

@@ -5,7 +5,7 @@ hicm.parts ??= {};
   const {el, iconButton, eachFrame} = hicm.dom;
 
   /**
-   * All events as a list to search: what the timeline draws, in words.
+   * A searchable list of all events, which also makes the timeline accessible.
    * @param {hicm.Session} session
    * @returns {HTMLElement}
    */
@@ -46,7 +46,7 @@ hicm.parts ??= {};
         count += fits ? 1 : 0;
       }
       empty.hidden = count > 0;
-      empty.textContent = rows.size ? "No event holds these words." : "There are no events yet.";
+      empty.textContent = rows.size ? "No event matches." : "There are no events yet.";
       find.show(count);
     };
     const showChoice = () => {
@@ -111,7 +111,7 @@ hicm.parts ??= {};
     row.remark.hidden = !event.remark;
   }
 
-  /** The field to search in, with the number of matches and the ways to the next and the previous one. */
+  /** The search field, with the number of matches and buttons for the next and the previous one. */
   function finder(session) {
     const count = el("span", {class: "count quiet", role: "status"});
     const previous = iconButton("up", "Previous match", "Shift Enter", () => session.nextMatch(-1));
@@ -151,7 +151,7 @@ hicm.parts ??= {};
     else if (box.bottom > frame.bottom) items.scrollTop += box.bottom - frame.bottom + 8;
   }
 
-  /** Up and down go through the list, so that Tab need not. */
+  /** Move the focus by the arrow keys, Home and End: the list is one Tab stop. */
   function walk(event, items) {
     const shown = [...items.querySelectorAll("li:not([hidden]) > button")];
     const here = shown.indexOf(document.activeElement);

@@ -3,11 +3,11 @@ globalThis.hicm ??= {};
 hicm.parts ??= {};
 {
   const {el} = hicm.dom;
-  const OWN = "One of this video's own captions wrote that summary, so another caption was read instead.";
-  const OPEN = 1;  // windows whose tree is shown at once
+  const OWN = "That summary is one of this video's own captions, so another caption was read instead.";
+  const OPEN = 1;  // windows whose tree is open at first
 
   /**
-   * What the memory answered during the chosen event: trees from the top summary down to captions.
+   * What was recalled during the chosen event: trees from the top summary down to captions.
    * @param {hicm.Session} session
    * @returns {HTMLElement} hidden where no lane has any
    */
@@ -32,7 +32,7 @@ hicm.parts ??= {};
     return element;
   }
 
-  /** The windows that an event lies in, the one that it shares most with first. */
+  /** The windows that overlap an event, the largest overlap first. */
   function overlapping(windows, event) {
     const {low, high} = hicm.layout;
     const shared = (window) => Math.min(window.end, high(event)) - Math.max(window.start, low(event));

@@ -5,7 +5,7 @@ hicm.parts ??= {};
   const {el} = hicm.dom;
 
   /**
-   * What happened to the edits, and the status line.  Keeps the edits of the session.
+   * The state of the edits, and the status line.  Restores and keeps the edits of the session.
    * @param {hicm.Session} session
    * @param {hicm.Keeper} keeper
    * @returns {{notice: HTMLElement, status: HTMLElement}}

@@ -36,7 +36,7 @@ hicm.parts ??= {};
   }
 
   /**
-   * Where the groups of rows are: the tops of lanes have room for their names where `heads` is set.
+   * The positions of the groups of rows; with `heads`, lanes have room for their names on top.
    * @returns {{top: number, group: object}[] & {height: number}}
    */
   function places(groups, heads) {
@@ -146,7 +146,7 @@ hicm.parts ??= {};
     }
   }
 
-  /** As much of a text as there is room for. */
+  /** A text shortened to `room` pixels. */
   function fitting(pen, text, room) {
     const short = text.length > 300 ? text.slice(0, 300) : text;
     let length = lengths.get(short);

@@ -5,7 +5,7 @@ hicm.parts ??= {};
   const {el} = hicm.dom;
 
   /**
-   * The video, or what to do where there is none.
+   * The video, or a button to open its file.
    * @param {hicm.Session} session
    * @returns {HTMLElement}
    */
@@ -45,8 +45,8 @@ hicm.parts ??= {};
     });
     if (view.video) load(view.video);
     else {
-      reason.textContent = view.source ? `Without ${view.source}: the timeline runs by the clock.`
-        : "No video: the timeline runs by the clock.";
+      reason.textContent = view.source ? `${view.source} is not here; the timeline works without it.`
+        : "There is no video; the timeline works without it.";
       show(false);
     }
     return element;

@@ -8,7 +8,7 @@ hicm.parts ??= {};
   /**
    * The buttons below the video.
    * @param {hicm.Session} session
-   * @param {HTMLElement} screen what the full screen shows
+   * @param {HTMLElement} screen the element for full screen
    * @returns {HTMLElement}
    */
   function transport(session, screen) {
