@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.viewer.views import hour, several, view
+from tests.viewer.views import event, hour, lane, several, view
 
 pytestmark = pytest.mark.browser
 
@@ -87,6 +87,38 @@ def test_events_stand_out_on_the_timeline(page):
             document.querySelector('.viewer').append(probe);
         }""", name)
     assert page.evaluate(PALE) == []
+
+
+def test_texts_on_the_timeline_stay_within_their_events(window):
+    page = window.open(window.write([view([lane([
+        event(number * 5.0, number * 5.0 + 4.5, text) for number, text in enumerate([
+            "WWWWWWWWWWWWWWW iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii", "plain words that are too many", "日本語の字幕" * 9,
+            "مرحبا بالعالم " * 5, "😀" * 30, "m"])])])]))
+    assert page.evaluate("""() => {
+        const {roundRect, fillText} = CanvasRenderingContext2D.prototype;
+        const beyond = [];
+        let right = 0;
+        CanvasRenderingContext2D.prototype.roundRect = function (left, top, width, ...others) {
+            right = left + width;
+            return roundRect.call(this, left, top, width, ...others);
+        };
+        CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+            if (right && x + this.measureText(text).width > right) beyond.push(text);
+            return fillText.call(this, text, x, y);
+        };
+        return new Promise((done) => {
+            document.querySelector('.events button').click();
+            requestAnimationFrame(() => requestAnimationFrame(() => done([right > 0, beyond])));
+        });
+    }""") == [True, []]
+
+
+def test_all_events_are_printed(window):
+    page = window.open(window.write([hour(60)]))
+    page.emulate_media(media="print")
+    events = page.locator(".events")
+    assert events.evaluate("(one) => one.scrollHeight - one.clientHeight") <= 0
+    assert page.locator(".tools, .transport, .find, .head button").locator("visible=true").count() == 0
 
 
 def test_axe_finds_nothing(page):

@@ -149,15 +149,23 @@ hicm.parts ??= {};
   /** As much of a text as there is room for. */
   function fitting(pen, text, room) {
     const short = text.length > 300 ? text.slice(0, 300) : text;
-    let length = lengths.get(short);
+    if (lengthOf(pen, short) <= room) return short;
+    let left = room - lengthOf(pen, "…"), kept = "";
+    for (const sign of short) {
+      left -= lengthOf(pen, sign);
+      if (left < 0) break;
+      kept += sign;
+    }
+    return kept.trim() ? `${kept.trimEnd()}…` : "";
+  }
+
+  function lengthOf(pen, text) {
+    let length = lengths.get(text);
     if (length === undefined) {
       if (lengths.size > 5000) lengths.clear();
-      lengths.set(short, length = pen.measureText(short).width);
+      lengths.set(text, length = pen.measureText(text).width);
     }
-    if (length <= room) return short;
-    const count = Math.max(Math.floor(short.length * room / length) - 1, 0);
-    const kept = Array.from(short).slice(0, count).join("").trimEnd();
-    return kept ? `${kept}…` : "";
+    return length;
   }
 
   /** Draw all events as thin lines: the whole video at a glance. */
