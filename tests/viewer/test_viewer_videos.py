@@ -37,6 +37,17 @@ def test_a_real_video_plays_and_its_captions_follow(jump):
     assert jump.locator(".captions .line").first.locator("p").all_inner_texts() == ["A long jump", "She gets ready"]
 
 
+def test_space_plays_the_event_that_was_clicked(jump):
+    choose(jump, "She runs and jumps")
+    jump.keyboard.press("Space")
+    until(jump, "document.querySelector('video').currentTime > 6.4")
+    jump.keyboard.press("Space")
+    assert jump.evaluate("document.querySelector('video').paused")
+    jump.keyboard.press("ArrowDown")
+    jump.keyboard.press("Space")
+    assert jump.locator(TEXT).input_value() == "She lands in the sand", "another event is chosen first"
+
+
 def test_a_page_opens_at_the_time_of_its_address(jump):
     jump.goto(jump.url + "#t=12.5")
     jump.reload()

@@ -148,7 +148,7 @@ hicm.parts ??= {};
 
   /** As much of a text as there is room for. */
   function fitting(pen, text, room) {
-    const short = text.length > 300 ? text.slice(0, 300) : text;
+    const short = text.trim().slice(0, 300);
     if (lengthOf(pen, short) <= room) return short;
     let left = room - lengthOf(pen, "…"), kept = "";
     for (const sign of short) {
