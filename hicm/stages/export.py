@@ -10,6 +10,8 @@ from hicm.files import require, write_text
 from hicm.stages.caption import FORMATS
 from hicm.stages.new_files import refuse_other_content
 
+REMEDY = "give a .json that hicm caption or the viewer wrote"
+
 
 def export_files(files: Sequence[str], formats: Sequence[str] = (), out: str = "", overwrite: bool = False) -> str:
     """Write every file in every format, by default what hicm caption writes, beside it or to the folder ``out``.
@@ -23,7 +25,9 @@ def export_files(files: Sequence[str], formats: Sequence[str] = (), out: str = "
     texts: dict[Path, str] = {}
     refused: list[str] = []
     for file in files:
-        captioned = read(require(file, "captions", "give a .json that hicm caption or the viewer wrote"))
+        if require(file, "captions", REMEDY).is_dir():
+            raise UserError(f"{file}: expected captions, found a folder; {REMEDY}, e.g. {Path(file) / 'NAME.json'}")
+        captioned = read(Path(file))
         folder = Path(out) if out else Path(file).parent
         for name in names:
             path = path_of(captioned.id, folder, name)

@@ -14,6 +14,7 @@ from hicm.errors import UserError
 from hicm.exports import Captioned
 from hicm.exports.json import read as read_captions
 from hicm.files import read_json, require
+from hicm.stages.each_video import SOUND_SUFFIXES, SUFFIXES
 from hicm.types import Event, Span
 from hicm.viewer.content import Kind
 
@@ -76,6 +77,9 @@ def annotators(found: Sequence[dict[str, Captioned]]) -> list[Shown]:
 def _files(path: Path) -> list[Path]:
     """The file itself, or the captions in a folder.  Raises UserError when a folder has none."""
     if not path.is_dir():
+        if path.suffix.lower() in (*SUFFIXES, *SOUND_SUFFIXES):
+            raise UserError(f"{path}: expected predictions, found a video or sound file; give what hicm caption wrote "
+                            "for it, and the video with --video")
         return [path]
     found = [file for file in sorted(path.glob("*.json")) if _is_captions(file)]
     if not found:

@@ -40,6 +40,10 @@ def view(predictions: Sequence[str], video: str = "", reference: Sequence[str] =
     systems, own = read_systems(predictions, read, known, split, warnings)
     annotated = annotated or own
     total = list(dict.fromkeys(one for system in systems for one in system.videos))
+    if len(systems) > 1 and len(total) == sum(len(system.videos) for system in systems):
+        warnings.append("these predictions have no video in common; each video is shown with those of one alone")
+    if reference and total:
+        _refuse_others(reference, annotated, total)
     chosen = _chosen(total, videos)
     files.assign(chosen, video)
     for line in dict.fromkeys(warnings):
@@ -61,8 +65,8 @@ class _Files:
         """Assign a single file to a single video, whatever their names.  Raises UserError when no file matches."""
         if self.by_id and not any(one in self.by_id for one in ids):
             if len(self.by_id) > 1 or len(ids) > 1:
-                raise UserError(f"{given}: no file is named like one of the videos ({', '.join(ids[:3])}"
-                                f"{', ...' * (len(ids) > 3)}); choose one with --videos, or rename the file")
+                raise UserError(f"{given}: no file is named like one of the videos ({_some(ids)}); "
+                                "choose one with --videos, or rename the file")
             self.by_id = dict.fromkeys(ids, *self.by_id.values())
 
     def of(self, video: str, systems: Sequence[Shown]) -> Path | None:
@@ -70,6 +74,18 @@ class _Files:
         named = [Path(system.videos[video].source) for system in systems
                  if video in system.videos and system.videos[video].source]
         return self.by_id.get(video) or next((file for file in named if file.is_file()), None)
+
+
+def _refuse_others(files: Sequence[str], annotated: Sequence[Shown], total: Sequence[str]) -> None:
+    """UserError for references that know none of the videos."""
+    known = [one for shown in annotated for one in shown.videos]
+    if not {*known} & {*total}:
+        raise UserError(f"{', '.join(files)}: no video of the predictions is annotated ({_some(total)}), but "
+                        f"{_some(known)}; correct --reference")
+
+
+def _some(ids: Sequence[str]) -> str:
+    return f"{', '.join(ids[:3])}{', ...' * (len(ids) > 3)}" if ids else "none"
 
 
 def _known_duration(files: _Files, annotated: Sequence[Shown], video: str) -> float | None:
@@ -111,8 +127,7 @@ def _view(video: str, shown: Sequence[Shown], file: Path | None, folder: Path) -
 def _chosen(total: Sequence[str], asked: Sequence[str]) -> list[str]:
     missing = [one for one in asked if one not in total]
     if missing:
-        raise UserError(f"--videos {missing[0]}: not among the predictions, which are of {', '.join(total[:3])}"
-                        f"{', ...' * (len(total) > 3)}")
+        raise UserError(f"--videos {missing[0]}: not among the predictions, which are of {_some(total)}")
     if not total:
         raise UserError("there are no predictions of any video; nothing to show")
     return list(dict.fromkeys(asked)) or list(total[:MOST])

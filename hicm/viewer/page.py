@@ -17,7 +17,7 @@ import hicm
 
 ASSETS = Path(__file__).with_name("assets")
 
-STYLES = ("colours", "base", "player", "timeline", "panels")
+STYLES = ("colours", "base", "player", "timeline", "panels", "print")
 CORE = ("time", "layout", "viewport", "events", "history", "search", "signals", "player", "session", "keep", "colours",
         "dom")  # state and helpers that the parts share
 EXPORTS = ("numbers", "text", "clock", "chapters", "xml", "place",  # what the formats share
@@ -58,8 +58,10 @@ def _escaped(text: str) -> str:
 
 def viewer(view: Mapping[str, Any], heading: str = "h2") -> str:
     """The element that becomes a viewer of a view; ``heading`` is the tag of its title."""
+    name = _escaped(view["title"])
     return (f'<div class="viewer" data-heading="{heading}"><script type="application/json">{view_json(view)}</script>'
-            "</div>")
+            f"<noscript><{heading}>{name}</{heading}><p>This video and its events need JavaScript to be shown.</p>"
+            "</noscript></div>")
 
 
 def view_json(view: Mapping[str, Any]) -> str:

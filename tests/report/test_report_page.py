@@ -73,6 +73,17 @@ def test_page_needs_nothing_from_elsewhere(complete):
     assert {link[1:] for link in page.values("href")} <= anchors
 
 
+def test_what_screen_readers_and_keys_need(complete):
+    """As axe asks: everything in a landmark, no headings of nothing, and whatever scrolls is reached with the keys."""
+    _, page = complete
+    assert page.count("main") == 1 and page.source.index("<main>") < page.source.index("<h1>")
+    assert "<th></th>" not in page.source and page.source.count("<thead><tr><td></td>") == page.count("table")
+    scrolled = [attributes for _, attributes in page.tags if attributes.get("class") == "wide"]
+    assert all(one["tabindex"] == "0" and one["role"] == "region" for one in scrolled)
+    names = [one["aria-label"] for one in scrolled]
+    assert names == ["Table of runs", "Table of scores", "Table of event times"]
+
+
 def test_the_head_names_what_is_compared(complete):
     _, page = complete
     assert "demo-00000000" in page.text and "demo-11111111" in page.text

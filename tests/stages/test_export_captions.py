@@ -60,6 +60,7 @@ def test_what_is_refused(here, capsys):
     write(WHOLE, here / "b", "json")
     (here / "x.json").write_text('{"video": "../x", "source": "", "duration": 1, "events": []}')
     mistakes = {("gone.json",): "gone.json: captions not found", ("x.json",): "x.json: expected captions",
+                ("a",): "a: expected captions, found a folder; give a .json",
                 ("a/talk.json", "--format", "docx"): "--format: expected one of",
                 ("a/talk.json", "b/talk.json", "--out", "c"): "b/talk.json: would be written to c/talk.srt, as another"}
     for arguments, message in mistakes.items():

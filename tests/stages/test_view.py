@@ -64,6 +64,23 @@ def test_the_video_is_found_or_given(here):
         shown(path, video="videos")
 
 
+def test_what_has_no_video_in_common_is_said(here, capsys):
+    for name in ("a", "b"):
+        write_json(f"{name}.json", {"results": {name: [{"sentence": "stir", "timestamp": [0, 1]}]}})
+    write_json("ref.json", {"v_a": {"duration": 12, "timestamps": [[0, 11]], "sentences": ["annotated"]}})
+    with pytest.raises(UserError, match=r"ref.json: no video of the predictions is annotated \(a\), but v_a; correct"):
+        shown("a.json", reference=["ref.json"])
+    assert len(shown("a.json", "b.json")) == 2
+    assert "have no video in common" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["talk.mp4", "talk.MKV", "talk.wav"])
+def test_a_video_is_not_taken_for_predictions(here, name):
+    (here / name).write_bytes(b"\0\0\0\x18ftyp")
+    with pytest.raises(UserError, match=r"expected predictions, found a video or sound file; .* with --video"):
+        shown(name)
+
+
 def test_facts_of_the_video_where_the_predictions_have_none(here):
     write_video(here / "videos" / "talk.mp4", [0.0], 2.0)
     write_json("p.json", {"results": {"talk": [{"sentence": "stir", "timestamp": [0, 1]}]}})

@@ -44,3 +44,14 @@ def until(page: Any, condition: str, seconds: float = 15.0) -> None:
     while not page.evaluate(condition):
         assert time.monotonic() < end, f"never: {condition}"
         page.wait_for_timeout(30)
+
+
+def choose(page: Any, text: str) -> None:
+    """Click the first event with this text in the list."""
+    page.locator(".events button", has_text=text).first.click()
+
+
+def seconds(page: Any) -> float:
+    """The time of the playhead."""
+    minutes, rest = page.locator(".transport .now").inner_text().split(":")
+    return int(minutes) * 60 + float(rest)

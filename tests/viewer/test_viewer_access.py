@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.viewer.views import hour, several, view
+from tests.viewer.views import event, hour, lane, several, view
 
 pytestmark = pytest.mark.browser
 
@@ -89,6 +89,38 @@ def test_events_stand_out_on_the_timeline(page):
     assert page.evaluate(PALE) == []
 
 
+def test_texts_on_the_timeline_stay_within_their_events(window):
+    page = window.open(window.write([view([lane([
+        event(number * 5.0, number * 5.0 + 4.5, text) for number, text in enumerate([
+            "WWWWWWWWWWWWWWW iiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiiii", "plain words that are too many", "日本語の字幕" * 9,
+            "مرحبا بالعالم " * 5, "😀" * 30, " \n blanks before it, as many captions of ActivityNet have"])])])]))
+    assert page.evaluate("""() => {
+        const {roundRect, fillText} = CanvasRenderingContext2D.prototype;
+        const beyond = [];
+        let right = 0;
+        CanvasRenderingContext2D.prototype.roundRect = function (left, top, width, ...others) {
+            right = left + width;
+            return roundRect.call(this, left, top, width, ...others);
+        };
+        CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+            if (right && (x + this.measureText(text).width > right || text !== text.trim())) beyond.push(text);
+            return fillText.call(this, text, x, y);
+        };
+        return new Promise((done) => {
+            document.querySelector('.events button').click();
+            requestAnimationFrame(() => requestAnimationFrame(() => done([right > 0, beyond])));
+        });
+    }""") == [True, []]
+
+
+def test_all_events_are_printed(window):
+    page = window.open(window.write([hour(60)]))
+    page.emulate_media(media="print")
+    events = page.locator(".events")
+    assert events.evaluate("(one) => one.scrollHeight - one.clientHeight") <= 0
+    assert page.locator(".tools, .transport, .find, .head button").locator("visible=true").count() == 0
+
+
 def test_axe_finds_nothing(page):
     """With axe-core, if HICM_AXE names its axe.min.js."""
     program = os.environ.get("HICM_AXE")
@@ -125,7 +157,8 @@ def test_everything_is_reached_and_seen_with_the_keyboard(window):
             break
         assert outlined, name
         seen.append(name)
-    assert {"Export", "Play", "Position in the video", "Search in the text of events", "Text of the event", "Delete",
+    assert {"Export", "Play", "Add an event at the playhead", "Position in the video", "Search in the text of events",
+            "Text of the event", "Delete",
             "Start at the playhead", "Zoom in"} <= set(seen)
     assert len(seen) < 45, "the list of events is one stop"
     page.locator(".events button", has_text="She runs").focus()

@@ -1,16 +1,15 @@
-"""The viewer in a browser: on real videos, with keys, mouse and fingers, and with whatever captions may hold."""
+"""The viewer in a browser: edits and exports, with keys, mouse and fingers, and whatever captions may hold."""
 
 import json
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import pytest
 
 from hicm.exports import Captioned, Picture, srt, youtube
 from hicm.exports import json as own
 from hicm.types import Event, RecalledNode, RecalledPart, Span
-from tests.viewer.browser import Window, until
+from tests.viewer.browser import choose, until
 from tests.viewer.views import MARKUP, event, hour, lane, several, view
 
 pytestmark = pytest.mark.browser
@@ -43,77 +42,6 @@ def export(page: Any, name: str, lane: str = "") -> bytes:
     with page.expect_download() as download:
         page.locator(f"[data-format={name}]").click()
     return Path(download.value.path()).read_bytes()
-
-
-def choose(page: Any, text: str) -> None:
-    page.locator(".events button", has_text=text).first.click()
-
-
-def seconds(page: Any) -> float:
-    """The time of the playhead."""
-    minutes, rest = page.locator(NOW).inner_text().split(":")
-    return int(minutes) * 60 + float(rest)
-
-
-@pytest.fixture
-def jump(window: Window, shared: Path) -> Any:
-    """A page with a real video."""
-    video = shared / "real" / "videos" / "women_long_jump.mp4"
-    if not video.exists():
-        pytest.skip("needs shared/real/videos")
-    page = window.open(window.write([several(quote(str(video)), 35.155)]))
-    until(page, "document.querySelector('video').readyState >= 2")
-    return page
-
-
-def test_a_real_video_plays_and_its_captions_follow(jump):
-    assert jump.evaluate("document.querySelector('video').videoWidth") > 0
-    jump.keyboard.press("Space")
-    until(jump, "document.querySelector('video').currentTime > 0.6")
-    jump.keyboard.press("Space")
-    assert jump.evaluate("document.querySelector('video').paused")
-    assert "A woman jumps." in jump.locator(".captions").inner_text()
-    for key, place in [("ArrowRight", 5.0), ("ArrowLeft", -5.0)]:
-        before = seconds(jump)
-        jump.keyboard.press(key)
-        assert seconds(jump) == pytest.approx(max(before + place, 0), abs=0.02)
-    jump.keyboard.press("]")
-    assert seconds(jump) == 1.0 and jump.locator(TEXT).input_value() == "She gets ready"
-    jump.keyboard.press("]")
-    assert seconds(jump) == 6.0
-    until(jump, "Math.abs(document.querySelector('video').currentTime - 6) < 0.01")
-    jump.keyboard.press("[")
-    assert seconds(jump) == 1.0
-    jump.keyboard.press("Shift+ArrowRight")
-    assert seconds(jump) == pytest.approx(1.04, abs=0.005)
-    assert jump.locator(".captions .line").first.locator("p").all_inner_texts() == ["A long jump", "She gets ready"]
-
-
-def test_a_page_opens_at_the_time_of_its_address(jump):
-    jump.goto(jump.url + "#t=12.5")
-    jump.reload()
-    until(jump, "document.querySelector('video').readyState >= 2")
-    until(jump, "Math.abs(document.querySelector('video').currentTime - 12.5) < 0.05")
-    assert seconds(jump) == 12.5
-
-
-def test_an_event_is_looped(jump):
-    choose(jump, "here she comes")
-    jump.get_by_label("Speed").select_option("4")
-    jump.keyboard.press("Escape")
-    jump.keyboard.press("l")
-    jump.evaluate("""() => {
-        const video = document.querySelector('video');
-        window.most = 0;
-        window.back = 0;
-        video.addEventListener('seeking', () => window.back++);
-        video.addEventListener('timeupdate', () => window.most = Math.max(window.most, video.currentTime));
-    }""")
-    jump.keyboard.press("Space")
-    until(jump, "window.back >= 2")
-    assert jump.evaluate("window.most") < 5.8, "it never goes far beyond the end of the event"
-    jump.keyboard.press("l")
-    until(jump, "document.querySelector('video').currentTime > 6")
 
 
 def test_a_boundary_is_dragged_to_frames_undone_and_exported(jump):
@@ -181,6 +109,29 @@ def test_edits_of_another_tab_are_offered(window):
     one.locator(".events button", has_text="from the other tab").wait_for()
     one.keyboard.press("Control+z")
     one.locator(".events button", has_text="She gets ready").wait_for()
+
+
+def test_edits_that_another_tab_replaced_are_not_lost(window):
+    address = window.write([several()])
+    one = window.open(address)
+    other = window.open(address, one.context)
+    for page, text in [(one, "from one"), (other, "from the other")]:
+        choose(page, "She gets ready" if page is one else "A long jump")
+        page.locator(TEXT).fill(text)
+        page.locator(".events button", has_text=text).wait_for()
+        page.wait_for_timeout(500)  # until it is kept
+    asked: list[str] = []
+    one.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    one.close(run_before_unload=True)
+    one.wait_for_timeout(300)
+    assert asked == ["beforeunload"] and not one.is_closed()
+    other.get_by_role("button", name="Load them").click()  # what was there before this tab replaced it
+    other.locator(".events button", has_text="from one").wait_for()
+    one.locator(".notice", has_text="kept in this browser").wait_for()
+    one.get_by_role("button", name="Discard edits").click()
+    other.wait_for_timeout(300)
+    other.reload()
+    other.locator(".events button", has_text="from one").wait_for()
 
 
 def test_the_focus_stays_in_the_list_when_an_event_is_deleted(window):
@@ -309,6 +260,7 @@ def test_several_viewers_do_not_disturb_one_another(window):
     page.keyboard.press("]")
     page.keyboard.press("e")
     page.keyboard.type("Changed")
+    two.locator(".events button", has_text="Changed").wait_for()
     assert two.locator(".events").inner_text().count("Changed") == 1 and "Changed" not in one.inner_text()
     assert page.evaluate("document.querySelectorAll('[id]').length") == 0
     page.evaluate("location.hash = '#view=1&t=0:03.25'")
@@ -322,27 +274,6 @@ def test_a_link_to_the_time_is_in_the_address_bar(window):
     page.get_by_role("button", name="Copy a link to this time").click()
     until(page, "location.hash === '#t=17.5'")
     page.locator(".status.shown").wait_for()
-
-
-def test_without_a_video_time_runs_by_the_clock(window):
-    page = window.open(window.write([several("no such file.mp4")]))
-    page.locator(".without").wait_for()
-    assert "cannot be played" in page.locator(".without").inner_text()
-    page.keyboard.press("Space")
-    until(page, "parseFloat(document.querySelector('.transport .now').textContent.slice(2)) > 0.5")
-    page.keyboard.press("Space")
-    window.complaints = [text for text in window.complaints if "ERR_FILE_NOT_FOUND" not in text]
-
-
-def test_a_lost_video_is_opened_by_hand(window, shared):
-    video = shared / "real" / "videos" / "women_long_jump.mp4"
-    if not video.exists():
-        pytest.skip("needs shared/real/videos")
-    page = window.open(window.write([several()]))
-    page.locator("input[type=file]").set_input_files(video)
-    until(page, "document.querySelector('video').readyState >= 2")
-    page.keyboard.press("Space")
-    until(page, "document.querySelector('video').currentTime > 0.3")
 
 
 def test_refused_formats_say_why(window):

@@ -72,6 +72,12 @@ def test_nothing_in_captions_ends_an_element():
         assert not re.search("[<>&\u2028\u2029]", written)
 
 
+def test_without_scripts_each_video_is_named():
+    text = page.render([view([lane([])], name="<b>"), several()], "made up")
+    named = re.findall("<noscript><h2>(.*?)</h2><p>.*?JavaScript.*?</noscript>", text)
+    assert named == ["&lt;b&gt;", "women_long_jump"]
+
+
 def test_only_the_page_s_own_script_and_styles_are_allowed():
     text = page.render([several()], "made up")
     found = Elements(text)

@@ -56,6 +56,8 @@ globalThis.hicm ??= {};
       this.key = keyOf(view, history.first);
       this.works = true;
       this.exported = "";
+      this.elsewhere = "";  // what another tab has kept
+      this.replaced = false;  // is what this tab kept gone?
       this.timer = null;
     }
 
@@ -66,15 +68,37 @@ globalThis.hicm ??= {};
      */
     restore() {
       try {
-        const text = this.storage().getItem(this.key);
-        const found = text && readBack(text, this.history.first);
-        if (!found) return null;
-        this.exported = found.exported;
-        this.history.replace(found.lanes);
-        return found;
+        return this.take(this.storage().getItem(this.key));
       } catch {
         return null;
       }
+    }
+
+    take(text) {
+      const found = text && readBack(text, this.history.first);
+      if (!found) return null;
+      this.exported = found.exported;
+      this.history.replace(found.lanes);
+      return found;
+    }
+
+    /** Another tab has kept this, or discarded its edits where it is null. @param {string | null} text */
+    receive(text) {
+      if (text === null) {
+        if (this.history.changed) this.now();
+        return;
+      }
+      const found = readBack(text, this.history.first);
+      const same = found && JSON.stringify(found.lanes) === JSON.stringify(this.history.now);
+      this.elsewhere = found && !same ? text : "";
+      this.replaced = Boolean(this.elsewhere);
+    }
+
+    /** Show what another tab has kept. @returns {boolean} was there anything? */
+    load() {
+      const found = this.take(this.elsewhere);
+      this.elsewhere = "";
+      return Boolean(found);
     }
 
     /** Keep the current lanes, after a pause. */
@@ -90,6 +114,7 @@ globalThis.hicm ??= {};
       try {
         if (this.history.changed) this.storage().setItem(this.key, written(this.history.now, this.exported));
         else this.storage().removeItem(this.key);
+        this.replaced = false;
         this.set(true);
       } catch {
         this.set(false);
@@ -98,7 +123,7 @@ globalThis.hicm ??= {};
 
     /** @returns {boolean} whether leaving the page would lose edits */
     get atRisk() {
-      return this.history.changed && !this.works && !this.exported;
+      return this.history.changed && (!this.works || this.replaced) && !this.exported;
     }
 
     set(works) {

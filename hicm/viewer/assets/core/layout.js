@@ -54,6 +54,8 @@ globalThis.hicm ??= {};
     return {groups, rows: first};
   }
 
+  const NEAR = 1e-3;  // seconds: after a seek, videos say a time that is rounded down
+
   /**
    * Whether a time is within an event; an event of zero length holds its start.
    * @param {{start: number, end: number}} event
@@ -61,7 +63,7 @@ globalThis.hicm ??= {};
    * @returns {boolean}
    */
   function holds(event, time) {
-    return low(event) <= time && (time < high(event) || low(event) === high(event) && time === low(event));
+    return Math.abs(time - low(event)) <= NEAR || low(event) < time && time < high(event) - NEAR;
   }
 
   const low = (event) => Math.min(event.start, event.end);

@@ -63,7 +63,7 @@ hicm.parts ??= {};
   }
 
   function act(event, session, viewer) {
-    const onButton = event.target.closest?.("button, summary, a[href]");
+    const onButton = event.target.closest?.("button:not(.events [aria-pressed='true']), summary, a[href]");
     if (onButton && (event.key === " " || event.key === "Enter")) return;
     if (event.target.type === "range" && ["Home", "End", "PageUp", "PageDown"].includes(event.key)) return;
     const deed = deeds(session, viewer)[event.key.length === 1 ? event.key.toLowerCase() : event.key];

@@ -22,21 +22,20 @@ hicm.parts ??= {};
       session.say("The edits were discarded; Ctrl Z brings them back.");
     }}});
     const load = el("button", {type: "button", text: "Load them", hidden: true, on: {click: () => {
-      if (keeper.restore()) session.edited();
-      elsewhere = false;
+      if (keeper.load()) session.edited();
       update();
     }}});
     const bar = el("div", {class: "notice"}, text, load, discard);
     const status = el("div", {class: "status", role: "status"});
     let restored = keeper.restore();
-    let elsewhere = false, timer = null;
+    let timer = null;
 
     const update = () => {
-      bar.hidden = !history.changed && !elsewhere;
-      bar.classList.toggle("warn", !keeper.works || elsewhere);
-      load.hidden = !elsewhere;
+      bar.hidden = !history.changed && !keeper.elsewhere;
+      bar.classList.toggle("warn", !keeper.works || Boolean(keeper.elsewhere));
+      load.hidden = !keeper.elsewhere;
       discard.hidden = !history.changed;
-      text.textContent = elsewhere ? "These events were also edited in another tab."
+      text.textContent = keeper.elsewhere ? "These events were also edited in another tab."
         : !keeper.works ? "Edited. This browser does not keep edits here: export them before you leave the page."
         : restored ? `${keeper.exported ? "Edits" : "Unsaved edits"} of ${when(restored.saved)} restored` +
           (keeper.exported ? `, exported as ${keeper.exported}` : "")
@@ -61,8 +60,8 @@ hicm.parts ??= {};
     });
     keeper.on("kept", update);
     addEventListener("storage", (event) => {
-      if (event.key !== keeper.key || event.newValue === null) return;
-      elsewhere = true;
+      if (event.key !== keeper.key) return;
+      keeper.hear(event.newValue);
       update();
     });
     addEventListener("pagehide", () => keeper.timer !== null && keeper.now());

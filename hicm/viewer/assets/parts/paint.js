@@ -148,16 +148,24 @@ hicm.parts ??= {};
 
   /** A text shortened to `room` pixels. */
   function fitting(pen, text, room) {
-    const short = text.length > 300 ? text.slice(0, 300) : text;
-    let length = lengths.get(short);
+    const short = text.trim().slice(0, 300);
+    if (lengthOf(pen, short) <= room) return short;
+    let left = room - lengthOf(pen, "…"), kept = "";
+    for (const sign of short) {
+      left -= lengthOf(pen, sign);
+      if (left < 0) break;
+      kept += sign;
+    }
+    return kept.trim() ? `${kept.trimEnd()}…` : "";
+  }
+
+  function lengthOf(pen, text) {
+    let length = lengths.get(text);
     if (length === undefined) {
       if (lengths.size > 5000) lengths.clear();
-      lengths.set(short, length = pen.measureText(short).width);
+      lengths.set(text, length = pen.measureText(text).width);
     }
-    if (length <= room) return short;
-    const count = Math.max(Math.floor(short.length * room / length) - 1, 0);
-    const kept = Array.from(short).slice(0, count).join("").trimEnd();
-    return kept ? `${kept}…` : "";
+    return length;
   }
 
   /** Draw all events as thin lines: the whole video at a glance. */

@@ -20,36 +20,48 @@ hicm.parts ??= {};
     const without = el("div", {class: "without"}, reason, open, file);
     const element = el("div", {class: "stage"}, video, without);
 
-    const show = (usable) => {
-      video.hidden = !usable;
-      without.hidden = usable;
-      element.classList.toggle("empty", !usable);
-      player.use(usable ? video : null);
+    let local = "", name = view.source || "The video";
+    const explain = (why) => {
+      reason.textContent = why;
+      video.hidden = Boolean(why);
+      without.hidden = !why;
+      element.classList.toggle("empty", Boolean(why));
     };
     const load = (address) => {
       video.src = address;
-      show(true);
+      explain("");
+      player.use(video);
     };
     player.watch(video);
     video.addEventListener("click", () => player.toggle());
-    video.addEventListener("error", () => {
-      reason.textContent = `${view.source || "The video"} cannot be played here; the timeline works without it.`;
-      show(false);
+    video.addEventListener("loadedmetadata", () => {
+      if (!video.videoWidth) explain(`This browser cannot show the picture of ${name}, and plays its sound alone.`);
     });
-    let local = "";
+    video.addEventListener("error", () => {
+      explain(`${name} ${fault(video.error, player.time, Boolean(local))}. The timeline works without it.`);
+      player.use(null);
+    });
     file.addEventListener("change", () => {
       if (!file.files.length) return;
       if (local) URL.revokeObjectURL(local);
       local = URL.createObjectURL(file.files[0]);
+      name = file.files[0].name;
       load(local);
     });
     if (view.video) load(view.video);
     else {
-      reason.textContent = view.source ? `${view.source} is not here; the timeline works without it.`
-        : "There is no video; the timeline works without it.";
-      show(false);
+      explain(view.source ? `${view.source} is not here; the timeline works without it.`
+        : "There is no video; the timeline works without it.");
     }
     return element;
+  }
+
+  /** Why a video does not play, as the end of a sentence. */
+  function fault(error, time, chosen) {
+    if (error?.code === MediaError.MEDIA_ERR_DECODE) {
+      return `cannot be played from ${hicm.time.clock(time, 1)} on: the file is damaged`;
+    }
+    return `cannot be played here: ${chosen ? "" : "it was not found, or "}this browser does not know its format`;
   }
 
   hicm.parts.stage = stage;

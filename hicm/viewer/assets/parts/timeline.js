@@ -101,6 +101,7 @@ hicm.parts ??= {};
     const undo = iconButton("undo", "Undo", "Ctrl Z", () => session.undo());
     const redo = iconButton("redo", "Redo", "Ctrl Shift Z", () => session.redo());
     const add = el("button", {type: "button", class: "add", title: "Add an event at the playhead (n)",
+                              "aria-label": "Add an event at the playhead",
                               on: {click: () => session.addHere()}}, hicm.dom.icon("add"), el("span", {text: "Event"}));
     const farther = iconButton("farther", "Zoom out", "-", () => zoom(2));
     const closer = iconButton("closer", "Zoom in", "+", () => zoom(0.5));
