@@ -25,7 +25,8 @@ class Settings:
     keep_cache: bool = False  # features and transcripts outlive the job: the cache is the user's own
     queue: int = 100  # jobs that may wait
     uploads: int = 4  # at one time
-    idle: float = 60.0  # seconds without a byte after which an upload is given up
+    idle: float = 60.0  # seconds without a byte after which an upload, or without a request a connection, is given up
+    stall: float = 3600.0  # seconds without a report of the worker after which its job is given up
     check: float = 60.0  # seconds between two looks for jobs whose time is over
     probe: float = 30.0  # seconds in which the first picture of an upload has to be decoded
     worker: str = "hicm.server.worker"  # module of the process that captions
