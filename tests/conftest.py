@@ -1,7 +1,11 @@
 """Fixtures that many tests share."""
 
+import os
+import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -31,3 +35,16 @@ def shared() -> Path:
 def golden() -> Path:
     """Committed golden files: made-up text, outputs of the reference implementations."""
     return ROOT / "tests" / "golden"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The browser, or a skipped test."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'hicm[dev]'")
+    program = os.environ.get("HICM_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_api.sync_playwright() as playwright:
+        if program is None and not Path(playwright.chromium.executable_path).exists():
+            pytest.skip("needs Chromium: playwright install chromium, or the system's (HICM_CHROMIUM names it)")
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield browser
+        browser.close()

@@ -1,7 +1,5 @@
 """The browser of the viewer's tests."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,19 +7,6 @@ from typing import Any
 import pytest
 
 from tests.viewer.browser import Window
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """The browser, or a skipped test."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'hicm[dev]'")
-    program = os.environ.get("HICM_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_api.sync_playwright() as playwright:
-        if program is None and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip("needs Chromium: playwright install chromium, or the system's (HICM_CHROMIUM names it)")
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
