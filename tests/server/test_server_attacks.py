@@ -246,22 +246,21 @@ def test_a_full_disk_a_full_queue_and_a_stalled_connection(tmp_path, video):
 
 def test_connections_that_ask_nothing(tmp_path, video):
     """They are closed, so that nobody can hold all there are; those in use stay."""
-    with serving(tmp_path / "data", idle=0.4) as server:
+    with serving(tmp_path / "data", idle=2) as server, server.raw() as upload:
+        upload.sendall(f"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(video)}\r\n\r\n".encode())
+        until(lambda: server.files())
         begun = [server.raw() for _ in range(270)]
         for connection in begun[::2]:
             connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
         assert server.ask("GET", "/").status == 503
+        for part in range(0, 250, 10):
+            upload.sendall(video[part:part + 10])
+            time.sleep(0.1)
         for connection in begun:
             assert connection.recv(100) == b""
             connection.close()
-        with server.raw() as connection:
-            connection.sendall(f"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(video)}\r\n\r\n"
-                               .encode())
-            for part in range(0, 5):
-                connection.sendall(video[part * 100:part * 100 + 100])
-                time.sleep(0.2)
-            connection.sendall(video[500:])
-            assert connection.recv(100).startswith(b"HTTP/1.1 201 ")
+        upload.sendall(video[250:])
+        assert upload.recv(100).startswith(b"HTTP/1.1 201 ")
         log = server.data.with_name("server.log").read_text()
         assert "concurrency" not in log, "what clients do fills no log"
 
