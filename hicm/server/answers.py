@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import HTTPException, Path
+from fastapi import HTTPException, Path, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
 from hicm.server.jobs import ID, Job, Jobs
@@ -24,6 +26,13 @@ def find(jobs: Jobs, job_id: str) -> Job:
     if job is None:
         raise HTTPException(404, "no such job; it may have been removed")
     return job
+
+
+def invalid(_: Request, error: Exception) -> JSONResponse:
+    """The answer to a `fastapi.exceptions.RequestValidationError`, in the form of all others, without what was sent."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return JSONResponse({"detail": f"{first['loc'][-1]}: {first['msg']}"}, 422)
 
 
 def refusals(meanings: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:

@@ -3,13 +3,15 @@
 from typing import Annotated
 
 from fastapi import APIRouter, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 
 from hicm import __version__
+from hicm.errors import UserError
 from hicm.exports import GROUP
 from hicm.plugins import known
 from hicm.server import pages, results
-from hicm.server.answers import MISSING, JobId, find, refusals
+from hicm.server.answers import MISSING, JobId, find, invalid, refusals
 from hicm.server.guard import Guard
 from hicm.server.jobs import ENDED, Job, Jobs
 from hicm.server.settings import Settings
@@ -31,7 +33,9 @@ def make_app(settings: Settings, jobs: Jobs, supervisor: Supervisor) -> FastAPI:
     """The application; ``supervisor`` has to run beside it."""
     app = FastAPI(title="hicm serve", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False,
                   summary="Dense video captioning: submit a video, wait, fetch its events.",
-                  description="One job runs at a time, in the order of submission. Errors are {\"detail\": reason}.")
+                  description="One job runs at a time, in the order of submission. Errors are {\"detail\": reason}.",
+                  responses=refusals({422: "An id, a parameter or a header that cannot be"}))
+    app.add_exception_handler(RequestValidationError, invalid)
     app.include_router(_about(settings), prefix="/api")
     app.include_router(_job_routes(jobs, supervisor, Uploads(jobs, settings)), prefix="/api/jobs", tags=["jobs"])
     app.include_router(results.routes(jobs), prefix="/api/jobs", tags=["results"])
@@ -85,11 +89,16 @@ def _job_routes(jobs: Jobs, supervisor: Supervisor, uploads: Uploads) -> APIRout
         await supervisor.cancel(job_id)
         return find(jobs, job_id)
 
-    @router.delete("/{job_id}", status_code=204, summary="Delete a job", responses=refusals(MISSING))
+    @router.delete("/{job_id}", status_code=204, summary="Delete a job",
+                   responses=refusals(MISSING | {507: "The disk cannot be written"}))
     async def delete(job_id: JobId) -> None:
         """The job, its video and its captions; one that has not ended is cancelled first."""
         if find(jobs, job_id).state not in ENDED:
             await supervisor.cancel(job_id)
-        await jobs.remove(job_id)
+        try:
+            await jobs.remove(job_id)
+        except UserError as error:
+            raise HTTPException(507, "the job cannot be removed; check the disk and permissions of the server's --data "
+                                     "folder") from error
 
     return router

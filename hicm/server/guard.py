@@ -13,7 +13,7 @@ import socket
 from collections.abc import Mapping
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from fastapi.responses import PlainTextResponse, RedirectResponse, Response
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -63,12 +63,12 @@ class Guard:
     def _refusal(self, method: str, path: str, headers: Headers) -> Response | None:
         host = headers.get("host", "")
         if not self._is_ours(host):
-            return _no(421, f"this server does not answer to the name {host[:100]!r}; open it by its address, or start "
-                            "it with --host NAME")
+            return _no(path, 421, f"this server does not answer to the name {host[:100]!r}; open it by its address, or "
+                                  "start it with --host NAME")
         if method not in SAFE and not _same_site(headers, host):
-            return _no(403, "this request comes from a page of another site")
+            return _no(path, 403, "this request comes from a page of another site")
         if path != "/api/jobs" and int(headers.get("content-length", "0")) > LARGEST:
-            return _no(413, f"the body is larger than {LARGEST} bytes")
+            return _no(path, 413, f"the body is larger than {LARGEST} bytes")
         return None
 
     def _is_ours(self, host: str) -> bool:
@@ -100,8 +100,8 @@ class Guard:
             return None
         if hmac.compare_digest(_cookies(headers).get(self._cookie, ""), self._secret):
             return None
-        return PlainTextResponse("This server requires a token: open the address that hicm serve has printed, or send "
-                                 "the header 'Authorization: Bearer TOKEN'.\n", 401, {"WWW-Authenticate": "Bearer"})
+        return _no(scope["path"], 401, "this server requires a token: open the address that hicm serve has printed, or "
+                                       "send the header 'Authorization: Bearer TOKEN'")
 
     def _is_token(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self._settings.token.encode())
@@ -139,5 +139,9 @@ def _cookies(headers: Headers) -> Mapping[str, str]:
     return {name: value for name, _, value in pairs if value.isascii()}
 
 
-def _no(status: int, detail: str) -> Response:
-    return PlainTextResponse(f"{detail}\n", status)
+def _no(path: str, status: int, detail: str) -> Response:
+    """A refusal, for programs as the API words all of them."""
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    if path.startswith("/api/"):
+        return JSONResponse({"detail": detail}, status, headers)
+    return PlainTextResponse(f"{detail}\n", status, headers)

@@ -23,6 +23,7 @@ ID = r"^[0-9a-f]{32}$"
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED = ("done", "failed", "cancelled")
 LONGEST_NAME = 200  # characters
+ATTEMPTS = 2  # a job whose captioning ends the server so often is not begun again
 
 
 class Progress(BaseModel):
@@ -53,6 +54,7 @@ class Job(BaseModel):
     progress: Progress | None = Field(default=None, description="of a running job")
     events: int | None = Field(default=None, description="how many were found, once done")
     error: str = Field(default="", description="why it failed")
+    interrupted: int = Field(default=0, description="how often the server was killed while the job ran")
     warnings: list[str] = Field(default=[], description="what was wrong with the video")
 
 
@@ -72,7 +74,7 @@ class Jobs:
         self._jobs = {job.id: job for job in sorted(found, key=lambda job: (job.created, job.id))}
         for job in found:
             if job.state == "running":  # when the server was killed
-                self.change(job.id, state="queued", started=None)
+                self._interrupted(job)
 
     def __iter__(self) -> Iterator[Job]:
         return iter(tuple(self._jobs.values()))
@@ -120,9 +122,16 @@ class Jobs:
         self._jobs[job_id] = self._jobs[job_id].model_copy(update={"progress": progress})
 
     async def remove(self, job_id: str) -> None:
-        """Remove a job and its files; what a killed server leaves of them is removed at the next start."""
+        """Remove a job and its files; what a killed server leaves of them is removed at the next start.
+
+        Raises UserError when they cannot be removed; the job stays.
+        """
+        try:
+            (self.path(job_id) / "job.json").unlink(missing_ok=True)
+        except OSError as error:
+            raise UserError(f"{self.path(job_id)}: cannot be removed ({error.strerror}); check the folder's disk and "
+                            "permissions") from error
         self._jobs.pop(job_id, None)
-        (self.path(job_id) / "job.json").unlink(missing_ok=True)
         await asyncio.to_thread(shutil.rmtree, self.path(job_id), ignore_errors=True)
 
     def expired(self) -> list[Job]:
@@ -144,6 +153,16 @@ class Jobs:
     def cache(self, job_id: str) -> Path:
         """The folder of features and transcript, kept so that an interrupted job can continue."""
         return self.path(job_id) / "cache"
+
+    def _interrupted(self, job: Job) -> None:
+        """Queue a job again, unless it may be what kills the server at every start."""
+        count = job.interrupted + 1
+        if count < ATTEMPTS:
+            self.change(job.id, state="queued", started=None, interrupted=count)
+        else:
+            self.change(job.id, state="failed", interrupted=count,
+                        error=f"the server was killed {count} times while it captioned this video, perhaps for lack of "
+                              "memory; to try again, submit it again")
 
     @staticmethod
     def _write(folder: Path, job: Job) -> None:

@@ -38,7 +38,7 @@ def routes(jobs: Jobs) -> APIRouter:
     @router.get("/jobs/{job_id}")
     def viewer(job_id: JobId) -> Response:
         captioned = captions(jobs, job_id)
-        page = render([view_of(captioned, f"/api/jobs/{job_id}/video").to_json()], captioned.id)
+        page = render([view_of(captioned, f"/api/jobs/{job_id}/video").to_json()], captioned.id, ("← All jobs", "/"))
         return Response(page, media_type="text/html", headers={"Content-Security-Policy": _policy(page)})
 
     return router

@@ -1,11 +1,13 @@
 """The results of a job: its captions in any format, and its video."""
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
 from fastapi import APIRouter, HTTPException, Query
 from fastapi.responses import FileResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from hicm.errors import UserError
 from hicm.exports import OWN, Captioned, check_formats, path_of, text_of
@@ -16,6 +18,15 @@ from hicm.server.jobs import Jobs
 MEDIA = {".json": "application/json", ".vtt": "text/vtt", ".csv": "text/csv", ".xml": "application/xml",
          ".eaf": "application/xml", ".fcpxml": "application/xml", ".otio": "application/json", ".html": "text/html"}
 BESIDE = Path()  # a file that links to the video expects it in its own folder
+
+
+class Video(FileResponse):
+    """A file that may be removed at any time."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it; where it has gone since, the connection ends early, which tells the client."""
+        with contextlib.suppress(FileNotFoundError):
+            await super().__call__(scope, receive, send)
 
 
 def captions(jobs: Jobs, job_id: str) -> Captioned:
@@ -51,9 +62,11 @@ def routes(jobs: Jobs) -> APIRouter:
     def video(job_id: JobId) -> FileResponse:
         """Supports range requests."""
         job = find(jobs, job_id)
-        if not jobs.video(job_id).is_file():
-            raise HTTPException(404, "the video is missing")
-        return FileResponse(jobs.video(job_id), media_type=job.media_type, filename=job.name,
-                            headers={"Cache-Control": "private, no-cache"}, content_disposition_type="inline")
+        try:
+            found = jobs.video(job_id).stat()
+        except OSError as error:
+            raise HTTPException(404, "the video is missing") from error
+        return Video(jobs.video(job_id), media_type=job.media_type, filename=job.name, stat_result=found,
+                     headers={"Cache-Control": "private, no-cache"}, content_disposition_type="inline")
 
     return router

@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import sys
+import warnings
 import webbrowser
 from collections.abc import Coroutine, Iterator
 from dataclasses import replace
@@ -66,6 +67,7 @@ async def _serve(settings: Settings, listener: socket.socket, browser: bool) -> 
     import uvicorn
 
     from hicm.server.app import make_app
+    from hicm.server.connections import closing_after
     from hicm.server.jobs import Jobs
     from hicm.server.supervisor import Supervisor
 
@@ -77,8 +79,8 @@ async def _serve(settings: Settings, listener: socket.socket, browser: bool) -> 
     jobs = Jobs(settings.data, settings.keep)
     supervisor = Supervisor(jobs, settings)
     server = Server(uvicorn.Config(
-        make_app(settings, jobs, supervisor), http="h11", ws="none", lifespan="off", loop="asyncio",
-        log_level="warning", access_log=False, server_header=False, proxy_headers=False,
+        make_app(settings, jobs, supervisor), http=closing_after(settings.idle), ws="none", lifespan="off",
+        loop="asyncio", log_level="error", access_log=False, server_header=False, proxy_headers=False,
         limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=GRACE, h11_max_incomplete_event_size=HEADERS))
     loading = asyncio.create_task(supervisor.start())
     signalled: list[int] = []
@@ -134,5 +136,8 @@ def _announce(settings: Settings, browser: bool) -> None:
 async def _remove_expired(jobs: "Jobs", check: float) -> None:
     while True:
         for job in jobs.expired():
-            await jobs.remove(job.id)
+            try:
+                await jobs.remove(job.id)
+            except UserError as error:
+                warnings.warn(str(error), stacklevel=2)
         await asyncio.sleep(check)

@@ -25,7 +25,8 @@ class Settings:
     keep_cache: bool = False  # features and transcripts outlive the job: the cache is the user's own
     queue: int = 100  # jobs that may wait
     uploads: int = 4  # at one time
-    idle: float = 60.0  # seconds without data after which an upload is refused
+    idle: float = 60.0  # seconds without data after which an upload, or without a request a connection, is closed
+    stall: float = 6 * 3600.0  # seconds without a report of the worker after which its job fails; some report rarely
     check: float = 60.0  # seconds between two searches for expired jobs
     probe: float = 30.0  # seconds in which the first picture of an upload has to be decoded
     worker: str = "hicm.server.worker"  # module of the process that captions

@@ -93,7 +93,7 @@ class Supervisor:
             own = self._settings.captioner["cache"] if self._settings.keep_cache else str(self._jobs.cache(job.id))
             request = {"video": str(self._jobs.video(job.id)), "name": job.name,
                        "out": str(self._jobs.captions(job.id)), "cache": own}
-            async for report in worker.reports(request):
+            async for report in worker.reports(request, self._settings.stall):
                 if "stage" in report:
                     self._jobs.follow(job.id, Progress(**report))
                 elif "finished" in report:
@@ -141,10 +141,22 @@ class _Worker:
             raise UserError(report["refused"])
         self._ready = True
 
-    async def reports(self, request: dict[str, Any]) -> AsyncIterator[dict[str, Any]]:
-        """The reports of the worker on one job, until it dies or the caller stops reading."""
+    async def reports(self, request: dict[str, Any], stall: float) -> AsyncIterator[dict[str, Any]]:
+        """The reports of the worker on one job, until it dies or the caller stops reading.
+
+        Raises UserError, and kills the worker, when there was none for ``stall`` seconds.
+        """
         self._send(request)
-        while (report := await self._report()) is not None:
+        while True:
+            try:
+                async with asyncio.timeout(stall):
+                    report = await self._report()
+            except TimeoutError as error:
+                self.kill()
+                raise UserError(f"nothing has happened for {stall / 60:g} minutes, so the process that captions was "
+                                "ended; the decoder may hang on this video: convert it to MP4") from error
+            if report is None:
+                return
             yield report
 
     async def death(self) -> str:

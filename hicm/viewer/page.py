@@ -32,12 +32,16 @@ SCRIPTS = (*(f"core/{name}" for name in CORE), *(f"exports/{name}" for name in E
 UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
-def render(views: Sequence[Mapping[str, Any]], title: str) -> str:
+def render(views: Sequence[Mapping[str, Any]], title: str, back: tuple[str, str] | None = None) -> str:
     """A page with a viewer for each view, the JSON of `hicm.viewer.content`, one below the other, and links to each.
 
     The page requests nothing from the network and runs its own script only.
+    back: text and address of a link to the page that this one belongs to
     """
-    heading = f"<h1>{_escaped(title)}</h1>\n{_links(views)}" if len(views) != 1 else ""
+    heading = _links("Pages", [back]) if back else ""
+    if len(views) != 1:
+        numbered = [(view["title"], f"#view={number}") for number, view in enumerate(views, start=1)]
+        heading += f"<h1>{_escaped(title)}</h1>\n{_links('Videos', numbered)}"
     shown = "\n".join(viewer(view, "h1" if len(views) == 1 else "h2") for view in views)
     page_styles = styles() + _asset("style/page.css")
     fields = {"policy": policy(page_styles, script()), "version": hicm.__version__, "title": _escaped(title),
@@ -45,10 +49,9 @@ def render(views: Sequence[Mapping[str, Any]], title: str) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda found: fields[found[1]], _asset("page.html"))
 
 
-def _links(views: Sequence[Mapping[str, Any]]) -> str:
-    links = "".join(f'<a href="#view={number}">{_escaped(view["title"])}</a>\n'
-                    for number, view in enumerate(views, start=1))
-    return f'<nav aria-label="Videos">\n{links}</nav>\n'
+def _links(label: str, links: Sequence[tuple[str, str]]) -> str:
+    written = "".join(f'<a href="{_escaped(address)}">{_escaped(text)}</a>\n' for text, address in links)
+    return f'<nav aria-label="{label}">\n{written}</nav>\n'
 
 
 def _escaped(text: str) -> str:

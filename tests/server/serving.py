@@ -101,6 +101,7 @@ def serving(data: Path, largest_file: int = 0, **changes: Any) -> Iterator[Serve
     ``largest_file``: bytes beyond which no file can grow, as on a full disk.
     """
     settings = replace(Settings(OPTIONS, data, port=0, worker="tests.server.tiny_worker"), **changes)
+    settings = replace(settings, captioner={**settings.captioner, "cache": str(data)})
     process, there = start(settings, largest_file)
     assert there.poll(60), "the server does not start"
     port = there.recv()

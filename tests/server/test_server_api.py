@@ -1,5 +1,6 @@
 """The HTTP API: submit, status, result, cancel, delete; the queue and what it survives."""
 
+import asyncio
 import json
 import os
 import signal
@@ -9,6 +10,8 @@ from datetime import timedelta
 import pytest
 
 from hicm.exports.json import read
+from hicm.server.jobs import Jobs
+from hicm.server.results import Video
 from hicm.server.settings import Settings
 from tests.server.serving import OPTIONS, children, serving, start, until
 from tests.server.tiny_worker import marked
@@ -45,6 +48,22 @@ def test_the_video_is_sent_in_ranges(server, video):
     assert (part.status, part.body) == (206, video[10:20])
     assert part.headers["content-range"] == f"bytes 10-19/{len(video)}"
     assert server.ask("GET", path, Range=f"bytes={len(video)}-").status == 416
+
+
+def test_a_video_that_is_removed_before_it_is_sent(tmp_path, video):
+    (tmp_path / "video").write_bytes(video)
+    answer = Video(tmp_path / "video", stat_result=(tmp_path / "video").stat())
+    (tmp_path / "video").unlink()
+    sent = []
+
+    async def send(message):
+        sent.append(message["type"])
+
+    async def receive():
+        await asyncio.sleep(60)
+
+    asyncio.run(answer({"type": "http", "method": "GET", "headers": []}, receive, send))
+    assert sent == ["http.response.start"], "the client sees that it is cut off"
 
 
 def test_a_result_that_cannot_be_had_is_explained(server, video):
@@ -139,6 +158,45 @@ def test_the_queue_survives_a_restart(tmp_path, video, number):
             assert damaged["state"] == "failed" and "expected a job as hicm serve writes it" in damaged["error"]
             assert not list((tmp_path / "data/uploads").iterdir()) and server.job("e" * 32) == {
                 "detail": "no such job; it may have been removed"}
+
+
+def test_a_job_that_kills_the_server_is_given_up(tmp_path, video):
+    """It would do so at every start, and no other job would ever be captioned."""
+    jobs = Jobs(tmp_path, Settings.keep)
+    upload = jobs.new_upload()
+    (upload / "video").write_bytes(video)
+    job_id = jobs.add(upload, "talk.mp4").id
+    for killed in (1, 2):
+        assert jobs.next() is not None
+        jobs.change(job_id, state="running")
+        jobs = Jobs(tmp_path, Settings.keep)
+        assert jobs.get(job_id).interrupted == killed
+    for job in (jobs.get(job_id), Jobs(tmp_path, Settings.keep).get(job_id)):
+        assert (job.state, job.progress) == ("failed", None) and job.removed
+        assert job.error == ("the server was killed 2 times while it captioned this video, perhaps for lack of memory; "
+                             "to try again, submit it again")
+
+
+def test_a_worker_that_hangs_costs_one_job(tmp_path, video):
+    with serving(tmp_path / "data", stall=0.3) as server:
+        hanging, after = server.submit(marked(video, "wait")), server.submit(video)
+        job = server.wait(hanging)
+        assert job["state"] == "failed" and job["error"].startswith("nothing has happened for 0.005 minutes")
+        assert server.wait(after)["state"] == "done" and len(children(server.process.pid)) == 1
+
+
+def test_a_job_that_cannot_be_removed_stays(tmp_path, video):
+    with serving(tmp_path / "data", keep=timedelta(seconds=1), check=0.05) as server:
+        job = server.wait(server.submit(video))
+        file = server.data / "jobs" / job["id"] / "job.json"
+        file.rename(file.with_name("kept"))
+        file.mkdir()
+        answer = server.ask("DELETE", f"/api/jobs/{job['id']}")
+        assert answer.status == 507 and answer.json["detail"].startswith("the job cannot be removed")
+        time.sleep(1.3)
+        assert server.job(job["id"]) == job, "its time is over, and the server runs on"
+        file.rmdir()
+        until(lambda: not server.files())
 
 
 def test_jobs_are_removed_after_their_time(tmp_path, video):

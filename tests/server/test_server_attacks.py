@@ -1,6 +1,7 @@
 """Bad requests: nothing of them is left behind, nothing hangs, and the next request is answered."""
 
 import asyncio
+import time
 from pathlib import Path
 from urllib.parse import quote
 
@@ -160,6 +161,23 @@ def test_requests_of_other_sites_are_refused(server, video, headers):
     assert not {name for name in answer.headers if name.startswith("access-control-")}
 
 
+def test_every_refusal_says_why_in_one_form(tmp_path):
+    """Also those of the framework, which repeat nothing of what was sent."""
+    with serving(tmp_path / "data", token="secret-word") as server:
+        for method, path, status, headers in [
+                ("GET", "/api/jobs", 401, {}), ("GET", "/api/jobs", 421, {"Host": "evil.example"}),
+                ("POST", "/api/jobs", 403, {"Origin": "null"}), ("GET", "/api/jobs/" + "secret" * 100, 422, {}),
+                ("GET", "/api/jobs?limit=secret", 422, {}), ("POST", f"/api/jobs?name={'secret' * 200}", 422, {}),
+                ("GET", "/api/nowhere", 404, {}), ("PUT", "/api/jobs", 405, {})]:
+            if status not in (401, 421, 403):
+                headers = {"Authorization": "Bearer secret-word"}
+            answer = server.ask(method, path, **headers)
+            assert answer.status == status and isinstance(answer.json["detail"], str), path
+            assert b"secret" not in answer.body
+        described = server.ask("GET", "/openapi.json", Authorization="Bearer secret-word").body
+        assert b"HTTPValidationError" not in described
+
+
 def test_our_own_page_may_ask(server, video):
     for host in (f"127.0.0.1:{server.port}", f"localhost:{server.port}", f"[::1]:{server.port}", "localhost"):
         answer = server.ask("DELETE", f"/api/jobs/{'0' * 32}", Host=host, Origin=f"http://{host}",
@@ -224,6 +242,27 @@ def test_a_full_disk_a_full_queue_and_a_stalled_connection(tmp_path, video):
         server.wait(running, "running")
         server.submit(video)
         assert "1 jobs are waiting" in server.ask("POST", "/api/jobs", video).json["detail"]
+
+
+def test_connections_that_ask_nothing(tmp_path, video):
+    """They are closed, so that nobody can hold all there are; those in use stay."""
+    with serving(tmp_path / "data", idle=2) as server, server.raw() as upload:
+        upload.sendall(f"POST /api/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(video)}\r\n\r\n".encode())
+        until(lambda: server.files())
+        begun = [server.raw() for _ in range(270)]
+        for connection in begun[::2]:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: ")
+        assert server.ask("GET", "/").status == 503
+        for part in range(0, 250, 10):
+            upload.sendall(video[part:part + 10])
+            time.sleep(0.1)
+        for connection in begun:
+            assert connection.recv(100) == b""
+            connection.close()
+        upload.sendall(video[250:])
+        assert upload.recv(100).startswith(b"HTTP/1.1 201 ")
+        log = server.data.with_name("server.log").read_text()
+        assert "concurrency" not in log, "what clients do fills no log"
 
 
 def test_sizes():

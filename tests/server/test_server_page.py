@@ -82,6 +82,8 @@ def test_a_real_video(chromium, shared: Path, tmp_path: Path):
         assert page.locator(".viewer .title").inner_text() == "v2d_test_video"
         page.evaluate("document.querySelector('video').currentTime = 100")  # a range that is not loaded yet
         visit.until("!document.querySelector('video').seeking && document.querySelector('video').currentTime === 100")
+        page.get_by_role("link", name="All jobs").click()
+        page.get_by_role("link", name="Open v2d_test_video.mp4").wait_for()
         visit.close()
 
 
@@ -116,12 +118,30 @@ def test_a_download_and_one_that_is_refused(tiny, video):
     page.get_by_text("YouTube shows chapters only if there are").wait_for()
 
 
-def test_a_server_that_has_gone_is_said(chromium, tmp_path):
+def test_a_server_that_has_gone_is_said_until_it_is_back(chromium, tmp_path):
     with serving(tmp_path / "data") as server:
         visit = Visit(chromium, server)
         server.stop(signal.SIGTERM)
         visit.page.get_by_text("The server does not answer").wait_for()
+    with serving(tmp_path / "data", port=server.port):
+        visit.page.locator("#notice").wait_for(state="hidden")
+        visit.page.route("**/api/about", lambda route: route.abort())
+        visit.page.reload()
+        visit.page.get_by_text("The server does not answer").wait_for()
+        visit.page.unroute("**/api/about")
+        visit.page.locator("#limits:not(:empty)").wait_for()
+        assert visit.page.locator("#notice").is_hidden()
         visit.page.context.close()
+
+
+def test_the_jobs_of_a_list_can_be_told_apart_by_ear(tiny, video):
+    for name in ("a.mp4", "b.mp4"):
+        tiny.server.wait(tiny.server.submit(video, name))
+    tiny.page.reload()
+    tiny.page.locator(".job").nth(1).wait_for()
+    heard = tiny.page.get_by_role("list").aria_snapshot()
+    for name in ("a.mp4", "b.mp4"):
+        assert all(f'{one} {name}"' in heard for one in ('link "Open', 'combobox "Download', 'button "Delete')), heard
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])

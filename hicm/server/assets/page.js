@@ -89,6 +89,17 @@
     byId("notice").hidden = !text;
   }
 
+  /** Say that the server does not answer, until `found` is called. */
+  function lost(error) {
+    notice(`The server does not answer (${error.message}).`);
+    byId("notice").dataset.lost = "yes";
+  }
+
+  function found() {
+    if (byId("notice").dataset.lost) notice("");
+    delete byId("notice").dataset.lost;
+  }
+
   async function act(path, method) {
     try {
       await ask(path, {method});
@@ -143,6 +154,9 @@
     const bar = card.querySelector("progress");
     bar.hidden = fraction === undefined;
     bar.setAttribute("aria-label", `${name}: ${words}`);
+    for (const one of card.querySelectorAll(".actions > *")) { // many cards have the same buttons
+      one.setAttribute("aria-label", `${one.matches("select") ? "Download" : one.textContent} ${name}`);
+    }
     if (fraction === null) bar.removeAttribute("value");
     else if (fraction !== undefined) bar.value = fraction;
   }
@@ -195,11 +209,9 @@
     try {
       jobs = await ask("/api/jobs");
       draw();
-      if (byId("notice").dataset.lost) notice("");
-      delete byId("notice").dataset.lost;
+      found();
     } catch (error) {
-      notice(`The server does not answer (${error.message}).`);
-      byId("notice").dataset.lost = "yes";
+      lost(error);
     }
     clearTimeout(timer);
     const busy = jobs.some((job) => job.state === "queued" || job.state === "running");
@@ -253,8 +265,8 @@
           : "Checking the video", share < 1 ? share : null);
       };
       const failed = (words) => {
-        fill(card, file.name, "failed", words, undefined);
         card.querySelector(".cancel").textContent = "Dismiss";
+        fill(card, file.name, "failed", words, undefined);
       };
       request.onload = () => {
         if (request.status === 201) {
@@ -301,12 +313,19 @@
   }
 
   async function start() {
-    about = await ask("/api/about");
+    try {
+      about = await ask("/api/about");
+    } catch (error) {
+      lost(error);
+      setTimeout(start, LATER);
+      return;
+    }
+    found();
     byId("limits").textContent = `Up to ${sizeText(about.max_size)} each. Videos and captions stay on the server for `
       + `${spanText(about.keep_seconds)} after a job ends; then they are removed.`;
     listen();
     look();
   }
 
-  start().catch((error) => notice(`The server does not answer (${error.message}). Reload the page.`));
+  start();
 })();

@@ -61,7 +61,7 @@ hicm.parts ??= {};
     keeper.on("kept", update);
     addEventListener("storage", (event) => {
       if (event.key !== keeper.key) return;
-      keeper.hear(event.newValue);
+      keeper.receive(event.newValue);
       update();
     });
     addEventListener("pagehide", () => keeper.timer !== null && keeper.now());
