@@ -24,9 +24,9 @@ class GivenEvents(EventGrammar):
     """Allows ``<start> <end> text`` for each of the given events, in their order, and then EOS.
 
     ``times``: the token ids of starts and ends by video, ``[start, end, start, end, ..]``.  A caption ends where the
-    model would begin another event, whichever, or end the sequence: the score of the end is the highest of all time
-    tokens and EOS, as unconstrained search would take it, or with ``sampled`` that of their summed probability.  Forced
-    times cost nothing, so beams differ by their captions only.
+    model would begin another event, whichever, or end the sequence: the score of the end is the highest of all starts
+    and EOS, as unconstrained search would take it, or with ``sampled`` that of their summed probability.  Forced times
+    cost nothing, so beams differ by their captions only.
     """
 
     def __init__(self, vocabulary: Vocabulary, times: Sequence[Sequence[int]], sampled: bool = False) -> None:
@@ -39,7 +39,7 @@ class GivenEvents(EventGrammar):
         N is a multiple of the number of videos: each has as many rows as there are beams.
         """
         beams = len(input_ids) // len(self.times)
-        ends = torch.cat([scores[:, EOS:EOS + 1], scores[:, self.v:self.v + self.bins]], 1)
+        ends = torch.cat([scores[:, EOS:EOS + 1], scores[:, self.v:self.v + self.bins - 1]], 1)
         ends = ends.logsumexp(1) if self.sampled else ends.amax(1)
         text, words = (mask.to(scores.device) for mask in (self.text, self.words))
         found = torch.full_like(scores, float("-inf"))
