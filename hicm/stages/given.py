@@ -1,6 +1,7 @@
 """Given events: those of a file, which a captioner words in place of its own."""
 
 import warnings
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -40,17 +41,15 @@ def with_events(samples: SplitSamples, split: str, file: Path, format: str = "")
     The events keep the order of the file, a video without any among them none.  Warns of videos that the file does not
     have.  Raises UserError when it cannot be read or has no video of the split.
     """
-    noted: list[str] = []
     rows = {video: row for row, video in enumerate(samples.ids)}
 
     def duration(video: str) -> float:
         return samples[rows[video]].duration if video in rows else 100.0  # of another split: never looked at
 
-    side = "predictions" if format or "predictions" in sides_of(str(file)) else "references"
-    tracks = read_events(str(file), rows, duration, noted, format, side)
+    noted: list[str] = []
+    given = read_given(file, rows, duration, noted, format)
     for line in dict.fromkeys(noted):
         warnings.warn(line, stacklevel=3)
-    given = {video: tuple(Span(start, end) for start, end in track.spans.tolist()) for video, track in tracks.items()}
     missing = [video for video in samples.ids if video not in given]
     if len(missing) == len(samples.ids):
         raise UserError(f"{file}: has events of no video of split {split}: "
@@ -59,6 +58,14 @@ def with_events(samples: SplitSamples, split: str, file: Path, format: str = "")
         warnings.warn(f"{file}: has no events of {len(missing)} of {len(samples.ids)} videos of split {split}, which "
                       f"are not captioned: {', '.join(missing[:5])}{', ...' if len(missing) > 5 else ''}", stacklevel=3)
     return samples.with_given(given)
+
+
+def read_given(file: Path, ids: Collection[str], duration: Callable[[str], float], noted: list[str],
+               format: str = "") -> dict[str, tuple[Span, ...]]:
+    """The times of all events of a file, in seconds, by video; the other arguments are those of `read_events`."""
+    side = "predictions" if format or "predictions" in sides_of(str(file)) else "references"
+    tracks = read_events(str(file), ids, duration, noted, format, side)
+    return {video: tuple(Span(start, end) for start, end in track.spans.tolist()) for video, track in tracks.items()}
 
 
 def about_events(file: Path) -> dict[str, Any]:
