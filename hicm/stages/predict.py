@@ -40,10 +40,7 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     config = prediction_config(run, overrides)
     split = split or config.data.report
     out = out or predictions_file(run, split, events)
-    if events and not find_system(config.system).words_events:
-        raise UserError(f"--events: the system {config.system} describes the events that it finds, not given ones; "
-                        "leave the option out, or give the run of another system")
-    file = events_file(events, split) if events else None
+    file = _events_file(config, events, format, split, out)
     with holding(run / LOCK, "hicm predict", shared=True):  # no training changes the model meanwhile
         folder = model_folder(run, checkpoint)
         samples = open_samples(config.data, split, captions=False)
@@ -87,6 +84,21 @@ def prediction_config(run: Path, overrides: Sequence[str] = ()) -> Config:
         if reason and load_config(path, [override]) != own:
             raise UserError(f"--set {override}: {reason}")
     return with_own_bank(run, config, overrides)
+
+
+def _events_file(config: Config, events: str, format: str, split: str, out: Path) -> Path | None:
+    """The file of given events, if any are wanted; UserError where the system cannot word them, or none is there."""
+    if format and not events:
+        raise UserError(f"--format {format}: is the format of the file after --events; name that, too")
+    if not events:
+        return None
+    if not find_system(config.system).words_events:
+        raise UserError(f"--events: the system {config.system} describes the events that it finds, not given ones; "
+                        "leave the option out, or give the run of another system")
+    file = events_file(events, split)
+    if out.exists() and out.samefile(file):
+        raise UserError(f"{out}: holds the events, which would be lost; choose another --out")
+    return file
 
 
 def _step(folder: Path, config: Config) -> dict[str, Any]:

@@ -134,6 +134,23 @@ def test_events_of_no_video_of_the_split_are_refused(run, truth, tiny):
     assert not list(run.glob("predictions*"))
 
 
+def test_the_events_are_never_replaced_by_their_captions(run):
+    own = predict(run)
+    before = sha256(own)
+    with pytest.raises(UserError, match="holds the events, which would be lost; choose another --out"):
+        predict(run, events=str(own), out=own, overwrite=True)
+    assert sha256(own) == before
+
+
+def test_a_format_that_is_named_is_used(run, truth):
+    made = predict(run, events=str(truth), format="annotations")
+    assert spans_of(made) == {video: one["timestamps"] for video, one in read_json(truth).items()}
+    with pytest.raises(UserError, match=r"true.json: not in the format timechat"):
+        predict(run, events=str(truth), format="timechat", out=run / "other.json")
+    with pytest.raises(UserError, match="--format timechat: is the format of the file after --events"):
+        predict(run, format="timechat")
+
+
 def test_scores_of_given_events_that_were_not_captioned_say_how_to_make_them(run, truth):
     with pytest.raises(UserError, match=f"make them with 'hicm predict {run} --events {truth}'"):
         verbs.evaluate(str(run), events=str(truth))
