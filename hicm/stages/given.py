@@ -21,7 +21,7 @@ def predictions_file(run: Path, split: str, events: str = "") -> Path:
     given events, with the name of their file (or run folder).
     """
     path = Path(events)
-    name = path.resolve().name if path.is_dir() else path.stem
+    name = path.resolve().name if path.is_dir() else Path(path.name.removesuffix(".gz")).stem
     return run / (f"predictions_{split}.{name}.json" if events else f"predictions_{split}.json")
 
 

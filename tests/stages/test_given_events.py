@@ -1,6 +1,7 @@
 """hicm predict --events: what the predictions say, when they are refused, and what becomes of videos without events."""
 
 import csv
+import gzip
 import shutil
 import warnings
 
@@ -69,6 +70,8 @@ def test_another_systems_events_come_from_its_run_folder(run, tmp_path):
 
 def test_the_times_decide_and_not_the_form_of_their_file(run, truth, tmp_path, capsys):
     made = predict(run, events=str(truth))
+    (tmp_path / "true.json.gz").write_bytes(gzip.compress(truth.read_bytes()))
+    assert predict(run, events=str(tmp_path / "true.json.gz")) == made
     with open(tmp_path / "rows.csv", "w", newline="") as stream:
         rows = csv.writer(stream)
         rows.writerow(["video_id", "start", "end", "sentence"])

@@ -42,7 +42,7 @@ class Batch:
     target: Tensor  # [B, L']
     noisy_speech: Tensor  # [B, L'']
     noisy_target: Tensor  # [B, L''']
-    given: tuple[tuple[Span, ...], ...] | None = None  # the events of each video that are to be worded
+    given: tuple[tuple[Span, ...], ...] = ()  # the events of each video that are to be worded, if there are any
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
@@ -64,7 +64,7 @@ def collate(items: Sequence[Item]) -> Batch:
         target=pad([item.target for item in items]),
         noisy_speech=pad([item.noisy_speech for item in items]),
         noisy_target=pad([item.noisy_target for item in items]),
-        given=None if items[0].given is None else tuple(item.given or () for item in items),
+        given=() if items[0].given is None else tuple(item.given or () for item in items),
     )
 
 

@@ -33,7 +33,7 @@ def generate(model: Captioner, batch: Batch, vocabulary: Vocabulary, settings: D
 def generate_from(model: Captioner, states: Tensor, mask: Tensor, settings: DecodeSettings,
                   rule: LogitsProcessor | None = None) -> list[list[int]]:
     """`generate` for encoder states [B, S, d] and their mask [B, S]; ``rule`` decides which ids may follow."""
-    grammar = LogitsProcessorList([] if rule is None else [rule])
+    grammar = None if rule is None else LogitsProcessorList([rule])
     how: dict[str, Any] = {"do_sample": settings.sample, "num_beams": 1 if settings.sample else settings.beams}
     if settings.sample:
         how |= {"top_p": settings.top_p, "temperature": settings.temperature}

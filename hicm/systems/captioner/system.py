@@ -103,7 +103,7 @@ class System(Learner):
 
     def _events(self, batch: Batch) -> list[list[Event]]:
         settings = self.config.room.decode
-        if batch.given is not None:
+        if batch.given:
             return word_events(self.model, batch, batch.given, self.vocabulary, settings)
         keep = settings.isolated_time_tokens == "keep"
         return [parse_events(row, duration, self.vocabulary, keep) for duration, row in
