@@ -32,7 +32,7 @@ from hicm.memory.bank import load_bank
 from hicm.systems.recall.decode import Footage, caption, quote
 from hicm.systems.recall.model import Captions, captions_of, fit, recall
 from hicm.systems.recall.objective import Choice, Grid, choose, draw
-from hicm.systems.recall.segment import Segments, segment, unit_rows
+from hicm.systems.recall.segment import Segments, segment, span_means
 from hicm.systems.recall.settings import Settings
 from hicm.types import Event, Span, Video
 
@@ -56,10 +56,8 @@ def quoted(video: Footage, spans: np.ndarray, captions: Captions, mean: np.ndarr
     """What is recalled for given spans [n, 2] of a video, whatever its score."""
     if not len(spans):
         return []
-    unit = unit_rows(video.rows)
-    rows = np.clip(np.rint(spans / video.step).astype(int), 0, len(unit))
-    means = np.stack([unit[min(start, len(unit) - 1):max(end, start + 1)].mean(axis=0) for start, end in rows])
-    return quote(Segments(spans, means.astype(np.float32)), recall(means, captions, mean, settings), captions, -1.0)
+    means = span_means(video.rows, video.step, video.duration, spans)
+    return quote(Segments(spans, means), recall(means, captions, mean, settings), captions, -1.0)
 
 
 def uniform(video: Footage, parts: int) -> np.ndarray:

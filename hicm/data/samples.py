@@ -37,7 +37,10 @@ Recall = Callable[[str], MemoryTokens]  # by video id
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One video.  ``events`` is None where no annotation is known; ``recalled`` where no memory was read."""
+    """One video.  ``events`` is None where no annotation is known; ``recalled`` where no memory was read.
+
+    ``given``: the events that are to be worded, in place of events that the system finds; None: it finds them.
+    """
 
     id: str
     duration: float  # seconds
@@ -49,6 +52,7 @@ class Sample:
     query: str | None = None  # moment retrieval: the sentence whose moment is sought
     window: Span | None = None  # the part of the video that is meant, in seconds; None: all of it
     level: int | None = None  # granularity, for recursive captioning
+    given: tuple[Span, ...] | None = None  # seconds; any order, and not necessarily within the video
 
 
 class Samples(Sequence[Sample]):
@@ -76,13 +80,13 @@ class Samples(Sequence[Sample]):
 
 
 class SplitSamples(Samples):
-    """The samples of one split, in annotation order."""
+    """The samples of one split, in annotation order; ``given``: the events that are to be worded, by video id."""
 
     def __init__(self, videos: Mapping[str, Video], features: Features, speech: SpeechStore,
-                 recall: Recall | None = None) -> None:
+                 recall: Recall | None = None, given: Mapping[str, tuple[Span, ...]] | None = None) -> None:
         self.videos = tuple(videos.values())
         self.ids = tuple(video.id for video in self.videos)
-        self.features, self.speech, self.recall = features, speech, recall
+        self.features, self.speech, self.recall, self.given = features, speech, recall, given
         self.where, self.width = str(features.path), features.width
 
     def __getitem__(self, row: int) -> Sample:  # type: ignore[override]
@@ -92,7 +96,8 @@ class SplitSamples(Samples):
         if math.isnan(duration):
             duration = self.speech.duration(video.id) or len(rows) * seconds + 1.0
         return Sample(video.id, duration, rows, seconds, self.speech.get(video.id, duration), video.events,
-                      None if self.recall is None else self.recall(video.id))
+                      None if self.recall is None else self.recall(video.id),
+                      given=None if self.given is None else self.given[video.id])
 
     def speech_of(self, row: int) -> tuple[Speech, float]:
         """The speech of one sample and its duration; without a duration on file the features are read."""
@@ -103,11 +108,16 @@ class SplitSamples(Samples):
     def take(self, rows: Sequence[int]) -> "SplitSamples":
         """Some of the samples, in the order given."""
         chosen = {self.videos[row].id: self.videos[row] for row in rows}
-        return SplitSamples(chosen, self.features, self.speech, self.recall)
+        return SplitSamples(chosen, self.features, self.speech, self.recall, self.given)
 
     def with_recall(self, recall: Recall | None) -> "SplitSamples":
         """The same samples with what a memory recalls for them."""
-        return SplitSamples({video.id: video for video in self.videos}, self.features, self.speech, recall)
+        return SplitSamples({video.id: video for video in self.videos}, self.features, self.speech, recall, self.given)
+
+    def with_given(self, given: Mapping[str, tuple[Span, ...]]) -> "SplitSamples":
+        """The samples of the videos that ``given`` has, with its events to word, in seconds."""
+        chosen = {video.id: video for video in self.videos if video.id in given}
+        return SplitSamples(chosen, self.features, self.speech, self.recall, given)
 
 
 class SampleList(Samples):

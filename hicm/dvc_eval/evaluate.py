@@ -92,6 +92,9 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
     if strict:
         _check_complete(case, inputs.keys, [one.rules for one in wanted])
     warnings += input_warnings(case, annotators)
+    if inputs.given:
+        warnings.append(f"predictions: the events were given ({inputs.given}), and only captions are the system's own; "
+                        "compare with other captions of the same events")
     scored = score_case(case, wanted, tokeniser, meteor, jobs or _cores(), progress)
     digest = references_digest(annotators)
     meteor_name = getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")

@@ -12,26 +12,29 @@ if TYPE_CHECKING:
     from hicm.dvc_eval.results.output import Scores
 
 
-def find_scored(name: str, references: Sequence[str], split: str = "") -> Scored:
+def find_scored(name: str, references: Sequence[str], split: str = "", events: str = "") -> Scored:
     """What ``name``, a predictions file or a run folder, stands for; its own references unless some are given.
 
-    ``split``: of a run folder, instead of data.report.  Raises UserError when there are no predictions, or no
-    references.
+    Of a run folder, ``split`` stands instead of data.report, and with ``events`` the captions of these events are
+    scored (`hicm predict --events`).  Raises UserError when there are no predictions, or no references.
     """
     path, settings = require(name, "predictions", "give a predictions file, or a folder that 'hicm train' wrote"), None
     found: list[Any] = list(references)
     if path.is_dir():
         from hicm.config import load_config
         from hicm.data.annotations import split_references
+        from hicm.stages.given import predictions_file
 
         settings = load_config(require(path / "config.yaml", "run", "give a folder that 'hicm train' wrote"))
         own = split or settings.data.report
         found = found or list(split_references(settings.data, own))
-        path = require(path / f"predictions_{own}.json", "predictions",
-                       f"make them with 'hicm predict {name}{f' --split {split}' if split else ''}'")
-    elif split:
-        raise UserError(f"{path}: --split {split} is for a run folder, whose settings know the split; name the "
-                        "annotation files instead")
+        options = "".join(f" --{option} {value}" for option, value in (("split", split), ("events", events)) if value)
+        path = require(predictions_file(path, own, events), "predictions",
+                       f"make them with 'hicm predict {name}{options}'")
+    elif split or events:
+        option = f"--split {split}" if split else f"--events {events}"
+        raise UserError(f"{path}: {option} is for a run folder, whose settings know the split; name the annotation "
+                        "files instead")
     if not found:
         raise UserError(f"{path}: name the reference annotation files after the predictions")
     return Scored(path, found, settings)

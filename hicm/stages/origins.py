@@ -40,7 +40,16 @@ def prediction_origin(config: Config, checkpoint: Path, samples: SplitSamples, s
     """What decides predictions: the model, what it is asked about, and how."""
     durations = Origin({}, {video.id: repr(video.duration) for video in samples.videos}).identity
     inputs = {"model": path_digest(checkpoint, "checkpoint"), f"videos of {split}": durations}
-    return Origin(prediction_settings(config), inputs | sample_digests(samples, split) | bank_digest(config))
+    return Origin(prediction_settings(config),
+                  inputs | given_digest(samples, split) | sample_digests(samples, split) | bank_digest(config))
+
+
+def given_digest(samples: SplitSamples, split: str) -> dict[str, str]:
+    """Digest of the events that a split's videos are given, where they are: of their times, in whatever form."""
+    if samples.given is None:
+        return {}
+    times = {video: repr([(span.start, span.end) for span in samples.given[video]]) for video in samples.ids}
+    return {f"events given for {split}": Origin({}, times).identity}
 
 
 def annotation_digests(config: Config, split: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from hicm.former import FORMER
 from hicm.journal import Journal
 from hicm.locks import holding
 from hicm.provenance import Origin
+from hicm.stages.given import about_events, events_file, predictions_file, with_events
 from hicm.stages.origins import prediction_origin
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import LOCK, model_folder, with_own_bank
@@ -24,35 +25,41 @@ from hicm.tasks import find_task
 
 
 def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None = None, overrides: Sequence[str] = (),
-            overwrite: bool = False) -> Path:
+            overwrite: bool = False, events: str = "", format: str = "") -> Path:
     """Caption the videos of a split with the model of a run; returns the predictions file.
+
+    ``events``: a file (in ``format``, if it has to be named) or a run folder whose events are captioned in place of
+    those that the system would find (`hicm.stages.given`).
 
     The file says by which settings and inputs it was made; made by the same ones before, it is left as it is.  What
     the videos recall stands beside it, and so do finished videos of an interrupted call, which are not asked for again.
     Raises UserError when the file was made differently (unless ``overwrite``) or holds no predictions, when another
     command is writing it or training the run, when an override names a setting that training decided, or when the model
-    does not fit the data.
+    does not fit the data or cannot word given events.
     """
     config = prediction_config(run, overrides)
     split = split or config.data.report
-    out = out or run / f"predictions_{split}.json"
+    out = out or predictions_file(run, split, events)
+    file = _events_file(config, events, format, split, out)
     with holding(run / LOCK, "hicm predict", shared=True):  # no training changes the model meanwhile
         folder = model_folder(run, checkpoint)
         samples = open_samples(config.data, split, captions=False)
+        if file is not None:
+            samples = with_events(samples, split, file, format)
         origin = prediction_origin(config, folder, samples, split)
         _refuse_other_file(out)
         if not overwrite and _is_made(out, origin):
             return out  # without loading the model
         system = find_system(config.system).load(folder, config)
         about = {"run": read_json(run / "manifest.json", "run manifest")["run"], "task": system.task, "split": split,
-                 "checkpoint": {"name": folder.name, **_step(folder, config)}}
+                 "checkpoint": {"name": folder.name, **_step(folder, config)}} | (about_events(file) if file else {})
         with holding(out.with_name(f".{out.name}.lock"), "hicm predict"):
             if not overwrite and out.exists():  # of other settings, or made by another command in the meantime
                 if _is_made(out, origin):
                     return out
                 raise UserError(f"{out}: holds other predictions ({'; '.join(_differences(out, origin))}); choose "
                                 "another --out, or replace them with --overwrite")
-            name = split if out.name == f"predictions_{split}.json" else out.stem
+            name = split if out.name == predictions_file(run, split).name else out.stem
             samples = with_recall(config, samples, split, out.parent / f"retrieved_{name}.h5", overwrite=overwrite)
             device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
             journal = Journal(out.with_name(f".{out.name}.part"), origin.identity)
@@ -77,6 +84,21 @@ def prediction_config(run: Path, overrides: Sequence[str] = ()) -> Config:
         if reason and load_config(path, [override]) != own:
             raise UserError(f"--set {override}: {reason}")
     return with_own_bank(run, config, overrides)
+
+
+def _events_file(config: Config, events: str, format: str, split: str, out: Path) -> Path | None:
+    """The file of given events, if any are wanted; UserError where the system cannot word them, or none is there."""
+    if format and not events:
+        raise UserError(f"--format {format}: is the format of the file after --events; name that, too")
+    if not events:
+        return None
+    if not find_system(config.system).words_events:
+        raise UserError(f"--events: the system {config.system} describes the events that it finds, not given ones; "
+                        "leave the option out, or give the run of another system")
+    file = events_file(events, split)
+    if out.exists() and out.samefile(file):
+        raise UserError(f"{out}: holds the events, which would be lost; choose another --out")
+    return file
 
 
 def _step(folder: Path, config: Config) -> dict[str, Any]:

@@ -33,7 +33,11 @@ def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth,
             config: Annotated[str, "settings file of a released .pth"] = "",
             split: Annotated[str, "split to caption; default: data.report of the run"] = "",
             checkpoint: Annotated[str, "best or last; default: best, or last where there is no best"] = "",
-            out: Annotated[str, "file to write; default: <run>/predictions_<split>.json"] = "",
+            out: Annotated[str, "file to write; default: <run>/predictions_<split>.json, with the name of --events "
+                                "before .json"] = "",
+            events: Annotated[str, "predictions or annotations in any known format, or a run folder, whose events get "
+                                   "captions, in place of those that the system would find"] = "",
+            format: Annotated[str, "format of --events; default: told by the content (docs/evaluation.md)"] = "",
             set_: Overrides = (),
             overwrite: Annotated[bool, "replace predictions made with other settings or inputs"] = False,
             dry_run: DryRun = False) -> Path | None:
@@ -51,6 +55,7 @@ def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth,
     elif config:
         raise UserError(f"{run}: --config is for a released .pth; a run folder has its own settings (change them with "
                         "--set)")
+    from hicm.stages.given import predictions_file
     from hicm.stages.predict import predict, prediction_config
     from hicm.stages.run_folder import model_folder
 
@@ -58,9 +63,9 @@ def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth,
         settings = prediction_config(Path(run), set_)
         split = split or settings.data.report
         print_dry(settings, f"{model_folder(Path(run), checkpoint)} on split {split} -> "
-                            f"{out or Path(run) / f'predictions_{split}.json'}")
+                            f"{out or predictions_file(Path(run), split, events)}")
         return None
-    return predict(Path(run), split, checkpoint, Path(out) if out else None, set_, overwrite)
+    return predict(Path(run), split, checkpoint, Path(out) if out else None, set_, overwrite, events, format)
 
 
 def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; default: data.report"] = "",

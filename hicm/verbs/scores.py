@@ -29,6 +29,7 @@ def evaluate(predictions: Annotated[str, "predictions file in any known format (
              references: Annotated[Sequence[str], "annotation files, one per annotator; default: the run's"] = (),
              *, split: Annotated[str, "split of a run folder to score, captioned by 'hicm predict --split'; default: "
                                       "data.report of the run"] = "",
+             events: Annotated[str, "of a run folder: score what 'hicm predict --events' made of this file"] = "",
              protocol: Annotated[Sequence[str], "protocols (see 'hicm protocols') or signatures; default: that of "
                                                    "the run, else vidchapters"] = (),
              metrics: Annotated[Sequence[str], "metrics to compute; default: those of the run's settings, else all of "
@@ -63,7 +64,7 @@ def evaluate(predictions: Annotated[str, "predictions file in any known format (
     reporting.check_ending(per_video)
     rules = _rules(rule)
     with read_once([model_path(predictions), *references]) as (source, *annotations):
-        scored = find_scored(source, annotations, split)
+        scored = find_scored(source, annotations, split, events)
         names, chosen = list(protocol), list(metrics)
         if scored.settings is not None:
             # A signature names its metrics itself.

@@ -29,6 +29,7 @@ from hicm.memory.summarisers.journal import Journal
 from hicm.memory.summarisers.prompt import load_prompt
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
+from hicm.stages.given import read_given
 from tests.fuzz.captions import CAPTIONS, read_captions
 from tests.fuzz.damage import (
     damage_json,
@@ -80,6 +81,11 @@ def read_transcript(file: Path) -> None:
     speech = store.get(IDS[0], 10.0)
     assert all(type(time) is float for time in (*speech.start, *speech.end)) and all(map(str.strip, speech.text))
     store.fingerprint(IDS)
+
+
+def read_events(file: Path) -> None:
+    for spans in read_given(file, IDS, lambda video: 12.5, []).values():
+        assert all(type(time) is float for span in spans for time in (span.start, span.end))
 
 
 SRT = "1\n00:00:00,500 --> 00:00:02,500\nboil <i>the</i> water\n\n2\n00:03.000 --> 00:06.250 X1:1\nadd &amp; stir\n"
@@ -355,6 +361,7 @@ READERS = {
     "json, predictions": Reader("x.json", as_json(PREDICTIONS), lambda file: read_predictions(file, []), damage_json),
     "json, references": Reader("x.json", as_json(ANNOTATIONS), lambda file: read_references(file, []), damage_json,
                                True),
+    "json, given events": Reader("x.json", as_json(PREDICTIONS), read_events, damage_json, True),
     "json, captions": Reader("x.json", as_json(CAPTIONS), read_captions, damage_json),
     "json, chapters": Reader("x.json", as_json(CHAPTERS), read_chapters, damage_json, True),
     "json, bank": Reader("bank.json", bank_texts, read_bank, damage_json, True),

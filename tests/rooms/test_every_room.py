@@ -135,6 +135,24 @@ def test_an_interrupted_prediction_continues(run, monkeypatch):
     assert whole == broken and list(whole) == list(broken)
 
 
+def test_given_events_are_worded_or_refused(run, data, capsys):
+    config = load_config(data)
+    [truth] = config.data.annotations["val"]
+    capsys.readouterr()
+    status = hicm("predict", run, "--events", truth, "--out", run / "given.json")
+    if not find_system(load_config(run / "config.yaml").system).words_events:
+        assert status == 2 and "describes the events that it finds, not given ones" in capsys.readouterr().err
+        assert not (run / "given.json").exists()
+        return
+    assert status == 0
+    given, results = read_json(truth), read_json(run / "given.json")["results"]
+    assert {video: [event["timestamp"] for event in events] for video, events in results.items()} == {
+        video: one["timestamps"] for video, one in given.items()}
+    assert all(event["sentence"].strip() for events in results.values() for event in events)
+    assert hicm("evaluate", run / "given.json", truth, "--protocol", "vidchapters-vc", "--metrics", "CIDEr") == 0
+    assert "the events were given" in capsys.readouterr().out
+
+
 def test_features_of_another_width_are_refused(run, data, tmp_path, capsys):
     config = load_config(data)
     store = open_features(config.data.features)

@@ -22,13 +22,15 @@ __all__ = ["Inputs", "Track", "Tracks", "odd_spans", "read_events", "read_inputs
 class Inputs:
     """What is scored: predicted events and each annotator's, by video id.
 
-    ``run``: the run id given in the predictions file (None: not given); ``keys``: that file's top-level keys.
+    ``run``: the run id given in the predictions file (None: not given); ``keys``: that file's top-level keys;
+    ``given``: the file whose events the predictions caption, where that file says so ("": it does not).
     """
 
     predicted: Tracks
     annotators: list[Tracks]
     run: str | None
     keys: tuple[str, ...]
+    given: str = ""
 
 
 def read_inputs(predictions: Any, references: Any, warnings: list[str], format: str = "",
@@ -47,7 +49,7 @@ def read_inputs(predictions: Any, references: Any, warnings: list[str], format: 
               for own, found in annotators]
     if reading.hundredths:
         predicted = in_seconds(predicted, tracks, reading.where)
-    return Inputs(predicted, tracks, *_about(source))
+    return Inputs(predicted, tracks, *_about(source), _given(source))
 
 
 def read_predictions(source: Any, warnings: list[str]) -> tuple[Tracks, str | None, tuple[str, ...]]:
@@ -57,13 +59,14 @@ def read_predictions(source: Any, warnings: list[str]) -> tuple[Tracks, str | No
 
 
 def read_events(source: Any, ids: Collection[str], duration: Callable[[str], float | None],
-                warnings: list[str], format: str = "") -> Tracks:
-    """Predicted events by video id in seconds, without references.
+                warnings: list[str], format: str = "", side: str = "predictions") -> Tracks:
+    """Events of one file by video id in seconds, without those of another to compare them with.
 
     ``ids``: known ones, which the names of video files become; ``duration``: seconds of a video by its id (None: not
-    known), asked for only where times are shares of it.  Raises UserError where it is needed and not known.
+    known), asked for only where times are shares of it; ``side``: "predictions" or "references" (`sides_of`), which
+    may have no events here.  Raises UserError where a duration is needed and not known.
     """
-    tracks, reading, _ = _read(source, "predictions", "predictions", warnings, format)
+    tracks, reading, _ = _read(source, side, side, warnings, format)
     if reading.file_names:
         tracks = match_files(tracks, ids, reading.where, warnings)
     if reading.hundredths:
@@ -134,6 +137,13 @@ def _is_rows(content: Sequence[Any]) -> bool:
     """Whether a list is the content of one file, a row per event or video, and not a list of annotators."""
     return len(content) > 0 and all(isinstance(row, Mapping) and isinstance(_rows.get(row, _rows.VIDEO), str | int)
                                     for row in content)
+
+
+def _given(source: Source) -> str:
+    """The file whose events a predictions file of `hicm predict --events` captions."""
+    about = source.data.get("given_events") if isinstance(source.data, Mapping) and "results" in source.data else None
+    name = about.get("file") if isinstance(about, Mapping) else None
+    return name if isinstance(name, str) else ""
 
 
 def _about(source: Source) -> tuple[str | None, tuple[str, ...]]:

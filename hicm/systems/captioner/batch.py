@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from hicm.systems.captioner.vocabulary import PAD
+from hicm.types import Span
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Item:
     target: list[int]
     noisy_speech: list[int]
     noisy_target: list[int]
+    given: tuple[Span, ...] | None = None  # events to word, in seconds
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,7 @@ class Batch:
     target: Tensor  # [B, L']
     noisy_speech: Tensor  # [B, L'']
     noisy_target: Tensor  # [B, L''']
+    given: tuple[tuple[Span, ...], ...] = ()  # the events of each video that are to be worded, if there are any
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
@@ -61,6 +64,7 @@ def collate(items: Sequence[Item]) -> Batch:
         target=pad([item.target for item in items]),
         noisy_speech=pad([item.noisy_speech for item in items]),
         noisy_target=pad([item.noisy_target for item in items]),
+        given=() if items[0].given is None else tuple(item.given or () for item in items),
     )
 
 

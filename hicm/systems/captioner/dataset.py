@@ -42,13 +42,13 @@ class VideoDataset(Dataset[Item]):
         speech = self._speech(sample.speech, sample.duration)
         if self.data.target == "captions":
             video = Video(sample.id, sample.duration, sample.events or () if self.teaching else ())
-            given, (target, _) = speech, caption_sequence(video, self.vocabulary, settings.max_caption_tokens)
+            heard, (target, _) = speech, caption_sequence(video, self.vocabulary, settings.max_caption_tokens)
         else:
-            given, target = [EOS], speech
+            heard, target = [EOS], speech
         noisy_speech, noisy_target = corrupt(speech, self.vocabulary, rng, objective.noise_density,
                                              objective.noise_span)
-        return Item(sample.id, sample.duration, frames, frame_mask, memory, memory_mask, given, target, noisy_speech,
-                    noisy_target)
+        return Item(sample.id, sample.duration, frames, frame_mask, memory, memory_mask, heard, target, noisy_speech,
+                    noisy_target, sample.given)
 
     def speech_length(self, row: int) -> int:
         """Number of speech tokens that the encoder gets for one video."""

@@ -5,7 +5,8 @@ from itertools import groupby
 from typing import Any
 
 import torch
-from transformers import DynamicCache, EncoderDecoderCache
+from torch import Tensor
+from transformers import DynamicCache, EncoderDecoderCache, LogitsProcessor, LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.data.time_tokens import to_seconds
@@ -25,8 +26,14 @@ def generate(model: Captioner, batch: Batch, vocabulary: Vocabulary, settings: D
     Raises UserError when transformers refuses the settings, e.g. temperature 0, when sampling finds no finite
     probabilities, and when the memory does not suffice.
     """
-    states, mask = model.encode(batch)
-    grammar = [EventGrammar(vocabulary)] if settings.grammar else None
+    return generate_from(model, *model.encode(batch), settings,
+                         EventGrammar(vocabulary) if settings.grammar else None)
+
+
+def generate_from(model: Captioner, states: Tensor, mask: Tensor, settings: DecodeSettings,
+                  rule: LogitsProcessor | None = None) -> list[list[int]]:
+    """`generate` for encoder states [B, S, d] and their mask [B, S]; ``rule`` decides which ids may follow."""
+    grammar = None if rule is None else LogitsProcessorList([rule])
     how: dict[str, Any] = {"do_sample": settings.sample, "num_beams": 1 if settings.sample else settings.beams}
     if settings.sample:
         how |= {"top_p": settings.top_p, "temperature": settings.temperature}

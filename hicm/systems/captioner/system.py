@@ -17,12 +17,14 @@ from hicm.systems.base import Device, Events, Learner, refuse_other_model
 from hicm.systems.captioner.batch import Batch, collate
 from hicm.systems.captioner.dataset import VideoDataset
 from hicm.systems.captioner.decode import generate, parse_events
+from hicm.systems.captioner.given import word_events
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.objective import LossModule, Objective
 from hicm.systems.captioner.prepare import check_sentinels, keep_vocabulary, make_rereader, open_vocabulary
 from hicm.systems.captioner.settings import IN_WEIGHTS, require_input, warn_of_unread
 from hicm.systems.captioner.vocabulary import Vocabulary
 from hicm.systems.captioner.weights import build, load_captioner, save_captioner
+from hicm.types import Event
 
 SPREAD = 8.0  # seconds per frame: 100 frames then span what 99 % of YouCook2's training videos last
 
@@ -31,6 +33,7 @@ class System(Learner):
     """Model and vocabulary, and in training also objective and data; see `hicm.systems.base`."""
 
     losses = ("generative", "denoising")
+    words_events = True
 
     def __init__(self, config: Config, model: Captioner, vocabulary: Vocabulary, objective: Objective | None = None,
                  samples: Samples | None = None) -> None:
@@ -96,9 +99,15 @@ class System(Learner):
             batch = collate([dataset[0, row] for row in rows[start:start + settings.batch]]).to(device)
             if settings.sample:  # seeded by the videos of the batch alone, so a resumed run draws the same
                 torch.manual_seed(int(digest([settings.seed, batch.ids]), 16))
-            ids = generate(self.model, batch, self.vocabulary, settings)
-            yield {video: parse_events(row, duration, self.vocabulary, settings.isolated_time_tokens == "keep")
-                   for video, duration, row in zip(batch.ids, batch.durations, ids, strict=True)}
+            yield dict(zip(batch.ids, self._events(batch), strict=True))
+
+    def _events(self, batch: Batch) -> list[list[Event]]:
+        settings = self.config.room.decode
+        if batch.given:
+            return word_events(self.model, batch, batch.given, self.vocabulary, settings)
+        keep = settings.isolated_time_tokens == "keep"
+        return [parse_events(row, duration, self.vocabulary, keep) for duration, row in
+                zip(batch.durations, generate(self.model, batch, self.vocabulary, settings), strict=True)]
 
     def save(self, folder: Path, **about: Any) -> None:
         """Write weights, tokenizer and description to ``folder``; ``about`` is added to the description."""

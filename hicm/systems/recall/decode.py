@@ -1,11 +1,13 @@
 """From a video's features to events: cut it, recall, quote what is close enough."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from hicm.errors import UserError
 from hicm.systems.recall.model import Captions, Recalled, recall
-from hicm.systems.recall.segment import Segments, segment
+from hicm.systems.recall.segment import Segments, segment, span_means
 from hicm.systems.recall.settings import Settings
 from hicm.types import Event, Span
 
@@ -31,6 +33,21 @@ def caption(footage: Footage, captions: Captions, mean: np.ndarray, settings: Se
     [segments] = segment(footage.rows, footage.step, footage.duration, [settings.penalty], settings.shortest)
     recalled = recall(segments.means, captions, mean, settings, footage.id if leave_own_out else None)
     return quote(segments, recalled, captions, settings.threshold)
+
+
+def word(footage: Footage, given: Sequence[Span], captions: Captions, mean: np.ndarray, settings: Settings,
+         leave_own_out: bool = False) -> list[Event]:
+    """The given spans, each with the caption that is recalled for it, whatever its score; otherwise as `caption`.
+
+    Raises UserError when the video's own captions are left out and there are no others.
+    """
+    spans = np.array([(span.start, span.end) for span in given], np.float64).reshape(-1, 2)
+    means = span_means(footage.rows, footage.step, footage.duration, spans)
+    recalled = recall(means, captions, mean, settings, footage.id if leave_own_out else None)
+    if (recalled.captions < 0).any():
+        raise UserError(f"video {footage.id}: the memory holds no captions of other videos; build it from more videos")
+    return [Event(span, captions.texts[place], score) for span, place, score in
+            zip(given, recalled.captions.tolist(), recalled.scores.tolist(), strict=True)]
 
 
 def quote(segments: Segments, recalled: Recalled, captions: Captions, threshold: float) -> list[Event]:

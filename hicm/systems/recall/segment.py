@@ -57,6 +57,22 @@ def segment(rows: np.ndarray, step: float, duration: float, penalties: Sequence[
     return [Segments(np.stack([edges[cut[:-1]], edges[cut[1:]]], axis=1), _means(unit, cut)) for cut in cuts]
 
 
+def span_means(rows: np.ndarray, step: float, duration: float, spans: np.ndarray) -> np.ndarray:
+    """Means of the L2-normalised rows whose middle lies in each span, float32 [n, D], as those of `Segments`.
+
+    ``spans`` [n, 2] in seconds, start and end in either order.  One that holds no middle takes the row at its own
+    middle, or the nearest.  ``rows``, ``step`` and ``duration`` as for `segment`, which raises UserError alike.
+    """
+    unit, edges = _prepare(rows, step, duration)
+    spans = np.sort(np.asarray(spans, np.float64).reshape(-1, 2), axis=1)
+    cuts = np.searchsorted((edges[:-1] + edges[1:]) / 2, spans)
+    at = np.clip(np.searchsorted(edges, spans.mean(axis=1), side="right") - 1, 0, len(unit) - 1)
+    empty = cuts[:, 0] == cuts[:, 1]
+    cuts[empty] = np.stack([at, at + 1], axis=1)[empty]
+    means = [unit[first:last].mean(axis=0) for first, last in cuts.tolist()]
+    return np.array(means, np.float32).reshape(-1, unit.shape[1])
+
+
 def unit_rows(rows: np.ndarray) -> np.ndarray:
     """Rows divided by their L2 norm, float64 [T, D]; a zero row stays zero."""
     rows = rows.astype(np.float64)

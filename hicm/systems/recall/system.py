@@ -13,10 +13,11 @@ from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.memory.bank import load_bank
 from hicm.systems.base import Chooser, Device, Events, Score
-from hicm.systems.recall.decode import Footage, caption
+from hicm.systems.recall.decode import Footage, caption, word
 from hicm.systems.recall.model import Captions, captions_of, fit
 from hicm.systems.recall.objective import choose, draw
 from hicm.systems.recall.settings import Settings
+from hicm.types import Event
 
 VIDEOS = 200  # training videos that the settings are tried on, at most
 DESCRIPTION = "recall.json"
@@ -26,6 +27,7 @@ class System(Chooser):
     """Captions that can be quoted, the mean training row and the settings; see `hicm.systems.base`."""
 
     quotes = True
+    words_events = True
 
     def __init__(self, config: Config, captions: Captions, mean: np.ndarray, settings: Settings,
                  samples: Samples | None = None) -> None:
@@ -73,10 +75,15 @@ class System(Chooser):
         return [asdict(one.settings) | {"score": one.score, "events": one.events} for one in choice.tried]
 
     def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
-        """Events in order of time, one video after the other."""
+        """Events in order of time, or those given in their order, one video after the other."""
         _check_width(samples, len(self.mean))
         for sample in samples:
-            yield {sample.id: caption(_footage(sample), self.captions, self.mean, self.settings)}
+            yield {sample.id: self._events(sample)}
+
+    def _events(self, sample: Sample) -> list[Event]:
+        if sample.given is None:
+            return caption(_footage(sample), self.captions, self.mean, self.settings)
+        return word(_footage(sample), sample.given, self.captions, self.mean, self.settings)
 
     def save(self, folder: Path, **about: Any) -> None:
         """Write ``recall.json``: the settings and the mean; the bank is the run's own."""
