@@ -37,7 +37,7 @@ class DataConfig:
     train: str = "train"  # split that trains
     select: str = "val"  # split that chooses the best checkpoint; empty: none, with train.eval_every: 0
     report: str = "val"  # split whose scores are reported; empty: none
-    frames: int = limited(100, 1)  # rows given to the model (HiCM2: 100)
+    frames: int = limited(100, 0)  # rows given to the model (HiCM2: 100); 0: all, for systems that take any number
     missing_features: Literal["refuse", "skip"] = "refuse"  # videos of a split without features
     holdout: float = limited(0.0, 0, 0.5)  # share of the training videos that select the checkpoint instead
     holdout_seed: int = limited(0, 0)  # which ones
