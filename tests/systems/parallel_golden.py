@@ -6,6 +6,7 @@ The golden is read from HICM_CM2_PARITY (a path without ending; default: the com
 import json
 import os
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -85,11 +86,9 @@ def make_model(golden: SimpleNamespace, border: bool = False) -> Parallel:
     """The network with the golden's weights, in evaluation mode."""
     config = golden.config
     settings = Settings(queries=config["num_queries"], max_events=config["max_eseq_length"])
-    with torch.device("meta"):
-        model = Parallel(settings, config["feature_dim"], config["feature_dim"], config["vocab_size"])
+    model = Parallel(settings, config["feature_dim"], config["feature_dim"], config["vocab_size"])
     state = {own_name(name): weight(golden, name, shape) for name, shape in golden.parameter_shapes.items()}
-    model.load_state_dict(state, strict=True, assign=True)
-    model.requires_grad_()
+    model.load_state_dict(state)
     model.border = border
     return model.eval()
 
@@ -127,10 +126,10 @@ def bank(golden: SimpleNamespace) -> Bank:
     return Bank((root,), Leaves(texts, embeddings, texts, np.zeros(count, np.int64)), {})
 
 
-def reader(golden: SimpleNamespace, more: int = 0, precision: str = "float32") -> Reader:
+def reader(golden: SimpleNamespace, more: int = 0) -> Reader:
     return Reader(bank(golden), RetrievalConfig(
         search="flat", flat_level=0, windows=golden.config["window_size"], top_k=golden.config["soft_k"] + more,
-        tail="drop", leave_own_out=False, precision=precision))
+        tail="drop", leave_own_out=False))
 
 
 def recall(golden: SimpleNamespace, training: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -152,7 +151,16 @@ def make_batch(golden: SimpleNamespace, training: bool = False) -> Batch:
         tokens = MemoryTokens(vectors, np.ones(len(vectors), bool), np.zeros((len(vectors), 3), np.int32))
         events = tuple(Event(Span(*span), text) for span, text in zip(about["timestamps"], about["sentences"],
                                                                       strict=True))
-        sample = single_sample(video, rows, duration=about["duration"], recalled=tokens)
-        samples.append(sample.__class__(**{**sample.__dict__, "events": events}))
+        samples.append(replace(single_sample(video, rows, duration=about["duration"], recalled=tokens), events=events))
     data = VideoDataset([], vocabulary(golden), 0, golden.config["max_caption_len"] - 2)
     return collate([data.item(sample) for sample in samples])
+
+
+def take(batch: Batch, row: int) -> Batch:
+    """One video of a batch, without its padding."""
+    length, recalled, events = (int(x[row]) for x in (batch.lengths, batch.memory_lengths, batch.events))
+    return replace(batch, ids=batch.ids[row:row + 1], durations=batch.durations[row:row + 1],
+                   rows=batch.rows[row:row + 1, :length], lengths=batch.lengths[row:row + 1],
+                   memory=batch.memory[row:row + 1, :recalled], memory_lengths=batch.memory_lengths[row:row + 1],
+                   boxes=batch.boxes[row:row + 1, :events], words=batch.words[row:row + 1, :events],
+                   events=batch.events[row:row + 1])

@@ -42,7 +42,7 @@ def candidates(model: Parallel, batch: Batch, output: Output, longest: int) -> l
     ids, logs = model.captions.greedy(scene, longest)
     sums, spans = logs.sum(1).view(count, queries).tolist(), _seconds(last.boxes, batch.durations).tolist()
     said, scores = ids.view(count, queries, -1).tolist(), last.events.float().sigmoid()
-    order = scores.argsort(1, descending=True, stable=True).tolist()
+    order = scores.argsort(dim=1, descending=True, stable=True).tolist()
     return [[Candidate(query, Span(*spans[row][query]), score[query], said[row][query], sums[row][query])
              for query in order[row] if any(spans[row][query])]
             for row, score in enumerate(scores.tolist())]
