@@ -54,8 +54,8 @@ def places_around(reference: Tensor, offsets: Tensor, lengths: Tensor) -> Tensor
 def taps(places: Tensor, lengths: Tensor, starts: Tensor, border: bool) -> tuple[Tensor, Tensor]:
     """The two rows beside each place and their weights for linear interpolation: int64, float [..., L, P, 2].
 
-    ``places`` [..., L, P]; ``lengths`` int64 [..., L]; ``starts`` int64 [..., L].  What lies outside of a level counts as
-    zero, or with ``border`` as the row at its end.
+    ``places`` [..., L, P]; ``lengths`` int64 [..., L]; ``starts`` int64 [..., L].  What lies outside of a level counts
+    as zero, or with ``border`` as the row at its end.
     """
     lengths = lengths[..., None]
     last = (lengths - 1).clamp(min=0)

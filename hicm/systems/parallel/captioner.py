@@ -81,14 +81,14 @@ class CaptionHead(nn.Module):
     def step(self, word: Tensor, state: State, scene: Scene) -> State:
         """The state after a word int64 [N]."""
         h, c = state
-        count = len(h)
+        count, looks = len(h), self.levels * self.points
         offsets = self.offsets(torch.cat([h, scene.query], 1)).view(count, self.levels, self.points)
         places = places_around(scene.reference, offsets, scene.lengths)
         rows, shares = taps(places, scene.lengths, scene.starts, border=True)
-        keys = weighted_rows(scene.keys, rows.view(-1, 2), shares.view(-1, 2)).view(count, -1, self.width)
+        keys = weighted_rows(scene.keys, rows.view(-1, 2), shares.view(-1, 2)).view(count, looks, self.width)
         attention = self.score((keys + self.state(h)[:, None]).tanh()).squeeze(-1).softmax(1)
-        glance = weighted_rows(scene.values, rows.view(count, -1),
-                               (shares.flatten(1, 2) * attention[..., None]).view(count, -1))
+        shares = shares.view(count, looks, 2) * attention[..., None]
+        glance = weighted_rows(scene.values, rows.view(count, 2 * looks), shares.view(count, 2 * looks))
         seen = torch.cat([self.embeddings(word), glance], 1)
         gates = F.linear(seen, self.inputs.weight[:, :2 * self.width]) + scene.gates + self.hidden(h)
         i, f, g, o = gates.chunk(4, 1)
