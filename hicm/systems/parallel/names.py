@@ -40,7 +40,9 @@ _PARTS = (("sampling_offsets.", "offsets."), ("attention_weights.", "weights."),
 
 
 def own_name(name: str) -> str:
-    """Our name of a weight that the released code reads, under its first name there; '' for any other name.
+    """Our name of a weight of the released models, under its first name there; '' where there is none.
+
+    Weights that the released code never reads have no name of ours, or one that our model does not have.
 
     >>> own_name("transformer.decoder.layers.1.cross_attn.sampling_offsets.bias")
     'decoder.layers.1.video.offsets.bias'

@@ -62,13 +62,12 @@ AT_PREDICTION = ("decode",)
 IN_WEIGHTS = ("queries", "max_events", "width", "hidden", "heads", "levels", "points", "encoder_layers",
               "decoder_layers")  # may not be changed
 
-# What the released weights and the published numbers need (the defects that the defaults correct, included).
+# How the published code reads frames and memory, weighs counts and chooses events.  What its weights need beside is
+# the network itself.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "released": {
         "data": {"frames": 0},
-        "retrieval": {"search": "flat", "flat_level": 0, "read": "mean", "select": "top-k", "tail": "drop",
-                      "leave_own_out": False, "windows": 50, "top_k": 80},
-        "train": {"batch": 1, "lr": 5e-5, "clip": 100.0, "epochs": 30, "schedule": "constant", "warmup": 0.0},
+        "retrieval": {"search": "flat", "flat_level": 0, "tail": "drop", "leave_own_out": False},
         "parallel": {"objective": {"counts": "activitynet"}, "decode": {"empty": "keep"}},
     },
 }
