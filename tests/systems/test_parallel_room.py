@@ -1,6 +1,7 @@
 """The room of the parallel system: words, the choice of events, saved models, settings, its memory."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -170,7 +171,7 @@ def test_a_model_without_a_memory_is_pdvc(tiny, tmp_path):
 def test_a_training_split_without_captions_is_refused(tiny, tmp_path):
     config = load_config(tiny, ["system=parallel", "retrieval.search=none"])
     samples = open_samples(config.data, "train")
-    samples.videos = tuple(video.__class__(video.id, video.duration, ()) for video in samples.videos)
+    samples.videos = tuple(replace(video, events=()) for video in samples.videos)
     with pytest.raises(UserError, match="no captions to learn from"):
         System.prepare(config, tmp_path, samples)
 
@@ -180,7 +181,7 @@ def test_a_video_with_more_events_than_queries_or_none_trains(tiny, tmp_path):
     samples = open_samples(config.data, "train")
     first, *rest = samples.videos
     many = tuple(Event(Span(number, number + 2.0), "chop it") for number in range(5))
-    samples.videos = (first.__class__(first.id, first.duration, many), rest[0].__class__(rest[0].id, 9.0, ()), *rest[1:])
+    samples.videos = (replace(first, events=many), replace(rest[0], events=()), *rest[1:])
     system = System.prepare(config, tmp_path, samples)
     [batch] = system.batches([[(0, 0), (0, 1)]])
     total = system.total(system.module(batch), system.counts(batch))
