@@ -11,6 +11,7 @@ import torch
 import hicm.systems.parallel as room
 from hicm.config import RetrievalConfig, load_config
 from hicm.data.samples import MemoryTokens, open_samples, single_sample
+from hicm.data.speech import open_speech
 from hicm.errors import UserError
 from hicm.memory.bank import load_bank
 from hicm.retrieval.windows import window_seconds
@@ -19,12 +20,13 @@ from hicm.stages.retrieve import with_recall
 from hicm.strict import setting_names
 from hicm.systems.parallel.dataset import VideoDataset
 from hicm.systems.parallel.decode import Candidate, choose
+from hicm.systems.parallel.findings import findings
 from hicm.systems.parallel.model import Parallel
 from hicm.systems.parallel.settings import DecodeSettings, Settings
 from hicm.systems.parallel.system import System
 from hicm.systems.parallel.vocabulary import Vocabulary, build_vocabulary, load_vocabulary
 from hicm.systems.parallel.weights import load_model, save_model
-from hicm.types import Event, Span
+from hicm.types import Event, Span, Video
 from tests.tiny import make_tiny
 
 SMALL = Settings(queries=4, width=32, hidden=32, heads=2, levels=2, points=2, encoder_layers=1)
@@ -187,6 +189,28 @@ def test_a_video_with_more_events_than_queries_or_none_trains(tiny, tmp_path):
     total = system.total(system.module(batch), system.counts(batch))
     total.backward()
     assert total.isfinite() and all(weight.grad.isfinite().all() for weight in system.module.parameters())
+
+
+def test_what_is_lost_of_the_data_is_counted(tiny, tmp_path):
+    config = load_config(tiny, ["system=parallel", "parallel.queries=2", "parallel.max_events=3",
+                                "parallel.max_words=4"])
+    words = tmp_path / "words.json"
+    Vocabulary(["chop", "it", "now", "UNK"]).save(words)
+    config = replace(config, room=replace(config.room, vocabulary=str(words)))
+    texts = ("Chop it.", "chop it now and then again", "now, chop", "it")
+    videos = [Video("a", 9.0, tuple(Event(Span(0, 1), text) for text in texts)),
+              Video("b", 9.0, (Event(Span(0, 1), "chop it now"),) * 3), Video("c", 9.0, ())]
+    found = [str(one) for one in findings(config, "train", videos, open_speech(""), 24, tmp_path) if one]
+    assert [line.partition(":")[0] + ":" + line.partition(":")[2].partition(";")[0] for line in found[:3]] == [
+        "2 of 3 videos have more events than parallel.queries=2: a (4), b (3)",
+        "1 of 3 videos have more events than parallel.max_events=3: a (4)",
+        "1 of 3 videos have a caption with more words than parallel.max_words=4: a (6)"]
+    assert found[3].startswith("1 of 3 videos have words that the vocabulary lacks (3 of 20: again, and, then): a (3)")
+    assert len(found) == 4
+    assert not list(filter(None, findings(config, "val", videos[2:], open_speech(""), 24, tmp_path)))
+    words.unlink()
+    *_, note = findings(config, "val", videos, open_speech(""), 24, tmp_path)
+    assert note.level == "note" and "words.json" in str(note)
 
 
 def test_every_file_and_setting_of_the_room_is_listed():

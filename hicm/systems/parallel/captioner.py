@@ -26,11 +26,12 @@ class Scene:
     reference: Tensor  # [N, 1 or 2]
     query: Tensor  # [N, d]
     gates: Tensor  # [N, 4 d]: the query's part of the LSTM's input
+    inputs: Tensor  # [4 d, 2 d]: weights of the other parts, cut out once, as every cut copies all gradients
 
     def take(self, rows: Tensor) -> "Scene":
         """Some of the events, bool [N]."""
         return Scene(self.values, self.keys, self.starts[rows], self.lengths[rows], self.reference[rows],
-                     self.query[rows], self.gates[rows])
+                     self.query[rows], self.gates[rows], self.inputs)
 
 
 State = tuple[Tensor, Tensor]  # h and c, [N, d]
@@ -69,10 +70,10 @@ class CaptionHead(nn.Module):
     def scene(self, source: Tensor, levels: Levels, video: Tensor, query: Tensor, reference: Tensor) -> Scene:
         """The scene of N events: video int64 [N], query [N, d], reference [N, 1 or 2], source [B, S, d]."""
         values = self.values(source).masked_fill(~levels.mask[..., None], 0.0).flatten(0, 1)
+        inputs, own = self.inputs.weight.split(2 * self.width, 1)
         # a linear map of an interpolated row is that of the rows interpolated, as both weights add up to 1
         return Scene(values, self.keys(values), levels.starts + video[:, None] * source.shape[1],
-                     levels.lengths[video], reference, query,
-                     F.linear(query, self.inputs.weight[:, 2 * self.width:]))
+                     levels.lengths[video], reference, query, F.linear(query, own), inputs)
 
     def begin(self, scene: Scene) -> State:
         """Zeros."""
@@ -90,7 +91,7 @@ class CaptionHead(nn.Module):
         shares = shares.view(count, looks, 2) * attention[..., None]
         glance = weighted_rows(scene.values, rows.view(count, 2 * looks), shares.view(count, 2 * looks))
         seen = torch.cat([self.embeddings(word), glance], 1)
-        gates = F.linear(seen, self.inputs.weight[:, :2 * self.width]) + scene.gates + self.hidden(h)
+        gates = F.linear(seen, scene.inputs) + scene.gates + self.hidden(h)
         i, f, g, o = gates.chunk(4, 1)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         return o.sigmoid() * c.tanh(), c
