@@ -37,7 +37,7 @@ class DataConfig:
     train: str = "train"  # split that trains
     select: str = "val"  # split that chooses the best checkpoint; empty: none, with train.eval_every: 0
     report: str = "val"  # split whose scores are reported; empty: none
-    frames: int = limited(100, 1)  # rows given to the model (HiCM2: 100)
+    frames: int = limited(100, 0)  # rows given to the model (HiCM2: 100); 0: all, for systems that take any number
     missing_features: Literal["refuse", "skip"] = "refuse"  # videos of a split without features
     holdout: float = limited(0.0, 0, 0.5)  # share of the training videos that select the checkpoint instead
     holdout_seed: int = limited(0, 0)  # which ones
@@ -163,7 +163,7 @@ class Config:
     """All settings of a run.  ``room`` are those of the system: in files, the section of its name."""
 
     system: str = "captioner"  # which system trains and predicts: a folder in hicm/systems, or of another package
-    preset: str = ""  # captioner: released, i.e. behave as the published code does, defects included
+    preset: str = ""  # released: captioner and parallel behave as the published code does, defects included
     offline: bool = False  # never ask the hub
     data: DataConfig = field(default_factory=DataConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)

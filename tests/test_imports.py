@@ -275,7 +275,8 @@ def pulled(module: str, *paths: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("module", ["hicm.dvc_eval", "hicm.stages.build_memory", "hicm.retrieval.reader", "hicm.cli",
-                                    "hicm.systems.captioner.settings", "hicm.stages.evaluate"])
+                                    "hicm.systems.captioner.settings", "hicm.systems.parallel.settings",
+                                    "hicm.stages.evaluate"])
 def test_importing_loads_no_torch(module):
     assert pulled(module) == set()
 

@@ -28,6 +28,8 @@ def make_tiny(folder: Path, videos: int = 8, **changes: str | int | float | bool
                       "t5_config": {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 1, "num_decoder_layers": 1,
                                     "num_heads": 4},
                       "decode": {"beams": 1, "max_tokens": 30, "grammar": True}},
+        "parallel": {"queries": 6, "width": 32, "hidden": 32, "heads": 2, "levels": 2, "points": 2,
+                     "encoder_layers": 1, "decode": {"batch": 2, "max_words": 8}},
         "train": {"epochs": 2, "batch": 2, "lr": 1e-3, "log_every": 1, "checkpoint_every": 3, "eval_every": 2,
                   "select_on": "soda_d"},
     }

@@ -130,6 +130,11 @@ def sample(x: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
     return padded, mask
 
 
+def sample_or_all(x: np.ndarray, frames: int, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """As `sample`, but ``frames=0`` stands for all rows of x, or ``least`` where it has fewer (zero rows follow)."""
+    return sample(x, frames or max(len(x), least))
+
+
 def write_features(path: str | Path, features: Mapping[str, np.ndarray]) -> Path:
     """Write id -> [T, D] as HDF5 (.h5), atomically; float16 stays float16, any other type becomes float32."""
     path = Path(path)

@@ -12,7 +12,7 @@ import numpy as np
 
 from hicm.config import Config, RetrievalConfig
 from hicm.data.annotations import read_annotations
-from hicm.data.features import open_features, sample
+from hicm.data.features import open_features, sample_or_all
 from hicm.data.ids import youtube_id
 from hicm.encoders import Encoder
 from hicm.errors import UserError
@@ -111,7 +111,7 @@ def search_video(config: Config, video: str, nodes: int = 3, training: bool = Fa
     features = open_features(config.data.features, config.data.feature_fps, array=config.data.feature_array)
     rows = features.read(video)
     bank = load_bank(config.bank)
-    frames, mask = sample(rows, config.data.frames)
+    frames, mask = sample_or_all(rows, config.data.frames, config.retrieval.windows)
     own = [video] if training and config.retrieval.leave_own_out else None
     recalled = Reader(bank, config.retrieval).read(frames[None], mask[None], own, [video])
     spans = _seconds(config, len(rows), _duration(config, video))

@@ -3,6 +3,8 @@
 B videos, T rows (frames) per video, D width, W windows.
 """
 
+import math
+
 import numpy as np
 
 from hicm.config import RetrievalConfig
@@ -52,8 +54,9 @@ def window_seconds(settings: RetrievalConfig, duration: float, frames: int,
     """Start and end of each window in a video of ``duration`` seconds; None where a window holds only padding.
 
     ``frames`` (F) and ``feature_fps`` are those of the data settings.  T > F rows are thinned to F, so the rows cover
-    the whole video; with T < F row j stands for second j and padding follows.
+    the whole video; with T < F row j stands for second j and padding follows.  F = 0: all rows, at least W.
     """
+    frames = frames or max(settings.windows, math.ceil(duration * min(feature_fps, 1.0)))
     per_row = max(duration / frames, 1 / min(feature_fps, 1.0))
     spans: list[tuple[float, float] | None] = []
     for rows in window_rows(frames, settings.windows, settings.tail):

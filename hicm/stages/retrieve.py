@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from hicm.config import Config, RetrievalConfig, changes
 from hicm.data.annotations import held_out
-from hicm.data.features import Features, sample
+from hicm.data.features import Features, sample_or_all
 from hicm.data.ids import youtube_id
 from hicm.data.samples import SplitSamples, open_samples
 from hicm.errors import UserError
@@ -82,9 +82,11 @@ def _refuse_held_out(bank: Bank, config: Config) -> None:
 def _reads(reader: Reader, features: Features, ids: Sequence[str], frames: int, leave_own_out: bool,
            split: str) -> Iterator[Recalled]:
     with tqdm(total=len(ids), desc=f"recall {split}", unit="video") as progress:
-        for start in range(0, len(ids), BATCH):
-            batch = ids[start:start + BATCH]
-            rows, masks = zip(*(sample(features.read(video), frames) for video in batch), strict=True)
+        size = BATCH if frames else 1  # windows of all rows differ in length from video to video
+        for start in range(0, len(ids), size):
+            batch = ids[start:start + size]
+            rows, masks = zip(*(sample_or_all(features.read(video), frames, reader.settings.windows)
+                                for video in batch), strict=True)
             yield reader.read(np.stack(rows), np.stack(masks), batch if leave_own_out else None, batch)
             progress.update(len(batch))
 

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from hicm.config import Config, load_config
-from hicm.data.features import sample
+from hicm.data.features import sample_or_all
 from hicm.data.samples import MemoryTokens, Sample, SampleList, single_sample
 from hicm.data.speech import Speech, SpeechStore, open_speech
 from hicm.decisive import prediction_settings
@@ -176,7 +176,7 @@ class VideoCaptioner:
         """What a part of a video recalls: as tokens for the system, and as trees for display."""
         if self._reader is None:
             return None, []
-        frames, mask = sample(part.rows, self.config.data.frames)
+        frames, mask = sample_or_all(part.rows, self.config.data.frames, self.config.retrieval.windows)
         found = self._reader.read(frames[None], mask[None])
         tokens = MemoryTokens(found.vectors[0], found.mask[0], found.slots[0])
         if self._memory is None or not found.nodes:

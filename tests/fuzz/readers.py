@@ -30,6 +30,7 @@ from hicm.memory.summarisers.prompt import load_prompt
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
 from hicm.stages.given import read_given
+from hicm.systems.parallel.vocabulary import load_vocabulary
 from tests.fuzz.captions import CAPTIONS, read_captions
 from tests.fuzz.damage import (
     damage_json,
@@ -44,6 +45,7 @@ from tests.fuzz.imported import IMPORTED, read_imported
 from tests.fuzz.jobs import JOB, read_job
 from tests.fuzz.reader import Reader
 from tests.fuzz.tars import damage_tar, shards
+from tests.fuzz.texts import LISTING, PROMPT, SETTINGS
 
 IDS = ("herbs000000", "v_pasta000001")
 WIDTH = 4
@@ -228,18 +230,6 @@ PREDICTIONS = {"version": "1", "results": {video: [{"timestamp": [0, 4.5], "sent
                                            for video in IDS}}
 CHAPTERS = {video: {"duration": 20.5, "chapters": [{"time": 0, "label": "start"}, {"time": 9.5, "label": "end"}]}
             for video in IDS}
-SETTINGS = """\
-data: {name: tiny, annotations: {train: [a.json], val: b.json}, features: x.h5, frames: 20}
-memory: &memory
-  path: bank
-  encoder: hashing:24
-retrieval: {windows: 4, top_k: 2, levels: [1, 2]}
-captioner:
-  t5_config: {d_model: 32}
-train: {lr: 3e-4, epochs: 2, select_on: soda_d}
-"""
-PROMPT = "name: own\nsystem: Summarise.\nuser: 'At most {words} words: {texts}'\nagain: '{problem}, try again'\n"
-LISTING = 'video_id,video_path\na,a.npy\n"b,c",d\n'
 PARTS = "".join(json.dumps({"identity": "id", "parts": {f"v{line}": [[0.5, "text"]]}}) + "\n" for line in range(3))
 JOURNAL = "".join(json.dumps([{"key": f"k{line}", "text": "a text", "fallback": "", "level": 1, "node": line,
                                "rejected": ["no"]}]) + "\n" for line in range(3))
@@ -260,6 +250,9 @@ def read_parts(file: Path) -> None:
 def read_chapters(file: Path) -> None:
     write_json(file.with_name("ids.json"), list(IDS))
     convert_chapters(file, file.with_name("ids.json"), file.with_name("made.json"))
+
+
+VOCABULARY = {"word_to_ix": {"a": 1, "UNK": 2}, "ix_to_word": {"1": "a", "2": "UNK"}}
 
 
 # torch and safetensors
@@ -367,6 +360,8 @@ READERS = {
     "json, bank": Reader("bank.json", bank_texts, read_bank, damage_json, True),
     "json, journal": Reader("x.jsonl", as_text(JOURNAL), Journal, damage_lines, True),
     "json, finished parts": Reader("x.jsonl", as_text(PARTS), read_parts, damage_lines, True),
+    "json, vocabulary": Reader("x.json", as_json(VOCABULARY), lambda file: load_vocabulary(file).decode([1]),
+                               damage_json, True),
     "json, job": Reader("job.json", as_json(JOB), read_job, damage_json, True),
     "npz": Reader("bank.npz", bank_arrays, read_bank_arrays, in_zip("", damage_npy)),
     "npz, encoder": Reader("x.npz", npz(sentences=np.array(["a", "ä"]), embeddings=MATRIX[:2]), read_encoder,

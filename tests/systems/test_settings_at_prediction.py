@@ -6,6 +6,7 @@ import typing
 import warnings
 from pathlib import Path
 from typing import Any, Literal
+from unittest import mock
 
 import pytest
 import torch
@@ -23,13 +24,15 @@ from hicm.stages.run_folder import model_folder
 from hicm.systems.base import find_system
 from hicm.systems.captioner import system as captioner_system
 from hicm.systems.captioner.settings import DecodeSettings
+from hicm.systems.parallel import system as parallel_system
 from tests.tiny import make_tiny
 
-SYSTEMS = ("captioner", "recall")
+SYSTEMS = ("captioner", "parallel", "recall")
 ACTED_ON = ("use_speech", "mask_padding", "max_speech_tokens")  # of the captioner, beside decode.*
 OTHER = {"captioner.t5_config": "{d_model: 8}", "captioner.tokenizer": "t5-base", "captioner.init": "x.pth",
          "captioner.t5": "t5-base", "captioner.decode.top_p": 0.5, "captioner.decode.max_tokens": 3,
          "captioner.max_speech_tokens": 5, "captioner.decode.batch": 1, "captioner.decode.grammar": "false",
+         "parallel.vocabulary": "x.json", "parallel.decode.batch": 1,
          "recall.shortest": 20.0, "recall.penalty": 40.0, "recall.threshold": 1.0, "recall.centring": "none",
          "recall.neighbours": 1}
 SAMPLING, BEAMS = ("captioner.decode.sample=true",), ("captioner.decode.beams=3",)
@@ -126,14 +129,20 @@ def behaviour(runs, asked):
                 return torch.cat([start, words], 1)
 
             loaded.model.t5.generate = generate
+
+        def describe(model, batch, vocabulary, settings):
+            seen.append((tuple(batch.rows.shape), settings))
+            return [[] for _ in batch.ids]
+
         torch.manual_seed(0)
-        return seen, {video: events for batch in loaded.predict(samples) for video, events in batch.items()}
+        with mock.patch.object(parallel_system, "describe", describe):  # test_parallel_room.py has what settings do
+            return seen, {video: events for batch in loaded.predict(samples) for video, events in batch.items()}
     return functools.cache(behave)
 
 
 @pytest.mark.filterwarnings("ignore:without effect")
-@pytest.mark.parametrize(("system", "context"), [("recall", ()), ("captioner", ()), ("captioner", SAMPLING),
-                                                 ("captioner", BEAMS)])
+@pytest.mark.parametrize(("system", "context"), [("recall", ()), ("parallel", ()), ("captioner", ()),
+                                                 ("captioner", SAMPLING), ("captioner", BEAMS)])
 def test_equal_settings_behave_alike(behaviour, system, context):
     """Else the comparison below would say nothing."""
     assert behaviour.__wrapped__(system, context) == behaviour(system, context)

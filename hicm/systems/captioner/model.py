@@ -14,25 +14,13 @@ from transformers import T5Config, T5ForConditionalGeneration
 from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.errors import UserError
+from hicm.nn.projection import ProjectionLayer
 from hicm.nn.temporal_encoder import TemporalEncoder
 from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.settings import Settings, require_input
 from hicm.systems.captioner.t5 import is_untied, load_t5, match_norms, new_t5, read_config, resize, t5_config
 from hicm.systems.captioner.t5_settings import t5_values
 from hicm.systems.captioner.vocabulary import PAD
-
-
-class ProjectionLayer(nn.Module):
-    """LayerNorm, dropout, linear."""
-
-    def __init__(self, width: int, out: int, dropout: float) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width, eps=1e-5)
-        self.drop = nn.Dropout(dropout)
-        self.linear = nn.Linear(width, out)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.linear(self.drop(self.norm(x)))
 
 
 class MemoryProjection(nn.Module):

@@ -130,6 +130,9 @@ def check(config: Any) -> None:
     """Raise UserError when nothing can be learnt under these settings, before anything is read."""
     settings, objective = config.room, config.room.objective
     require_input(settings)
+    if not config.data.frames:
+        raise UserError("data.frames: 0, all rows, is not for the captioner, which has a position for each row; give "
+                        "their number")
     warn_of_unread(settings.decode)
     if settings.t5 == "scratch":
         t5_values(settings.t5_config)

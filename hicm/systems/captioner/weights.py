@@ -4,16 +4,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 from transformers import T5Config
 
 from hicm.data.catalogue import with_command
 from hicm.errors import UserError
 from hicm.files import atomic, read_json, require, write_json
+from hicm.nn.weights import read_weights, some
 from hicm.strict import build as build_settings
 from hicm.systems.captioner.model import Captioner, make_t5
-from hicm.systems.captioner.released.checkpoint import EMBEDDINGS, HEAD, first_line, read_checkpoint, some
+from hicm.systems.captioner.released.checkpoint import EMBEDDINGS, HEAD, read_checkpoint
 from hicm.systems.captioner.released.checkpoint import read_released as read_released
 from hicm.systems.captioner.released.compatibility import check_pieces
 from hicm.systems.captioner.settings import Settings
@@ -192,12 +193,4 @@ def from_pretrained(folder: str | Path) -> tuple[Captioner, Vocabulary]:
 
 def read_folder(folder: Path) -> dict[str, Tensor]:
     """State dict of a checkpoint folder of hicm.  Raises UserError when it is missing or cannot be read."""
-    path = require(folder / "model.safetensors", "weights", "train a captioner first: hicm train CONFIG")
-    try:
-        state = load_file(path)
-    except Exception as error:
-        raise UserError(f"{path}: weights cannot be read ({first_line(error)}); is the file complete?") from error
-    odd = [f"{name} ({value.dtype})" for name, value in state.items() if not value.is_floating_point()]
-    if odd:
-        raise UserError(f"{path}: expected floating point numbers, found {some(odd)}; is the file complete?")
-    return state
+    return read_weights(folder / "model.safetensors", "train a captioner first: hicm train CONFIG")

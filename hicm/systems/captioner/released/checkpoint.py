@@ -12,6 +12,7 @@ from torch import Tensor
 from hicm.data.torch_files import read_torch, refuse_odd
 from hicm.errors import UserError
 from hicm.files import require
+from hicm.nn.weights import some
 
 HEAD = "t5.lm_head.weight"
 EMBEDDINGS = ("t5.shared.weight", "t5.encoder.embed_tokens.weight", "t5.decoder.embed_tokens.weight",
@@ -161,11 +162,6 @@ def untie(state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
             raise UserError(f"{where}: {name} differs from {copies[0]}; T5's embedding matrices must be equal")
     state[EMBEDDINGS[0]] = state.pop(copies[0])
     return state
-
-
-def some(names: list[str], most: int = 5) -> str:
-    """The first ``most`` names, and how many more there are."""
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def first_line(error: Exception) -> str:

@@ -1,0 +1,128 @@
+"""The words of events: an LSTM that looks at places of the video around each event (LSTM-DSA of PDVC).
+
+Events of all videos of a batch are said together.  Shapes: N events, S rows per video, L levels, P points, d width,
+V words; id 0 begins and ends a sentence, and pads it.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hicm.systems.parallel.attention import Levels, places_around, taps, weighted_rows
+
+END = 0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What N events are said about, ready for every step."""
+
+    values: Tensor  # [B * S, d]
+    keys: Tensor  # [B * S, d]
+    starts: Tensor  # int64 [N, L]: the first row of each level of the event's video
+    lengths: Tensor  # int64 [N, L]
+    reference: Tensor  # [N, 1 or 2]
+    query: Tensor  # [N, d]
+    gates: Tensor  # [N, 4 d]: the query's part of the LSTM's input
+    inputs: Tensor  # [4 d, 2 d]: weights of the other parts, cut out once, as every cut copies all gradients
+
+    def take(self, rows: Tensor) -> "Scene":
+        """Some of the events, bool [N]."""
+        return Scene(self.values, self.keys, self.starts[rows], self.lengths[rows], self.reference[rows],
+                     self.query[rows], self.gates[rows], self.inputs)
+
+
+State = tuple[Tensor, Tensor]  # h and c, [N, d]
+
+
+class CaptionHead(nn.Module):
+    """Says the sentence of each event, word by word."""
+
+    def __init__(self, width: int, levels: int, points: int, words: int, dropout: float) -> None:
+        """``words``: V, without the id 0."""
+        super().__init__()
+        self.width, self.levels, self.points = width, levels, points
+        self.embeddings = nn.Embedding(words + 1, width)
+        self.inputs = nn.Linear(3 * width, 4 * width, bias=False)  # of word, glance and query
+        self.hidden = nn.Linear(width, 4 * width, bias=False)
+        self.offsets = nn.Linear(2 * width, levels * points)
+        self.values, self.keys = nn.Linear(width, width), nn.Linear(width, width)
+        self.state, self.score = nn.Linear(width, width), nn.Linear(width, 1)
+        self.words = nn.Linear(width, words + 1)
+        self.drop = nn.Dropout(dropout)
+
+    def initialise(self) -> None:
+        """Points around the centre, small words, and the weights of `torch.nn.LSTM`."""
+        with torch.no_grad():
+            self.offsets.weight.zero_()
+            steps = torch.arange(1.0, self.points + 1)
+            self.offsets.bias.copy_((steps - steps.mean()).repeat(self.levels))
+            for layer in (self.embeddings, self.words):
+                layer.weight.uniform_(-0.1, 0.1)
+            self.words.bias.zero_()
+            nn.init.xavier_uniform_(self.values.weight)
+            self.values.bias.zero_()
+            for layer in (self.inputs, self.hidden):
+                layer.weight.uniform_(-self.width ** -0.5, self.width ** -0.5)
+
+    def scene(self, source: Tensor, levels: Levels, video: Tensor, query: Tensor, reference: Tensor) -> Scene:
+        """The scene of N events: video int64 [N], query [N, d], reference [N, 1 or 2], source [B, S, d]."""
+        values = self.values(source).masked_fill(~levels.mask[..., None], 0.0).flatten(0, 1)
+        inputs, own = self.inputs.weight.split(2 * self.width, 1)
+        # a linear map of an interpolated row is that of the rows interpolated, as both weights add up to 1
+        return Scene(values, self.keys(values), levels.starts + video[:, None] * source.shape[1],
+                     levels.lengths[video], reference, query, F.linear(query, own), inputs)
+
+    def begin(self, scene: Scene) -> State:
+        """Zeros."""
+        return torch.zeros_like(scene.query), torch.zeros_like(scene.query)
+
+    def step(self, word: Tensor, state: State, scene: Scene) -> State:
+        """The state after a word int64 [N]."""
+        h, c = state
+        count, looks = len(h), self.levels * self.points
+        offsets = self.offsets(torch.cat([h, scene.query], 1)).view(count, self.levels, self.points)
+        places = places_around(scene.reference, offsets, scene.lengths)
+        rows, shares = taps(places, scene.lengths, scene.starts, border=True)
+        keys = weighted_rows(scene.keys, rows.view(-1, 2), shares.view(-1, 2)).view(count, looks, self.width)
+        attention = self.score((keys + self.state(h)[:, None]).tanh()).squeeze(-1).softmax(1)
+        shares = shares.view(count, looks, 2) * attention[..., None]
+        glance = weighted_rows(scene.values, rows.view(count, 2 * looks), shares.view(count, 2 * looks))
+        seen = torch.cat([self.embeddings(word), glance], 1)
+        gates = F.linear(seen, scene.inputs) + scene.gates + self.hidden(h)
+        i, f, g, o = gates.chunk(4, 1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
+
+    def forward(self, scene: Scene, words: Tensor) -> Tensor:
+        """Teacher-forced log-probabilities [N, M, V + 1] after each of the words int64 [N, M]."""
+        state, seen = self.begin(scene), []
+        for place in range(words.shape[1]):
+            state = self.step(words[:, place], state, scene)
+            seen.append(state[0])
+        return self.words(self.drop(torch.stack(seen, 1))).log_softmax(-1)
+
+    @torch.no_grad()
+    def greedy(self, scene: Scene, longest: int) -> tuple[Tensor, Tensor]:
+        """The likeliest word at every step, up to ``longest``: ids int64 [N, longest] and their log-probabilities.
+
+        A sentence stops at its first 0; zeros follow.
+        """
+        count, device = len(scene.query), scene.query.device
+        ids = torch.zeros(count, longest, dtype=torch.int64, device=device)
+        found = torch.zeros(count, longest, device=device)
+        alive, state = torch.arange(count, device=device), self.begin(scene)
+        word = torch.zeros(count, dtype=torch.int64, device=device)
+        for place in range(longest):
+            state = self.step(word, state, scene)
+            best, word = self.words(state[0]).log_softmax(-1).max(-1)
+            going = word != END
+            if not going.all():
+                alive, word, best, scene = alive[going], word[going], best[going], scene.take(going)
+                state = state[0][going], state[1][going]
+            if not len(alive):
+                break
+            ids[alive, place], found[alive, place] = word, best.float()
+        return ids, found

@@ -1,0 +1,97 @@
+"""Event queries: what each finds in the video and in what it recalls, and the segment that it settles on.
+
+Shapes: B videos, Q queries, S rows of the video, W recalled rows, d width.  Segments are (centre, length) as shares of
+the video.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from hicm.systems.parallel.attention import DeformableAttention, Levels
+from hicm.systems.parallel.encoder import FeedForward
+from hicm.systems.parallel.heads import BoxHead, logit
+
+
+class RecalledAttention(nn.Module):
+    """Dense attention of the queries to what the video recalls."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.queries, self.keys, self.values = (nn.Linear(width, width, bias=False) for _ in range(3))
+        self.output = nn.Linear(width, width)
+
+    def forward(self, query: Tensor, source: Tensor, mask: Tensor) -> Tensor:
+        """query [B, Q, d], source [B, W, d], mask bool [B, W] -> [B, Q, d]; zeros are read where all is masked."""
+        q, k, v = (layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2) for layer, x in
+                   ((self.queries, query), (self.keys, source), (self.values, source)))
+        some = mask.any(1)[:, None]
+        read = F.scaled_dot_product_attention(q, k, v, (mask | ~some)[:, None, None])
+        return self.output(read.transpose(1, 2).flatten(2) * some[..., None])
+
+
+class DecoderLayer(nn.Module):
+    """Queries attend to each other, to the video, and to what it recalls."""
+
+    def __init__(self, width: int, hidden: int, heads: int, levels: int, points: int, dropout: float,
+                 memory: bool) -> None:
+        super().__init__()
+        self.queries = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+        self.video = DeformableAttention(width, heads, levels, points)
+        self.recalled = RecalledAttention(width, heads) if memory else None
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.feed = FeedForward(width, hidden, dropout)
+        self.drop = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, position: Tensor, reference: Tensor, video: Tensor, levels: Levels,
+                recalled: tuple[Tensor, Tensor] | None, border: bool = False) -> Tensor:
+        """x and position [B, Q, d], reference [B, Q, 1 or 2], video [B, S, d], recalled [B, W, d] and its mask."""
+        placed = x + position
+        x = self.norm2(x + self.drop(self.queries(placed, placed, x, need_weights=False)[0]))
+        x = self.norm1(x + self.drop(self.video(x + position, reference, video, levels, border)))
+        if self.recalled is not None and recalled is not None:
+            x = self.norm1(x + self.drop(self.recalled(x, *recalled)))  # the same norm, as in the released models
+        return self.norm3(x + self.feed(x))
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one decoder layer found."""
+
+    hidden: Tensor  # [B, Q, d]
+    boxes: Tensor  # [B, Q, 2]
+    reference: Tensor  # [B, Q, 1 or 2]: where the layer looked
+
+
+class Decoder(nn.Module):
+    """Layers that each correct the segments of the one before."""
+
+    def __init__(self, layers: int, queries: int, width: int, hidden: int, heads: int, levels: int, points: int,
+                 dropout: float, memory: bool) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(width, hidden, heads, levels, points, dropout, memory)
+                                    for _ in range(layers))
+        self.boxes = nn.ModuleList(BoxHead(width) for _ in range(layers))
+        self.embeddings = nn.Embedding(queries, 2 * width)  # position, then content
+        self.centre = nn.Linear(width, 1)
+
+    def forward(self, video: Tensor, levels: Levels, recalled: tuple[Tensor, Tensor] | None,
+                border: bool = False) -> Iterator[Found]:
+        """One `Found` per layer for a video [B, S, d] and what it recalls [B, W, d] with its mask bool [B, W].
+
+        Gradients do not flow from a layer to the segments of the one before.
+        """
+        position, x = self.embeddings.weight.expand(len(video), -1, -1).chunk(2, 2)
+        reference = self.centre(position).sigmoid()
+        for layer, head in zip(self.layers, self.boxes, strict=True):
+            x = layer(x, position, reference, video, levels, recalled, border)
+            moved, before = head(x), logit(reference)
+            if before.shape[-1] == 1:
+                before = torch.cat([before, torch.zeros_like(before)], -1)
+            boxes = (moved + before).sigmoid()
+            yield Found(x, boxes, reference)
+            reference = boxes.detach()

@@ -1,0 +1,51 @@
+"""What is read off a query: whether it is an event, and where; and off all of them, how many events there are."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+BACKGROUND = 0.01  # probability of an event before training
+
+
+def logit(share: Tensor) -> Tensor:
+    """log(x / (1 - x)) of shares, which are kept 1e-5 away from 0 and 1."""
+    share = share.clamp(0, 1)
+    return (share.clamp(min=1e-5) / (1 - share).clamp(min=1e-5)).log()
+
+
+class BoxHead(nn.Module):
+    """Corrections [B, Q, 2] of centre and length, to be added to their logits."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(width, out) for out in (width, width, 2))
+
+    def initialise(self, length: float) -> None:
+        """Segments whose logit length is ``length`` around the reference."""
+        nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
+        with torch.no_grad():
+            self.layers[-1].bias.copy_(torch.tensor([0.0, length]))  # type: ignore[operator,union-attr]
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            x = layer(x).relu()
+        return self.layers[-1](x)
+
+
+class Heads(nn.Module):
+    """The heads of one decoder layer but for its segments."""
+
+    def __init__(self, width: int, most: int) -> None:
+        """``most``: the largest number of events that is told apart."""
+        super().__init__()
+        self.event = nn.Linear(width, 1)
+        self.count = nn.Linear(width, most + 1)
+
+    def initialise(self) -> None:
+        """Few queries are events at first."""
+        nn.init.constant_(self.event.bias, -math.log(1 / BACKGROUND - 1))
+
+    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """hidden [B, Q, d] -> logits of being an event [B, Q], and of the number of events 0, 1, ... [B, most + 1]."""
+        return self.event(hidden).squeeze(-1), self.count(hidden.amax(1))

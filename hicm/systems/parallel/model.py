@@ -1,0 +1,104 @@
+"""The network: all events of a video at once, each with a segment and a sentence.
+
+CM2, Kim et al., CVPR 2024; without a memory, PDVC, Wang et al., ICCV 2021.
+
+Shapes: B videos, T rows of features of width D, W recalled vectors, Q queries, d width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hicm.nn.projection import ProjectionLayer
+from hicm.systems.parallel.attention import DeformableAttention, Levels
+from hicm.systems.parallel.batch import Batch
+from hicm.systems.parallel.captioner import CaptionHead, Scene
+from hicm.systems.parallel.decoder import Decoder, Found
+from hicm.systems.parallel.encoder import Encoder, Pyramid
+from hicm.systems.parallel.heads import BoxHead, Heads
+from hicm.systems.parallel.settings import Settings
+
+LENGTH = -2.0  # logit of the length of the first layer's segments before training
+
+
+@dataclass(frozen=True)
+class Layer:
+    """What one decoder layer says of B videos."""
+
+    hidden: Tensor  # [B, Q, d]
+    reference: Tensor  # [B, Q, 1 or 2]: where the layer looked, and its sentences look
+    events: Tensor  # [B, Q] logits
+    counts: Tensor  # [B, most + 1] logits
+    boxes: Tensor  # [B, Q, 2] centre and length as shares of the video
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the network finds in B videos: the video as encoded, and every decoder layer."""
+
+    video: Tensor  # [B, S, d]
+    levels: Levels
+    recalled: Tensor | None  # [B, W, d]
+    layers: list[Layer]
+
+
+class Parallel(nn.Module):
+    """Finds and describes the events of videos.  ``border``: see `DeformableAttention`."""
+
+    def __init__(self, settings: Settings, feature_width: int, memory_width: int, words: int) -> None:
+        """``memory_width``: of recalled vectors, 0 for no memory; ``words``: V, size of the vocabulary."""
+        super().__init__()
+        self.settings, self.feature_width, self.memory_width = settings, feature_width, memory_width
+        self.border = False
+        d, shape = settings.width, (settings.width, settings.hidden, settings.heads, settings.levels, settings.points,
+                                    settings.dropout)
+        self.pyramid = Pyramid(feature_width, d, settings.levels)
+        self.encoder = Encoder(settings.encoder_layers, *shape)
+        self.decoder = Decoder(settings.decoder_layers, settings.queries, *shape, memory=bool(memory_width))
+        self.heads = nn.ModuleList(Heads(d, settings.max_events) for _ in range(settings.decoder_layers))
+        self.captions = CaptionHead(d, settings.levels, settings.points, words, settings.word_dropout)
+        self.projection: nn.Sequential | None = None
+        if memory_width:
+            self.projection = nn.Sequential(ProjectionLayer(memory_width, d, settings.memory_dropout), nn.ReLU(),
+                                            ProjectionLayer(d, d, settings.memory_dropout))
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """As published (cm2.md 2.10)."""
+        for part in (self.encoder, self.decoder):
+            for name, weight in part.named_parameters():
+                if weight.dim() > 1 and name not in ("levels", "embeddings.weight"):
+                    nn.init.xavier_uniform_(weight)
+        nn.init.zeros_(self.decoder.centre.bias)
+        for module in self.modules():
+            if isinstance(module, DeformableAttention | Pyramid | Heads | CaptionHead):
+                module.initialise()
+        for layer, head in enumerate(self.decoder.boxes):
+            if isinstance(head, BoxHead):
+                head.initialise(0.0 if layer else LENGTH)
+
+    def forward(self, batch: Batch) -> Output:
+        """Everything but the sentences."""
+        features, levels = self.pyramid(batch.rows, batch.lengths)
+        video = self.encoder(features, self.pyramid.positions(levels, batch.durations), levels, self.border)
+        recalled = self.recall(batch)
+        found = self.decoder(video, levels, recalled, self.border)
+        layers = [self._read(one, head) for one, head in zip(found, self.heads, strict=True)]
+        return Output(video, levels, None if recalled is None else recalled[0], layers)
+
+    def recall(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
+        """What the videos recall, encoded [B, W, d], and which of it is real, bool [B, W]; None without a memory."""
+        if self.projection is None:
+            return None
+        mask = torch.arange(batch.memory.shape[1], device=batch.memory.device) < batch.memory_lengths[:, None]
+        return self.encoder.recalled(self.projection(batch.memory), batch.memory_lengths, self.border), mask
+
+    def _read(self, found: Found, head: nn.Module) -> Layer:
+        events, counts = head(found.hidden)
+        return Layer(found.hidden, found.reference, events, counts, found.boxes)
+
+    def scene(self, output: Output, layer: Layer, video: Tensor, query: Tensor) -> Scene:
+        """What the captioner needs for N events, int64 [N] each: video of the batch, and query of the layer."""
+        return self.captions.scene(output.video, output.levels, video, layer.hidden[video, query],
+                                   layer.reference[video, query])

@@ -1,0 +1,56 @@
+"""The names that CM2's and PDVC's code give the weights, and ours."""
+
+import re
+
+# Their prefix and ours; the first one that fits is replaced.
+_PREFIXES = (
+    (r"base_encoder\.pos_embed\.duration_embed_layer\.", "pyramid.duration."),
+    (r"base_encoder\.input_proj\.(\d+)\.0\.", r"pyramid.convs.\1."),
+    (r"base_encoder\.input_proj\.(\d+)\.1\.", r"pyramid.norms.\1."),
+    (r"down_proj\.0\.LayerNorm\.", "projection.0.norm."),
+    (r"down_proj\.0\.net\.1\.", "projection.0.linear."),
+    (r"down_proj\.1\.LayerNorm\.", "projection.2.norm."),
+    (r"down_proj\.1\.net\.1\.", "projection.2.linear."),
+    (r"transformer\.level_embed$", "encoder.levels"),
+    (r"transformer\.reference_points\.", "decoder.centre."),
+    (r"transformer\.encoder\.layers\.(\d+)\.self_attn\.", r"encoder.layers.\1.attention."),
+    (r"transformer\.encoder\.layers\.(\d+)\.(linear\d)\.", r"encoder.layers.\1.feed.\2."),
+    (r"transformer\.encoder\.layers\.", "encoder.layers."),
+    (r"transformer\.decoder\.layers\.(\d+)\.cross_attn\.", r"decoder.layers.\1.video."),
+    (r"transformer\.decoder\.layers\.(\d+)\.self_attn\.", r"decoder.layers.\1.queries."),
+    (r"transformer\.decoder\.layers\.(\d+)\.text_cross\.", r"decoder.layers.\1.recalled."),
+    (r"transformer\.decoder\.layers\.(\d+)\.(linear\d)\.", r"decoder.layers.\1.feed.\2."),
+    (r"transformer\.decoder\.layers\.", "decoder.layers."),
+    (r"transformer\.decoder\.bbox_head\.", "decoder.boxes."),
+    (r"query_embed\.", "decoder.embeddings."),
+    (r"class_head\.(\d+)\.", r"heads.\1.event."),
+    (r"count_head\.(\d+)\.", r"heads.\1.count."),
+    (r"caption_head\.0\.embed\.", "captions.embeddings."),
+    (r"caption_head\.0\.logit\.", "captions.words."),
+    (r"caption_head\.0\.core\.rnn\.weight_ih_l0$", "captions.inputs.weight"),
+    (r"caption_head\.0\.core\.rnn\.weight_hh_l0$", "captions.hidden.weight"),
+    (r"caption_head\.0\.core\.deformable_att\.", "captions."),
+    (r"caption_head\.0\.core\.ctx2att\.", "captions.keys."),
+    (r"caption_head\.0\.core\.h2att\.", "captions.state."),
+    (r"caption_head\.0\.core\.alpha_net\.", "captions.score."),
+)
+_PARTS = (("sampling_offsets.", "offsets."), ("attention_weights.", "weights."), ("value_proj.", "values."),
+          ("output_proj.", "output."), ("recalled.q.", "recalled.queries."), ("recalled.k.", "recalled.keys."),
+          ("recalled.v.", "recalled.values."), ("recalled.proj.", "recalled.output."))
+
+
+def own_name(name: str) -> str:
+    """Our name of a weight of the released models, under its first name there; '' where there is none.
+
+    Weights that the released code never reads have no name of ours, or one that our model does not have.
+
+    >>> own_name("transformer.decoder.layers.1.cross_attn.sampling_offsets.bias")
+    'decoder.layers.1.video.offsets.bias'
+    """
+    for pattern, own in _PREFIXES:
+        found, count = re.subn(f"^{pattern}", own, name)
+        if count:
+            for theirs, ours in _PARTS:
+                found = found.replace(theirs, ours)
+            return found
+    return ""

@@ -1,0 +1,96 @@
+"""Settings of the parallel system: the section ``parallel`` of a settings file."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hicm.errors import UserError
+from hicm.strict import limited
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """Weights of the losses (losses.py); those of events and segments also weigh the costs of matching."""
+
+    event: float = limited(2.0, 0)  # which queries are events
+    iou: float = limited(4.0, 0)  # generalised IoU of the segments
+    l1: float = limited(0.0, 0)  # distance of centres and lengths; 0: only shown
+    count: float = limited(0.5, 0)  # the number of events
+    caption: float = limited(2.0, 0)  # the words
+    # how rare each number of events is, which weighs the loss of the counter: among the training videos, or, as
+    # released, among those of ActivityNet Captions whatever the data
+    counts: Literal["training", "activitynet"] = "training"
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """How events are chosen (decode.py)."""
+
+    batch: int = limited(8, 1)  # videos at once
+    max_words: int = limited(30, 1)  # longest sentence
+    caption_weight: float = limited(1.0, 0)  # of the words in the score that events are chosen by, over its segment's
+    length_power: float = limited(2.0, 0)  # of the number of words, which divides the sentence's log-probability
+    empty: Literal["drop", "keep"] = "drop"  # events without a word; keep: they count as the best ones, as released
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the model, its losses and its decoding."""
+
+    vocabulary: str = ""  # json file of words, as PDVC has them; empty: those of the training captions
+    rarest: int = limited(2, 1)  # times a word of the training captions must occur to be learnt
+    max_words: int = limited(28, 1)  # of a training caption; the rest is not learnt
+    queries: int = limited(100, 1)  # Q, events looked for at once (ActivityNet: 10)
+    max_events: int = limited(20, 1)  # largest number of events that is told apart
+    width: int = limited(512, 32)  # d, a multiple of 32
+    hidden: int = limited(512, 1)  # width of the feed-forward networks
+    heads: int = limited(8, 1)
+    levels: int = limited(4, 1)  # time scales, each half as long as the one before
+    points: int = limited(4, 1)  # places per scale that are looked at
+    encoder_layers: int = limited(2, 1)
+    decoder_layers: int = limited(2, 1)
+    dropout: float = limited(0.1, 0, 1)
+    memory_dropout: float = limited(0.5, 0, 1)
+    word_dropout: float = limited(0.5, 0, 1)
+    weight_decay: float = limited(1e-4, 0)
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+
+
+FILES = ("model.safetensors", "vocabulary.json")
+PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
+AT_PREDICTION = ("decode",)
+IN_WEIGHTS = ("queries", "max_events", "width", "hidden", "heads", "levels", "points", "encoder_layers",
+              "decoder_layers")  # may not be changed
+
+# How the published code reads frames and memory, weighs counts and chooses events.  What its weights need beside is
+# the network itself.
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "released": {
+        "data": {"frames": 0},
+        "retrieval": {"search": "flat", "flat_level": 0, "tail": "drop", "leave_own_out": False},
+        "parallel": {"objective": {"counts": "activitynet"}, "decode": {"empty": "keep"}},
+    },
+}
+
+
+def memory(config: Any) -> str:
+    """Tokens of every window, unless ``retrieval.search`` is none."""
+    return "none" if config.retrieval.search == "none" else "tokens"
+
+
+def start_files(settings: Settings) -> dict[str, str]:
+    """The file of words, where one is named."""
+    return {"parallel.vocabulary": settings.vocabulary} if settings.vocabulary else {}
+
+
+def check(config: Any) -> None:
+    """Raise UserError when nothing can be learnt under these settings, before anything is read."""
+    settings, objective = config.room, config.room.objective
+    if config.data.target != "captions":
+        raise UserError("data.target: speech: the system parallel learns events and captions; set data.target=captions")
+    if settings.width % 32 or settings.width % settings.heads:
+        raise UserError(f"parallel.width={settings.width}: expected a multiple of 32 and of parallel.heads="
+                        f"{settings.heads}")
+    if not (objective.event and objective.caption and (objective.iou or objective.l1)):
+        raise UserError("parallel.objective: event, caption and one of iou and l1 need a weight, or events without "
+                        "words or places are learnt")

@@ -1,0 +1,103 @@
+"""The parallel system as seen by stages and the training loop: batches, loss sums, events."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from hicm.config import Config
+from hicm.data.samples import Samples, SplitSamples
+from hicm.errors import UserError
+from hicm.rooms import memory_need
+from hicm.systems.base import Device, Events, Learner, refuse_other_model
+from hicm.systems.parallel.batch import Batch, collate
+from hicm.systems.parallel.dataset import VideoDataset
+from hicm.systems.parallel.decode import describe
+from hicm.systems.parallel.losses import ACTIVITYNET, LossModule, count_shares, loss_names
+from hicm.systems.parallel.model import Parallel
+from hicm.systems.parallel.settings import IN_WEIGHTS, Settings
+from hicm.systems.parallel.vocabulary import Vocabulary, build_vocabulary, load_vocabulary
+from hicm.systems.parallel.weights import load_model, save_model
+
+
+class System(Learner):
+    """Model and vocabulary, and in training also losses and data; see `hicm.systems.base`."""
+
+    longest = 800.0  # seconds: nearly all videos of YouCook2 and ActivityNet Captions are shorter
+
+    def __init__(self, config: Config, model: Parallel, vocabulary: Vocabulary,
+                 samples: SplitSamples | None = None) -> None:
+        self.config, self.model, self.vocabulary = config, model, vocabulary
+        if samples is not None:
+            self.dataset = VideoDataset(samples, vocabulary, config.data.frames, config.room.max_words)
+            self.losses = loss_names(config.room.decoder_layers)
+            self.module = LossModule(model, config.room.objective, _shares(config.room, samples))
+            self.size = len(samples)
+
+    @classmethod
+    def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
+        """Vocabulary and model according to the settings, to be trained on ``samples``."""
+        settings = config.room
+        texts = [event.text for video in samples.videos for event in video.events]
+        if not texts:
+            raise UserError(f"split {config.data.train}: no captions to learn from; add some")
+        vocabulary = (load_vocabulary(settings.vocabulary) if settings.vocabulary else
+                      build_vocabulary(texts, settings.rarest))
+        memory = 0 if samples.recall is None else samples.width
+        return cls(config, Parallel(settings, samples.width, memory, len(vocabulary)), vocabulary, samples)
+
+    @classmethod
+    def load(cls, folder: Path, config: Config) -> Self:
+        """The model saved in ``folder``; ``config`` decides how events are chosen."""
+        model, vocabulary = load_model(folder)
+        refuse_other_model("parallel", model.settings, config.room, IN_WEIGHTS, folder)
+        if memory_need(config) == "tokens" and not model.memory_width:
+            raise UserError(f"{folder}: was trained without a memory and cannot read one; set retrieval.search=none")
+        return cls(config, model, vocabulary)
+
+    def batches(self, micro: list[list[tuple[int, int]]]) -> Iterable[Batch]:
+        """One batch per list of (epoch, row)."""
+        return DataLoader(self.dataset, batch_sampler=micro, collate_fn=collate, num_workers=self.config.train.workers)
+
+    def counts(self, batch: Batch) -> Tensor:
+        """Videos: each loss is a mean over them."""
+        return torch.full((len(self.losses),), len(batch.ids), device=batch.events.device)
+
+    def total(self, sums: Tensor, counts: Tensor) -> Tensor:
+        """Weighted sum of the means over videos."""
+        weights: Tensor = self.module.weights  # type: ignore[assignment]  # torch types attributes as Tensor | Module
+        return (weights.to(sums.device) * sums / counts.clamp(min=1)).sum()
+
+    def optimiser(self, module: nn.Module, lr: float) -> torch.optim.Optimizer:
+        """Adam with weight decay as an L2 penalty, as published."""
+        return torch.optim.Adam(module.parameters(), lr=lr, weight_decay=self.config.room.weight_decay)
+
+    def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
+        """Events in order of time; batches hold videos of similar durations, longest first."""
+        settings = self.config.room.decode
+        if samples.width != self.model.feature_width:
+            raise UserError(f"{samples.where}: features are {samples.width} wide, the model reads "
+                            f"{self.model.feature_width}; use the features it was trained on")
+        dataset = VideoDataset(samples, self.vocabulary, self.config.data.frames, 0, teaching=False)
+        rows = sorted(range(len(samples)), key=lambda row: samples.speech_of(row)[1], reverse=True)
+        self.model.to(device).eval()
+        for start in range(0, len(rows), settings.batch):
+            batch = collate([dataset[0, row] for row in rows[start:start + settings.batch]]).to(device)
+            yield dict(zip(batch.ids, describe(self.model, batch, self.vocabulary, settings), strict=True))
+
+    def save(self, folder: Path, **about: Any) -> None:
+        """Write weights, words and description to ``folder``; ``about`` is added to the description."""
+        save_model(self.model, self.vocabulary, folder, **about)
+
+
+def _shares(settings: Settings, samples: SplitSamples) -> Tensor:
+    """The share of videos with 0, 1, ... ``max_events`` events, as ``objective.counts`` says."""
+    if settings.objective.counts == "training":
+        return count_shares([len(video.events) for video in samples.videos], settings.max_events)
+    shares = torch.zeros(settings.max_events + 1)
+    known = torch.tensor(ACTIVITYNET[:settings.max_events + 1])
+    shares[:len(known)] = known
+    return shares
