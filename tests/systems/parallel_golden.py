@@ -21,7 +21,7 @@ from hicm.systems.parallel.batch import Batch, collate
 from hicm.systems.parallel.dataset import VideoDataset
 from hicm.systems.parallel.losses import ACTIVITYNET, LossModule
 from hicm.systems.parallel.model import Parallel
-from hicm.systems.parallel.names import own_name
+from hicm.systems.parallel.names import own_state
 from hicm.systems.parallel.settings import ObjectiveSettings, Settings
 from hicm.systems.parallel.vocabulary import Vocabulary
 from hicm.types import Event, Span
@@ -82,13 +82,20 @@ def matrix_scale(name: str) -> float:
     return 0.04
 
 
+def released_state(golden: SimpleNamespace) -> dict[str, torch.Tensor]:
+    """The state dict as the released code stores it: second names, weights that nothing reads, and CLIP."""
+    state = {name: weight(golden, name, shape) for name, shape in golden.parameter_shapes.items()}
+    state |= {name: state[first] for name, first in golden.aliases.items()}
+    state |= {name: torch.full(shape, torch.nan) for name, shape in golden.dead_parameter_shapes.items()}
+    return state | {"clip_model.logit_scale": torch.tensor(torch.nan)}
+
+
 def make_model(golden: SimpleNamespace, border: bool = False) -> Parallel:
     """The network with the golden's weights, in evaluation mode."""
     config = golden.config
     settings = Settings(queries=config["num_queries"], max_events=config["max_eseq_length"])
     model = Parallel(settings, config["feature_dim"], config["feature_dim"], config["vocab_size"])
-    state = {own_name(name): weight(golden, name, shape) for name, shape in golden.parameter_shapes.items()}
-    model.load_state_dict(state)
+    model.load_state_dict(own_state(released_state(golden), "golden"))
     model.border = border
     return model.eval()
 

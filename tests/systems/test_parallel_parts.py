@@ -8,13 +8,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from hicm.errors import UserError
+from hicm.nn.weights import load_exactly
 from hicm.systems.parallel.attention import DeformableAttention, Levels, taps, weighted_rows
 from hicm.systems.parallel.batch import Item, collate
 from hicm.systems.parallel.encoder import GROUPS, MaskedGroupNorm
 from hicm.systems.parallel.losses import ACTIVITYNET, LossModule, count_shares, counter, focal, loss_names
 from hicm.systems.parallel.matcher import giou, match
 from hicm.systems.parallel.model import Parallel
-from hicm.systems.parallel.names import own_name
+from hicm.systems.parallel.names import own_name, own_state
 from hicm.systems.parallel.settings import ObjectiveSettings, Settings
 from tests.systems.parallel_golden import read_golden
 
@@ -172,7 +174,27 @@ def test_every_released_name_is_one_of_ours():
     own = Parallel(Settings(), 768, 768, golden.config["vocab_size"]).state_dict()
     found = {own_name(name): shape for name, shape in golden.parameter_shapes.items()}
     assert found == {name: list(weight.shape) for name, weight in own.items()}
-    assert not own.keys() & {own_name(name) for name in (*golden.dead_parameter_shapes, *golden.aliases)}
+    assert {own_name(name) for name in golden.dead_parameter_shapes} == {""}
+    assert {own_name(name) for name in golden.aliases} < found.keys()
+
+
+def test_every_key_of_a_released_model_is_accounted_for():
+    golden = read_golden()
+    names = {**golden.parameter_shapes, **dict.fromkeys(golden.aliases), **golden.dead_parameter_shapes}
+    state = {name: torch.zeros(1) for name in names}
+    own = own_state(state, "x.pth")
+    assert len(own) == len(golden.parameter_shapes) == 151 and len(state) == 234, "the table of cm2.md 2.11"
+    with pytest.raises(UserError, match=r"x\.pth: holds other\.weight, which CM2 and PDVC do not have"):
+        own_state(state | {"other.weight": torch.zeros(1)}, "x.pth")
+    with pytest.raises(UserError, match=r"bbox_head\.1\.layers\.2\.bias differ from their copies"):
+        own_state(state | {"bbox_head.1.layers.2.bias": torch.ones(1)}, "x.pth")
+    model = Parallel(SMALL, WIDTH, WIDTH, WORDS)
+    with pytest.raises(UserError, match=r"does not fit the model; other shapes: captions\.embeddings\.weight \(1,\)"):
+        load_exactly(model, {name: torch.zeros(1) for name in model.state_dict()}, "x.pth", "take another")
+    missing = dict(model.state_dict())
+    missing.pop("encoder.levels")
+    with pytest.raises(UserError, match=r"missing keys: encoder\.levels"):
+        load_exactly(model, missing, "x.pth", "take another")
 
 
 # losses

@@ -1,6 +1,13 @@
-"""The names that CM2's and PDVC's code give the weights, and ours."""
+"""Weights under the names that CM2's and PDVC's code give them, and under ours."""
 
 import re
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from hicm.errors import UserError
+from hicm.nn.weights import some
 
 # Their prefix and ours; the first one that fits is replaced.
 _PREFIXES = (
@@ -34,19 +41,32 @@ _PREFIXES = (
     (r"caption_head\.0\.core\.h2att\.", "captions.state."),
     (r"caption_head\.0\.core\.alpha_net\.", "captions.score."),
 )
+
+# Second names: these weights are stored twice.  The captioner is one for all decoder layers.
+_ALIASES = ((r"caption_head\.\d+\.", "caption_head.0."), (r"bbox_head\.", "transformer.decoder.bbox_head."))
+
+# Weights that the released code never reads (cm2.md 2.11).
+_DEAD = re.compile(r"clip_model\.|cls_token$|text_positional_encoding\.|text_transformer_layers\.|pos_embed\."
+                   r"|transformer\.decoder\.layers\.\d+\.norm_t\.|transformer\.pos_trans(_norm)?\."
+                   r"|caption_head\.\d+\.core\.deformable_att\.(attention_weights|output_proj)\.")
+
 _PARTS = (("sampling_offsets.", "offsets."), ("attention_weights.", "weights."), ("value_proj.", "values."),
           ("output_proj.", "output."), ("recalled.q.", "recalled.queries."), ("recalled.k.", "recalled.keys."),
           ("recalled.v.", "recalled.values."), ("recalled.proj.", "recalled.output."))
 
 
 def own_name(name: str) -> str:
-    """Our name of a weight of the released models, under its first name there; '' where there is none.
-
-    Weights that the released code never reads have no name of ours, or one that our model does not have.
+    """Our name of a weight of the released models; '' for those that their code never reads, and for unknown ones.
 
     >>> own_name("transformer.decoder.layers.1.cross_attn.sampling_offsets.bias")
     'decoder.layers.1.video.offsets.bias'
+    >>> own_name("caption_head.1.embed.weight"), own_name("transformer.decoder.layers.1.norm_t.bias")
+    ('captions.embeddings.weight', '')
     """
+    if _DEAD.match(name):
+        return ""
+    for pattern, first in _ALIASES:
+        name = re.sub(f"^{pattern}", first, name)
     for pattern, own in _PREFIXES:
         found, count = re.subn(f"^{pattern}", own, name)
         if count:
@@ -54,3 +74,25 @@ def own_name(name: str) -> str:
                 found = found.replace(theirs, ours)
             return found
     return ""
+
+
+def own_state(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
+    """The weights of a released model under our names, without those that its code never reads.
+
+    Raises UserError when ``where``, the file, holds a name that is not CM2's or PDVC's, or two values for one weight.
+    """
+    found: dict[str, Tensor] = {}
+    unknown, differ = [], []
+    for name, value in state.items():
+        own = own_name(name)
+        if not own:
+            if not _DEAD.match(name):
+                unknown.append(name)
+        elif not torch.equal(found.setdefault(own, value), value):
+            differ.append(name)
+    if unknown:
+        raise UserError(f"{where}: holds {some(unknown)}, which CM2 and PDVC do not have; is it a checkpoint of "
+                        "theirs?")
+    if differ:
+        raise UserError(f"{where}: {some(differ)} differ from their copies under other names; is the file complete?")
+    return found
