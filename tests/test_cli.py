@@ -173,8 +173,8 @@ def test_options_arrive_as_what_they_are(replace):
                       "dry_run": True}]
     assert main(["evaluate", "p.json", "a.json", "b.json", "--metrics", "CIDEr", "F1", "--out", "m.json"]) == 0
     defaults = {"split": "", "events": "", "protocol": [], "rule": [], "bootstrap": 0, "seed": 0, "strict": False,
-                "per_video": "", "explain": "", "overwrite": False, "json": False, "markdown": False, "latex": False, "format": "",
-                "reference_format": "", "jobs": 0, "check_with_java": False}
+                "per_video": "", "explain": "", "overwrite": False, "json": False, "markdown": False, "latex": False,
+                "format": "", "reference_format": "", "jobs": 0, "check_with_java": False}
     assert score == [{"predictions": "p.json", "references": ["a.json", "b.json"], "out": "m.json",
                       "metrics": ["CIDEr", "F1"], **defaults}]
 
