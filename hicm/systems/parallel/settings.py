@@ -27,7 +27,7 @@ class DecodeSettings:
 
     batch: int = limited(8, 1)  # videos at once
     max_words: int = limited(30, 1)  # longest sentence
-    caption_weight: float = limited(1.0, 0)  # of the words in the score that events are chosen by, over its segment's
+    caption_weight: float = limited(1.0, 0)  # of the words in the score that events are chosen by, beside the event's
     length_power: float = limited(2.0, 0)  # of the number of words, which divides the sentence's log-probability
     empty: Literal["drop", "keep"] = "drop"  # events without a word; keep: they count as the best ones, as released
 
