@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from hicm.errors import UserError
 from hicm.strict import limited
+from hicm.systems.parallel.vocabulary import load_vocabulary
 
 
 @dataclass(frozen=True)
@@ -94,3 +95,5 @@ def check(config: Any) -> None:
     if not (objective.event and objective.caption and (objective.iou or objective.l1)):
         raise UserError("parallel.objective: event, caption and one of iou and l1 need a weight, or events without "
                         "words or places are learnt")
+    if settings.vocabulary:
+        load_vocabulary(settings.vocabulary)
