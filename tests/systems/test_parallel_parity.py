@@ -34,7 +34,7 @@ def case(request, golden) -> SimpleNamespace:
     with torch.no_grad():
         output = model(batch)
     return SimpleNamespace(model=model, batch=batch, output=output, arrays=arrays, events=golden.final_events,
-                           padding=request.param, said=candidates(model, batch, output, 30))
+                           padding=request.param, said=candidates(model, batch, output, [100] * 5, AS_RELEASED))
 
 
 def close(found, expected, tolerance: float) -> None:
@@ -97,6 +97,16 @@ def test_the_chosen_events(case, golden):
         assert {one["pred_event_count"] for one in expected} == {number}
         close([one.joint(AS_RELEASED) for one in chosen], [one["joint_score"] for one in expected], 1e-4)
         close([[one.span.start, one.span.end] for one in chosen], [one["timestamp"] for one in expected], 0.02)
+
+
+def test_queries_that_cannot_be_chosen_are_not_worded(case):
+    """The same events are chosen as from all queries."""
+    numbers = case.output.layers[-1].counts.argmax(1).tolist()
+    few = candidates(case.model, case.batch, case.output, numbers, AS_RELEASED)
+    assert sum(map(len, few)) < 300 < sum(map(len, case.said))
+    for some, every, number in zip(few, case.said, numbers, strict=True):
+        assert [(one.query, one.ids) for one in choose(some, number, AS_RELEASED)] == [
+            (one.query, one.ids) for one in choose(every, number, AS_RELEASED)]
 
 
 @pytest.fixture(scope="module")

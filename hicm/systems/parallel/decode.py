@@ -12,6 +12,8 @@ from hicm.systems.parallel.settings import DecodeSettings
 from hicm.systems.parallel.vocabulary import Vocabulary
 from hicm.types import Event, Span
 
+ROUND = 12  # queries of a video that are worded at once
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -24,28 +26,41 @@ class Candidate:
     words: float  # sum of the words' log-probabilities, without that of the end
 
     def joint(self, settings: DecodeSettings) -> float:
-        """The score that events are chosen by: that of being one, and that of its words, longer sentences preferred."""
+        """The score that events are chosen by: that of being one, and that of its words, longer sentences preferred.
+
+        It is never above ``event``.
+        """
         count = sum(number != 0 for number in self.ids)
         return self.event + settings.caption_weight * self.words / (count ** settings.length_power + 1e-5)
 
 
 @torch.no_grad()
-def candidates(model: Parallel, batch: Batch, output: Output, longest: int) -> list[list[Candidate]]:
-    """What every query says of every video: B lists, likeliest events first.
+def candidates(model: Parallel, batch: Batch, output: Output, numbers: Sequence[int],
+               settings: DecodeSettings) -> list[list[Candidate]]:
+    """What queries say of every video: B lists, likeliest events first.
 
-    Segments are cut to the video; those that lie before it are left out.
+    Only those are worded that can be among the best ``numbers`` of their videos.  Segments are cut to the video; those
+    that lie before it are left out.
     """
     last = output.layers[-1]
-    count, queries = last.events.shape
-    video = torch.arange(count, device=last.events.device).repeat_interleave(queries)
-    scene = model.scene(output, last, video, torch.arange(queries, device=video.device).repeat(count))
-    ids, logs = model.captions.greedy(scene, longest)
-    sums, spans = logs.sum(1).view(count, queries).tolist(), _seconds(last.boxes, batch.durations).tolist()
-    said, scores = ids.view(count, queries, -1).tolist(), last.events.float().sigmoid()
-    order = scores.argsort(dim=1, descending=True, stable=True).tolist()
-    return [[Candidate(query, Span(*spans[row][query]), score[query], said[row][query], sums[row][query])
-             for query in order[row] if any(spans[row][query])]
-            for row, score in enumerate(scores.tolist())]
+    scores = last.events.float().sigmoid()
+    spans = _seconds(last.boxes, batch.durations).tolist()
+    left = [[query for query in row if any(spans[video][query])] for video, row in
+            enumerate(scores.argsort(dim=1, descending=True, stable=True).tolist())]
+    found: list[list[Candidate]] = [[] for _ in left]
+    likely = scores.tolist()
+    while True:
+        pairs = []
+        for video, queries in enumerate(left):
+            if queries and not _settled(found[video], numbers[video], likely[video][queries[0]], settings):
+                pairs += [(video, query) for query in queries[:ROUND]]
+                del queries[:ROUND]
+        if not pairs:
+            return found
+        scene = model.scene(output, last, *torch.tensor(pairs, device=scores.device).unbind(1))
+        ids, logs = model.captions.greedy(scene, settings.max_words)
+        for (row, column), said, words in zip(pairs, ids.tolist(), logs.sum(1).tolist(), strict=True):
+            found[row].append(Candidate(column, Span(*spans[row][column]), likely[row][column], said, words))
 
 
 def _seconds(boxes: Tensor, durations: Tensor) -> Tensor:
@@ -54,11 +69,21 @@ def _seconds(boxes: Tensor, durations: Tensor) -> Tensor:
     return torch.stack([centre - length / 2, centre + length / 2], -1).clamp(0, 1) * durations[:, None, None]
 
 
+def _settled(found: Sequence[Candidate], number: int, next_event: float, settings: DecodeSettings) -> bool:
+    """Whether no candidate to come, of which the likeliest is an event with ``next_event``, can be chosen."""
+    kept = _best(found, number, settings)
+    return len(kept) == max(1, number) and kept[-1].joint(settings) >= next_event
+
+
+def _best(found: Sequence[Candidate], number: int, settings: DecodeSettings) -> list[Candidate]:
+    """The ``number`` best candidates, at least one where there are any, the best first."""
+    kept = [one for one in found if settings.empty == "keep" or one.ids[0]]
+    return sorted(kept, key=lambda one: -one.joint(settings))[:max(1, number)]
+
+
 def choose(found: Sequence[Candidate], number: int, settings: DecodeSettings) -> list[Candidate]:
     """The ``number`` best candidates, at least one where there are any, in order of time."""
-    kept = [one for one in found if settings.empty == "keep" or one.ids[0]]
-    kept.sort(key=lambda one: -one.joint(settings))
-    return sorted(kept[:max(1, number)], key=lambda one: (one.span.start, one.span.end))
+    return sorted(_best(found, number, settings), key=lambda one: (one.span.start, one.span.end))
 
 
 @torch.no_grad()
@@ -67,4 +92,4 @@ def describe(model: Parallel, batch: Batch, vocabulary: Vocabulary, settings: De
     output = model(batch)
     numbers = output.layers[-1].counts.argmax(1).tolist()
     return [[Event(one.span, vocabulary.decode(one.ids), one.event) for one in choose(found, number, settings)]
-            for found, number in zip(candidates(model, batch, output, settings.max_words), numbers, strict=True)]
+            for found, number in zip(candidates(model, batch, output, numbers, settings), numbers, strict=True)]

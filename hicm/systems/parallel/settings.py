@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from hicm.errors import UserError
 from hicm.strict import limited
+from hicm.systems.parallel.vocabulary import load_vocabulary
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class DecodeSettings:
 
     batch: int = limited(8, 1)  # videos at once
     max_words: int = limited(30, 1)  # longest sentence
-    caption_weight: float = limited(1.0, 0)  # of the words in the score that events are chosen by, over its segment's
+    caption_weight: float = limited(1.0, 0)  # of the words in the score that events are chosen by, beside the event's
     length_power: float = limited(2.0, 0)  # of the number of words, which divides the sentence's log-probability
     empty: Literal["drop", "keep"] = "drop"  # events without a word; keep: they count as the best ones, as released
 
@@ -94,3 +95,5 @@ def check(config: Any) -> None:
     if not (objective.event and objective.caption and (objective.iou or objective.l1)):
         raise UserError("parallel.objective: event, caption and one of iou and l1 need a weight, or events without "
                         "words or places are learnt")
+    if settings.vocabulary:
+        load_vocabulary(settings.vocabulary)

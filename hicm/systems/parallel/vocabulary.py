@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hicm.config import digest
 from hicm.errors import UserError, brief
-from hicm.files import read_json, write_json
+from hicm.files import read_json, require, write_json
 
 UNKNOWN = "UNK"
 BLANKS = str.maketrans(dict.fromkeys(',:!_;-.?/"\\', " "))
@@ -70,7 +70,7 @@ def load_vocabulary(path: str | Path) -> Vocabulary:
 
     Raises UserError when the file is missing, or does not name one word for each of these ids.
     """
-    content = read_json(path, "vocabulary")
+    content = read_json(require(path, "vocabulary", "give a file of words, as PDVC has them"), "vocabulary")
     words = content.get("ix_to_word") if isinstance(content, dict) else None
     if not isinstance(words, dict) or not words:
         raise UserError(f"{path}: expected a vocabulary, a mapping with ix_to_word, found {brief(content)}")
