@@ -1,4 +1,4 @@
-"""Given events: those of a file, which a captioner words in place of its own."""
+"""Given events: those of a file, which a system captions instead of events that it finds itself."""
 
 import warnings
 from collections.abc import Callable, Collection
@@ -69,5 +69,5 @@ def read_given(file: Path, ids: Collection[str], duration: Callable[[str], float
 
 
 def about_events(file: Path) -> dict[str, Any]:
-    """What a predictions file says of the file whose events it words."""
+    """What a predictions file records of the file whose events were captioned."""
     return {KEY: {"file": file.name, "sha256": sha256(file)}}

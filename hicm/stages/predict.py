@@ -35,7 +35,7 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     the videos recall stands beside it, and so do finished videos of an interrupted call, which are not asked for again.
     Raises UserError when the file was made differently (unless ``overwrite``) or holds no predictions, when another
     command is writing it or training the run, when an override names a setting that training decided, or when the model
-    does not fit the data or cannot word given events.
+    does not fit the data or cannot caption given events.
     """
     config = prediction_config(run, overrides)
     split = split or config.data.report
@@ -87,12 +87,12 @@ def prediction_config(run: Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def _events_file(config: Config, events: str, format: str, split: str, out: Path) -> Path | None:
-    """The file of given events, if any are wanted; UserError where the system cannot word them, or none is there."""
+    """The file of given events, if any are wanted; UserError where the system cannot caption them, or none is there."""
     if format and not events:
         raise UserError(f"--format {format}: is the format of the file after --events; name that, too")
     if not events:
         return None
-    if not find_system(config.system).words_events:
+    if not find_system(config.system).captions_given:
         raise UserError(f"--events: the system {config.system} describes the events that it finds, not given ones; "
                         "leave the option out, or give the run of another system")
     file = events_file(events, split)

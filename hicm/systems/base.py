@@ -30,7 +30,7 @@ class System(ABC):
     task: ClassVar[str] = "dvc"  # key of hicm.tasks: what its predictions are, and who scores them
     longest: float = math.inf  # seconds of video that it takes at once; `hicm caption` cuts longer videos
     quotes: ClassVar[bool] = False  # its events are captions of the memory, their scores the cosines to these
-    words_events: ClassVar[bool] = False  # captions the events that samples are given, if they are (`Sample.given`)
+    captions_given: ClassVar[bool] = False  # captions the events that samples are given, if they are (`Sample.given`)
 
     @classmethod
     @abstractmethod
@@ -62,7 +62,7 @@ class System(ABC):
         """The events of all ``samples``, in any order: one finished batch of videos after the other.
 
         Batches depend on the videos that are left only, so that an interrupted prediction continues as it began.
-        A system that `words_events` gives each event of `Sample.given` a caption: as many events, in that order, with
+        A system that `captions_given` gives each event of `Sample.given` a caption: as many events, in that order, with
         those spans.  Either all of the samples have given events or none.
         Raises UserError when the samples do not fit the model.
         """

@@ -20,18 +20,14 @@ from hicm.stages.each_video import each_video
 from hicm.stages.extract import extract_features
 from tests.executors import calls, work
 from tests.memory_data import write_config
-from tests.video.videos import write_video
+from tests.video.videos import write_three_and_a_broken_one, write_video
 
 TWO = find_executor("processes", 2)
 
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("videos")
-    for name, seconds in (("a", 3.0), ("b", 5.0), ("c", 2.0)):
-        write_video(folder / f"{name}.mp4", [0.0, 1.0], seconds)
-    (folder / "broken.mp4").write_bytes(b"\0" * 999)
-    return folder
+    return write_three_and_a_broken_one(tmp_path_factory.mktemp("videos"))
 
 
 def test_a_store_of_equal_bytes(videos, tmp_path, capsys):

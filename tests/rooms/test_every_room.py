@@ -140,7 +140,7 @@ def test_given_events_are_worded_or_refused(run, data, capsys):
     [truth] = config.data.annotations["val"]
     capsys.readouterr()
     status = hicm("predict", run, "--events", truth, "--out", run / "given.json")
-    if not find_system(load_config(run / "config.yaml").system).words_events:
+    if not find_system(load_config(run / "config.yaml").system).captions_given:
         assert status == 2 and "describes the events that it finds, not given ones" in capsys.readouterr().err
         assert not (run / "given.json").exists()
         return

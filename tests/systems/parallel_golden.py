@@ -1,4 +1,4 @@
-"""The inputs of the golden of CM2, made again by its rules (cm2.md section 8).
+"""The inputs of the golden of CM2, made again by its rules.
 
 The golden is read from HICM_CM2_PARITY (a path without ending; default: the committed one).
 """

@@ -10,7 +10,7 @@ import torch
 from hicm.data.time_tokens import to_seconds
 from hicm.errors import UserError
 from hicm.systems.captioner.decode import generate, parse_events
-from hicm.systems.captioner.given import GivenEvents, _time_id, word_events
+from hicm.systems.captioner.given import GivenEvents, _time_id, caption_events
 from hicm.systems.captioner.grammar import EventGrammar
 from hicm.systems.captioner.settings import DecodeSettings
 from hicm.systems.captioner.vocabulary import EOS, PAD, train_vocabulary
@@ -87,7 +87,7 @@ def test_the_events_are_those_given_in_their_order(vocabulary, settings):
     torch.manual_seed(0)
     given = (ODD, (), ODD[:1])
     for most in (4, 20):
-        found = word_events(model, batch, given, vocabulary, dataclasses.replace(settings, max_tokens=most))
+        found = caption_events(model, batch, given, vocabulary, dataclasses.replace(settings, max_tokens=most))
         assert [tuple(event.span for event in events) for events in found] == list(given)
         texts = [event.text for events in found for event in events]
         assert all(text.strip() and "<time" not in text and "<extra_id" not in text for text in texts)
@@ -96,7 +96,7 @@ def test_the_events_are_those_given_in_their_order(vocabulary, settings):
 def test_an_event_without_room_is_refused(vocabulary):
     model, batch = make_model(vocabulary), make_batch(vocabulary)
     with pytest.raises(UserError, match=r"captioner.decode.max_tokens=3: is too short for one of the given events"):
-        word_events(model, batch, (ODD, ODD), vocabulary, DecodeSettings(max_tokens=3))
+        caption_events(model, batch, (ODD, ODD), vocabulary, DecodeSettings(max_tokens=3))
 
 
 @pytest.mark.parametrize("beams", [1, 3])
@@ -104,19 +104,20 @@ def test_the_batch_changes_nothing(vocabulary, beams):
     model, rows, settings = make_model(vocabulary), (10, 6, 3), DecodeSettings(beams=beams, max_tokens=12)
     batch = make_batch(vocabulary, rows=rows)
     given = (ODD, ODD[:2], ODD[1:5])
-    together = word_events(model, batch, given, vocabulary, settings)
+    together = caption_events(model, batch, given, vocabulary, settings)
     for row, spans in enumerate(given):
         alone = dataclasses.replace(batch, ids=batch.ids[row:row + 1], durations=batch.durations[row:row + 1], **{
             field.name: getattr(batch, field.name)[row:row + 1] for field in dataclasses.fields(batch)
             if isinstance(getattr(batch, field.name), torch.Tensor)})
-        assert word_events(model, alone, (spans,), vocabulary, settings) == [together[row]]
+        assert caption_events(model, alone, (spans,), vocabulary, settings) == [together[row]]
 
 
 def test_the_order_of_the_file_changes_no_caption(vocabulary):
     """The decoder sees events in order of time."""
     model, batch = make_model(vocabulary), make_batch(vocabulary, rows=(10,))
     spans = (Span(1, 4), Span(5, 9), Span(12, 19))
-    [there], [back] = (word_events(model, batch, (given,), vocabulary, DECODING[0]) for given in (spans, spans[::-1]))
+    [there], [back] = (caption_events(model, batch, (given,), vocabulary, DECODING[0])
+                       for given in (spans, spans[::-1]))
     assert back == there[::-1]
 
 
@@ -128,7 +129,7 @@ def test_an_untrained_model_says_of_its_own_events_what_it_said(vocabulary):
         own = parse_events(ids, batch.durations[row], vocabulary)
         if len(own) == 1:  # with more, the limit cuts the last one
             given = tuple((own[0].span,) if at == row else () for at in range(3))
-            assert word_events(model, batch, given, vocabulary, settings)[row] == own
+            assert caption_events(model, batch, given, vocabulary, settings)[row] == own
             seen += 1
     assert seen
 

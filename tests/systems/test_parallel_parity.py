@@ -1,4 +1,4 @@
-"""Equality with the reference implementation of CM2 on deterministic weights (cm2.md section 8), all videos in a batch.
+"""Equality with the reference implementation of CM2 on deterministic weights, all videos in a batch.
 
 "border" is what the released code computes on CPU, "zeros" what it computes on GPU (`parallel_golden`).
 """

@@ -1,4 +1,4 @@
-"""The network of the parallel system on hand-made cases: sampling, padding, losses (cm2.md 7.3)."""
+"""The network of the parallel system on hand-made cases: sampling, padding, losses."""
 
 import itertools
 import math
@@ -169,7 +169,7 @@ def test_the_network_begins_as_published():
 
 
 def test_every_released_name_is_one_of_ours():
-    """The names of cm2.md 2.11, with the sizes of YouCook2."""
+    """The names in the published checkpoints, with the sizes of YouCook2."""
     golden = read_golden()
     own = Parallel(Settings(), 768, 768, golden.config["vocab_size"]).state_dict()
     found = {own_name(name): shape for name, shape in golden.parameter_shapes.items()}
@@ -183,7 +183,7 @@ def test_every_key_of_a_released_model_is_accounted_for():
     names = {**golden.parameter_shapes, **dict.fromkeys(golden.aliases), **golden.dead_parameter_shapes}
     state = {name: torch.zeros(1) for name in names}
     own = own_state(state, "x.pth")
-    assert len(own) == len(golden.parameter_shapes) == 151 and len(state) == 234, "the table of cm2.md 2.11"
+    assert len(own) == len(golden.parameter_shapes) == 151 and len(state) == 234, "the published checkpoint"
     with pytest.raises(UserError, match=r"x\.pth: holds other\.weight, which CM2 and PDVC do not have"):
         own_state(state | {"other.weight": torch.zeros(1)}, "x.pth")
     with pytest.raises(UserError, match=r"bbox_head\.1\.layers\.2\.bias differ from their copies"):
@@ -200,7 +200,7 @@ def test_every_key_of_a_released_model_is_accounted_for():
 # losses
 
 def test_the_total_of_the_first_record_of_the_released_log():
-    """cm2.md 3.2: 28.547 was recorded, of losses that were rounded to three digits."""
+    """28.547 was recorded, of losses that were rounded to three digits."""
     assert loss_names(2) == ("event", "iou", "l1", "count", "caption", "event_0", "iou_0", "l1_0", "count_0",
                              "caption_0")
     recorded = torch.tensor([0.345, 0.473, 1.0, 0.234, 5.796, 0.297, 0.485, 1.0, 0.219, 5.806])

@@ -44,6 +44,14 @@ def write_video(path: Path, times: list[float], end: float, size: tuple[int, int
     return path
 
 
+def write_three_and_a_broken_one(folder: Path) -> Path:
+    """Videos a, b and c of 3, 5 and 2 seconds, and broken.mp4, which is none."""
+    for name, seconds in (("a", 3.0), ("b", 5.0), ("c", 2.0)):
+        write_video(folder / f"{name}.mp4", [0.0, 1.0], seconds)
+    (folder / "broken.mp4").write_bytes(b"\0" * 999)
+    return folder
+
+
 def _mux(container: "av.container.OutputContainer", packets: list[av.Packet], lasting: dict[int, int]) -> None:
     for packet in packets:
         packet.duration = lasting[packet.pts]

@@ -1,4 +1,4 @@
-"""One vector per window, as HiCM2 reads its memory (hicm2.md 2.5)."""
+"""One vector per window, as HiCM2 reads its memory."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The search of the released code: the top level alone, whatever levels are asked for (hicm2.md 2.5)."""
+"""The search of the released code: the top level alone, whatever levels are asked for."""
 
 import warnings
 

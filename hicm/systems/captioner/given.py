@@ -1,4 +1,4 @@
-"""Words for given events: decoding in which the times are forced and the captions between them are free."""
+"""Captions for given events: decoding in which the times are forced and the captions between them are free."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -62,7 +62,7 @@ class GivenEvents(EventGrammar):
 
 
 @torch.inference_mode()
-def word_events(model: Captioner, batch: Batch, given: Sequence[Sequence[Span]], vocabulary: Vocabulary,
+def caption_events(model: Captioner, batch: Batch, given: Sequence[Sequence[Span]], vocabulary: Vocabulary,
                 settings: DecodeSettings) -> list[list[Event]]:
     """A caption for every given event of every video of a batch: the same spans (seconds), in the same order.
 

@@ -17,7 +17,7 @@ from hicm.systems.base import Device, Events, Learner, refuse_other_model
 from hicm.systems.captioner.batch import Batch, collate
 from hicm.systems.captioner.dataset import VideoDataset
 from hicm.systems.captioner.decode import generate, parse_events
-from hicm.systems.captioner.given import word_events
+from hicm.systems.captioner.given import caption_events
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.objective import LossModule, Objective
 from hicm.systems.captioner.prepare import check_sentinels, keep_vocabulary, make_rereader, open_vocabulary
@@ -33,7 +33,7 @@ class System(Learner):
     """Model and vocabulary, and in training also objective and data; see `hicm.systems.base`."""
 
     losses = ("generative", "denoising")
-    words_events = True
+    captions_given = True
 
     def __init__(self, config: Config, model: Captioner, vocabulary: Vocabulary, objective: Objective | None = None,
                  samples: Samples | None = None) -> None:
@@ -104,7 +104,7 @@ class System(Learner):
     def _events(self, batch: Batch) -> list[list[Event]]:
         settings = self.config.room.decode
         if batch.given:
-            return word_events(self.model, batch, batch.given, self.vocabulary, settings)
+            return caption_events(self.model, batch, batch.given, self.vocabulary, settings)
         keep = settings.isolated_time_tokens == "keep"
         return [parse_events(row, duration, self.vocabulary, keep) for duration, row in
                 zip(batch.durations, generate(self.model, batch, self.vocabulary, settings), strict=True)]

@@ -65,7 +65,7 @@ class Parallel(nn.Module):
         self._initialise()
 
     def _initialise(self) -> None:
-        """As published (cm2.md 2.10)."""
+        """As in the published code."""
         for part in (self.encoder, self.decoder):
             for name, weight in part.named_parameters():
                 if weight.dim() > 1 and name not in ("levels", "embeddings.weight"):

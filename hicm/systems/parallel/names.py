@@ -45,7 +45,7 @@ _PREFIXES = (
 # Second names: these weights are stored twice.  The captioner is one for all decoder layers.
 _ALIASES = ((r"caption_head\.\d+\.", "caption_head.0."), (r"bbox_head\.", "transformer.decoder.bbox_head."))
 
-# Weights that the released code never reads (cm2.md 2.11).
+# Weights that the released code never reads.
 _DEAD = re.compile(r"clip_model\.|cls_token$|text_positional_encoding\.|text_transformer_layers\.|pos_embed\."
                    r"|transformer\.decoder\.layers\.\d+\.norm_t\.|transformer\.pos_trans(_norm)?\."
                    r"|caption_head\.\d+\.core\.deformable_att\.(attention_weights|output_proj)\.")

@@ -35,7 +35,7 @@ def caption(footage: Footage, captions: Captions, mean: np.ndarray, settings: Se
     return quote(segments, recalled, captions, settings.threshold)
 
 
-def word(footage: Footage, given: Sequence[Span], captions: Captions, mean: np.ndarray, settings: Settings,
+def caption_spans(footage: Footage, given: Sequence[Span], captions: Captions, mean: np.ndarray, settings: Settings,
          leave_own_out: bool = False) -> list[Event]:
     """The given spans, each with the caption that is recalled for it, whatever its score; otherwise as `caption`.
 

@@ -13,7 +13,7 @@ from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.memory.bank import load_bank
 from hicm.systems.base import Chooser, Device, Events, Score
-from hicm.systems.recall.decode import Footage, caption, word
+from hicm.systems.recall.decode import Footage, caption, caption_spans
 from hicm.systems.recall.model import Captions, captions_of, fit
 from hicm.systems.recall.objective import choose, draw
 from hicm.systems.recall.settings import Settings
@@ -27,7 +27,7 @@ class System(Chooser):
     """Captions that can be quoted, the mean training row and the settings; see `hicm.systems.base`."""
 
     quotes = True
-    words_events = True
+    captions_given = True
 
     def __init__(self, config: Config, captions: Captions, mean: np.ndarray, settings: Settings,
                  samples: Samples | None = None) -> None:
@@ -83,7 +83,7 @@ class System(Chooser):
     def _events(self, sample: Sample) -> list[Event]:
         if sample.given is None:
             return caption(_footage(sample), self.captions, self.mean, self.settings)
-        return word(_footage(sample), sample.given, self.captions, self.mean, self.settings)
+        return caption_spans(_footage(sample), sample.given, self.captions, self.mean, self.settings)
 
     def save(self, folder: Path, **about: Any) -> None:
         """Write ``recall.json``: the settings and the mean; the bank is the run's own."""

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicm.errors import UserError
-from hicm.systems.recall.decode import caption, word
+from hicm.systems.recall.decode import caption, caption_spans
 from hicm.systems.recall.segment import segment, span_means, unit_rows
 from hicm.systems.recall.settings import Settings
 from hicm.types import Span
@@ -19,8 +19,8 @@ def test_the_systems_own_events_are_worded_as_it_words_them():
     video = footage(known, [3, 7, 1, 7], noise=0.1)
     own = caption(video, known, np.zeros(WIDTH), NEAREST)
     spans = [event.span for event in own]
-    assert len(own) == 4 and word(video, spans, known, np.zeros(WIDTH), NEAREST) == own
-    assert word(video, spans[::-1], known, np.zeros(WIDTH), NEAREST) == own[::-1]
+    assert len(own) == 4 and caption_spans(video, spans, known, np.zeros(WIDTH), NEAREST) == own
+    assert caption_spans(video, spans[::-1], known, np.zeros(WIDTH), NEAREST) == own[::-1]
 
 
 @settings(deadline=None, max_examples=40)
@@ -44,10 +44,10 @@ def test_a_span_without_a_row_takes_the_nearest():
 def test_none_is_lost_and_none_is_merged():
     known = captions()
     video, same = footage(known, [3]), (Span(0, 5), Span(5, 10), Span(5, 5), Span(12, 19))
-    found = word(video, same, known, np.zeros(WIDTH), Settings(neighbours=1, threshold=1.0))
+    found = caption_spans(video, same, known, np.zeros(WIDTH), Settings(neighbours=1, threshold=1.0))
     assert tuple(event.span for event in found) == same and {event.text for event in found} == {"caption 3"}
     assert all(-1 <= event.score <= 1 for event in found)
-    assert word(video, (), known, np.zeros(WIDTH), NEAREST) == []
+    assert caption_spans(video, (), known, np.zeros(WIDTH), NEAREST) == []
 
 
 def test_a_video_does_not_quote_itself():
@@ -55,9 +55,9 @@ def test_a_video_does_not_quote_itself():
     video = footage(known, [5])
     video = type(video)("video_1", video.duration, video.rows)  # caption 5 is its own
     spans = [Span(0, 10)]
-    assert word(video, spans, known, np.zeros(WIDTH), NEAREST)[0].text == "caption 5"
-    [other] = word(video, spans, known, np.zeros(WIDTH), NEAREST, leave_own_out=True)
+    assert caption_spans(video, spans, known, np.zeros(WIDTH), NEAREST)[0].text == "caption 5"
+    [other] = caption_spans(video, spans, known, np.zeros(WIDTH), NEAREST, leave_own_out=True)
     assert int(other.text.split()[1]) % 4 != 1
     alone = type(known)(known.texts[:1], known.vectors[:1], np.array(["video_1"]))
     with pytest.raises(UserError, match="video video_1: the memory holds no captions of other videos"):
-        word(video, spans, alone, np.zeros(WIDTH), NEAREST, leave_own_out=True)
+        caption_spans(video, spans, alone, np.zeros(WIDTH), NEAREST, leave_own_out=True)
