@@ -35,12 +35,12 @@ class Uploads:
         Raises HTTPException: 400 dropped or empty, 408 stalled, 413 too large, 415 not a video, 503 too many uploads or
         jobs, 507 disk full.
         """
-        with self._place():
+        with self._slot():
             self._check_length(request)
             folder = self._new_folder()
             try:
                 size = await self._store(request, folder / "video")
-                facts = await self._look(folder / "video", clean_name(name))
+                facts = await self._probe(folder / "video", clean_name(name))
                 return self._jobs.add(folder, name, size=size, **facts)
             except UserError as error:  # job.json cannot be written
                 raise _full() from error
@@ -50,7 +50,7 @@ class Uploads:
                 shutil.rmtree(folder, ignore_errors=True)  # moved away already if all went well
 
     @contextlib.contextmanager
-    def _place(self) -> Iterator[None]:
+    def _slot(self) -> Iterator[None]:
         settings = self._settings
         if self._running >= settings.uploads:
             raise _refused(503, f"{settings.uploads} videos are being uploaded; try again when one has finished")
@@ -96,7 +96,7 @@ class Uploads:
             raise _refused(400, "the request has no body; send the video as its body")
         return size
 
-    async def _look(self, path: Path, name: str) -> dict[str, Any]:
+    async def _probe(self, path: Path, name: str) -> dict[str, Any]:
         """What `probe` finds, in a process of its own.  Raises HTTPException when the file is not a video."""
         process = await start_python("hicm.server.probe", str(path), stdin=asyncio.subprocess.DEVNULL,
                                      stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)

@@ -71,7 +71,7 @@ def test_a_decoder_that_crashes_or_hangs_is_no_harm(tmp_path, monkeypatch):
     for module, said in [("crash", "the decoder crashed"), ("hang", "returned no picture within 0.5 seconds")]:
         monkeypatch.setattr(uploads, "start_python", lambda _, *rest, m=module, **more: start_python(m, *rest, **more))
         with pytest.raises(HTTPException, match=f"talk.mp4: .*{said}") as raised:
-            asyncio.run(found._look(tmp_path, "talk.mp4"))
+            asyncio.run(found._probe(tmp_path, "talk.mp4"))
         assert raised.value.status_code == 415
 
 

@@ -1,7 +1,7 @@
-"""The words of events: an LSTM that looks at places of the video around each event (LSTM-DSA of PDVC).
+"""The captions of events: an LSTM that attends to points of the video around each event (LSTM-DSA of PDVC).
 
-Events of all videos of a batch are said together.  Shapes: N events, S rows per video, L levels, P points, d width,
-V words; id 0 begins and ends a sentence, and pads it.
+Events of all videos of a batch are captioned together.  Shapes: N events, S rows per video, L levels, P points, d
+width, V words; id 0 begins and ends a sentence, and pads it.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ END = 0
 
 @dataclass(frozen=True)
 class Scene:
-    """What N events are said about, ready for every step."""
+    """The inputs of N events that stay the same at every step."""
 
     values: Tensor  # [B * S, d]
     keys: Tensor  # [B * S, d]
@@ -38,14 +38,14 @@ State = tuple[Tensor, Tensor]  # h and c, [N, d]
 
 
 class CaptionHead(nn.Module):
-    """Says the sentence of each event, word by word."""
+    """Generates the sentence of each event, word by word."""
 
     def __init__(self, width: int, levels: int, points: int, words: int, dropout: float) -> None:
         """``words``: V, without the id 0."""
         super().__init__()
         self.width, self.levels, self.points = width, levels, points
         self.embeddings = nn.Embedding(words + 1, width)
-        self.inputs = nn.Linear(3 * width, 4 * width, bias=False)  # of word, glance and query
+        self.inputs = nn.Linear(3 * width, 4 * width, bias=False)  # of word, context and query
         self.hidden = nn.Linear(width, 4 * width, bias=False)
         self.offsets = nn.Linear(2 * width, levels * points)
         self.values, self.keys = nn.Linear(width, width), nn.Linear(width, width)
@@ -89,8 +89,8 @@ class CaptionHead(nn.Module):
         keys = weighted_rows(scene.keys, rows.view(-1, 2), shares.view(-1, 2)).view(count, looks, self.width)
         attention = self.score((keys + self.state(h)[:, None]).tanh()).squeeze(-1).softmax(1)
         shares = shares.view(count, looks, 2) * attention[..., None]
-        glance = weighted_rows(scene.values, rows.view(count, 2 * looks), shares.view(count, 2 * looks))
-        seen = torch.cat([self.embeddings(word), glance], 1)
+        context = weighted_rows(scene.values, rows.view(count, 2 * looks), shares.view(count, 2 * looks))
+        seen = torch.cat([self.embeddings(word), context], 1)
         gates = F.linear(seen, scene.inputs) + scene.gates + self.hidden(h)
         i, f, g, o = gates.chunk(4, 1)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()

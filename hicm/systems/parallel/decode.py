@@ -1,4 +1,4 @@
-"""From what the network says of all queries to the events of each video."""
+"""From the predictions for all queries to the events of each video."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,12 +12,12 @@ from hicm.systems.parallel.settings import DecodeSettings
 from hicm.systems.parallel.vocabulary import Vocabulary
 from hicm.types import Event, Span
 
-ROUND = 12  # queries of a video that are worded at once
+ROUND = 12  # queries of a video that are captioned at once
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What one query says."""
+    """The prediction for one query."""
 
     query: int
     span: Span  # seconds
@@ -26,7 +26,7 @@ class Candidate:
     words: float  # sum of the words' log-probabilities, without that of the end
 
     def joint(self, settings: DecodeSettings) -> float:
-        """The score that events are chosen by: that of being one, and that of its words, longer sentences preferred.
+        """The score that events are chosen by: that of being an event, and that of the sentence, longer ones preferred.
 
         It is never above ``event``.
         """
@@ -37,10 +37,10 @@ class Candidate:
 @torch.no_grad()
 def candidates(model: Parallel, batch: Batch, output: Output, numbers: Sequence[int],
                settings: DecodeSettings) -> list[list[Candidate]]:
-    """What queries say of every video: B lists, likeliest events first.
+    """The candidates of every video: B lists, likeliest events first.
 
-    Only those are worded that can be among the best ``numbers`` of their videos.  Segments are cut to the video; those
-    that lie before it are left out.
+    Only queries that can be among the best ``numbers`` of their videos are captioned.  Segments are cut to the video;
+    those that lie before it are left out.
     """
     last = output.layers[-1]
     scores = last.events.float().sigmoid()
@@ -59,8 +59,8 @@ def candidates(model: Parallel, batch: Batch, output: Output, numbers: Sequence[
             return found
         scene = model.scene(output, last, *torch.tensor(pairs, device=scores.device).unbind(1))
         ids, logs = model.captions.greedy(scene, settings.max_words)
-        for (row, column), said, words in zip(pairs, ids.tolist(), logs.sum(1).tolist(), strict=True):
-            found[row].append(Candidate(column, Span(*spans[row][column]), likely[row][column], said, words))
+        for (row, column), sentence, words in zip(pairs, ids.tolist(), logs.sum(1).tolist(), strict=True):
+            found[row].append(Candidate(column, Span(*spans[row][column]), likely[row][column], sentence, words))
 
 
 def _seconds(boxes: Tensor, durations: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class LossModule(nn.Module):
         return self.of(self.model(batch), batch)
 
     def of(self, output: Output, batch: Batch) -> Tensor:
-        """The same for what the model found."""
+        """The same for the output of the model."""
         return torch.stack([self.layer(output, layer, batch) for layer in
                             (output.layers[-1], *output.layers[:-1])]).flatten()
 
@@ -81,8 +81,8 @@ class LossModule(nn.Module):
                 event: Tensor) -> Tensor:
         """Sum over videos of the mean over their pairs of the mean loss per word, the closing 0 included."""
         words = batch.words[video, event]
-        said = self.model.captions(self.model.scene(output, layer, video, query), words[:, :-1])
-        losses = -said.gather(2, words[:, 1:, None]).squeeze(2)
+        logs = self.model.captions(self.model.scene(output, layer, video, query), words[:, :-1])
+        losses = -logs.gather(2, words[:, 1:, None]).squeeze(2)
         real = F.pad(words[:, 1:-1] != END, (1, 0), value=True)  # the words, and the place after the last one
         each = (losses * real).sum(1) / (real.sum(1) + 1e-6)
         pairs = torch.bincount(video, minlength=len(batch.ids)).clamp(min=1)
