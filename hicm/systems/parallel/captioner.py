@@ -28,8 +28,8 @@ class Scene:
     gates: Tensor  # [N, 4 d]: the query's part of the LSTM's input
     inputs: Tensor  # [4 d, 2 d]: weights of the other parts, cut out once, as every cut copies all gradients
 
-    def take(self, rows: Tensor) -> "Scene":
-        """Some of the events, bool [N]."""
+    def take(self, rows: Tensor | slice) -> "Scene":
+        """Some of the events: bool [N], their numbers, or a slice."""
         return Scene(self.values, self.keys, self.starts[rows], self.lengths[rows], self.reference[rows],
                      self.query[rows], self.gates[rows], self.inputs)
 
@@ -97,12 +97,25 @@ class CaptionHead(nn.Module):
         return o.sigmoid() * c.tanh(), c
 
     def forward(self, scene: Scene, words: Tensor) -> Tensor:
-        """Teacher-forced log-probabilities [N, M, V + 1] after each of the words int64 [N, M]."""
-        state, seen = self.begin(scene), []
-        for place in range(words.shape[1]):
-            state = self.step(words[:, place], state, scene)
-            seen.append(state[0])
-        return self.words(self.drop(torch.stack(seen, 1))).log_softmax(-1)
+        """Teacher-forced log-probabilities [N, M, V + 1] after each of the words int64 [N, M]; zero beyond a sentence.
+
+        The zeros that pad a sentence are not computed: half of a batch, as captions are of very different lengths.
+        """
+        lengths = 1 + (words[:, 1:] != END).sum(1)  # with the zero that begins the sentence
+        order = lengths.argsort(descending=True, stable=True)
+        going = (lengths[:, None] > torch.arange(words.shape[1], device=words.device)).sum(0).tolist()
+        scene, words = scene.take(order), words[order]
+        (h, c), seen = self.begin(scene), []
+        for place, count in enumerate(going):
+            if count or not place:  # without any sentence, one step of none
+                scene = scene.take(slice(count))
+                h, c = self.step(words[:count, place], (h[:count], c[:count]), scene)
+                seen.append(h)
+        logs = self.words(self.drop(torch.cat(seen))).log_softmax(-1)
+        found = logs.new_zeros(*words.shape, logs.shape[-1])
+        places = torch.arange(len(going)).repeat_interleave(torch.tensor(going)).to(words.device)
+        found[torch.cat([order[:count] for count in going]), places] = logs
+        return found
 
     @torch.no_grad()
     def greedy(self, scene: Scene, longest: int) -> tuple[Tensor, Tensor]:
