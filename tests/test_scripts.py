@@ -25,7 +25,7 @@ PROMISED = {"quickstart.sh", "test.sh", "build_memory.sh", "train_yc2.sh", "trai
             "eval_vidchapters.sh", "ablate_memory.sh", "common.sh"}
 SCORE = ("eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "eval_vid2seq_yc2.sh", "eval_vid2seq_vitt.sh",
          "eval_vidchapters.sh")
-NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "bench_yc2_sim.sh", *SCORE)
+NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "bench_yc2_sim.sh", "bench_parallel_yc2_sim.sh", *SCORE)
 WITHOUT_MEMORY = {"train_vid2seq_yc2.sh": "vid2seq_yc2", "train_vid2seq_vitt.sh": "vid2seq_vitt",
                   "pretrain_vidchapters.sh": "pretrain_vidchapters"}
 REMEDIES = {"train_yc2.sh": "hicm download yc2", "train_vitt.sh": "hicm download vitt",
@@ -293,6 +293,24 @@ def test_bench_trains_without_memory_and_with(sandbox, tmp_path):
     (data / "features.h5").touch()
     sandbox.run("bench_yc2_sim.sh", str(annotations), "simulate.py")
     assert sandbox.calls[0][1] == "data", "features are made once"
+
+
+def test_bench_of_the_parallel_system_trains_two_seeds_beside_two_floors(sandbox, tmp_path):
+    annotations = tmp_path / "annotations"
+    annotations.mkdir()
+    for split in ("train", "val"):
+        (annotations / f"{split}.json").write_text(split)
+    assert sandbox.run("bench_parallel_yc2_sim.sh", str(annotations), "simulate.py", "--set",
+                       "train.epochs=1").returncode == 0
+    calls = sandbox.calls
+    check_calls(calls)
+    trained = [call[4:] for call in calls if call[1] == "train"]
+    assert trained == [["system=recall"], *([f"retrieval.search={search}", "--set", f"train.seed={seed}", "--set",
+                                             "train.epochs=1"] for seed in (1, 2) for search in
+                                            ("none", "flat", "descend"))]
+    assert [call[1] for call in calls[5:]] == [*["train", "predict", "evaluate"] * 7, "scripts/tabulate_runs.py"]
+    predicted = f"{RUN}/predictions_val.json"
+    assert [one.partition("=")[2] for one in calls[-1][4:]] == [predicted, *[f"{predicted},{predicted}"] * 3]
 
 
 # installation
