@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hicm.config import load_config
 from hicm.errors import UserError
 from hicm.types import Event, Span, Video
+from tests.tiny import make_tiny
 
 SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
 
@@ -38,13 +40,30 @@ def video(name, duration, *texts):
 
 
 def test_the_windows_and_the_sentence_that_fit_the_training_videos_are_chosen(constants, monkeypatch):
-    monkeypatch.setattr(constants, "NUMBERS", range(2, 6))
+    for name, values in (("NUMBERS", (3, 4, 5)), ("MARGINS", (0.0, 0.1)), ("LENGTHS", (0.8, 1.0, 1.5))):
+        monkeypatch.setattr(constants, name, values)
     videos = {name: video(name, duration, "add the salt", "stir the pan", "add the salt", "add the salt")
               for name, duration in (("a", 40.0), ("b", 100.0))}
     windows, score = constants.choose_windows(videos, "activitynet-2018")
     assert windows == constants.Windows(4, 0.0, 1.0) and score == pytest.approx(1)
-    assert constants.choose_sentence(videos, windows, "activitynet-2018", "METEOR")[0] == "add the salt"
+    assert constants.choose_sentence(videos, windows, "activitynet-2018", "CIDEr")[0] == "add the salt"
     assert constants.constant(videos.values(), windows, "x")["b"][1] == {"timestamp": [25.0, 50.0], "sentence": "x"}
+
+
+def test_other_predictions_are_not_replaced(constants, monkeypatch, tmp_path):
+    for name, values in (("NUMBERS", (2,)), ("MARGINS", (0.0,)), ("LENGTHS", (1.0,)), ("FREQUENT", 2)):
+        monkeypatch.setattr(constants, name, values)
+    config = load_config(make_tiny(tmp_path, videos=8), ["train.select_on=CIDEr"])
+    out = tmp_path / "predictions_constant.json"
+    constants.write(config, out)
+    before = out.read_bytes()
+    constants.write(config, out)
+    assert out.read_bytes() == before and len(json.loads(before)["results"]) == 3
+    monkeypatch.setattr(constants, "NUMBERS", (3,))
+    with pytest.raises(UserError, match="holds other predictions"):
+        constants.write(config, out)
+    constants.write(config, out, overwrite=True)
+    assert len(next(iter(json.loads(out.read_bytes())["results"].values()))) == 3
 
 
 def test_windows_stay_within_the_video_and_leave_its_ends_free(constants):
