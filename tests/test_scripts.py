@@ -305,12 +305,13 @@ def test_bench_of_the_parallel_system_trains_two_seeds_beside_two_floors(sandbox
     calls = sandbox.calls
     check_calls(calls)
     trained = [call[4:] for call in calls if call[1] == "train"]
-    assert trained == [["system=recall"], *([f"retrieval.search={search}", "--set", f"train.seed={seed}", "--set",
+    assert trained == [*(["system=recall", "--set", f"train.select_on={metric}"] for metric in ("CIDEr", "soda_c")),
+                       *([f"retrieval.search={search}", "--set", f"train.seed={seed}", "--set",
                                              "train.epochs=1"] for seed in (1, 2) for search in
                                             ("none", "flat", "descend"))]
-    assert [call[1] for call in calls[5:]] == [*["train", "predict", "evaluate"] * 7, "scripts/tabulate_runs.py"]
+    assert [call[1] for call in calls[5:]] == [*["train", "predict", "evaluate"] * 8, "scripts/tabulate_runs.py"]
     predicted = f"{RUN}/predictions_val.json"
-    assert [one.partition("=")[2] for one in calls[-1][4:]] == [predicted, *[f"{predicted},{predicted}"] * 3]
+    assert [one.partition("=")[2] for one in calls[-1][4:]] == [*[predicted] * 2, *[f"{predicted},{predicted}"] * 3]
 
 
 # installation
