@@ -5,7 +5,8 @@
 One NAME per system, with the predictions files of its seeds.  Beside each predictions_<x>.json stands the file of its
 scores, metrics_<x>.json, as 'hicm evaluate' writes it.  "distinct" is the number of different sentences as a share of
 the predicted events, "commonest" the share of events with the most frequent sentence.  The videos are every so many of
-REFERENCES in the order of their ids; for them the events of each system's first file are printed.
+REFERENCES in the order of their ids; for them the events of each system's first file are printed, unless it has but one
+sentence.
 """
 
 import argparse
@@ -101,6 +102,8 @@ def video_text(video: Video, systems: dict[str, list[Scored]]) -> str:
     lines = [f"**{video.id}**, {video.duration:.0f} s", "", "- reference: " + "; ".join(
         f"{event.span.start:.0f}-{event.span.end:.0f} {event.text}" for event in video.events)]
     for system, runs in systems.items():
+        if runs[0].values["commonest"] == 100:  # a constant
+            continue
         found = runs[0].events.get(video.id, [])
         lines.append(f"- {system}: " + "; ".join("{:.0f}-{:.0f} {}".format(*event["timestamp"], event["sentence"])
                                                  for event in found))
