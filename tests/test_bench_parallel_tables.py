@@ -96,7 +96,8 @@ def test_the_table_has_the_mean_both_seeds_and_how_much_the_sentences_vary(table
 def test_the_events_of_a_video_stand_below_its_reference_but_for_a_constant(tables, tmp_path):
     systems = {"one": [tables.read_scored(written(tmp_path, "one", ["x", "y"], 0.5))],
                "constant": [tables.read_scored(written(tmp_path, "two", ["x", "x"], 0.5))]}
-    assert tables.video_text(video("a", 10.0, "z"), systems) == "**a**, 10 s\n\n- reference: 0-10 z\n- one: 0-1 x; 1-2 y"
+    text = tables.video_text(video("a", 10.0, "z"), systems)
+    assert text == "**a**, 10 s\n\n- reference: 0-10 z\n- one: 0-1 x; 1-2 y"
 
 
 def test_videos_are_taken_in_the_order_of_their_ids(tables):
