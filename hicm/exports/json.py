@@ -4,13 +4,13 @@ events were made.
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hicm.errors import UserError, brief
 from hicm.exports import Captioned, Picture
-from hicm.files import read_json
+from hicm.files import parse_json, read_text
 from hicm.types import Event, RecalledNode, RecalledPart, Span
 
 SUFFIX = ".json"
@@ -47,7 +47,12 @@ def _node(node: RecalledNode) -> dict[str, Any]:
 
 def read(path: Path) -> Captioned:
     """Captions that `render` wrote, also after edits; events in order of time.  Raises UserError for anything else."""
-    content = read_json(path, "captions")
+    return parse(read_text(path, "captions"), path)
+
+
+def parse(text: str, path: Path) -> Captioned:
+    """`read`, for the text of the file ``path``."""
+    content = parse_json(text, path, "captions")
     try:
         return _captioned(content)
     except BAD as error:
@@ -62,10 +67,42 @@ def _captioned(content: Any) -> Captioned:
     if duration is None or not isinstance(about, dict):
         raise ValueError("duration is not known, or made_by is not an object")
     events = _each("event", _event, content["events"])
-    return Captioned(video, _text(content["source"]), duration,
-                     tuple(sorted(events, key=lambda event: (event.span.start, event.span.end))), about,
+    return Captioned(video, _text(content["source"]), duration, in_order(events), about,
                      _picture(content.get("picture", {})), tuple(_each("speech", _segment, content.get("speech", []))),
                      tuple(_each("recalled", _part, content.get("recalled", []))))
+
+
+def in_order(events: Iterable[Event]) -> tuple[Event, ...]:
+    """Events by their start, then by their end."""
+    return tuple(sorted(events, key=lambda event: (event.span.start, event.span.end)))
+
+
+def lists_of(content: Any) -> tuple[list[Event], list[Event] | None]:
+    """The lists ``events`` and, if there is one, ``speech`` of parsed json, as `render` writes them, in their order.
+
+    Raises ValueError that says what is wrong, for users; other fields are not read.
+    """
+    if not isinstance(content, dict) or "events" not in content:
+        raise ValueError("expected an object with the list 'events'")
+    speech = content.get("speech")
+    return (_list("events", "event", _event, content["events"]),
+            None if speech is None else _list("speech", "speech", _segment, speech))
+
+
+def _list(name: str, what: str, read_one: Callable[[Any], Found], items: Any) -> list[Found]:
+    if not isinstance(items, list):
+        raise ValueError(f"{name}: {brief(items)}, expected a list")
+    found = []
+    for number, one in enumerate(items, start=1):
+        if not isinstance(one, dict):
+            raise ValueError(f"{what} {number}: {brief(one)}, expected an object")
+        try:
+            found.append(read_one(one))
+        except KeyError as error:
+            raise ValueError(f"{what} {number}: has no {error}") from error
+        except BAD as error:
+            raise ValueError(f"{what} {number}: {error}") from error
+    return found
 
 
 def _each(what: str, read_one: Callable[[Any], Found], items: Any) -> list[Found]:

@@ -10,9 +10,10 @@ from hicm import __version__
 from hicm.errors import UserError
 from hicm.exports import GROUP
 from hicm.plugins import known
-from hicm.server import pages, results
+from hicm.server import corrections, pages, results
 from hicm.server.answers import MISSING, JobId, find, invalid, refusals
 from hicm.server.guard import Guard
+from hicm.server.head import Head
 from hicm.server.jobs import ENDED, Job, Jobs
 from hicm.server.settings import Settings
 from hicm.server.supervisor import Supervisor
@@ -39,7 +40,9 @@ def make_app(settings: Settings, jobs: Jobs, supervisor: Supervisor) -> FastAPI:
     app.include_router(_about(settings), prefix="/api")
     app.include_router(_job_routes(jobs, supervisor, Uploads(jobs, settings)), prefix="/api/jobs", tags=["jobs"])
     app.include_router(results.routes(jobs), prefix="/api/jobs", tags=["results"])
+    app.include_router(corrections.routes(jobs, settings), prefix="/api/jobs", tags=["results"])
     app.include_router(pages.routes(jobs))
+    app.add_middleware(Head)
     app.add_middleware(Guard, settings=settings)
     return app
 
@@ -58,7 +61,7 @@ def _about(settings: Settings) -> APIRouter:
 
 def _job_routes(jobs: Jobs, supervisor: Supervisor, uploads: Uploads) -> APIRouter:
     router = APIRouter()
-    video_body = {"required": True, "content": {"application/octet-stream": {
+    video_body = {"required": True, "description": "the file itself", "content": {"application/octet-stream": {
         "schema": {"type": "string", "format": "binary"}}}}
 
     @router.post("", status_code=201, summary="Submit a video", openapi_extra={"requestBody": video_body},

@@ -52,7 +52,8 @@ class Job(BaseModel):
     media_type: str = "application/octet-stream"
     duration: float | None = Field(default=None, description="seconds; null: the file does not say")
     progress: Progress | None = Field(default=None, description="of a running job")
-    events: int | None = Field(default=None, description="how many were found, once done")
+    events: int | None = Field(default=None, description="how many there are, once done")
+    corrected: AwareDatetime | None = Field(default=None, description="when corrected captions were last saved")
     error: str = Field(default="", description="why it failed")
     interrupted: int = Field(default=0, description="how often the server was killed while the job ran")
     warnings: list[str] = Field(default=[], description="what was wrong with the video")
@@ -67,6 +68,7 @@ class Jobs:
 
     def __init__(self, folder: Path, keep: timedelta) -> None:
         self.folder, self.uploads, self.keep = folder / "jobs", folder / "uploads", keep
+        self.lock = asyncio.Lock()  # held while files of a job that has ended are written or removed
         shutil.rmtree(self.uploads, ignore_errors=True)  # uploads that were interrupted when the server was killed
         for path in (self.folder, self.uploads):
             path.mkdir(parents=True, exist_ok=True)
@@ -117,6 +119,11 @@ class Jobs:
             warnings.warn(str(error), stacklevel=2)
         return job
 
+    def corrected(self, job_id: str, events: int) -> Job:
+        """Note that corrected captions were saved; the job is kept as long from now on as after its end."""
+        at = now()
+        return self.change(job_id, corrected=at, removed=at + self.keep, events=events)
+
     def follow(self, job_id: str, progress: Progress) -> None:
         """Set the progress of a running job; not kept on disk."""
         self._jobs[job_id] = self._jobs[job_id].model_copy(update={"progress": progress})
@@ -126,13 +133,14 @@ class Jobs:
 
         Raises UserError when they cannot be removed; the job stays.
         """
-        try:
-            (self.path(job_id) / "job.json").unlink(missing_ok=True)
-        except OSError as error:
-            raise UserError(f"{self.path(job_id)}: cannot be removed ({error.strerror}); check the folder's disk and "
-                            "permissions") from error
-        self._jobs.pop(job_id, None)
-        await asyncio.to_thread(shutil.rmtree, self.path(job_id), ignore_errors=True)
+        async with self.lock:
+            try:
+                (self.path(job_id) / "job.json").unlink(missing_ok=True)
+            except OSError as error:
+                raise UserError(f"{self.path(job_id)}: cannot be removed ({error.strerror}); check the folder's disk "
+                                "and permissions") from error
+            self._jobs.pop(job_id, None)
+            await asyncio.to_thread(shutil.rmtree, self.path(job_id), ignore_errors=True)
 
     def expired(self) -> list[Job]:
         """Ended jobs that have been kept long enough."""
@@ -147,8 +155,12 @@ class Jobs:
         return self.path(job_id) / "video"
 
     def captions(self, job_id: str) -> Path:
-        """The result, in hicm's own format."""
+        """The result of the captioner, in hicm's own format; never written again."""
         return self.path(job_id) / "captions.json"
+
+    def corrections(self, job_id: str) -> Path:
+        """The captions as they were last saved by a user, in hicm's own format."""
+        return self.path(job_id) / "corrected.json"
 
     def cache(self, job_id: str) -> Path:
         """The folder of features and transcript, kept so that an interrupted job can continue."""
@@ -179,7 +191,7 @@ class Jobs:
             job = read_job(folder / "job.json")
         except UserError as error:
             job = Job(id=folder.name, name="(not known)", created=now(), state="failed", ended=now(), error=str(error))
-        ended = min(job.ended or now(), now())
+        ended = min(job.corrected or job.ended or now(), now())
         removed = {"removed": ended + self.keep} if job.state in ENDED else {}
         return job.model_copy(update={"id": folder.name} | removed)
 

@@ -3,6 +3,7 @@
 import mimetypes
 import re
 from importlib.resources import files
+from typing import Any
 
 from fastapi import APIRouter, HTTPException
 from fastapi.responses import Response
@@ -10,8 +11,8 @@ from fastapi.responses import Response
 from hicm.exports.html import view_of
 from hicm.server.answers import JobId
 from hicm.server.jobs import Jobs
-from hicm.server.results import captions
-from hicm.viewer.page import render
+from hicm.server.results import stored
+from hicm.viewer.page import render, view_json
 
 OWN, VIEWER = (files(package).joinpath("assets") for package in ("hicm.server", "hicm.viewer"))
 ASSETS = {file.name: file.read_bytes() for file in [*OWN.iterdir(), VIEWER / "style" / "colours.css"]}
@@ -37,11 +38,23 @@ def routes(jobs: Jobs) -> APIRouter:
 
     @router.get("/jobs/{job_id}")
     def viewer(job_id: JobId) -> Response:
-        captioned = captions(jobs, job_id)
-        page = render([view_of(captioned, f"/api/jobs/{job_id}/video").to_json()], captioned.id, ("← All jobs", "/"))
+        shown = _view(jobs, job_id)
+        page = render([shown], shown["id"], ("← All jobs", "/"), ASSETS["requests.js"].decode())
         return Response(page, media_type="text/html", headers={"Content-Security-Policy": _policy(page)})
 
+    @router.get("/jobs/{job_id}/view")
+    def view(job_id: JobId) -> Response:
+        """What the page of the job would show now, for a page that was opened before."""
+        return Response(view_json(_view(jobs, job_id)), media_type="application/json")
+
     return router
+
+
+def _view(jobs: Jobs, job_id: str) -> dict[str, Any]:
+    """The JSON of a view, with the addresses to which corrections are saved and from which they are loaded."""
+    found = stored(jobs, job_id)
+    return view_of(found.captioned, f"/api/jobs/{job_id}/video").to_json() | {"save": {
+        "address": f"/api/jobs/{job_id}/result", "view": f"/jobs/{job_id}/view", "etag": found.etag()}}
 
 
 def _policy(page: str) -> str:

@@ -82,7 +82,7 @@ class Uploads:
         """Write the body to ``path``; returns its size in bytes."""
         size = 0
         with open(path, "xb", buffering=0) as file:
-            async for chunk in _chunks(request, self._settings.idle):
+            async for chunk in chunks(request, self._settings.idle):
                 size += len(chunk)
                 if size > self._settings.max_size:
                     raise self._too_large()
@@ -122,7 +122,7 @@ class Uploads:
                              "(--max-size)")
 
 
-async def _chunks(request: Request, idle: float) -> AsyncIterator[bytes]:
+async def chunks(request: Request, idle: float) -> AsyncIterator[bytes]:
     """The body as it arrives.  Raises HTTPException when no data arrive for ``idle`` seconds."""
     stream = aiter(request.stream())
     while True:

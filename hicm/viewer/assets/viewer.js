@@ -14,9 +14,10 @@ globalThis.hicm ??= {};
   function view(element, view, options = {}) {
     const session = new hicm.Session(view);
     const keeper = new hicm.Keeper(view, session.history);
+    const saver = session.saves ? new hicm.Saver(session, keeper, hicm.requests) : null;
     const {parts} = hicm;
     const place = {number: options.number ?? 1, count: options.count ?? 1};
-    const notices = parts.notices(session, keeper);  // first, because it restores edits
+    const notices = parts.notices(session, keeper, saver);  // first, because it restores edits
     const screen = el("div", {class: "screen"});
     screen.append(parts.stage(session), parts.transport(session, screen), parts.captions(session));
 
@@ -26,7 +27,7 @@ globalThis.hicm ??= {};
       iconButton("link", "Copy a link to this time", "", () => parts.copyLink(session, place)),
       el("button", {type: "button", class: "keys", text: "Keys", title: "Keys (?)",
                     on: {click: () => session.emit("help")}}),
-      parts.exporting(session));
+      parts.exporting(session), saver ? parts.saving(session, saver) : null);
     const memory = parts.memory(session);
     element.classList.add("viewer");
     element.classList.toggle("with-memory", !memory.hidden);

@@ -6,7 +6,8 @@ globalThis.hicm ??= {};
 
   /**
    * The state of one viewer (lanes, edits, chosen event, player, zoom), independent of the DOM.
-   * Signals: `time`, `playing`, `events`, `choice`, `query`, `view`, `lane`, `loop`, `message`.
+   * Signals: `time`, `playing`, `events`, `choice`, `query`, `view`, `lane`, `loop`, `message`; `save` asks to save, and
+   * `settle` (a list of faults, to be added to) to take over what is being typed.
    */
   class Session extends hicm.Signals {
     /** @param {object} view JSON of a view */
@@ -22,6 +23,7 @@ globalThis.hicm ??= {};
       this.chosen = null;
       this.query = "";
       this.looping = false;
+      this.saves = Boolean(view.save && hicm.requests);  // are edits saved on the server of the page?
       this.player.on("time", () => this.timePassed());
       this.player.on("playing", () => this.emit("playing"));
       this.player.on("refused", (error) => this.say(`The video does not play: ${error.message}`));

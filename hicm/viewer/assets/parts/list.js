@@ -18,10 +18,10 @@ hicm.parts ??= {};
     const fill = () => {
       const events = session.lanes.flatMap((lane, number) => lane.events.map((event) => ({event, lane: number})))
         .sort((one, other) => one.event.start - other.event.start || other.event.end - one.event.end);
-      const kept = new Set(events.map(({event}) => event.key));
+      const kept = new Map(events.map(({event, lane}) => [event.key, lane]));
       const inside = items.contains(document.activeElement);
       for (const [key, row] of rows) {
-        if (!kept.has(key)) {
+        if (kept.get(key) !== row.lane) {
           row.element.remove();
           rows.delete(key);
         }
@@ -89,7 +89,7 @@ hicm.parts ??= {};
   function makeRow(session, lane) {
     const times = el("span", {class: "times"}), text = el("span", {class: "text", dir: "auto"});
     const remark = el("span", {class: "remark", hidden: true});
-    const row = {event: null, times, text, remark, here: false, query: null};
+    const row = {event: null, lane, times, text, remark, here: false, query: null};
     row.button = el("button", {type: "button", dataset: {colour: hicm.colours.name(session.lanes, lane)},
                                on: {click: () => session.choose(row.event.key, {seek: true})}},
                     session.lanes.length > 1 ? el("span", {class: "unseen", text: `${session.lanes[lane].name}, `})

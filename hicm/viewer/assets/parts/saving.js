@@ -1,0 +1,39 @@
+"use strict";
+globalThis.hicm ??= {};
+hicm.parts ??= {};
+{
+  const {el} = hicm.dom;
+
+  /**
+   * The button that saves.
+   * @param {hicm.Session} session
+   * @param {hicm.Saver} saver
+   * @returns {HTMLElement}
+   */
+  function saving(session, saver) {
+    const button = el("button", {type: "button", class: "primary", text: "Save", title: "Save (Ctrl S)",
+                                 "aria-keyshortcuts": "Control+S Meta+S", on: {click: () => saver.save()}});
+    const update = () => button.setAttribute("aria-disabled", String(saver.busy));
+    session.on("save", () => saver.save());
+    saver.on("state", update);
+    update();
+    return button;
+  }
+
+  /**
+   * How saving stands.
+   * @param {hicm.Session} session
+   * @param {hicm.Saver} saver
+   * @returns {string} "" where nothing is to be said
+   */
+  function stateOf({history: {changed}}, {state, problem, overtaken, keeper}) {
+    if (state === "saving") return "Saving …";
+    if (state === "loading") return "Loading …";
+    if (state === "failed") return `Not saved: ${problem}${keeper.works ? ". Your edits stay in this browser." : ""}`;
+    if (overtaken) return `Somebody else has saved these events.${changed ? " Yours are not saved." : ""}`;
+    return state === "saved" && !changed ? "Saved" : "";
+  }
+
+  hicm.parts.saving = saving;
+  hicm.parts.stateOf = stateOf;
+}
