@@ -107,6 +107,33 @@ def test_a_drop_a_cancel_and_a_deletion(tiny, video):
     assert not tiny.server.left()
 
 
+ACTIVE = "document.activeElement.getAttribute('aria-label')"
+
+
+def test_the_focus_stays_near_when_a_job_is_deleted_or_cancelled(tiny, video):
+    page = tiny.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    ids = [tiny.server.wait(tiny.server.submit(video, name))["id"] for name in ("a.mp4", "b.mp4", "c.mp4")]
+    page.reload()
+    page.get_by_role("button", name="Delete b.mp4").focus()
+    page.keyboard.press("Enter")
+    tiny.until(f"{ACTIVE} === 'Open a.mp4'")
+    assert page.locator("#spoken").inner_text() == "b.mp4: deleted"
+    page.get_by_label("Download a.mp4").focus()
+    tiny.server.ask("DELETE", f"/api/jobs/{ids[2]}")  # in another window, the card above
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.locator(".job").nth(1).wait_for(state="detached")
+    assert page.evaluate(ACTIVE) == "Download a.mp4"
+    page.get_by_role("button", name="Delete a.mp4").focus()
+    page.keyboard.press("Enter")
+    tiny.until("document.activeElement.id === 'files'")
+    tiny.server.submit(marked(video, "wait"), "d.mp4")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.get_by_role("button", name="Cancel d.mp4").focus()
+    page.keyboard.press("Enter")
+    tiny.until(f"{ACTIVE} === 'Delete d.mp4'")
+
+
 def test_a_download_and_one_that_is_refused(tiny, video):
     page = tiny.page
     tiny.server.wait(tiny.server.submit(video, "my talk.mp4".replace(" ", "%20")))

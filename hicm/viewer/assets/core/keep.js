@@ -49,7 +49,8 @@ globalThis.hicm ??= {};
   }
 
   /**
-   * Keeps edits in the browser until they are discarded or saved on the server of the page.  Signals: `kept` (true or false: storing works or not).
+   * Keeps edits in the browser until they are discarded or saved on the server of the page.
+   * Signals: `kept` (true or false: storing works or not).
    */
   class Keeper extends hicm.Signals {
     /**

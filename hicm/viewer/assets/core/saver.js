@@ -13,8 +13,8 @@ globalThis.hicm ??= {};
   /**
    * Saves edits on the server of the page, unless somebody else has saved since they were loaded.
    *
-   * `requests` is `hicm.requests`: `put(address, body, etag)` gives {status, etag, detail}, where `detail` says why it was
-   * refused, and `get(address)` the JSON; both throw when that fails.  `tell(message)` sends a message to the other
+   * `requests` is `hicm.requests`: `put(address, body, etag)` gives {status, etag, detail}, where `detail` says why it
+   * was refused, and `get(address)` the JSON; both throw when that fails.  `tell(message)` sends a message to the other
    * tabs of the browser, `hear(listener)` receives theirs.
    * Signals: `state`.
    */

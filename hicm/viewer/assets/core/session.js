@@ -6,8 +6,8 @@ globalThis.hicm ??= {};
 
   /**
    * The state of one viewer (lanes, edits, chosen event, player, zoom), independent of the DOM.
-   * Signals: `time`, `playing`, `events`, `choice`, `query`, `view`, `lane`, `loop`, `message`; `save` asks to save, and
-   * `settle` (a list of faults, to be added to) to take over what is being typed.
+   * Signals: `time`, `playing`, `events`, `choice`, `query`, `view`, `lane`, `loop`, `message`; `save` asks to save,
+   * and `settle` (a list of faults, to be added to) to apply what is being typed.
    */
   class Session extends hicm.Signals {
     /** @param {object} view JSON of a view */
