@@ -25,7 +25,8 @@ class About(BaseModel):
 
     version: str = Field(description="of hicm")
     max_size: int = Field(description="bytes of a video")
-    keep_seconds: float = Field(description="how long a job is kept after its end")
+    keep_seconds: float = Field(description="how long a job is kept after its end, or after its captions were last "
+                                            "saved")
     queue: int = Field(description="how many jobs may wait")
     formats: list[str] = Field(description="of a result")
 

@@ -128,7 +128,7 @@ def test_of_two_that_save_the_second_chooses(desk, choice):
     one.keyboard.press("Control+s")
     said(one, "Saved")
     other.keyboard.press("Control+s")
-    said(other, "Somebody else has saved these events. Yours are not saved.")
+    said(other, "Somebody else or another tab has saved since. Yours are not saved.")
     assert desk.saved()[1] == "by one"
     other.keyboard.press("Escape")
     other.get_by_role("button", name=choice).focus()
@@ -152,7 +152,7 @@ def test_two_tabs_of_one_browser(desk):
     write(one, "by one")
     other.get_by_text("also edited in another tab").wait_for()
     one.keyboard.press("Control+s")
-    said(other, "Somebody else has saved these events.")
+    said(other, "Somebody else or another tab has saved since.")
     assert other.get_by_role("button", name="Overwrite theirs").is_hidden()
     write(other, "too late", "seen by")
     said(other, "Yours are not saved.")
@@ -237,6 +237,8 @@ def test_every_state_is_legible(desk, options):
     page.keyboard.press("Control+s")
     said(page, "Yours are not saved.")
     check()
+    if page.viewport_size["width"] < 760:
+        page.locator(".status.shown", has_text="Yours are not saved.").wait_for()  # what says so is not in view
     page.get_by_role("button", name="Overwrite theirs").click()
     said(page, "Saved")
     check()

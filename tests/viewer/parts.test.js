@@ -352,7 +352,7 @@ test("what somebody else has saved is replaced only if asked", async () => {
     server.etag = '"7"';
     for (let turn = 0; turn < 2; turn++) await one.saver.save();
     assert.ok(one.saver.overtaken);
-    assert.equal(one.said(), "Somebody else has saved these events. Yours are not saved.");
+    assert.equal(one.said(), "Somebody else or another tab has saved since. Yours are not saved.");
     assert.equal(server.etag, '"7"');
     await one.saver[choice]();
     assert.ok(!one.saver.overtaken && !one.session.history.changed);
@@ -385,7 +385,7 @@ test("other tabs are told of a save", async () => {
   const server = served(), one = server.open(), other = server.open();
   one.write("new");
   await one.saver.save();
-  assert.equal(other.said(), "Somebody else has saved these events.");
+  assert.equal(other.said(), "Somebody else or another tab has saved since.");
   assert.ok(!one.saver.overtaken);
   await other.saver.load();
   assert.deepEqual([texts(other)[0], other.said()], ["new", ""]);

@@ -333,7 +333,7 @@
     }
     found();
     byId("limits").textContent = `Up to ${sizeText(about.max_size)} each. Videos and captions stay on the server for `
-      + `${spanText(about.keep_seconds)} after a job ends; then they are removed.`;
+      + `${spanText(about.keep_seconds)} after a job ends or is corrected; then they are removed.`;
     listen();
     look();
   }

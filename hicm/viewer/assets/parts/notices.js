@@ -50,6 +50,7 @@ hicm.parts ??= {};
     saver?.on("state", () => {
       if (saver.state === "saved") restored = null;
       update();
+      if (text.textContent && !saver.busy && outOfView(bar)) session.say(text.textContent);
     });
     session.on("events", () => {
       keeper.exported = "";
@@ -95,6 +96,11 @@ hicm.parts ??= {};
         (exported ? `, exported as ${exported}` : "");
     }
     return exported ? `${edited}, exported as ${exported}` : `${edited}, kept in this browser`;
+  }
+
+  function outOfView(element) {
+    const {top, bottom} = element.getBoundingClientRect();
+    return bottom <= 0 || top >= innerHeight;
   }
 
   function when(iso) {

@@ -30,7 +30,7 @@ hicm.parts ??= {};
     if (state === "saving") return "Saving …";
     if (state === "loading") return "Loading …";
     if (state === "failed") return `Not saved: ${problem}${keeper.works ? ". Your edits stay in this browser." : ""}`;
-    if (overtaken) return `Somebody else has saved these events.${changed ? " Yours are not saved." : ""}`;
+    if (overtaken) return `Somebody else or another tab has saved since.${changed ? " Yours are not saved." : ""}`;
     return state === "saved" && !changed ? "Saved" : "";
   }
 
