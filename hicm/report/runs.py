@@ -11,7 +11,7 @@ from typing import Any, TypeGuard, TypeVar
 from hicm.config import HOLDOUT, Config, load_config
 from hicm.data.annotations import read_annotations, split_references
 from hicm.decisive import prediction_settings
-from hicm.errors import UserError
+from hicm.errors import UserError, brief
 from hicm.files import plain, read_json, require, sha256
 from hicm.memory.bank import OWN, TEXTS, Bank, bank_hash, load_bank
 from hicm.retrieval.reader import needs_bank
@@ -175,20 +175,28 @@ def read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any]
     """Events by video, the checkpoint that made them, and the settings that decided them (empty: not in the file)."""
     require(path, "predictions", "make them with `hicm predict`")
     content = read_json(path, "predictions")
-    try:
-        events = {video: [_event(event) for event in found] for video, found in content["results"].items()}
-        return events, dict(content.get("checkpoint") or {}), dict(content.get("decided_by") or {})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: expected {{'results': {{id: [{{'sentence', 'timestamp': [start, end]}}]}}}} "
-                        f"({type(error).__name__}: {error}); predict again") from error
+    results = content.get("results") if isinstance(content, dict) else None
+    if not isinstance(results, dict):
+        raise UserError(f"{path}: expected an object with predictions by video under 'results'; predict again")
+    checkpoint, decided = (found if isinstance(found := content.get(name), dict) else {}
+                           for name in ("checkpoint", "decided_by"))
+    events = {video: _events(found, f"{path}: video {brief(video)}") for video, found in results.items()}
+    return events, checkpoint, decided
 
 
-def _event(event: Any) -> Event:
-    span = Span(*map(float, event["timestamp"]))
-    if not (is_number(span.start) and is_number(span.end)):
-        raise ValueError(f"timestamp {span}")
+def _events(found: Any, where: str) -> list[Event]:
+    if not isinstance(found, list):
+        raise UserError(f"{where}: expected a list of events, found {brief(found)}; predict again")
+    return [_event(event, f"{where}, event {number}") for number, event in enumerate(found, start=1)]
+
+
+def _event(event: Any, where: str) -> Event:
+    times, text = (event.get(name) if isinstance(event, dict) else None for name in ("timestamp", "sentence"))
+    if not (isinstance(times, list) and len(times) == 2 and all(map(is_number, times)) and isinstance(text, str)):
+        raise UserError(f"{where}: expected {{'sentence': text, 'timestamp': [start, end]}}, found {brief(event)}; "
+                        "predict again")
     score, level = (event[name] if is_number(event.get(name)) else None for name in ("score", "level"))
-    return Event(span, str(event["sentence"]), score, level)
+    return Event(Span(float(times[0]), float(times[1])), text, score, level)
 
 
 def _read_metrics(path: Path) -> dict[str, Any]:
@@ -221,5 +229,8 @@ def _load_bank(run: Path, config: Config, retrieved: Retrieved) -> Bank:
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
-    """Whether ``value`` is a finite number and not a bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether ``value`` is a finite number that a float can hold, and not a bool."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hicm.exports import Refused, write
+from hicm.errors import Refused
+from hicm.exports import write
 from hicm.exports.chapters import Chapter, nested
 from hicm.exports.youtube import chapters
 from hicm.types import Event, Span

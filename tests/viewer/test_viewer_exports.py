@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from hicm import exports
-from hicm.exports import Captioned, Picture, Refused
+from hicm.errors import Refused
+from hicm.exports import Captioned, Picture
 from hicm.types import Event, RecalledNode, RecalledPart, Span
 from hicm.viewer import page
 from hicm.viewer.content import Lane, View
