@@ -265,6 +265,25 @@ def test_connections_that_ask_nothing(tmp_path, video):
         assert "concurrency" not in log, "what clients do fills no log"
 
 
+@pytest.mark.parametrize("name", [
+    "\U0001f469\u200d\U0001f373 cooks.mp4",  # a woman cook: two emoji and a joiner
+    "\u2764\ufe0f.mp4",  # a red heart: a variation selector
+    "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f.mp4",  # the flag of England: tags
+    "\u0646\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.mp4",  # Persian, with a non-joiner
+    "\u0915\u094d\u200d\u0937.mp4"])  # Devanagari, with a joiner
+def test_names_keep_what_scripts_need(name):
+    assert clean_name(f"a folder/{name}") == name
+
+
+@pytest.mark.parametrize(("name", "cleaned"), [
+    ("\u202egpm.exe", "gpm.exe"), ("a\u2067b\u2069.mp4", "a b .mp4"), ("a\u200e\u061cb.mp4", "a b.mp4"),
+    ("a\0\x1b[2J.mp4", "a [2J.mp4"), ("a\u2028b.mp4", "a b.mp4"), ("\ud800.mp4", ".mp4"),
+    ("\u200d\ufe0f", "video"), ("\u200b \u2060", "video"), ("../..\\x", "x")])
+def test_names_lose_what_is_unsafe(name, cleaned):
+    """Bidi controls, control characters, path separators; and a name that nobody can see is none."""
+    assert clean_name(name) == cleaned
+
+
 def test_sizes():
     assert [parse_size(text, "--max-size") for text in ("1", "2k", "500M", "4G", "1.5GiB", "4 gb")] == [
         1, 2048, 500 << 20, 4 << 30, 3 << 29, 4 << 30]
