@@ -1,6 +1,7 @@
 """Bad requests: nothing of them is left behind, nothing hangs, and the next request is answered."""
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -242,6 +243,31 @@ def test_a_full_disk_a_full_queue_and_a_stalled_connection(tmp_path, video):
         server.wait(running, "running")
         server.submit(video)
         assert "1 jobs are waiting" in server.ask("POST", "/api/jobs", video).json["detail"]
+
+
+def test_an_upload_that_is_too_slow(tmp_path, video):
+    """It is dropped although data keep coming; its place is free again; a steady one of the least rate stays."""
+    with serving(tmp_path / "data", uploads=1, rate=100, rate_period=0.5) as server, server.raw() as slow:
+        slow.sendall(BEGUN)
+        begun = time.monotonic()
+        slow.settimeout(0.02)
+        answer = b""
+        while not answer and time.monotonic() - begun < 10:
+            slow.sendall(b"x")
+            with contextlib.suppress(TimeoutError):
+                answer = slow.recv(10000)
+        slow.settimeout(5)
+        answer += slow.recv(10000)
+        assert answer.startswith(b"HTTP/1.1 408 ") and b"less than 100 bytes per second for " in answer
+        assert 0.4 < time.monotonic() - begun < 5
+        until(lambda: not server.left())
+        with server.raw() as steady:
+            steady.sendall(BEGUN.replace(b"100000", str(len(video)).encode()))
+            for part in range(0, 2000, 100):
+                steady.sendall(video[part:part + 100])
+                time.sleep(0.05)
+            steady.sendall(video[2000:])
+            assert steady.recv(100).startswith(b"HTTP/1.1 201 ")
 
 
 def test_connections_that_ask_nothing(tmp_path, video):
