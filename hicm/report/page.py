@@ -85,7 +85,8 @@ def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -
         "intervals": any(cell.interval for row in main for cell in row.cells), "metrics_picture": metrics,
         "curves": curves,
         "ranking": ranking and metric_label(ranking[0]), "ranking_run": ranking and ranking[1], "total": len(order),
-        "views": views, "recalled": any(run.memory is not None for run in found)})
+        "views": views, "recalled": any(run.retrieved is not None and run.memory is not None for run in found),
+        "quoted": any(run.retrieved is None and run.memory is not None for run in found)})
 
 
 def rank_videos(runs: Sequence[Run], references: Sequence[str]) -> tuple[tuple[str, str] | None, dict[str, float]]:

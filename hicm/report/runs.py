@@ -17,7 +17,7 @@ from hicm.memory.bank import OWN, TEXTS, Bank, bank_hash, load_bank
 from hicm.retrieval.reader import needs_bank
 from hicm.retrieval.store import Retrieved, open_retrieved
 from hicm.retrieval.trees import Memory
-from hicm.rooms import memory_need
+from hicm.rooms import memory_need, quotes_memory
 from hicm.types import Event, RecalledPart, Span, Video
 
 Found = TypeVar("Found")
@@ -94,7 +94,9 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
         metrics = {}
     notes += asked_otherwise(config, manifest, decided)
     retrieved = bank = None
-    if memory_need(config) == "bank":
+    if quotes_memory(config.system):
+        bank = _attempt(lambda: _quoted_bank(folder, config, decided), notes) if predictions else None
+    elif memory_need(config) == "bank":
         notes.append(f"System {config.system} reads the memory bank itself; there is no recall per window to show.")
     elif not needs_bank(config.retrieval):
         notes.append(f"Search “{config.retrieval.search}” recalls nothing from the memory.")
@@ -107,8 +109,13 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
 
 def recalled_by(run: Run, video: str, duration: float) -> tuple[list[RecalledPart], str]:
     """What a video of ``duration`` seconds recalled; if nothing, why, or an empty text for a run that recalls nothing.
+
+    A run that quotes its memory has a part for each of its events, any other one for each window; those of a video of
+    unknown duration (NaN) are not known.
     """
-    if run.retrieved is None:
+    if quotes_memory(run.config.system):
+        return run.memory.quoted(run.predictions.get(video, ())) if run.memory is not None else [], ""
+    if run.retrieved is None or math.isnan(duration):
         return [], ""
     if run.memory is None:
         return [], "the memory bank could not be read; see the notes at the top"
@@ -218,9 +225,23 @@ def _open_retrieved(folder: Path, config: Config, split: str) -> Retrieved:
     return retrieved
 
 
+def _bank_folder(run: Path, config: Config) -> Path:
+    return run / OWN if (run / OWN / TEXTS).exists() else config.bank
+
+
+def _quoted_bank(run: Path, config: Config, decided: dict[str, Any]) -> Bank:
+    """The very bank whose captions the predictions are, since their paths in it are shown."""
+    folder = _bank_folder(run, config)
+    bank, known = load_bank(folder), (decided.get("inputs") or {}).get("memory bank")
+    if known not in (None, bank_hash(folder)):
+        raise UserError(f"{folder}: is not the memory bank that the predictions quote (was it built again since?); "
+                        "what was recalled cannot be shown, predict again")
+    return bank
+
+
 def _load_bank(run: Path, config: Config, retrieved: Retrieved) -> Bank:
     """The very bank that was read, since its texts are printed as what was recalled."""
-    folder = run / OWN if (run / OWN / TEXTS).exists() else config.bank
+    folder = _bank_folder(run, config)
     bank = load_bank(folder)
     if retrieved.info.get("bank") != bank_hash(folder):
         raise UserError(f"{folder}: is not the memory bank that {retrieved.path} was recalled from (was it built "

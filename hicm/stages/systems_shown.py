@@ -159,7 +159,7 @@ def _runs(folders: Sequence[Path], split: str, warnings: list[str]) -> tuple[lis
 
     def captioned(run: Run, video: str, events: Sequence[Event]) -> Captioned:
         length = durations.get(video, UNKNOWN)
-        recalled = () if math.isnan(length) else tuple(recalled_by(run, video, length)[0])
+        recalled = tuple(recalled_by(run, video, length)[0])
         about: dict[str, Any] = {"run": run.id, "split": split} | ({"checkpoint": run.checkpoint} if run.checkpoint
                                                                     else {})
         return Captioned(video, "", length, tuple(events), about, recalled=recalled)

@@ -25,7 +25,7 @@ from hicm.provenance import Origin
 from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.trees import Memory
-from hicm.rooms import memory_need, reads_speech
+from hicm.rooms import memory_need, quotes_memory, reads_speech
 from hicm.stages.origins import bank_digest, path_digest
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
@@ -119,7 +119,7 @@ class VideoCaptioner:
                   for event in _inside(found[part.id], window)]
         events.sort(key=lambda event: (event.span.start, event.span.end))
         recalled = [_later(one, window.start) for own, window in zip(recalls, windows, strict=True) for one in own]
-        if self.system.quotes and self._memory is not None:
+        if quotes_memory(self.config.system) and self._memory is not None:
             recalled = self._memory.quoted(events)
         facts = read_facts(video)
         return Captioned(video.stem, str(video), features.duration, tuple(events),
