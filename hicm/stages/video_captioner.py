@@ -20,7 +20,7 @@ from hicm.errors import UserError, during, printable
 from hicm.exports import Captioned, Picture
 from hicm.memory.bank import Bank, load_bank
 from hicm.outputs import output_folder
-from hicm.progress import Progress, no_progress
+from hicm.progress import Progress, no_progress, progress_line
 from hicm.provenance import Origin
 from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
@@ -88,7 +88,8 @@ class VideoCaptioner:
 
     def events(self, video: str | Path) -> tuple[Event, ...]:
         """The events of a video file, in order of time."""
-        return self.caption(video).events
+        with progress_line(printable(Path(video).name)) as progress:
+            return self.caption(video, progress).events
 
     @during("captions")
     def caption(self, video: str | Path, progress: Progress = no_progress) -> Captioned:
