@@ -49,7 +49,7 @@ def test_own_form_loses_nothing(tmp_path_factory, found, said, recalled):
     assert vars(back) == vars(whole)
 
 
-def test_captions_of_before_are_read(tmp_path):
+def test_older_captions_are_read(tmp_path):
     """Without what editors want to know; and what is no captions is refused in one line."""
     (tmp_path / "a.json").write_text(json.dumps({"video": "a", "source": "a.mp4", "duration": 9, "events": [
         {"start": 0, "end": 9, "sentence": "stir"}], "made_by": {}}))

@@ -67,7 +67,7 @@ def page(request: pytest.FixtureRequest, window: Any) -> Any:
 TEXT = ".editor textarea"
 
 
-def test_texts_stand_out_and_everything_has_a_name(page):
+def test_contrast_of_texts_and_accessible_names(page):
     assert page.evaluate(PALE) == []
     assert page.evaluate(NAMELESS) == []
     assert page.evaluate("getComputedStyle(document.querySelector('.status')).transitionDuration") == "0s"
@@ -77,7 +77,7 @@ def test_texts_stand_out_and_everything_has_a_name(page):
         page.keyboard.press("Escape")
 
 
-def test_events_stand_out_on_the_timeline(page):
+def test_contrast_of_events_on_the_timeline(page):
     for name in ["0", "1", "2", "3", "4", "5", "reference", "speech"]:
         page.evaluate("""(name) => {
             const probe = document.createElement('p');
