@@ -317,7 +317,7 @@
       about = await ask("/api/about");
     } catch (error) {
       lost(error);
-      setTimeout(start, LATER);
+      setTimeout(start, IDLE);
       return;
     }
     found();
