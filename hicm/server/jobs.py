@@ -121,7 +121,7 @@ class Jobs:
             warnings.warn(str(error), stacklevel=2)
         return job
 
-    def set_progress(self, job_id: str, progress: Progress) -> None:
+    def follow(self, job_id: str, progress: Progress) -> None:
         """Set the progress of a running job; not kept on disk."""
         self._jobs[job_id] = self._jobs[job_id].model_copy(update={"progress": progress})
 

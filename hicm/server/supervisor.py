@@ -95,7 +95,7 @@ class Supervisor:
                        "out": str(self._jobs.captions(job.id)), "cache": own}
             async for report in worker.reports(request, self._settings.stall):
                 if "stage" in report:
-                    self._jobs.set_progress(job.id, Progress(**report))
+                    self._jobs.follow(job.id, Progress(**report))
                 elif "finished" in report:
                     return {"state": "done", "events": report["finished"], "warnings": report["warnings"]}
                 else:
