@@ -14,6 +14,7 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
     memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says, the
                             "bank" itself, or "none" (the default)
     speech(config)          whether the system reads speech (the default: it does not)
+    QUOTES                  whether its events are captions of the memory, their scores the cosines to these
 
 A room that knows what its system does not get from the data defines in ``findings.py``
 
@@ -131,6 +132,11 @@ def reads_speech(config: Any) -> bool:
     """Whether the system of these settings reads speech."""
     found = room_constant(config.system, "speech", None)
     return found is not None and found(config)
+
+
+def quotes_memory(name: str) -> bool:
+    """Whether the events of a system are captions of the memory, their scores the cosines to these."""
+    return room_constant(name, "QUOTES", False)
 
 
 def described_by(folder: Path) -> str:

@@ -57,7 +57,7 @@ ALLOWED = {
     "video": CORE | {"encoders", "recognisers"},
     "viewer": {"", "types"},
     "exports": {"errors", "files", "types", "plugins", "viewer"},
-    "executors": {"errors", "interrupts", "loading", "quiet", "plugins", "exports"},
+    "executors": {"errors", "interrupts", "loading", "quiet", "plugins"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
     "dvc_eval": {"", "errors", "files", "interrupts", "outputs", "types", "plugins"},  # usable alone; formats by name

@@ -66,7 +66,7 @@ def _job_routes(jobs: Jobs, supervisor: Supervisor, uploads: Uploads) -> APIRout
         "schema": {"type": "string", "format": "binary"}}}}
 
     @router.post("", status_code=201, summary="Submit a video", openapi_extra={"requestBody": video_body},
-                 responses=refusals({408: "The upload stalled", 413: "The video is too large",
+                 responses=refusals({408: "The upload stalled or was too slow", 413: "The video is too large",
                                       415: "The file is not a video", 503: "Too many uploads, or the queue is full",
                                       507: "The disk is full"}))
     async def submit(request: Request, name: Annotated[str, Query(max_length=1000, description="of the file; only "

@@ -52,7 +52,7 @@ def routes(jobs: Jobs, settings: Settings) -> APIRouter:
         if if_match is None:
             raise HTTPException(428, "the request has no If-Match header; send the ETag of the captions that were "
                                      "corrected")
-        body = await _body(request, settings.idle)
+        body = await _body(request, settings)
         events, speech = await asyncio.to_thread(_lists, body)
         async with jobs.lock:
             before = await asyncio.to_thread(stored, jobs, job_id)
@@ -65,11 +65,11 @@ def routes(jobs: Jobs, settings: Settings) -> APIRouter:
     return router
 
 
-async def _body(request: Request, idle: float) -> bytes:
+async def _body(request: Request, settings: Settings) -> bytes:
     """The body, at most LARGEST bytes of it.  Raises HTTPException: 400 dropped, 408 stalled, 413 too large."""
     found = bytearray()
     try:
-        async for chunk in chunks(request, idle):
+        async for chunk in chunks(request, settings):
             found += chunk
             if len(found) > LARGEST:
                 raise HTTPException(413, f"the body is larger than {LARGEST} bytes")

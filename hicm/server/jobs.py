@@ -23,6 +23,10 @@ ID = r"^[0-9a-f]{32}$"
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED = ("done", "failed", "cancelled")
 LONGEST_NAME = 200  # characters
+# Of names: control characters, half characters, line and paragraph separators, and the controls of text direction.
+UNSAFE = ("Cc", "Cs", "Zl", "Zp")
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+INVISIBLE = ("Cf", "Mn", "Zs")  # joiners, variation selectors, blanks: kept, but no name without anything else
 ATTEMPTS = 2  # a job whose captioning ends the server so often is not begun again
 
 
@@ -215,12 +219,15 @@ def is_id(text: str) -> bool:
 def clean_name(name: str) -> str:
     """The name of an uploaded file as it is shown: no folders, one line, at most LONGEST_NAME characters.
 
+    Joiners and variation selectors are kept: emoji and several scripts are written with them.
+
     >>> clean_name("../../etc/pass\\nwd.mp4"), clean_name("")
     ('pass wd.mp4', 'video')
     """
     last = PurePosixPath(name.replace("\\", "/")).name
-    text = "".join(" " if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") else letter for letter in last)
-    return " ".join(text.split())[:LONGEST_NAME].strip() or "video"
+    text = "".join(" " if unicodedata.category(sign) in UNSAFE or sign in BIDI else sign for sign in last)
+    found = " ".join(text.split())[:LONGEST_NAME].strip()
+    return found if any(unicodedata.category(sign) not in INVISIBLE for sign in found) else "video"
 
 
 def now() -> datetime:

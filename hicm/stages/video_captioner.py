@@ -20,12 +20,12 @@ from hicm.errors import UserError, during, printable
 from hicm.exports import Captioned, Picture
 from hicm.memory.bank import Bank, load_bank
 from hicm.outputs import output_folder
-from hicm.progress import Progress, no_progress
+from hicm.progress import Progress, no_progress, progress_line
 from hicm.provenance import Origin
 from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.trees import Memory
-from hicm.rooms import memory_need, reads_speech
+from hicm.rooms import memory_need, quotes_memory, reads_speech
 from hicm.stages.origins import bank_digest, path_digest
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
@@ -88,7 +88,8 @@ class VideoCaptioner:
 
     def events(self, video: str | Path) -> tuple[Event, ...]:
         """The events of a video file, in order of time."""
-        return self.caption(video).events
+        with progress_line(printable(Path(video).name)) as progress:
+            return self.caption(video, progress).events
 
     @during("captions")
     def caption(self, video: str | Path, progress: Progress = no_progress) -> Captioned:
@@ -119,7 +120,7 @@ class VideoCaptioner:
                   for event in _inside(found[part.id], window)]
         events.sort(key=lambda event: (event.span.start, event.span.end))
         recalled = [_later(one, window.start) for own, window in zip(recalls, windows, strict=True) for one in own]
-        if self.system.quotes and self._memory is not None:
+        if quotes_memory(self.config.system) and self._memory is not None:
             recalled = self._memory.quoted(events)
         facts = read_facts(video)
         return Captioned(video.stem, str(video), features.duration, tuple(events),

@@ -29,7 +29,6 @@ class System(ABC):
 
     task: ClassVar[str] = "dvc"  # key of hicm.tasks: what its predictions are, and who scores them
     longest: float = math.inf  # seconds of video that it takes at once; `hicm caption` cuts longer videos
-    quotes: ClassVar[bool] = False  # its events are captions of the memory, their scores the cosines to these
     captions_given: ClassVar[bool] = False  # captions the events that samples are given, if they are (`Sample.given`)
 
     @classmethod

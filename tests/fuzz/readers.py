@@ -44,6 +44,7 @@ from tests.fuzz.damage import (
 from tests.fuzz.imported import IMPORTED, read_imported
 from tests.fuzz.jobs import JOB, read_job
 from tests.fuzz.reader import Reader
+from tests.fuzz.results import KEPT
 from tests.fuzz.tars import damage_tar, shards
 from tests.fuzz.texts import LISTING, PROMPT, SETTINGS
 
@@ -345,6 +346,8 @@ def read_released_weights(file: Path) -> None:
 READERS = {
     **{f"{made.form}, {made.name}": Reader(made.name, as_text(made.text), partial(read_imported, made.form),
                                            made.damage, slow=True) for made in IMPORTED},
+    **{f"json, {name}": Reader("x.json", as_json(kept.content), kept.read, damage_json, kept.slow)
+       for name, kept in KEPT.items()},
     "pickle": Reader("x.pkl", speech_pickles, read_speech, damage_pickle),
     "pickle, bank": Reader("x.pkl", released_pickles, read_released, damage_pickle),
     "HDF5": Reader("x.h5", hdf5_features, read_features),

@@ -145,7 +145,7 @@ def test_a_download_and_one_that_is_refused(tiny, video):
     page.get_by_text("YouTube shows chapters only if there are").wait_for()
 
 
-def test_a_server_that_has_gone_is_said_until_it_is_back(chromium, tmp_path):
+def test_an_unreachable_server_is_reported_until_it_answers(chromium, tmp_path):
     with serving(tmp_path / "data") as server:
         visit = Visit(chromium, server)
         server.stop(signal.SIGTERM)
@@ -161,7 +161,7 @@ def test_a_server_that_has_gone_is_said_until_it_is_back(chromium, tmp_path):
         visit.page.context.close()
 
 
-def test_the_jobs_of_a_list_can_be_told_apart_by_ear(tiny, video):
+def test_jobs_have_distinct_accessible_names(tiny, video):
     for name in ("a.mp4", "b.mp4"):
         tiny.server.wait(tiny.server.submit(video, name))
     tiny.page.reload()

@@ -123,7 +123,7 @@ test("whatever is done to events can be taken back, and what was shown before is
   for (let turn = 0; turn < 500; turn++) {
     const all = history.now[0].events;
     const key = all[Math.floor(Math.random() * all.length)]?.key ?? 0;
-    const deed = [
+    const edit = [
       () => events.change(history.now, key, {text: "other"}),
       () => events.change(history.now, key, {start: Math.random() * 4}),
       () => events.add(history.now, 0, {start: 1, end: 2}).lanes,
@@ -131,7 +131,7 @@ test("whatever is done to events can be taken back, and what was shown before is
       () => events.split(history.now, key, Math.random() * 9)?.lanes ?? history.now,
       () => events.merge(history.now, key) ?? history.now,
     ][Math.floor(Math.random() * 6)];
-    history.replace(deed());
+    history.replace(edit());
     const keys = history.now[0].events.map((one) => one.key);
     assert.equal(new Set(keys).size, keys.length);
   }

@@ -141,7 +141,7 @@ def test_the_focus_stays_in_the_list_when_an_event_is_deleted(window):
     until(page, "document.activeElement.closest('.events li')?.textContent.includes('She lands')")
 
 
-def test_edits_are_made_without_storage_and_it_is_said(window):
+def test_missing_storage_is_reported(window):
     context = window.browser.new_context()
     window.contexts.append(context)
     context.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('refused'); }})")
@@ -297,7 +297,7 @@ def test_nothing_is_wider_than_the_window(window, width):
     assert box["x"] >= 0 and box["x"] + box["width"] <= width
 
 
-def test_fingers_scroll_and_pinch_the_timeline(window):
+def test_touch_scrolls_and_pinch_zooms_the_timeline(window):
     page = window.open(window.write([hour()]), viewport={"width": 390, "height": 800}, has_touch=True)
     canvas = page.locator(".tracks canvas")
     canvas.scroll_into_view_if_needed()

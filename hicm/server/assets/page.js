@@ -13,7 +13,7 @@
     cancelled: "cancelled",
   };
   const DATE = {dateStyle: "medium", timeStyle: "short"};
-  const SOON = 700, LATER = 5000; // milliseconds between two polls: while a job runs, otherwise
+  const BUSY = 700, IDLE = 5000; // milliseconds between two polls: while a job runs, otherwise
 
   const byId = (id) => document.getElementById(id);
   const list = byId("jobs");
@@ -226,7 +226,7 @@
     }
     clearTimeout(timer);
     const busy = jobs.some((job) => job.state === "queued" || job.state === "running");
-    timer = setTimeout(look, busy && !document.hidden ? SOON : LATER);
+    timer = setTimeout(look, busy && !document.hidden ? BUSY : IDLE);
   }
 
   // uploads: one after the other
@@ -328,7 +328,7 @@
       about = await ask("/api/about");
     } catch (error) {
       lost(error);
-      setTimeout(start, LATER);
+      setTimeout(start, IDLE);
       return;
     }
     found();

@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 from hicm.strict import limited
 
+QUOTES = True
+
 Centring = Literal["none", "queries", "both"]
 
 

@@ -26,7 +26,6 @@ DESCRIPTION = "recall.json"
 class System(Chooser):
     """Captions that can be quoted, the mean training row and the settings; see `hicm.systems.base`."""
 
-    quotes = True
     captions_given = True
 
     def __init__(self, config: Config, captions: Captions, mean: np.ndarray, settings: Settings,

@@ -78,18 +78,18 @@ hicm.parts ??= {};
     const onButton = event.target.closest?.("button:not(.events [aria-pressed='true']), summary, a[href]");
     if (onButton && (event.key === " " || event.key === "Enter")) return;
     if (event.target.type === "range" && ["Home", "End", "PageUp", "PageDown"].includes(event.key)) return;
-    const deed = deeds(session, viewer)[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!deed) return;
+    const command = commands(session, viewer)[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!command) return;
     event.preventDefault();
-    deed(event);
+    command(event);
   }
 
-  const deeds = (session, viewer) => ({
+  const commands = (session, viewer) => ({
     " ": () => session.player.toggle(),
     ArrowLeft: (event) => event.shiftKey ? session.stepFrame(-1) : session.step(-5),
     ArrowRight: (event) => event.shiftKey ? session.stepFrame(1) : session.step(5),
-    "[": () => session.hop(-1),
-    "]": () => session.hop(1),
+    "[": () => session.stepEvent(-1),
+    "]": () => session.stepEvent(1),
     l: () => session.toggleLoop(),
     e: () => session.emit("edit"),
     i: () => session.setHere("start"),
@@ -98,7 +98,7 @@ hicm.parts ??= {};
     s: () => session.splitChosen(),
     j: () => session.mergeChosen(),
     m: () => hicm.parts.toggleSound(session),
-    f: () => session.player.film && hicm.parts.toggleFull(viewer.screen),
+    f: () => session.player.hasVideo && hicm.parts.toggleFull(viewer.screen),
     Delete: () => session.removeChosen(),
     Backspace: () => session.removeChosen(),
     "/": () => session.emit("find"),
@@ -113,8 +113,8 @@ hicm.parts ??= {};
   function help(session) {
     const all = (title, keys) => title === "Edit" && session.saves ? [...keys, SAVE] : keys;
     const groups = KEYS.map(([title, keys]) => el("div", {}, el("h3", {text: title}),
-      el("dl", {}, ...all(title, keys).flatMap(([key, deed]) => [
-        el("dt", {}, ...key.split(" ").map((one) => el("kbd", {text: one}))), el("dd", {text: deed})]))));
+      el("dl", {}, ...all(title, keys).flatMap(([key, meaning]) => [
+        el("dt", {}, ...key.split(" ").map((one) => el("kbd", {text: one}))), el("dd", {text: meaning})]))));
     const dialog = el("dialog", {class: "help", "aria-label": "Keys"},
       el("header", {}, el("h2", {text: "Keys"}),
         el("button", {type: "button", text: "Close", on: {click: () => dialog.close()}})),

@@ -58,7 +58,7 @@ hicm.parts ??= {};
     };
     const showTime = () => {
       for (const row of rows.values()) {
-        const here = hicm.layout.holds(row.event, session.player.time);
+        const here = hicm.layout.contains(row.event, session.player.time);
         if (here !== row.here) {
           row.here = here;
           row.element.classList.toggle("here", here);
@@ -155,11 +155,11 @@ hicm.parts ??= {};
   function walk(event, items) {
     const shown = [...items.querySelectorAll("li:not([hidden]) > button")];
     const here = shown.indexOf(document.activeElement);
-    const goal = {ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: shown.length - 1}[event.key];
-    if (goal === undefined || !shown[goal]) return;
+    const target = {ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: shown.length - 1}[event.key];
+    if (target === undefined || !shown[target]) return;
     event.preventDefault();
     event.stopPropagation();
-    shown[goal].focus();
+    shown[target].focus();
   }
 
   hicm.parts.list = list;
