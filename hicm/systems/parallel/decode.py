@@ -8,6 +8,7 @@ from torch import Tensor
 
 from hicm.systems.parallel.batch import Batch
 from hicm.systems.parallel.model import Output, Parallel
+from hicm.systems.parallel.overlap import apart
 from hicm.systems.parallel.settings import DecodeSettings
 from hicm.systems.parallel.vocabulary import Vocabulary
 from hicm.types import Event, Span
@@ -76,9 +77,10 @@ def _settled(found: Sequence[Candidate], number: int, next_event: float, setting
 
 
 def _best(found: Sequence[Candidate], number: int, settings: DecodeSettings) -> list[Candidate]:
-    """The ``number`` best candidates, at least one where there are any, the best first."""
+    """The ``number`` best candidates that ``overlap`` allows, at least one where there are any, the best first."""
     kept = [one for one in found if settings.empty == "keep" or one.ids[0]]
-    return sorted(kept, key=lambda one: -one.joint(settings))[:max(1, number)]
+    ranked = sorted(kept, key=lambda one: -one.joint(settings))
+    return [ranked[place] for place in apart([one.span for one in ranked], settings.overlap, max(1, number))]
 
 
 def choose(found: Sequence[Candidate], number: int, settings: DecodeSettings) -> list[Candidate]:

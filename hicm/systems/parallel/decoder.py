@@ -35,23 +35,29 @@ class RecalledAttention(nn.Module):
 
 
 class DecoderLayer(nn.Module):
-    """Queries attend to each other, to the video, and to what it recalls."""
+    """Queries attend to each other, if they are to, to the video, and to what it recalls."""
 
     def __init__(self, width: int, hidden: int, heads: int, levels: int, points: int, dropout: float,
-                 memory: bool) -> None:
+                 memory: bool, self_attention: bool) -> None:
         super().__init__()
-        self.queries = nn.MultiheadAttention(width, heads, dropout, batch_first=True)
+        self.queries = nn.MultiheadAttention(width, heads, dropout, batch_first=True) if self_attention else None
         self.video = DeformableAttention(width, heads, levels, points)
         self.recalled = RecalledAttention(width, heads) if memory else None
-        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.norm1 = nn.LayerNorm(width)
+        self.norm2 = nn.LayerNorm(width) if self_attention else None  # between the others: optimisers count weights
+        self.norm3 = nn.LayerNorm(width)
         self.feed = FeedForward(width, hidden, dropout)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, position: Tensor, reference: Tensor, video: Tensor, levels: Levels,
-                recalled: tuple[Tensor, Tensor] | None, border: bool = False) -> Tensor:
-        """x and position [B, Q, d], reference [B, Q, 1 or 2], video [B, S, d], recalled [B, W, d] and its mask."""
-        placed = x + position
-        x = self.norm2(x + self.drop(self.queries(placed, placed, x, need_weights=False)[0]))
+                recalled: tuple[Tensor, Tensor] | None, border: bool = False, kept: Tensor | None = None) -> Tensor:
+        """x and position [B, Q, d], reference [B, Q, 1 or 2], video [B, S, d], recalled [B, W, d] and its mask.
+
+        ``kept`` bool [B, Q]: only these queries are attended to.
+        """
+        if self.queries is not None and self.norm2 is not None:
+            placed, left_out = x + position, None if kept is None else ~kept
+            x = self.norm2(x + self.drop(self.queries(placed, placed, x, left_out, need_weights=False)[0]))
         x = self.norm1(x + self.drop(self.video(x + position, reference, video, levels, border)))
         if self.recalled is not None and recalled is not None:
             x = self.norm1(x + self.drop(self.recalled(x, *recalled)))  # the same norm, as in the released models
@@ -71,24 +77,25 @@ class Decoder(nn.Module):
     """Layers that each correct the segments of the one before."""
 
     def __init__(self, layers: int, queries: int, width: int, hidden: int, heads: int, levels: int, points: int,
-                 dropout: float, memory: bool) -> None:
+                 dropout: float, memory: bool, self_attention: bool = True) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(DecoderLayer(width, hidden, heads, levels, points, dropout, memory)
+        self.layers = nn.ModuleList(DecoderLayer(width, hidden, heads, levels, points, dropout, memory, self_attention)
                                     for _ in range(layers))
         self.boxes = nn.ModuleList(BoxHead(width) for _ in range(layers))
         self.embeddings = nn.Embedding(queries, 2 * width)  # position, then content
         self.centre = nn.Linear(width, 1)
 
     def forward(self, video: Tensor, levels: Levels, recalled: tuple[Tensor, Tensor] | None,
-                border: bool = False) -> Iterator[Found]:
+                border: bool = False, kept: Tensor | None = None) -> Iterator[Found]:
         """One `Found` per layer for a video [B, S, d] and what it recalls [B, W, d] with its mask bool [B, W].
 
-        Gradients do not flow from a layer to the segments of the one before.
+        Gradients do not flow from a layer to the segments of the one before.  ``kept`` bool [B, Q]: the queries that
+        count; what is found for the others means nothing.
         """
         position, x = self.embeddings.weight.expand(len(video), -1, -1).chunk(2, 2)
         reference = self.centre(position).sigmoid()
         for layer, head in zip(self.layers, self.boxes, strict=True):
-            x = layer(x, position, reference, video, levels, recalled, border)
+            x = layer(x, position, reference, video, levels, recalled, border, kept)
             moved, before = head(x), logit(reference)
             if before.shape[-1] == 1:
                 before = torch.cat([before, torch.zeros_like(before)], -1)

@@ -46,6 +46,10 @@ class Heads(nn.Module):
         """Few queries are events at first."""
         nn.init.constant_(self.event.bias, -math.log(1 / BACKGROUND - 1))
 
-    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """hidden [B, Q, d] -> logits of being an event [B, Q], and of the number of events 0, 1, ... [B, most + 1]."""
-        return self.event(hidden).squeeze(-1), self.count(hidden.amax(1))
+    def forward(self, hidden: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """hidden [B, Q, d] -> logits of being an event [B, Q], and of the number of events 0, 1, ... [B, most + 1].
+
+        ``kept`` bool [B, Q]: only these queries are counted.
+        """
+        counted = hidden if kept is None else hidden.masked_fill(~kept[..., None], -torch.inf)
+        return self.event(hidden).squeeze(-1), self.count(counted.amax(1))

@@ -31,6 +31,7 @@ class Layer:
     events: Tensor  # [B, Q] logits
     counts: Tensor  # [B, most + 1] logits
     boxes: Tensor  # [B, Q, 2] centre and length as shares of the video
+    kept: Tensor | None = None  # bool [B, Q]: the queries that this training step left; None: all
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Parallel(nn.Module):
                                     settings.dropout)
         self.pyramid = Pyramid(feature_width, d, settings.levels)
         self.encoder = Encoder(settings.encoder_layers, *shape)
-        self.decoder = Decoder(settings.decoder_layers, settings.queries, *shape, memory=bool(memory_width))
+        self.decoder = Decoder(settings.decoder_layers, settings.queries, *shape, memory=bool(memory_width),
+                               self_attention=settings.self_attention)
         self.heads = nn.ModuleList(Heads(d, settings.max_events) for _ in range(settings.decoder_layers))
         self.captions = CaptionHead(d, settings.levels, settings.points, words, settings.word_dropout)
         self.projection: nn.Sequential | None = None
@@ -83,8 +85,9 @@ class Parallel(nn.Module):
         features, levels = self.pyramid(batch.rows, batch.lengths)
         video = self.encoder(features, self.pyramid.positions(levels, batch.durations), levels, self.border)
         recalled = self.recall(batch)
-        found = self.decoder(video, levels, recalled, self.border)
-        layers = [self._read(one, head) for one, head in zip(found, self.heads, strict=True)]
+        kept = self.keep(batch.events)
+        found = self.decoder(video, levels, recalled, self.border, kept)
+        layers = [self._read(one, head, kept) for one, head in zip(found, self.heads, strict=True)]
         return Output(video, levels, None if recalled is None else recalled[0], layers)
 
     def recall(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
@@ -94,9 +97,21 @@ class Parallel(nn.Module):
         mask = torch.arange(batch.memory.shape[1], device=batch.memory.device) < batch.memory_lengths[:, None]
         return self.encoder.recalled(self.projection(batch.memory), batch.memory_lengths, self.border), mask
 
-    def _read(self, found: Found, head: nn.Module) -> Layer:
-        events, counts = head(found.hidden)
-        return Layer(found.hidden, found.reference, events, counts, found.boxes)
+    def keep(self, events: Tensor) -> Tensor | None:
+        """The queries that a training step leaves of videos with ``events`` int64 [B]: bool [B, Q]; None: all.
+
+        They are drawn anew for every video: all but the share ``query_dropout``, and at least one for each event.
+        """
+        queries, share = self.settings.queries, self.settings.query_dropout
+        if not (self.training and share):
+            return None
+        count = events.clamp(max(1, round(queries * (1 - share))), queries)
+        ranks = torch.rand(len(events), queries, device=events.device).argsort(1).argsort(1)
+        return ranks < count[:, None]
+
+    def _read(self, found: Found, head: nn.Module, kept: Tensor | None) -> Layer:
+        events, counts = head(found.hidden, kept)
+        return Layer(found.hidden, found.reference, events, counts, found.boxes, kept)
 
     def scene(self, output: Output, layer: Layer, video: Tensor, query: Tensor) -> Scene:
         """What the captioner needs for N events, int64 [N] each: video of the batch, and query of the layer."""

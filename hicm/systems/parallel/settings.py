@@ -17,6 +17,9 @@ class ObjectiveSettings:
     l1: float = limited(0.0, 0)  # distance of centres and lengths; 0: only shown
     count: float = limited(0.5, 0)  # the number of events
     caption: float = limited(2.0, 0)  # the words
+    overlap: float = limited(0.0, 0)  # keeps segments apart (overlap.py); ROS-DVC: 0.5; 0: left out
+    # what a matched query's event probability is trained towards: 1, as released, or its tIoU with the event
+    quality: Literal["one", "tiou"] = "one"
     # how rare each number of events is, which weighs the loss of the counter: among the training videos, or, as
     # released, among those of ActivityNet Captions whatever the data
     counts: Literal["training", "activitynet"] = "training"
@@ -31,6 +34,7 @@ class DecodeSettings:
     caption_weight: float = limited(1.0, 0)  # of the words in the score that events are chosen by, beside the event's
     length_power: float = limited(2.0, 0)  # of the number of words, which divides the sentence's log-probability
     empty: Literal["drop", "keep"] = "drop"  # events without a word; keep: they count as the best ones, as released
+    overlap: float = limited(1.0, 0, 1)  # largest tIoU of an event with a better one; 1: any, as released
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,11 @@ class Settings:
     points: int = limited(4, 1)  # places per scale that are looked at
     encoder_layers: int = limited(2, 1)
     decoder_layers: int = limited(2, 1)
+    self_attention: bool = True  # between the queries, as released
     dropout: float = limited(0.1, 0, 1)
     memory_dropout: float = limited(0.5, 0, 1)
     word_dropout: float = limited(0.5, 0, 1)
+    query_dropout: float = limited(0.0, 0, 0.9)  # share of queries that a training step leaves out
     weight_decay: float = limited(1e-4, 0)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)
@@ -61,7 +67,7 @@ FILES = ("model.safetensors", "vocabulary.json")
 PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
 AT_PREDICTION = ("decode",)
 IN_WEIGHTS = ("queries", "max_events", "width", "hidden", "heads", "levels", "points", "encoder_layers",
-              "decoder_layers")  # may not be changed
+              "decoder_layers", "self_attention")  # may not be changed
 
 # How the published code reads frames and memory, weighs counts and chooses events.  What its weights need beside is
 # the network itself.

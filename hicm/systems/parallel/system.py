@@ -33,7 +33,7 @@ class System(Learner):
         self.config, self.model, self.vocabulary = config, model, vocabulary
         if samples is not None:
             self.dataset = VideoDataset(samples, vocabulary, config.data.frames, config.room.max_words)
-            self.losses = loss_names(config.room.decoder_layers)
+            self.losses = loss_names(config.room.decoder_layers, bool(config.room.objective.overlap))
             self.module = LossModule(model, config.room.objective, _shares(config.room, samples))
             self.size = len(samples)
 
