@@ -351,8 +351,11 @@ def test_settings_files_are_there_and_set_what_their_recipes_say():
                      "vid2seq_yc2": (10, 10, 40, 3e-4, 2, "val", "val"),
                      "vid2seq_vitt": (10, 10, 20, 3e-4, 2, "dev", "test"),
                      "pretrain_vidchapters": (10, 10, 10, 3e-4, 8, "val", "test"),
-                     "pretrain_htm": (10, 10, 5, 3e-4, 8, "", "")}
-    assert len(recipes["anet"].data.annotations["val"]) == 2, "ActivityNet Captions has two annotators"
+                     "pretrain_htm": (10, 10, 5, 3e-4, 8, "", ""),
+                     "cm2_yc2": (50, 80, 30, 5e-5, 1, "val", "val"), "cm2_anet": (20, 100, 30, 5e-5, 1, "val", "val"),
+                     "pdvc_yc2": (10, 10, 30, 5e-5, 1, "val", "val"), "pdvc_anet": (10, 10, 30, 5e-5, 1, "val", "val")}
+    assert all(len(recipes[name].data.annotations["val"]) == 2 for name in ("anet", "cm2_anet", "pdvc_anet")), (
+        "ActivityNet Captions has two annotators")
     for name, config in recipes.items():
         assert config.data.name == name, "derived files lie under the name of the settings file"
         roles = {config.data.train, config.data.select, config.data.report}
@@ -360,10 +363,30 @@ def test_settings_files_are_there_and_set_what_their_recipes_say():
     pretrained = {name: config for name, config in recipes.items() if name.startswith("pretrain_")}
     assert all((c.train.clip, c.retrieval.search, c.room.init) == (0.1, "none", "") for c in pretrained.values())
     assert recipes["pretrain_htm"].train.schedule == "constant" and recipes["pretrain_htm"].data.target == "speech"
-    started = [name for name, config in recipes.items() if config.room.init == "presave/vid2seq_htmchapters.pth"]
+    started = [name for name, config in recipes.items()
+               if getattr(config.room, "init", "") == "presave/vid2seq_htmchapters.pth"]
     assert sorted(started) == ["vid2seq_vitt", "vid2seq_yc2", "vitt", "yc2"]
     assert {name for name, c in recipes.items() if c.retrieval.search == "none"} == {
-        "vid2seq_yc2", "vid2seq_vitt", "pretrain_htm", "pretrain_vidchapters"}
+        "vid2seq_yc2", "vid2seq_vitt", "pretrain_htm", "pretrain_vidchapters", "pdvc_yc2", "pdvc_anet"}
+
+
+def test_recipes_of_cm2_and_pdvc_set_what_their_option_files_say():
+    """cfgs/{yc2,anet}_clip_cm2.yml, cfgs/yc2_tsn_pdvc.yml, cfgs/anet_c3d_pdvc.yml and what these inherit."""
+    found = {}
+    for name in ("cm2_yc2", "cm2_anet", "pdvc_yc2", "pdvc_anet"):
+        config = load_config(name)
+        room, train = config.room, config.train
+        assert (config.system, config.evaluate.protocol, train.select_on) == (
+            "parallel", "activitynet-2018", "METEOR+soda_c")
+        assert (train.schedule, train.decay, train.clip, room.weight_decay) == ("step", 0.5, 100, 1e-4)
+        assert train.decay_after == list(range(8, 29, 3)) and train.is_evaluated(30)
+        assert changes(room.objective) == changes(room.decode) == {}
+        assert config.retrieval.leave_own_out and not config.retrieval.leave_best_out
+        found[name] = (config.data.frames, config.data.sampling, room.queries, room.max_events, room.rarest)
+        as_released = load_config(name, ["preset=released"]).retrieval
+        assert as_released.leave_best_out and not as_released.leave_own_out
+    assert found == {"cm2_yc2": (0, "even", 100, 20, 2), "cm2_anet": (0, "even", 10, 20, 2),
+                     "pdvc_yc2": (200, "nearest", 100, 20, 2), "pdvc_anet": (100, "nearest", 10, 10, 4)}
 
 
 def test_bank_folder_follows_the_data_unless_named():
