@@ -370,25 +370,6 @@ def test_settings_files_are_there_and_set_what_their_recipes_say():
         "vid2seq_yc2", "vid2seq_vitt", "pretrain_htm", "pretrain_vidchapters", "pdvc_yc2", "pdvc_anet"}
 
 
-def test_recipes_of_cm2_and_pdvc_set_what_their_option_files_say():
-    """cfgs/{yc2,anet}_clip_cm2.yml, cfgs/yc2_tsn_pdvc.yml, cfgs/anet_c3d_pdvc.yml and what these inherit."""
-    found = {}
-    for name in ("cm2_yc2", "cm2_anet", "pdvc_yc2", "pdvc_anet"):
-        config = load_config(name)
-        room, train = config.room, config.train
-        assert (config.system, config.evaluate.protocol, train.select_on) == (
-            "parallel", "activitynet-2018", "METEOR+soda_c")
-        assert (train.schedule, train.decay, train.clip, room.weight_decay) == ("step", 0.5, 100, 1e-4)
-        assert train.decay_after == list(range(8, 29, 3)) and train.is_evaluated(30)
-        assert changes(room.objective) == changes(room.decode) == {}
-        assert config.retrieval.leave_own_out and not config.retrieval.leave_best_out
-        found[name] = (config.data.frames, config.data.sampling, room.queries, room.max_events, room.rarest)
-        as_released = load_config(name, ["preset=released"]).retrieval
-        assert as_released.leave_best_out and not as_released.leave_own_out
-    assert found == {"cm2_yc2": (0, "even", 100, 20, 2), "cm2_anet": (0, "even", 10, 20, 2),
-                     "pdvc_yc2": (200, "nearest", 100, 20, 2), "pdvc_anet": (100, "nearest", 10, 10, 4)}
-
-
 def test_bank_folder_follows_the_data_unless_named():
     assert load_config(None, ["data.name=yc2"]).bank == Path("presave/yc2/bank")
     assert load_config(None, ["memory.path=elsewhere"]).bank == Path("elsewhere")

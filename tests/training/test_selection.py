@@ -39,8 +39,8 @@ def test_a_sum_of_scores_selects(tiny, tmp_path):
     with pytest.raises(UserError, match=r"train.select_on: 'soda' is no score .*; the nearest is 'soda_c'"):
         check(tiny, "evaluate.protocol=activitynet-2018", "train.select_on=METEOR+soda")
     run = tmp_path / "run"
-    settings = ["system=parallel", "train.select_on=METEOR+soda_c"]
-    assert main(["train", str(tiny), "--out", str(run), "--set", *settings]) == 0
+    settings = ["--set", "system=parallel", "--set", "train.select_on=METEOR+soda_c"]
+    assert main(["train", str(tiny), "--out", str(run), *settings]) == 0
     [scores] = [line["metrics"] for line in map(json.loads, (run / "stats.jsonl").open()) if "metrics" in line]
     best = read_json(run / "best" / "parallel.json", "description")
     assert best["score"] == scores["METEOR+soda_c"] == scores["METEOR"] + scores["soda_c"] > 0
