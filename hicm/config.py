@@ -38,7 +38,7 @@ class DataConfig:
     select: str = "val"  # split that chooses the best checkpoint; empty: none, with train.eval_every: 0
     report: str = "val"  # split whose scores are reported; empty: none
     frames: int = limited(100, 0)  # rows given to the model (HiCM2: 100); 0: all, for systems that take any number
-    sampling: Literal["even", "nearest"] = "even"  # how T rows become frames rows: see hicm.data.features.sample
+    sampling: Literal["even", "nearest"] = "even"  # how rows are resampled to frames; nearest: as PDVC does
     missing_features: Literal["refuse", "skip"] = "refuse"  # videos of a split without features
     holdout: float = limited(0.0, 0, 0.5)  # share of the training videos that select the checkpoint instead
     holdout_seed: int = limited(0, 0)  # which ones
@@ -110,7 +110,7 @@ class RetrievalConfig:
     flat_level: int = limited(1, 0)  # the level of search=flat; 0 = the captions themselves
     tail: Literal["spread", "drop"] = "spread"  # W nearly equal windows; or floor(T/W) rows each, the rest unused
     leave_own_out: bool = True  # in training, recall nothing that a video's own captions wrote
-    leave_best_out: bool = False  # in training, keep no window's single best node of a level (CM2)
+    leave_best_out: bool = False  # in training, leave out each window's best node of a level (CM2)
     mask_padding: bool = True  # padded rows take no part in a window's query; empty windows are masked out
     precision: Literal["float32", "stored"] = "float32"  # stored: round means to the bank's dtype, as released
     seed: int = limited(0, 0)  # of search=random
