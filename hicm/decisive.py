@@ -51,7 +51,7 @@ def not_read(config: Config, setting: str) -> str:
         return "training decided this setting, and prediction does not read it; leave it out, or train again"
     if section == "evaluate":
         return "only evaluation reads this setting; leave it out"
-    if setting == "retrieval.leave_own_out":
+    if setting in ("retrieval.leave_own_out", "retrieval.leave_best_out"):
         return "only training reads this setting; leave it out"
     if section == "retrieval" and need == "bank":
         return f"the system {config.system} searches the memory in its own way; leave the setting out"

@@ -14,7 +14,6 @@ from accelerate.utils import broadcast_object_list
 from hicm.config import Config, dump_config, load_config, save_config
 from hicm.data.annotations import read_annotations, split_references
 from hicm.data.holdout import describe_selection, describe_split
-from hicm.errors import UserError
 from hicm.files import atomic_folder, read_json, write_json
 from hicm.locks import holding
 from hicm.provenance import Origin, now
@@ -24,7 +23,7 @@ from hicm.stages.origins import training_origin, training_samples
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import LOCK, compare_run, find_run, keep_bank, open_run, read_manifest, run_name
 from hicm.systems.base import Chooser, Learner, System, find_system
-from hicm.tasks import find_task
+from hicm.tasks import find_task, summands, value_of
 from hicm.training.evaluators import Selection, check_metric, check_scoring
 from hicm.training.loop import run_loop, seed_all
 from hicm.types import Event
@@ -124,10 +123,8 @@ def _choose(config: Config, system: Chooser, folder: Path, run: str) -> dict[str
     def score(events: Mapping[str, list[Event]]) -> float:
         predictions = {video: task.to_json(found) for video, found in events.items()}
         references = [{video: part[video] for video in events if video in part} for part in annotators]
-        result = task.evaluate({"results": predictions}, references, config.evaluate.protocol, metrics=[metric])
-        if metric not in result.scores:
-            raise UserError(f"train.select_on: {metric} cannot be computed here ({result.left_out.get(metric)})")
-        return float(result.scores[metric])
+        result = task.evaluate({"results": predictions}, references, config.evaluate.protocol, metrics=summands(metric))
+        return value_of(metric, result)
 
     tried = system.choose(score)
     best = max((one["score"] for one in tried), default=None)

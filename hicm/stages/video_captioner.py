@@ -175,9 +175,10 @@ class VideoCaptioner:
 
     def _recall(self, part: Sample) -> tuple[MemoryTokens | None, list[RecalledPart]]:
         """What a part of a video recalls: as tokens for the system, and as trees for display."""
+        data = self.config.data
         if self._reader is None:
             return None, []
-        frames, mask = sample_or_all(part.rows, self.config.data.frames, self.config.retrieval.windows)
+        frames, mask = sample_or_all(part.rows, data.frames, self.config.retrieval.windows, data.sampling)
         found = self._reader.read(frames[None], mask[None])
         tokens = MemoryTokens(found.vectors[0], found.mask[0], found.slots[0])
         if self._memory is None or not found.nodes:

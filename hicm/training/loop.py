@@ -27,7 +27,7 @@ from hicm.training.batches import Index, plan_epoch
 from hicm.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from hicm.training.evaluators import Evaluator
 from hicm.training.log import Log
-from hicm.training.optim import learning_rate, make_optimiser, optimiser_step
+from hicm.training.optim import make_optimiser, optimiser_step, scheduled_rate
 
 
 def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accelerator: Accelerator,
@@ -46,9 +46,8 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
     for evaluator in evaluators if progress.epoch < config.epochs else ():
         evaluator.check(accelerator)
     steps = len(_plan(system, config, accelerator, 0))
-    total = steps * config.epochs
     log = Log(folder, progress.lines, progress.step) if accelerator.is_main_process else None
-    bar = tqdm(total=total, initial=progress.step, desc="train", unit="step",
+    bar = tqdm(total=steps * config.epochs, initial=progress.step, desc="train", unit="step",
                disable=not accelerator.is_local_main_process)
 
     def save() -> None:
@@ -65,8 +64,7 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
                 for batches in _group(system.batches([micro for step in plan for micro in step]), map(len, plan)):
                     began = time.perf_counter()
                     seed_all(config.seed, accelerator.process_index, progress.step)
-                    lr = learning_rate(progress.step, total, config.lr, config.warmup, config.schedule,
-                                       config.schedule_lag)
+                    lr = scheduled_rate(progress.step, steps, config)
                     losses, norm = _step(system, module, optimiser, batches, lr, config.clip, accelerator,
                                          progress.step)
                     progress.step, progress.position = progress.step + 1, progress.position + 1

@@ -70,7 +70,7 @@ def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth,
 
 def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; default: data.report"] = "",
              out: Annotated[str, "file to write; default: presave/<name>/retrieved_<split>.h5"] = "",
-             training: Annotated[bool, "leave out each video's own captions, as in training"] = False,
+             training: Annotated[bool, "leave out what training leaves out, such as a video's own captions"] = False,
              set_: Overrides = (),
              overwrite: Annotated[bool, "replace a file made with other settings"] = False) -> Path:
     """Write what every window of a split's videos recalls.

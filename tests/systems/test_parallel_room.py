@@ -47,6 +47,7 @@ def test_sentences_are_split_as_pdvc_splits_them(tmp_path):
 @pytest.mark.parametrize(("content", "told"), [
     ([], "expected a vocabulary"), ({"ix_to_word": {"1": "a", "3": "b"}}, "found none for 2"),
     ({"ix_to_word": {"1": "a", "2": 5}}, "found none for 2"), ({"ix_to_word": {"1": "a", "2": "a"}}, "'a' has several"),
+    ({"ix_to_word": {"1": "UNK", "2": "a"}}, "expected UNK, .* under the last id 2, found 'a'"),
     ({"ix_to_word": {}}, "expected a vocabulary")])
 def test_a_vocabulary_that_is_none_is_refused(tmp_path, content, told):
     (tmp_path / "words.json").write_text(json.dumps(content))

@@ -1,5 +1,6 @@
 """What would go wrong at the first evaluation is said before the first step."""
 
+import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from hicm.data.annotations import read_annotations
 from hicm.dvc_eval import PROTOCOLS
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
+from hicm.report.score_tables import metric_label
 from hicm.systems.captioner.decode import generate
 from hicm.systems.captioner.settings import DecodeSettings
 from hicm.tasks import find_task
@@ -30,6 +32,19 @@ def tiny(tmp_path_factory) -> Path:
 def check(tiny: Path, *overrides: str) -> None:
     config = load_config(tiny, overrides)
     check_scoring(config, DVC, list(read_annotations(config.data.annotations["val"][0])))
+
+
+def test_a_sum_of_scores_selects(tiny, tmp_path):
+    check(tiny, "evaluate.protocol=activitynet-2018", "train.select_on=METEOR+soda_c")
+    with pytest.raises(UserError, match=r"train.select_on: 'soda' is no score .*; the nearest is 'soda_c'"):
+        check(tiny, "evaluate.protocol=activitynet-2018", "train.select_on=METEOR+soda")
+    run = tmp_path / "run"
+    settings = ["--set", "system=parallel", "--set", "train.select_on=METEOR+soda_c"]
+    assert main(["train", str(tiny), "--out", str(run), *settings]) == 0
+    [scores] = [line["metrics"] for line in map(json.loads, (run / "stats.jsonl").open()) if "metrics" in line]
+    best = read_json(run / "best" / "parallel.json", "description")
+    assert best["score"] == scores["METEOR+soda_c"] == scores["METEOR"] + scores["soda_c"] > 0
+    assert best["metric"] == "METEOR+soda_c" and metric_label("METEOR+soda_c") == "METEOR+SODA_c"
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)

@@ -74,7 +74,8 @@ IN_WEIGHTS = ("queries", "max_events", "width", "hidden", "heads", "levels", "po
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "released": {
         "data": {"frames": 0},
-        "retrieval": {"search": "flat", "flat_level": 0, "tail": "drop", "leave_own_out": False},
+        "retrieval": {"search": "flat", "flat_level": 0, "tail": "drop", "leave_own_out": False,
+                      "leave_best_out": True},
         "parallel": {"objective": {"counts": "activitynet"}, "decode": {"empty": "keep"}},
     },
 }

@@ -32,7 +32,8 @@ class System(Learner):
                  samples: SplitSamples | None = None) -> None:
         self.config, self.model, self.vocabulary = config, model, vocabulary
         if samples is not None:
-            self.dataset = VideoDataset(samples, vocabulary, config.data.frames, config.room.max_words)
+            self.dataset = VideoDataset(samples, vocabulary, config.data.frames, config.room.max_words,
+                                        sampling=config.data.sampling)
             self.losses = loss_names(config.room.decoder_layers, bool(config.room.objective.overlap))
             self.module = LossModule(model, config.room.objective, _shares(config.room, samples))
             self.size = len(samples)
@@ -81,7 +82,8 @@ class System(Learner):
         if samples.width != self.model.feature_width:
             raise UserError(f"{samples.where}: features are {samples.width} wide, the model reads "
                             f"{self.model.feature_width}; use the features it was trained on")
-        dataset = VideoDataset(samples, self.vocabulary, self.config.data.frames, 0, teaching=False)
+        dataset = VideoDataset(samples, self.vocabulary, self.config.data.frames, 0, teaching=False,
+                               sampling=self.config.data.sampling)
         rows = sorted(range(len(samples)), key=lambda row: samples.speech_of(row)[1], reverse=True)
         self.model.to(device).eval()
         for start in range(0, len(rows), settings.batch):
