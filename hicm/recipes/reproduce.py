@@ -16,7 +16,7 @@ from hicm.memory.imports import import_bank
 from hicm.recipes.ablation.run import OWN, Ablation, run_ablation
 from hicm.results.published import METRICS, Benchmark, find_benchmark
 from hicm.results.record import make_record, write_record
-from hicm.rooms import room_module
+from hicm.stages.convert import convert_checkpoint
 from hicm.stages.predict import predict
 
 MODES = ("descend", "zero", "none")  # searches to compare with the released one
@@ -82,8 +82,8 @@ def reproduce(dataset: str, config: str, source: str, out: Path, overrides: Sequ
     settings = load_config(config, overrides)
     import_bank(f"presave/{dataset}/hierarchical_clustering_results_{dataset}_70B.pkl", out / "bank",
                 settings.memory.encoder, (), False, False, None)
-    run, convert = out / "run", room_module(settings.system, "released.convert")
-    convert.convert_checkpoint(f"presave/{dataset}/best_model.pth", settings, run)
+    run = out / "run"
+    convert_checkpoint(f"presave/{dataset}/best_model.pth", settings, run)
     split = settings.data.report
     path = predict(run)
     result = evaluate(path, split_references(settings.data, split), "vidchapters", bootstrap=samples, progress=True)
