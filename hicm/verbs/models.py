@@ -49,7 +49,7 @@ def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth,
 
             print_dry(conversion_config(run, config, set_), f"convert {run}, then caption with it")
             return None
-        run = str(_convert_once(run, config, set_))
+        run, set_ = _convert_once(run, config, set_)
     elif config:
         raise UserError(f"{run}: --config is for a released .pth; a run folder has its own settings (change them with "
                         "--set)")
@@ -102,13 +102,14 @@ def convert(checkpoint: Annotated[str, "released .pth of HiCM2, Vid2Seq (VidChap
     return convert_checkpoint(checkpoint, settings, out, fresh_memory, overwrite)
 
 
-def _convert_once(checkpoint: str, config: str, set_: Sequence[str]) -> Path:
-    """The run folder of a released file under presave/converted, made if absent."""
+def _convert_once(checkpoint: str, config: str, set_: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The run folder of a released file under presave/converted, made if absent, and what ``set_`` changes in it."""
     from hicm.decisive import only_predicts
     from hicm.stages.convert import conversion_config, convert_once
 
     if not config:
         raise UserError(f"{checkpoint}: a released checkpoint needs its settings: --config configs/yc2.yaml")
     settings = conversion_config(checkpoint, config, set_)
-    kept = [one for one in set_ if not only_predicts(settings.system, one)]
-    return convert_once(checkpoint, conversion_config(checkpoint, config, kept))
+    later = [one for one in set_ if only_predicts(settings.system, one)]
+    kept = conversion_config(checkpoint, config, [one for one in set_ if one not in later])
+    return str(convert_once(checkpoint, kept)), later

@@ -20,6 +20,7 @@ ARGUMENTS = {
     "weight_decay": "parallel.weight_decay", "max_caption_len": "parallel.decode.max_words",
     "ec_alpha": "parallel.decode.caption_weight",
 }
+PDVC_ARGUMENTS = {"frame_embedding_num": "data.frames"}  # CM2 has it, too, and does not read it
 MEMORY_ARGUMENTS = {"window_size": "retrieval.windows", "soft_k": "retrieval.top_k"}
 DECISIVE = {"nheads": "parallel.heads", "enc_n_points": "parallel.points", "dec_n_points": "parallel.points",
             "cap_dec_n_points": "parallel.points"}  # decide what weights do, and show in no shape
@@ -44,7 +45,7 @@ def check_arguments(args: Mapping[str, Any], config: Config, where: str) -> None
 
 def compare_arguments(args: Mapping[str, Any], config: Config, memory: bool) -> list[str]:
     """Differences between the arguments of the training program and the settings, one line each."""
-    pairs = {**ARGUMENTS, **(MEMORY_ARGUMENTS if memory else {})}
+    pairs = {**ARGUMENTS, **(MEMORY_ARGUMENTS if memory else PDVC_ARGUMENTS)}
     return [f"trained with {name}={args[name]}, {setting}={setting_value(config, setting)}"
             for name, setting in pairs.items() if name in args and args[name] != setting_value(config, setting)]
 

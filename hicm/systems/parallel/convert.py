@@ -103,10 +103,6 @@ def _theirs(source: Source, config: Config) -> Converted:
     memory = bool(model.memory_width)
     notes = compare_arguments(args, config, memory)
     notes += unlike_released(config, (*READING, *(RECALLING if memory else ())))
-    if not memory:
-        rows = args.get("frame_embedding_num", "100 (ActivityNet) or 200 (YouCook2)")
-        notes.append(f"PDVC's programs bring the features of every video to {rows} rows, the nearest in time; it reads "
-                     "those it is given, so give it such features")
     return _converted("cm2" if memory else "pdvc", model, vocabulary, replace(content, args=args), state, notes,
                       {"renamed": {name: own_name(name) for name in content.state if own_name(name)},
                        "never_read": dead_weights(content.state)})

@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from hicm.errors import UserError
@@ -104,6 +103,11 @@ def _first_name(name: str) -> str:
     return name
 
 
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are equal; what is no number equals itself, and is refused by its own name later."""
+    return one.shape == other.shape and bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
 def own_state(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
     """The weights of a released model under our names, without those that its code never reads.
 
@@ -120,7 +124,7 @@ def own_state(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
         if not own:
             if is_live(name):
                 unknown.append(name)
-        elif not torch.equal(found.setdefault(own, value), value):
+        elif not _same(found.setdefault(own, value), value):
             differ.append(name)
     if unknown:
         raise UserError(f"{where}: holds {some(unknown)}, which CM2 and PDVC do not have; is it a checkpoint of "
