@@ -81,7 +81,7 @@ def reproduce(dataset: str, config: str, source: str, out: Path, overrides: Sequ
     """
     benchmark = find_benchmark(dataset)
     found = find_inputs(dataset, source)
-    overrides = [*found.overrides, *overrides, "preset=released"]
+    overrides = [*found.overrides, *overrides, "preset=released", f"evaluate.protocol={benchmark.protocol}"]
     if found.bank:
         overrides.append(f"memory.path={out / 'bank'}")
     elif modes:
