@@ -17,6 +17,7 @@ from hicm.errors import UserError
 from hicm.files import read_json, sha256
 from hicm.stages.convert import conversion_config, convert_checkpoint
 from hicm.stages.retrieve import with_recall
+from hicm.stages.video_captioner import VideoCaptioner
 from hicm.systems.parallel.system import System
 from hicm.systems.parallel.vocabulary import Vocabulary
 from hicm.systems.parallel.weights import load_model
@@ -31,6 +32,7 @@ from tests.released_parallel import (
     write_words,
 )
 from tests.tiny import make_tiny
+from tests.video.videos import write_video
 
 golden, weights, write, released = hicm2_file.golden, hicm2_file.weights, hicm2_file.write, hicm2_file.released
 hicm2_settings = hicm2_file.settings
@@ -159,6 +161,12 @@ def test_predict_converts_once(checkpoint, tiny, words, tmp_path, monkeypatch):
     assert len(list(Path("presave/converted").iterdir())) == 1
     assert read_json(second)["decided_by"]["settings"]["parallel.decode.caption_weight"] == 0
     assert "parallel.decode.caption_weight" not in read_json(first)["decided_by"]["settings"]
+
+
+def test_a_converted_run_captions_a_video_file(run, tmp_path):
+    write_video(tmp_path / "scenes.mp4", [0.0, 4.0], 8.0)
+    captioned = VideoCaptioner(str(run), encoder="blocks:24", cache=tmp_path / "cache").caption(tmp_path / "scenes.mp4")
+    assert captioned.events and all(0 <= event.span.start <= event.span.end <= 8.1 for event in captioned.events)
 
 
 def test_a_training_starts_from_a_converted_run(run, tiny, tmp_path):
