@@ -76,7 +76,7 @@ def reproduce(dataset: str, config: str, source: str, out: Path, overrides: Sequ
     """Run all stages for ``dataset`` with the settings file ``config``; writes to ``out``.
 
     ``source``: where the released files are (`find_inputs`).  ``modes`` also evaluates the checkpoint with the search
-    that walks down the tree, with zeros, and without memory.  ``samples``: bootstrap samples.
+    that walks down the tree (HiCM2), with zeros, and without memory.  ``samples``: bootstrap samples.
     ``command`` goes into the record.  Raises the UserError of the stage that fails; finished stages are kept.
     """
     benchmark = find_benchmark(dataset)
@@ -117,4 +117,5 @@ def _verdicts(benchmark: Benchmark, result: Result) -> tuple[Verdict, ...]:
 def _modes(run: Path, search: str, benchmark: Benchmark, out: Path, samples: int) -> Path:
     """The control: does the checkpoint use the content of its memory, or only that there is some?"""
     metrics = tuple(metric for metric in MODE_METRICS if metric in benchmark.metrics)
-    return Path(run_ablation(str(run), out / "modes", Ablation((search, *MODES), (OWN,), ("all",), metrics, samples)))
+    searches = (search, *(mode for mode in MODES if search != "flat" or mode != "descend"))  # a flat bank is no tree
+    return Path(run_ablation(str(run), out / "modes", Ablation(searches, (OWN,), ("all",), metrics, samples)))

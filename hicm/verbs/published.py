@@ -17,8 +17,8 @@ def reproduce(dataset: Annotated[str, "yc2 or vitt (HiCM2), cm2_yc2, cm2_anet or
               from_: Annotated[str, "folder laid out like the authors' repositories; default: those repositories; for "
                                     "CM2 and PDVC a clone with the downloads in it, by default CM2_DVC or PDVC"] = "",
               out: Annotated[str, "folder to write; default: presave/reproduce/<data set>"] = "",
-              modes: Annotated[bool, "also evaluate with the search that walks down the tree, with zeros, and without "
-                                     "memory"] = False,
+              modes: Annotated[bool, "also evaluate with the search that walks down the tree (HiCM2), with zeros, and "
+                                     "without memory"] = False,
               samples: Annotated[int, "bootstrap samples of the intervals"] = 1000,
               set_: Overrides = ()) -> "Reproduction":
     """Reproduce a paper's numbers from its released files.
