@@ -118,6 +118,8 @@ def test_the_run_folder_accounts_for_every_key(run, checkpoint, words, state):
         assert told in card
     model, vocabulary = load_model(run / "best")
     assert vocabulary.words == WORDS.words and model.memory_width == 24
+    shared = verbs.push(str(run), "owner/name", dry_run=True)
+    assert "best/vocabulary.json" in shared and "best/model.safetensors" in shared and "bank/" in shared
 
 
 def test_the_same_again_does_nothing_and_other_words_are_another_run(run, checkpoint, tiny, words, tmp_path):
@@ -251,6 +253,7 @@ def test_settings_that_do_not_fit(refuse, set_, told):
 @pytest.mark.parametrize(("info", "told"), [
     ({"text_crossAttn_loc": "before"}, "was trained with text_crossAttn_loc=before (here always after)"),
     ({"ret_encoder": "attention", "with_box_refine": 0}, "ret_encoder=attention (here always avg), with_box_refine=0"),
+    ({"retrieval_ablation": "no_ret"}, "was trained with retrieval_ablation=no_ret (here always None)"),
     ({"nheads": 4, "enc_n_points": 1}, "other values of parallel.heads, parallel.points; set parallel.heads=4, "),
 ])
 def test_arguments_that_another_network_needs(refuse, info, told):

@@ -25,8 +25,9 @@ MEMORY_ARGUMENTS = {"window_size": "retrieval.windows", "soft_k": "retrieval.top
 DECISIVE = {"nheads": "parallel.heads", "enc_n_points": "parallel.points", "dec_n_points": "parallel.points",
             "cap_dec_n_points": "parallel.points"}  # decide what weights do, and show in no shape
 # Arguments that decide what weights do, and the only values that this room has.
-ONLY = {"text_crossAttn_loc": "after", "ret_encoder": "avg", "transformer_input_type": "queries", "with_box_refine": 1,
-        "share_caption_head": 1, "caption_decoder_type": "standard", "cap_nheads": 1}
+ONLY = {"text_crossAttn_loc": "after", "ret_encoder": "avg", "sim_match": "window_cos", "retrieval_ablation": "None",
+        "combined_encoder": False, "transformer_input_type": "queries", "with_box_refine": 1, "share_caption_head": 1,
+        "caption_decoder_type": "standard", "cap_nheads": 1}
 
 
 def check_arguments(args: Mapping[str, Any], config: Config, where: str) -> None:
