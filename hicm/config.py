@@ -228,6 +228,12 @@ def load_config(path: str | Path | None = None, overrides: typing.Sequence[str] 
     return _build(given | {"system": system}, where)
 
 
+def names_system(path: str | Path | None, overrides: typing.Sequence[str] = ()) -> bool:
+    """Whether a settings file, as in `load_config`, or overrides name the system; if not, it is the default one."""
+    given = {} if path is None else _sections(read_yaml(packaged_config(path)), str(path))
+    return bool(given.get("system")) or any(keys == ["system"] for _, keys, _ in map(_read_override, overrides))
+
+
 def dump_config(config: Config) -> dict[str, Any]:
     """The resolved settings as plain data: `SHARED`, then the system's section under its name."""
     shared = {name: getattr(config, name) for name in SHARED}

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hicm.config import Config, changes
+from hicm.former import FORMER
 from hicm.rooms import memory_need, room_constant, start_files
 
 # Of section data: names and places, which decide nothing (inputs are known by content), and what only reports read.
@@ -41,6 +42,14 @@ def decided_by_training(config: Config, setting: str) -> bool:
     return (section in ("system", "train", "summary") or (section == "memory" and name != "path")
             or (section == "data" and name in TRAINING)
             or (section == config.system and read is not None and name not in read))
+
+
+def only_predicts(system: str, override: str) -> bool:
+    """Whether an override (``section.key=value``) of a system's own settings may be changed after training."""
+    setting = override.partition("=")[0].strip()
+    section, _, name = FORMER.get(setting, setting).partition(".")
+    later = {*room_constant(system, "PREDICTION_ONLY", ()), *room_constant(system, "AT_PREDICTION", ())}
+    return section == system and name.partition(".")[0] in later
 
 
 def not_read(config: Config, setting: str) -> str:

@@ -16,6 +16,14 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
     speech(config)          whether the system reads speech (the default: it does not)
     QUOTES                  whether its events are captions of the memory, their scores the cosines to these
 
+A room whose authors released weights reads them in ``convert.py`` (`hicm.stages.convert`), which defines
+
+    recognises(names)                   whether a released file with these names of weights is one of this system
+    find_source(checkpoint, config)     the checkpoint on disk, hashed: a `hicm.systems.released.Source`
+    settled(config)                     the settings of the run: what the conversion used up is left out
+    read(source, config, fresh_memory)  the model, as a `hicm.systems.released.Converted`
+    VOCABULARY                          the setting that names the file of words, where checkpoints have none
+
 A room that knows what its system does not get from the data defines in ``findings.py``
 
     findings(config, split, videos, speech, width, folder)

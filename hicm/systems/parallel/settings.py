@@ -5,6 +5,7 @@ from typing import Any, Literal
 
 from hicm.errors import UserError
 from hicm.strict import limited
+from hicm.systems.parallel.start import checkpoint_folder, start_path
 from hicm.systems.parallel.vocabulary import load_vocabulary
 
 
@@ -41,6 +42,7 @@ class DecodeSettings:
 class Settings:
     """Settings of the model, its losses and its decoding."""
 
+    init: str = ""  # weights to start from: a run or checkpoint folder of this system; its words are used, too
     vocabulary: str = ""  # json file of words, as PDVC has them; empty: those of the training captions
     rarest: int = limited(2, 1)  # times a word of the training captions must occur to be learnt
     max_words: int = limited(28, 1)  # of a training caption; the rest is not learnt
@@ -87,8 +89,9 @@ def memory(config: Any) -> str:
 
 
 def start_files(settings: Settings) -> dict[str, str]:
-    """The file of words, where one is named."""
-    return {"parallel.vocabulary": settings.vocabulary} if settings.vocabulary else {}
+    """The weights that training starts from, and the file of words, where they are named."""
+    found = {"parallel.init": str(start_path(settings.init))} if settings.init else {}
+    return found | ({"parallel.vocabulary": settings.vocabulary} if settings.vocabulary else {})
 
 
 def check(config: Any) -> None:
@@ -104,3 +107,5 @@ def check(config: Any) -> None:
                         "words or places are learnt")
     if settings.vocabulary:
         load_vocabulary(settings.vocabulary)
+    if settings.init:
+        checkpoint_folder(settings.init, "parallel.init: ")

@@ -20,7 +20,7 @@ from hicm.systems.parallel.losses import ACTIVITYNET, LossModule, count_shares, 
 from hicm.systems.parallel.model import Parallel
 from hicm.systems.parallel.settings import IN_WEIGHTS, Settings
 from hicm.systems.parallel.vocabulary import Vocabulary, build_vocabulary, load_vocabulary
-from hicm.systems.parallel.weights import load_model, save_model
+from hicm.systems.parallel.weights import load_model, save_model, start_model
 
 
 class System(Learner):
@@ -45,9 +45,12 @@ class System(Learner):
         texts = [event.text for video in samples.videos for event in video.events]
         if not texts:
             raise UserError(f"split {config.data.train}: no captions to learn from; add some")
+        memory = 0 if samples.recall is None else samples.width
+        if settings.init:
+            model, vocabulary = start_model(settings, samples.width, memory)
+            return cls(config, model, vocabulary, samples)
         vocabulary = (load_vocabulary(settings.vocabulary) if settings.vocabulary else
                       build_vocabulary(texts, settings.rarest))
-        memory = 0 if samples.recall is None else samples.width
         return cls(config, Parallel(settings, samples.width, memory, len(vocabulary)), vocabulary, samples)
 
     @classmethod
