@@ -8,8 +8,11 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
     PRESETS                 {preset: {section: {setting: value}}}
     PREDICTION_ONLY         settings that do not decide what training yields, e.g. how captions are decoded
     AT_PREDICTION           settings that prediction reads, which may differ from those of the training (default: all)
+    WITHOUT_EFFECT          settings at prediction that do not decide what is predicted, by their full names within the
+                            section, e.g. how long a server is waited for
     FILES                   files of a saved model beside its description <system>.json and tokenizer/
     start_files(settings)   {setting: file or folder} a training starts from
+    prediction_files(settings)  the same for what a prediction reads beside the model
     check(config)           raises UserError when these settings cannot be trained, before anything is read
     memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says, the
                             "bank" itself, or "none" (the default)
@@ -105,6 +108,12 @@ def model_files(name: str) -> tuple[str, ...]:
 def start_files(name: str, settings: Any) -> dict[str, str]:
     """The files that a training under these settings of a room starts from, by setting."""
     found = room_constant(name, "start_files", None)
+    return {} if found is None else found(settings)
+
+
+def prediction_files(name: str, settings: Any) -> dict[str, str]:
+    """The files beside the model that a prediction under these settings of a room reads, by setting."""
+    found = room_constant(name, "prediction_files", None)
     return {} if found is None else found(settings)
 
 

@@ -29,7 +29,7 @@ class System(ABC):
 
     task: ClassVar[str] = "dvc"  # key of hicm.tasks: what its predictions are, and who scores them
     longest: float = math.inf  # seconds of video that it takes at once; `hicm caption` cuts longer videos
-    quotes: ClassVar[bool] = False  # its events are captions of the memory, their scores the cosines to these
+    quotes: bool = False  # its events are captions of the memory, their scores the cosines to these
     captions_given: ClassVar[bool] = False  # captions the events that samples are given, if they are (`Sample.given`)
 
     @classmethod
@@ -66,6 +66,15 @@ class System(ABC):
         those spans.  Either all of the samples have given events or none.
         Raises UserError when the samples do not fit the model.
         """
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What predictions say of how they are made beyond settings and inputs, such as a service that is asked."""
+        return {}
+
+    def outcomes(self, video: str) -> dict[str, int]:
+        """How the captions of a video that was predicted came about, by kind; {}: there is but one way."""
+        return {}
 
     @abstractmethod
     def save(self, folder: Path, **about: Any) -> None:
