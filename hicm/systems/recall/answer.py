@@ -13,7 +13,7 @@ LONGEST = 1 << 16  # characters of an answer that are looked at, the last ones
 STARTS = 1000  # brackets in it at which json is tried, the last ones
 
 _NUMBERS, _SENTENCES = ("index", "event", "number", "id", "key"), ("sentence", "caption", "text", "description")
-_KEY = re.compile(r"\s*(?:event|index|number|#)?[\s_#-]*0{0,3}([0-9]{1,6})\s*", re.IGNORECASE)
+_KEY = re.compile(r"\s*(?:(?:event|index|number)[\s_#-]*|#)?0{0,3}([0-9]{1,6})\s*", re.IGNORECASE)
 _PAIR = re.compile(r'"([^"\\]{1,20})"\s*:\s*("(?:[^"\\]|\\.)*")')
 
 
