@@ -50,6 +50,8 @@ class Writer:
         self.chat, self.prompt, self.settings, self.journal = chat, prompt, settings, journal
         self.name = f"{chat.name}, prompt {prompt.label}, {settings.words} words, {settings.attempts} attempts"
         self._instructions = prompt.instructions(settings.words)
+        self._in_a_row, self._reached = 0, False
+        self._outcomes = Counter[str]()  # problems of all captions so far, "" for none
 
     @property
     def about(self) -> dict[str, Any]:
@@ -63,26 +65,28 @@ class Writer:
         far are kept.
         """
         with holding(self.journal.path.with_name(f".{self.journal.path.name}.lock"), "another prediction"):
-            in_a_row, reached, outcomes = 0, False, Counter[str]()
             for one, found in in_threads(self._write, recollections, self.chat.workers):
                 if isinstance(found, Unreached):
-                    in_a_row += 1
-                    if in_a_row >= IN_A_ROW or not reached:
-                        raise UserError(f"recall.writer: {self.chat.name}: no answer for {in_a_row} "
-                                        f"video{'s in a row' * (in_a_row > 1)} ({found}); answers so far are kept: fix "
-                                        "the cause and run the same command again")
+                    self._refuse_silence(found)
                     found = [Verdict("", UNREACHED)] * len(one.events)
                 elif isinstance(found, Exception):
                     raise found
                 else:
-                    in_a_row, reached = 0, True
-                outcomes.update(verdict.problem for verdict in found)
-                self._refuse_failures(outcomes)
+                    self._in_a_row, self._reached = 0, True
+                self._outcomes.update(verdict.problem for verdict in found)
+                self._refuse_failures()
                 yield one, found
 
-    def _refuse_failures(self, outcomes: Counter[str]) -> None:
-        kinds = {problem: count for problem, count in outcomes.most_common() if problem}
-        bad, every = sum(kinds.values()), outcomes.total()
+    def _refuse_silence(self, error: Unreached) -> None:
+        self._in_a_row += 1
+        if self._in_a_row >= IN_A_ROW or not self._reached:
+            raise UserError(f"recall.writer: {self.chat.name}: no answer for {self._in_a_row} "
+                            f"video{'s in a row' * (self._in_a_row > 1)} ({error}); answers so far are kept: fix the "
+                            "cause and run the same command again")
+
+    def _refuse_failures(self) -> None:
+        kinds = {problem: count for problem, count in self._outcomes.most_common() if problem}
+        bad, every = sum(kinds.values()), self._outcomes.total()
         if every >= FEW and bad > self.settings.failures * every:
             raise UserError(f"recall.writer: {self.chat.name}: {bad} of {every} captions so far cannot be used "
                             f"({', '.join(f'{kind}: {count}' for kind, count in kinds.items())}); read them in "

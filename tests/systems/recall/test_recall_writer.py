@@ -1,5 +1,6 @@
 """Captions by a language model: what it is shown, what becomes of its answers, and what the predictions say."""
 
+import dataclasses
 import json
 import shutil
 import warnings
@@ -8,13 +9,15 @@ import pytest
 
 from hicm import verbs
 from hicm.config import load_config
+from hicm.decisive import prediction_settings
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.memory.bank import load_bank
 from hicm.rooms import check_settings
-from hicm.stages.predict import predict
+from hicm.stages.predict import predict, prediction_config
 from hicm.stages.video_captioner import VideoCaptioner
 from hicm.systems.recall import system, writer
+from hicm.systems.recall.settings import WITHOUT_EFFECT, WritingSettings
 from hicm.systems.recall.writer import CAPTIONS, OTHERS
 from tests.chat_server import Asked, Reply, serve
 from tests.tiny import make_tiny
@@ -230,7 +233,8 @@ def test_a_video_that_is_not_reached_keeps_its_recalled_captions(run, truth):
 
 
 def test_many_unusable_captions_stop_the_prediction(run, truth, monkeypatch):
-    monkeypatch.setattr(writer, "FEW", 4)
+    monkeypatch.setattr(writer, "FEW", 6)
+    monkeypatch.setattr(system, "AT_ONCE", 1)  # the videos before count, too
     with serve(lambda asked: Reply("{}")) as server, pytest.raises(
             UserError, match=r"\d+ of \d+ captions so far cannot be used \(has no sentence: \d+\); read them in .*"
                              r"captions.jsonl.*recall.writing.failures=1"):
@@ -259,6 +263,34 @@ def test_a_prompt_of_ones_own_is_part_of_what_decides(run, truth, tmp_path):
             write(run, server, f"prompt={own}", events=str(truth))
         with pytest.raises(UserError, match=r"recall.writing.prompt: no prompt 'nosuch'; expected one of captions-v1"):
             write(run, server, "prompt=nosuch", events=str(truth), out=run / "x.json")
+
+
+ASKING = {"words": 9, "texts": 2, "events": 1, "attempts": 1, "max_tokens": 50, "seed": 3, "sample": "true",
+          "temperature": 0.1, "top_p": 0.3, "request": "{stop: x}", "prompt": None}
+
+
+def test_every_setting_asks_anew_or_changes_nothing(run, truth, tmp_path):
+    """What decides captions is recorded, and answers under other settings are not taken; the rest does neither."""
+    def recorded(*settings):
+        return prediction_settings(prediction_config(run, ["recall.writer=openai:x", *settings]))
+
+    own = tmp_path / "own.yaml"
+    own.write_text((writer.PROMPTS / "captions-v1.yaml").read_text().replace("You write", "You now write"))
+    names = {field.name for field in dataclasses.fields(WritingSettings)}
+    idle = {name.removeprefix("writing.") for name in WITHOUT_EFFECT}
+    assert names == ASKING.keys() | idle and not ASKING.keys() & idle
+    with serve(obey) as server:
+        write(run, server, events=str(truth), out=run / "first.json")
+        for number, (name, value) in enumerate(ASKING.items()):
+            context = ["sample=true"] if name in ("temperature", "top_p") else []
+            before, setting = len(server.asked), f"{name}={own if value is None else value}"
+            write(run, server, *context, setting, events=str(truth), out=run / f"{number}.json")
+            assert len(server.asked) - before >= 3, name
+            prefixed = [f"recall.writing.{one}" for one in (*context, setting)]
+            assert name == "prompt" or recorded(*prefixed) != recorded(*prefixed[:-1]), name
+    for setting in ("failures=1", "endpoint=http://x/v1", "key_variable=X", "concurrency=2", "timeout=1", "retries=2"):
+        assert setting.partition("=")[0] in idle
+        assert recorded(f"recall.writing.{setting}") == recorded()
 
 
 def test_settings_without_a_writer_are_told_of(run, truth, tiny):
