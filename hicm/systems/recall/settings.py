@@ -1,4 +1,4 @@
-"""Settings of the recall system; `objective.choose` finds values for the first ones on the training split."""
+"""Settings of the recall system; `objective.choose` finds values for four of them on the training split."""
 
 import re
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class Settings:
     neighbours: int = limited(5, 1)
     # cosine below which nothing is quoted
     threshold: float = limited(0.1, -1, 1)
-    # openai:<model>: that language model words the events from what they recall; empty: they quote it
+    # openai:<model>: a language model that writes captions from what events recall; empty: they quote it
     writer: str = ""
     writing: WritingSettings = field(default_factory=WritingSettings)
 

@@ -93,14 +93,14 @@ class System(Chooser):
             yield from self._written(self.writer, [samples[row] for row in range(len(samples))[start:start + size]])
 
     def _written(self, writer: Writer, samples: Sequence[Sample]) -> Iterator[Events]:
-        """The events of some videos, worded by a language model."""
+        """The events of some videos, with captions by a language model."""
         quoted = {sample.id: sorted(enumerate(self._events(sample)), key=_by_time) for sample in samples}
         recollections = [self._recollection(sample, [event for _, event in quoted[sample.id]]) for sample in samples]
         for one, verdicts in writer.write(recollections):
             self._outcomes[one.video] = count(verdicts)
-            worded = {place: replace(event, text=verdict.text or event.text)
+            written = {place: replace(event, text=verdict.text or event.text)
                       for (place, event), verdict in zip(quoted[one.video], verdicts, strict=True)}
-            yield {one.video: [worded[place] for place in range(len(worded))]}
+            yield {one.video: [written[place] for place in range(len(written))]}
 
     def _recollection(self, sample: Sample, events: Sequence[Event]) -> Recollection:
         """What is recalled for a video and its events, which are in order of time; what they quote comes first."""
