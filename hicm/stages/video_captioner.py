@@ -26,7 +26,7 @@ from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.trees import Memory
 from hicm.rooms import memory_need, quotes_memory, reads_speech
-from hicm.stages.origins import bank_digest, path_digest
+from hicm.stages.origins import bank_digest, file_digests, path_digest
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
 from hicm.systems.base import System, find_system
@@ -124,7 +124,7 @@ class VideoCaptioner:
             recalled = self._memory.quoted(events)
         facts = read_facts(video)
         return Captioned(video.stem, str(video), features.duration, tuple(events),
-                         {"decided_by": self.origin(video).to_json(), "device": str(self.device)},
+                         {"decided_by": self.origin(video).to_json(), "device": str(self.device), **self.system.about},
                          Picture(facts.frame_rate, facts.size, facts.sound), _speech_events(speech), tuple(recalled))
 
     def origin(self, video: str | Path) -> Origin:
@@ -237,10 +237,10 @@ def _open_system(model: str, memory: str, overrides: Sequence[str]) -> tuple[Con
         config = prediction_config(Path(model), [*overrides, *own])
         folder = model_folder(Path(model))
         return config, find_system(config.system).load(folder, config), {
-            "model": path_digest(folder, "checkpoint")} | bank_digest(config)
+            "model": path_digest(folder, "checkpoint")} | bank_digest(config) | file_digests(config)
     if not memory:
         raise UserError("caption: nothing to caption with; give a run folder (--model), or a memory bank to quote from "
                         "(--memory)")
     encoder = load_bank(memory).info.get("encoder", "")
     config = load_config(None, ["system=recall", *own, f"memory.encoder={encoder}", *overrides])
-    return config, find_system(config.system).untrained(config), bank_digest(config)
+    return config, find_system(config.system).untrained(config), bank_digest(config) | file_digests(config)

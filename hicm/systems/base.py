@@ -66,6 +66,15 @@ class System(ABC):
         Raises UserError when the samples do not fit the model.
         """
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What predictions say of how they are made beyond settings and inputs, such as a service that is asked."""
+        return {}
+
+    def outcomes(self, video: str) -> dict[str, int]:
+        """How the captions of a video that was predicted came about, by kind; {}: there is but one way."""
+        return {}
+
     @abstractmethod
     def save(self, folder: Path, **about: Any) -> None:
         """Write the model with its description ``<system>.json`` to ``folder``; ``about`` goes into the description."""

@@ -51,7 +51,8 @@ def leaves(cls: type, prefix: str) -> dict[str, tuple[Any, Any]]:
     return found
 
 
-LEAVES = {name: found for system in SYSTEMS for name, found in leaves(settings_class(system), system).items()}
+LEAVES = {name: found for system in SYSTEMS for name, found in leaves(settings_class(system), system).items()
+          if not name.startswith(("recall.writer", "recall.writing."))}  # test_recall_writer.py asks a server by those
 
 
 def another(name: str, own: Any) -> str:

@@ -105,10 +105,10 @@ class CaptionHead(nn.Module):
         return self.words(self.drop(torch.stack(seen, 1))).log_softmax(-1)
 
     @torch.no_grad()
-    def greedy(self, scene: Scene, longest: int) -> tuple[Tensor, Tensor]:
+    def greedy(self, scene: Scene, longest: int, speechless: bool = True) -> tuple[Tensor, Tensor]:
         """The likeliest word at every step, up to ``longest``: ids int64 [N, longest] and their log-probabilities.
 
-        A sentence stops at its first 0; zeros follow.
+        A sentence stops at its first 0; zeros follow.  Without ``speechless`` it has a word at least.
         """
         count, device = len(scene.query), scene.query.device
         ids = torch.zeros(count, longest, dtype=torch.int64, device=device)
@@ -117,7 +117,10 @@ class CaptionHead(nn.Module):
         word = torch.zeros(count, dtype=torch.int64, device=device)
         for place in range(longest):
             state = self.step(word, state, scene)
-            best, word = self.words(state[0]).log_softmax(-1).max(-1)
+            logits = self.words(state[0])
+            if not (place or speechless):
+                logits[:, END] = -torch.inf
+            best, word = logits.log_softmax(-1).max(-1)
             going = word != END
             if not going.all():
                 alive, word, best, scene = alive[going], word[going], best[going], scene.take(going)

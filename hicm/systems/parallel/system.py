@@ -16,6 +16,7 @@ from hicm.systems.base import Device, Events, Learner, refuse_other_model
 from hicm.systems.parallel.batch import Batch, collate
 from hicm.systems.parallel.dataset import VideoDataset
 from hicm.systems.parallel.decode import describe
+from hicm.systems.parallel.given import caption_spans
 from hicm.systems.parallel.losses import ACTIVITYNET, LossModule, count_shares, loss_names
 from hicm.systems.parallel.model import Parallel
 from hicm.systems.parallel.settings import IN_WEIGHTS, Settings
@@ -26,6 +27,7 @@ from hicm.systems.parallel.weights import load_model, save_model, start_model
 class System(Learner):
     """Model and vocabulary, and in training also losses and data; see `hicm.systems.base`."""
 
+    captions_given = True
     longest = 800.0  # seconds: nearly all videos of YouCook2 and ActivityNet Captions are shorter
 
     def __init__(self, config: Config, model: Parallel, vocabulary: Vocabulary,
@@ -80,7 +82,10 @@ class System(Learner):
         return torch.optim.Adam(module.parameters(), lr=lr, weight_decay=self.config.room.weight_decay)
 
     def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
-        """Events in order of time; batches hold videos of similar durations, longest first."""
+        """Events in order of time, or those given in their order.
+
+        Batches hold videos of similar durations, longest first.
+        """
         settings = self.config.room.decode
         if samples.width != self.model.feature_width:
             raise UserError(f"{samples.where}: features are {samples.width} wide, the model reads "
@@ -90,8 +95,12 @@ class System(Learner):
         rows = sorted(range(len(samples)), key=lambda row: samples.speech_of(row)[1], reverse=True)
         self.model.to(device).eval()
         for start in range(0, len(rows), settings.batch):
-            batch = collate([dataset[0, row] for row in rows[start:start + settings.batch]]).to(device)
-            yield dict(zip(batch.ids, describe(self.model, batch, self.vocabulary, settings), strict=True))
+            taken = [samples[row] for row in rows[start:start + settings.batch]]
+            batch = collate([dataset.item(sample) for sample in taken]).to(device)
+            given = [sample.given for sample in taken if sample.given is not None]
+            found = (caption_spans(self.model, batch, given, self.vocabulary, settings) if given else
+                     describe(self.model, batch, self.vocabulary, settings))
+            yield dict(zip(batch.ids, found, strict=True))
 
     def save(self, folder: Path, **about: Any) -> None:
         """Write weights, words and description to ``folder``; ``about`` is added to the description."""

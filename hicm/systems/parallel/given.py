@@ -1,0 +1,64 @@
+"""Captions for given events, by the queries that find events near them.
+
+PDVC captions given events by queries that are made from their times, which only a model trained for that can do.  Here
+the model is the one that finds events: each given event is captioned with the features of the query whose segment
+overlaps it most, and the captioner looks at the given segment in place of the query's own.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from hicm.systems.parallel.batch import Batch
+from hicm.systems.parallel.heads import logit
+from hicm.systems.parallel.matcher import pairwise_giou
+from hicm.systems.parallel.model import Layer, Parallel
+from hicm.systems.parallel.settings import DecodeSettings
+from hicm.systems.parallel.vocabulary import Vocabulary
+from hicm.types import Event, Span
+
+
+@torch.no_grad()
+def caption_spans(model: Parallel, batch: Batch, given: Sequence[Sequence[Span]], vocabulary: Vocabulary,
+                  settings: DecodeSettings) -> list[list[Event]]:
+    """A caption for every given span of B videos, in their order; scores are the queries' of finding an event.
+
+    An event's caption depends neither on the other events nor on the other videos.  Every caption has a word.
+    """
+    output = model(batch)
+    last = output.layers[-1]
+    counts = torch.tensor([len(spans) for spans in given], device=last.boxes.device)
+    if not counts.sum():
+        return [[] for _ in given]
+    video = torch.arange(len(given), device=counts.device).repeat_interleave(counts)
+    targets = torch.cat([boxes_of_spans(spans, duration) for spans, duration in
+                         zip(given, batch.durations.tolist(), strict=True)]).to(counts.device)
+    query = torch.cat([pairwise_giou(own, wanted).argmax(0) for own, wanted in
+                       zip(last.boxes.float(), targets.split(counts.tolist()), strict=True) if len(wanted)])
+    scene = model.captions.scene(output.video, output.levels, video, last.hidden[video, query],
+                                 reference(last, video, query, targets))
+    ids, _ = model.captions.greedy(scene, settings.max_words, speechless=False)
+    scores = last.events[video, query].float().sigmoid().tolist()
+    captions = iter(zip(ids.tolist(), scores, strict=True))
+    return [[Event(span, vocabulary.decode(words), score) for span, (words, score) in zip(spans, captions)]  # noqa: B905
+            for spans in given]
+
+
+def reference(layer: Layer, video: Tensor, query: Tensor, targets: Tensor) -> Tensor:
+    """Where the captioner looks, [N, 1 or 2]: what the query would have corrected to ``targets`` [N, 2].
+
+    A query's sentence is learnt from where its layer looked, which lies off the segment that it found by the layer's
+    correction.  With its own segment as the target, that is where it looked.
+    """
+    own = layer.reference[video, query]
+    width = own.shape[1]
+    correction = logit(layer.boxes[video, query][:, :width]) - logit(own)
+    return (logit(targets[:, :width]) - correction).sigmoid().to(own.dtype)
+
+
+def boxes_of_spans(spans: Sequence[Span], duration: float) -> Tensor:
+    """Centre and length of spans, cut to a video of ``duration`` seconds, as shares of it: float32 [E, 2]."""
+    ends = torch.tensor([sorted((span.start, span.end)) for span in spans], dtype=torch.float64).view(-1, 2)
+    start, end = (ends / duration).clamp(0, 1).unbind(1)
+    return torch.stack([(start + end) / 2, end - start], 1).float()
