@@ -60,12 +60,15 @@ def taps(places: Tensor, lengths: Tensor, starts: Tensor, border: bool) -> tuple
     lengths = lengths[..., None]
     last = (lengths - 1).clamp(min=0)
     x = places * lengths - 0.5
-    x = x.clamp(min=0).minimum(last.to(x.dtype)) if border else x.clamp(min=-1).minimum(lengths.to(x.dtype))
+    if border:
+        x = x.clamp(min=0).minimum(last.to(x.dtype))
+    else:
+        x = x.clamp(min=-1).minimum(lengths.to(x.dtype))
     first = x.detach().floor()
-    share = x - first
-    rows = torch.stack([first, first + 1], -1).long()
-    inside = (rows >= 0) & (rows < lengths[..., None])
-    weights = torch.stack([1 - share, share], -1) * inside
+    share, row = x - first, first.long()
+    rows, weights = torch.stack([row, row + 1], -1), torch.stack([1 - share, share], -1)
+    if not border:  # there, the only row that may lie outside has weight zero
+        weights = weights * ((rows >= 0) & (rows < lengths[..., None]))
     return rows.clamp(min=0).minimum(last[..., None]) + starts[..., None, None], weights
 
 
