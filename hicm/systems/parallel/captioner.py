@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from hicm.systems.parallel.attention import Levels, places_around, taps, weighted_rows
 
 END = 0
+SELDOM = 4  # words after which sentences that have ended are left out on a GPU, which has to be waited for then
 OFTEN = 4  # words of an event that are said at least, on average over all queries
 
 
@@ -127,14 +128,16 @@ class CaptionHead(nn.Module):
         found = torch.zeros(count, longest, device=device)
         alive, state = torch.arange(count, device=device), self.begin(scene)
         word = torch.zeros(count, dtype=torch.int64, device=device)
+        going, every = torch.ones(count, dtype=torch.bool, device=device), 1 if device.type == "cpu" else SELDOM
         for place in range(longest):
             state = self.step(self.spoken(word, scene), state, scene)
             best, word = self.words(state[0]).log_softmax(-1).max(-1)
-            going = word != END
-            if not going.all():
-                alive, word, best, scene = alive[going], word[going], best[going], scene.take(going)
-                state = state[0][going], state[1][going]
-            if not len(alive):
-                break
-            ids[alive, place], found[alive, place] = word, best.float()
+            going = going & (word != END)
+            ids[alive, place], found[alive, place] = word * going, best.float() * going
+            if place % every == every - 1 and not going.all():
+                alive, word, scene, state = alive[going], word[going], scene.take(going), (state[0][going],
+                                                                                           state[1][going])
+                going = going[going]
+                if not len(alive):
+                    break
         return ids, found
