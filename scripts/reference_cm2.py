@@ -1,7 +1,7 @@
 """The public code of CM2 on the CPU, imported from a folder, for bench_parallel.py.
 
-It works with one video at a time.  On the CPU it uses its own plain-torch form of deformable attention, so that nothing is
-compiled.  Modules that it imports and does not need here are replaced by empty ones, CLIP by an encoder that returns
+It works with one video at a time.  On the CPU it uses its own plain-torch form of deformable attention, so that nothing
+is compiled.  Modules that it imports and does not need here are replaced by empty ones, CLIP by an encoder that returns
 zeros: its output is not used.
 """
 
@@ -19,8 +19,9 @@ from unittest import mock
 import torch
 from torch import Tensor, nn
 
-FLAGS = ("--text_crossAttn --text_crossAttn_loc after --ret_encoder avg --sim_attention cls_token --target_domain yc2 "
-         "--bank_type yc2 --soft_k 80 --window_size 50 --device cpu").split()  # of its train_yc2.sh
+# of its train_yc2.sh
+FLAGS = ["--text_crossAttn", "--text_crossAttn_loc=after", "--ret_encoder=avg", "--sim_attention=cls_token",
+         "--target_domain=yc2", "--bank_type", "yc2", "--soft_k=80", "--window_size=50", "--device=cpu"]
 VOCABULARY = "data/yc2/vocabulary_youcook2.json"
 
 
@@ -32,7 +33,8 @@ class Reference:
         with _stand_ins():
             options, code, data = (importlib.import_module(name) for name in
                                    ("opts", "cm2.cm2_ret_encdec_clip", "data.video_dataset"))
-        with _elsewhere(), mock.patch.object(sys, "argv", ["", *FLAGS, "--cfg_path", f"{folder}/cfgs/yc2_clip_cm2.yml"]):
+        flags = ["", *FLAGS, f"--cfg_path={folder}/cfgs/yc2_clip_cm2.yml"]
+        with _elsewhere(), mock.patch.object(sys, "argv", flags):
             self.options = options.parse_opts()
         self.options.cap_num_feature_levels = 4
         with _on_cpu():
@@ -47,7 +49,8 @@ class Reference:
 
     def give(self, vectors: Tensor | None) -> None:
         """What the next video recalls, [W, D]; None: it searches ``bank`` itself."""
-        self.model.softattention_select = self._search if vectors is None else lambda *_, **__: (None, vectors[None], "")
+        given = None if vectors is None else (None, vectors[None], "")
+        self.model.softattention_select = self._search if given is None else lambda *_, **__: given
 
     def predict(self, batch: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Output of the model and events of one video, without the losses that its evaluation computes beside."""
@@ -119,5 +122,9 @@ def _elsewhere() -> Iterator[None]:
 def _on_cpu() -> Iterator[None]:
     """The code asks for CUDA by name."""
     move = Tensor.to
-    with mock.patch.object(Tensor, "to", lambda self, *a, **k: move(self, *("cpu" if x == "cuda" else x for x in a), **k)):
+
+    def to(self: Tensor, *where: Any, **more: Any) -> Tensor:
+        return move(self, *("cpu" if place == "cuda" else place for place in where), **more)
+
+    with mock.patch.object(Tensor, "to", to):
         yield

@@ -49,7 +49,7 @@ def candidates(model: Parallel, batch: Batch, output: Output, numbers: Sequence[
             enumerate(scores.argsort(dim=1, descending=True, stable=True).tolist())]
     found: list[list[Candidate]] = [[] for _ in left]
     likely = scores.tolist()
-    scene = model.scene(output, last, *_grid(*scores.shape, scores.device))
+    scene = model.scene(output, last, *_grid(scores))
     while True:
         pairs = []
         for video, queries in enumerate(left):
@@ -64,10 +64,10 @@ def candidates(model: Parallel, batch: Batch, output: Output, numbers: Sequence[
             found[row].append(Candidate(column, Span(*spans[row][column]), likely[row][column], sentence, words))
 
 
-def _grid(videos: int, queries: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Video and number of every query, int64 [B * Q] each."""
-    places = torch.arange(videos * queries, device=device)
-    return torch.div(places, queries, rounding_mode="floor"), places % queries
+def _grid(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Video and query of each of the scores [B, Q]: int64 [B * Q] each."""
+    places = torch.arange(scores.numel(), device=scores.device)
+    return torch.div(places, scores.shape[1], rounding_mode="floor"), places % scores.shape[1]
 
 
 def _seconds(boxes: Tensor, durations: Tensor) -> Tensor:
