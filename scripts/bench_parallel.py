@@ -110,11 +110,8 @@ class Ours:
         self.optimiser = torch.optim.Adam(self.model.parameters(), lr=RATE, weight_decay=1e-4)
 
     def read(self, items: Sequence[Item]) -> list[np.ndarray]:
-        rows, mask = np.zeros((len(items), max(len(item.rows) for item in items), WIDTH), np.float32), []
-        for row, item in zip(rows, items, strict=True):
-            row[:len(item.rows)] = item.rows
-            mask.append(np.arange(rows.shape[1]) < len(item.rows))
-        return list(self.reader.read(rows, np.stack(mask)).vectors)
+        """What they recall, one after the other as in `hicm.stages.retrieve`: windows differ in length."""
+        return [self.reader.read(item.rows[None], np.ones((1, len(item.rows)), bool)).vectors[0] for item in items]
 
     def predict(self, items: Sequence[Item]) -> object:
         return describe(self.model, collate(items), self.vocabulary, RELEASED)
@@ -297,9 +294,7 @@ def main(arguments: list[str] | None = None) -> int:
     path = asked.reference and asked.reference.resolve() / "data/yc2/vocabulary_youcook2.json"
     words = load_vocabulary(path) if path else Vocabulary([f"w{number}" for number in range(WORDS)])
     ours = Ours(bank, words, border=bool(asked.reference))
-    for rows in chunks(len(items), asked.batch):
-        for row, vectors in zip(rows, ours.read([items[row] for row in rows]), strict=True):
-            items[row] = replace(items[row], memory=vectors)
+    items = [replace(item, memory=vectors) for item, vectors in zip(items, ours.read(items), strict=True)]
     theirs = asked.reference and Theirs(asked.reference.resolve(), items, bank, ours)
     print(f"{os.cpu_count()} CPUs, one thread, torch {torch.__version__}\n", flush=True)
     if theirs:
@@ -325,7 +320,7 @@ def main(arguments: list[str] | None = None) -> int:
          asked.videos, asked.batch, asked.repeat)
     race({**({"prediction, reference": theirs.predict} if theirs else {}), **run("prediction", ours.predict, 1),
           **run("every query captioned", ours.predict_all, asked.batch)}, asked.few, asked.batch, asked.repeat)
-    race({**({"memory, reference": theirs.read} if theirs else {}), **run("memory", ours.read, asked.batch)},
+    race({**({"memory, reference": theirs.read} if theirs else {}), **run("memory", ours.read, 1)},
          asked.few, asked.batch, asked.repeat)
     if theirs:
         compare(ours, outputs, items[:asked.videos], asked.batch)

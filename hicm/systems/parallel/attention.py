@@ -39,6 +39,12 @@ class Levels:
                           for level, size in enumerate(self.sizes)], 1)
 
 
+def exact(layer: nn.Module, x: Tensor) -> Tensor:
+    """``layer`` of ``x`` in float32, in mixed precision as well: places need more digits than bfloat16 has."""
+    with torch.autocast(x.device.type, enabled=False):
+        return layer(x.float())
+
+
 def places_around(reference: Tensor, offsets: Tensor, lengths: Tensor) -> Tensor:
     """Places [..., L, P] of offsets [..., L, P].
 
@@ -112,7 +118,7 @@ class DeformableAttention(nn.Module):
         values = self.values(source).masked_fill(~levels.mask[..., None], 0.0)
         weights = self.weights(query).view(batch, count, self.heads, -1).softmax(-1).view(shape)
         lengths = levels.lengths[:, None, None]
-        places = places_around(reference[:, :, None], self.offsets(query).view(shape), lengths)
+        places = places_around(reference[:, :, None], exact(self.offsets, query).view(shape), lengths)
         rows, shares = taps(places, lengths, levels.starts, border)
         video = torch.arange(batch, device=query.device).view(-1, 1, 1, 1, 1, 1)
         head = torch.arange(self.heads, device=query.device).view(-1, 1, 1, 1)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hicm.systems.parallel.attention import Levels, places_around, taps, weighted_rows
+from hicm.systems.parallel.attention import Levels, exact, places_around, taps, weighted_rows
 
 END = 0
 SELDOM = 4  # words after which sentences that have ended are left out on a GPU, which has to be waited for then
@@ -96,7 +96,7 @@ class CaptionHead(nn.Module):
         """The state after a word, [N, 4 d] as from `spoken`."""
         h, c = state
         count, looks = len(h), self.levels * self.points
-        offsets = self.offsets(torch.cat([h, scene.query], 1)).view(count, self.levels, self.points)
+        offsets = exact(self.offsets, torch.cat([h, scene.query], 1)).view(count, self.levels, self.points)
         places = places_around(scene.reference, offsets, scene.lengths)
         rows, shares = taps(places, scene.lengths, scene.starts, border=True)
         keys = weighted_rows(scene.keys, rows.view(-1, 2), shares.view(-1, 2)).view(count, looks, self.width)
