@@ -13,8 +13,12 @@ from torch import Tensor, nn
 from hicm.systems.parallel.attention import Levels, exact, places_around, taps, weighted_rows
 
 END = 0
-SELDOM = 4  # words after which sentences that have ended are left out on a GPU, which has to be waited for then
-OFTEN = 4  # words of an event that are said at least, on average over all queries
+OFTEN = 4  # words that are said for a query on average, at least
+
+
+def seldom(device: torch.device) -> int:
+    """Words after which sentences that have ended are left out: a GPU has to be waited for then."""
+    return 1 if device.type == "cpu" else 4
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,7 @@ class CaptionHead(nn.Module):
         found = torch.zeros(count, longest, device=device)
         alive, state = torch.arange(count, device=device), self.begin(scene)
         word = torch.zeros(count, dtype=torch.int64, device=device)
-        going, every = torch.ones(count, dtype=torch.bool, device=device), 1 if device.type == "cpu" else SELDOM
+        going, every = torch.ones(count, dtype=torch.bool, device=device), seldom(device)
         for place in range(longest):
             state = self.step(self.spoken(word, scene), state, scene)
             best, word = self.words(state[0]).log_softmax(-1).max(-1)
