@@ -186,6 +186,21 @@ def test_what_is_recalled_is_the_first_of_the_copies(model):
     torch.testing.assert_close(model.encoder.recalled(x, lengths), every[:, :6])
 
 
+def test_what_pads_a_sentence_is_not_computed(model, monkeypatch):
+    batch = collate([make_item("a", 23, 4)])
+    output = model(batch)
+    scene = model.scene(output, output.layers[-1], torch.zeros(3, dtype=torch.int64), torch.arange(3))
+    words = torch.tensor([[0, 1, 0, 0, 0], [0, 1, 2, 3, 4], [0, 0, 0, 0, 0]])
+    rows, step = [], model.captions.step
+    monkeypatch.setattr(model.captions, "step", lambda word, *rest: rows.append(len(word)) or step(word, *rest))
+    logs = model.captions(scene, words)
+    assert rows == [3, 2, 1, 1, 1]
+    assert logs[0, 2:].eq(0).all() and logs[2, 1:].eq(0).all()
+    for row, length in enumerate((2, 5, 1)):
+        alone = model.captions(scene.take(torch.tensor([row])), words[row:row + 1, :length])
+        torch.testing.assert_close(logs[row, :length], alone[0], atol=1e-5, rtol=0)
+
+
 def test_without_a_memory_nothing_of_one_is_there():
     names = [name for name, _ in Parallel(SMALL, WIDTH, 0, WORDS).named_parameters()]
     with_one = [name for name, _ in Parallel(SMALL, WIDTH, WIDTH, WORDS).named_parameters()]

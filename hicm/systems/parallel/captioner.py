@@ -36,8 +36,8 @@ class Scene:
     inputs: Tensor  # [4 d, 2 d]: weights of the parts of context and state
     words: Tensor | None  # [V + 1, 4 d]: the part of every word, if that is less work than to make it at every step
 
-    def take(self, rows: Tensor) -> "Scene":
-        """Some of the events, bool [N] or int64."""
+    def take(self, rows: Tensor | slice) -> "Scene":
+        """Some of the events: bool [N], their numbers, or a slice."""
         return replace(self, starts=self.starts[rows], lengths=self.lengths[rows], reference=self.reference[rows],
                        query=self.query[rows], gates=self.gates[rows])
 
@@ -114,12 +114,26 @@ class CaptionHead(nn.Module):
         return o.sigmoid() * c.tanh(), c
 
     def forward(self, scene: Scene, words: Tensor) -> Tensor:
-        """Teacher-forced log-probabilities [N, M, V + 1] after each of the words int64 [N, M]."""
-        state, seen = self.begin(scene), []
-        for spoken in self.spoken(words, scene).unbind(1):
-            state = self.step(spoken, state, scene)
-            seen.append(state[0])
-        return self.words(self.drop(torch.stack(seen, 1))).log_softmax(-1)
+        """Teacher-forced log-probabilities [N, M, V + 1] after each of the words int64 [N, M]; zero beyond a sentence.
+
+        The zeros that pad a sentence are not computed: half of a batch, as captions are of very different lengths.
+        """
+        lengths = 1 + (words[:, 1:] != END).sum(1)  # with the zero that begins the sentence
+        order = lengths.argsort(descending=True, stable=True)
+        going = (lengths[:, None] > torch.arange(words.shape[1], device=words.device)).sum(0).tolist()
+        scene, words = scene.take(order), words[order]
+        (h, c), seen = self.begin(scene), []
+        said = self.spoken(torch.cat([words[:count, place] for place, count in enumerate(going)]), scene).split(going)
+        for place, (count, spoken) in enumerate(zip(going, said, strict=True)):
+            if count or not place:  # without any sentence, one step of none
+                scene = scene.take(slice(count))
+                h, c = self.step(spoken, (h[:count], c[:count]), scene)
+                seen.append(h)
+        logs = self.words(self.drop(torch.cat(seen))).log_softmax(-1)
+        found = logs.new_zeros(*words.shape, logs.shape[-1])
+        places = torch.arange(len(going)).repeat_interleave(torch.tensor(going)).to(words.device)
+        found[torch.cat([order[:count] for count in going]), places] = logs
+        return found
 
     @torch.no_grad()
     def greedy(self, scene: Scene, longest: int) -> tuple[Tensor, Tensor]:
