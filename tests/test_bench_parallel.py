@@ -19,8 +19,9 @@ def test_ours_alone():
     done = run("--videos", "2", "--few", "2", "--batch", "2", "--repeat", "1")
     assert done.returncode == 0, done.stderr
     rows = [line.split("|")[1].strip() for line in done.stdout.splitlines() if line.startswith("|")][2:]
-    assert rows == ["prediction, ours, 2 at once", "prediction, ours, 1 at once", "every query captioned, ours, 2 at once",
-                    "memory, ours, 1 at once", "training, ours, 1 at once", "training, ours, 2 at once"]
+    assert rows == ["prediction, ours, 2 at once", "prediction, ours, 1 at once",
+                    "every query captioned, ours, 2 at once", "memory, ours, 1 at once", "training, ours, 1 at once",
+                    "training, ours, 2 at once"]
 
 
 @pytest.mark.slow
