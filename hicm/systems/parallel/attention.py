@@ -39,6 +39,12 @@ class Levels:
                           for level, size in enumerate(self.sizes)], 1)
 
 
+def exact(layer: nn.Module, x: Tensor) -> Tensor:
+    """``layer`` of ``x`` in float32, in mixed precision as well: places need more digits than bfloat16 has."""
+    with torch.autocast(x.device.type, enabled=False):
+        return layer(x.float())
+
+
 def places_around(reference: Tensor, offsets: Tensor, lengths: Tensor) -> Tensor:
     """Places [..., L, P] of offsets [..., L, P].
 
@@ -60,12 +66,15 @@ def taps(places: Tensor, lengths: Tensor, starts: Tensor, border: bool) -> tuple
     lengths = lengths[..., None]
     last = (lengths - 1).clamp(min=0)
     x = places * lengths - 0.5
-    x = x.clamp(min=0).minimum(last.to(x.dtype)) if border else x.clamp(min=-1).minimum(lengths.to(x.dtype))
+    if border:
+        x = x.clamp(min=0).minimum(last.to(x.dtype))
+    else:
+        x = x.clamp(min=-1).minimum(lengths.to(x.dtype))
     first = x.detach().floor()
-    share = x - first
-    rows = torch.stack([first, first + 1], -1).long()
-    inside = (rows >= 0) & (rows < lengths[..., None])
-    weights = torch.stack([1 - share, share], -1) * inside
+    share, row = x - first, first.long()
+    rows, weights = torch.stack([row, row + 1], -1), torch.stack([1 - share, share], -1)
+    if not border:  # there, the only row that may lie outside has weight zero
+        weights = weights * ((rows >= 0) & (rows < lengths[..., None]))
     return rows.clamp(min=0).minimum(last[..., None]) + starts[..., None, None], weights
 
 
@@ -109,7 +118,7 @@ class DeformableAttention(nn.Module):
         values = self.values(source).masked_fill(~levels.mask[..., None], 0.0)
         weights = self.weights(query).view(batch, count, self.heads, -1).softmax(-1).view(shape)
         lengths = levels.lengths[:, None, None]
-        places = places_around(reference[:, :, None], self.offsets(query).view(shape), lengths)
+        places = places_around(reference[:, :, None], exact(self.offsets, query).view(shape), lengths)
         rows, shares = taps(places, lengths, levels.starts, border)
         video = torch.arange(batch, device=query.device).view(-1, 1, 1, 1, 1, 1)
         head = torch.arange(self.heads, device=query.device).view(-1, 1, 1, 1)

@@ -50,6 +50,7 @@ def candidates(model: Parallel, batch: Batch, output: Output, numbers: Sequence[
             enumerate(scores.argsort(dim=1, descending=True, stable=True).tolist())]
     found: list[list[Candidate]] = [[] for _ in left]
     likely = scores.tolist()
+    scene = model.scene(output, last, *_grid(scores))
     while True:
         pairs = []
         for video, queries in enumerate(left):
@@ -58,10 +59,16 @@ def candidates(model: Parallel, batch: Batch, output: Output, numbers: Sequence[
                 del queries[:ROUND]
         if not pairs:
             return found
-        scene = model.scene(output, last, *torch.tensor(pairs, device=scores.device).unbind(1))
-        ids, logs = model.captions.greedy(scene, settings.max_words)
+        rows, columns = torch.tensor(pairs, device=scores.device).unbind(1)
+        ids, logs = model.captions.greedy(scene.take(rows * scores.shape[1] + columns), settings.max_words)
         for (row, column), sentence, words in zip(pairs, ids.tolist(), logs.sum(1).tolist(), strict=True):
             found[row].append(Candidate(column, Span(*spans[row][column]), likely[row][column], sentence, words))
+
+
+def _grid(scores: Tensor) -> tuple[Tensor, Tensor]:
+    """Video and query of each of the scores [B, Q]: int64 [B * Q] each."""
+    places = torch.arange(scores.numel(), device=scores.device)
+    return torch.div(places, scores.shape[1], rounding_mode="floor"), places % scores.shape[1]
 
 
 def _seconds(boxes: Tensor, durations: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hicm.systems.parallel.attention import DeformableAttention, Levels
+from hicm.systems.parallel.attention import DeformableAttention, Levels, exact
 from hicm.systems.parallel.encoder import FeedForward
 from hicm.systems.parallel.heads import BoxHead, logit
 
@@ -93,10 +93,10 @@ class Decoder(nn.Module):
         count; what is found for the others means nothing.
         """
         position, x = self.embeddings.weight.expand(len(video), -1, -1).chunk(2, 2)
-        reference = self.centre(position).sigmoid()
+        reference = exact(self.centre, position).sigmoid()
         for layer, head in zip(self.layers, self.boxes, strict=True):
             x = layer(x, position, reference, video, levels, recalled, border, kept)
-            moved, before = head(x), logit(reference)
+            moved, before = exact(head, x), logit(reference)
             if before.shape[-1] == 1:
                 before = torch.cat([before, torch.zeros_like(before)], -1)
             boxes = (moved + before).sigmoid()
