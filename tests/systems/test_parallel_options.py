@@ -16,10 +16,11 @@ from hicm.errors import UserError
 from hicm.nn.weights import load_exactly
 from hicm.systems.parallel.batch import Batch, collate
 from hicm.systems.parallel.decode import Candidate, candidates, choose, describe
+from hicm.systems.parallel.given import caption_spans
 from hicm.systems.parallel.losses import LossModule, count_shares, focal, loss_names, varifocal
 from hicm.systems.parallel.matcher import tiou
 from hicm.systems.parallel.model import Parallel
-from hicm.systems.parallel.overlap import FLOOR, GAMMA, apart, overlap_loss
+from hicm.systems.parallel.overlap import FLOOR, GAMMA, overlap_loss, suppress_overlaps
 from hicm.systems.parallel.settings import DecodeSettings, ObjectiveSettings, Settings
 from hicm.systems.parallel.system import System
 from hicm.systems.parallel.vocabulary import Vocabulary
@@ -36,6 +37,8 @@ OPTIONS = {
     "all": {"objective": ObjectiveSettings(overlap=0.5, quality="tiou"), "query_dropout": 0.4,
             "self_attention": False},
 }
+
+ITEMS = [make_item("a", 23, 4, 3), make_item("b", 9, 0, 1), make_item("c", 2, 11, 2), make_item("d", 14, 5, 0)]
 
 
 def make_model(**changes) -> Parallel:
@@ -176,20 +179,20 @@ def test_matched_queries_learn_their_tiou():
 
 def test_a_share_of_the_queries_is_left_out_but_one_stays_for_each_event():
     model, events = make_model(query_dropout=0.6), torch.tensor([0, 1, 4, 9])
-    assert model.keep(events).sum(1).tolist() == [2, 2, 4, 5]  # of 5 queries
-    drawn = torch.stack([model.keep(events) for _ in range(300)])
+    assert model.draw_queries(events).sum(1).tolist() == [2, 2, 4, 5]  # of 5 queries
+    drawn = torch.stack([model.draw_queries(events) for _ in range(300)])
     shares = drawn.float().mean(0)
     torch.testing.assert_close(shares[0], torch.full((5,), 0.4), atol=0.12, rtol=0)
     assert (drawn[:, 0] != drawn[:, 1]).any(), "every video has its own"
-    assert model.eval().keep(events) is None and make_model().train().keep(events) is None
-    assert make_model(query_dropout=0.9).keep(torch.tensor([0])).sum() == 1
+    assert model.eval().draw_queries(events) is None and make_model().train().draw_queries(events) is None
+    assert make_model(query_dropout=0.9).draw_queries(torch.tensor([0])).sum() == 1
 
 
 def test_queries_left_out_have_no_part_in_a_step(monkeypatch):
     """Losses are those of a model that never had them."""
     batch, model = make_batch(2, 1), make_model(query_dropout=0.4, objective=ObjectiveSettings(l1=1.0, overlap=0.5))
     kept = torch.tensor([True, False, True, True, False])
-    monkeypatch.setattr(model, "keep", lambda events: kept.expand(len(events), -1))
+    monkeypatch.setattr(model, "draw_queries", lambda events: kept.expand(len(events), -1))
     losses = losses_of(model)
     found = losses(batch)
     found.sum().backward()
@@ -201,16 +204,26 @@ def test_queries_left_out_have_no_part_in_a_step(monkeypatch):
     torch.testing.assert_close(losses_of(fewer)(batch), found, atol=1e-4, rtol=1e-5)
 
 
+def test_no_event_ends_after_its_video():
+    """As float32, 137.4 seconds are a little more or less."""
+    model, how = make_model().eval(), DecodeSettings(max_words=1, empty="keep")
+    with torch.no_grad():
+        model.decoder.boxes[-1].layers[-1].bias[1] += 9  # segments are as long as the video
+    for duration in (137.4, 52.91, 310.7, 199.35, 0.3, 741.003):
+        [events] = describe(model, collate([replace(make_item("a", 5, 0), duration=duration)]), NAMED, how)
+        assert max(event.span.end for event in events) == duration
+
+
 # all of them
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_a_batch_is_what_its_videos_are_alone(option, monkeypatch):
     """Rows, recalled vectors and events differ; each video keeps the same queries in both."""
     model = make_model(**OPTIONS[option])  # no dropout but that of queries
-    masks = [model.keep(torch.tensor([count])) for count in range(4)]
+    masks = [model.draw_queries(torch.tensor([count])) for count in range(4)]
     if model.settings.query_dropout:
-        monkeypatch.setattr(model, "keep", lambda events: torch.cat([masks[count] for count in events.tolist()]))
-    items = [make_item("a", 23, 4, 3), make_item("b", 9, 0, 1), make_item("c", 2, 11, 2), make_item("d", 14, 5, 0)]
+        monkeypatch.setattr(model, "draw_queries", lambda events: torch.cat([masks[one] for one in events.tolist()]))
+    items = ITEMS
     losses, found = losses_of(model), []
     for batches in ([collate(items)], [collate([item]) for item in items]):
         model.zero_grad()
@@ -221,6 +234,33 @@ def test_a_batch_is_what_its_videos_are_alone(option, monkeypatch):
     for one, other in zip(found[0][1], found[1][1], strict=True):
         assert one.isfinite().all()
         torch.testing.assert_close(one, other, atol=1e-5 * max(1.0, float(other.abs().max())), rtol=0)
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_predictions_of_a_batch_are_those_of_its_videos_alone(option):
+    """Activations, the events that are found under a limit on their overlap, and captions of given events."""
+    model, how = make_model(**OPTIONS[option]).eval(), DecodeSettings(max_words=6, overlap=0.3, empty="keep")
+    given = [[Span(1, 9), Span(2, 20)], [], [Span(0, 2)], [Span(3, 3)]]
+    with torch.no_grad():
+        for head in model.heads:
+            head.count.bias[4] += 100  # several events are chosen
+    batch, alone = collate(ITEMS), [collate([item]) for item in ITEMS]
+    with torch.no_grad():
+        output, outputs = model(batch), [model(one) for one in alone]
+    for row, one in enumerate(outputs):
+        for layer, other in zip(output.layers, one.layers, strict=True):
+            for name in ("hidden", "events", "counts", "boxes"):
+                torch.testing.assert_close(getattr(layer, name)[row], getattr(other, name)[0], atol=1e-5, rtol=1e-5)
+    for together, single in (
+            (describe(model, batch, NAMED, how), [describe(model, one, NAMED, how)[0] for one in alone]),
+            (caption_spans(model, batch, given, NAMED, how),
+             [caption_spans(model, one, [spans], NAMED, how)[0] for one, spans in zip(alone, given, strict=True)])):
+        assert sum(map(len, single)) >= 4
+        for events, others in zip(together, single, strict=True):
+            assert [event.text for event in events] == [event.text for event in others]
+            for event, other in zip(events, others, strict=True):
+                assert (event.span.start, event.span.end, event.score) == pytest.approx(
+                    (other.span.start, other.span.end, other.score), abs=2e-4)
 
 
 @pytest.mark.slow
@@ -297,11 +337,11 @@ def test_models_saved_before_the_options_are_read(tmp_path):
 
 def test_spans_that_overlap_a_better_one_are_passed_over():
     spans = [Span(0, 10), Span(1, 10), Span(5, 15), Span(20, 30), Span(0, 10), Span(3, 3), Span(3, 3)]
-    assert apart(spans, 1.0, 9) == list(range(7)), "1: any"
-    assert apart(spans, 0.9, 9) == [0, 1, 2, 3, 5, 6], "tIoU of 0.9, 1/3, 0, 1; of no length: 0"
-    assert apart(spans, 0.5, 9) == [0, 2, 3, 5, 6]
-    assert apart(spans, 0.3, 2) == [0, 3]
-    assert apart(spans, 0.0, 9) == [0, 3, 5, 6] and apart([], 0.5, 3) == []
+    assert suppress_overlaps(spans, 1.0, 9) == list(range(7)), "1: any"
+    assert suppress_overlaps(spans, 0.9, 9) == [0, 1, 2, 3, 5, 6], "tIoU of 0.9, 1/3, 0, 1; of no length: 0"
+    assert suppress_overlaps(spans, 0.5, 9) == [0, 2, 3, 5, 6]
+    assert suppress_overlaps(spans, 0.3, 2) == [0, 3]
+    assert suppress_overlaps(spans, 0.0, 9) == [0, 3, 5, 6] and suppress_overlaps([], 0.5, 3) == []
 
 
 def test_the_next_candidate_takes_the_place_of_one_that_overlaps():
@@ -321,7 +361,7 @@ def test_no_candidate_that_would_be_chosen_is_left_without_a_caption(limit, monk
         output = model(batch)
     every = candidates(model, batch, output, [40] * 3, how)
     assert all(len(found) > 20 for found in every)
-    monkeypatch.setattr("hicm.systems.parallel.decode.ROUND", 2)
+    monkeypatch.setattr("hicm.systems.parallel.decode.CAPTIONED_AT_ONCE", 2)
     for number in (1, 3, 6):
         found = candidates(model, batch, output, [number] * 3, how)
         for some, rest in zip(found, every, strict=True):

@@ -140,9 +140,9 @@ def test_a_sentence_said_in_training_has_the_log_probabilities_of_its_generation
     batch = collate([make_item("a", 23, 4), make_item("b", 9, 2)])
     output = model(batch)
     pairs = torch.tensor(list(itertools.product(range(2), range(5))))
-    scene = model.scene(output, output.layers[-1], pairs[:, 0], pairs[:, 1])
-    ids, logs = model.captions.greedy(scene, 12)
-    said = model.captions(scene, F.pad(ids, (1, 0))[:, :-1]).gather(2, ids[:, :, None])[:, :, 0]
+    inputs = model.caption_inputs(output, output.layers[-1], pairs[:, 0], pairs[:, 1])
+    ids, logs = model.captions.greedy(inputs, 12)
+    said = model.captions(inputs, F.pad(ids, (1, 0))[:, :-1]).gather(2, ids[:, :, None])[:, :, 0]
     torch.testing.assert_close(logs, said * (ids != 0), atol=1e-4, rtol=0)
     assert (ids != 0).any() and ((ids == 0).cumsum(1) * ids == 0).all(), "zeros follow the first zero"
 
@@ -153,26 +153,27 @@ def test_a_table_of_words_changes_nothing(model):
     with torch.no_grad():
         output = model(batch)
         pairs = torch.tensor(list(itertools.product(range(2), range(5))))
-        few, many = (model.scene(output, output.layers[-1], *some.unbind(1)) for some in (pairs[:2], pairs))
-    assert few.words is None and many.words.shape == (WORDS + 1, 4 * SMALL.width)
-    found, expected = (model.captions.greedy(scene, 12) for scene in (many.take(torch.arange(2)), few))
+        few, many = (model.caption_inputs(output, output.layers[-1], *some.unbind(1)) for some in (pairs[:2], pairs))
+    assert few.word_table is None and many.word_table.shape == (WORDS + 1, 4 * SMALL.width)
+    found, expected = (model.captions.greedy(inputs, 12) for inputs in (many.take(torch.arange(2)), few))
     assert torch.equal(found[0], expected[0])
     torch.testing.assert_close(found[1], expected[1], atol=1e-5, rtol=0)
 
 
 def test_sentences_do_not_depend_on_when_ended_ones_are_left_out(monkeypatch):
-    """At every word, as on a CPU, or seldom, as on a GPU."""
+    """At every word, as on a CPU, or every few words, as on a GPU."""
     torch.manual_seed(1)
     head = captioner.CaptionHead(32, 3, 2, WORDS, 0.0).eval()
     levels = Levels((9, 5, 3), torch.tensor([[9, 5, 3], [4, 2, 1]]))
     with torch.no_grad():
         for weight in head.parameters():
             torch.nn.init.normal_(weight, std=0.6)
-        scene = head.scene(torch.randn(2, 17, 32), levels, torch.arange(10) % 2, torch.randn(10, 32), torch.rand(10, 2))
-    expected = head.greedy(scene, 12)
+        inputs = head.prepare(torch.randn(2, 17, 32), levels, torch.arange(10) % 2, torch.randn(10, 32),
+                              torch.rand(10, 2))
+    expected = head.greedy(inputs, 12)
     assert len((expected[0] != 0).sum(1).unique()) > 2, "sentences of several lengths"
-    monkeypatch.setattr(captioner, "seldom", lambda device: 5)
-    found = head.greedy(scene, 12)
+    monkeypatch.setattr(captioner, "check_interval", lambda device: 5)
+    found = head.greedy(inputs, 12)
     assert torch.equal(found[0], expected[0])
     torch.testing.assert_close(found[1], expected[1], atol=1e-5, rtol=0)
 
@@ -189,15 +190,15 @@ def test_what_is_recalled_is_the_first_of_the_copies(model):
 def test_what_pads_a_sentence_is_not_computed(model, monkeypatch):
     batch = collate([make_item("a", 23, 4)])
     output = model(batch)
-    scene = model.scene(output, output.layers[-1], torch.zeros(3, dtype=torch.int64), torch.arange(3))
+    inputs = model.caption_inputs(output, output.layers[-1], torch.zeros(3, dtype=torch.int64), torch.arange(3))
     words = torch.tensor([[0, 1, 0, 0, 0], [0, 1, 2, 3, 4], [0, 0, 0, 0, 0]])
     rows, step = [], model.captions.step
     monkeypatch.setattr(model.captions, "step", lambda word, *rest: rows.append(len(word)) or step(word, *rest))
-    logs = model.captions(scene, words)
+    logs = model.captions(inputs, words)
     assert rows == [3, 2, 1, 1, 1]
     assert logs[0, 2:].eq(0).all() and logs[2, 1:].eq(0).all()
     for row, length in enumerate((2, 5, 1)):
-        alone = model.captions(scene.take(torch.tensor([row])), words[row:row + 1, :length])
+        alone = model.captions(inputs.take(torch.tensor([row])), words[row:row + 1, :length])
         torch.testing.assert_close(logs[row, :length], alone[0], atol=1e-5, rtol=0)
 
 
@@ -317,7 +318,7 @@ def test_a_gpu_computes_the_same(model, monkeypatch):
         losses = losses_of(model.to(device)).to(device)
         with torch.no_grad():
             output = model(moved)
-            ids, logs = model.captions.greedy(model.scene(output, output.layers[-1], *pairs.to(device)), 12)
+            ids, logs = model.captions.greedy(model.caption_inputs(output, output.layers[-1], *pairs.to(device)), 12)
             numbers = [losses(moved), logs, *(x for layer in output.layers for x in (layer.boxes, layer.events))]
         found.append((ids.tolist(), [x.cpu() for x in numbers]))
     torch.testing.assert_close(found[1][1], found[0][1], atol=1e-4, rtol=1e-4)

@@ -55,12 +55,13 @@ def test_a_vocabulary_that_is_none_is_refused(tmp_path, content, told):
         load_vocabulary(tmp_path / "words.json")
 
 
-def said(query: int, start: float, event: float, words: int, log: float) -> Candidate:
+def candidate(query: int, start: float, event: float, words: int, log: float) -> Candidate:
     return Candidate(query, Span(start, start + 1), event, [1] * words + [0] * (5 - words), log)
 
 
 def test_the_best_events_are_chosen_and_put_in_order_of_time():
-    found = [said(0, 9, 0.9, 1, -2.0), said(1, 5, 0.8, 4, -4.0), said(2, 7, 0.5, 0, 0.0), said(3, 1, 0.4, 5, -1.0)]
+    found = [candidate(0, 9, 0.9, 1, -2.0), candidate(1, 5, 0.8, 4, -4.0), candidate(2, 7, 0.5, 0, 0.0),
+             candidate(3, 1, 0.4, 5, -1.0)]
     settings = DecodeSettings()
     # by hand: event + log / words ** 2
     assert [round(one.joint(settings), 3) for one in found] == [-1.1, 0.55, 0.5, 0.36]

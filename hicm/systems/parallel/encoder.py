@@ -14,10 +14,10 @@ from hicm.systems.parallel.attention import DeformableAttention, Levels
 GROUPS = 32  # of the group norms
 
 
-def sinusoid(places: Tensor, width: int) -> Tensor:
-    """Sines and cosines of places (shares of the video) [...]: float32 [..., width]."""
-    k = torch.arange(width, device=places.device)
-    angles = 2 * math.pi * places[..., None] / 10000 ** (2 * torch.div(k, 2, rounding_mode="floor") / width)
+def sinusoid(locations: Tensor, width: int) -> Tensor:
+    """Sines and cosines of locations (shares of the video) [...]: float32 [..., width]."""
+    k = torch.arange(width, device=locations.device)
+    angles = 2 * math.pi * locations[..., None] / 10000 ** (2 * torch.div(k, 2, rounding_mode="floor") / width)
     return torch.where(k % 2 == 0, angles.sin(), angles.cos())
 
 
@@ -70,10 +70,10 @@ class Pyramid(nn.Module):
         return torch.cat(found, 2).transpose(1, 2), levels
 
     def positions(self, levels: Levels, seconds: Tensor) -> Tensor:
-        """Position codes [B, S, d]: one half says where in the video, the other how long it is, up to d / 2 seconds."""
+        """Position codes [B, S, d]: one half encodes the location, the other the duration, up to d / 2 seconds."""
         half = self.width // 2
-        clock = torch.arange(half, device=seconds.device) < seconds[:, None].floor()
-        duration = self.duration(clock.float())
+        elapsed = torch.arange(half, device=seconds.device) < seconds[:, None].floor()
+        duration = self.duration(elapsed.float())
         return torch.cat([torch.cat([positions(size, levels.lengths[:, level], half),
                                      duration[:, None].expand(-1, size, -1)], 2)
                           for level, size in enumerate(levels.sizes)], 1)
@@ -105,7 +105,7 @@ class EncoderLayer(nn.Module):
                 wanted: int | None = None) -> Tensor:
         """x and position [B, S, d] -> [B, S, d], or its first ``wanted`` rows."""
         kept = x[:, :wanted]
-        attended = self.attention(kept + position[:, :wanted], levels.places[:, :wanted, None], x, levels, border)
+        attended = self.attention(kept + position[:, :wanted], levels.locations[:, :wanted, None], x, levels, border)
         kept = self.norm1(kept + self.drop(attended))
         return self.norm2(kept + self.feed(kept))
 

@@ -49,9 +49,9 @@ def _unknown(videos: Sequence[Video], vocabulary: Vocabulary) -> Finding:
     words: dict[str, int] = {}
     total, known = 0, set(vocabulary.words[:-1])
     for video in videos:
-        said = [word for event in video.events for word in split(event.text)]
-        missing = [word for word in said if word not in known]
-        total += len(said)
+        caption_words = [word for event in video.events for word in split(event.text)]
+        missing = [word for word in caption_words if word not in known]
+        total += len(caption_words)
         if missing:
             lost[video.id] = len(missing)
         for word in missing:

@@ -33,12 +33,12 @@ def caption_spans(model: Parallel, batch: Batch, given: Sequence[Sequence[Span]]
         return [[] for _ in given]
     video = torch.arange(len(given), device=counts.device).repeat_interleave(counts)
     targets = torch.cat([boxes_of_spans(spans, duration) for spans, duration in
-                         zip(given, batch.durations.tolist(), strict=True)]).to(counts.device)
+                         zip(given, batch.durations, strict=True)]).to(counts.device)
     query = torch.cat([pairwise_giou(own, wanted).argmax(0) for own, wanted in
                        zip(last.boxes.float(), targets.split(counts.tolist()), strict=True) if len(wanted)])
-    scene = model.captions.scene(output.video, output.levels, video, last.hidden[video, query],
+    inputs = model.captions.prepare(output.video, output.levels, video, last.hidden[video, query],
                                  reference(last, video, query, targets))
-    ids, _ = model.captions.greedy(scene, settings.max_words, speechless=False)
+    ids, _ = model.captions.greedy(inputs, settings.max_words, allow_empty=False)
     scores = last.events[video, query].float().sigmoid().tolist()
     captions = iter(zip(ids.tolist(), scores, strict=True))
     return [[Event(span, vocabulary.decode(words), score) for span, (words, score) in zip(spans, captions)]  # noqa: B905

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-BACKGROUND = 0.01  # probability of an event before training
+PRIOR = 0.01  # probability of an event before training
 
 
 def logit(share: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class Heads(nn.Module):
 
     def initialise(self) -> None:
         """Few queries are events at first."""
-        nn.init.constant_(self.event.bias, -math.log(1 / BACKGROUND - 1))
+        nn.init.constant_(self.event.bias, -math.log(1 / PRIOR - 1))
 
     def forward(self, hidden: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """hidden [B, Q, d] -> logits of being an event [B, Q], and of the number of events 0, 1, ... [B, most + 1].

@@ -100,7 +100,7 @@ class LossModule(nn.Module):
                 event: Tensor) -> Tensor:
         """Sum over videos of the mean over their pairs of the mean loss per word, the closing 0 included."""
         words = batch.words[video, event]
-        logs = self.model.captions(self.model.scene(output, layer, video, query), words[:, :-1])
+        logs = self.model.captions(self.model.caption_inputs(output, layer, video, query), words[:, :-1])
         losses = -logs.gather(2, words[:, 1:, None]).squeeze(2)
         real = F.pad(words[:, 1:-1] != END, (1, 0), value=True)  # the words, and the place after the last one
         each = (losses * real).sum(1) / (real.sum(1) + 1e-6)

@@ -1,4 +1,4 @@
-"""Segments that overlap: a loss that keeps them apart in training, and a limit on their tIoU in what is chosen."""
+"""Overlapping segments: a loss against them in training, and non-maximum suppression in prediction."""
 
 from collections.abc import Sequence
 
@@ -40,8 +40,8 @@ def _mean_overlap(boxes: Tensor, others: Tensor, mask: Tensor) -> Tensor:
     return (overlaps * some).sum(2) / some.sum(2).clamp(min=1)
 
 
-def apart(spans: Sequence[Span], limit: float, most: int) -> list[int]:
-    """Places of the first ``most`` spans whose tIoU with each one chosen before is ``limit`` at most."""
+def suppress_overlaps(spans: Sequence[Span], limit: float, most: int) -> list[int]:
+    """Indices of the first ``most`` spans whose tIoU with each span chosen before is at most ``limit``."""
     chosen: list[int] = []
     for place, span in enumerate(spans):
         if len(chosen) == most:
