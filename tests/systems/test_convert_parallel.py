@@ -94,6 +94,7 @@ def test_a_converted_pdvc_predicts_what_the_model_does(tiny, words, tmp_path):
         run = verbs.convert(str(path), str(tiny), str(tmp_path / "run"), vocabulary=str(words),
                             set_=[*set_sizes(), "retrieval.search=none"])
     manifest = read_json(run / "manifest.json")
+    assert any("here data.sampling=even; set data.sampling=nearest" in line for line in manifest["warnings"])
     assert manifest["source"]["kind"] == "pdvc" and manifest["bank"] is None and not (run / "bank").exists()
     assert set(manifest["keys"]["never_read"]) == {"pos_trans", "attention_weights, output_proj of the captioner"}
     results = read_json(verbs.predict(str(run)))["results"]

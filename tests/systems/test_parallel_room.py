@@ -106,11 +106,13 @@ def test_a_saved_model_whose_files_do_not_belong_together_is_refused(saved, tmp_
 
 @pytest.mark.parametrize(("override", "told"), [
     ("parallel.width=48", "a multiple of 32"), ("parallel.heads=3", "and of parallel.heads=3"),
-    ("data.target=speech", "learns events and captions"), ("parallel.objective.caption=0", "need a weight"),
+    ("data.target=speech", "learns events and captions"),
+    ("data.sampling=nearest data.frames=0", "data.frames=0 takes all rows as stored; set data.frames"),
+    ("parallel.objective.caption=0", "need a weight"),
     ("parallel.vocabulary=nowhere.json", "nowhere.json: vocabulary not found")])
 def test_settings_that_cannot_be_trained_are_refused(override, told):
     with pytest.raises(UserError, match=told):
-        check_settings(load_config(None, ["system=parallel", override]))
+        check_settings(load_config(None, ["system=parallel", *override.split()]))
     check_settings(load_config(None, ["system=parallel", "preset=released"]))
 
 

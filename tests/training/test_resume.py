@@ -84,13 +84,15 @@ def test_killed_three_times_the_run_ends_with_the_same_weights(tmp_path):
 
 DROPOUTS = {"captioner": ("memory_dropout", "visual_dropout", "encoder_dropout", "decoder_dropout"),
             "parallel": ("memory_dropout", "word_dropout", "dropout")}
+OPTIONS = {"parallel": {"objective__overlap": 0.5, "objective__quality": "tiou", "self_attention": False}}
 
 
 @pytest.mark.parametrize("system", DROPOUTS)
 def test_two_processes_learn_what_one_does(system, tmp_path):
     """Gradients are averaged over processes: 2 x batch 2 is batch 4."""
     same = {"system": system, "train__epochs": 3, "train__eval_every": 3,
-            **{f"{system}__{name}": 0.0 for name in DROPOUTS[system]}}
+            **{f"{system}__{name}": 0.0 for name in DROPOUTS[system]},
+            **{f"{system}__{name}": value for name, value in OPTIONS.get(system, {}).items()}}
     config = make_tiny(tmp_path, videos=7, **same)
     one, two = tmp_path / "one", tmp_path / "two"
     train(str(config), "--out", str(one), "--set", "train.batch=4")
@@ -110,9 +112,9 @@ def test_two_processes_learn_what_one_does(system, tmp_path):
 
 
 def test_a_run_under_the_step_schedule_continues_at_its_rate(tmp_path, monkeypatch):
-    """Interrupted right where the rate changes, and once more in the middle of an epoch."""
+    """Interrupted right where the rate changes, and once more in the middle of an epoch; queries are dropped, too."""
     config = make_tiny(tmp_path, videos=4, system="parallel", train__epochs=4, train__eval_every=0,
-                       train__schedule="step", train__decay_after=[1, 3])
+                       train__schedule="step", train__decay_after=[1, 3], parallel__query_dropout=0.4)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert main(["train", str(config), "--out", str(whole)]) == 0
     for calls in (1, 2):

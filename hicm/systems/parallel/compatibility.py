@@ -21,6 +21,7 @@ ARGUMENTS = {
     "ec_alpha": "parallel.decode.caption_weight",
 }
 PDVC_ARGUMENTS = {"frame_embedding_num": "data.frames"}  # CM2 has it, too, and does not read it
+PDVC_SAMPLING = "nearest"
 MEMORY_ARGUMENTS = {"window_size": "retrieval.windows", "soft_k": "retrieval.top_k"}
 DECISIVE = {"nheads": "parallel.heads", "enc_n_points": "parallel.points", "dec_n_points": "parallel.points",
             "cap_dec_n_points": "parallel.points"}  # decide what weights do, and show in no shape
@@ -47,8 +48,12 @@ def check_arguments(args: Mapping[str, Any], config: Config, where: str) -> None
 def compare_arguments(args: Mapping[str, Any], config: Config, memory: bool) -> list[str]:
     """Differences between the arguments of the training program and the settings, one line each."""
     pairs = {**ARGUMENTS, **(MEMORY_ARGUMENTS if memory else PDVC_ARGUMENTS)}
-    return [f"trained with {name}={args[name]}, {setting}={setting_value(config, setting)}"
+    found = [f"trained with {name}={args[name]}, {setting}={setting_value(config, setting)}"
             for name, setting in pairs.items() if name in args and args[name] != setting_value(config, setting)]
+    if not memory and config.data.sampling != PDVC_SAMPLING:
+        found.append(f"PDVC resamples features to the nearest rows, here data.sampling={config.data.sampling}; set "
+                     f"data.sampling={PDVC_SAMPLING} and data.frames to the number of rows")
+    return found
 
 
 def check_memory(given: bool, wanted: bool, where: str) -> None:

@@ -99,6 +99,9 @@ def check(config: Any) -> None:
     settings, objective = config.room, config.room.objective
     if config.data.target != "captions":
         raise UserError("data.target: speech: the system parallel learns events and captions; set data.target=captions")
+    if config.data.sampling == "nearest" and not config.data.frames:
+        raise UserError("data.sampling=nearest: resamples to data.frames rows, but data.frames=0 takes all rows as "
+                        "stored; set data.frames (PDVC: 200 for YouCook2, 100 for ActivityNet), or data.sampling=even")
     if settings.width % 32 or settings.width % settings.heads:
         raise UserError(f"parallel.width={settings.width}: expected a multiple of 32 and of parallel.heads="
                         f"{settings.heads}")
