@@ -1,7 +1,7 @@
-"""Captions by a language model, from what events and video recall: ask, check, ask again, else keep the recalled ones.
+"""Captions by a language model from recalled captions: ask, check, ask again, else keep the recalled caption.
 
-The model sees texts and the numbers of events alone: neither frames nor times.  Answers are kept on disk as they
-arrive, and nothing is asked twice.
+The model is given texts and event numbers, neither frames nor times.  Answers are stored as they arrive; no question is
+sent twice.
 """
 
 import hashlib
@@ -27,16 +27,16 @@ from hicm.systems.recall.settings import Settings, WritingSettings
 
 CAPTIONS = "captions.jsonl"  # beside the memory bank
 PROMPTS = Path(__file__).parent / "prompts"
-WRITTEN, KEEPS = "written", "recalled"  # how captions come about
-ABSENT, OTHERS = "has no sentence", "sentences for other numbers"
-IN_A_ROW = 3  # videos without any answer, after which the prediction stops
-FEW = 50  # captions before it is judged
+WRITTEN, RECALLED = "written", "recalled"  # where captions come from
+ABSENT, UNKNOWN_NUMBERS = "has no sentence", "sentences for other numbers"
+MAX_UNREACHED = 3  # videos in a row without any answer, after which the prediction stops
+MIN_CAPTIONS = 50  # captions before their failure rate is checked
 NAMES = Names("recall.writer", "recall.writing", "texts")
 
 
 @dataclass(frozen=True)
 class Recollection:
-    """What one video recalls: captions for the whole of it and for each of its events, in order of time."""
+    """The captions that one video recalls, for all of it and for each of its events, in order of time."""
 
     video: str
     whole: tuple[str, ...]
@@ -50,8 +50,8 @@ class Writer:
         self.chat, self.prompt, self.settings, self.journal = chat, prompt, settings, journal
         self.name = f"{chat.name}, prompt {prompt.label}, {settings.words} words, {settings.attempts} attempts"
         self._instructions = prompt.instructions(settings.words)
-        self._in_a_row, self._reached = 0, False
-        self._outcomes = Counter[str]()  # problems of all captions so far, "" for none
+        self._unreached, self._reached = 0, False
+        self._outcomes = Counter[str]()  # problem of each caption so far, "" for none
 
     @property
     def about(self) -> dict[str, Any]:
@@ -67,28 +67,28 @@ class Writer:
         with holding(self.journal.path.with_name(f".{self.journal.path.name}.lock"), "another prediction"):
             for one, found in in_threads(self._write, recollections, self.chat.workers):
                 if isinstance(found, Unreached):
-                    self._refuse_silence(found)
+                    self._stop_if_unreachable(found)
                     found = [Verdict("", UNREACHED)] * len(one.events)
                 elif isinstance(found, Exception):
                     raise found
                 else:
-                    self._in_a_row, self._reached = 0, True
+                    self._unreached, self._reached = 0, True
                 self._outcomes.update(verdict.problem for verdict in found)
-                self._refuse_failures()
+                self._stop_if_mostly_unusable()
                 yield one, found
 
-    def _refuse_silence(self, error: Unreached) -> None:
-        self._in_a_row += 1
-        if self._in_a_row >= IN_A_ROW or not self._reached:
-            raise UserError(f"recall.writer: {self.chat.name}: no answer for {self._in_a_row} "
-                            f"video{'s in a row' * (self._in_a_row > 1)} ({error}); answers so far are kept: fix the "
+    def _stop_if_unreachable(self, error: Unreached) -> None:
+        self._unreached += 1
+        if self._unreached >= MAX_UNREACHED or not self._reached:
+            raise UserError(f"recall.writer: {self.chat.name}: no answer for {self._unreached} "
+                            f"video{'s in a row' * (self._unreached > 1)} ({error}); answers so far are kept: fix the "
                             "cause and run the same command again")
 
-    def _refuse_failures(self) -> None:
+    def _stop_if_mostly_unusable(self) -> None:
         kinds = {problem: count for problem, count in self._outcomes.most_common() if problem}
-        bad, every = sum(kinds.values()), self._outcomes.total()
-        if every >= FEW and bad > self.settings.failures * every:
-            raise UserError(f"recall.writer: {self.chat.name}: {bad} of {every} captions so far cannot be used "
+        failed, total = sum(kinds.values()), self._outcomes.total()
+        if total >= MIN_CAPTIONS and failed > self.settings.failures * total:
+            raise UserError(f"recall.writer: {self.chat.name}: {failed} of {total} captions so far cannot be used "
                             f"({', '.join(f'{kind}: {count}' for kind, count in kinds.items())}); read them in "
                             f"{self.journal.path}, use another model or prompt, or raise recall.writing.max_tokens; to "
                             "keep recalled captions in their place, set recall.writing.failures=1")
@@ -103,36 +103,36 @@ class Writer:
             lines += [_line(event=number, captions=recollection.events[number - 1]) for number in part]
             keys = [key_of(self.name, lines, number) for number in part]
             if not all(key in self.journal.known for key in keys):
-                self.journal.add(self._settle(lines, dict(zip(part, keys, strict=True))))
+                self.journal.add(self._ask(lines, dict(zip(part, keys, strict=True))))
             found += [self._read(self.journal.known[key]) for key in keys]
         return found
 
-    def _settle(self, lines: list[str], keys: dict[int, str]) -> list[Entry]:
-        """One question, repeated for what cannot be used of its answer."""
+    def _ask(self, lines: list[str], keys: dict[int, str]) -> list[Entry]:
+        """Ask one question, and again for events whose sentence cannot be used."""
         verdicts = {number: Verdict("", ABSENT) for number in keys}
         messages, rejected = self.prompt.question(lines, self.settings.words), []
         others = False
         for attempt in range(self.settings.attempts):
-            open_ = [number for number in keys if not verdicts[number].text]
-            if not open_:
+            pending = [number for number in keys if not verdicts[number].text]
+            if not pending:
                 break
             [answer] = self.chat.answer([messages], self._seed(lines, attempt))
-            said = printable(answer.text)
-            found = sentences_in(said, open_)
+            text = printable(answer.text)
+            found = sentences_in(text, pending)
             others |= not keys.keys() >= found.keys()
-            verdicts |= {number: self._check(answer, said, found.get(number)) for number in open_}
-            problems = [f"{number} ({verdicts[number].problem})" for number in open_ if verdicts[number].problem]
+            verdicts |= {number: self._check(answer, text, found.get(number)) for number in pending}
+            problems = [f"{number} ({verdicts[number].problem})" for number in pending if verdicts[number].problem]
             if problems:
-                rejected.append(said[:KEPT])
+                rejected.append(text[:KEPT])
                 wrong = f"is wrong for {', '.join(problems)}"
-                messages = self.prompt.repeat(messages, said, wrong, self.settings.words)
+                messages = self.prompt.repeat(messages, text, wrong, self.settings.words)
         return [Entry(keys[number], verdict.text, verdict.problem, node=number, rejected=tuple(rejected),
-                      cleaned=(*verdict.cleaned, *([OTHERS] if others and number == min(keys) else [])))
+                      cleaned=(*verdict.cleaned, *([UNKNOWN_NUMBERS] if others and number == min(keys) else [])))
                 for number, verdict in verdicts.items()]
 
-    def _check(self, answer: Answer, said: str, sentence: str | None) -> Verdict:
+    def _check(self, answer: Answer, text: str, sentence: str | None) -> Verdict:
         if sentence is None:
-            return Verdict("", answer.problem or (REFUSES if REFUSAL.search(said) else ABSENT))
+            return Verdict("", answer.problem or (REFUSES if REFUSAL.search(text) else ABSENT))
         return check_answer(Answer(sentence), self.settings.words, self._instructions)
 
     def _read(self, entry: Entry) -> Verdict:
@@ -145,7 +145,7 @@ class Writer:
 
 
 def open_writer(settings: Settings, bank: Path) -> Writer | None:
-    """The writer that the settings name, which continues the answers beside ``bank``; None: captions are quoted.
+    """The writer that the settings name, which continues the answers beside ``bank``; None: recalled captions are used.
 
     Raises UserError when the prompt or the answers so far cannot be read.
     """
@@ -157,8 +157,8 @@ def open_writer(settings: Settings, bank: Path) -> Writer | None:
 
 
 def count(verdicts: Sequence[Verdict]) -> dict[str, int]:
-    """How the captions of a video came about, by kind."""
-    found = Counter(f"{KEEPS}: {one.problem}" if one.problem else WRITTEN for one in verdicts)
+    """The number of captions of a video by kind."""
+    found = Counter(f"{RECALLED}: {one.problem}" if one.problem else WRITTEN for one in verdicts)
     found.update(f"cleaned: {kind}" for one in verdicts for kind in one.cleaned)
     return dict(found)
 

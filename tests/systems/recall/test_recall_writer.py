@@ -233,7 +233,7 @@ def test_a_video_that_is_not_reached_keeps_its_recalled_captions(run, truth):
 
 
 def test_many_unusable_captions_stop_the_prediction(run, truth, monkeypatch):
-    monkeypatch.setattr(writer, "FEW", 6)
+    monkeypatch.setattr(writer, "MIN_CAPTIONS", 6)
     monkeypatch.setattr(system, "AT_ONCE", 1)  # the videos before count, too
     with serve(lambda asked: Reply("{}")) as server, pytest.raises(
             UserError, match=r"\d+ of \d+ captions so far cannot be used \(has no sentence: \d+\); read them in .*"
