@@ -18,7 +18,7 @@ from hicm.retrieval.windows import window_seconds
 from hicm.rooms import check_settings
 from hicm.stages.retrieve import with_recall
 from hicm.strict import setting_names
-from hicm.systems.parallel.dataset import VideoDataset
+from hicm.systems.parallel.dataset import VideoDataset, boxes_of
 from hicm.systems.parallel.decode import Candidate, choose
 from hicm.systems.parallel.findings import findings
 from hicm.systems.parallel.model import Parallel
@@ -124,6 +124,12 @@ def test_what_was_recalled_keeps_its_order_without_its_gaps():
     assert item.memory.tolist() == [[0, 1], [4, 5]] and item.rows.shape == (5, 2)
     assert VideoDataset([], WORDS, 3, 28).item(sample).rows.shape == (3, 2)
     assert VideoDataset([], WORDS, 9, 28).item(sample).rows.shape == (5, 2), "no padding"
+
+
+def test_lengths_of_events_are_never_negative():
+    events = [Event(Span(2, 4), "a"), Event(Span(4, 2), "b"), Event(Span(3, 3), "c"), Event(Span(8, 12), "d")]
+    np.testing.assert_allclose(boxes_of(events, 10.0), [[0.3, 0.2], [0.3, 0.2], [0.3, 0], [1.0, 0.4]], atol=1e-6)
+    assert boxes_of((), 10.0).shape == (0, 2)
 
 
 @pytest.fixture(scope="module")

@@ -42,6 +42,10 @@ class VideoDataset(Dataset[Item]):
 
 
 def boxes_of(events: Sequence[Event], duration: float) -> np.ndarray:
-    """Centre and length of each event as shares of a video of ``duration`` seconds: float32 [E, 2]."""
+    """Centre and length of each event as shares of a video of ``duration`` seconds: float32 [E, 2].
+
+    Events are not cut to the video, as in PDVC; the times of one that ends before it starts are swapped.
+    """
     spans = np.array([[event.span.start, event.span.end] for event in events], np.float64).reshape(-1, 2)
+    spans.sort(axis=1)
     return np.stack([spans.sum(1) / (2 * duration), (spans[:, 1] - spans[:, 0]) / duration], 1).astype(np.float32)
