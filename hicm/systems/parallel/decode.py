@@ -99,7 +99,7 @@ def choose(found: Sequence[Candidate], number: int, settings: DecodeSettings) ->
 
 @torch.no_grad()
 def describe(model: Parallel, batch: Batch, vocabulary: Vocabulary, settings: DecodeSettings) -> list[list[Event]]:
-    """The events of B videos in order of time, as many of each as the counter says; scores are those of being one."""
+    """The events of B videos in order of time, as many as the counter predicts; ``score``: the probability."""
     output = model(batch)
     numbers = output.layers[-1].counts.argmax(1).tolist()
     return [[Event(one.span, vocabulary.decode(one.ids), one.event) for one in choose(found, number, settings)]

@@ -1,8 +1,8 @@
 """Captions for given events, by the queries that find events near them.
 
 PDVC captions given events by queries that are made from their times, which only a model trained for that can do.  Here
-the model is the one that finds events: each given event is captioned with the features of the query whose segment
-overlaps it most, and the captioner looks at the given segment in place of the query's own.
+the model is one that predicts events: each given event is captioned with the features of the query whose segment
+overlaps it most, and the captioner samples around the given segment instead of the query's own.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def caption_spans(model: Parallel, batch: Batch, given: Sequence[Sequence[Span]]
                   settings: DecodeSettings) -> list[list[Event]]:
     """A caption for every given span of B videos, in their order; scores are the queries' of finding an event.
 
-    An event's caption depends neither on the other events nor on the other videos.  Every caption has a word.
+    A caption depends neither on the other events nor on the other videos, and has at least one word.
     """
     output = model(batch)
     last = output.layers[-1]
@@ -46,15 +46,15 @@ def caption_spans(model: Parallel, batch: Batch, given: Sequence[Sequence[Span]]
 
 
 def reference(layer: Layer, video: Tensor, query: Tensor, targets: Tensor) -> Tensor:
-    """Where the captioner looks, [N, 1 or 2]: what the query would have corrected to ``targets`` [N, 2].
+    """The captioner's reference [N, 1 or 2]: the one that the query's offset would move to ``targets`` [N, 2].
 
-    A query's sentence is learnt from where its layer looked, which lies off the segment that it found by the layer's
-    correction.  With its own segment as the target, that is where it looked.
+    In training, the captioner samples around the reference that enters the layer; the layer then moves it, by an offset
+    of its logits, to the predicted segment.  With that segment as the target, the result is the layer's own reference.
     """
     own = layer.reference[video, query]
     width = own.shape[1]
-    correction = logit(layer.boxes[video, query][:, :width]) - logit(own)
-    return (logit(targets[:, :width]) - correction).sigmoid().to(own.dtype)
+    offset = logit(layer.boxes[video, query][:, :width]) - logit(own)
+    return (logit(targets[:, :width]) - offset).sigmoid().to(own.dtype)
 
 
 def boxes_of_spans(spans: Sequence[Span], duration: float) -> Tensor:

@@ -37,7 +37,7 @@ class Heads(nn.Module):
     """The heads of one decoder layer but for its segments."""
 
     def __init__(self, width: int, most: int) -> None:
-        """``most``: the largest number of events that is told apart."""
+        """``most``: the largest number of events that the counter predicts."""
         super().__init__()
         self.event = nn.Linear(width, 1)
         self.count = nn.Linear(width, most + 1)

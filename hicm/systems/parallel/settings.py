@@ -46,20 +46,20 @@ class Settings:
     vocabulary: str = ""  # json file of words, as PDVC has them; empty: those of the training captions
     rarest: int = limited(2, 1)  # times a word of the training captions must occur to be learnt
     max_words: int = limited(28, 1)  # of a training caption; the rest is not learnt
-    queries: int = limited(100, 1)  # Q, events looked for at once (ActivityNet: 10)
-    max_events: int = limited(20, 1)  # largest number of events that is told apart
+    queries: int = limited(100, 1)  # Q, the most events per video (ActivityNet: 10)
+    max_events: int = limited(20, 1)  # largest number of events that the counter predicts
     width: int = limited(512, 32)  # d, a multiple of 32
     hidden: int = limited(512, 1)  # width of the feed-forward networks
     heads: int = limited(8, 1)
     levels: int = limited(4, 1)  # time scales, each half as long as the one before
-    points: int = limited(4, 1)  # places per scale that are looked at
+    points: int = limited(4, 1)  # locations that are sampled, per head and scale
     encoder_layers: int = limited(2, 1)
     decoder_layers: int = limited(2, 1)
     self_attention: bool = True  # between the queries, as released
     dropout: float = limited(0.1, 0, 1)
     memory_dropout: float = limited(0.5, 0, 1)
     word_dropout: float = limited(0.5, 0, 1)
-    query_dropout: float = limited(0.0, 0, 0.9)  # share of queries that a training step leaves out
+    query_dropout: float = limited(0.0, 0, 0.9)  # share of queries that are dropped in training
     weight_decay: float = limited(1e-4, 0)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)
