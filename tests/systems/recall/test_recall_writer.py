@@ -18,7 +18,7 @@ from hicm.stages.predict import predict, prediction_config
 from hicm.stages.video_captioner import VideoCaptioner
 from hicm.systems.recall import system, writer
 from hicm.systems.recall.settings import WITHOUT_EFFECT, WritingSettings
-from hicm.systems.recall.writer import CAPTIONS, OTHERS
+from hicm.systems.recall.writer import CAPTIONS, UNKNOWN_NUMBERS
 from tests.chat_server import Asked, Reply, serve
 from tests.tiny import make_tiny
 from tests.video.videos import write_video
@@ -140,7 +140,7 @@ def test_what_the_model_leaves_out_is_quoted_and_counted(run, truth, capsys):
         assert [event["sentence"] for event in events] == expected
     found = read_json(made)["captions"]
     assert found == {"written": 2 * len(quoted), "recalled: has no sentence": count - 2 * len(quoted),
-                     f"cleaned: {OTHERS}": len(quoted)}
+                     f"cleaned: {UNKNOWN_NUMBERS}": len(quoted)}
     assert f"written {2 * len(quoted)}" in capsys.readouterr().out
 
 
