@@ -26,7 +26,7 @@ PROMISED = {"quickstart.sh", "test.sh", "build_memory.sh", "train_yc2.sh", "trai
             *(f"{what}_{model}_{data}.sh" for what in ("train", "eval") for model in ("cm2", "pdvc")
               for data in ("yc2", "anet"))}
 SCORE = tuple(sorted(name for name in PROMISED if name.startswith("eval_")))
-NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "bench_yc2_sim.sh", *SCORE)
+NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "bench_yc2_sim.sh", "bench_parallel_yc2_sim.sh", *SCORE)
 WITHOUT_MEMORY = {"train_vid2seq_yc2.sh": "vid2seq_yc2", "train_vid2seq_vitt.sh": "vid2seq_vitt",
                   "pretrain_vidchapters.sh": "pretrain_vidchapters", "train_pdvc_yc2.sh": "pdvc_yc2",
                   "train_pdvc_anet.sh": "pdvc_anet"}
@@ -297,6 +297,25 @@ def test_bench_trains_without_memory_and_with(sandbox, tmp_path):
     (data / "features.h5").touch()
     sandbox.run("bench_yc2_sim.sh", str(annotations), "simulate.py")
     assert sandbox.calls[0][1] == "data", "features are made once"
+
+
+def test_bench_of_the_parallel_system_trains_two_seeds_beside_two_floors(sandbox, tmp_path):
+    annotations = tmp_path / "annotations"
+    annotations.mkdir()
+    for split in ("train", "val"):
+        (annotations / f"{split}.json").write_text(split)
+    assert sandbox.run("bench_parallel_yc2_sim.sh", str(annotations), "simulate.py", "--set",
+                       "train.epochs=1").returncode == 0
+    calls = sandbox.calls
+    check_calls(calls)
+    trained = [call[4:] for call in calls if call[1] == "train"]
+    assert trained == [*(["system=recall", "--set", f"train.select_on={metric}"] for metric in ("CIDEr", "soda_c")),
+                       *([f"retrieval.search={search}", "--set", f"train.seed={seed}", "--set",
+                                             "train.epochs=1"] for seed in (1, 2) for search in
+                                            ("none", "flat", "descend"))]
+    assert [call[1] for call in calls[5:]] == [*["train", "predict", "evaluate"] * 8, "scripts/tabulate_runs.py"]
+    predicted = f"{RUN}/predictions_val.json"
+    assert [one.partition("=")[2] for one in calls[-1][4:]] == [*[predicted] * 2, *[f"{predicted},{predicted}"] * 3]
 
 
 # installation

@@ -26,6 +26,7 @@ from hicm.systems.parallel.settings import DecodeSettings, Settings
 from hicm.systems.parallel.system import System
 from hicm.systems.parallel.vocabulary import Vocabulary, build_vocabulary, load_vocabulary
 from hicm.systems.parallel.weights import load_model, save_model
+from hicm.training.optim import optimiser_step
 from hicm.types import Event, Span, Video
 from tests.tiny import make_tiny
 
@@ -179,6 +180,22 @@ def test_a_model_without_a_memory_is_pdvc(tiny, tmp_path):
         System.load(tmp_path / "saved", load_config(tiny, ["system=parallel"]))
     with pytest.raises(UserError, match=r"was trained with parallel.queries=6, found 7"):
         System.load(tmp_path / "saved", load_config(tiny, ["system=parallel", "parallel.queries=7"]))
+
+
+@pytest.mark.parametrize(("scale", "steps"), [(1.0, {"captions": 0.01, "rest": 0.01}),
+                                              (4.0, {"captions": 0.04, "rest": 0.01})])
+def test_the_captioner_may_learn_faster_than_the_rest(tiny, tmp_path, scale, steps):
+    config = load_config(tiny, ["system=parallel", "retrieval.search=none", f"parallel.caption_lr={scale}",
+                                "parallel.weight_decay=0"])
+    system = System.prepare(config, tmp_path, open_samples(config.data, "train"))
+    optimiser = system.optimiser(system.module, 0.01)
+    before = {name: weight.detach().clone() for name, weight in system.module.named_parameters()}
+    for weight in system.module.parameters():
+        weight.grad = torch.ones_like(weight)
+    optimiser_step(system.module, optimiser, 0.01, 1e9)
+    for name, weight in system.module.named_parameters():  # Adam's first step is as long as the learning rate
+        step = steps["captions" if ".captions." in name else "rest"]
+        torch.testing.assert_close(before[name] - weight, torch.full_like(weight, step), atol=1e-6, rtol=0)
 
 
 def test_a_training_split_without_captions_is_refused(tiny, tmp_path):

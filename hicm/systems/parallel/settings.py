@@ -61,6 +61,7 @@ class Settings:
     word_dropout: float = limited(0.5, 0, 1)
     query_dropout: float = limited(0.0, 0, 0.9)  # share of queries that are dropped in training
     weight_decay: float = limited(1e-4, 0)
+    caption_lr: float = limited(1.0, 0)  # learning rate of the captioner, as a multiple of train.lr; published: 1
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 

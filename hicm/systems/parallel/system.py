@@ -78,8 +78,14 @@ class System(Learner):
         return (weights.to(sums.device) * sums / counts.clamp(min=1)).sum()
 
     def optimiser(self, module: nn.Module, lr: float) -> torch.optim.Optimizer:
-        """Adam with weight decay as an L2 penalty, as published."""
-        return torch.optim.Adam(module.parameters(), lr=lr, weight_decay=self.config.room.weight_decay)
+        """Adam with weight decay as an L2 penalty, as published; the captioner may have a learning rate of its own."""
+        decay, scale = self.config.room.weight_decay, self.config.room.caption_lr
+        if scale == 1:
+            return torch.optim.Adam(module.parameters(), lr=lr, weight_decay=decay)
+        own = {id(weight) for weight in self.model.captions.parameters()}
+        groups = [{"params": [weight for weight in module.parameters() if id(weight) not in own]},
+                  {"params": [weight for weight in module.parameters() if id(weight) in own], "scale": scale}]
+        return torch.optim.Adam(groups, lr=lr, weight_decay=decay)
 
     def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
         """Events in order of time, or those given in their order.
