@@ -10,7 +10,7 @@ from hicm.stages.build_memory import build_memory
 from tests.memory_data import write_config
 from tests.server.serving import OPTIONS, Server, serving, until
 from tests.server.tiny_worker import marked
-from tests.viewer.test_viewer_access import NAMELESS, PALE
+from tests.viewer.test_viewer_access import NAMELESS, PALE, faults
 
 pytestmark = pytest.mark.browser
 
@@ -180,6 +180,7 @@ def test_everything_is_legible_and_has_a_name(chromium, server, video, path, opt
     visit = Visit(chromium, server, **options)
     visit.page.goto(f"http://127.0.0.1:{server.port}{path}")
     visit.page.locator(".job, .route").nth(1).wait_for()
+    assert faults(visit.page) == []
     assert visit.page.evaluate(PALE) == [] and visit.page.evaluate(NAMELESS) == []
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     visit.close()
