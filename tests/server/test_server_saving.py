@@ -122,11 +122,11 @@ def test_the_history_goes_on_after_a_save(desk):
 
 def test_the_original_captions_come_back_as_an_edit(desk):
     page = desk.open()
-    original, facts = page.get_by_role("button", name="Original captions"), page.locator(".head .quiet")
+    original, facts = page.get_by_role("button", name="Original captions"), page.locator(".head > .quiet")
     assert original.is_hidden(), "they are shown"
     choose(page, SALT)
     page.keyboard.press("Delete")
-    until(page, "document.querySelector('.head .quiet').textContent.includes(' 1 event ')")
+    until(page, "document.querySelector('.head > .quiet').textContent.endsWith('· 1 event')")
     page.keyboard.press("Control+s")
     said(page, "Saved")
     page.reload()
