@@ -11,9 +11,10 @@ hicm.parts ??= {};
    * @returns {HTMLElement[]}
    */
   function saving(session, saver) {
-    const original = el("button", {type: "button", text: "Original captions",
+    const original = el("button", {type: "button", "aria-label": "Original captions",
                                    title: "Show the captions without corrections; undo brings yours back",
-                                   on: {click: () => saver.showOriginal()}});
+                                   on: {click: () => saver.showOriginal()}},
+                        "Original", el("span", {class: "where-wide", text: " captions"}));
     const button = el("button", {type: "button", class: "primary", text: "Save", title: "Save (Ctrl S)",
                                  "aria-keyshortcuts": "Control+S Meta+S", on: {click: () => saver.save()}});
     const update = () => {
