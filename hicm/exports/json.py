@@ -17,6 +17,7 @@ SUFFIX = ".json"
 
 KEYS = ("video", "source", "duration", "events")  # of every file
 LONGEST_KEY = 30  # characters of a key of another program that an error shows
+LARGEST_WHOLE = 2 ** 53 - 1  # of levels: JavaScript rounds larger numbers, and some formats cannot hold them
 Found = TypeVar("Found")
 
 
@@ -193,7 +194,9 @@ def _number(value: Any) -> float | None:
 
 
 def _whole(value: Any) -> int | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > LARGEST_WHOLE:
         raise ValueError(f"{brief(value)}, expected a whole number")
     return value
 

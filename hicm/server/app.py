@@ -36,7 +36,7 @@ def make_app(settings: Settings, jobs: Jobs, supervisor: Supervisor) -> FastAPI:
     app = FastAPI(title="hicm serve", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False,
                   summary="Dense video captioning: submit a video, wait, fetch its events.",
                   description="One job runs at a time, in the order of submission. Errors are {\"detail\": reason}.",
-                  responses=refusals({422: "An id, a parameter or a header that cannot be"}))
+                  responses=refusals({422: "An invalid id, parameter or header", 500: "An error in hicm"}))
     app.add_exception_handler(RequestValidationError, invalid)
     app.include_router(_about(settings), prefix="/api")
     app.include_router(_job_routes(jobs, supervisor, Uploads(jobs, settings)), prefix="/api/jobs", tags=["jobs"])

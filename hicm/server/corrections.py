@@ -18,7 +18,7 @@ from hicm.provenance import now
 from hicm.server.answers import MISSING, JobId, refusals
 from hicm.server.guard import LARGEST
 from hicm.server.jobs import Job, Jobs
-from hicm.server.results import BESIDE, Stored, stored
+from hicm.server.results import BESIDE, Stored, check_done, digest_of, stored
 from hicm.server.settings import Settings
 from hicm.server.uploads import chunks
 from hicm.types import Event
@@ -48,21 +48,26 @@ def routes(jobs: Jobs, settings: Settings) -> APIRouter:
     async def save(request: Request, response: Response, job_id: JobId, if_match: IfMatch = None) -> Job:
         """All formats are made from these captions then. The ETag of the answer is for the next save. Those of the
         captioner stay: version=original of the GET."""
-        await asyncio.to_thread(stored, jobs, job_id)
+        check_done(jobs, job_id)
         if if_match is None:
             raise HTTPException(428, "the request has no If-Match header; send the ETag of the captions that were "
                                      "corrected")
         body = await _body(request, settings)
-        events, speech = await asyncio.to_thread(_lists, body)
-        async with jobs.lock:
-            before = await asyncio.to_thread(stored, jobs, job_id)
-            _check_match(if_match, before)
-            await asyncio.to_thread(_write, jobs, job_id, before, events, speech)
-            job = jobs.corrected(job_id, len(events))
-            response.headers["ETag"] = (await asyncio.to_thread(stored, jobs, job_id)).etag()
+        async with jobs.lock:  # one body at a time is parsed: it becomes many times as large
+            saved = await asyncio.to_thread(_save, jobs, job_id, body, if_match)
+            job = jobs.corrected(job_id, len(saved.captioned.events))
+        response.headers["ETag"] = saved.etag()
         return job
 
     return router
+
+
+def _save(jobs: Jobs, job_id: str, body: bytes, if_match: str) -> Stored:
+    """Check a body and write its captions.  Raises HTTPException, and changes nothing then."""
+    events, speech = _lists(body)
+    before = stored(jobs, job_id)
+    _check_match(if_match, before)
+    return _write(jobs, job_id, before, events, speech)
 
 
 async def _body(request: Request, settings: Settings) -> bytes:
@@ -85,7 +90,8 @@ def _lists(body: bytes) -> tuple[list[Event], list[Event] | None]:
     except json.JSONDecodeError as error:
         raise HTTPException(400, f"the body is not valid JSON ({error})") from error
     except (ValueError, RecursionError) as error:
-        raise HTTPException(400, "the body is not JSON in UTF-8, or it is nested too deeply") from error
+        raise HTTPException(400, "the body is not JSON in UTF-8, or it is nested too deeply, or has a number of "
+                                 "thousands of digits") from error
     try:
         return lists_of(content)
     except ValueError as error:
@@ -99,18 +105,23 @@ def _check_match(if_match: str, before: Stored) -> None:
                                  "overwrite it")
 
 
-def _write(jobs: Jobs, job_id: str, before: Stored, events: Sequence[Event], speech: Sequence[Event] | None) -> None:
-    """Write corrected captions and how they came about.  Raises HTTPException: 422 beyond the video, 507 disk full."""
+def _write(jobs: Jobs, job_id: str, before: Stored, events: Sequence[Event], speech: Sequence[Event] | None) -> Stored:
+    """Write corrected captions and how they came about; returns them.
+
+    Raises HTTPException: 422 beyond the video, 507 disk full.
+    """
     found = before.captioned
     _check_within(found, "event", events, found.events)
     _check_within(found, "speech", speech or (), found.speech)
     corrected = replace(found, events=in_order(events), speech=found.speech if speech is None else in_order(speech),
                         about=found.about | {"corrected": _record(jobs, job_id, found)})
+    text = text_of(corrected, BESIDE, OWN)
     try:
-        write_text(jobs.corrections(job_id), text_of(corrected, BESIDE, OWN))
+        write_text(jobs.corrections(job_id), text)
     except UserError as error:
         raise HTTPException(507, "the server's disk is full or cannot be written; the captions are as they were "
                                  "before") from error
+    return Stored(corrected, digest_of(text))
 
 
 def _check_within(found: Captioned, what: str, events: Sequence[Event], before: Sequence[Event]) -> None:
@@ -125,5 +136,6 @@ def _check_within(found: Captioned, what: str, events: Sequence[Event], before: 
 def _record(jobs: Jobs, job_id: str, found: Captioned) -> dict[str, Any]:
     """How corrected captions came about, kept in their ``made_by``."""
     earlier, time = found.about.get("corrected", {}), now()
+    original = earlier.get("original") or stored(jobs, job_id, "original").digest
     return {"by": "hand", "with": f"hicm serve {__version__}", "first": earlier.get("first", time), "last": time,
-            "saves": earlier.get("saves", 0) + 1, "original": stored(jobs, job_id, "original").digest}
+            "saves": earlier.get("saves", 0) + 1, "original": original}

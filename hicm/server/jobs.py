@@ -132,12 +132,15 @@ class Jobs:
         """Set the progress of a running job; not kept on disk."""
         self._jobs[job_id] = self._jobs[job_id].model_copy(update={"progress": progress})
 
-    async def remove(self, job_id: str) -> None:
+    async def remove(self, job_id: str, expired: bool = False) -> None:
         """Remove a job and its files; what a killed server leaves of them is removed at the next start.
 
+        expired: only if its time is over now, which a save may have put off since it was listed
         Raises UserError when they cannot be removed; the job stays.
         """
         async with self.lock:
+            if expired and job_id not in {job.id for job in self.expired()}:
+                return
             try:
                 (self.path(job_id) / "job.json").unlink(missing_ok=True)
             except OSError as error:

@@ -53,17 +53,27 @@ def stored(jobs: Jobs, job_id: str, version: Version = "current") -> Stored:
 
     Raises HTTPException: 404 no such job or captions, 409 not done.
     """
-    job = find(jobs, job_id)
-    if job.state != "done":
-        raise HTTPException(409, f"the job is {job.state}{job.error and f': {job.error}'}")
+    check_done(jobs, job_id)
     path = jobs.captions(job_id)
     if version == "current" and jobs.corrections(job_id).exists():
         path = jobs.corrections(job_id)
     try:
         text = read_text(path, "captions")
-        return Stored(parse(text, path), hashlib.sha256(text.encode()).hexdigest()[:32])
+        return Stored(parse(text, path), digest_of(text))
     except UserError as error:
         raise HTTPException(404, "the captions are missing or damaged") from error
+
+
+def check_done(jobs: Jobs, job_id: str) -> None:
+    """Raises HTTPException: 404 no such job, 409 not done."""
+    job = find(jobs, job_id)
+    if job.state != "done":
+        raise HTTPException(409, f"the job is {job.state}{job.error and f': {job.error}'}")
+
+
+def digest_of(text: str) -> str:
+    """The digest of a file of captions with this text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def routes(jobs: Jobs) -> APIRouter:

@@ -116,12 +116,14 @@ class VideoCaptioner:
         for batch in self.system.predict(SampleList(parts, str(video)), self.device):
             found |= batch
             progress("captions", len(found), len(parts))
-        events = [event for part, window in zip(parts, windows, strict=True)
-                  for event in _inside(found[part.id], window)]
+        events, quotes = [], list[Event]()
+        for part, window in zip(parts, windows, strict=True):
+            events += _inside(found[part.id], window)
+            quotes += _inside(self.system.quotes(part.id) or found[part.id], window)
         events.sort(key=lambda event: (event.span.start, event.span.end))
         recalled = [_later(one, window.start) for own, window in zip(recalls, windows, strict=True) for one in own]
         if quotes_memory(self.config.system) and self._memory is not None:
-            recalled = self._memory.quoted(events)
+            recalled = self._memory.quoted(quotes)
         facts = read_facts(video)
         return Captioned(video.stem, str(video), features.duration, tuple(events),
                          {"decided_by": self.origin(video).to_json(), "device": str(self.device), **self.system.about},

@@ -6,7 +6,7 @@ class ``System``: a `Learner`, which is trained by the loop, or a `Chooser`, whi
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -74,6 +74,10 @@ class System(ABC):
     def outcomes(self, video: str) -> dict[str, int]:
         """How the captions of a video that was predicted came about, by kind; {}: there is but one way."""
         return {}
+
+    def quotes(self, video: str) -> Sequence[Event]:
+        """The recalled captions from which those of a video that was predicted were written; empty: there are none."""
+        return ()
 
     @abstractmethod
     def save(self, folder: Path, **about: Any) -> None:

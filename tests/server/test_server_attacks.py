@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from fastapi import HTTPException
 
 from hicm.errors import UserError
 from hicm.server import uploads
+from hicm.server.guard import Guard
 from hicm.server.jobs import Jobs, clean_name
 from hicm.server.probe import probe
 from hicm.server.processes import start_python
@@ -177,6 +179,28 @@ def test_every_refusal_says_why_in_one_form(tmp_path):
             assert b"secret" not in answer.body
         described = server.ask("GET", "/openapi.json", Authorization="Bearer secret-word").body
         assert b"HTTPValidationError" not in described
+
+
+def test_an_error_in_hicm_is_answered_in_the_same_form_and_raised():
+    """And with the security headers of every answer; nothing of the error but its kind is told."""
+    async def broken(scope, receive, send):
+        raise ZeroDivisionError("secret")
+
+    async def ask(path: str) -> list[dict]:
+        sent: list[dict] = []
+
+        async def send(message: dict) -> None:
+            sent.append(message)
+
+        with pytest.raises(ZeroDivisionError):
+            await Guard(broken, Settings())({"type": "http", "method": "GET", "path": path, "query_string": b"",
+                                             "headers": [(b"host", b"localhost")]}, None, send)
+        return sent
+
+    start, body = asyncio.run(ask("/api/jobs"))
+    assert start["status"] == 500 and (b"x-content-type-options", b"nosniff") in start["headers"]
+    assert json.loads(body["body"]) == {"detail": "an error in hicm (ZeroDivisionError); the server's output has more"}
+    assert asyncio.run(ask("/jobs"))[1]["body"].startswith(b"an error in hicm (ZeroDivisionError)")
 
 
 def test_our_own_page_may_ask(server, video):

@@ -6,6 +6,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -14,6 +15,7 @@ from hicm.server.settings import Settings
 from tests.server.serving import Answer, Server, serving, until
 from tests.server.tiny_worker import marked
 from tests.viewer.pages import views_in
+from tests.viewer.views import MARKUP
 
 EVENTS = [{"start": 0.5, "end": 2.25, "sentence": "stir & wait", "score": 0.25, "level": 1},
           {"start": 0, "end": 0.5, "sentence": "chop"}]
@@ -104,6 +106,9 @@ def test_of_many_at_once_one_is_saved(server, done):
     ({"events": [{"start": 0, "end": 10 ** 400, "sentence": ""}]}, 422, "event 1: 1000"),
     ({"events": [{"start": 0, "end": 1, "sentence": 5}]}, 422, "event 1: 5, expected text"),
     ({"events": [{"start": 0, "end": 1, "sentence": "", "level": 0.5}]}, 422, "event 1: 0.5, expected a whole number"),
+    ({"events": [{"start": 0, "end": 1, "sentence": "", "level": 2 ** 53}]}, 422, "event 1: 9007199254740992, "),
+    ('{"events": [{"start": 1' + "0" * 5000 + "}]}", 400, "the body is not JSON in UTF-8, or it is nested too deeply, "
+     "or has a number of thousands of digits"),
     (LATER, 422, "event 1: ends at 9 s, but the video at 2 s"),
     ({"events": [], "speech": [{"start": 0, "end": 9, "text": "a"}]}, 422, "speech 1: ends at 9 s"),
     ({"events": [], "speech": [{"start": 0, "end": 1}]}, 422, "speech 1: no key 'text'"),
@@ -146,6 +151,47 @@ def test_times_that_the_captioner_gave_may_stay(server, done):
     assert "speech" not in server.ask("GET", done).json
     content["events"][-1]["end"] = 9.5
     assert save(server, done, content).status == 422
+
+
+def test_the_original_and_the_corrected_view_have_the_same_lanes(server, done):
+    """Also where all speech was deleted, or some added, so that a page can show one in place of the other."""
+    job_id = done.split("/")[3]
+    view = f"/jobs/{job_id}/view"
+    said = {"start": 0, "end": 1, "text": "thanks for watching"}
+    assert server.ask("GET", view).json["save"]["original"] is None
+    assert save(server, done, {"events": EVENTS, "speech": [said]}).status == 200
+    path = server.data / "jobs" / job_id / "captions.json"
+    for original, corrected in [([], [said]), ([said], [])]:
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"speech": original}))
+        assert save(server, done, {"events": EVENTS, "speech": corrected}).status == 200
+        now = server.ask("GET", view).json
+        before = server.ask("GET", now["save"]["original"]).json
+        assert [lane["kind"] for lane in now["lanes"]] == [lane["kind"] for lane in before["lanes"]] == [
+            "prediction", "speech"]
+        assert [len(one["lanes"][1]["events"]) for one in (before, now)] == [len(original), len(corrected)]
+        assert "seen by" in before["lanes"][0]["events"][0]["text"]
+        assert [event["text"] for event in now["lanes"][0]["events"]] == ["chop", "stir & wait"]
+    assert server.ask("GET", f"{view}?version=mine").status == 422
+
+
+def test_every_format_answers_whatever_is_saved(server, done):
+    """As far as it can hold the events; no text ends an element or a line of its own accord."""
+    texts = [*MARKUP, "\0\x1b", "a\r\nb\tc", "-->", "\u202eabc", "\ufffe", "x" * 20_000, " ", ""]
+    events = [{"start": number / 20, "end": 2, "sentence": text, "level": (-1) ** number * (2 ** 53 - 1),
+               "score": 1e308} for number, text in enumerate(texts)]
+    assert save(server, done, {"events": events, "speech": [{"start": 0, "end": 1, "text": text} for text in texts]}
+                ).status == 200
+    formats = server.ask("GET", "/api/about").json["formats"]
+    found = {name: server.ask("GET", f"{done}?format={name}") for name in formats}
+    assert {name for name, answer in found.items() if answer.status != 200} <= {"youtube", "otio"}
+    assert {answer.status for answer in found.values()} <= {200, 422}
+    for name in ("elan", "fcpxml", "matroska"):
+        ElementTree.fromstring(found[name].body)
+    for page in (found["html"], server.ask("GET", f"/jobs/{done.split('/')[3]}")):
+        assert page.body.count(b"</script") == 2 and b"<!--" not in page.body
+    [shown] = views_in(found["html"].body.decode())
+    assert [event["text"] for event in shown["lanes"][0]["events"]] == [
+        text.encode("utf-8", "replace").decode() for text in texts]
 
 
 def test_where_nothing_can_be_saved(server, video):
@@ -232,7 +278,7 @@ def test_only_the_page_of_the_server_may_ask_it(server, done):
     assert "; connect-src 'self';" in page.headers["content-security-policy"]
     [view] = views_in(page.body.decode())
     etag = server.ask("GET", done).headers["etag"]
-    assert view["save"] == {"address": done, "view": f"/jobs/{job_id}/view", "etag": etag}
+    assert view["save"] == {"address": done, "view": f"/jobs/{job_id}/view", "etag": etag, "original": None}
     assert json.loads(server.ask("GET", view["save"]["view"]).body)["save"] == view["save"]
     alone = server.ask("GET", f"{done}?format=html").body.decode()
     assert "connect-src" not in alone and "fetch(" not in alone and '"save": {' not in alone

@@ -6,14 +6,19 @@ from typing import Any
 
 import pytest
 
+from hicm.server.jobs import Jobs
+from hicm.server.settings import Settings
 from hicm.stages.build_memory import build_memory
 from tests.memory_data import write_config
 from tests.server.serving import OPTIONS, Server, serving, until
 from tests.server.tiny_worker import marked
-from tests.viewer.test_viewer_access import NAMELESS, PALE
+from tests.viewer.test_viewer_access import NAMELESS, PALE, faults
 
 pytestmark = pytest.mark.browser
 
+# Cells of tables that are higher than they are wide: their words are cut to pieces.
+NARROW = """() => [...document.querySelectorAll('td')].filter((one) => one.clientHeight > 2 * one.clientWidth &&
+    one.textContent).map((one) => one.textContent)"""
 STATE = "document.querySelector('.job')?.dataset.state"
 WATCH = """() => {
     window.seen = [];
@@ -134,6 +139,18 @@ def test_the_focus_stays_near_when_a_job_is_deleted_or_cancelled(tiny, video):
     tiny.until(f"{ACTIVE} === 'Delete d.mp4'")
 
 
+def test_all_jobs_are_listed(chromium, tmp_path):
+    """Also those beyond the hundred that the API lists by default; the running one may be the oldest."""
+    jobs = Jobs(tmp_path / "data", Settings.keep)
+    for number in range(120):
+        job = jobs.add(jobs.new_upload(), f"{number}.mp4")
+        jobs.change(job.id, state="failed", error="made up")
+    with serving(tmp_path / "data") as server:
+        visit = Visit(chromium, server)
+        visit.until("document.querySelectorAll('.job').length === 120")
+        visit.close()
+
+
 def test_a_download_and_one_that_is_refused(tiny, video):
     page = tiny.page
     tiny.server.wait(tiny.server.submit(video, "my talk.mp4".replace(" ", "%20")))
@@ -180,6 +197,8 @@ def test_everything_is_legible_and_has_a_name(chromium, server, video, path, opt
     visit = Visit(chromium, server, **options)
     visit.page.goto(f"http://127.0.0.1:{server.port}{path}")
     visit.page.locator(".job, .route").nth(1).wait_for()
+    assert faults(visit.page) == []
     assert visit.page.evaluate(PALE) == [] and visit.page.evaluate(NAMELESS) == []
     assert visit.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert visit.page.evaluate(NARROW) == []
     visit.close()

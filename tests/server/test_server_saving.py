@@ -120,6 +120,31 @@ def test_the_history_goes_on_after_a_save(desk):
     assert len(desk.saved()) == 2
 
 
+def test_the_original_captions_come_back_as_an_edit(desk):
+    page = desk.open()
+    original, facts = page.get_by_role("button", name="Original captions"), page.locator(".head > .quiet")
+    assert original.is_hidden(), "they are shown"
+    choose(page, SALT)
+    page.keyboard.press("Delete")
+    until(page, "document.querySelector('.head > .quiet').textContent.endsWith('· 1 event')")
+    page.keyboard.press("Control+s")
+    said(page, "Saved")
+    page.reload()
+    original.focus()
+    page.keyboard.press("Enter")
+    page.locator(".status.shown", has_text="The original captions are shown; Ctrl Z brings the").wait_for()
+    page.locator(".events button", has_text=SALT).wait_for()
+    assert "2 events" in facts.inner_text()
+    said(page, "Not saved")
+    assert len(desk.saved()) == 1
+    page.keyboard.press("Control+z")
+    until(page, "document.querySelectorAll('.events li').length === 1")
+    page.keyboard.press("Control+Shift+z")
+    page.keyboard.press("Control+s")
+    said(page, "Saved")
+    assert len(desk.saved()) == 2
+
+
 @pytest.mark.parametrize("choice", ["Load theirs", "Overwrite theirs"])
 def test_of_two_that_save_the_second_chooses(desk, choice):
     one, other = desk.open(), desk.open()  # two people: neither knows of the other

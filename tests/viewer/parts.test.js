@@ -237,8 +237,10 @@ test("a browser that refuses to keep anything is no reason to stop", () => {
 /** A server with one file, and a page of it with a viewer's state; `others` are the other tabs. */
 function served(storage = store(), others = []) {
   const server = {etag: '"1"', events: [event(0, 1, 2), event(0, 3, 4)], up: true, lost: false, asked: 0};
-  const shown = () => view(server.events, {made_by: server.etag, save: {
-    address: "/result", view: "/view", etag: server.etag}});
+  const original = server.events;
+  const shown = (events = server.events) => view(events, {made_by: server.etag, save: {
+    address: "/result", view: "/view", etag: server.etag,
+    original: server.etag === '"1"' ? null : "/view?version=original"}});
   const answering = () => {
     server.asked++;
     if (!server.up) throw new Error("the server does not answer");
@@ -246,9 +248,9 @@ function served(storage = store(), others = []) {
   server.open = () => {
     const heard = [];
     globalThis.hicm.requests = {
-      get: async () => {
+      get: async (address) => {
         answering();
-        return shown();
+        return shown(address.endsWith("original") ? original : server.events);
       },
       put: async (address, body, etag) => {
         answering();
@@ -299,6 +301,40 @@ test("what is saved is what later edits differ from, and undo goes on", async ()
   one.session.undo();
   await one.saver.save();
   assert.equal(server.events[0].text, "event 0");
+});
+
+test("the original captions come back as an edit", async () => {
+  const kept = store(), server = served(kept), one = server.open(), said = [];
+  one.session.on("message", (text) => said.push(text));
+  assert.equal(one.session.view.save.original, null, "there is nothing to go back to");
+  one.write("new");
+  await one.saver.save();
+  assert.equal(one.session.view.save.original, "/view?version=original");
+  one.write("newer");
+  server.up = false;
+  await one.saver.showOriginal();
+  assert.deepEqual([texts(one)[0], one.saver.problem], ["newer", "the server does not answer"]);
+  server.up = true;
+  await one.saver.showOriginal();
+  one.keeper.now();
+  assert.deepEqual([texts(one)[0], server.events[0].text, one.session.history.changed], ["event 0", "new", true]);
+  assert.match(said.at(-1), /^The original captions are shown; /);
+  assert.equal(new Set(one.session.history.past.concat([one.session.lanes]).flatMap((lanes) =>
+    lanes[0].events.map(({key}) => key))).size, 4, "they have keys of their own");
+  await one.saver.showOriginal();
+  assert.match(said.at(-1), /already/);
+  assert.equal(texts(server.open())[0], "event 0", "kept like any edit");
+  one.session.undo();
+  assert.equal(texts(one)[0], "newer");
+  one.session.redo();
+  await one.saver.save();
+  assert.deepEqual([server.events[0].text, one.said()], ["event 0", "Saved"]);
+});
+
+test("keys are found among any number of events", () => {
+  assert.equal(hicm.events.lastKey([...lanes(event(1, 0, 1)), {name: "many", kind: "speech",
+    events: Array.from({length: 300_000}, (_, key) => ({key}))}]), 299_999);
+  assert.equal(hicm.events.lastKey([]), 0);
 });
 
 test("edits made while it is saved are not saved", async () => {

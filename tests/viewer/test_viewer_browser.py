@@ -211,6 +211,50 @@ def test_search_marks_all_lanes_and_goes_through_the_matches(window):
     assert page.get_by_role("dialog", name="Keys").is_hidden()
 
 
+def test_a_search_of_thousands_of_events_is_fast(window):
+    """It takes half a minute where rows are list items, or the tab index of each is set."""
+    page = window.open(window.write([hour(4000)]))
+    page.locator(".events button").first.click()
+    seconds = page.evaluate("""() => {
+        const field = document.querySelector('.find input'), begun = performance.now();
+        field.value = 'onion';
+        field.dispatchEvent(new Event('input', {bubbles: true}));
+        document.querySelector('.events').offsetHeight;  // forces the layout
+        return (performance.now() - begun) / 1000;
+    }""")
+    assert seconds < 6
+    assert page.locator(".events li[hidden]").first.is_hidden()
+    assert page.locator(".find .count").inner_text().endswith(" found")
+
+
+def test_a_search_touches_only_rows_that_change(window):
+    page = window.open(window.write([hour(60)]))
+    page.locator(".events button").first.click()
+    page.evaluate("""() => {
+        window.touched = [];
+        new MutationObserver((all) => window.touched.push(...all.map((one) => one.attributeName))).observe(
+            document.querySelector('.events'), {subtree: true, attributeFilter: ['tabindex', 'aria-pressed']});
+    }""")
+    page.get_by_label("Search in the text of events").fill("onion")
+    until(page, "document.querySelector('.events li').hidden")
+    assert page.evaluate("window.touched").count("tabindex") <= 2
+    assert page.locator(".events [tabindex='0']").count() == 1
+    page.keyboard.press("Enter")
+    until(page, "document.querySelectorAll('.events [aria-pressed=true]').length === 1")
+    assert len(page.evaluate("window.touched")) <= 6
+
+
+def test_the_number_of_events_follows_edits(window):
+    page = window.open(window.write([several()]))
+    facts = page.locator(".head > .quiet")
+    assert "8 events" in facts.inner_text()
+    page.locator(".events button", has_text="crowd").click()
+    page.keyboard.press("Delete")
+    until(page, "document.querySelector('.head > .quiet').textContent.includes(' 7 events ')")
+    page.keyboard.press("Control+z")
+    until(page, "document.querySelector('.head > .quiet').textContent.includes(' 8 events ')")
+
+
 def test_the_memory_of_the_chosen_event_is_shown(window):
     page = window.open(window.write([several()]))
     choose(page, "She runs and jumps")

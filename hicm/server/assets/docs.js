@@ -14,7 +14,7 @@
 
   function table(rows) {
     const body = el("tbody", "", ...rows.map((cells) => el("tr", "", ...cells.map((cell) => el("td", "", cell)))));
-    return rows.length ? el("div", "table", el("table", "", body)) : "";
+    return rows.length ? el("table", "", body) : "";
   }
 
   /** A short name of a schema's type. */
@@ -62,6 +62,7 @@
   async function start() {
     const api = await (await fetch("/openapi.json")).json(), main = document.getElementById("api");
     document.getElementById("about").textContent = `${api.info.summary} ${api.info.description}`;
+    main.append(el("h2", "", "Requests"));
     for (const [path, methods] of Object.entries(api.paths)) {
       for (const [method, about] of Object.entries(methods)) main.append(route(path, method, about));
     }

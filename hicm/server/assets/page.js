@@ -218,7 +218,7 @@
   async function look() {
     clearTimeout(timer);
     try {
-      jobs = await ask("/api/jobs");
+      jobs = await ask("/api/jobs?limit=1000");
       draw();
       found();
     } catch (error) {

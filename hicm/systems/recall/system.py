@@ -37,6 +37,7 @@ class System(Chooser):
         self.config, self.captions, self.mean, self.settings = config, captions, mean, settings
         self.samples, self.writer = samples, writer
         self._outcomes: dict[str, dict[str, int]] = {}
+        self._quotes: dict[str, list[Event]] = {}
 
     @classmethod
     def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
@@ -98,6 +99,7 @@ class System(Chooser):
         recollections = [self._recollection(sample, [event for _, event in quoted[sample.id]]) for sample in samples]
         for one, verdicts in writer.write(recollections):
             self._outcomes[one.video] = count(verdicts)
+            self._quotes[one.video] = [event for _, event in quoted[one.video]]
             written = {place: replace(event, text=verdict.text or event.text)
                       for (place, event), verdict in zip(quoted[one.video], verdicts, strict=True)}
             yield {one.video: [written[place] for place in range(len(written))]}
@@ -114,6 +116,10 @@ class System(Chooser):
     def outcomes(self, video: str) -> dict[str, int]:
         """How many captions of a predicted video were written, and why others are recalled ones."""
         return self._outcomes.get(video, {})
+
+    def quotes(self, video: str) -> Sequence[Event]:
+        """What the events of a video would quote without the writer, in order of time; empty without one."""
+        return self._quotes.get(video, ())
 
     @property
     def about(self) -> dict[str, Any]:

@@ -312,7 +312,14 @@ def test_training_asks_nobody(tiny, tmp_path):
 def test_a_video_file_is_worded(run, tmp_path):
     film = write_video(tmp_path / "kitchen.mp4", [0.0, 4.0, 9.0], 12.0)
     with serve(obey) as server:
-        captioned = VideoCaptioner(str(run), cache=tmp_path / "cache", overrides=[
-            "recall.writer=openai:tiny", f"recall.writing.endpoint={server.url}", "recall.threshold=-1"]).caption(film)
+        captioner = VideoCaptioner(str(run), cache=tmp_path / "cache", overrides=[
+            "recall.writer=openai:tiny", f"recall.writing.endpoint={server.url}", "recall.threshold=-1"])
+        captioned, bank = captioner.caption(film), load_bank(captioner.config.bank)
     assert captioned.events and all(event.text.startswith("Word ") for event in captioned.events)
-    assert captioned.about["writer"]["model"] == "tiny" and not captioned.recalled
+    assert captioned.about["writer"]["model"] == "tiny"
+    assert [part.span for part in captioned.recalled] == [event.span for event in captioned.events]
+    for part, event in zip(captioned.recalled, captioned.events, strict=True):
+        node = part.nodes[0]
+        while node.below:
+            node = node.below[0]
+        assert node.score == event.score and node.text in bank.texts(node.level), "what the event would quote"

@@ -26,7 +26,7 @@ globalThis.hicm ??= {};
 
   /** The largest key of all events; 0 if there are none. @param {Lanes} lanes @returns {number} */
   function lastKey(lanes) {
-    return Math.max(0, ...lanes.flatMap((one) => one.events.map((event) => event.key)));
+    return lanes.reduce((last, one) => one.events.reduce((most, event) => Math.max(most, event.key), last), 0);
   }
 
   /**

@@ -92,6 +92,24 @@ globalThis.hicm ??= {};
       }
     }
 
+    /** Show the events of the captioner, as an edit that can be undone; nothing is saved. */
+    async showOriginal() {
+      const {session} = this;
+      if (this.busy) return;
+      this.set("loading");
+      try {
+        const view = await this.requests.get(session.view.save.original);
+        const lanes = hicm.events.lanesOf(view, hicm.events.lastKey(session.lanes));
+        const already = hicm.same(lanes, session.lanes);
+        if (!already) session.apply(lanes);
+        this.set("");
+        session.say(already ? "The original captions are shown already."
+          : "The original captions are shown; Ctrl Z brings the corrected ones back.");
+      } catch (error) {
+        this.fail(error.message);
+      }
+    }
+
     /** The server refused to replace what it has: that of somebody else, or of an earlier try whose answer was lost. */
     async compare(lanes) {
       const view = await this.requests.get(this.session.view.save.view);
@@ -108,12 +126,14 @@ globalThis.hicm ??= {};
       this.requests.tell({address: save.address, etag});
       const view = await this.requests.get(save.view).catch(() => null);  // it is saved in any case
       if (view) this.latest = view.save.etag;
+      if (view) save.original = view.save.original;
       if (view && this.latest === etag) session.view.made_by = view.made_by;
       this.set("saved");
     }
 
     adopt(view) {
       this.session.view.made_by = view.made_by;
+      this.session.view.save.original = view.save.original;
       this.latest = view.save.etag;
       this.keeper.saved(this.latest);
     }

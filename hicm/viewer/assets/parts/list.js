@@ -51,10 +51,7 @@ hicm.parts ??= {};
     };
     const showChoice = () => {
       const reached = rows.get(session.chosen)?.element ?? items.querySelector("li:not([hidden])");
-      for (const [key, row] of rows) {
-        row.button.setAttribute("aria-pressed", String(key === session.chosen));
-        row.button.tabIndex = row.element === reached ? 0 : -1;
-      }
+      for (const [key, row] of rows) markRow(row, key === session.chosen, row.element === reached);
     };
     const showTime = () => {
       for (const row of rows.values()) {
@@ -89,7 +86,7 @@ hicm.parts ??= {};
   function makeRow(session, lane) {
     const times = el("span", {class: "times"}), text = el("span", {class: "text", dir: "auto"});
     const remark = el("span", {class: "remark", hidden: true});
-    const row = {event: null, lane, times, text, remark, here: false, query: null};
+    const row = {event: null, lane, times, text, remark, here: false, query: null, chosen: null, reached: null};
     row.button = el("button", {type: "button", dataset: {colour: hicm.colours.name(session.lanes, lane)},
                                on: {click: () => session.choose(row.event.key, {seek: true})}},
                     session.lanes.length > 1 ? el("span", {class: "unseen", text: `${session.lanes[lane].name}, `})
@@ -97,6 +94,13 @@ hicm.parts ??= {};
                     times, text, remark);
     row.element = el("li", {}, row.button);
     return row;
+  }
+
+  /** Mark the chosen row and the one that Tab reaches.  Others are not touched: setting `tabIndex` is slow. */
+  function markRow(row, chosen, reached) {
+    if (row.chosen !== chosen) row.button.setAttribute("aria-pressed", String(chosen));
+    if (row.reached !== reached) row.button.tabIndex = reached ? 0 : -1;
+    Object.assign(row, {chosen, reached});
   }
 
   function writeRow(row, event, query) {

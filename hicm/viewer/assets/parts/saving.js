@@ -5,19 +5,26 @@ hicm.parts ??= {};
   const {el} = hicm.dom;
 
   /**
-   * The button that saves.
+   * The buttons that save, and that show the captions as they were before any correction.
    * @param {hicm.Session} session
    * @param {hicm.Saver} saver
-   * @returns {HTMLElement}
+   * @returns {HTMLElement[]}
    */
   function saving(session, saver) {
+    const original = el("button", {type: "button", "aria-label": "Original captions",
+                                   title: "Show the captions without corrections; undo brings yours back",
+                                   on: {click: () => saver.showOriginal()}},
+                        "Original", el("span", {class: "where-wide", text: " captions"}));
     const button = el("button", {type: "button", class: "primary", text: "Save", title: "Save (Ctrl S)",
                                  "aria-keyshortcuts": "Control+S Meta+S", on: {click: () => saver.save()}});
-    const update = () => button.setAttribute("aria-disabled", String(saver.busy));
+    const update = () => {
+      for (const one of [button, original]) one.setAttribute("aria-disabled", String(saver.busy));
+      original.hidden = !session.view.save.original;
+    };
     session.on("save", () => saver.save());
     saver.on("state", update);
     update();
-    return button;
+    return [original, button];
   }
 
   /**
