@@ -34,6 +34,8 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
              evaluators: Sequence[Evaluator] = ()) -> Progress:
     """Train to ``config.epochs``, continuing from ``folder/checkpoint.pt`` if there is one.
 
+    ``config.precision`` is ``no`` or ``bf16`` (`hicm.training.precision.choose_precision`).
+
     Writes ``checkpoint.pt``, ``stats.jsonl``, ``best/`` (highest ``select_on``, the first on ties) and ``last/`` to
     ``folder``.  Raises UserError at the first step whose gradient is not finite, and Interrupted after the step in
     which a signal came (`hicm.interrupts`), which is then in the checkpoint.
@@ -66,7 +68,7 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
                     seed_all(config.seed, accelerator.process_index, progress.step)
                     lr = scheduled_rate(progress.step, steps, config)
                     losses, norm = _step(system, module, optimiser, batches, lr, config.clip, accelerator,
-                                         progress.step)
+                                         progress.step, config.precision == "bf16")
                     progress.step, progress.position = progress.step + 1, progress.position + 1
                     progress.window.append([*losses, norm, time.perf_counter() - began])
                     bar.update()
@@ -127,15 +129,15 @@ def _group(batches: Iterable[Any], sizes: Iterable[int]) -> Iterator[list[Any]]:
 
 
 def _step(system: Learner, module: nn.Module, optimiser: torch.optim.Optimizer, batches: list[Any], lr: float,
-          clip: float, accelerator: Accelerator, step: int) -> tuple[list[float], float]:
+          clip: float, accelerator: Accelerator, step: int, bf16: bool) -> tuple[list[float], float]:
     """Forward, backward and update for the micro-batches of one step; returns losses per token and gradient norm."""
     batches = [batch.to(accelerator.device) for batch in batches]
     counts = accelerator.reduce(torch.stack([system.counts(batch) for batch in batches]).sum(0), "sum")
     sums = torch.zeros(len(system.losses), device=accelerator.device)
     for batch in batches[:-1]:
         with accelerator.no_sync(module):
-            sums += _backward(system, module, batch, counts, accelerator)
-    sums += _backward(system, module, batches[-1], counts, accelerator)
+            sums += _backward(system, module, batch, counts, accelerator, bf16)
+    sums += _backward(system, module, batches[-1], counts, accelerator, bf16)
     means = (accelerator.reduce(sums, "sum") / counts.clamp(min=1)).tolist()
     try:
         norm = optimiser_step(module, optimiser, lr, clip)
@@ -148,9 +150,11 @@ def _step(system: Learner, module: nn.Module, optimiser: torch.optim.Optimizer, 
     return means, float(norm)
 
 
-def _backward(system: Learner, module: nn.Module, batch: Any, counts: Tensor, accelerator: Accelerator) -> Tensor:
-    with accelerator.autocast():
+def _backward(system: Learner, module: nn.Module, batch: Any, counts: Tensor, accelerator: Accelerator,
+              bf16: bool) -> Tensor:
+    with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=bf16):
         sums = module(batch)
+    sums = sums.float()
     # data parallelism averages gradients over processes, but counts cover all processes, so a sum is needed
     accelerator.backward(system.total(sums, counts) * accelerator.num_processes)
     return sums.detach()

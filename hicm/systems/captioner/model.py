@@ -19,7 +19,7 @@ from hicm.nn.temporal_encoder import TemporalEncoder
 from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.settings import Settings, require_input
 from hicm.systems.captioner.t5 import is_untied, load_t5, match_norms, new_t5, read_config, resize, t5_config
-from hicm.systems.captioner.t5_attention import use_fast_attention
+from hicm.systems.captioner.t5_parts import use_fast_parts
 from hicm.systems.captioner.t5_settings import t5_values
 from hicm.systems.captioner.vocabulary import PAD
 
@@ -49,7 +49,7 @@ class Captioner(nn.Module):
         require_input(config)
         self.config = config
         self.t5 = t5
-        use_fast_attention(t5)
+        use_fast_parts(t5)
         d = t5.config.d_model
         self.visual_encoder: TemporalEncoder | None = None
         self.visual_projection: nn.Linear | None = None

@@ -1,4 +1,4 @@
-"""T5's attention: `hicm.nn.attention` where that is faster, the one of transformers elsewhere."""
+"""Parts of T5 that are faster here in training: attention (`hicm.nn.attention`), feed-forward layers under autocast."""
 
 from typing import Any
 
@@ -7,16 +7,38 @@ from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface, T5ForConditionalGeneration
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+from transformers.models.t5.modeling_t5 import T5DenseActDense, T5DenseGatedActDense
 
 from hicm.nn.attention import attend, is_faster
 
 NAME = "hicm"
 
 
-def use_fast_attention(t5: T5ForConditionalGeneration) -> None:
-    """Let encoder and decoder compute attention here; one that was loaded to attend in another way is left as it is."""
+class FeedForward(T5DenseActDense):
+    """The layer of transformers brings its hidden states to the type of the weights first: two casts under autocast."""
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """[B, L, d] -> [B, L, d]."""
+        return self.wo(self.dropout(self.act(self.wi(hidden_states))))
+
+
+class GatedFeedForward(T5DenseGatedActDense):
+    """As `FeedForward`, for T5 v1.1."""
+
+    def forward(self, hidden_states: Tensor) -> Tensor:
+        """[B, L, d] -> [B, L, d]."""
+        return self.wo(self.dropout(self.act(self.wi_0(hidden_states)) * self.wi_1(hidden_states)))
+
+
+def use_fast_parts(t5: T5ForConditionalGeneration) -> None:
+    """Swap the parts in place; a T5 that was loaded to attend in another way than by default keeps its attention."""
     if t5.config._attn_implementation == "sdpa":
         t5.set_attn_implementation(NAME)
+    for module in t5.modules():
+        if type(module) is T5DenseActDense:
+            module.__class__ = FeedForward
+        elif type(module) is T5DenseGatedActDense:
+            module.__class__ = GatedFeedForward
 
 
 def _attention(module: nn.Module, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,
