@@ -6,6 +6,7 @@ Shapes: B videos, T frames, D feature width, H heads.
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from hicm.errors import UserError
 from hicm.nn.attention import self_attention
@@ -72,6 +73,7 @@ class TemporalEncoder(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads, hidden, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-5)
         self.drop = Dropout(dropout)
+        self.checkpointing = False  # compute blocks again in the backward pass
         self._initialise()
 
     def _initialise(self) -> None:
@@ -87,5 +89,6 @@ class TemporalEncoder(nn.Module):
         nearest = torch.arange(t, device=frames.device) * learned // t  # each frame itself if T is the trained length
         x = self.drop(frames + self.pos_embed[:, nearest])
         for block in self.blocks:
-            x = block(x, mask)
+            again = self.checkpointing and self.training
+            x = checkpoint(block, x, mask, use_reentrant=False) if again else block(x, mask)
         return self.norm(x)

@@ -47,7 +47,8 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
                                accelerator.num_processes)
     for evaluator in evaluators if progress.epoch < config.epochs else ():
         evaluator.check(accelerator)
-    steps = len(_plan(system, config, accelerator, 0))
+    lengths = system.lengths() if config.by_length else None
+    steps = len(_plan(system, config, accelerator, 0, lengths))
     log = Log(folder, progress.lines, progress.step) if accelerator.is_main_process else None
     bar = tqdm(total=steps * config.epochs, initial=progress.step, desc="train", unit="step",
                disable=not accelerator.is_local_main_process)
@@ -61,7 +62,7 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
         while progress.epoch < config.epochs:
             # the steps of one epoch; a signal waits until its step is saved, so that nothing is lost
             module.train()
-            plan = _plan(system, config, accelerator, progress.epoch)[progress.position:]
+            plan = _plan(system, config, accelerator, progress.epoch, lengths)[progress.position:]
             with deferred() as signalled:
                 for batches in _group(system.batches([micro for step in plan for micro in step]), map(len, plan)):
                     began = time.perf_counter()
@@ -109,9 +110,10 @@ def seed_all(seed: int, rank: int, step: int) -> None:
     torch.manual_seed(value)  # CUDA devices too
 
 
-def _plan(system: Learner, config: TrainConfig, accelerator: Accelerator, epoch: int) -> list[list[list[Index]]]:
+def _plan(system: Learner, config: TrainConfig, accelerator: Accelerator, epoch: int,
+          lengths: Sequence[int] | None) -> list[list[list[Index]]]:
     return plan_epoch(system.size, config.batch, config.accumulate, accelerator.num_processes,
-                      accelerator.process_index, config.seed, epoch, config.share)
+                      accelerator.process_index, config.seed, epoch, config.share, lengths)
 
 
 def _on_any(number: int, accelerator: Accelerator) -> int:

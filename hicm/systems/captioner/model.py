@@ -83,6 +83,15 @@ class Captioner(nn.Module):
         """D, the width of the recalled vectors this model reads; 0: it reads none."""
         return 0 if self.memory_projection is None else self.memory_projection.width
 
+    def recompute(self, layers: bool) -> None:
+        """Whether training computes layers again in the backward pass, in place of keeping what they computed."""
+        if self.visual_encoder is not None:
+            self.visual_encoder.checkpointing = layers
+        if layers:
+            self.t5.gradient_checkpointing_enable({"use_reentrant": False})
+        else:
+            self.t5.gradient_checkpointing_disable()
+
     def encode_video(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Visual and memory tokens V = [Hv, Hm], float [B, T + W, d], and their mask, bool [B, T + W].
 
