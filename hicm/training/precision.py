@@ -5,19 +5,22 @@ In bfloat16 only products are: weights, the optimiser, softmax and losses are fl
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from hicm.config import TrainConfig
 
+Precision = Literal["no", "bf16"]
+
 MARGIN = 1.2  # bfloat16 must be faster by this factor
 SHAPE = (256, 768, 3072)  # of the measured product: positions, widths of a feed-forward layer of t5-base
 REPEATS = 5
 
 
-def choose_precision(config: TrainConfig, device: torch.device, recorded: Any = None) -> tuple[str, dict[str, Any]]:
+def choose_precision(config: TrainConfig, device: torch.device,
+                     recorded: Any = None) -> tuple[Precision, dict[str, Any]]:
     """``no`` (float32) or ``bf16``, and what to record about it ({}: the settings say it).
 
     ``recorded`` is what an earlier start of the same run recorded: a run that continues keeps its precision.
@@ -27,7 +30,7 @@ def choose_precision(config: TrainConfig, device: torch.device, recorded: Any = 
     if isinstance(recorded, dict) and recorded.get("chosen") in ("no", "bf16"):
         return recorded["chosen"], recorded
     speedup = measure_speedup(device)
-    chosen = "bf16" if speedup >= MARGIN else "no"
+    chosen: Precision = "bf16" if speedup >= MARGIN else "no"
     return chosen, {"chosen": chosen, "bf16_speedup": round(speedup, 2), "needed": MARGIN, "device": device.type}
 
 
