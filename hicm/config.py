@@ -133,7 +133,8 @@ class TrainConfig:
     decay: float = limited(0.5, 0, 1)  # step: by this
     schedule_lag: bool = False  # released: the rate is set one step late
     clip: float = limited(1.0, 0)  # largest global gradient norm
-    precision: Literal["no", "bf16"] = "no"
+    precision: Literal["no", "bf16", "auto"] = "no"  # auto: bf16 where this machine multiplies it faster than float32
+    by_length: bool = False  # micro-batches of one step (accumulate, processes) hold videos of similar length
     workers: int = limited(0, 0)
     seed: int = limited(42, 0)
     log_every: int = limited(10, 1)  # steps

@@ -110,6 +110,13 @@ class Learner(System):
         """
         return None
 
+    def lengths(self) -> list[int]:
+        """How long each training sample is, in tokens or rows, to pad less (``train.by_length``).
+
+        Raises UserError where the system does not know.
+        """
+        raise UserError("train.by_length: this system does not know the lengths of its samples; set it to false")
+
     def after_step(self) -> None:
         """Called after every optimiser step."""
 

@@ -161,3 +161,25 @@ def test_the_log_drops_what_came_after_the_checkpoint(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3] and lines[-1]["metrics"] == {"CIDEr": 0.5}
     assert list((tmp_path / "tensorboard").iterdir())
+
+
+@given(st.integers(1, 40), small, small, st.integers(1, 3))
+def test_a_step_sorted_by_length_holds_the_same_videos_and_pads_less(size, batch, accumulate, processes):
+    if size < processes:
+        return
+    lengths = [(7 * row) % 11 for row in range(size)]
+
+    def plans(lengths):
+        return [plan_epoch(size, batch, accumulate, processes, rank, 0, 3, lengths=lengths)
+                for rank in range(processes)]
+
+    def padded(plans):
+        return sum(len(micro) * max(lengths[row] for _, row in micro) for plan in plans for step in plan
+                   for micro in step)
+
+    plain, by_length = plans(None), plans(lengths)
+    for step in range(len(plain[0])):
+        assert sorted(index for plan in plain for micro in plan[step] for index in micro) == sorted(
+            index for plan in by_length for micro in plan[step] for index in micro)
+    assert processes > 1 or size % batch or padded(by_length) <= padded(plain)
+    assert padded(plans([0] * size)) == padded(plain), "equal lengths keep their order"

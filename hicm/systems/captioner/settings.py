@@ -70,6 +70,7 @@ class Settings:
     memory_projection: Literal["deep", "simple"] = "deep"
     memory_dropout: float = limited(0.5, 0, 1)
     mask_padding: bool = True  # padded frames are not attended (released: attended)
+    checkpointing: bool = False  # training: layers are computed again in the backward pass; less memory, more time
     max_speech_tokens: int = limited(1000, 1)
     max_caption_tokens: int = limited(256, 1)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)

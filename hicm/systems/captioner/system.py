@@ -52,6 +52,7 @@ class System(Learner):
         check_sentinels(config, vocabulary)
         model = build(config.room, vocabulary, samples.width, config.data.frames,
                       0 if samples.recall is None else samples.width, config.offline)
+        model.recompute(config.room.checkpointing)
         objective = Objective(settings.generative, settings.denoising, settings.label_smoothing,
                               make_rereader(config, model.t5.config.d_model, model.memory_width))
         keep_vocabulary(vocabulary, folder)
@@ -72,6 +73,10 @@ class System(Learner):
     def batches(self, micro: list[list[tuple[int, int]]]) -> Iterable[Batch]:
         """One batch per list of (epoch, row)."""
         return DataLoader(self.dataset, batch_sampler=micro, collate_fn=collate, num_workers=self.config.train.workers)
+
+    def lengths(self) -> list[int]:
+        """Speech tokens of each training sample."""
+        return [self.dataset.speech_length(row) for row in range(self.size)]
 
     def counts(self, batch: Batch) -> Tensor:
         """Target tokens of each loss."""
