@@ -193,7 +193,6 @@ def test_where_every_cell_is_searched_the_nearest_is_found(seed, count, block):
         patch.setattr(approximate, "PROBES", (1, 2, 1000))
         patch.setattr(approximate, "WANTED", 2)
         patch.setattr(approximate, "BLOCK", block)
-        patch.setattr(cells, "MORE", 1000)
         np.testing.assert_array_equal(first_neighbours(rows, "approximate", seed)[0], plain(rows))
 
 
@@ -201,14 +200,12 @@ def test_where_every_cell_is_searched_the_nearest_is_found(seed, count, block):
 @settings(max_examples=15, deadline=None)
 def test_cells_hold_every_row_once_and_are_asked_at_most_once(seed, count, most):
     rows = Rows(crowd(np.random.default_rng(seed), count))
-    found = cells.Cells(rows, np.arange(count), most, seed)
+    found = cells.Cells(rows, np.arange(count), seed)
     assert sorted(np.concatenate(found.members)) == list(range(count))
-    for number, members in enumerate(found.members):
-        assert (found.asked[members, 0] == number).all()
-    assert all(len(set(row)) == len(row) == min(most, len(found.members)) for row in found.asked.tolist())
-    askers = found.askers(0, most)
-    assert sum(map(len, askers)) == found.asked.size
-    assert all((found.asked[rows] == number).any(axis=1).all() for number, rows in enumerate(askers))
+    askers = found.askers(1, most + 1)
+    for members, asking in zip(found.members, askers, strict=True):
+        assert len({*members, *asking}) == len(members) + len(asking)
+    assert sum(map(len, askers)) == count * min(most, len(found.members) - 1)
 
 
 def test_approximate_neighbours_of_clusters_agree_with_the_exact_ones():

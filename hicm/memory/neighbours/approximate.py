@@ -29,7 +29,7 @@ def nearest(rows: Rows, own: np.ndarray, seed: int = 0) -> tuple[np.ndarray, flo
     The agreement is the share of 2,000 rows drawn with ``seed`` (of all rows, if there are fewer) whose neighbour is
     the exact one.
     """
-    cells = Cells(rows, own, PROBES[-1], seed)
+    cells = Cells(rows, own, seed)
     sample = np.sort(np.random.default_rng(seed).choice(len(own), min(SAMPLE, len(own)), replace=False))
     expected = nearest_of(rows, own[sample], own)
     best = np.full(len(own), -np.inf, np.float32)
@@ -39,7 +39,7 @@ def nearest(rows: Rows, own: np.ndarray, seed: int = 0) -> tuple[np.ndarray, flo
         found = settle(rows, own, own, best, chain([found], _compare(rows, own, cells, best, first, last)))
         result[found[0]] = own[found[1]]
         agreement = float(np.mean(result[sample] == expected))
-        if agreement >= WANTED or last >= cells.asked.shape[1]:
+        if agreement >= WANTED or last >= len(cells.members):
             break
     alone = np.flatnonzero(result < 0)  # the only row in all its cells
     if len(alone):
@@ -50,7 +50,7 @@ def nearest(rows: Rows, own: np.ndarray, seed: int = 0) -> tuple[np.ndarray, flo
 
 def _compare(rows: Rows, own: np.ndarray, cells: Cells, best: np.ndarray, first: int,
              last: int) -> Iterator[Candidates]:
-    """Candidates of the rows and the cells at places ``first`` .. ``last`` - 1 of `Cells.asked`."""
+    """Candidates of the rows and the cells that are their ``first``, .. ``last`` - 1 nearest."""
 
     def within(members: np.ndarray) -> list[Candidates]:
         unit, found = rows.unit(own[members]), []

@@ -17,41 +17,25 @@ CELLS = 4  # cells, times the square root of the number of rows
 TRAINING = 32  # rows per cell that k-means is trained on
 ROUNDS = 8  # iterations of k-means
 DIRECTIONS = 64  # coordinates of the projected rows
-MORE = 4  # centres compared with a row, times the number of cells asked for
+SAMPLE = 2048  # rows that the directions are computed from
+BLOCK = 256  # points compared with all centres at once
 
 
 class Cells:
-    """A partition of ``own`` [m], rows of ``rows`` numbered from 0 within ``own``.
+    """A partition of ``own`` [m], rows of ``rows``: ``members`` are the rows of each cell, numbered within ``own``."""
 
-    ``members`` has the rows of each cell, ``asked`` int32 [m, a] the cells in which each row should look, its own cell
-    first, then ever farther ones; a is ``most`` or the number of cells if there are fewer.
-    """
-
-    def __init__(self, rows: Rows, own: np.ndarray, most: int, seed: int) -> None:
+    def __init__(self, rows: Rows, own: np.ndarray, seed: int) -> None:
         rng = np.random.default_rng(seed)
         count = max(1, min(int(CELLS * len(own)**0.5), len(own) // 8))
         drawn = np.sort(rng.choice(len(own), min(len(own), TRAINING * count), replace=False))
-        basis = _basis(rows, own[drawn])
-        points = _projected(rows, own, basis)
-        centres = _centres(points[drawn], count, rng)
-        cell = _nearest_centre(points, centres)
-        self.members = _groups(cell[:, None], count)
-        self.asked = np.empty((len(own), min(most, count)), np.int32)
-        self.asked[:, 0] = cell
-
-        def rank(number: int) -> None:
-            members = self.members[number]
-            near = _near_centres(centres, number, MORE * self.asked.shape[1])
-            closeness = points[members] @ centres[near].T - _half_squares(centres[near])
-            order = np.argsort(-closeness, axis=1, kind="stable")[:, :self.asked.shape[1] - 1]
-            self.asked[members, 1:] = near[order]
-
-        if self.asked.shape[1] > 1:
-            for_each(rank, ((number,) for number in range(count)))
+        self._points = _projected(rows, own, _basis(rows, own[drawn]))
+        self._centres = _centres(self._points[drawn], count, rng)
+        self.members = self.askers(0, 1)
 
     def askers(self, first: int, last: int) -> list[np.ndarray]:
-        """For each cell, the rows that have it at places ``first`` .. ``last`` - 1 of ``asked``, ascending."""
-        return _groups(self.asked[:, first:last], len(self.members))
+        """For each cell, the rows to which its centre is the nearest but ``first``, .. ``last`` - 1, ascending."""
+        near = _nearest_centres(self._points, self._centres, min(last, len(self._centres)))
+        return _groups(near[:, first:], len(self._centres))
 
 
 def _groups(cells: np.ndarray, count: int) -> list[np.ndarray]:
@@ -64,7 +48,7 @@ def _groups(cells: np.ndarray, count: int) -> list[np.ndarray]:
 
 def _basis(rows: Rows, drawn: np.ndarray) -> np.ndarray:
     """Float32 [D, k] with orthonormal columns."""
-    sample = rows.unit(drawn[:DIRECTIONS * TRAINING])
+    sample = rows.unit(drawn[np.linspace(0, len(drawn) - 1, min(len(drawn), SAMPLE)).astype(np.int64)])
     found = next(in_threads(leading_directions, [(sample, min(DIRECTIONS, sample.shape[1]))]))
     return found[0].astype(np.float32)
 
@@ -83,7 +67,7 @@ def _centres(points: np.ndarray, count: int, rng: np.random.Generator) -> np.nda
     """Float32 [count, k]: means of the points nearest to them; a centre without points stays where it was."""
     centres = points[np.sort(rng.choice(len(points), count, replace=False))]
     for _ in tqdm(range(ROUNDS), "cells", unit="round", disable=len(points) < 1 << 16):
-        cell = _nearest_centre(points, centres)
+        cell = _nearest_centres(points, centres)[:, 0]
         order = np.argsort(cell, kind="stable")
         first = np.flatnonzero(np.diff(cell[order], prepend=-1))
         sizes = np.diff(np.append(first, len(order)))
@@ -91,25 +75,18 @@ def _centres(points: np.ndarray, count: int, rng: np.random.Generator) -> np.nda
     return centres
 
 
-def _nearest_centre(points: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Of each point, int32 [m]."""
-    cell, half = np.empty(len(points), np.int32), _half_squares(centres)
+def _nearest_centres(points: np.ndarray, centres: np.ndarray, most: int = 1) -> np.ndarray:
+    """The ``most`` centres nearest to each point, nearest first, int32 [m, most]."""
+    near = np.empty((len(points), most), np.int32)
+    half = np.einsum("nk,nk->n", centres, centres) / 2
 
-    def assign(part: slice) -> None:
-        product = points[part] @ centres.T
-        product -= half
-        cell[part] = product.argmax(axis=1)
+    def find(part: slice) -> None:
+        closeness = points[part] @ centres.T
+        closeness -= half
+        index = np.arange(len(closeness))
+        for place in range(most):  # faster than a partial sort
+            near[part, place] = found = closeness.argmax(axis=1)
+            closeness[index, found] = -np.inf
 
-    for_each(assign, ((part,) for part in parts(len(points))))
-    return cell
-
-
-def _near_centres(centres: np.ndarray, number: int, most: int) -> np.ndarray:
-    """Those nearest to one of them, without itself, int64 [at most ``most``]."""
-    closeness = centres @ centres[number] - _half_squares(centres)
-    closeness[number] = -np.inf
-    return np.argsort(-closeness, kind="stable")[:min(most, len(centres) - 1)]
-
-
-def _half_squares(centres: np.ndarray) -> np.ndarray:
-    return np.einsum("nk,nk->n", centres, centres) / 2
+    for_each(find, ((slice(start, start + BLOCK),) for start in range(0, len(points), BLOCK)))
+    return near
