@@ -173,7 +173,7 @@ def _winners(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, h
              cosine: Cosine | None) -> Candidates:
     """At most one candidate per row, in the order of the rows."""
     i, j, product = (np.concatenate(side) for side in zip(*held, strict=True))
-    once = np.unique(i * len(own) + j, return_index=True)[1]  # a pair may be found from both its sides
+    once = np.unique(i.astype(np.int64) * len(own) + j, return_index=True)[1]  # a pair may be found from both its sides
     once = once[product[once] >= best[i[once]] - rows.margin]
     i, j, product = i[once], j[once], product[once]
     if cosine is not None:
