@@ -105,10 +105,10 @@ class SodaScores:
         self.traced = trace_pairs(case, self.lists, rules, self.kinds)
         pairs = np.concatenate([np.zeros((0, 2), dtype=np.int64), *(found[:, 1:] for found in self.traced.values())])
         self.codes, _ = count_distinct(self._codes(*pairs.T))
+        # METEOR of the pairs that a and b sum over; of all that overlap for c, the entries of its matrices.
+        self.each = np.empty(len(self.codes))
         self.values = [np.empty(len(one.pairs.iou)) for one in self.lists] if "c" in self.kinds else []
-        self.blocks = [(place, block) for place, one in enumerate(self.values) for block in pair_blocks(len(one))]
-        self.asked = iter(self.blocks)
-        self.each = np.zeros(0) if not len(self.codes) else None  # scores of the pairs that a and b sum over
+        self.added = 0
 
     def text_pairs(self, reference: np.ndarray, predicted: np.ndarray) -> TextPairs:
         """Pairs of captions for METEOR, by their texts; with swapped roles the reference is METEOR's hypothesis."""
@@ -120,19 +120,29 @@ class SodaScores:
         return len(self.codes) + sum(map(len, self.values))
 
     def meteor_pairs(self) -> Iterator[TextPairs]:
-        """The pairs that types a and b sum over, then those of type c."""
-        if len(self.codes):
-            yield self.text_pairs(*np.divmod(self.codes, len(self.tokens)))
-        for place, block in self.blocks:
-            yield self.text_pairs(*self.lists[place].part(block).texts)
+        """The pairs that types a and b sum over, then those of type c, list after list."""
+        for block in pair_blocks(self.meteor_size()):
+            sides = [np.divmod(self.codes[self._within(-1, block)], max(len(self.tokens), 1))]
+            sides += [one.part(self._within(place, block)).texts for place, one in enumerate(self.lists) if self.values]
+            yield self.text_pairs(*(np.concatenate(side) for side in zip(*sides, strict=True)))
 
     def add_meteor(self, found: Aligned) -> None:
         """Scores for types a and b; for type c the entries of the matrices."""
-        if len(self.codes) and self.each is None:
-            self.each = found.scores()
-            return
-        place, block = next(self.asked)
-        self.values[place][block] = self.lists[place].part(block).overlap * found.scores()
+        scores, done = found.scores(), 0
+        block = slice(self.added, self.added + len(scores))
+        for place, values in enumerate([self.each, *self.values], start=-1):
+            own = self._within(place, block)
+            values[own] = scores[done:done + own.stop - own.start]
+            if place >= 0:
+                values[own] *= self.lists[place].part(own).overlap
+            done += own.stop - own.start
+        self.added = block.stop
+
+    def _within(self, place: int, block: slice) -> slice:
+        """The part of a list's pairs, or of ``codes`` (-1), that is in a block of all."""
+        sizes = [len(self.each), *map(len, self.values)]
+        first = sum(sizes[:place + 1])
+        return slice(*(min(max(at - first, 0), sizes[place + 1]) for at in (block.start, block.stop)))
 
     def fill(self, part: Part) -> None:
         """Type d."""

@@ -57,14 +57,15 @@ class _Idf:
             set_of, caption = np.divmod(captions, len(grams.length))
             row, entry = grams.rows(caption)
             pairs = [np.bincount(caption_at[mask], minlength=len(captions))[row] for mask in chosen]
-            codes = set_of[row] * self.size + grams.gram[entry]
+            set_of, gram = set_of[row], grams.gram[entry]
         else:
             row, entry = grams.rows((captions % len(grams.length))[caption_at])
             once = count_distinct(pair_of[row] * self.size + grams.gram[entry])[0]
             pair, gram = np.divmod(once, self.size)
             pairs = [mask[pair] for mask in chosen]
-            codes = owner[pair] * self.size + gram
-        self.documents, place = find_distinct(codes)
+            set_of = owner[pair]
+        self.one = sets == 1
+        self.documents, place = (np.arange(grams.size), gram) if self.one else find_distinct(set_of * self.size + gram)
         frequency = np.stack([np.bincount(place, weights=number, minlength=len(self.documents)) for number in pairs])
         # At the end, an n-gram that occurs in no reference.
         self._log = np.log(np.maximum(np.append(frequency, np.zeros((len(pairs), 1)), axis=1), 1.0))
@@ -72,9 +73,11 @@ class _Idf:
 
     def __call__(self, set_of: np.ndarray, gram: np.ndarray) -> np.ndarray:
         """The weights (T, N) of n-grams (N,) in their sets (N,)."""
-        code, last = set_of * self.size + gram, len(self.documents)
-        place = np.searchsorted(self.documents, code)
-        place = np.where(np.append(self.documents, -1)[place] == code, place, last)
+        place = gram
+        if not self.one:
+            code = set_of * self.size + gram
+            place = np.searchsorted(self.documents, code)
+            place = np.where(np.append(self.documents, -1)[place] == code, place, len(self.documents))
         return self._log_size[:, set_of] - self._log[:, place]
 
 
