@@ -29,8 +29,8 @@ def best_sums(video: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.
     >>> best_sums(np.array([0, 0]), np.array([0, 1]), np.array([1, 0]), np.array([0.695, 0.588]), 1).tolist()
     [0.695]
     """
-    order = np.lexsort((-column, row, video))
     ends = np.cumsum([0, *np.bincount(video, minlength=videos)]).tolist()
+    order = np.lexsort((-column, row, video))
     return np.array([_best_sum(_entries(column, value, order[first:end])) if first < end else 0.0
                      for first, end in pairwise(ends)])
 

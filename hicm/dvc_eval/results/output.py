@@ -77,7 +77,7 @@ def split_files(files: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def to_text(content: Any) -> str:
-    """``content`` as json text, as of `json.dumps` with ``indent=1``, which does not use the json module's fast loop."""
+    """``content`` as json text, that of `json.dumps` with ``indent=1``: there the module's fast loop is not used."""
     return _indented(content, 1)
 
 

@@ -26,22 +26,28 @@ def cider_of_some(grams: Grams, hypothesis: np.ndarray, references: np.ndarray, 
 
     N-grams are looked up once, whatever T is, and weighed once per caption of a set; pairs are compared in blocks.
     """
-    owner = owner.astype(np.int64)
-    given = np.flatnonzero(references.ravel() >= 0)  # each reference of a pair is compared with its hypothesis
-    pair_of, reference = given // references.shape[1], references.ravel()[given]
+    given = np.flatnonzero(references.ravel() >= 0).astype(np.int32)  # each is compared with its pair's hypothesis
     if not len(given):
         return [np.zeros(int(mask.sum())) for mask in chosen]
+    pair_of, captions = given // np.int32(references.shape[1]), np.int64(len(grams.length))
     # The captions of each set, as one number, and which of these each pair has.
-    first, first_at = find_distinct(owner * len(grams.length) + hypothesis)
-    second, second_at = find_distinct(owner[pair_of] * len(grams.length) + reference)
-    idf = _Idf(grams, second, second_at, pair_of, owner, sets, chosen)
+    first, first_at = _narrow(*find_distinct(owner * captions + hypothesis))
+    second, second_at = _narrow(*find_distinct(owner[pair_of] * captions + references.ravel()[given]))
+    several = references.shape[1] > 1
+    idf = _Idf(grams, second, second_at, pair_of, owner, sets, chosen, several)
     weighed = _Weighed(grams, first, idf), _Weighed(grams, second, idf)
     scores = np.empty((len(chosen), len(given)))
     for block in blocks_of(grams.sizes[hypothesis[pair_of]], ENTRIES):
         scores[:, block] = _scores(grams, *weighed, first_at[pair_of[block]], second_at[block])
+    if len(given) == len(hypothesis) and not several:
+        return [each[mask] for each, mask in zip(scores, chosen, strict=True)]
     number = np.maximum(np.bincount(pair_of, minlength=len(hypothesis)), 1)
     return [(np.bincount(pair_of, weights=each, minlength=len(hypothesis)) / number)[mask]
             for each, mask in zip(scores, chosen, strict=True)]
+
+
+def _narrow(distinct: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return distinct, place.astype(np.int32)
 
 
 class _Idf:
@@ -51,12 +57,12 @@ class _Idf:
     """
 
     def __init__(self, grams: Grams, captions: np.ndarray, caption_at: np.ndarray, pair_of: np.ndarray,
-                 owner: np.ndarray, sets: int, chosen: np.ndarray) -> None:
+                 owner: np.ndarray, sets: int, chosen: np.ndarray, several: bool) -> None:
         self.size = np.int64(grams.size)
-        if len(pair_of) == len(owner):  # one reference each: count a set's pairs with it, then their n-grams
+        if not several:  # count the pairs of a set with each reference, then their n-grams
             set_of, caption = np.divmod(captions, len(grams.length))
             row, entry = grams.rows(caption)
-            pairs = [np.bincount(caption_at[mask], minlength=len(captions))[row] for mask in chosen]
+            pairs = [np.bincount(caption_at[mask[pair_of]], minlength=len(captions))[row] for mask in chosen]
             set_of, gram = set_of[row], grams.gram[entry]
         else:
             row, entry = grams.rows((captions % len(grams.length))[caption_at])
