@@ -359,5 +359,6 @@ def test_compare_reads_what_evaluate_reads(inputs: tuple[Path, Path], tmp_path: 
 def test_json_text_is_that_of_the_json_module() -> None:
     """Empty ones, keys of all kinds, letters outside ASCII, nested or not."""
     leaf = {"é": 1.5, 'a"\n': None, 1: True, None: float("nan")}
-    for content in ({}, [], "é", 1e-9, leaf, [leaf, [], {}, "x", (1, 2.5)], {"a": {"b": [1, [2, leaf]], "c": []}, 2: {}}):
+    nested = [leaf, [], {}, "x", (1, 2.5)]
+    for content in ({}, [], "é", 1e-9, leaf, nested, {"a": {"b": [1, [2, leaf]], "c": []}, 2: {}}):
         assert to_text(content) == json.dumps(content, indent=1, ensure_ascii=False)

@@ -139,10 +139,10 @@ class EventCaptions:
             self._add(part, "ROUGE_L", self._means(each["ROUGE_L"]))
         if "CIDEr" in self.wanted and self.rules.cider == "video":
             chosen = np.stack([pairs.at(tiou) for tiou in self.rules.tious])
-            scores = cider_of_some(grams, hypothesis[self.place], references[self.place], pairs.video, videos, chosen)
+            found = cider_of_some(grams, hypothesis[self.place], references[self.place], pairs.video, videos, chosen)
             columns = [divide(np.bincount(pairs.video[mask], weights=each, minlength=videos),
                               np.bincount(pairs.video[mask], minlength=videos))
-                       for mask, each in zip(chosen, scores, strict=True)]
+                       for mask, each in zip(chosen, found, strict=True)]
             self._add(part, "CIDEr", np.stack(columns, axis=1))
         elif "CIDEr" in self.wanted:
             part.corpora += [self._corpus(column, tiou) for column, tiou in enumerate(self.rules.tious)]

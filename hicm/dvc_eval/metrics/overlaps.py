@@ -49,18 +49,18 @@ def find_overlaps(case: Case, reference: Events) -> Overlaps:
                         f"{reference.counts[worst]} events overlap in {counts[worst]:.0f} pairs, more than {MOST}; "
                         "shorten the list of predictions")
     size = max(len(reference.video), 1)
-    codes = np.empty(int(counts.sum()), dtype=np.int64)  # prediction and event of each pair, as one number
+    pairs = np.empty(int(counts.sum()), dtype=np.int64)  # prediction and event of each pair, as one number
     done = 0
     for ranges, code in ((later, lambda owner, place: own[owner] * size + others[one[place]]),
                          (first, lambda owner, place: own[two[place]] * size + others[owner])):
         for block in blocks_of(ranges[1] - ranges[0], BLOCK):
             owner, place = expand(ranges[0][block], ranges[1][block] - ranges[0][block])
-            codes[done:done + len(owner)] = code(owner + block.start, place)
+            pairs[done:done + len(owner)] = code(owner + block.start, place)
             done += len(owner)
-    codes.sort()
+    pairs.sort()
     found = Overlaps(np.empty(done, dtype=np.int32), np.empty(done, dtype=np.int32), np.empty(done))
     for block in slices(done, BLOCK):
-        found.prediction[block], found.event[block] = np.divmod(codes[block], size)
+        found.prediction[block], found.event[block] = np.divmod(pairs[block], size)
         found.iou[block] = pair_iou(predicted.spans[found.prediction[block]], reference.spans[found.event[block]])
     return found
 

@@ -71,6 +71,7 @@ class _Idf:
             pairs = [mask[pair] for mask in chosen]
             set_of = owner[pair]
         self.one = sets == 1
+        self.documents: np.ndarray
         self.documents, place = (np.arange(grams.size), gram) if self.one else find_distinct(set_of * self.size + gram)
         frequency = np.stack([np.bincount(place, weights=number, minlength=len(self.documents)) for number in pairs])
         # At the end, an n-gram that occurs in no reference.

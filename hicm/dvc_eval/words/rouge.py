@@ -65,8 +65,8 @@ def common_lengths(tokens: Sequence[Sequence[str]], first: np.ndarray, second: n
     pairs = pairs[np.argsort(longest[pairs], kind="stable")]
     for block in np.array_split(pairs, -(-len(pairs) // BLOCK)):
         width = int(longest[block[-1]])
-        found[block] = _common_of_short(*(_table(number, start[side[block]], length[side[block]], width)
-                                          for side in (first, second)), length[first[block]])
+        one, two = (_table(number, start[side[block]], length[side[block]], width) for side in (first, second))
+        found[block] = _common_of_short(one, two, length[first[block]])
     return found
 
 
