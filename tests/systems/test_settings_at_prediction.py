@@ -26,6 +26,7 @@ from hicm.systems.base import find_system
 from hicm.systems.captioner import decode as captioner_decode
 from hicm.systems.captioner import system as captioner_system
 from hicm.systems.captioner.settings import DecodeSettings
+from hicm.systems.captioner.vocabulary import EOS
 from hicm.systems.parallel import system as parallel_system
 from tests.tiny import make_tiny
 
@@ -39,8 +40,9 @@ OTHER = {"captioner.t5_config": "{d_model: 8}", "captioner.tokenizer": "t5-base"
          "recall.shortest": 20.0, "recall.penalty": 40.0, "recall.threshold": 1.0, "recall.centring": "none",
          "recall.neighbours": 1}
 SAMPLING, BEAMS = ("captioner.decode.sample=true",), ("captioner.decode.beams=3",)
+FREE = ("captioner.decode.grammar=false",)
 WITH = {"captioner.decode.top_p": SAMPLING, "captioner.decode.temperature": SAMPLING, "captioner.decode.seed": SAMPLING,
-        "captioner.decode.length_penalty": BEAMS}  # settings beside which a setting has an effect
+        "captioner.decode.length_penalty": BEAMS, "captioner.decode.isolated_time_tokens": FREE}  # settings beside which a setting has an effect
 
 
 def leaves(cls: type, prefix: str) -> dict[str, tuple[Any, Any]]:
@@ -113,23 +115,26 @@ def asked(runs):
 
 
 class Noise:
-    """A decoder whose scores for the next token are noise of the last one and the step; notes what it is given."""
+    """A decoder whose scores are noise of video, step and last token, some tokens likelier; notes what it is given."""
 
     def __init__(self, seen, t5, parts, beams, longest) -> None:
         seen.append((beams, longest, [(part.videos, tuple(part.states.shape), float(part.states.sum()),
                                        part.mask.tolist()) for part in parts]))
         size = t5.config.vocab_size
         self.scores = 2 * torch.randn(size, size, generator=torch.Generator().manual_seed(0))
-        self.scores[:, -100:] += 2.0  # times, alone and in pairs
-        self.steps = 0
+        self.scores[:, EOS] += 4.0
+        self.beams, self.steps = beams, 0
+        self.rows = torch.tensor([video for part in parts for video in part.videos]).repeat_interleave(beams)
 
     def step(self, ids):
         self.steps += 1
-        return self.scores[ids].roll(self.steps, 0) + self.scores[self.steps]
+        own = (31 * self.rows + self.steps) % len(self.scores)
+        return self.scores[ids] + self.scores[own] + self.scores[0]
 
     def follow(self, rows) -> None: ...
 
-    def keep(self, videos) -> None: ...
+    def keep(self, videos) -> None:
+        self.rows = self.rows[videos.repeat_interleave(self.beams)]
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +155,7 @@ def behaviour(runs, asked):
             return [[] for _ in batch.ids]
 
         torch.manual_seed(0)
-        with patched, mock.patch.object(parallel_system, "describe", describe):  # test_parallel_room.py has what settings do
+        with patched, mock.patch.object(parallel_system, "describe", describe):  # see test_parallel_room.py
             return seen, {video: events for batch in loaded.predict(samples) for video, events in batch.items()}
     return functools.cache(behave)
 
