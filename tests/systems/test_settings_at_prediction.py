@@ -35,14 +35,16 @@ ACTED_ON = ("use_speech", "mask_padding", "max_speech_tokens")  # of the caption
 OTHER = {"captioner.t5_config": "{d_model: 8}", "captioner.tokenizer": "t5-base", "captioner.init": "x.pth",
          "captioner.t5": "t5-base", "captioner.decode.top_p": 0.5, "captioner.decode.max_tokens": 3,
          "captioner.max_speech_tokens": 5, "captioner.decode.batch": 1, "captioner.decode.precision": "bf16",
-         "captioner.decode.grammar": "false",
+         "captioner.decode.grammar": "false", "captioner.decode.length_penalty": -5.0,
          "parallel.vocabulary": "x.json", "parallel.init": "x", "parallel.decode.batch": 1,
          "recall.shortest": 20.0, "recall.penalty": 40.0, "recall.threshold": 1.0, "recall.centring": "none",
          "recall.neighbours": 1}
 SAMPLING, BEAMS = ("captioner.decode.sample=true",), ("captioner.decode.beams=3",)
 FREE = ("captioner.decode.grammar=false",)
+# settings beside which a setting has an effect
 WITH = {"captioner.decode.top_p": SAMPLING, "captioner.decode.temperature": SAMPLING, "captioner.decode.seed": SAMPLING,
-        "captioner.decode.length_penalty": BEAMS, "captioner.decode.isolated_time_tokens": FREE}  # settings beside which a setting has an effect
+        "captioner.decode.length_penalty": BEAMS,
+        "captioner.decode.isolated_time_tokens": FREE}
 
 
 def leaves(cls: type, prefix: str) -> dict[str, tuple[Any, Any]]:
@@ -122,7 +124,8 @@ class Noise:
                                        part.mask.tolist()) for part in parts]))
         size = t5.config.vocab_size
         self.scores = 2 * torch.randn(size, size, generator=torch.Generator().manual_seed(0))
-        self.scores[:, EOS] += 4.0
+        self.scores[:, EOS] += 2.0
+        self.scores[:, -100:] += 0.5  # times
         self.beams, self.steps = beams, 0
         self.rows = torch.tensor([video for part in parts for video in part.videos]).repeat_interleave(beams)
 
