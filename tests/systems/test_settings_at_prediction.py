@@ -35,7 +35,7 @@ ACTED_ON = ("use_speech", "mask_padding", "max_speech_tokens")  # of the caption
 OTHER = {"captioner.t5_config": "{d_model: 8}", "captioner.tokenizer": "t5-base", "captioner.init": "x.pth",
          "captioner.t5": "t5-base", "captioner.decode.top_p": 0.5, "captioner.decode.max_tokens": 3,
          "captioner.max_speech_tokens": 5, "captioner.decode.batch": 1, "captioner.decode.precision": "bf16",
-         "captioner.decode.grammar": "false", "captioner.decode.length_penalty": -5.0,
+         "captioner.decode.grammar": "false",
          "parallel.vocabulary": "x.json", "parallel.init": "x", "parallel.decode.batch": 1,
          "recall.shortest": 20.0, "recall.penalty": 40.0, "recall.threshold": 1.0, "recall.centring": "none",
          "recall.neighbours": 1}
@@ -124,8 +124,9 @@ class Noise:
                                        part.mask.tolist()) for part in parts]))
         size = t5.config.vocab_size
         self.scores = 2 * torch.randn(size, size, generator=torch.Generator().manual_seed(0))
-        self.scores[:, EOS] += 2.0
-        self.scores[:, -100:] += 0.5  # times
+        ends, times = (4.0, 0.0) if beams > 1 else (2.0, 0.5)  # beams prefer long sequences
+        self.scores[:, EOS] += ends
+        self.scores[:, -100:] += times
         self.beams, self.steps = beams, 0
         self.rows = torch.tensor([video for part in parts for video in part.videos]).repeat_interleave(beams)
 
