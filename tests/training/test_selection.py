@@ -3,7 +3,6 @@
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -15,7 +14,8 @@ from hicm.dvc_eval import PROTOCOLS
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.report.score_tables import metric_label
-from hicm.systems.captioner.decode import generate
+from hicm.systems.captioner.batches import in_batches
+from hicm.systems.captioner.search import sampled
 from hicm.systems.captioner.settings import DecodeSettings
 from hicm.tasks import find_task
 from hicm.training.evaluators import check_scoring, score_selection
@@ -105,16 +105,19 @@ def test_a_validation_video_that_evaluation_refuses(tiny, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("error", "kind", "said"), [
-    (ValueError("temperature must be positive"), UserError, "cannot be generated under these settings"),
-    (RuntimeError("probability tensor contains either `inf`, `nan` or element < 0"), UserError, "under these settings"),
-    (RuntimeError("DefaultCPUAllocator: can't allocate memory"), UserError, "lower captioner.decode.batch or beams"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory"), UserError, "lower captioner.decode.beams or"),
+    (torch.OutOfMemoryError("CUDA out of memory."), UserError, "does not suffice for one video"),
     (RuntimeError("The size of tensor a (3) must match the size of tensor b (4)"), RuntimeError, "size of tensor"),
 ])
 def test_only_what_settings_cause_is_no_bug(error, kind, said):
-    def fail(**_):
+    def fail(_):
         raise error
 
-    t5 = SimpleNamespace(generate=fail)
-    model = SimpleNamespace(encode=lambda _: (torch.zeros(1, 2, 3), torch.ones(1, 2)), t5=t5)
     with pytest.raises(kind, match=said):
-        generate(model, None, None, DecodeSettings(grammar=False))
+        next(in_batches([0], 8, fail))
+
+
+def test_sampling_from_no_probabilities():
+    draw = sampled(DecodeSettings(sample=True), [torch.Generator()])
+    with pytest.raises(UserError, match="cannot be generated under these settings"):
+        draw(torch.full((1, 60), torch.nan), torch.tensor([0]))
