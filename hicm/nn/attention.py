@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hicm.nn.dropout import draw_mask, masked, rounded
+from hicm.nn.dropout import draw_mask, draws_masks, masked, rounded
 
 AT_ONCE = 2**21  # elements of scores that are computed together, so that they stay in the cache
 
@@ -74,8 +74,9 @@ def _parts(weights: Tensor) -> list[tuple[int, slice]]:
 
 
 def is_faster(q: Tensor) -> bool:
-    """Whether `attend` is faster than torch's attention: on processors, where gradients are asked for."""
-    return q.device.type == "cpu" and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+    """Whether `attend` is used: it is faster than torch's attention on processors, where gradients are asked for."""
+    return (q.device.type == "cpu" and torch.is_grad_enabled() and not torch.compiler.is_compiling()
+            and draws_masks())
 
 
 def self_attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, rate: float) -> Tensor:

@@ -3,8 +3,12 @@
 torch draws a mask on the processor one Bernoulli number after the other, which in half of the layers of a transformer
 takes longer than the matrix products.  Here 16 random bits decide about an element, so the rate is rounded to the next
 multiple of 2**-16 (0.1 becomes 0.10001); what is kept is scaled by the rounded rate, so that means are exact.
+
+Checkpoints record who draws the masks (`MASKS`), so that a run that torch's masks began continues with these.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +17,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEVELS = 2**16
+MASKS = "sfc64"  # the generator of the masks that are drawn here
+_masks = [MASKS]
+
+
+@contextmanager
+def masks_of(generator: str) -> Iterator[None]:
+    """Have masks drawn by `MASKS`, or, for any other ``generator``, by torch."""
+    _masks.append(generator)
+    try:
+        yield
+    finally:
+        _masks.pop()
+
+
+def draws_masks() -> bool:
+    """Whether masks on processors are drawn here, not by torch."""
+    return _masks[-1] == MASKS
 
 
 def rounded(rate: float) -> float:
@@ -53,7 +74,7 @@ class Dropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """A tensor of the shape and dtype of ``x``."""
-        if not self.training or not self.p or x.device.type != "cpu" or self.p >= 1:
+        if not self.training or not self.p or x.device.type != "cpu" or self.p >= 1 or not draws_masks():
             return F.dropout(x, self.p, self.training)
         return _Dropout.apply(x, self.p)
 

@@ -22,6 +22,7 @@ from hicm.config import TrainConfig
 from hicm.errors import UserError
 from hicm.files import atomic_folder
 from hicm.interrupts import Interrupted, deferred
+from hicm.nn.dropout import masks_of
 from hicm.systems.base import Learner
 from hicm.training.batches import Index, plan_epoch
 from hicm.training.checkpoint import Progress, load_checkpoint, save_checkpoint
@@ -63,7 +64,7 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
             # the steps of one epoch; a signal waits until its step is saved, so that nothing is lost
             module.train()
             plan = _plan(system, config, accelerator, progress.epoch, lengths)[progress.position:]
-            with deferred() as signalled:
+            with deferred() as signalled, masks_of(progress.masks):
                 for batches in _group(system.batches([micro for step in plan for micro in step]), map(len, plan)):
                     began = time.perf_counter()
                     seed_all(config.seed, accelerator.process_index, progress.step)
