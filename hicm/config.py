@@ -38,6 +38,7 @@ class DataConfig:
     select: str = "val"  # split that chooses the best checkpoint; empty: none, with train.eval_every: 0
     report: str = "val"  # split whose scores are reported; empty: none
     frames: int = limited(100, 0)  # rows given to the model (HiCM2: 100); 0: all, for systems that take any number
+    sampling: Literal["even", "nearest"] = "even"  # how rows are resampled to frames; nearest: as PDVC does
     missing_features: Literal["refuse", "skip"] = "refuse"  # videos of a split without features
     holdout: float = limited(0.0, 0, 0.5)  # share of the training videos that select the checkpoint instead
     holdout_seed: int = limited(0, 0)  # which ones
@@ -109,6 +110,7 @@ class RetrievalConfig:
     flat_level: int = limited(1, 0)  # the level of search=flat; 0 = the captions themselves
     tail: Literal["spread", "drop"] = "spread"  # W nearly equal windows; or floor(T/W) rows each, the rest unused
     leave_own_out: bool = True  # in training, recall nothing that a video's own captions wrote
+    leave_best_out: bool = False  # in training, leave out each window's best node of a level (CM2)
     mask_padding: bool = True  # padded rows take no part in a window's query; empty windows are masked out
     precision: Literal["float32", "stored"] = "float32"  # stored: round means to the bank's dtype, as released
     seed: int = limited(0, 0)  # of search=random
@@ -125,11 +127,14 @@ class TrainConfig:
     share: float = limited(1.0, 1e-6, 1)  # of the training videos, seen per epoch (one of 8 released processes: 0.125)
     accumulate: int = limited(1, 1)  # steps whose gradients are summed before the optimiser acts
     lr: float = limited(3e-4, 0)
-    schedule: Literal["cosine", "constant"] = "cosine"
-    warmup: float = limited(0.1, 0, 1)  # fraction of all steps
+    schedule: Literal["cosine", "constant", "step"] = "cosine"
+    warmup: float = limited(0.1, 0, 1)  # cosine: fraction of all steps
+    decay_after: list[int] = field(default_factory=list)  # step: epochs (1-based), multiply the rate after each
+    decay: float = limited(0.5, 0, 1)  # step: by this
     schedule_lag: bool = False  # released: the rate is set one step late
     clip: float = limited(1.0, 0)  # largest global gradient norm
-    precision: Literal["no", "bf16"] = "no"
+    precision: Literal["no", "bf16", "auto"] = "no"  # auto: bf16 where this machine multiplies it faster than float32
+    by_length: bool = False  # micro-batches of one step (accumulate, processes) hold videos of similar length
     workers: int = limited(0, 0)
     seed: int = limited(42, 0)
     log_every: int = limited(10, 1)  # steps
@@ -137,7 +142,14 @@ class TrainConfig:
     eval_every: int = limited(1, 0)  # epochs; 0: never
     eval_start: int = limited(1, 1)  # first epoch (1-based) that is evaluated
     eval_epochs: list[int] = field(default_factory=list)  # just these epochs (1-based), whatever the two above say
-    select_on: str = "CIDEr"  # metric of the select split; higher is better
+    select_on: str = "CIDEr"  # metric of the select split, or a sum such as METEOR+soda_c; higher is better
+
+    def __post_init__(self) -> None:
+        if any(epoch < 1 for epoch in self.decay_after):
+            raise UserError(f"train.decay_after: expected epochs from 1, found {self.decay_after}")
+        if self.schedule == "step" and not self.decay_after:
+            raise UserError("train.schedule=step: train.decay_after is empty; give the epochs after which the rate is "
+                            "multiplied by train.decay, or set train.schedule=constant")
 
     def is_evaluated(self, epoch: int) -> bool:
         """Whether the select split is scored after this epoch (1-based)."""
@@ -215,6 +227,12 @@ def load_config(path: str | Path | None = None, overrides: typing.Sequence[str] 
     for _, keys, value in asked:
         _put(given, keys, value)
     return _build(given | {"system": system}, where)
+
+
+def names_system(path: str | Path | None, overrides: typing.Sequence[str] = ()) -> bool:
+    """Whether a settings file, as in `load_config`, or overrides name the system; if not, it is the default one."""
+    given = {} if path is None else _sections(read_yaml(packaged_config(path)), str(path))
+    return bool(given.get("system")) or any(keys == ["system"] for _, keys, _ in map(_read_override, overrides))
 
 
 def dump_config(config: Config) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from typing import Any
 
 from hicm.config import Config, changes
-from hicm.rooms import memory_need, room_constant, start_files
+from hicm.former import FORMER
+from hicm.rooms import memory_need, prediction_files, room_constant, start_files
 
 # Of section data: names and places, which decide nothing (inputs are known by content), and what only reports read.
 PLACES = ("name", "annotations", "features", "speech", "report")
@@ -27,7 +28,9 @@ def training_settings(config: Config) -> dict[str, Any]:
 
 def prediction_settings(config: Config) -> dict[str, Any]:
     """The settings that decide what a trained model predicts, by full name, where they differ from their defaults."""
-    read, room = room_constant(config.system, "AT_PREDICTION", None), changes(config.room)
+    read, idle = room_constant(config.system, "AT_PREDICTION", None), room_constant(config.system, "WITHOUT_EFFECT", ())
+    files = [name.removeprefix(f"{config.system}.") for name in prediction_files(config.system, config.room)]
+    room = {name: value for name, value in changes(config.room).items() if name not in (*idle, *files)}
     retrieval = changes(config.retrieval)
     return _named(config, {"data": _without(changes(config.data), *PLACES, *TRAINING),
                            "retrieval": retrieval if memory_need(config) == "tokens" else _only(retrieval, "search"),
@@ -43,6 +46,14 @@ def decided_by_training(config: Config, setting: str) -> bool:
             or (section == config.system and read is not None and name not in read))
 
 
+def only_predicts(system: str, override: str) -> bool:
+    """Whether an override (``section.key=value``) of a system's own settings may be changed after training."""
+    setting = override.partition("=")[0].strip()
+    section, _, name = FORMER.get(setting, setting).partition(".")
+    later = {*room_constant(system, "PREDICTION_ONLY", ()), *room_constant(system, "AT_PREDICTION", ())}
+    return section == system and name.partition(".")[0] in later
+
+
 def not_read(config: Config, setting: str) -> str:
     """Why prediction under ``config`` does not read a setting (full name); '' where it does."""
     section, _, name = setting.partition(".")
@@ -51,7 +62,7 @@ def not_read(config: Config, setting: str) -> str:
         return "training decided this setting, and prediction does not read it; leave it out, or train again"
     if section == "evaluate":
         return "only evaluation reads this setting; leave it out"
-    if setting == "retrieval.leave_own_out":
+    if setting in ("retrieval.leave_own_out", "retrieval.leave_best_out"):
         return "only training reads this setting; leave it out"
     if section == "retrieval" and need == "bank":
         return f"the system {config.system} searches the memory in its own way; leave the setting out"

@@ -25,6 +25,10 @@ class UserError(ValueError):
         super().__init__(line if len(line) <= LONGEST else f"{line[:LONGEST - 1000]} ... {line[-900:]}")
 
 
+class Refused(UserError):
+    """What was found cannot be written in a format; other formats can hold it."""
+
+
 @contextlib.contextmanager
 def during(stage: str) -> Iterator[None]:
     """A UserError that leaves the block tells its ``stage``: the innermost one."""

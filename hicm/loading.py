@@ -25,9 +25,8 @@ def loading(what: str, source: str, offline: bool, remedy: str, kind: str = "mod
     user can give instead; ``kind`` of model, for errors about its files.  If the hub cannot be reached, models are
     read from its cache, without the minutes of retries that its library makes for each file.  Yields as `using_hub`.
     """
+    refuse_nowhere(what, source, remedy)
     here = Path(source).exists()
-    if not here and (source[:1] in "./~" or not NAME.fullmatch(source)):
-        raise NoModel(f"{what}: cannot be loaded: there is no {source} on this machine; {remedy}")
     with using_hub(source, offline) as closed:
         try:
             yield closed
@@ -42,6 +41,12 @@ def loading(what: str, source: str, offline: bool, remedy: str, kind: str = "mod
                               f"names another place), or {remedy}") from error
             within = f"; {closed}, and its copy in {folder} may be incomplete" if closed and not here else ""
             raise NoModel(f"{what}: cannot be loaded ({reason(error)}){within}; {remedy}") from error
+
+
+def refuse_nowhere(what: str, source: str, remedy: str) -> None:
+    """NoModel for a path that does not exist; a name on the hub is not looked up.  Arguments are as in `loading`."""
+    if not Path(source).exists() and (source[:1] in "./~" or not NAME.fullmatch(source)):
+        raise NoModel(f"{what}: cannot be loaded: there is no {source} on this machine; {remedy}")
 
 
 @contextlib.contextmanager

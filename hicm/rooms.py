@@ -8,12 +8,24 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
     PRESETS                 {preset: {section: {setting: value}}}
     PREDICTION_ONLY         settings that do not decide what training yields, e.g. how captions are decoded
     AT_PREDICTION           settings that prediction reads, which may differ from those of the training (default: all)
+    WITHOUT_EFFECT          settings at prediction that do not decide what is predicted, by their full names within the
+                            section, e.g. how long a server is waited for
     FILES                   files of a saved model beside its description <system>.json and tokenizer/
     start_files(settings)   {setting: file or folder} a training starts from
+    prediction_files(settings)  the same for what a prediction reads beside the model
     check(config)           raises UserError when these settings cannot be trained, before anything is read
     memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says, the
                             "bank" itself, or "none" (the default)
     speech(config)          whether the system reads speech (the default: it does not)
+    QUOTES                  whether its events quote captions of the memory, their scores the cosines to these
+
+A room whose authors released weights reads them in ``convert.py`` (`hicm.stages.convert`), which defines
+
+    recognises(names)                   whether a released file with these names of weights is one of this system
+    find_source(checkpoint, config)     the checkpoint on disk, hashed: a `hicm.systems.released.Source`
+    settled(config)                     the settings of the run: what the conversion used up is left out
+    read(source, config, fresh_memory)  the model, as a `hicm.systems.released.Converted`
+    VOCABULARY                          the setting that names the file of words, where checkpoints have none
 
 A room that knows what its system does not get from the data defines in ``findings.py``
 
@@ -108,6 +120,12 @@ def start_files(name: str, settings: Any) -> dict[str, str]:
     return {} if found is None else found(settings)
 
 
+def prediction_files(name: str, settings: Any) -> dict[str, str]:
+    """The files beside the model that a prediction under these settings of a room reads, by setting."""
+    found = room_constant(name, "prediction_files", None)
+    return {} if found is None else found(settings)
+
+
 def room_findings(config: Any, *about: Any) -> list[Any]:
     """What the system of these settings does not get from data; ``about`` as in ``findings`` (see above)."""
     if not room_has(config.system, "findings"):
@@ -131,6 +149,11 @@ def reads_speech(config: Any) -> bool:
     """Whether the system of these settings reads speech."""
     found = room_constant(config.system, "speech", None)
     return found is not None and found(config)
+
+
+def quotes_memory(name: str) -> bool:
+    """Whether the events of a system quote captions of the memory, their scores the cosines to these."""
+    return room_constant(name, "QUOTES", False)
 
 
 def described_by(folder: Path) -> str:

@@ -53,6 +53,25 @@ def _dvc_protocols(names: Sequence[str], **options: Any) -> list[str]:
     return [one.rules.name for one in find_wanted(names, **options)]
 
 
+def summands(metric: str) -> list[str]:
+    """The scores of a metric that may be their sum.
+
+    >>> summands("CIDEr"), summands("METEOR+soda_c")
+    (['CIDEr'], ['METEOR', 'soda_c'])
+    """
+    return [name.strip() for name in metric.split("+")]
+
+
+def value_of(metric: str, result: Any) -> float:
+    """A score of an evaluator's result, or a sum of them.  Raises UserError when one cannot be computed here."""
+    names = summands(metric)
+    for name in names:
+        if name not in result.scores:
+            raise UserError(f"train.select_on: {name} cannot be computed here ({result.left_out.get(name)}); select on "
+                            "another one")
+    return sum(float(result.scores[name]) for name in names)
+
+
 TASKS = {"dvc": Task("dvc", _dvc, _dvc_metrics, ("CIDEr", "F1", "soda_d"), _dvc_protocols)}
 
 

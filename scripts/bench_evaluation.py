@@ -2,6 +2,8 @@
 
     python scripts/bench_evaluation.py PREDICTIONS REFERENCES...
     python scripts/bench_evaluation.py --perturb 0 REFERENCES...     predictions made from the first reference file
+    python scripts/bench_evaluation.py --against FOLDER ...          beside another checkout of this project, in turns
+    python scripts/bench_evaluation.py --overlapping 1000 REFERENCES...  a video of 1000 events a side that all overlap
 
 Every time is that of a fresh process, including start-up; ours is the command ``hicm evaluate``.  The reference way
 (`reference_scoring.py`, protocol vidchapters) starts the Java tokeniser for each scorer and threshold, and calls METEOR
@@ -32,18 +34,22 @@ REFERENCE_WAY = Path(__file__).with_name("reference_scoring.py")
 
 @dataclass(frozen=True)
 class Run:
-    """One process: wall time in seconds, peak resident memory in MiB, the scores that it printed."""
+    """One process: wall time and processor time in seconds, peak resident memory in MiB, the scores that it printed.
+
+    With the processes that it started: their processor time, and the largest peak of them all.
+    """
 
     seconds: float
+    processor: float
     peak: float
     scores: dict[str, float]
 
 
-def run(what: str, arguments: list[str], **environment: str) -> Run:
-    """A fresh Python process that prints scores as json; SystemExit with its last line if it fails."""
+def run(what: str, arguments: list[str], folder: str = ".", **environment: str) -> Run:
+    """A fresh Python process in a folder that prints scores as json; SystemExit with its last line if it fails."""
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
-        process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=errors,
+        process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, stderr=errors, cwd=folder,
                                    env={**os.environ, **environment})
         printed = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
@@ -55,8 +61,8 @@ def run(what: str, arguments: list[str], **environment: str) -> Run:
             reason = errors.read().decode(errors="replace").strip() or f"status {process.returncode}"
             raise SystemExit(f"{what} failed: {reason.splitlines()[-1]}")
     scores = json.loads(printed)
-    return Run(seconds, usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10),
-               scores.get("scores", scores))
+    peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, peak, scores.get("scores", scores))
 
 
 def run_cold(arguments: list[str]) -> Run:
@@ -137,7 +143,56 @@ def perturbed_caption(caption: str, captions: list[str], rng: random.Random) -> 
     return other
 
 
+def overlapping(references: dict[str, Any], events: int, seed: int = 0) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Predictions and references of one video of 1000 s: so many ``events`` on each side, each of which overlaps all.
+
+    They begin in the first tenth and end in the last one; captions are drawn from ``references``.
+    """
+    rng = random.Random(seed)
+    captions = [caption for entry in references.values() for caption in entry["sentences"]]
+    sides = [rng.sample(captions, events) if events <= len(captions) else rng.choices(captions, k=events)
+             for _ in range(2)]
+    spans = [[[round(rng.uniform(*part), 2) for part in ((0, 100), (900, 1000))] for _ in side] for side in sides]
+    predicted = [{"sentence": caption, "timestamp": span} for caption, span in zip(sides[0], spans[0], strict=True)]
+    return ({"version": f"overlapping events, seed {seed}", "external_data": {}, "results": {"dense": predicted}},
+            {"dense": {"duration": 1000.0, "timestamps": spans[1], "sentences": sides[1]}})
+
+
 # the table
+
+def take_turns(arguments: list[str], other: str, repeat: int) -> bool:
+    """Time ours and another checkout's command in turns; prints each run, returns whether all scores are equal."""
+    equal = True
+    print(f"{'':10}{'seconds':>18}{'processor seconds':>28}{'peak, MiB':>20}",
+          f"{'repeat':10}" + f"{'ours':>9}{'other':>9}" + f"{'ours':>10}{'other':>9}{'ratio':>9}"
+          + f"{'ours':>11}{'other':>9}", sep="\n", flush=True)
+    for at in range(repeat):
+        both = [run(what, arguments, folder, PYTHONPATH=str(Path(folder).absolute()))
+                for what, folder in (("ours", "."), ("the other", other))]
+        equal = equal and both[0].scores == both[1].scores
+        seconds, processor, peak = ([getattr(one, name) for one in both] for name in ("seconds", "processor", "peak"))
+        print(f"{at + 1:<10}" + "".join(f"{one:9.2f}" for one in seconds) + " " + "".join(f"{one:9.2f}" for one in
+              processor) + f"{processor[1] / processor[0]:9.2f}  " + "".join(f"{one:9.0f}" for one in peak), flush=True)
+    print(f"scores: {'equal to the last digit' if equal else 'they differ'}", flush=True)
+    return equal
+
+
+def bench_overlapping(references: list[str], events: int, protocol: str, other: str, repeat: int) -> bool:
+    """Time and peak of one video with overlapping events; whether the scores equal those of the other checkout."""
+    content = json.loads(Path(references[0]).read_text(encoding="utf-8"))
+    print(f"\none video, {events} predictions that overlap all of {events} events, protocol {protocol}", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [str(Path(folder, f"{side}.json")) for side in ("predictions", "references")]
+        for name, side in zip(files, overlapping(content, events), strict=True):
+            Path(name).write_text(json.dumps(side), encoding="utf-8")
+        ours = ["-m", "hicm", "evaluate", *files, "--protocol", protocol, "--json"]
+        if other:
+            return take_turns(ours, other, repeat)
+        for _ in range(repeat):
+            one = run("ours", ours)
+            print(f"{one.seconds:9.2f} s, {one.processor:.2f} processor seconds, peak {one.peak:.0f} MiB", flush=True)
+    return True
+
 
 def machine() -> str:
     """The CPUs that this process may use, their model if known, operating system, Python."""
@@ -156,11 +211,14 @@ def counts(predictions: str, references: list[str]) -> str:
             f"{len(references)} reference file{'s' if len(references) > 1 else ''}")
 
 
-def bench(predictions: str, references: list[str], protocol: str, repeat: int, cold: bool, reference: bool) -> int:
+def bench(predictions: str, references: list[str], protocol: str, repeat: int, cold: bool, reference: bool,
+          other: str) -> int:
     """Run everything, print the table; the exit status."""
     ours = ["-m", "hicm", "evaluate", predictions, *references, "--protocol", protocol, "--json"]
-    print(machine(), f"{counts(predictions, references)}, protocol {protocol}", "", f"{'':32}seconds  reference / ours",
-          sep="\n", flush=True)
+    print(machine(), f"{counts(predictions, references)}, protocol {protocol}", "", sep="\n", flush=True)
+    if other:
+        return 0 if take_turns(ours, other, repeat) else 1
+    print(f"{'':32}seconds  reference / ours", flush=True)
     first = run("ours", ours)
     line("ours, first run here", first.seconds, note="fills caches")
     warm = [run("ours", ours) for _ in range(repeat)]
@@ -192,6 +250,9 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--protocol", default="vidchapters", help="ours only, unless vidchapters (default)")
     parser.add_argument("--perturb", type=int, metavar="SEED", help="make the predictions; the files are references")
     parser.add_argument("--repeat", type=int, default=3, help="warm runs of ours (default 3)")
+    parser.add_argument("--against", default="", metavar="FOLDER", help="also time another checkout of this project")
+    parser.add_argument("--overlapping", type=int, nargs="+", default=[], metavar="EVENTS",
+                        help="only time videos with so many overlapping events; the files are references")
     parser.add_argument("--cold", action="store_true", help="also time ours without any cache")
     parser.add_argument("--skip-reference", action="store_true", help="time ours only; needs no Java")
     return parser
@@ -202,13 +263,22 @@ def main(arguments: list[str] | None = None) -> int:
     asked = parser.parse_args(arguments)
     if asked.repeat < 1:
         parser.error("--repeat: expected 1 or more")
-    if asked.perturb is None and len(asked.files) < 2:
+    if asked.overlapping and min(asked.overlapping) < 1:
+        parser.error("--overlapping: expected 1 or more events")
+    if asked.perturb is None and not asked.overlapping and len(asked.files) < 2:
         parser.error("expected predictions and at least one reference file, or --perturb SEED")
+    asked.files = [str(Path(name).absolute()) for name in asked.files]
+    asked.skip_reference = asked.skip_reference or bool(asked.overlapping or asked.against)
     if not asked.skip_reference and asked.protocol != "vidchapters":
         parser.error("the reference way knows protocol vidchapters only; add --skip-reference")
     if not asked.skip_reference and not shutil.which("java"):
         parser.error("the reference way needs java on the path; --skip-reference leaves it out")
-    options = (asked.protocol, asked.repeat, asked.cold, not asked.skip_reference)
+    if asked.overlapping:
+        print(machine(), flush=True)
+        equal = {bench_overlapping(asked.files, events, asked.protocol, asked.against, asked.repeat)
+                 for events in asked.overlapping}
+        return 0 if equal == {True} else 1
+    options = (asked.protocol, asked.repeat, asked.cold, not asked.skip_reference, asked.against)
     if asked.perturb is None:
         return bench(asked.files[0], asked.files[1:], *options)
     with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ import yaml
 import tests.test_parity as parity
 from hicm.config import load_config
 from hicm.errors import UserError
-from hicm.systems.captioner.released.convert import convert_checkpoint
+from hicm.stages.convert import convert_checkpoint
 
 T5TINY = Path(__file__).parent / "golden" / "t5tiny"
 SMALL = {768: 24, 512: 16, 192: 12, 2304: 72}  # sizes of the parity case -> of one that is written in no time

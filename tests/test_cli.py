@@ -314,7 +314,7 @@ def test_dry_run_of_training(path, tmp_path, monkeypatch, capsys):
     assert main(["train", str(path), "--set", "train.lr=1e-4", "--dry-run"]) == 0
     out = capsys.readouterr().out
     config = load_config(path, ["train.lr=1e-4"])
-    assert out.startswith(f"would run: train captioner -> presave/runs/{path.stem}-<hash>\n\n")
+    assert out.startswith(f"would run: train {config.system} -> presave/runs/{path.stem}-<hash>\n\n")
     (tmp_path / "shown.yaml").write_text(out.partition("\n\n")[2])
     assert load_config(tmp_path / "shown.yaml") == config and config.train.lr == 1e-4
     assert [entry.name for entry in tmp_path.iterdir()] == ["shown.yaml"], "nothing was made"

@@ -351,8 +351,11 @@ def test_settings_files_are_there_and_set_what_their_recipes_say():
                      "vid2seq_yc2": (10, 10, 40, 3e-4, 2, "val", "val"),
                      "vid2seq_vitt": (10, 10, 20, 3e-4, 2, "dev", "test"),
                      "pretrain_vidchapters": (10, 10, 10, 3e-4, 8, "val", "test"),
-                     "pretrain_htm": (10, 10, 5, 3e-4, 8, "", "")}
-    assert len(recipes["anet"].data.annotations["val"]) == 2, "ActivityNet Captions has two annotators"
+                     "pretrain_htm": (10, 10, 5, 3e-4, 8, "", ""),
+                     "cm2_yc2": (50, 80, 30, 5e-5, 1, "val", "val"), "cm2_anet": (20, 100, 30, 5e-5, 1, "val", "val"),
+                     "pdvc_yc2": (10, 10, 30, 5e-5, 1, "val", "val"), "pdvc_anet": (10, 10, 30, 5e-5, 1, "val", "val")}
+    assert all(len(recipes[name].data.annotations["val"]) == 2 for name in ("anet", "cm2_anet", "pdvc_anet")), (
+        "ActivityNet Captions has two annotators")
     for name, config in recipes.items():
         assert config.data.name == name, "derived files lie under the name of the settings file"
         roles = {config.data.train, config.data.select, config.data.report}
@@ -364,7 +367,7 @@ def test_settings_files_are_there_and_set_what_their_recipes_say():
                if getattr(config.room, "init", "") == "presave/vid2seq_htmchapters.pth"]
     assert sorted(started) == ["vid2seq_vitt", "vid2seq_yc2", "vitt", "yc2"]
     assert {name for name, c in recipes.items() if c.retrieval.search == "none"} == {
-        "vid2seq_yc2", "vid2seq_vitt", "pretrain_htm", "pretrain_vidchapters"}
+        "vid2seq_yc2", "vid2seq_vitt", "pretrain_htm", "pretrain_vidchapters", "pdvc_yc2", "pdvc_anet"}
 
 
 def test_bank_folder_follows_the_data_unless_named():

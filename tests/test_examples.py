@@ -19,7 +19,7 @@ NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 
 # of hicm[all], but not of hicm[eval,map]
 ABSENT = ("torch", "torchvision", "transformers", "accelerate", "safetensors", "sentencepiece", "tokenizers",
-          "open_clip", "tensorboard", "h5py", "faiss", "openai", "huggingface_hub")
+          "open_clip", "tensorboard", "h5py", "openai", "huggingface_hub")
 
 # Runs the cells of standard input in one namespace; prints a json list of what each of them printed.
 RUN = """

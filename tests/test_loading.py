@@ -1,5 +1,6 @@
 """Models that are not here, with a hub that is closed, silent, or answers: one line, and no minutes of retries."""
 
+import importlib.util
 import logging
 import time
 
@@ -139,6 +140,38 @@ def test_commands_end_with_one_line(no_hub, tmp_path, monkeypatch, capsys, comma
     lines = [line for line in capsys.readouterr().err.replace("\r", "\n").splitlines() if "error" in line]
     assert len(lines) == 1 and lines[0].strip().startswith("hicm: error: ")
     assert not list(tmp_path.rglob("*failed.jsonl"))
+
+
+@pytest.mark.parametrize(("command", "says"), [
+    (["features", "--encoder", "openclip:ViT-L-15/openai"], "the nearest is ViT-L-14/openai"),
+    (["features", "--encoder", "openclip:ViT-L-14/opnai"], "opnai is no file and no weights of ViT-L-14"),
+    (["features", "--encoder", "openclip:local-dir:nowhere"], "there is no such folder"),
+    (["features", "--encoder", "opnclip:ViT-L-14/openai"], "embeds no images; expected one of"),
+    (["speech", "--recogniser", "whisper:bsae"], "no size of Whisper and no folder; the nearest size is base"),
+    (["speech", "--recogniser", "whisper:./nowhere"], "there is no ./nowhere on this machine"),
+    (["speech", "--recogniser", "transformers:./nowhere"], "there is no ./nowhere on this machine"),
+    (["speech", "--recogniser", "wisper:base"], "is no recogniser; expected one of")])
+def test_a_wrong_name_is_refused_before_a_video_is_opened(no_hub, tmp_path, monkeypatch, capsys, command, says):
+    """Also where no video needs the model, since none has sound."""
+    if command[0] == "speech":
+        pytest.importorskip("faster_whisper", reason="needs faster-whisper (hicm[speech])")
+    monkeypatch.chdir(tmp_path)
+    for name in ("av.open", "hicm.video.features.content_digest", "hicm.video.speech.content_digest"):
+        monkeypatch.setattr(name, lambda *_, **__: pytest.fail("a video was opened"))
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    assert main([command[0], "a.mp4", *command[1:]]) == 2
+    assert says in capsys.readouterr().err
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == [tmp_path / "a.mp4"]
+
+
+def test_without_faster_whisper(monkeypatch):
+    """The way out is named."""
+    found = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *more: None if name == "faster_whisper" else found(
+        name, *more))
+    with pytest.raises(UserError, match=r"whisper:small needs faster-whisper; install it: pip install 'hicm\[speech\]'"
+                                        r", or caption without speech: --no-speech$"):
+        make_recogniser("whisper:small")
 
 
 def test_an_image_encoder_without_network(no_hub):

@@ -28,8 +28,8 @@ EXTRAS = PROJECT["optional-dependencies"]
 CLUSTER = {"ray"}  # extras for clusters: neither in hicm[all] nor pinned, since tests without them are skipped
 
 # imported name -> name on PyPI, where they differ
-DISTRIBUTION = {"yaml": "pyyaml", "sklearn": "scikit-learn", "open_clip": "open_clip_torch", "faiss": "faiss-cpu",
-                "finch": "finch-clust", "PIL": "pillow", "pympi": "pympi-ling"}
+DISTRIBUTION = {"yaml": "pyyaml", "sklearn": "scikit-learn", "open_clip": "open_clip_torch", "finch": "finch-clust",
+                "PIL": "pillow", "pympi": "pympi-ling"}
 NOT_IMPORTED = {"pycocoevalcap": "the files of its METEOR are read", "torchvision": "imported by open_clip",
                 "tokenizers": "imported by transformers", "tensorboard": "imported by torch.utils.tensorboard"}
 

@@ -22,16 +22,19 @@ SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
 PROMISED = {"quickstart.sh", "test.sh", "build_memory.sh", "train_yc2.sh", "train_vitt.sh", "train_anet.sh",
             "train_vid2seq_yc2.sh", "train_vid2seq_vitt.sh", "pretrain_htm.sh", "pretrain_vidchapters.sh",
             "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "eval_vid2seq_yc2.sh", "eval_vid2seq_vitt.sh",
-            "eval_vidchapters.sh", "ablate_memory.sh", "common.sh"}
-SCORE = ("eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "eval_vid2seq_yc2.sh", "eval_vid2seq_vitt.sh",
-         "eval_vidchapters.sh")
+            "eval_vidchapters.sh", "ablate_memory.sh", "common.sh",
+            *(f"{what}_{model}_{data}.sh" for what in ("train", "eval") for model in ("cm2", "pdvc")
+              for data in ("yc2", "anet"))}
+SCORE = tuple(sorted(name for name in PROMISED if name.startswith("eval_")))
 NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "bench_yc2_sim.sh", "bench_parallel_yc2_sim.sh", *SCORE)
 WITHOUT_MEMORY = {"train_vid2seq_yc2.sh": "vid2seq_yc2", "train_vid2seq_vitt.sh": "vid2seq_vitt",
-                  "pretrain_vidchapters.sh": "pretrain_vidchapters"}
+                  "pretrain_vidchapters.sh": "pretrain_vidchapters", "train_pdvc_yc2.sh": "pdvc_yc2",
+                  "train_pdvc_anet.sh": "pdvc_anet"}
 REMEDIES = {"train_yc2.sh": "hicm download yc2", "train_vitt.sh": "hicm download vitt",
             "train_vid2seq_yc2.sh": "hicm download yc2", "train_vid2seq_vitt.sh": "hicm download vitt",
             "train_anet.sh": "data/README.md", "pretrain_htm.sh": "data/README.md",
-            "pretrain_vidchapters.sh": "data/README.md"}
+            "pretrain_vidchapters.sh": "data/README.md",
+            **{f"train_{name}.sh": "data/README.md" for name in ("cm2_yc2", "cm2_anet", "pdvc_yc2", "pdvc_anet")}}
 RUN = "presave/runs/a run-12345678"  # a blank in it: every use must be quoted
 
 RECORD = r"""#!/bin/bash
@@ -172,9 +175,10 @@ def test_hicm_that_is_not_installed(sandbox):
 
 # stages
 
-@pytest.mark.parametrize("name", ["yc2", "vitt", "anet"])
+@pytest.mark.parametrize("name", ["yc2", "vitt", "anet", "cm2_yc2", "cm2_anet"])
 def test_training_goes_through_the_stages(sandbox, name):
-    config, options = f"configs/{name}.yaml", ["--set", "train.lr=1e-4", "--set", "captioner.decode.beams=1"]
+    decoding = "parallel.decode.batch=4" if name.startswith("cm2") else "captioner.decode.beams=1"
+    config, options = f"configs/{name}.yaml", ["--set", "train.lr=1e-4", "--set", decoding]
     done = sandbox.run(f"train_{name}.sh", *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert sandbox.calls == [["hicm", "data", "check", config, *options, "--shallow"],

@@ -11,7 +11,7 @@ from hicm.stages.build_memory import build_memory
 WIDTH = 24
 
 
-def make_tiny(folder: Path, videos: int = 8, **changes: str | int | float | bool) -> Path:
+def make_tiny(folder: Path, videos: int = 8, **changes: str | int | float | bool | list) -> Path:
     """Write a made-up data set with its memory bank; returns the settings file.
 
     ``changes`` are ``section__key=value``, or ``section__part__key=value``.
@@ -45,6 +45,6 @@ def make_tiny(folder: Path, videos: int = 8, **changes: str | int | float | bool
     return path
 
 
-def tiny_config(folder: Path, **changes: str | int | float | bool) -> Config:
+def tiny_config(folder: Path, **changes: str | int | float | bool | list) -> Config:
     """The settings of `make_tiny`, loaded."""
     return load_config(make_tiny(folder, **changes))

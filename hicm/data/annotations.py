@@ -20,6 +20,8 @@ from hicm.errors import UserError, brief
 from hicm.files import each_once, read_json, require
 from hicm.types import Event, Span, Video
 
+_ANNOTATIONS = "annotation file", "put the data where data/README.md says, or correct data.annotations"
+
 
 def read_annotations(path: str | Path, captions: bool = True, mended: list[str] | None = None) -> dict[str, Video]:
     """Videos by id, in file order, events in file order; a video may have no events.
@@ -35,7 +37,7 @@ def read_annotations(path: str | Path, captions: bool = True, mended: list[str] 
     """
     if Path(path).suffix == ".csv":
         return {video_id: Video(video_id, math.nan, ()) for video_id in read_listing(path)}
-    require(path, "annotation file", "put the data where data/README.md says, or correct data.annotations")
+    require(path, *_ANNOTATIONS)
     content = read_json(path, "annotation file", each_once)
     if not isinstance(content, dict) or not content:
         raise UserError(f"{path}: expected {{video id: {{duration, timestamps, sentences}}}} with at least one video, "
@@ -61,8 +63,11 @@ def read_split(config: DataConfig, split: str, captions: bool = True) -> dict[st
 
 
 def split_references(config: DataConfig, split: str) -> list[str] | list[dict[str, Video]]:
-    """The references of a split, one per annotator: its files, or with ``data.holdout`` the videos of the split."""
-    files = split_files(config, split)
+    """The references of a split, one per annotator: its files, or with ``data.holdout`` the videos of the split.
+
+    Raises UserError when the settings know no such split, or when one of its files is not there.
+    """
+    files = [str(require(file, *_ANNOTATIONS)) for file in split_files(config, split)]
     if not config.holdout or split not in (config.train, HOLDOUT):
         return files
     return [part_of(config, split, read_annotations(file)) for file in files]

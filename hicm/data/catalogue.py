@@ -88,10 +88,13 @@ CATALOGUE: dict[str, tuple[Item, ...]] = {
 }
 
 # Videos and sentences of the official files, by data set and annotation file (without .json).  YouCook2: counted in
-# PDVC's copy; ActivityNet: counted; sentences of YouCook2's val: data/README.md.  ViTT: about 8,000 videos in all.
+# PDVC's copy; ActivityNet: counted; sentences of YouCook2's val: data/README.md.  ViTT: about 8,000 videos in all.  The
+# recipes of CM2 and PDVC use CM2's lists of YouCook2, counted in its repository: the videos that have features.
+_YC2_WITH_FEATURES = {"train": (1237, 9586), "val": (436, 3350)}
+_ANET = {"train": (10009, 37421), "val_1": (4917, 17505), "val_2": (4885, 17031)}
 OFFICIAL: dict[str, dict[str, tuple[int, int]]] = {
-    "yc2": {"train": (1333, 10337), "val": (457, 3492)},
-    "anet": {"train": (10009, 37421), "val_1": (4917, 17505), "val_2": (4885, 17031)},
+    "yc2": {"train": (1333, 10337), "val": (457, 3492)}, "anet": _ANET,
+    "cm2_yc2": _YC2_WITH_FEATURES, "pdvc_yc2": _YC2_WITH_FEATURES, "cm2_anet": _ANET, "pdvc_anet": _ANET,
 }
 OFFICIAL_TOTAL = {"vitt": 8000}  # videos, approximately
 

@@ -111,17 +111,21 @@ def open_features(path: str | Path, fps: float = 1.0, listed: Mapping[str, str] 
     return Features(path, fps, listed, array)
 
 
-def sample(x: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
+def sample(x: np.ndarray, frames: int, sampling: str = "even") -> tuple[np.ndarray, np.ndarray]:
     """``frames`` rows of x [T, D] for the model: (float32 [frames, D], bool [frames], True where a row is real).
 
-    T > frames: row floor(j * T / frames) for j = 0 .. frames - 1.  T < frames: zero rows follow.  Raises UserError
-    when x has no rows or ``frames`` < 1.  Source: Vid2Seq in VidChapters.
+    even (Vid2Seq in VidChapters): T > frames: row floor(j * T / frames) for j = 0 .. frames - 1.  T < frames: zero
+    rows follow.  nearest (PDVC): whatever T, the row nearest to j * (T - 1) / (frames - 1), the earlier one of two.
+    Raises UserError when x has no rows or ``frames`` < 1.
     """
     if frames < 1:
         raise UserError(f"data.frames: expected at least 1, found {frames}")
     rows = len(x)
     if rows == 0:
         raise UserError("features have no rows, expected one per second; extract the video again")
+    if sampling == "nearest":
+        places = np.arange(frames) * (rows - 1) / max(1, frames - 1)
+        return np.array(x[np.ceil(places - 0.5).astype(np.int64)], dtype=np.float32), np.ones(frames, bool)
     mask = np.arange(frames) < rows
     if rows >= frames:
         return np.array(x[np.arange(frames) * rows // frames], dtype=np.float32), mask
@@ -130,9 +134,10 @@ def sample(x: np.ndarray, frames: int) -> tuple[np.ndarray, np.ndarray]:
     return padded, mask
 
 
-def sample_or_all(x: np.ndarray, frames: int, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def sample_or_all(x: np.ndarray, frames: int, least: int = 1,
+                  sampling: str = "even") -> tuple[np.ndarray, np.ndarray]:
     """As `sample`, but ``frames=0`` stands for all rows of x, or ``least`` where it has fewer (zero rows follow)."""
-    return sample(x, frames or max(len(x), least))
+    return sample(x, frames, sampling) if frames else sample(x, max(len(x), least))
 
 
 def write_features(path: str | Path, features: Mapping[str, np.ndarray]) -> Path:

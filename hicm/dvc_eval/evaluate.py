@@ -1,7 +1,9 @@
 """`evaluate` turns predictions and references into a `Result`."""
 
+import contextlib
+import gc
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
 from typing import Any, overload
@@ -31,6 +33,18 @@ def available_metrics(protocol: str | Protocol = "vidchapters") -> tuple[str, ..
     return find_protocol(protocol).metrics
 
 
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Without searches for reference cycles: there are hundreds of thousands of lists and texts, none in a cycle."""
+    active = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if active:
+            gc.enable()
+
+
 @overload
 def evaluate(predictions: Any, references: Any, protocol: str | Protocol = ..., *,
              metrics: Iterable[str] | None = ..., rules: Mapping[str, Any] | None = ..., bootstrap: int = ...,
@@ -45,6 +59,7 @@ def evaluate(predictions: Any, references: Any, protocol: Sequence[str | Protoco
              reference_format: str = ...) -> tuple[Result, ...]: ...
 
 
+@_uncollected()
 def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Sequence[str | Protocol] = "vidchapters", *,
              metrics: Iterable[str] | None = None, rules: Mapping[str, Any] | None = None, bootstrap: int = 0,
              seed: int = 0, strict: bool = False, run: str | None = None, jobs: int = 0, progress: bool = False,

@@ -2,6 +2,7 @@
 
 import difflib
 import hashlib
+import importlib.util
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +26,11 @@ def text_encoder(rest: str, offline: bool) -> "OpenClipEncoder":
 
 
 def image_encoder(rest: str, offline: bool) -> "OpenClipEncoder":
-    """The image tower of the model ``rest``."""
-    return OpenClipEncoder(rest, offline)
+    """The image tower of the model ``rest``.  Raises NoModel, before a video is read, when there is none."""
+    found = OpenClipEncoder(rest, offline)
+    if importlib.util.find_spec("open_clip"):  # otherwise missed when it is used: cached features need none
+        found.check()
+    return found
 
 
 class OpenClipEncoder:
@@ -51,17 +55,21 @@ class OpenClipEncoder:
                             "openclip:ViT-L-14/openai")
         self.name = f"openclip:{self._model}/{identify(self._pretrained)}"
 
+    def check(self) -> None:
+        """NoModel unless open_clip knows the model and its weights, or the folder holds some; none are loaded."""
+        if self._pretrained:
+            _refuse_unknown(self.name, self._model, self._pretrained)
+        elif self._model.startswith("local-dir:"):
+            _refuse_empty(self.name, Path(self._model.removeprefix("local-dir:")))
+
     @cached_property
     def _loaded(self) -> tuple[Any, Any]:
         import open_clip
 
-        if self._pretrained:
-            _refuse_unknown(self.name, self._model, self._pretrained)
+        self.check()
         # OpenAI's and some other weights were trained with another activation than the configuration of the same
         # name states; open_clip only warns about it, and the embeddings would be wrong.
         tag = open_clip.get_pretrained_cfg(self._model, self._pretrained) if self._pretrained else {}
-        if self._model.startswith("local-dir:"):
-            _refuse_empty(self.name, Path(self._model.removeprefix("local-dir:")))
         source = tag.get("file") or tag.get("hf_hub", "").strip("/") or self._pretrained \
             or self._model.partition(":")[2]
         remedy = "give a file or folder (openclip:<model>/<file>, openclip:local-dir:<folder>)"

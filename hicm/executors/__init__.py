@@ -22,8 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from hicm.errors import UserError, reason
-from hicm.exports import Refused
+from hicm.errors import Refused, UserError, reason
 from hicm.loading import NoModel
 from hicm.plugins import find_module
 

@@ -13,17 +13,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from hicm.errors import UserError
+from hicm.errors import Refused, UserError
 from hicm.files import write_text
 from hicm.plugins import find_module
 from hicm.types import Event, RecalledPart
 
 GROUP = "hicm.exports"
 OWN = "json"  # the format that loses nothing
-
-
-class Refused(UserError):
-    """These events cannot be written in this format; other formats can be."""
 
 
 @dataclass(frozen=True)

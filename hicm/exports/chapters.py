@@ -1,8 +1,8 @@
 """Events as chapters: one inside the other, or one after the other."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from statistics import mean
 
 from hicm.exports.clock import cues
 from hicm.types import Event
@@ -45,11 +45,17 @@ def nested(events: Iterable[Event]) -> list[Chapter]:
 
 
 def levels(events: Iterable[Event]) -> list[int | None]:
-    """The levels of events, coarse to fine: by the mean length of their events."""
-    lengths: dict[int | None, list[float]] = {}
+    """The levels of events, coarse to fine: by the mean length of their events.
+
+    Lengths are added one by one, as core/layout.js does, so that both order them alike: `sum` is more exact in newer
+    versions of Python.
+    """
+    total: dict[int | None, float] = {}
+    count: Counter[int | None] = Counter()
     for event in events:
-        lengths.setdefault(event.level, []).append(event.span.end - event.span.start)
-    return sorted(lengths, key=lambda level: -mean(lengths[level]))
+        total[event.level] = total.get(event.level, 0.0) + (event.span.end - event.span.start)
+        count[event.level] += 1
+    return sorted(total, key=lambda level: -total[level] / count[level])
 
 
 def in_sequence(events: Iterable[Event]) -> list[Chapter]:

@@ -7,7 +7,8 @@ rounded to frames of the nearest usual rate, without drop frames.  The timeline 
 
 from fractions import Fraction
 
-from hicm.exports import Captioned, Refused
+from hicm.errors import Refused
+from hicm.exports import Captioned
 from hicm.exports.clock import editor_rate, markers, one_line
 
 SUFFIX = ".edl"

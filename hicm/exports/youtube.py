@@ -7,7 +7,8 @@ Rules: https://support.google.com/youtube/answer/9884579
 
 from collections.abc import Iterable
 
-from hicm.exports import Captioned, Refused
+from hicm.errors import Refused
+from hicm.exports import Captioned
 from hicm.exports.chapters import levels
 from hicm.exports.clock import Cue, cues, short_clock
 from hicm.types import Event

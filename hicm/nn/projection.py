@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from hicm.nn.dropout import Dropout
+
 
 class ProjectionLayer(nn.Module):
     """LayerNorm, dropout, linear: [..., width] -> [..., out]."""
@@ -9,7 +11,7 @@ class ProjectionLayer(nn.Module):
     def __init__(self, width: int, out: int, dropout: float) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(width, eps=1e-5)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
         self.linear = nn.Linear(width, out)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -6,8 +6,11 @@ Shapes: B videos, T frames, D feature width, H heads.
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from hicm.errors import UserError
+from hicm.nn.attention import self_attention
+from hicm.nn.dropout import Dropout
 
 
 class Attention(nn.Module):
@@ -25,7 +28,7 @@ class Attention(nn.Module):
         b, t, d = x.shape
         q, k, v = self.qkv(x).view(b, t, 3, self.heads, d // self.heads).permute(2, 0, 3, 1, 4)
         keys = None if mask is None else mask[:, None, None, :]
-        y = F.scaled_dot_product_attention(q, k, v, keys, dropout_p=self.dropout if self.training else 0.0)
+        y = self_attention(q, k, v, keys, self.dropout if self.training else 0.0)
         return self.proj(y.transpose(1, 2).reshape(b, t, d))
 
 
@@ -36,7 +39,7 @@ class Mlp(nn.Module):
         super().__init__()
         self.fc1 = nn.Linear(width, hidden)
         self.fc2 = nn.Linear(hidden, width)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.drop(self.fc2(self.drop(F.gelu(self.fc1(x)))))
@@ -51,7 +54,7 @@ class Block(nn.Module):
         self.attn = Attention(width, heads, dropout)
         self.norm2 = nn.LayerNorm(width, eps=1e-5)
         self.mlp = Mlp(width, hidden, dropout)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         x = x + self.drop(self.attn(self.norm1(x), mask))
@@ -69,7 +72,8 @@ class TemporalEncoder(nn.Module):
         self.pos_embed = nn.Parameter(torch.empty(1, frames, width))
         self.blocks = nn.ModuleList(Block(width, heads, hidden, dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width, eps=1e-5)
-        self.drop = nn.Dropout(dropout)
+        self.drop = Dropout(dropout)
+        self.checkpointing = False  # compute blocks again in the backward pass
         self._initialise()
 
     def _initialise(self) -> None:
@@ -85,5 +89,6 @@ class TemporalEncoder(nn.Module):
         nearest = torch.arange(t, device=frames.device) * learned // t  # each frame itself if T is the trained length
         x = self.drop(frames + self.pos_embed[:, nearest])
         for block in self.blocks:
-            x = block(x, mask)
+            again = self.checkpointing and self.training
+            x = checkpoint(block, x, mask, use_reentrant=False) if again else block(x, mask)
         return self.norm(x)

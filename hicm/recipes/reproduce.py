@@ -9,17 +9,19 @@ from pathlib import Path
 
 from hicm.config import load_config
 from hicm.data.annotations import split_references
-from hicm.data.hub.download import download
 from hicm.dvc_eval import evaluate
 from hicm.dvc_eval.results.score import Result
+from hicm.errors import UserError
 from hicm.memory.imports import import_bank
 from hicm.recipes.ablation.run import OWN, Ablation, run_ablation
-from hicm.results.published import METRICS, Benchmark, find_benchmark
+from hicm.recipes.released_files import find_inputs
+from hicm.results.published import Benchmark, find_benchmark
 from hicm.results.record import make_record, write_record
-from hicm.rooms import room_module
+from hicm.stages.convert import convert_checkpoint
 from hicm.stages.predict import predict
 
 MODES = ("descend", "zero", "none")  # searches to compare with the released one
+MODE_METRICS = ("CIDEr", "METEOR", "soda_c", "F1", "F1_of_means")
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Reproduction:
     signature: str
     record: Path
     modes: Path | None = None
+    notes: tuple[str, ...] = ()  # what is not as released
 
     @property
     def ok(self) -> bool:
@@ -58,46 +61,51 @@ class Reproduction:
         return all(verdict.ok for verdict in self.verdicts)
 
     def __str__(self) -> str:
-        lines = [self.title, "", f"{'':<10}{'expected':>10}{'measured':>10}{'95 %':>17}{'tolerance':>11}  verdict"]
+        lines = [self.title, "", f"{'':<12}{'expected':>10}{'measured':>10}{'95 %':>17}{'tolerance':>11}  verdict"]
         for one in self.verdicts:
             expected = f"{one.expected:.2f}{'*' if one.recalled else ' '}"
-            lines.append(f"{one.metric:<10}{expected:>10}{one.measured:>10.2f}{f'{one.low:.2f} .. {one.high:.2f}':>17}"
+            lines.append(f"{one.metric:<12}{expected:>10}{one.measured:>10.2f}{f'{one.low:.2f} .. {one.high:.2f}':>17}"
                          f"{one.tolerance:>11.2f}  {'as published' if one.ok else 'DIFFERS'}")
         lines += ["", "* from memory, not checked against the paper's table", f"{self.videos:,} videos scored, "
                   f"{self.missing:,} reference videos missing", self.signature, f"record: {self.record}"]
-        return "\n".join(lines + ([f"modes: {self.modes}"] if self.modes else []))
+        return "\n".join([*lines, *([f"modes: {self.modes}"] if self.modes else []), *self.notes])
 
 
 def reproduce(dataset: str, config: str, source: str, out: Path, overrides: Sequence[str] = (), modes: bool = False,
               samples: int = 1000, command: str = "") -> Reproduction:
     """Run all stages for ``dataset`` with the settings file ``config``; writes to ``out``.
 
-    ``source``: a folder with the layout of the hub repositories, or empty for the hub itself.  ``modes`` also evaluates
-    the checkpoint with the corrected search, with zeros, and without memory.  ``samples``: bootstrap samples.
+    ``source``: where the released files are (`find_inputs`).  ``modes`` also evaluates the checkpoint with the search
+    that walks down the tree (HiCM2), with zeros, and without memory.  ``samples``: bootstrap samples.
     ``command`` goes into the record.  Raises the UserError of the stage that fails; finished stages are kept.
     """
     benchmark = find_benchmark(dataset)
-    print(download(dataset, ".", (), source, "main", False, False))
-    overrides = [*overrides, "preset=released", f"memory.path={out / 'bank'}"]
+    found = find_inputs(dataset, source)
+    overrides = [*found.overrides, *overrides, "preset=released", f"evaluate.protocol={benchmark.protocol}"]
+    if found.bank:
+        overrides.append(f"memory.path={out / 'bank'}")
+    elif modes:
+        raise UserError(f"--modes: {found.model} reads no memory, so there is nothing to compare; leave the option out")
     settings = load_config(config, overrides)
-    import_bank(f"presave/{dataset}/hierarchical_clustering_results_{dataset}_70B.pkl", out / "bank",
-                settings.memory.encoder, (), False, False, None)
-    run, convert = out / "run", room_module(settings.system, "released.convert")
-    convert.convert_checkpoint(f"presave/{dataset}/best_model.pth", settings, run)
+    if found.bank:
+        import_bank(found.bank, out / "bank", settings.memory.encoder, (), False, False, None)
+    run = convert_checkpoint(found.checkpoint, settings, out / "run")
     split = settings.data.report
     path = predict(run)
-    result = evaluate(path, split_references(settings.data, split), "vidchapters", bootstrap=samples, progress=True)
-    record = write_record(make_record(dataset, "HiCM2, released weights, released behaviour", result, command),
+    result = evaluate(path, split_references(settings.data, split), benchmark.protocol, bootstrap=samples,
+                      progress=True)
+    record = write_record(make_record(dataset, f"{found.model}, released weights, released behaviour", result, command),
                           out / "record.json")
-    table = _modes(run, out, samples) if modes else None
-    title = f"{benchmark.title}: released weights of HiCM2, released behaviour, against {benchmark.released.source}"
+    table = _modes(run, settings.retrieval.search, benchmark, out, samples) if modes else None
+    title = (f"{benchmark.title}: released weights of {found.model}, released behaviour, against "
+             f"{benchmark.released.source}")
     return Reproduction(title, _verdicts(benchmark, result), len(result.videos), len(result.coverage["missing"]),
-                        result.signature, record, table)
+                        result.signature, record, table, found.notes)
 
 
 def _verdicts(benchmark: Benchmark, result: Result) -> tuple[Verdict, ...]:
     expected, found = benchmark.released, []
-    for metric in METRICS:
+    for metric in benchmark.metrics:
         if metric in expected.scores and metric in result.scores:
             interval = result.intervals[metric]
             found.append(Verdict(metric, expected.scores[metric], metric in expected.recalled,
@@ -106,7 +114,8 @@ def _verdicts(benchmark: Benchmark, result: Result) -> tuple[Verdict, ...]:
     return tuple(found)
 
 
-def _modes(run: Path, out: Path, samples: int) -> Path:
-    """The control: does the checkpoint use the content of its memory, or only the presence of memory tokens?"""
-    return Path(run_ablation(str(run), out / "modes", Ablation(
-        ("top_only", *MODES), (OWN,), ("all",), ("CIDEr", "METEOR", "soda_c", "F1"), samples)))
+def _modes(run: Path, search: str, benchmark: Benchmark, out: Path, samples: int) -> Path:
+    """The control: does the checkpoint use the content of its memory, or only that there is some?"""
+    metrics = tuple(metric for metric in MODE_METRICS if metric in benchmark.metrics)
+    searches = (search, *(mode for mode in MODES if search != "flat" or mode != "descend"))  # a flat bank is no tree
+    return Path(run_ablation(str(run), out / "modes", Ablation(searches, (OWN,), ("all",), metrics, samples)))

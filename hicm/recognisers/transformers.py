@@ -8,17 +8,20 @@ import numpy as np
 
 from hicm.encoders.model_files import identify
 from hicm.errors import reason
-from hicm.loading import loading
+from hicm.loading import loading, refuse_nowhere
 from hicm.progress import Progress, no_progress
 from hicm.recognisers import RATE, NoSound
 
 FORM = "transformers:<name or folder>"
+REMEDY = "give a folder with the model"
 CHUNK = 30.0  # seconds of Whisper's window
 
 
 def recogniser(rest: str, offline: bool) -> "Transformers":
-    """The model in the folder or hub repository ``rest``."""
-    return Transformers(rest, offline)
+    """The model in the folder or hub repository ``rest``.  Raises NoModel for a path that does not exist."""
+    found = Transformers(rest, offline)
+    refuse_nowhere(f"--speech {found.name}", rest, REMEDY)
+    return found
 
 
 class Transformers:
@@ -33,8 +36,7 @@ class Transformers:
         import torch
         from transformers import pipeline
 
-        with loading(f"--speech {self.name}", self.source, self.offline,
-                     "give a folder with the model", "speech recogniser"):
+        with loading(f"--speech {self.name}", self.source, self.offline, REMEDY, "speech recogniser"):
             return pipeline("automatic-speech-recognition", self.source, device=0 if torch.cuda.is_available() else -1)
 
     def transcribe(self, path: Path, progress: Progress = no_progress) -> list[dict[str, Any]]:

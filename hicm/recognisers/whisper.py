@@ -8,19 +8,25 @@ from typing import Any
 
 from hicm.encoders.model_files import identify
 from hicm.errors import UserError, reason
-from hicm.loading import NoModel, loading
+from hicm.loading import NoModel, loading, refuse_nowhere
 from hicm.progress import Progress, no_progress
 from hicm.recognisers import NoSound
 
 FORM = "whisper:<size or folder>"
+REMEDY = "give a folder with the model in CTranslate2's form"
 
 
 def recogniser(rest: str, offline: bool) -> "Whisper":
-    """Whisper of a size (tiny, base, small, medium, large-v2, ...), or in a folder of CTranslate2's form."""
+    """Whisper of a size (tiny, base, small, medium, large-v2, ...), or in a folder of CTranslate2's form.
+
+    Raises UserError when faster-whisper is not installed, and NoModel for what is neither.
+    """
     if importlib.util.find_spec("faster_whisper") is None:
-        raise UserError(f"--speech whisper:{rest} needs faster-whisper; install it: pip install 'hicm[speech]', or "
-                        "give --no-speech")
-    return Whisper(rest, offline)
+        raise UserError(f"whisper:{rest} needs faster-whisper; install it: pip install 'hicm[speech]', or caption "
+                        "without speech: --no-speech")
+    found = Whisper(rest, offline)
+    found.check()
+    return found
 
 
 class Whisper:
@@ -30,16 +36,23 @@ class Whisper:
         self.source, self.offline = rest, offline
         self.name = f"whisper:{identify(rest)}"
 
-    @cached_property
-    def _model(self) -> Any:
-        from faster_whisper import WhisperModel, available_models
-        from faster_whisper.utils import _MODELS as repositories
+    def check(self) -> None:
+        """NoModel for what is no size of Whisper, no folder and no name on the hub."""
+        from faster_whisper import available_models
 
-        if "/" not in self.source and self.source not in available_models() and not Path(self.source).exists():
+        if "/" in self.source or Path(self.source).exists():
+            refuse_nowhere(f"--speech {self.name}", self.source, REMEDY)
+        elif self.source not in available_models():
             nearest = difflib.get_close_matches(self.source, available_models(), n=1, cutoff=0)[0]
             raise NoModel(f"--speech {self.name}: no size of Whisper and no folder; the nearest size is {nearest}")
-        with loading(f"--speech {self.name}", repositories.get(self.source, self.source), self.offline,
-                     "give a folder with the model in CTranslate2's form", "Whisper model") as closed:
+
+    @cached_property
+    def _model(self) -> Any:
+        from faster_whisper import WhisperModel
+        from faster_whisper.utils import _MODELS as repositories
+
+        with loading(f"--speech {self.name}", repositories.get(self.source, self.source), self.offline, REMEDY,
+                     "Whisper model") as closed:
             return WhisperModel(self.source, device="auto", compute_type="auto", local_files_only=bool(closed))
 
     def transcribe(self, path: Path, progress: Progress = no_progress) -> list[dict[str, Any]]:

@@ -33,7 +33,7 @@ RANKED_BY = ("soda_c", "CIDEr", "METEOR", "soda_d")  # the first metric in which
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownVideo:
     """One video as shown on the page; ``element`` becomes its viewer."""
 
     id: str
@@ -85,7 +85,8 @@ def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -
         "intervals": any(cell.interval for row in main for cell in row.cells), "metrics_picture": metrics,
         "curves": curves,
         "ranking": ranking and metric_label(ranking[0]), "ranking_run": ranking and ranking[1], "total": len(order),
-        "views": views, "recalled": any(run.memory is not None for run in found)})
+        "views": views, "recalled": any(run.retrieved is not None and run.memory is not None for run in found),
+        "quoted": any(run.retrieved is None and run.memory is not None for run in found)})
 
 
 def rank_videos(runs: Sequence[Run], references: Sequence[str]) -> tuple[tuple[str, str] | None, dict[str, float]]:
@@ -114,7 +115,7 @@ def _roles(scores: dict[str, float], count: int, ranked: bool) -> list[tuple[str
 
 
 def _shown(video: str, role: str, runs: Sequence[Run], annotators: list[dict[str, Video]],
-           ranking: tuple[str, str] | None, out: Path, about: str) -> Shown:
+           ranking: tuple[str, str] | None, out: Path, about: str) -> ShownVideo:
     annotated = [videos[video] for videos in annotators if video in videos]
     ends = [event.span.end for run in runs for event in run.predictions.get(video, [])]
     duration = annotated[0].duration if annotated else max([1.0, *ends])
@@ -128,7 +129,7 @@ def _shown(video: str, role: str, runs: Sequence[Run], annotators: list[dict[str
         value = (run.metrics.get("per_video") or {}).get(video, {}).get(ranking[0]) if ranking else None
         scores += [(place, f"{100 * value:.1f}")] if is_number(value) else []
     view = View(video, duration, tuple(lanes), made_by={run.label: {"run": run.id} for run in runs})
-    return Shown(video, role, scores, viewer(view.to_json(), "h3"), _picture(video, view, out, about),
+    return ShownVideo(video, role, scores, viewer(view.to_json(), "h3"), _picture(video, view, out, about),
                  [f"Recalled by {run.label}: {note}." for run, (_, note) in zip(runs, recalls, strict=True) if note])
 
 

@@ -11,13 +11,13 @@ from typing import Any, TypeGuard, TypeVar
 from hicm.config import HOLDOUT, Config, load_config
 from hicm.data.annotations import read_annotations, split_references
 from hicm.decisive import prediction_settings
-from hicm.errors import UserError
+from hicm.errors import UserError, brief
 from hicm.files import plain, read_json, require, sha256
 from hicm.memory.bank import OWN, TEXTS, Bank, bank_hash, load_bank
 from hicm.retrieval.reader import needs_bank
 from hicm.retrieval.store import Retrieved, open_retrieved
 from hicm.retrieval.trees import Memory
-from hicm.rooms import memory_need
+from hicm.rooms import memory_need, quotes_memory
 from hicm.types import Event, RecalledPart, Span, Video
 
 Found = TypeVar("Found")
@@ -94,7 +94,9 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
         metrics = {}
     notes += asked_otherwise(config, manifest, decided)
     retrieved = bank = None
-    if memory_need(config) == "bank":
+    if quotes_memory(config.system):
+        bank = _attempt(lambda: _quoted_bank(folder, config, decided), notes) if predictions else None
+    elif memory_need(config) == "bank":
         notes.append(f"System {config.system} reads the memory bank itself; there is no recall per window to show.")
     elif not needs_bank(config.retrieval):
         notes.append(f"Search “{config.retrieval.search}” recalls nothing from the memory.")
@@ -107,8 +109,13 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
 
 def recalled_by(run: Run, video: str, duration: float) -> tuple[list[RecalledPart], str]:
     """What a video of ``duration`` seconds recalled; if nothing, why, or an empty text for a run that recalls nothing.
+
+    A run that quotes its memory has a part for each of its events, any other one for each window; those of a video of
+    unknown duration (NaN) are not known.
     """
-    if run.retrieved is None:
+    if quotes_memory(run.config.system):
+        return run.memory.quoted(run.predictions.get(video, ())) if run.memory is not None else [], ""
+    if run.retrieved is None or math.isnan(duration):
         return [], ""
     if run.memory is None:
         return [], "the memory bank could not be read; see the notes at the top"
@@ -175,20 +182,28 @@ def read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any]
     """Events by video, the checkpoint that made them, and the settings that decided them (empty: not in the file)."""
     require(path, "predictions", "make them with `hicm predict`")
     content = read_json(path, "predictions")
-    try:
-        events = {video: [_event(event) for event in found] for video, found in content["results"].items()}
-        return events, dict(content.get("checkpoint") or {}), dict(content.get("decided_by") or {})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path}: expected {{'results': {{id: [{{'sentence', 'timestamp': [start, end]}}]}}}} "
-                        f"({type(error).__name__}: {error}); predict again") from error
+    results = content.get("results") if isinstance(content, dict) else None
+    if not isinstance(results, dict):
+        raise UserError(f"{path}: expected an object with predictions by video under 'results'; predict again")
+    checkpoint, decided = (found if isinstance(found := content.get(name), dict) else {}
+                           for name in ("checkpoint", "decided_by"))
+    events = {video: _events(found, f"{path}: video {brief(video)}") for video, found in results.items()}
+    return events, checkpoint, decided
 
 
-def _event(event: Any) -> Event:
-    span = Span(*map(float, event["timestamp"]))
-    if not (is_number(span.start) and is_number(span.end)):
-        raise ValueError(f"timestamp {span}")
+def _events(found: Any, where: str) -> list[Event]:
+    if not isinstance(found, list):
+        raise UserError(f"{where}: expected a list of events, found {brief(found)}; predict again")
+    return [_event(event, f"{where}, event {number}") for number, event in enumerate(found, start=1)]
+
+
+def _event(event: Any, where: str) -> Event:
+    times, text = (event.get(name) if isinstance(event, dict) else None for name in ("timestamp", "sentence"))
+    if not (isinstance(times, list) and len(times) == 2 and all(map(is_number, times)) and isinstance(text, str)):
+        raise UserError(f"{where}: expected {{'sentence': text, 'timestamp': [start, end]}}, found {brief(event)}; "
+                        "predict again")
     score, level = (event[name] if is_number(event.get(name)) else None for name in ("score", "level"))
-    return Event(span, str(event["sentence"]), score, level)
+    return Event(Span(float(times[0]), float(times[1])), text, score, level)
 
 
 def _read_metrics(path: Path) -> dict[str, Any]:
@@ -210,9 +225,23 @@ def _open_retrieved(folder: Path, config: Config, split: str) -> Retrieved:
     return retrieved
 
 
+def _bank_folder(run: Path, config: Config) -> Path:
+    return run / OWN if (run / OWN / TEXTS).exists() else config.bank
+
+
+def _quoted_bank(run: Path, config: Config, decided: dict[str, Any]) -> Bank:
+    """The very bank whose captions the predictions are, since their paths in it are shown."""
+    folder = _bank_folder(run, config)
+    bank, known = load_bank(folder), (decided.get("inputs") or {}).get("memory bank")
+    if known not in (None, bank_hash(folder)):
+        raise UserError(f"{folder}: is not the memory bank that the predictions quote (was it built again since?); "
+                        "what was recalled cannot be shown, predict again")
+    return bank
+
+
 def _load_bank(run: Path, config: Config, retrieved: Retrieved) -> Bank:
     """The very bank that was read, since its texts are printed as what was recalled."""
-    folder = run / OWN if (run / OWN / TEXTS).exists() else config.bank
+    folder = _bank_folder(run, config)
     bank = load_bank(folder)
     if retrieved.info.get("bank") != bank_hash(folder):
         raise UserError(f"{folder}: is not the memory bank that {retrieved.path} was recalled from (was it built "
@@ -221,5 +250,8 @@ def _load_bank(run: Path, config: Config, retrieved: Retrieved) -> Bank:
 
 
 def is_number(value: Any) -> TypeGuard[int | float]:
-    """Whether ``value`` is a finite number and not a bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether ``value`` is a finite number that a float can hold, and not a bool."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False

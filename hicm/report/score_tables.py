@@ -78,7 +78,7 @@ def metric_label(name: str) -> str:
     >>> metric_label("Bleu_4"), metric_label("Recall@3s")
     ('BLEU-4', 'Recall@3s')
     """
-    return METRICS.get(_known(name), (name, ""))[0]
+    return "+".join(METRICS.get(_known(part), (part, ""))[0] for part in name.split("+"))
 
 
 def left_out(runs: Sequence[Run]) -> list[tuple[str, str, list[str]]]:

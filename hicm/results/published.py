@@ -29,6 +29,7 @@ class Benchmark:
 
     title: str = ""
     protocol: str = "vidchapters"
+    note: str = ""  # what else belongs to the protocol: videos, input
     metrics: list[str] = field(default_factory=lambda: list(METRICS))  # the columns
     command: str = ""  # what measures them here
     tolerance: dict[str, float] = field(default_factory=dict)  # metric -> largest difference of released weights, x 100

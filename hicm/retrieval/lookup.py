@@ -104,16 +104,18 @@ def search_video(config: Config, video: str, nodes: int = 3, training: bool = Fa
     """What each window of ``video`` recalls: its seconds, and per level at most ``nodes`` of the kept nodes.
 
     ``video`` may be in any split or in none, as long as it has features; its last window ends where its annotation
-    says, or without one, with its features.  ``training``: its own captions are left out, as
-    ``retrieval.leave_own_out`` asks.  Raises UserError when the video has no features or they do not fit the bank.
+    says, or without one, with its features.  ``training``: its own captions, or each window's best node, are left
+    out, as ``retrieval.leave_own_out`` and ``leave_best_out`` ask.  Raises UserError when the video has no features or
+    they do not fit the bank.
     """
     _refuse_blind(config.retrieval)
     features = open_features(config.data.features, config.data.feature_fps, array=config.data.feature_array)
     rows = features.read(video)
     bank = load_bank(config.bank)
-    frames, mask = sample_or_all(rows, config.data.frames, config.retrieval.windows)
+    frames, mask = sample_or_all(rows, config.data.frames, config.retrieval.windows, config.data.sampling)
     own = [video] if training and config.retrieval.leave_own_out else None
-    recalled = Reader(bank, config.retrieval).read(frames[None], mask[None], own, [video])
+    best_out = training and config.retrieval.leave_best_out
+    recalled = Reader(bank, config.retrieval).read(frames[None], mask[None], own, [video], best_out)
     spans = _seconds(config, len(rows), _duration(config, video))
     windows = tuple(_window(bank, recalled, number, spans[number], nodes)
                     for number in np.flatnonzero(recalled.windows[0]).tolist())
@@ -187,7 +189,7 @@ def _seconds(config: Config, rows: int, duration: float | None) -> list[tuple[fl
     last = covered if duration is None else min(covered, duration)
     return [(min(start, last), min(end, last))
             for start, end in (span or (last, last) for span in window_seconds(
-                config.retrieval, covered, config.data.frames, config.data.feature_fps))]
+                config.retrieval, covered, config.data.frames, config.data.feature_fps, config.data.sampling))]
 
 
 def _lines(window: Window) -> Iterator[str]:

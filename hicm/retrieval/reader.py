@@ -59,12 +59,13 @@ class Reader:
             self._search.check(bank, settings)
 
     def read(self, frames: np.ndarray, mask: np.ndarray, exclude: Sequence[str | None] | None = None,
-             ids: Sequence[str] | None = None) -> Recalled:
+             ids: Sequence[str] | None = None, best_out: bool = False) -> Recalled:
         """Read the memory for frames [B, T, D] float32 with mask bool [B, T] (True: a real frame).
 
         ``exclude[b]``: the video whose captions item b may not recall (None: nothing is left out).  ``ids`` are
-        the videos' ids, needed by search "random" only.  Raises UserError when the bank is not as wide as the
-        frames, when there are more windows than rows, or when the bank cannot tell which captions are whose.
+        the videos' ids, needed by search "random" only.  ``best_out``: no window keeps its best node.  Raises UserError
+        when the bank is not as wide as the frames, when there are more windows than rows, or when the bank cannot tell
+        which captions are whose.
         """
         settings, (batch, _, width) = self.settings, frames.shape
         bank = self.tables.bank
@@ -72,7 +73,7 @@ class Reader:
             raise UserError(f"features are {width} wide and the memory bank {bank.width}; build the bank with the text "
                             "encoder that belongs to the features (memory.encoder)")
         means, valid = window_means(frames, mask, settings.windows, settings.tail, settings.mask_padding)
-        queries = Queries(self.tables, means, valid, self._own_out(exclude, batch), ids)
+        queries = Queries(self.tables, means, valid, self._own_out(exclude, batch), ids, best_out)
         kept: Kept | None = self._search.search(queries, settings, self.levels)
         if kept is None:
             return _nothing(batch, width)

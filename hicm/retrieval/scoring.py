@@ -70,17 +70,19 @@ class Queries:
     """The window queries of a batch of videos, and what they may recall.
 
     ``means`` [B, W, D] are the queries and ``valid`` bool [B, W] those that stand for a real frame; ``own`` says per
-    video what it may not recall; ``ids`` are the videos' ids, where they are known.
+    video what it may not recall; ``ids`` are the videos' ids, where they are known.  With ``best_out`` no window may
+    recall its best node of a level (the first on ties), as CM2 trains.
     """
 
     def __init__(self, tables: Tables, means: np.ndarray, valid: np.ndarray, own: Sequence[OwnOut | None],
-                 ids: Sequence[str] | None = None) -> None:
+                 ids: Sequence[str] | None = None, best_out: bool = False) -> None:
         self.batch, self.windows, width = means.shape
         self.tables = tables
         self.queries = means.reshape(-1, width)
         self.valid = valid.reshape(-1)
         self.own = own
         self.ids = ids
+        self.best_out = best_out
         self._norms = np.maximum(np.linalg.norm(self.queries, axis=1, keepdims=True), SMALLEST_NORM).astype(np.float32)
         self._scores: dict[int, np.ndarray] = {}
 
@@ -98,7 +100,7 @@ class Queries:
         return np.where(self.valid[:, None], ids, -1)
 
     def scores(self, level: int) -> np.ndarray:
-        """Cosines float32 [M, n_l]; 0 for a zero query, -inf for what the window's video may not recall.
+        """Cosines float32 [M, n_l]; 0 for a zero query, -inf for what the window may not recall.
 
         The query's norm divides last, so that equal products stay equal scores.
         """
@@ -110,6 +112,8 @@ class Queries:
                     scores[rows, nodes] = self.queries[rows] @ unit_rows(self.tables.matrix(0)[leaves]).T
             scores /= self._norms
             self.hide(level, scores)
+            if self.best_out:
+                scores[np.arange(len(scores)), scores.argmax(axis=1)] = NEVER
             self._scores[level] = scores
         return self._scores[level]
 

@@ -30,7 +30,7 @@ class Memory:
         ``own``: the video itself, if its own captions were excluded from recall; they are then not shown either.
         """
         retrieval, data = self.config.retrieval, self.config.data
-        spans = window_seconds(retrieval, duration, data.frames, data.feature_fps)
+        spans = window_seconds(retrieval, duration, data.frames, data.feature_fps, data.sampling)
         return [RecalledPart(Span(*span), self._trees(self._shown(nodes), own))
                 for span, nodes in zip(spans, visited, strict=True) if nodes and span is not None]
 

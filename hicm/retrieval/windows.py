@@ -50,14 +50,16 @@ def window_means(frames: np.ndarray, mask: np.ndarray, windows: int, tail: str =
 
 
 def window_seconds(settings: RetrievalConfig, duration: float, frames: int,
-                   feature_fps: float = 1.0) -> list[tuple[float, float] | None]:
+                   feature_fps: float = 1.0, sampling: str = "even") -> list[tuple[float, float] | None]:
     """Start and end of each window in a video of ``duration`` seconds; None where a window holds only padding.
 
-    ``frames`` (F) and ``feature_fps`` are those of the data settings.  T > F rows are thinned to F, so the rows cover
-    the whole video; with T < F row j stands for second j and padding follows.  F = 0: all rows, at least W.
+    ``frames`` (F), ``feature_fps`` and ``sampling`` are those of the data settings.  T > F rows are thinned to F, so
+    they cover the whole video; with T < F row j stands for second j and padding follows, but with sampling "nearest"
+    they always cover the whole video.  F = 0: all rows, at least W.
     """
+    stretched = bool(frames) and sampling == "nearest"
     frames = frames or max(settings.windows, math.ceil(duration * min(feature_fps, 1.0)))
-    per_row = max(duration / frames, 1 / min(feature_fps, 1.0))
+    per_row = max(duration / frames, 0.0 if stretched else 1 / min(feature_fps, 1.0))
     spans: list[tuple[float, float] | None] = []
     for rows in window_rows(frames, settings.windows, settings.tail):
         inside = np.flatnonzero(rows)

@@ -10,9 +10,10 @@ from hicm import __version__
 from hicm.errors import UserError
 from hicm.exports import GROUP
 from hicm.plugins import known
-from hicm.server import pages, results
+from hicm.server import corrections, pages, results
 from hicm.server.answers import MISSING, JobId, find, invalid, refusals
 from hicm.server.guard import Guard
+from hicm.server.head import Head
 from hicm.server.jobs import ENDED, Job, Jobs
 from hicm.server.settings import Settings
 from hicm.server.supervisor import Supervisor
@@ -24,7 +25,8 @@ class About(BaseModel):
 
     version: str = Field(description="of hicm")
     max_size: int = Field(description="bytes of a video")
-    keep_seconds: float = Field(description="how long a job is kept after its end")
+    keep_seconds: float = Field(description="how long a job is kept after its end, or after its captions were last "
+                                            "saved")
     queue: int = Field(description="how many jobs may wait")
     formats: list[str] = Field(description="of a result")
 
@@ -34,12 +36,14 @@ def make_app(settings: Settings, jobs: Jobs, supervisor: Supervisor) -> FastAPI:
     app = FastAPI(title="hicm serve", version=__version__, docs_url=None, redoc_url=None, redirect_slashes=False,
                   summary="Dense video captioning: submit a video, wait, fetch its events.",
                   description="One job runs at a time, in the order of submission. Errors are {\"detail\": reason}.",
-                  responses=refusals({422: "An id, a parameter or a header that cannot be"}))
+                  responses=refusals({422: "An invalid id, parameter or header", 500: "An error in hicm"}))
     app.add_exception_handler(RequestValidationError, invalid)
     app.include_router(_about(settings), prefix="/api")
     app.include_router(_job_routes(jobs, supervisor, Uploads(jobs, settings)), prefix="/api/jobs", tags=["jobs"])
     app.include_router(results.routes(jobs), prefix="/api/jobs", tags=["results"])
+    app.include_router(corrections.routes(jobs, settings), prefix="/api/jobs", tags=["results"])
     app.include_router(pages.routes(jobs))
+    app.add_middleware(Head)
     app.add_middleware(Guard, settings=settings)
     return app
 
@@ -58,11 +62,11 @@ def _about(settings: Settings) -> APIRouter:
 
 def _job_routes(jobs: Jobs, supervisor: Supervisor, uploads: Uploads) -> APIRouter:
     router = APIRouter()
-    video_body = {"required": True, "content": {"application/octet-stream": {
+    video_body = {"required": True, "description": "the file itself", "content": {"application/octet-stream": {
         "schema": {"type": "string", "format": "binary"}}}}
 
     @router.post("", status_code=201, summary="Submit a video", openapi_extra={"requestBody": video_body},
-                 responses=refusals({408: "The upload stalled", 413: "The video is too large",
+                 responses=refusals({408: "The upload stalled or was too slow", 413: "The video is too large",
                                       415: "The file is not a video", 503: "Too many uploads, or the queue is full",
                                       507: "The disk is full"}))
     async def submit(request: Request, name: Annotated[str, Query(max_length=1000, description="of the file; only "

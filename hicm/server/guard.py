@@ -47,7 +47,11 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        begun = False
+
         async def send_guarded(message: Message) -> None:
+            nonlocal begun
+            begun = True
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
@@ -58,7 +62,14 @@ class Guard:
 
         headers = Headers(scope=scope)
         answer = self._refusal(scope["method"], scope["path"], headers) or self._sign_in(scope, headers)
-        await (answer or self._app)(scope, receive, send_guarded)
+        try:
+            await (answer or self._app)(scope, receive, send_guarded)
+        except Exception as error:  # raised again, so that it is logged
+            if not begun:
+                failed = _no(scope["path"], 500, f"an error in hicm ({type(error).__name__}); the server's output has "
+                                                 "more")
+                await failed(scope, receive, send_guarded)
+            raise
 
     def _refusal(self, method: str, path: str, headers: Headers) -> Response | None:
         host = headers.get("host", "")

@@ -23,6 +23,10 @@ ID = r"^[0-9a-f]{32}$"
 State = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED = ("done", "failed", "cancelled")
 LONGEST_NAME = 200  # characters
+# Of names: control characters, half characters, line and paragraph separators, and the controls of text direction.
+UNSAFE = ("Cc", "Cs", "Zl", "Zp")
+BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+INVISIBLE = ("Cf", "Mn", "Zs")  # joiners, variation selectors, blanks: kept, but no name without anything else
 ATTEMPTS = 2  # a job whose captioning ends the server so often is not begun again
 
 
@@ -52,7 +56,8 @@ class Job(BaseModel):
     media_type: str = "application/octet-stream"
     duration: float | None = Field(default=None, description="seconds; null: the file does not say")
     progress: Progress | None = Field(default=None, description="of a running job")
-    events: int | None = Field(default=None, description="how many were found, once done")
+    events: int | None = Field(default=None, description="how many there are, once done")
+    corrected: AwareDatetime | None = Field(default=None, description="when corrected captions were last saved")
     error: str = Field(default="", description="why it failed")
     interrupted: int = Field(default=0, description="how often the server was killed while the job ran")
     warnings: list[str] = Field(default=[], description="what was wrong with the video")
@@ -67,6 +72,7 @@ class Jobs:
 
     def __init__(self, folder: Path, keep: timedelta) -> None:
         self.folder, self.uploads, self.keep = folder / "jobs", folder / "uploads", keep
+        self.lock = asyncio.Lock()  # held while files of a job that has ended are written or removed
         shutil.rmtree(self.uploads, ignore_errors=True)  # uploads that were interrupted when the server was killed
         for path in (self.folder, self.uploads):
             path.mkdir(parents=True, exist_ok=True)
@@ -117,22 +123,31 @@ class Jobs:
             warnings.warn(str(error), stacklevel=2)
         return job
 
+    def corrected(self, job_id: str, events: int) -> Job:
+        """Note that corrected captions were saved; the job is kept as long from now on as after its end."""
+        at = now()
+        return self.change(job_id, corrected=at, removed=at + self.keep, events=events)
+
     def follow(self, job_id: str, progress: Progress) -> None:
         """Set the progress of a running job; not kept on disk."""
         self._jobs[job_id] = self._jobs[job_id].model_copy(update={"progress": progress})
 
-    async def remove(self, job_id: str) -> None:
+    async def remove(self, job_id: str, expired: bool = False) -> None:
         """Remove a job and its files; what a killed server leaves of them is removed at the next start.
 
+        expired: only if its time is over now, which a save may have put off since it was listed
         Raises UserError when they cannot be removed; the job stays.
         """
-        try:
-            (self.path(job_id) / "job.json").unlink(missing_ok=True)
-        except OSError as error:
-            raise UserError(f"{self.path(job_id)}: cannot be removed ({error.strerror}); check the folder's disk and "
-                            "permissions") from error
-        self._jobs.pop(job_id, None)
-        await asyncio.to_thread(shutil.rmtree, self.path(job_id), ignore_errors=True)
+        async with self.lock:
+            if expired and job_id not in {job.id for job in self.expired()}:
+                return
+            try:
+                (self.path(job_id) / "job.json").unlink(missing_ok=True)
+            except OSError as error:
+                raise UserError(f"{self.path(job_id)}: cannot be removed ({error.strerror}); check the folder's disk "
+                                "and permissions") from error
+            self._jobs.pop(job_id, None)
+            await asyncio.to_thread(shutil.rmtree, self.path(job_id), ignore_errors=True)
 
     def expired(self) -> list[Job]:
         """Ended jobs that have been kept long enough."""
@@ -147,8 +162,12 @@ class Jobs:
         return self.path(job_id) / "video"
 
     def captions(self, job_id: str) -> Path:
-        """The result, in hicm's own format."""
+        """The result of the captioner, in hicm's own format; never written again."""
         return self.path(job_id) / "captions.json"
+
+    def corrections(self, job_id: str) -> Path:
+        """The captions as they were last saved by a user, in hicm's own format."""
+        return self.path(job_id) / "corrected.json"
 
     def cache(self, job_id: str) -> Path:
         """The folder of features and transcript, kept so that an interrupted job can continue."""
@@ -179,7 +198,7 @@ class Jobs:
             job = read_job(folder / "job.json")
         except UserError as error:
             job = Job(id=folder.name, name="(not known)", created=now(), state="failed", ended=now(), error=str(error))
-        ended = min(job.ended or now(), now())
+        ended = min(job.corrected or job.ended or now(), now())
         removed = {"removed": ended + self.keep} if job.state in ENDED else {}
         return job.model_copy(update={"id": folder.name} | removed)
 
@@ -203,12 +222,15 @@ def is_id(text: str) -> bool:
 def clean_name(name: str) -> str:
     """The name of an uploaded file as it is shown: no folders, one line, at most LONGEST_NAME characters.
 
+    Joiners and variation selectors are kept: emoji and several scripts are written with them.
+
     >>> clean_name("../../etc/pass\\nwd.mp4"), clean_name("")
     ('pass wd.mp4', 'video')
     """
     last = PurePosixPath(name.replace("\\", "/")).name
-    text = "".join(" " if unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Zl", "Zp") else letter for letter in last)
-    return " ".join(text.split())[:LONGEST_NAME].strip() or "video"
+    text = "".join(" " if unicodedata.category(sign) in UNSAFE or sign in BIDI else sign for sign in last)
+    found = " ".join(text.split())[:LONGEST_NAME].strip()
+    return found if any(unicodedata.category(sign) not in INVISIBLE for sign in found) else "video"
 
 
 def now() -> datetime:

@@ -137,7 +137,7 @@ async def _remove_expired(jobs: "Jobs", check: float) -> None:
     while True:
         for job in jobs.expired():
             try:
-                await jobs.remove(job.id)
+                await jobs.remove(job.id, expired=True)
             except UserError as error:
                 warnings.warn(str(error), stacklevel=2)
         await asyncio.sleep(check)

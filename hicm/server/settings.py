@@ -26,6 +26,8 @@ class Settings:
     queue: int = 100  # jobs that may wait
     uploads: int = 4  # at one time
     idle: float = 60.0  # seconds without data after which an upload, or without a request a connection, is closed
+    rate: int = 10 << 10  # bytes per second that an upload must bring on average, in every `rate_period`
+    rate_period: float = 60.0  # seconds; an upload that ends within them may be as slow as it likes
     stall: float = 6 * 3600.0  # seconds without a report of the worker after which its job fails; some report rarely
     check: float = 60.0  # seconds between two searches for expired jobs
     probe: float = 30.0  # seconds in which the first picture of an upload has to be decoded

@@ -102,7 +102,7 @@ class Supervisor:
                     if "broken" in report:
                         worker.kill()
                     return {"state": "failed", "error": report["failed"]}
-            raise UserError(await worker.death())
+            raise UserError(await worker.exit_reason())
         finally:
             if worker.ended:  # the next one loads its models before it is needed
                 await worker.end()
@@ -135,7 +135,7 @@ class _Worker:
             return
         report = await self._report()
         if report is None:
-            raise UserError(f"{await self.death()}, while it loaded the models")
+            raise UserError(f"{await self.exit_reason()}, while it loaded the models")
         if "refused" in report:
             await self.end()
             raise UserError(report["refused"])
@@ -159,7 +159,7 @@ class _Worker:
                 return
             yield report
 
-    async def death(self) -> str:
+    async def exit_reason(self) -> str:
         """Why the process has ended, for users."""
         code = await self._process.wait()
         if code >= 0:

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,8 @@ class Uploads:
     async def receive(self, request: Request, name: str) -> Job:
         """A new job from the body of a request.
 
-        Raises HTTPException: 400 dropped or empty, 408 stalled, 413 too large, 415 not a video, 503 too many uploads or
-        jobs, 507 disk full.
+        Raises HTTPException: 400 dropped or empty, 408 stalled or too slow, 413 too large, 415 not a video, 503 too
+        many uploads or jobs, 507 disk full.
         """
         with self._slot():
             self._check_length(request)
@@ -82,7 +83,7 @@ class Uploads:
         """Write the body to ``path``; returns its size in bytes."""
         size = 0
         with open(path, "xb", buffering=0) as file:
-            async for chunk in _chunks(request, self._settings.idle):
+            async for chunk in chunks(request, self._settings):
                 size += len(chunk)
                 if size > self._settings.max_size:
                     raise self._too_large()
@@ -122,19 +123,31 @@ class Uploads:
                              "(--max-size)")
 
 
-async def _chunks(request: Request, idle: float) -> AsyncIterator[bytes]:
-    """The body as it arrives.  Raises HTTPException when no data arrive for ``idle`` seconds."""
+async def chunks(request: Request, settings: Settings) -> AsyncIterator[bytes]:
+    """The body as it arrives.
+
+    Raises HTTPException 408 when nothing arrives for ``idle`` seconds, or less than ``rate`` bytes per second for
+    ``rate_period`` seconds: who sends a byte now and then would hold one of the few uploads for ever.
+    """
     stream = aiter(request.stream())
+    begun, received = time.monotonic(), 0  # of this period
     while True:
         try:
-            async with asyncio.timeout(idle):
+            async with asyncio.timeout(settings.idle):
                 chunk = await anext(stream)
         except StopAsyncIteration:
             return
         except TimeoutError as error:
-            raise _refused(408, f"no data for {idle:g} seconds; upload again") from error
+            raise _refused(408, f"no data for {settings.idle:g} seconds; upload again") from error
         if chunk:
+            received += len(chunk)
             yield chunk
+        passed = time.monotonic() - begun
+        if passed >= settings.rate_period:
+            if received < settings.rate * passed:
+                raise _refused(408, f"less than {size_text(settings.rate)} per second for {passed:.0f} seconds; "
+                                    "upload again over a faster connection")
+            begun, received = time.monotonic(), 0
 
 
 def _write(handle: int, chunk: bytes) -> None:

@@ -7,11 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hicm.errors import UserError, during
+from hicm.errors import UserError, during, printable
 from hicm.executors import Executor, Work, build, in_process
 from hicm.exports import OWN, check_formats, path_of, write_all
 from hicm.exports.json import read
 from hicm.files import read_json
+from hicm.progress import progress_line
 from hicm.stages.each_video import Summary, each_video
 from hicm.stages.video_captioner import VideoCaptioner
 
@@ -50,7 +51,10 @@ def _load(captioner: VideoCaptioner | partial[VideoCaptioner], out: Path, format
         if there is None and not overwrite:
             _refuse_files(paths)
         if there is None or overwrite:
-            write_all(captioner.caption(video), out, names)
+            with progress_line(printable(video.name)) as progress:
+                captioned = captioner.caption(video, progress)
+                progress("files", 0, len(names))
+                write_all(captioned, out, names)
             return True
         _refuse_other_captions(paths[OWN], there, captioner, video)
         missing = [name for name in names if not os.path.lexists(paths[name])]

@@ -40,12 +40,15 @@ def find_scored(name: str, references: Sequence[str], split: str = "", events: s
     return Scored(path, found, settings)
 
 
-def evaluate_run(run: str | Path, bootstrap: int = 0, seed: int = 0) -> "Scores":
-    """Score the reported split of a run under the protocol of its settings, and write the scores."""
+def evaluate_run(run: str | Path, bootstrap: int = 0, seed: int = 0, events: str = "") -> "Scores":
+    """Score the reported split of a run under the protocol of its settings, and write the scores.
+
+    ``events``: those of `hicm predict --events`, whose captions are scored.
+    """
     from hicm.dvc_eval import evaluate
     from hicm.dvc_eval.results.output import Scores
 
-    scored = find_scored(str(run), ())
+    scored = find_scored(str(run), (), events=events)
     rules = scored.settings.evaluate if scored.settings is not None else None
     protocol, metrics = (rules.protocol, list(rules.metrics)) if rules is not None else ("vidchapters", [])
     plan = plan_files(scored, Asked([protocol], metrics, {}, bootstrap, seed), [protocol])

@@ -10,6 +10,7 @@ from hicm.errors import UserError, during, printable
 from hicm.executors import Executor, Work, build, in_process
 from hicm.files import read_json, write_json
 from hicm.new_hdf5 import new_hdf5
+from hicm.progress import progress_line
 from hicm.recognisers import Recogniser
 from hicm.stages.each_video import Summary, each_video
 from hicm.video.features import kept_features, video_features
@@ -45,8 +46,8 @@ def _load_encoder(encoder: ImageEncoder | partial[ImageEncoder], cache: Path, st
         """Cache the features; returns their key: the digest of the video's content, and the encoder's name."""
         with during("files"):
             refuse_unusable_id(video.stem, str(video))
-        with during("frames"):
-            video_features(video, encoder, cache, step)
+        with during("frames"), progress_line(printable(video.name)) as progress:
+            video_features(video, encoder, cache, step, progress)
             return content_digest(video), encoder.name
 
     return work
@@ -120,8 +121,8 @@ def _load_recogniser(recogniser: Recogniser | partial[Recogniser], out: Path, ca
         with during("files"):
             if _transcribed(path, recogniser.name):
                 return False
-        with during("speech"):
-            found = video_speech(video, recogniser, cache)
+        with during("speech"), progress_line(printable(video.name)) as progress:
+            found = video_speech(video, recogniser, cache, progress)
         write_json(path, found)
         return True
 

@@ -13,7 +13,7 @@ from hicm.files import require, sha256
 from hicm.memory.bank import bank_hash
 from hicm.provenance import Origin
 from hicm.retrieval import reader
-from hicm.rooms import memory_need, start_files
+from hicm.rooms import memory_need, prediction_files, start_files
 
 
 def training_origin(config: Config, samples: Mapping[str, SplitSamples]) -> Origin:
@@ -39,9 +39,15 @@ def training_samples(config: Config, *splits: str) -> dict[str, SplitSamples]:
 def prediction_origin(config: Config, checkpoint: Path, samples: SplitSamples, split: str) -> Origin:
     """What decides predictions: the model, what it is asked about, and how."""
     durations = Origin({}, {video.id: repr(video.duration) for video in samples.videos}).identity
-    inputs = {"model": path_digest(checkpoint, "checkpoint"), f"videos of {split}": durations}
+    inputs = {"model": path_digest(checkpoint, "checkpoint"), f"videos of {split}": durations} | file_digests(config)
     return Origin(prediction_settings(config),
                   inputs | given_digest(samples, split) | sample_digests(samples, split) | bank_digest(config))
+
+
+def file_digests(config: Config) -> dict[str, str]:
+    """Digests of the files that predictions of the system read beside its model, by setting."""
+    return {setting: path_digest(path, setting) for setting, path in
+            prediction_files(config.system, config.room).items()}
 
 
 def given_digest(samples: SplitSamples, split: str) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The prediction stage: a run folder and a split in, a predictions file out."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from hicm.stages.given import about_events, events_file, predictions_file, with_
 from hicm.stages.origins import prediction_origin
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import LOCK, model_folder, with_own_bank
-from hicm.systems.base import find_system
+from hicm.systems.base import System, find_system
 from hicm.tasks import find_task
 
 
@@ -62,8 +63,10 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
             name = split if out.name == predictions_file(run, split).name else out.stem
             samples = with_recall(config, samples, split, out.parent / f"retrieved_{name}.h5", overwrite=overwrite)
             device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-            journal = Journal(out.with_name(f".{out.name}.part"), origin.identity)
-            results = _predict(system, samples, device, journal)
+            part = out.with_name(f".{out.name}.part")
+            journal, outcomes = Journal(part, origin.identity), Journal(part, f"{origin.identity} captions")
+            results = _predict(system, samples, device, journal, outcomes)
+            about |= system.about | _counted(outcomes)
             write_json(out, {"version": "VERSION 1.0", "external_data": {}, **about, "identity": origin.identity,
                              "decided_by": origin.to_json(), "device": str(device), "results": results})
             journal.remove()
@@ -130,12 +133,26 @@ def _differences(out: Path, origin: Origin) -> list[str]:
     return origin.differences(read_json(out, "predictions").get("decided_by"))
 
 
-def _predict(system: Any, samples: Samples, device: torch.device, journal: Journal) -> dict[str, Any]:
-    """The events of every sample in the form of the task, in the order of ``samples``."""
+def _predict(system: System, samples: Samples, device: torch.device, journal: Journal,
+             outcomes: Journal) -> dict[str, Any]:
+    """The events of every sample in the form of the task, in the order of ``samples``; and how they came about."""
     task = find_task(system.task)
     todo = [row for row, video in enumerate(samples.ids) if video not in journal.done]
     with tqdm(total=len(samples), initial=len(samples) - len(todo), desc="predict", unit="video") as bar:
         for events in system.predict(samples.take(todo), device) if todo else ():
+            if counts := {video: found for video in events if (found := system.outcomes(video))}:
+                outcomes.add(counts)  # first: a video in the journal is not predicted again
             journal.add({video: task.to_json(found) for video, found in events.items()})
             bar.update(len(events))
     return {video: journal.done[video] for video in samples.ids}
+
+
+def _counted(outcomes: Journal) -> dict[str, Any]:
+    """How many captions came about in which way, which is also printed; nothing where there is but one way."""
+    total = Counter[str]()
+    for counts in outcomes.done.values():
+        total.update(counts)
+    if not total:
+        return {}
+    print("captions: " + ", ".join(f"{kind} {count}" for kind, count in total.most_common()))
+    return {"captions": dict(total.most_common())}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from hicm.config import Config, RetrievalConfig, changes
+from hicm.config import Config, DataConfig, RetrievalConfig, changes
 from hicm.data.annotations import held_out
 from hicm.data.features import Features, sample_or_all
 from hicm.data.ids import youtube_id
@@ -28,19 +28,22 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
              samples: SplitSamples | None = None) -> Path:
     """Write what each video of ``split`` recalls to ``out`` and return its path.
 
-    ``training``: the videos will train a system, so ``retrieval.leave_own_out`` applies.  Does nothing when ``out``
-    was made from the same settings, bank and features.  Raises UserError when it was made from others (unless
-    ``overwrite``), when features are missing, or when bank and features do not fit.  ``samples``: those of the split,
-    where they are open already.
+    ``training``: the videos will train a system, so ``retrieval.leave_own_out`` and ``leave_best_out`` apply.  Does
+    nothing when ``out`` was made from the same settings, bank and features.  Raises UserError when it was made from
+    others (unless ``overwrite``), when features are missing, or when bank and features do not fit.  ``samples``: those
+    of the split, where they are open already.
     """
     out, settings = Path(out), config.retrieval
     samples = samples or open_samples(config.data, split, captions=False)
     videos, features = samples.ids, samples.features
     leave_own_out = training and settings.leave_own_out
+    best_out = training and settings.leave_best_out
     with_bank = needs_bank(settings)
     info = plain({"retrieval": changes(settings), "leave_own_out": leave_own_out, "split": split,
                   "videos": list(videos), "bank": bank_hash(config.bank) if with_bank else None,
-                  "frames": config.data.frames, "features": features.fingerprint(videos)})
+                  "frames": _frames(config.data), "features": features.fingerprint(videos)})
+    if settings.leave_best_out:  # files of runs without it do not say so
+        info["leave_best_out"] = best_out
     _refuse_input(out, config)
     if out.exists() and _is_same(out, info, dataclasses.asdict(settings), overwrite):
         return out
@@ -52,7 +55,7 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
                         f"({config.bank}); build the bank with the text encoder that belongs to the features "
                         "(memory.encoder)")
     reader = Reader(bank, settings)
-    reads = _reads(reader, features, videos, config.data.frames, leave_own_out, split)
+    reads = _reads(reader, features, videos, config.data, leave_own_out, best_out, split)
     return save_retrieved(out, list(videos), reads, info)
 
 
@@ -60,7 +63,7 @@ def with_recall(config: Config, samples: SplitSamples, split: str, path: Path, t
                 overwrite: bool = False) -> SplitSamples:
     """The samples of a split with what they recall, where the system reads that; ``path`` is made if absent.
 
-    ``training``: leave-own-out applies.
+    ``training``: as in `retrieve`.
     """
     if memory_need(config) != "tokens":
         return samples
@@ -79,15 +82,20 @@ def _refuse_held_out(bank: Bank, config: Config) -> None:
                         f"{remedy}")
 
 
-def _reads(reader: Reader, features: Features, ids: Sequence[str], frames: int, leave_own_out: bool,
-           split: str) -> Iterator[Recalled]:
+def _frames(data: DataConfig) -> int | str:
+    """How rows become frames, as files of recalled vectors say it."""
+    return data.frames if data.sampling == "even" or not data.frames else f"{data.frames} {data.sampling}"
+
+
+def _reads(reader: Reader, features: Features, ids: Sequence[str], data: DataConfig, leave_own_out: bool,
+           best_out: bool, split: str) -> Iterator[Recalled]:
     with tqdm(total=len(ids), desc=f"recall {split}", unit="video") as progress:
-        size = BATCH if frames else 1  # windows of all rows differ in length from video to video
+        size = BATCH if data.frames else 1  # windows of all rows differ in length from video to video
         for start in range(0, len(ids), size):
             batch = ids[start:start + size]
-            rows, masks = zip(*(sample_or_all(features.read(video), frames, reader.settings.windows)
+            rows, masks = zip(*(sample_or_all(features.read(video), data.frames, reader.settings.windows, data.sampling)
                                 for video in batch), strict=True)
-            yield reader.read(np.stack(rows), np.stack(masks), batch if leave_own_out else None, batch)
+            yield reader.read(np.stack(rows), np.stack(masks), batch if leave_own_out else None, batch, best_out)
             progress.update(len(batch))
 
 

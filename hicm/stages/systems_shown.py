@@ -24,7 +24,7 @@ CAPTIONS = "captions"  # name of the lane of a single system, whose file is name
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class EventSource:
     """One source of events: its name, and its captions by video id; durations that it does not give are NaN."""
 
     name: str
@@ -33,7 +33,7 @@ class Shown:
 
 
 def read_systems(given: Sequence[str], read: Callable[[Path], Tracks], ids: Collection[str], split: str,
-                 warnings: list[str]) -> tuple[list[Shown], list[Shown]]:
+                 warnings: list[str]) -> tuple[list[EventSource], list[EventSource]]:
     """The systems of files and folders in their order, and the references of run folders.
 
     What hicm caption wrote into one folder is one system.  ``read`` reads predictions of any other form; ``ids``: known
@@ -44,7 +44,7 @@ def read_systems(given: Sequence[str], read: Callable[[Path], Tracks], ids: Coll
     runs = [path for path in paths if (path / "config.yaml").is_file()]
     if split and not runs:
         raise UserError(f"--split {split} is for run folders, whose settings know the split")
-    found: dict[Path, Shown] = {}  # by file, or folder, in the order given
+    found: dict[Path, EventSource] = {}  # by file, or folder, in the order given
     folders: dict[Path, list[Captioned]] = {}
     of_runs, references = _runs(runs, split, warnings) if runs else ([], [])
     for path in (file for one in paths for file in ([one] if one in runs else _files(one))):
@@ -61,16 +61,16 @@ def read_systems(given: Sequence[str], read: Callable[[Path], Tracks], ids: Coll
     return ([replace(systems[0], name=CAPTIONS)] if len(systems) == len(folders) == 1 else systems), references
 
 
-def read_references(files: Sequence[str], warnings: list[str]) -> list[Shown]:
+def read_references(files: Sequence[str], warnings: list[str]) -> list[EventSource]:
     """The annotators of annotation files, in any form that the evaluator reads."""
     paths = [str(require(file, "annotation file", "correct --reference")) for file in files]
     return annotators([{video: _captioned(video, track) for video, track in _timed(tracks).items()}
                        for tracks in read_annotators(paths, warnings)] if paths else [])
 
 
-def annotators(found: Sequence[dict[str, Captioned]]) -> list[Shown]:
+def annotators(found: Sequence[dict[str, Captioned]]) -> list[EventSource]:
     """References, with the names of their lanes."""
-    return [Shown("reference" if len(found) == 1 else f"reference {number}", "reference", videos)
+    return [EventSource("reference" if len(found) == 1 else f"reference {number}", "reference", videos)
             for number, videos in enumerate(found, start=1)]
 
 
@@ -98,28 +98,28 @@ def _is_captions(path: Path) -> bool:
     return isinstance(content, dict) and {"video", "source", "events"} <= content.keys()
 
 
-def _captions(folder: Path, found: list[Captioned]) -> Shown:
+def _captions(folder: Path, found: list[Captioned]) -> EventSource:
     videos: dict[str, Captioned] = {}
     for captioned in found:
         if captioned.id in videos:
             raise UserError(f"{folder}: two files hold captions of {captioned.id}; give one of them")
         videos[captioned.id] = captioned
-    return Shown(str(folder), "prediction", videos)
+    return EventSource(str(folder), "prediction", videos)
 
 
-def _subtitles(path: Path, ids: Collection[str]) -> Shown:
+def _subtitles(path: Path, ids: Collection[str]) -> EventSource:
     """One video; ``talk.en.srt`` belongs to the video talk if that id is known."""
     [found] = subtitles.read(path)
     short = found.id.rpartition(".")[0]
     video = short if found.id not in ids and short in ids else found.id
-    return Shown(str(path), "prediction", {video: Captioned(video, "", UNKNOWN, found.events)})
+    return EventSource(str(path), "prediction", {video: Captioned(video, "", UNKNOWN, found.events)})
 
 
-def _predictions(path: Path, read: Callable[[Path], Tracks]) -> Shown:
+def _predictions(path: Path, read: Callable[[Path], Tracks]) -> EventSource:
     own = _own_predictions(path)
     if own is not None:
-        return Shown(str(path), "prediction", own)
-    return Shown(str(path), "prediction", {
+        return EventSource(str(path), "prediction", own)
+    return EventSource(str(path), "prediction", {
         video: _captioned(video, found) for video, found in _timed(read(path)).items()})
 
 
@@ -148,7 +148,7 @@ def _captioned(video: str, found: tuple[tuple[Event, ...], float]) -> Captioned:
     return Captioned(video, "", found[1], found[0])
 
 
-def _runs(folders: Sequence[Path], split: str, warnings: list[str]) -> tuple[list[Shown], list[Shown]]:
+def _runs(folders: Sequence[Path], split: str, warnings: list[str]) -> tuple[list[EventSource], list[EventSource]]:
     """The predictions of run folders with what was recalled for them, and the references of the first."""
     from hicm.report.runs import Run, read_references, read_runs, recalled_by
 
@@ -159,7 +159,7 @@ def _runs(folders: Sequence[Path], split: str, warnings: list[str]) -> tuple[lis
 
     def captioned(run: Run, video: str, events: Sequence[Event]) -> Captioned:
         length = durations.get(video, UNKNOWN)
-        recalled = () if math.isnan(length) else tuple(recalled_by(run, video, length)[0])
+        recalled = tuple(recalled_by(run, video, length)[0])
         about: dict[str, Any] = {"run": run.id, "split": split} | ({"checkpoint": run.checkpoint} if run.checkpoint
                                                                     else {})
         return Captioned(video, "", length, tuple(events), about, recalled=recalled)
@@ -169,13 +169,13 @@ def _runs(folders: Sequence[Path], split: str, warnings: list[str]) -> tuple[lis
             why = next((note for note in run.notes if f"predictions_{split}" in note), "make them with hicm predict")
             raise UserError(f"{run.folder}: no predictions of split {split} to show ({why})")
         warnings += [f"{run.label}: {note}" for note in run.notes]
-    shown = [Shown(run.label if len(runs) > 1 else str(run.folder), "prediction", {
+    shown = [EventSource(run.label if len(runs) > 1 else str(run.folder), "prediction", {
         video: captioned(run, video, events) for video, events in run.predictions.items()}) for run in runs]
     return shown, annotators([{video: Captioned(video, "", one.duration, one.events) for video, one in videos.items()}
                               for videos in annotated])
 
 
-def _with_names(found: list[Shown]) -> list[Shown]:
+def _with_names(found: list[EventSource]) -> list[EventSource]:
     """Short names: those of the files or folders if they are unique, otherwise the whole paths."""
     short = [Path(one.name).stem if Path(one.name).is_file() else Path(one.name).name or one.name for one in found]
     counts = Counter(short)

@@ -14,7 +14,6 @@ from accelerate.utils import broadcast_object_list
 from hicm.config import Config, dump_config, load_config, save_config
 from hicm.data.annotations import read_annotations, split_references
 from hicm.data.holdout import describe_selection, describe_split
-from hicm.errors import UserError
 from hicm.files import atomic_folder, read_json, write_json
 from hicm.locks import holding
 from hicm.provenance import Origin, now
@@ -24,9 +23,10 @@ from hicm.stages.origins import training_origin, training_samples
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import LOCK, compare_run, find_run, keep_bank, open_run, read_manifest, run_name
 from hicm.systems.base import Chooser, Learner, System, find_system
-from hicm.tasks import find_task
+from hicm.tasks import find_task, summands, value_of
 from hicm.training.evaluators import Selection, check_metric, check_scoring
 from hicm.training.loop import run_loop, seed_all
+from hicm.training.precision import choose_precision
 from hicm.types import Event
 
 
@@ -64,8 +64,10 @@ def train(config: Config, stem: str, out: Path | None = None) -> Path:
                 run, config = open_run(folder, run_name(stem, origin), config, origin, device=describe_device(),
                                        parents=_parents(config), selected_on=_selected_on(config, kind))
                 keep_bank(folder, config)
+                record_precision(folder, config, accelerator.device)
             else:
                 run, config = read_manifest(folder)["run"], load_config(folder / "config.yaml")
+            precision, _ = choose_precision(config.train, accelerator.device, read_manifest(folder).get("precision"))
             teaching = with_recall(config, samples[config.data.train], config.data.train,
                                    folder / "retrieved_training.h5", training=True)
             chosen = {split: with_recall(config, samples[split], split, folder / f"retrieved_{split}.h5")
@@ -77,7 +79,8 @@ def train(config: Config, stem: str, out: Path | None = None) -> Path:
         selected: Any = "nothing to select: the system has no checkpoints"
         if isinstance(system, Learner):
             evaluators = [Selection(config, system, chosen[split]) for split in selecting]
-            progress = run_loop(system, config.train, folder, run, accelerator, evaluators)
+            settings = replace(config.train, precision=precision)
+            progress = run_loop(system, settings, folder, run, accelerator, evaluators)
             selected = ({"metric": config.train.select_on, "value": progress.best, "step": progress.best_step}
                         if progress.best is not None else "last checkpoint: the selecting metric was never computed")
         elif isinstance(system, Chooser) and accelerator.is_main_process:
@@ -96,7 +99,15 @@ def start_accelerator(config: Config) -> Accelerator:
     Unless told, accelerate takes each of several processes on a machine without a card for the only one.
     """
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    return Accelerator(mixed_precision=config.train.precision, cpu=several and not torch.accelerator.is_available())
+    return Accelerator(mixed_precision="no", cpu=several and not torch.accelerator.is_available())
+
+
+def record_precision(folder: Path, config: Config, device: torch.device) -> None:
+    """Write to the manifest what ``train.precision: auto`` chose; a run that continues keeps it."""
+    manifest = read_manifest(folder)
+    _, found = choose_precision(config.train, device, manifest.get("precision"))
+    if found:
+        write_json(folder / "manifest.json", manifest | {"precision": found})
 
 
 def describe_device() -> dict[str, Any]:
@@ -124,10 +135,8 @@ def _choose(config: Config, system: Chooser, folder: Path, run: str) -> dict[str
     def score(events: Mapping[str, list[Event]]) -> float:
         predictions = {video: task.to_json(found) for video, found in events.items()}
         references = [{video: part[video] for video in events if video in part} for part in annotators]
-        result = task.evaluate({"results": predictions}, references, config.evaluate.protocol, metrics=[metric])
-        if metric not in result.scores:
-            raise UserError(f"train.select_on: {metric} cannot be computed here ({result.left_out.get(metric)})")
-        return float(result.scores[metric])
+        result = task.evaluate({"results": predictions}, references, config.evaluate.protocol, metrics=summands(metric))
+        return value_of(metric, result)
 
     tried = system.choose(score)
     best = max((one["score"] for one in tried), default=None)

@@ -20,13 +20,13 @@ from hicm.errors import UserError, during, printable
 from hicm.exports import Captioned, Picture
 from hicm.memory.bank import Bank, load_bank
 from hicm.outputs import output_folder
-from hicm.progress import Progress, no_progress
+from hicm.progress import Progress, no_progress, progress_line
 from hicm.provenance import Origin
 from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.trees import Memory
-from hicm.rooms import memory_need, reads_speech
-from hicm.stages.origins import bank_digest, path_digest
+from hicm.rooms import memory_need, quotes_memory, reads_speech
+from hicm.stages.origins import bank_digest, file_digests, path_digest
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
 from hicm.systems.base import System, find_system
@@ -88,7 +88,8 @@ class VideoCaptioner:
 
     def events(self, video: str | Path) -> tuple[Event, ...]:
         """The events of a video file, in order of time."""
-        return self.caption(video).events
+        with progress_line(printable(Path(video).name)) as progress:
+            return self.caption(video, progress).events
 
     @during("captions")
     def caption(self, video: str | Path, progress: Progress = no_progress) -> Captioned:
@@ -115,15 +116,17 @@ class VideoCaptioner:
         for batch in self.system.predict(SampleList(parts, str(video)), self.device):
             found |= batch
             progress("captions", len(found), len(parts))
-        events = [event for part, window in zip(parts, windows, strict=True)
-                  for event in _inside(found[part.id], window)]
+        events, quotes = [], list[Event]()
+        for part, window in zip(parts, windows, strict=True):
+            events += _inside(found[part.id], window)
+            quotes += _inside(self.system.quotes(part.id) or found[part.id], window)
         events.sort(key=lambda event: (event.span.start, event.span.end))
         recalled = [_later(one, window.start) for own, window in zip(recalls, windows, strict=True) for one in own]
-        if self.system.quotes and self._memory is not None:
-            recalled = self._memory.quoted(events)
+        if quotes_memory(self.config.system) and self._memory is not None:
+            recalled = self._memory.quoted(quotes)
         facts = read_facts(video)
         return Captioned(video.stem, str(video), features.duration, tuple(events),
-                         {"decided_by": self.origin(video).to_json(), "device": str(self.device)},
+                         {"decided_by": self.origin(video).to_json(), "device": str(self.device), **self.system.about},
                          Picture(facts.frame_rate, facts.size, facts.sound), _speech_events(speech), tuple(recalled))
 
     def origin(self, video: str | Path) -> Origin:
@@ -174,9 +177,10 @@ class VideoCaptioner:
 
     def _recall(self, part: Sample) -> tuple[MemoryTokens | None, list[RecalledPart]]:
         """What a part of a video recalls: as tokens for the system, and as trees for display."""
+        data = self.config.data
         if self._reader is None:
             return None, []
-        frames, mask = sample_or_all(part.rows, self.config.data.frames, self.config.retrieval.windows)
+        frames, mask = sample_or_all(part.rows, data.frames, self.config.retrieval.windows, data.sampling)
         found = self._reader.read(frames[None], mask[None])
         tokens = MemoryTokens(found.vectors[0], found.mask[0], found.slots[0])
         if self._memory is None or not found.nodes:
@@ -235,10 +239,10 @@ def _open_system(model: str, memory: str, overrides: Sequence[str]) -> tuple[Con
         config = prediction_config(Path(model), [*overrides, *own])
         folder = model_folder(Path(model))
         return config, find_system(config.system).load(folder, config), {
-            "model": path_digest(folder, "checkpoint")} | bank_digest(config)
+            "model": path_digest(folder, "checkpoint")} | bank_digest(config) | file_digests(config)
     if not memory:
         raise UserError("caption: nothing to caption with; give a run folder (--model), or a memory bank to quote from "
                         "(--memory)")
     encoder = load_bank(memory).info.get("encoder", "")
     config = load_config(None, ["system=recall", *own, f"memory.encoder={encoder}", *overrides])
-    return config, find_system(config.system).untrained(config), bank_digest(config)
+    return config, find_system(config.system).untrained(config), bank_digest(config) | file_digests(config)

@@ -12,7 +12,7 @@ from hicm.exports import Captioned, Picture
 from hicm.files import write_text
 from hicm.stages.each_video import find_videos
 from hicm.stages.new_files import refuse_other_content
-from hicm.stages.systems_shown import Shown, read_references, read_systems
+from hicm.stages.systems_shown import EventSource, read_references, read_systems
 from hicm.viewer.content import Lane, View, address
 from hicm.viewer.page import render
 
@@ -69,14 +69,14 @@ class _Files:
                                 "choose one with --videos, or rename the file")
             self.by_id = dict.fromkeys(ids, *self.by_id.values())
 
-    def of(self, video: str, systems: Sequence[Shown]) -> Path | None:
+    def of(self, video: str, systems: Sequence[EventSource]) -> Path | None:
         """The file of a video: as given, otherwise the existing file that its captions name."""
         named = [Path(system.videos[video].source) for system in systems
                  if video in system.videos and system.videos[video].source]
         return self.by_id.get(video) or next((file for file in named if file.is_file()), None)
 
 
-def _refuse_others(files: Sequence[str], annotated: Sequence[Shown], total: Sequence[str]) -> None:
+def _refuse_others(files: Sequence[str], annotated: Sequence[EventSource], total: Sequence[str]) -> None:
     """UserError for references that know none of the videos."""
     known = [one for shown in annotated for one in shown.videos]
     if not {*known} & {*total}:
@@ -88,7 +88,7 @@ def _some(ids: Sequence[str]) -> str:
     return f"{', '.join(ids[:3])}{', ...' * (len(ids) > 3)}" if ids else "none"
 
 
-def _known_duration(files: _Files, annotated: Sequence[Shown], video: str) -> float | None:
+def _known_duration(files: _Files, annotated: Sequence[EventSource], video: str) -> float | None:
     """Seconds of a video by the references, otherwise by its file; None if neither is known."""
     found = next((one.videos[video].duration for one in annotated if video in one.videos), math.nan)
     if not math.isnan(found):
@@ -104,7 +104,7 @@ def _facts(file: Path) -> Captioned:
     return Captioned(file.stem, str(file), facts.duration, (), {}, Picture(facts.frame_rate, facts.size, facts.sound))
 
 
-def _view(video: str, shown: Sequence[Shown], file: Path | None, folder: Path) -> View:
+def _view(video: str, shown: Sequence[EventSource], file: Path | None, folder: Path) -> View:
     """One video with its lanes; the speech lane is that of the first system that has one."""
     about = [(one, one.videos[video]) for one in shown if video in one.videos]
     lanes = [Lane(one.name, one.kind, found.events, found.recalled) for one, found in about]
@@ -140,7 +140,7 @@ def _default(first: Path, split: str) -> Path:
     return first.with_suffix(".html")
 
 
-def _title(chosen: Sequence[str], systems: Sequence[Shown]) -> str:
+def _title(chosen: Sequence[str], systems: Sequence[EventSource]) -> str:
     return chosen[0] if len(chosen) == 1 else f"{', '.join(one.name for one in systems)}: {len(chosen)} videos"
 
 

@@ -6,7 +6,7 @@ class ``System``: a `Learner`, which is trained by the loop, or a `Chooser`, whi
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -29,7 +29,6 @@ class System(ABC):
 
     task: ClassVar[str] = "dvc"  # key of hicm.tasks: what its predictions are, and who scores them
     longest: float = math.inf  # seconds of video that it takes at once; `hicm caption` cuts longer videos
-    quotes: ClassVar[bool] = False  # its events are captions of the memory, their scores the cosines to these
     captions_given: ClassVar[bool] = False  # captions the events that samples are given, if they are (`Sample.given`)
 
     @classmethod
@@ -67,6 +66,19 @@ class System(ABC):
         Raises UserError when the samples do not fit the model.
         """
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What predictions say of how they are made beyond settings and inputs, such as a service that is asked."""
+        return {}
+
+    def outcomes(self, video: str) -> dict[str, int]:
+        """How the captions of a video that was predicted came about, by kind; {}: there is but one way."""
+        return {}
+
+    def quotes(self, video: str) -> Sequence[Event]:
+        """The recalled captions from which those of a video that was predicted were written; empty: there are none."""
+        return ()
+
     @abstractmethod
     def save(self, folder: Path, **about: Any) -> None:
         """Write the model with its description ``<system>.json`` to ``folder``; ``about`` goes into the description."""
@@ -97,6 +109,13 @@ class Learner(System):
         The schedule gives every group the rate times the group's ``scale`` (1 where it has none).
         """
         return None
+
+    def lengths(self) -> list[int]:
+        """How long each training sample is, in tokens or rows, to pad less (``train.by_length``).
+
+        Raises UserError where the system does not know.
+        """
+        raise UserError("train.by_length: this system does not know the lengths of its samples; set it to false")
 
     def after_step(self) -> None:
         """Called after every optimiser step."""

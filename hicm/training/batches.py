@@ -1,6 +1,7 @@
 """Which videos go into which step: a function of (seed, epoch) alone, so any step can be repeated."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -10,12 +11,14 @@ Index = tuple[int, int]  # (epoch, row of the data set)
 
 
 def plan_epoch(size: int, batch: int, accumulate: int, processes: int, rank: int, seed: int,
-               epoch: int, share: float = 1.0) -> list[list[list[Index]]]:
+               epoch: int, share: float = 1.0, lengths: Sequence[int] | None = None) -> list[list[list[Index]]]:
     """Steps of one epoch for one process: step -> micro-batch -> indices.
 
     All ``size`` videos are shuffled, and ceil(share * size) of them are cut into steps of batch * accumulate *
     processes; the processes share each micro-batch.  The last step holds the remainder, so nothing is dropped or
-    repeated.  Raises UserError when there are fewer videos than processes.
+    repeated.  With the ``lengths`` of all videos, those of one step are sorted by them, longest first, before they are
+    cut into micro-batches: less padding, and the same gradients, since a step is a mean over all its tokens.
+    Raises UserError when there are fewer videos than processes.
 
     >>> plan_epoch(3, batch=1, accumulate=2, processes=1, rank=0, seed=0, epoch=0)
     [[[(0, 2)], [(0, 0)]], [[(0, 1)]]]
@@ -25,6 +28,10 @@ def plan_epoch(size: int, batch: int, accumulate: int, processes: int, rank: int
         raise UserError(f"{seen} training videos cannot be shared by {processes} processes; start fewer processes")
     order = np.random.default_rng([seed, epoch]).permutation(size)[:seen].tolist()
     whole = batch * processes
+    if lengths is not None:
+        in_step = whole * accumulate
+        order = [row for i in range(0, seen, in_step)
+                 for row in sorted(order[i:i + in_step], key=lengths.__getitem__, reverse=True)]
     micro = [order[i:i + whole] for i in range(0, seen, whole)]
     if len(micro[-1]) < processes:  # every process needs a video, so a smaller remainder joins the batch before
         micro[-2:] = [micro[-2] + micro[-1]]

@@ -10,6 +10,7 @@ from torch import nn
 from hicm.data.torch_files import read_torch
 from hicm.errors import UserError, reason
 from hicm.files import atomic
+from hicm.nn.dropout import MASKS
 
 FORMAT = 1
 
@@ -23,6 +24,7 @@ class Progress:
     """
 
     processes: int = 1  # processes that share each step
+    masks: str = MASKS  # what draws those of dropout on processors: MASKS of hicm.nn.dropout, or torch
     step: int = 0  # finished optimiser steps
     epoch: int = 0  # finished epochs
     position: int = 0  # finished steps of the current epoch
@@ -56,7 +58,7 @@ def load_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.op
     if content.get("format") != FORMAT or content.get("run") != run:
         raise UserError(f"{path}: belongs to run {content.get('run')}, not {run}; choose another output folder")
     try:
-        progress = Progress(**content["progress"])
+        progress = Progress(**{"masks": "torch"} | content["progress"])  # before masks were recorded, torch drew them
         restored = content["model"], content["optimiser"]
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: checkpoint lacks its {error}; remove it to start the run again") from error

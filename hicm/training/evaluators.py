@@ -13,7 +13,7 @@ from hicm.data.samples import Samples
 from hicm.errors import UserError
 from hicm.strict import nearest
 from hicm.systems.base import System
-from hicm.tasks import Task, find_task
+from hicm.tasks import Task, find_task, summands, value_of
 from hicm.types import Event, Span
 
 
@@ -65,14 +65,16 @@ class Selection:
         result = score_selection(self.config, task, predictions)
         for name, reason in result.left_out.items():
             print(f"{name} left out: {reason}")
-        return {name: float(result.scores[name]) for name in selecting_metrics(self.config, task)
-                if name in result.scores}
+        metric = self.config.train.select_on
+        scores = {name: float(result.scores[name]) for name in selecting_metrics(self.config, task)
+                  if name in result.scores}
+        return {metric: value_of(metric, result)} | scores if set(summands(metric)) <= scores.keys() else scores
 
 
 def selecting_metrics(config: Config, task: Task) -> list[str]:
-    """The selecting metric, and those of the watched ones that the protocol has."""
+    """The selecting metric, or those whose sum it is, and those of the watched ones that the protocol has."""
     known = task.metrics(config.evaluate.protocol)
-    return list(dict.fromkeys([config.train.select_on, *(name for name in task.watched if name in known)]))
+    return list(dict.fromkeys([*summands(config.train.select_on), *(name for name in task.watched if name in known)]))
 
 
 def score_selection(config: Config, task: Task, predictions: dict[str, Any]) -> Any:
@@ -84,9 +86,11 @@ def score_selection(config: Config, task: Task, predictions: dict[str, Any]) -> 
 
 def check_metric(config: Config, task: Task) -> None:
     """Raise UserError, with the names that there are, when the selecting metric is no score of the protocol."""
-    protocol, metric = config.evaluate.protocol, config.train.select_on
+    protocol = config.evaluate.protocol
     known = task.metrics(protocol)
-    if metric not in known:
+    for metric in summands(config.train.select_on):
+        if metric in known:
+            continue
         near = nearest(metric, {name: name for name in known})
         raise UserError(f"train.select_on: {metric!r} is no score of protocol {protocol}; the nearest is {near!r}; "
                         f"known: {', '.join(known)}")
@@ -101,9 +105,7 @@ def check_scoring(config: Config, task: Task, videos: Sequence[str]) -> None:
     check_metric(config, task)
     one = task.to_json([Event(Span(0.0, 1.0), "something happens")])
     result = score_selection(config, task, dict.fromkeys(videos, one))
-    if config.train.select_on not in result.scores:
-        raise UserError(f"train.select_on: {config.train.select_on} cannot be computed here "
-                        f"({result.left_out.get(config.train.select_on)}); select on another one")
+    value_of(config.train.select_on, result)
     try:
         score_selection(config, task, {video: [] for video in videos})
     except UserError as error:

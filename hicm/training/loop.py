@@ -22,17 +22,20 @@ from hicm.config import TrainConfig
 from hicm.errors import UserError
 from hicm.files import atomic_folder
 from hicm.interrupts import Interrupted, deferred
+from hicm.nn.dropout import masks_of
 from hicm.systems.base import Learner
 from hicm.training.batches import Index, plan_epoch
 from hicm.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from hicm.training.evaluators import Evaluator
 from hicm.training.log import Log
-from hicm.training.optim import learning_rate, make_optimiser, optimiser_step
+from hicm.training.optim import make_optimiser, optimiser_step, scheduled_rate
 
 
 def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accelerator: Accelerator,
              evaluators: Sequence[Evaluator] = ()) -> Progress:
     """Train to ``config.epochs``, continuing from ``folder/checkpoint.pt`` if there is one.
+
+    ``config.precision`` is ``no`` or ``bf16`` (`hicm.training.precision.choose_precision`).
 
     Writes ``checkpoint.pt``, ``stats.jsonl``, ``best/`` (highest ``select_on``, the first on ties) and ``last/`` to
     ``folder``.  Raises UserError at the first step whose gradient is not finite, and Interrupted after the step in
@@ -45,10 +48,10 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
                                accelerator.num_processes)
     for evaluator in evaluators if progress.epoch < config.epochs else ():
         evaluator.check(accelerator)
-    steps = len(_plan(system, config, accelerator, 0))
-    total = steps * config.epochs
+    lengths = system.lengths() if config.by_length else None
+    steps = len(_plan(system, config, accelerator, 0, lengths))
     log = Log(folder, progress.lines, progress.step) if accelerator.is_main_process else None
-    bar = tqdm(total=total, initial=progress.step, desc="train", unit="step",
+    bar = tqdm(total=steps * config.epochs, initial=progress.step, desc="train", unit="step",
                disable=not accelerator.is_local_main_process)
 
     def save() -> None:
@@ -60,15 +63,14 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
         while progress.epoch < config.epochs:
             # the steps of one epoch; a signal waits until its step is saved, so that nothing is lost
             module.train()
-            plan = _plan(system, config, accelerator, progress.epoch)[progress.position:]
-            with deferred() as signalled:
+            plan = _plan(system, config, accelerator, progress.epoch, lengths)[progress.position:]
+            with deferred() as signalled, masks_of(progress.masks):
                 for batches in _group(system.batches([micro for step in plan for micro in step]), map(len, plan)):
                     began = time.perf_counter()
                     seed_all(config.seed, accelerator.process_index, progress.step)
-                    lr = learning_rate(progress.step, total, config.lr, config.warmup, config.schedule,
-                                       config.schedule_lag)
+                    lr = scheduled_rate(progress.step, steps, config)
                     losses, norm = _step(system, module, optimiser, batches, lr, config.clip, accelerator,
-                                         progress.step)
+                                         progress.step, config.precision == "bf16")
                     progress.step, progress.position = progress.step + 1, progress.position + 1
                     progress.window.append([*losses, norm, time.perf_counter() - began])
                     bar.update()
@@ -109,9 +111,10 @@ def seed_all(seed: int, rank: int, step: int) -> None:
     torch.manual_seed(value)  # CUDA devices too
 
 
-def _plan(system: Learner, config: TrainConfig, accelerator: Accelerator, epoch: int) -> list[list[list[Index]]]:
+def _plan(system: Learner, config: TrainConfig, accelerator: Accelerator, epoch: int,
+          lengths: Sequence[int] | None) -> list[list[list[Index]]]:
     return plan_epoch(system.size, config.batch, config.accumulate, accelerator.num_processes,
-                      accelerator.process_index, config.seed, epoch, config.share)
+                      accelerator.process_index, config.seed, epoch, config.share, lengths)
 
 
 def _on_any(number: int, accelerator: Accelerator) -> int:
@@ -129,15 +132,15 @@ def _group(batches: Iterable[Any], sizes: Iterable[int]) -> Iterator[list[Any]]:
 
 
 def _step(system: Learner, module: nn.Module, optimiser: torch.optim.Optimizer, batches: list[Any], lr: float,
-          clip: float, accelerator: Accelerator, step: int) -> tuple[list[float], float]:
+          clip: float, accelerator: Accelerator, step: int, bf16: bool) -> tuple[list[float], float]:
     """Forward, backward and update for the micro-batches of one step; returns losses per token and gradient norm."""
     batches = [batch.to(accelerator.device) for batch in batches]
     counts = accelerator.reduce(torch.stack([system.counts(batch) for batch in batches]).sum(0), "sum")
     sums = torch.zeros(len(system.losses), device=accelerator.device)
     for batch in batches[:-1]:
         with accelerator.no_sync(module):
-            sums += _backward(system, module, batch, counts, accelerator)
-    sums += _backward(system, module, batches[-1], counts, accelerator)
+            sums += _backward(system, module, batch, counts, accelerator, bf16)
+    sums += _backward(system, module, batches[-1], counts, accelerator, bf16)
     means = (accelerator.reduce(sums, "sum") / counts.clamp(min=1)).tolist()
     try:
         norm = optimiser_step(module, optimiser, lr, clip)
@@ -150,9 +153,11 @@ def _step(system: Learner, module: nn.Module, optimiser: torch.optim.Optimizer, 
     return means, float(norm)
 
 
-def _backward(system: Learner, module: nn.Module, batch: Any, counts: Tensor, accelerator: Accelerator) -> Tensor:
-    with accelerator.autocast():
+def _backward(system: Learner, module: nn.Module, batch: Any, counts: Tensor, accelerator: Accelerator,
+              bf16: bool) -> Tensor:
+    with torch.autocast(accelerator.device.type, torch.bfloat16, enabled=bf16):
         sums = module(batch)
+    sums = sums.float()
     # data parallelism averages gradients over processes, but counts cover all processes, so a sum is needed
     accelerator.backward(system.total(sums, counts) * accelerator.num_processes)
     return sums.detach()

@@ -1,14 +1,34 @@
-"""Adam, the learning-rate schedule and one optimiser step."""
+"""Adam, the learning-rate schedules and one optimiser step."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
+from hicm.config import TrainConfig
+
 
 def make_optimiser(model: nn.Module, lr: float) -> torch.optim.Adam:
-    """Adam with betas 0.9/0.999, eps 1e-8, no weight decay, one group."""
-    return torch.optim.Adam(model.parameters(), lr=lr, betas=(0.9, 0.999), eps=1e-8)
+    """Adam with betas 0.9/0.999, eps 1e-8, no weight decay, one group; reads and writes each array once in a step."""
+    fused = all(parameter.device.type in ("cpu", "cuda") for parameter in model.parameters())
+    return torch.optim.Adam(model.parameters(), lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=fused)
+
+
+def scheduled_rate(step: int, steps: int, config: TrainConfig) -> float:
+    """The learning rate of optimiser step ``step`` (0-based) under ``train.schedule``, with ``steps`` in an epoch."""
+    if config.schedule == "step":
+        return step_rate(step // steps, config.lr, config.decay_after, config.decay)
+    return learning_rate(step, steps * config.epochs, config.lr, config.warmup, config.schedule, config.schedule_lag)
+
+
+def step_rate(epoch: int, peak: float, after: Sequence[int], decay: float) -> float:
+    """The learning rate of ``epoch`` (0-based): ``peak`` times ``decay`` for each entry of ``after`` that has passed.
+
+    >>> [step_rate(epoch, 1.0, [2, 3], 0.5) for epoch in range(5)]
+    [1.0, 1.0, 0.5, 0.25, 0.25]
+    """
+    return peak * decay ** sum(epoch >= last for last in after)
 
 
 def learning_rate(step: int, total: int, peak: float, warmup: float, schedule: str = "cosine",

@@ -2,14 +2,10 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from hicm.errors import UserError
 from hicm.verbs.common import ConfigFile, DryRun, Overrides, load_settings, model_path, print_dry
-
-if TYPE_CHECKING:
-    from hicm.config import Config
 
 
 def train(config: ConfigFile, *, out: Annotated[str, "run folder; default: presave/runs/<settings file>-<hash>"] = "",
@@ -49,9 +45,11 @@ def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth,
     run = model_path(run)
     if Path(run).is_file() or (config and not Path(run).is_dir()):
         if dry_run and config:
-            print_dry(load_settings(config, set_), f"convert {run}, then caption with it")
+            from hicm.stages.convert import conversion_config
+
+            print_dry(conversion_config(run, config, set_), f"convert {run}, then caption with it")
             return None
-        run = str(_convert_once(run, config, set_))
+        run, set_ = _convert_once(run, config, set_)
     elif config:
         raise UserError(f"{run}: --config is for a released .pth; a run folder has its own settings (change them with "
                         "--set)")
@@ -70,7 +68,7 @@ def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth,
 
 def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; default: data.report"] = "",
              out: Annotated[str, "file to write; default: presave/<name>/retrieved_<split>.h5"] = "",
-             training: Annotated[bool, "leave out each video's own captions, as in training"] = False,
+             training: Annotated[bool, "leave out what training leaves out, such as a video's own captions"] = False,
              set_: Overrides = (),
              overwrite: Annotated[bool, "replace a file made with other settings"] = False) -> Path:
     """Write what every window of a split's videos recalls.
@@ -85,38 +83,33 @@ def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; defa
     return retrieve(settings, split, path, training, overwrite)
 
 
-def convert(checkpoint: Annotated[str, "released .pth of HiCM2 or Vid2Seq (VidChapters), run folder, or "
+def convert(checkpoint: Annotated[str, "released .pth of HiCM2, Vid2Seq (VidChapters), CM2 or PDVC, run folder, or "
                                        "hub:owner/name"],
             config: ConfigFile, out: Annotated[str, "run folder to write"], *, set_: Overrides = (),
+            vocabulary: Annotated[str, "json file of the words that CM2 or PDVC was trained with"] = "",
             fresh_memory: Annotated[bool, "add a memory projection with random weights, still to be trained, to a "
                                           "checkpoint without memory"] = False,
             overwrite: Annotated[bool, "replace another conversion"] = False) -> Path:
     """Turn released weights into a run folder.
 
-    Every key of the file is accounted for, and no code in it is run.
+    The system is the one that the settings name, or else the one whose weights the file holds.  Every key of the file
+    is accounted for, and no code in it is run.
     """
-    settings = load_settings(config, set_)
-    return _converter(settings).convert_checkpoint(model_path(checkpoint), settings, out, fresh_memory, overwrite)
+    from hicm.stages.convert import conversion_config, convert_checkpoint
+
+    checkpoint = model_path(checkpoint)
+    settings = conversion_config(checkpoint, config, set_, vocabulary)
+    return convert_checkpoint(checkpoint, settings, out, fresh_memory, overwrite)
 
 
-def _convert_once(checkpoint: str, config: str, set_: Sequence[str]) -> Path:
-    """The run folder of a released file under presave/converted, made if absent."""
+def _convert_once(checkpoint: str, config: str, set_: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """The run folder of a released file under presave/converted, made if absent, and what ``set_`` changes in it."""
+    from hicm.decisive import only_predicts
+    from hicm.stages.convert import conversion_config, convert_once
+
     if not config:
         raise UserError(f"{checkpoint}: a released checkpoint needs its settings: --config configs/yc2.yaml")
-    settings = load_settings(config, [one for one in set_ if not _only_predicts(one)])
-    converter = _converter(settings)
-    folder = Path("presave/converted") / converter.converted_id(converter.open_source(checkpoint), settings)
-    return converter.convert_checkpoint(checkpoint, settings, folder)
-
-
-def _only_predicts(override: str) -> bool:
-    """Whether an override matters at prediction only, so that the converted run does not keep it."""
-    return override.strip().startswith(("predict.", "captioner.decode."))
-
-
-def _converter(settings: "Config") -> ModuleType:
-    from hicm.rooms import room_has, room_module
-
-    if not room_has(settings.system, "released"):
-        raise UserError(f"system {settings.system}: no released weights of this system can be converted")
-    return room_module(settings.system, "released.convert")
+    settings = conversion_config(checkpoint, config, set_)
+    later = [one for one in set_ if only_predicts(settings.system, one)]
+    kept = conversion_config(checkpoint, config, [one for one in set_ if one not in later])
+    return str(convert_once(checkpoint, kept)), later

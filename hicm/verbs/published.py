@@ -12,11 +12,13 @@ if TYPE_CHECKING:
 Repository = Annotated[str, "model repository of the Hugging Face hub, as owner/name"]
 
 
-def reproduce(dataset: Annotated[str, "yc2 or vitt"], *,
+def reproduce(dataset: Annotated[str, "yc2 or vitt (HiCM2), cm2_yc2, cm2_anet or pdvc_anet"], *,
               config: Annotated[str, "settings file; default: configs/<data set>.yaml"] = "",
-              from_: Annotated[str, "folder laid out like the authors' repositories; default: those repositories"] = "",
+              from_: Annotated[str, "folder laid out like the authors' repositories; default: those repositories; for "
+                                    "CM2 and PDVC a clone with the downloads in it, by default CM2_DVC or PDVC"] = "",
               out: Annotated[str, "folder to write; default: presave/reproduce/<data set>"] = "",
-              modes: Annotated[bool, "also evaluate with the corrected search, with zeros, and without memory"] = False,
+              modes: Annotated[bool, "also evaluate with the search that walks down the tree (HiCM2), with zeros, and "
+                                     "without memory"] = False,
               samples: Annotated[int, "bootstrap samples of the intervals"] = 1000,
               set_: Overrides = ()) -> "Reproduction":
     """Reproduce a paper's numbers from its released files.

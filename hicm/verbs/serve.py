@@ -25,7 +25,8 @@ def serve(*, model: Annotated[str, "run folder or hub:owner/name; empty: quote t
           token: Annotated[str, "secret required of every request; for an address that others can reach"] = "",
           data: Annotated[str, "folder of videos and jobs"] = "presave/server",
           max_size: Annotated[str, "largest video, such as 500M or 4G"] = "4G",
-          keep_days: Annotated[float, "days after which an ended job is removed with its files"] = 7.0,
+          keep_days: Annotated[float, "days after which an ended job is removed with its files; saved corrections "
+                              "begin them anew"] = 7.0,
           open_: Annotated[bool, "open the page in the web browser"] = False) -> None:
     """Caption videos on a local page.
 

@@ -1,7 +1,10 @@
 """Watch and correct captions, and write them in other formats."""
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
+
+if TYPE_CHECKING:
+    from hicm.stages.export import Exported
 
 Overwrite = Annotated[bool, "replace files with other content"]
 
@@ -30,10 +33,11 @@ def view(predictions: Annotated[Sequence[str], "output of hicm caption or hicm p
 def export(files: Annotated[Sequence[str], "captions as hicm caption or its viewer writes them, .json"], *,
            format_: Annotated[Sequence[str], "formats, as hicm caption has them; default: srt vtt txt html"] = (),
            out: Annotated[str, "folder to write to; default: that of each file"] = "",
-           overwrite: Overwrite = False) -> str:
+           overwrite: Overwrite = False) -> "Exported":
     """Write captions in other formats.
 
     For instance after correcting them in the viewer.  The files are named by the video in the captions, not by FILE.
+    Formats that cannot hold the events are named with the reason, and the others are written; the exit status is 1.
     """
     from hicm.stages.export import export_files
 

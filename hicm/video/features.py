@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from hicm.cached_arrays import cached_arrays
 from hicm.config import digest
 from hicm.encoders import ImageEncoder
-from hicm.errors import UserError, printable
+from hicm.errors import UserError
 from hicm.loading import NoModel
 from hicm.progress import Progress, no_progress
 from hicm.video.identity import content_digest
@@ -82,13 +81,10 @@ def _extract(video: VideoReader, encoder: ImageEncoder, step: float, progress: P
     rows: list[np.ndarray] = []
     times: list[float] = []
     stated = video.stated_duration and round(video.stated_duration)
-    with tqdm(total=stated, desc=printable(video.path.name), unit="s", leave=False, disable=None) as bar:
-        for frames in _batches(video.frames(step), BATCH):
-            rows.append(_embedded(encoder, [frame.rgb for frame in frames]))
-            times += [frame.time for frame in frames]
-            done = min(len(times) * step, stated or math.inf)
-            bar.update(round(done) - bar.n)
-            progress("frames", done, stated or 0)
+    for frames in _batches(video.frames(step), BATCH):
+        rows.append(_embedded(encoder, [frame.rgb for frame in frames]))
+        times += [frame.time for frame in frames]
+        progress("frames", min(len(times) * step, stated or math.inf), stated or 0)
     found = np.concatenate(rows).astype(np.float16)
     if not np.isfinite(found).all():
         raise UserError(f"{video.path}: {encoder.name} gave numbers that are not finite in float16; check the encoder")

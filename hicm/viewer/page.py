@@ -18,13 +18,13 @@ import hicm
 ASSETS = Path(__file__).with_name("assets")
 
 STYLES = ("colours", "base", "player", "timeline", "panels", "print")
-CORE = ("time", "layout", "viewport", "events", "history", "search", "signals", "player", "session", "keep", "colours",
-        "dom")  # state and helpers that the parts share
+CORE = ("time", "layout", "viewport", "events", "history", "search", "signals", "player", "session", "keep", "saver",
+        "colours", "dom")  # state and helpers that the parts share
 EXPORTS = ("numbers", "text", "clock", "chapters", "xml", "place",  # what the formats share
            "json", "srt", "vtt", "txt", "youtube", "vtt_chapters", "matroska", "ffmetadata", "csv", "activitynet",
            "labelstudio", "elan", "edl", "fcpxml", "audacity")  # the formats, in the order of the menu
 PARTS = ("stage", "captions", "transport", "paint", "gestures", "timeline", "list", "editor", "memory", "notices",
-         "exporting", "keys", "link")
+         "saving", "exporting", "keys", "link")
 SCRIPTS = (*(f"core/{name}" for name in CORE), *(f"exports/{name}" for name in EXPORTS),
            *(f"parts/{name}" for name in PARTS), "viewer", "boot")  # in this order
 
@@ -32,20 +32,24 @@ SCRIPTS = (*(f"core/{name}" for name in CORE), *(f"exports/{name}" for name in E
 UNSAFE = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
 
 
-def render(views: Sequence[Mapping[str, Any]], title: str, back: tuple[str, str] | None = None) -> str:
+def render(views: Sequence[Mapping[str, Any]], title: str, back: tuple[str, str] | None = None,
+           requests: str = "") -> str:
     """A page with a viewer for each view, the JSON of `hicm.viewer.content`, one below the other, and links to each.
 
-    The page requests nothing from the network and runs its own script only.
+    The page runs its own script only, and requests nothing from the network unless it has ``requests``.
     back: text and address of a link to the page that this one belongs to
+    requests: a script that defines ``hicm.requests`` (`core/saver.js`), by which views with ``save`` are saved on the
+        server of the page; the policy of the page allows requests to no other
     """
     heading = _links("Pages", [back]) if back else ""
     if len(views) != 1:
         numbered = [(view["title"], f"#view={number}") for number, view in enumerate(views, start=1)]
         heading += f"<h1>{_escaped(title)}</h1>\n{_links('Videos', numbered)}"
     shown = "\n".join(viewer(view, "h1" if len(views) == 1 else "h2") for view in views)
-    page_styles = styles() + _asset("style/page.css")
-    fields = {"policy": policy(page_styles, script()), "version": hicm.__version__, "title": _escaped(title),
-              "styles": page_styles, "heading": heading, "views": shown, "script": script()}
+    page_styles, code = styles() + _asset("style/page.css"), requests + script()
+    allowed = policy(page_styles, code) + ("; connect-src 'self'" if requests else "")
+    fields = {"policy": allowed, "version": hicm.__version__, "title": _escaped(title),
+              "styles": page_styles, "heading": heading, "views": shown, "script": code}
     return re.sub(r"\{\{(\w+)\}\}", lambda found: fields[found[1]], _asset("page.html"))
 
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.interpolate import interp1d
 
-from hicm.data.features import open_features, sample, write_features
+from hicm.data.features import open_features, sample, sample_or_all, write_features
 from hicm.errors import UserError
 
 KINDS = ("h5", "pth", "legacy.pth", "folder")
@@ -216,6 +217,26 @@ def test_sample(x, frames):
         np.testing.assert_array_equal(rows[j], x[j * length // frames if length > frames else j])
     if length == frames:
         np.testing.assert_array_equal(rows, x)
+
+
+@given(st.integers(1, 300), st.integers(1, 250))
+def test_nearest_rows_are_those_of_pdvc(length, frames):
+    """PDVC interpolates with SciPy's "nearest" at i * (T - 1) / (F - 1)."""
+    x = np.arange(length, dtype=np.float32)[:, None]
+    rows, mask = sample(x, frames, "nearest")
+    assert mask.all() and mask.shape == (frames,)
+    if length == 1 or frames == 1:
+        assert rows.tolist() == [[0.0]] * frames
+    else:
+        places = [i * float(length - 1) / (frames - 1) for i in range(frames)]
+        np.testing.assert_array_equal(rows, interp1d(np.arange(length), x, axis=0, kind="nearest")(places))
+
+
+def test_all_rows_are_taken_whatever_the_sampling():
+    x = np.arange(5, dtype=np.float32)[:, None]
+    for sampling in ("even", "nearest"):
+        rows, mask = sample_or_all(x, 0, 7, sampling)
+        assert rows[:, 0].tolist() == [0, 1, 2, 3, 4, 0, 0] and mask.sum() == 5
 
 
 def test_sample_is_a_copy():

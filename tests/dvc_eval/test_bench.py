@@ -115,3 +115,19 @@ def test_reference_way_on_the_golden_case(golden: Path, monkeypatch: pytest.Monk
                                 for path in files(golden, annotators))
     expected = json.loads((golden / "dvc_eval" / "scores.json").read_text())[case]["scores"]
     assert script("reference_scoring").reference_scores(predictions, references) == pytest.approx(expected, abs=1e-9)
+
+
+def test_overlapping_events_beside_another_checkout(golden: Path) -> None:
+    """Here beside itself: the scores are equal, so the exit status is 0."""
+    done = bench("--overlapping", "3", "--against", str(ROOT), "--repeat", "1", files(golden, 1)[1])
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "one video, 3 predictions that overlap all of 3 events, protocol vidchapters" in done.stdout
+    assert re.search(r"^1( +\d+\.\d\d){5}( +\d+){2}$", done.stdout, re.MULTILINE)
+    assert done.stdout.endswith("scores: equal to the last digit\n")
+
+
+def test_all_events_overlap() -> None:
+    predictions, references = script("bench_evaluation").overlapping(REFERENCES, 20)
+    starts, ends = zip(*(event["timestamp"] for event in predictions["results"]["dense"]), strict=True)
+    assert max(starts) <= 100 < 900 <= min(ends) and len(starts) == 20
+    assert len(references["dense"]["sentences"]) == len(references["dense"]["timestamps"]) == 20

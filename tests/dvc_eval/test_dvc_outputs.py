@@ -23,6 +23,7 @@ from hicm.dvc_eval import evaluate
 from hicm.dvc_eval.evaluate import find_wanted
 from hicm.dvc_eval.inputs.protocols import PROTOCOLS
 from hicm.dvc_eval.metrics import scoring
+from hicm.dvc_eval.results.output import to_text
 from hicm.errors import UserError
 from hicm.files import write_json
 from hicm.interrupts import blocked
@@ -353,3 +354,11 @@ def test_compare_reads_what_evaluate_reads(inputs: tuple[Path, Path], tmp_path: 
     row, = json.loads(capsys.readouterr().out)["comparisons"]
     assert row["difference"] == 0 and row["system"] == str(bare)
     assert main([*words, "--samples", "0"]) == 2 and "samples is 0, expected 1 or more" in capsys.readouterr().err
+
+
+def test_json_text_is_that_of_the_json_module() -> None:
+    """Empty ones, keys of all kinds, letters outside ASCII, nested or not."""
+    leaf = {"é": 1.5, 'a"\n': None, 1: True, None: float("nan")}
+    nested = [leaf, [], {}, "x", (1, 2.5)]
+    for content in ({}, [], "é", 1e-9, leaf, nested, {"a": {"b": [1, [2, leaf]], "c": []}, 2: {}}):
+        assert to_text(content) == json.dumps(content, indent=1, ensure_ascii=False)

@@ -11,9 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from hicm.encoders import make_image_encoder
-from hicm.errors import UserError
+from hicm.errors import Refused, UserError
 from hicm.executors import Executor, Outcome
-from hicm.exports import Refused
 from hicm.loading import NoModel
 
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hicm.exports import Refused, write
+from hicm.errors import Refused
+from hicm.exports import write
 from hicm.exports.chapters import Chapter, nested
 from hicm.exports.youtube import chapters
 from hicm.types import Event, Span
@@ -140,7 +141,7 @@ def starts_of(text: str) -> list[int]:
     return [int(one[1] or 0) * 3600 + int(one[2]) * 60 + int(one[3]) for one in found]
 
 
-def could_be_three(found: list[Event], duration: float) -> bool:
+def three_chapters_possible(found: list[Event], duration: float) -> bool:
     """Whether two events of a level may begin chapters after a first at 0, by trying all pairs."""
     for level in {one.level for one in found}:
         starts = [-(-round(one.span.start * 1000) // 1000) for one in found if one.level == level]
@@ -163,13 +164,13 @@ def test_youtubes_rules(tmp_path_factory, found):
         text = write(captioned(events, duration), folder, "youtube").read_text(encoding="utf-8")
     except Refused as error:
         assert re.search(r"3|three", str(error)) and "\n" not in str(error) and not list(folder.iterdir())
-        assert not could_be_three(events, duration)
+        assert not three_chapters_possible(events, duration)
         return
     starts = starts_of(text)
     assert len(starts) >= 3 and starts[0] == 0 and "<" not in text and ">" not in text
     assert all(after - before >= 10 for before, after in zip(starts, [*starts[1:], duration], strict=True))
     assert set(starts) <= {0} | {-(-round(one.span.start * 1000) // 1000) for one in events}
-    assert could_be_three(events, duration)
+    assert three_chapters_possible(events, duration)
 
 
 def test_youtube_repairs():

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicm.dvc_eval.inputs.read import read_predictions
-from hicm.exports import Picture, Refused, write
+from hicm.errors import Refused
+from hicm.exports import Picture, write
 from hicm.exports.clock import editor_rate, one_line
 from hicm.types import Event, Span
 from tests.exports.made_up import DURATION, EVENTS, captioned, spans, ticks

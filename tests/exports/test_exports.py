@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 
 from hicm import verbs
-from hicm.errors import UserError
-from hicm.exports import Captioned, Refused, check_formats, path_of, write, write_all
+from hicm.errors import Refused, UserError
+from hicm.exports import Captioned, check_formats, path_of, write, write_all
 from hicm.exports import json as own
 from hicm.plugins import known
 from hicm.types import Event, Span
@@ -49,15 +49,27 @@ def test_own_form_loses_nothing(tmp_path_factory, found, said, recalled):
     assert vars(back) == vars(whole)
 
 
-def test_captions_of_before_are_read(tmp_path):
+def test_older_captions_are_read(tmp_path):
     """Without what editors want to know; and what is no captions is refused in one line."""
     (tmp_path / "a.json").write_text(json.dumps({"video": "a", "source": "a.mp4", "duration": 9, "events": [
         {"start": 0, "end": 9, "sentence": "stir"}], "made_by": {}}))
     assert own.read(tmp_path / "a.json").events == (Event(Span(0, 9), "stir"),)
-    for content in ("[]", "{}", '{"video": "a", "source": "a", "duration": "long", "events": []}'):
-        (tmp_path / "b.json").write_text(content)
-        with pytest.raises(UserError, match=r"b\.json: expected captions as hicm caption writes them"):
-            own.read(tmp_path / "b.json")
+    (tmp_path / "b.json").write_text('{"video": "a", "source": "a", "duration": "long", "events": []}')
+    with pytest.raises(UserError, match=r"b\.json: expected captions as hicm caption writes them \('long', expected"):
+        own.read(tmp_path / "b.json")
+
+
+@pytest.mark.parametrize(("content", "found"), [
+    ("[]", "a list"), ("5", "a number"), ("null", "nothing"), ('"talk"', "text"), ("{}", "an empty object"),
+    ('{"talk": {"duration": 9}}', "the keys 'talk'"), ('{"video": "a", "events": []}', "the keys 'video', 'events'"),
+    (json.dumps(dict.fromkeys("abcdefghi")), "the keys 'a', 'b', 'c', 'd', 'e', ...")])
+def test_a_file_of_another_program(tmp_path, content, found):
+    (tmp_path / "b.json").write_text(content)
+    with pytest.raises(UserError) as refused:
+        own.read(tmp_path / "b.json")
+    assert str(refused.value) == (
+        f"{tmp_path / 'b.json'}: expected captions as hicm caption writes them, with the keys 'video', 'source', "
+        f"'duration' and 'events', found {found}; give a .json that hicm caption or its viewer wrote")
 
 
 @pytest.mark.parametrize(("change", "said"), [
@@ -68,9 +80,11 @@ def test_captions_of_before_are_read(tmp_path):
     ({"events": [{"start": 0, "end": float("nan"), "sentence": "a"}]}, "event 1: .*nan, expected a number"),
     ({"events": [{"start": 0, "end": 1, "sentence": 5}]}, "event 1: .*5, expected text"),
     ({"events": [{"start": 0, "end": 1, "sentence": "a", "level": 0.5}]}, "event 1: .*expected a whole number"),
-    ({"speech": [{"start": 0, "end": 1}]}, "speech 1: KeyError"),
-    ({"recalled": [{"start": 0, "end": 1, "nodes": [{"text": "a"}]}]}, "recalled 1: KeyError"),
-    ({"picture": {"size": [3]}}, "IndexError"),
+    ({"speech": [{"start": 0, "end": 1}]}, "speech 1: no key 'text'"),
+    ({"recalled": [{"start": 0, "end": 1, "nodes": [{"text": "a"}]}]}, "recalled 1: no key 'level'"),
+    ({"picture": {"size": [3]}}, r"picture: size \[3\], expected width and height"),
+    ({"picture": [3]}, r"\[3\], expected an object"), ({"events": {"a": 1}}, "'a': 1.*, expected a list"),
+    ({"events": ["a"]}, "event 1: 'a', expected an object"), ({"made_by": []}, r"made_by: \[\], expected an object"),
 ])
 def test_what_was_edited_wrongly_is_named(tmp_path, change, said):
     """Or by someone with other intentions: the id names the files that are written."""

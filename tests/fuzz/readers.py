@@ -1,6 +1,5 @@
 """The readers that are fuzzed.  A new one is a line in READERS: how sound files are made, how one is read."""
 
-import argparse
 import io
 import json
 import pickle
@@ -44,6 +43,16 @@ from tests.fuzz.damage import (
 from tests.fuzz.imported import IMPORTED, read_imported
 from tests.fuzz.jobs import JOB, read_job
 from tests.fuzz.reader import Reader
+from tests.fuzz.released import (
+    ARGUMENTS,
+    read_arguments,
+    read_released_parallel,
+    read_released_weights,
+    released_parallel,
+    released_weights,
+    torch_bytes,
+)
+from tests.fuzz.results import KEPT
 from tests.fuzz.tars import damage_tar, shards
 from tests.fuzz.texts import LISTING, PROMPT, SETTINGS
 
@@ -276,14 +285,6 @@ def torch_features(folder: Path, zipped: bool = True) -> list[bytes]:
     return [torch_bytes({video: torch.from_numpy(MATRIX) for video in IDS}, zipped)]
 
 
-def torch_bytes(content: Any, zipped: bool) -> bytes:
-    import torch
-
-    out = io.BytesIO()
-    torch.save(content, out, _use_new_zipfile_serialization=zipped)
-    return out.getvalue()
-
-
 def hdf5_groups(folder: Path) -> list[bytes]:
     with h5py.File(folder / "made.h5", "w") as file:
         for video in IDS:
@@ -326,25 +327,11 @@ def read_checkpoint(file: Path) -> None:
     load_checkpoint(file, "run", *checkpoint_parts())
 
 
-def released_weights(folder: Path) -> list[bytes]:
-    import torch
-
-    state = {f"t5_model.{name}.weight": torch.ones(3, WIDTH) for name in ("shared", "lm_head")}
-    content = {"model": state | {"proj_v2t.weight": torch.ones(2, 2)}, "epoch": 3,
-               "args": argparse.Namespace(lr=1e-4, names=["a"])}
-    return [torch_bytes(content, zipped) for zipped in (True, False)]
-
-
-def read_released_weights(file: Path) -> None:
-    from hicm.systems.captioner.released.checkpoint import read_checkpoint
-
-    for tensor in read_checkpoint(file).state.values():
-        assert tensor.is_floating_point() and tensor.sum() is not None
-
-
 READERS = {
     **{f"{made.form}, {made.name}": Reader(made.name, as_text(made.text), partial(read_imported, made.form),
                                            made.damage, slow=True) for made in IMPORTED},
+    **{f"json, {name}": Reader("x.json", as_json(kept.content), kept.read, damage_json, kept.slow)
+       for name, kept in KEPT.items()},
     "pickle": Reader("x.pkl", speech_pickles, read_speech, damage_pickle),
     "pickle, bank": Reader("x.pkl", released_pickles, read_released, damage_pickle),
     "HDF5": Reader("x.h5", hdf5_features, read_features),
@@ -389,5 +376,7 @@ READERS = {
     "torch": Reader("x.pth", torch_features, read_features, in_zip("data.pkl", damage_pickle), True),
     "torch, checkpoint": Reader("x.pt", checkpoints, read_checkpoint, in_zip("data.pkl", damage_pickle), True),
     "torch, released": Reader("x.pth", released_weights, read_released_weights, slow=True),
+    "torch, CM2": Reader("x.pth", released_parallel, read_released_parallel, slow=True),
+    "json, arguments of CM2": Reader("info.json", as_json(ARGUMENTS), read_arguments, damage_json, True),
     "torch, before 1.6": Reader("x.pth", torch_before_zip, read_features, slow=True),
 }

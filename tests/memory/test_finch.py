@@ -167,7 +167,6 @@ def test_equals_the_package_of_the_authors(seed):
 
 
 def test_approximate_neighbours_give_nearly_the_same_partitions():
-    pytest.importorskip("faiss", reason="faiss-cpu is not installed")
     points = cloud(np.random.default_rng(2), 3000, copies=30)
     exact, near = cluster(points), cluster(points, neighbours="approximate", seed=3)
     assert exact.agreement is None and near.agreement > 0.9
@@ -177,6 +176,14 @@ def test_approximate_neighbours_give_nearly_the_same_partitions():
         first = np.flatnonzero((points[:3000] == points[row]).all(axis=1))[0]
         assert (near.labels[row] == near.labels[first]).all()
     np.testing.assert_array_equal(cluster(points, neighbours="approximate", seed=3).labels, near.labels)
+
+
+def test_partitions_are_equal_where_approximate_neighbours_agree():
+    points = np.random.default_rng(6).permutation(np.repeat(np.eye(40, 48), 20, axis=0))
+    points += 0.05 * np.random.default_rng(7).standard_normal(points.shape)
+    exact, near = cluster(points), cluster(points, neighbours="approximate")
+    assert near.agreement == 1
+    np.testing.assert_array_equal(near.labels, exact.labels)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])

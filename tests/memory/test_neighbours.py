@@ -1,7 +1,5 @@
 """Nearest neighbours: against float64 written plainly, whatever block, device or cell they were found in."""
 
-import sys
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 
 from hicm.errors import UserError
 from hicm.memory import neighbours as module
-from hicm.memory.neighbours import approximate, exact, first_neighbours, gpu, projected
+from hicm.memory.neighbours import approximate, cells, exact, first_neighbours, gpu, projected
 from hicm.memory.neighbours import rows as rows_module
 from hicm.memory.neighbours.rows import Rows
 
@@ -133,12 +131,7 @@ def test_many_rows_go_to_the_device(monkeypatch):
     assert first_neighbours(rows, "exact")[0].tolist() == plain(rows).tolist()
 
 
-@pytest.fixture
-def with_faiss():
-    pytest.importorskip("faiss", reason="faiss-cpu is not installed")
-
-
-def test_approximate_neighbours_agree_and_say_how_well(with_faiss):
+def test_approximate_neighbours_agree_and_say_how_well():
     rng = np.random.default_rng(3)
     values = clustered(rng, 3000)
     rows = Rows(np.concatenate([values, values[:50]]))
@@ -151,14 +144,14 @@ def test_approximate_neighbours_agree_and_say_how_well(with_faiss):
 
 
 @pytest.mark.parametrize("dimensions", [2, 32])
-def test_the_agreement_is_that_of_all_rows_when_they_are_few(with_faiss, monkeypatch, dimensions):
+def test_the_agreement_is_that_of_all_rows_when_they_are_few(monkeypatch, dimensions):
     monkeypatch.setattr(approximate, "PROBES", (1,))
     rows = Rows(clustered(np.random.default_rng(4), 900, dimensions))
     found, agreement = first_neighbours(rows, "approximate")
     assert agreement == np.mean(found == plain(rows)) and 0.2 < agreement < 1
 
 
-def test_more_cells_are_read_where_few_agree_badly(with_faiss, monkeypatch):
+def test_more_cells_are_read_where_few_agree_badly(monkeypatch):
     rows = Rows(np.random.default_rng(4).standard_normal((2000, 24)).astype(np.float32))  # no clusters at all
     monkeypatch.setattr(approximate, "PROBES", (1, 8, 32))
     _, many = first_neighbours(rows, "approximate")
@@ -168,7 +161,7 @@ def test_more_cells_are_read_where_few_agree_badly(with_faiss, monkeypatch):
 
 
 @pytest.mark.parametrize("count", [2, 3, 9, 40])
-def test_a_row_alone_in_its_cells_is_compared_with_all(with_faiss, monkeypatch, count):
+def test_a_row_alone_in_its_cells_is_compared_with_all(monkeypatch, count):
     monkeypatch.setattr(approximate, "PROBES", (1,))
     rng = np.random.default_rng(count)
     values = np.eye(count, 64) + 0.01 * rng.standard_normal((count, 64))
@@ -186,13 +179,53 @@ def test_auto_is_approximate_above_the_limit(monkeypatch):
     assert first_neighbours(rows, "exact")[1] is None
 
 
-def test_what_is_missing_or_unknown(monkeypatch):
-    rows = Rows(np.eye(3, dtype=np.float32))
-    monkeypatch.setitem(sys.modules, "faiss", None)
-    with pytest.raises(UserError, match=r"pip install 'hicm\[large\]'"):
-        first_neighbours(rows, "approximate")
+def test_an_unknown_kind_of_neighbours():
     with pytest.raises(UserError, match="auto, exact or approximate"):
-        first_neighbours(rows, "nearly")
+        first_neighbours(Rows(np.eye(3, dtype=np.float32)), "nearly")
+
+
+@given(SEEDS, st.integers(2, 150), st.sampled_from([3, 1024]))
+@settings(max_examples=15, deadline=None)
+def test_where_every_cell_is_searched_the_nearest_is_found(seed, count, block):
+    """Near ties and twins included, and in however many rounds."""
+    rows = Rows(crowd(np.random.default_rng(seed), count))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(approximate, "PROBES", (1, 2, 1000))
+        patch.setattr(approximate, "WANTED", 2)
+        patch.setattr(approximate, "BLOCK", block)
+        np.testing.assert_array_equal(first_neighbours(rows, "approximate", seed)[0], plain(rows))
+
+
+@given(SEEDS, st.integers(1, 200), st.integers(1, 40))
+@settings(max_examples=15, deadline=None)
+def test_cells_hold_every_row_once_and_are_asked_at_most_once(seed, count, most):
+    rows = Rows(crowd(np.random.default_rng(seed), count))
+    found = cells.Cells(rows, np.arange(count), seed)
+    assert sorted(np.concatenate(found.members)) == list(range(count))
+    askers = found.askers(1, most + 1)
+    for members, asking in zip(found.members, askers, strict=True):
+        assert len({*members, *asking}) == len(members) + len(asking)
+    assert sum(map(len, askers)) == count * min(most, len(found.members) - 1)
+
+
+def test_approximate_neighbours_of_clusters_agree_with_the_exact_ones():
+    rng = np.random.default_rng(8)
+    spread = rng.standard_normal((24, 96))
+    rows = Rows((clustered(rng, 6000, 24) @ spread).astype(np.float32))
+    found, agreement = first_neighbours(rows, "approximate")
+    assert agreement >= 0.995 and np.mean(found == first_neighbours(rows, "exact")[0]) >= 0.995
+
+
+def test_approximate_neighbours_do_not_depend_on_the_number_of_threads(monkeypatch):
+    limits = pytest.importorskip("threadpoolctl").threadpool_limits
+    monkeypatch.setattr(approximate, "PROBES", (1, 3))
+    rows = Rows(np.random.default_rng(9).standard_normal((2500, 32)).astype(np.float32))
+    found = []
+    for threads in (1, 2):
+        with limits(threads, "blas"):
+            found.append(first_neighbours(rows, "approximate"))
+    np.testing.assert_array_equal(found[0][0], found[1][0])
+    assert found[0][1] == found[1][1] < 1
 
 
 @given(SEEDS, st.integers(60, 150), st.sampled_from([3, 32, 1024]), st.integers(1, 24), st.floats(0, 0.3))

@@ -42,5 +42,5 @@ def test_predictions_with_times_that_are_no_numbers(runs, tmp_path):
     content = read_json(runs[0] / "predictions_val.json")
     next(iter(content["results"].values()))[0]["timestamp"] = [0, float("nan")]
     write_json(runs[0] / "predictions_val.json", content)
-    with pytest.raises(UserError, match=r"no predictions of split val to show .*timestamp Span.*predict again"):
+    with pytest.raises(UserError, match=r"no predictions of split val to show .*event 1: expected .*predict again"):
         view([str(runs[0])], out=str(tmp_path / "page.html"))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from naive_read import WIDTH, frames_of, random_bank
@@ -109,3 +111,22 @@ def test_a_constant_read_is_announced_and_is_constant(bank, frames):
 def test_random_needs_ids(bank, frames):
     with pytest.raises(ValueError, match="pass ids"):
         Reader(bank, RetrievalConfig(search="random", windows=3)).read(*frames)
+
+
+def test_the_best_node_of_every_window_is_left_out(bank, frames):
+    """In CM2's training; a video's own captions are left out first."""
+    settings = RetrievalConfig(search="flat", flat_level=0, windows=3, top_k=4)
+    reader, more = Reader(bank, settings), Reader(bank, replace(settings, top_k=5))
+    for exclude in (None, ["video-00000", "video-00001"]):
+        every, rest = more.read(*frames, exclude).nodes[0], reader.read(*frames, exclude, best_out=True)
+        np.testing.assert_array_equal(rest.nodes[0], every[..., 1:])
+        leaves = reader.tables.matrix(0)
+        np.testing.assert_allclose(rest.vectors, leaves[every[..., 1:]].mean(axis=2), atol=1e-6)
+    assert not np.array_equal(reader.read(*frames).nodes[0], rest.nodes[0]), "testing keeps it"
+
+
+def test_the_only_caption_of_a_bank_is_left_out():
+    one = Bank((Level(("a",), np.ones((1, WIDTH), np.float32), (np.zeros(0, int),), np.asarray([-1])),))
+    reader = Reader(one, RetrievalConfig(search="flat", flat_level=1, windows=1, top_k=4))
+    frames = np.ones((1, 2, WIDTH), np.float32), np.ones((1, 2), bool)
+    assert reader.read(*frames).vectors.all() and not reader.read(*frames, best_out=True).vectors.any()

@@ -54,5 +54,13 @@ def test_window_seconds(duration, frames, windows, expected):
     assert window_seconds(RetrievalConfig(windows=windows), duration, frames) == expected
 
 
+@pytest.mark.parametrize(("duration", "frames"), [(30, 40), (200, 100)])
+def test_windows_of_nearest_rows_cover_the_whole_video(duration, frames):
+    spans = window_seconds(RetrievalConfig(windows=4), duration, frames, sampling="nearest")
+    assert spans == [(i * duration / 4, (i + 1) * duration / 4) for i in range(4)]
+    padded = window_seconds(RetrievalConfig(windows=4), 2.0, 0, sampling="nearest")
+    assert padded == [(0.0, 1.0), (1.0, 2.0), None, None], "all rows"
+
+
 def test_window_seconds_of_slow_features():
     assert window_seconds(RetrievalConfig(windows=2), 12, 10, 0.5) == [(0, 10), (10, 12)]  # a row every 2 s

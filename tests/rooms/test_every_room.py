@@ -13,7 +13,7 @@ from hicm.data.features import open_features, write_features
 from hicm.data.samples import open_samples
 from hicm.errors import UserError
 from hicm.files import read_json, sha256
-from hicm.rooms import described_by, is_room, memory_need, room_module, settings_class, start_files
+from hicm.rooms import described_by, is_room, memory_need, quotes_memory, room_module, settings_class, start_files
 from hicm.stages import predict as prediction
 from hicm.stages.predict import prediction_config
 from hicm.stages.retrieve import with_recall
@@ -221,7 +221,7 @@ def test_a_video_file_is_captioned(trained, room, tmp_path):
     assert all(0 <= event.span.start < captioned.duration >= event.span.end for event in captioned.events)
     assert captioner.events(video) == captioned.events
     assert "model" in captioned.about["decided_by"]["inputs"]
-    answers = captioner.system.quotes or memory_need(captioner.config) == "tokens"
+    answers = quotes_memory(captioner.config.system) or memory_need(captioner.config) == "tokens"
     assert bool(captioned.recalled) == answers and all(part.nodes for part in captioned.recalled)
     captioner.window = 5.0
     again = captioner.caption(video)

@@ -210,6 +210,22 @@ def test_jobs_are_removed_after_their_time(tmp_path, video):
             raise AssertionError("the job is still there")
 
 
+def test_a_save_puts_off_a_removal_that_was_about_to_happen(tmp_path):
+    async def ends() -> tuple[bool, bool]:
+        jobs = Jobs(tmp_path / "data", timedelta(0))
+        job = jobs.add(jobs.new_upload(), "talk.mp4", state="done")
+        jobs.change(job.id, state="done")
+        [listed] = jobs.expired()
+        jobs.keep = timedelta(days=1)
+        jobs.corrected(job.id, 1)
+        await jobs.remove(listed.id, expired=True)
+        kept = jobs.get(job.id) is not None and jobs.path(job.id).is_dir()
+        await jobs.remove(listed.id)
+        return kept, jobs.get(job.id) is None
+
+    assert asyncio.run(ends()) == (True, True)
+
+
 def test_what_cannot_start_says_why(server, tmp_path):
     process, pipe = start(Settings(OPTIONS, server.data, port=0))
     assert pipe.poll(30) and "in use by hicm serve (process" in pipe.recv()

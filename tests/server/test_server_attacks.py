@@ -1,6 +1,8 @@
 """Bad requests: nothing of them is left behind, nothing hangs, and the next request is answered."""
 
 import asyncio
+import contextlib
+import json
 import time
 from pathlib import Path
 from urllib.parse import quote
@@ -12,6 +14,7 @@ from fastapi import HTTPException
 
 from hicm.errors import UserError
 from hicm.server import uploads
+from hicm.server.guard import Guard
 from hicm.server.jobs import Jobs, clean_name
 from hicm.server.probe import probe
 from hicm.server.processes import start_python
@@ -63,7 +66,7 @@ def test_a_playlist_opens_no_other_file(tmp_path, video):
         probe(playlist)
 
 
-def test_a_decoder_that_crashes_or_hangs_is_no_harm(tmp_path, monkeypatch):
+def test_a_decoder_that_crashes_or_hangs_is_contained(tmp_path, monkeypatch):
     (tmp_path / "crash.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     (tmp_path / "hang.py").write_text("import time; time.sleep(60)")
     monkeypatch.syspath_prepend(tmp_path)
@@ -110,7 +113,7 @@ def test_a_name_is_text_only(server, video, name):
 @pytest.mark.parametrize("job_id", ["..", "../..", "..%2f..%2fuploads", "%2e%2e%2f", "0" * 31, "0" * 33, "A" * 32,
                                     "0" * 31 + "%00", "0" * 32 + "%0a", "*", ".lock", "\u0660".encode().hex() * 8])
 @pytest.mark.parametrize("method", ["GET", "DELETE"])
-def test_an_id_that_is_none_of_ours(server, job_id, method):
+def test_malformed_ids(server, job_id, method):
     for ending in ("", "/result", "/video", "/cancel"):
         assert server.ask(method, f"/api/jobs/{job_id}{ending}").status in (404, 405, 422)
     for path in ("/assets/../app.py", "/assets/..%2fapp.py", "/assets/%2e%2e/app.py", "/jobs/../../etc/passwd"):
@@ -176,6 +179,28 @@ def test_every_refusal_says_why_in_one_form(tmp_path):
             assert b"secret" not in answer.body
         described = server.ask("GET", "/openapi.json", Authorization="Bearer secret-word").body
         assert b"HTTPValidationError" not in described
+
+
+def test_an_error_in_hicm_is_answered_in_the_same_form_and_raised():
+    """And with the security headers of every answer; nothing of the error but its kind is told."""
+    async def broken(scope, receive, send):
+        raise ZeroDivisionError("secret")
+
+    async def ask(path: str) -> list[dict]:
+        sent: list[dict] = []
+
+        async def send(message: dict) -> None:
+            sent.append(message)
+
+        with pytest.raises(ZeroDivisionError):
+            await Guard(broken, Settings())({"type": "http", "method": "GET", "path": path, "query_string": b"",
+                                             "headers": [(b"host", b"localhost")]}, None, send)
+        return sent
+
+    start, body = asyncio.run(ask("/api/jobs"))
+    assert start["status"] == 500 and (b"x-content-type-options", b"nosniff") in start["headers"]
+    assert json.loads(body["body"]) == {"detail": "an error in hicm (ZeroDivisionError); the server's output has more"}
+    assert asyncio.run(ask("/jobs"))[1]["body"].startswith(b"an error in hicm (ZeroDivisionError)")
 
 
 def test_our_own_page_may_ask(server, video):
@@ -244,6 +269,31 @@ def test_a_full_disk_a_full_queue_and_a_stalled_connection(tmp_path, video):
         assert "1 jobs are waiting" in server.ask("POST", "/api/jobs", video).json["detail"]
 
 
+def test_an_upload_that_is_too_slow(tmp_path, video):
+    """It is dropped although data keep coming; its place is free again; a steady one of the least rate stays."""
+    with serving(tmp_path / "data", uploads=1, rate=100, rate_period=0.5) as server, server.raw() as slow:
+        slow.sendall(BEGUN)
+        begun = time.monotonic()
+        slow.settimeout(0.02)
+        answer = b""
+        while not answer and time.monotonic() - begun < 10:
+            slow.sendall(b"x")
+            with contextlib.suppress(TimeoutError):
+                answer = slow.recv(10000)
+        slow.settimeout(5)
+        answer += slow.recv(10000)
+        assert answer.startswith(b"HTTP/1.1 408 ") and b"less than 100 bytes per second for " in answer
+        assert 0.4 < time.monotonic() - begun < 5
+        until(lambda: not server.left())
+        with server.raw() as steady:
+            steady.sendall(BEGUN.replace(b"100000", str(len(video)).encode()))
+            for part in range(0, 2000, 100):
+                steady.sendall(video[part:part + 100])
+                time.sleep(0.05)
+            steady.sendall(video[2000:])
+            assert steady.recv(100).startswith(b"HTTP/1.1 201 ")
+
+
 def test_connections_that_ask_nothing(tmp_path, video):
     """They are closed, so that nobody can hold all there are; those in use stay."""
     with serving(tmp_path / "data", idle=2) as server, server.raw() as upload:
@@ -263,6 +313,25 @@ def test_connections_that_ask_nothing(tmp_path, video):
         assert upload.recv(100).startswith(b"HTTP/1.1 201 ")
         log = server.data.with_name("server.log").read_text()
         assert "concurrency" not in log, "what clients do fills no log"
+
+
+@pytest.mark.parametrize("name", [
+    "\U0001f469\u200d\U0001f373 cooks.mp4",  # a woman cook: two emoji and a joiner
+    "\u2764\ufe0f.mp4",  # a red heart: a variation selector
+    "\U0001f3f4\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f.mp4",  # the flag of England: tags
+    "\u0646\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645.mp4",  # Persian, with a non-joiner
+    "\u0915\u094d\u200d\u0937.mp4"])  # Devanagari, with a joiner
+def test_names_keep_what_scripts_need(name):
+    assert clean_name(f"a folder/{name}") == name
+
+
+@pytest.mark.parametrize(("name", "cleaned"), [
+    ("\u202egpm.exe", "gpm.exe"), ("a\u2067b\u2069.mp4", "a b .mp4"), ("a\u200e\u061cb.mp4", "a b.mp4"),
+    ("a\0\x1b[2J.mp4", "a [2J.mp4"), ("a\u2028b.mp4", "a b.mp4"), ("\ud800.mp4", ".mp4"),
+    ("\u200d\ufe0f", "video"), ("\u200b \u2060", "video"), ("../..\\x", "x")])
+def test_names_lose_what_is_unsafe(name, cleaned):
+    """Bidi controls, control characters, path separators; and a name that nobody can see is none."""
+    assert clean_name(name) == cleaned
 
 
 def test_sizes():

@@ -48,11 +48,21 @@ def test_corrected_captions_replace_others_when_asked(here, capsys):
     assert b"corrected" in (here / "talk.srt").read_bytes() and b"corrected" in (here / "talk.vtt").read_bytes()
 
 
-def test_a_format_that_cannot_hold_them(here, capsys):
-    write(WHOLE, here, "json")
-    assert main(["export", "talk.json", "--format", "youtube", "srt"]) == 2
-    assert "talk.json: not written as youtube: YouTube shows chapters only if" in capsys.readouterr().err
-    assert (here / "talk.srt").exists()
+def test_formats_that_cannot_hold_them(here, capsys):
+    """Each has a line with its reason; the others are written; the exit status says that something is missing."""
+    write(replace(WHOLE, duration=24 * 3600.0), here, "json")
+    write(replace(WHOLE, id="short"), here, "json")
+    assert main(["export", "talk.json", "short.json", "--format", "youtube", "srt", "edl", "vtt"]) == 1
+    out, err = capsys.readouterr()
+    assert out.split() == ["talk.srt", "talk.vtt", "short.srt", "short.edl", "short.vtt"]
+    assert all((here / name).exists() for name in out.split())
+    lines = [line.partition(" not written as ") for line in err.splitlines()]
+    assert [(before, after.partition(":")[0]) for before, _, after in lines] == [
+        ("hicm: error: talk.json:", "youtube"), ("hicm: error: talk.json:", "edl"),
+        ("hicm: error: short.json:", "youtube")]
+    assert not (here / "talk.edl").exists()
+    assert main(["export", "short.json", "--format", "youtube"]) == 1
+    assert capsys.readouterr().out == "no file was written\n"
 
 
 def test_what_is_refused(here, capsys):

@@ -79,6 +79,31 @@ def test_leave_own_out_can_be_switched_off(config, tmp_path):
     assert not all(same[len(on.ids):])
 
 
+def test_the_best_of_every_window_is_left_out_in_training_alone(config, tmp_path):
+    config = with_retrieval(config, search="flat", flat_level=0, leave_own_out=False)
+    off = open_retrieved(retrieve(config, "train", tmp_path / "off.h5", True))
+    config = with_retrieval(config, leave_best_out=True)
+    training = open_retrieved(retrieve(config, "train", tmp_path / "on.h5", True))
+    testing = open_retrieved(retrieve(config, "train", tmp_path / "testing.h5"))
+    for video in off.ids:
+        for best, rest in zip(off.visited(video), training.visited(video), strict=True):
+            assert [node for _, node, *_ in best[1:]] == [node for _, node, *_ in rest[:-1]]
+        np.testing.assert_array_equal(testing.vectors(video), off.vectors(video))
+    with pytest.raises(UserError, match="leave_best_out: True there, False here"):
+        retrieve(config, "train", tmp_path / "on.h5")
+
+
+def test_nearest_rows_are_recalled_from_and_told_apart(config, tmp_path):
+    nearest = dataclasses.replace(config, data=dataclasses.replace(config.data, sampling="nearest"))
+    retrieved = open_retrieved(retrieve(nearest, "val", tmp_path / "r.h5"))
+    features = open_features(config.data.features)
+    reader, video = Reader(load_bank(config.bank), config.retrieval), retrieved.ids[0]
+    rows, mask = sample(features.read(video), config.data.frames, "nearest")
+    np.testing.assert_allclose(retrieved.vectors(video), reader.read(rows[None], mask[None]).vectors[0], atol=1e-6)
+    with pytest.raises(UserError, match=r"frames: '20 nearest' there, 20 here"):
+        retrieve(config, "val", tmp_path / "r.h5")
+
+
 def test_a_finished_file_is_kept_and_a_stale_one_refused(config, tmp_path):
     out = retrieve(config, "val", tmp_path / "out.h5")
     before = out.stat().st_mtime_ns

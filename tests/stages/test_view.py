@@ -107,7 +107,7 @@ def test_several_systems_and_annotators_are_lanes(here):
     assert found["duration"] == 9.0 and found["made_by"]["small"] == {"device": "cpu"}
 
 
-def test_files_of_one_name_are_told_apart(here):
+def test_files_of_one_name_get_distinct_names(here):
     for folder in ("a", "b"):
         write_json(here / folder / "p.json", {"results": {"talk": [{"sentence": folder, "timestamp": [0, 2]}]}})
     assert [lane[0] for lane in lanes(*shown("a/p.json", "b/p.json"))] == ["a/p.json", "b/p.json"]

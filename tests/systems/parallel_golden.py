@@ -133,21 +133,17 @@ def bank(golden: SimpleNamespace) -> Bank:
     return Bank((root,), Leaves(texts, embeddings, texts, np.zeros(count, np.int64)), {})
 
 
-def reader(golden: SimpleNamespace, more: int = 0) -> Reader:
+def reader(golden: SimpleNamespace) -> Reader:
     return Reader(bank(golden), RetrievalConfig(
-        search="flat", flat_level=0, windows=golden.config["window_size"], top_k=golden.config["soft_k"] + more,
-        tail="drop", leave_own_out=False))
+        search="flat", flat_level=0, windows=golden.config["window_size"], top_k=golden.config["soft_k"], tail="drop",
+        leave_own_out=False))
 
 
 def recall(golden: SimpleNamespace, training: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:
     """What each video recalls, [W, D], and the captions behind it [W, K]; training: without each window's best one."""
-    reads, found = reader(golden, more=int(training)), []
-    for rows in features(golden):
-        read = reads.read(rows[None], np.ones((1, len(rows)), bool))
-        nodes = read.nodes[0][0, :, int(training):]
-        leaves = reads.tables.matrix(0)
-        found.append((leaves[nodes].mean(1) if training else read.vectors[0], nodes))
-    return found
+    reads = reader(golden)
+    found = [reads.read(rows[None], np.ones((1, len(rows)), bool), best_out=training) for rows in features(golden)]
+    return [(read.vectors[0], read.nodes[0][0]) for read in found]
 
 
 def make_batch(golden: SimpleNamespace, training: bool = False) -> Batch:

@@ -14,7 +14,7 @@ from hicm import verbs
 from hicm.config import load_config
 from hicm.errors import UserError
 from hicm.files import read_json, sha256
-from hicm.systems.captioner.released.convert import convert_checkpoint
+from hicm.stages.convert import convert_checkpoint
 from hicm.systems.captioner.weights import from_pretrained, load_captioner
 from tests.released import T5TINY, make_settings, refused, released_args, rows, write_released
 

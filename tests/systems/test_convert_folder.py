@@ -15,7 +15,7 @@ from hicm import verbs
 from hicm.config import load_config
 from hicm.errors import UserError
 from hicm.files import read_json, sha256
-from hicm.systems.captioner.released.convert import convert_checkpoint
+from hicm.stages.convert import convert_checkpoint
 from hicm.systems.captioner.weights import from_pretrained, save_pretrained
 from tests.released import refused, released_args
 
@@ -157,7 +157,7 @@ def test_an_empty_folder_is_taken(released, settings, tmp_path):
 
 
 def test_a_failure_while_writing_leaves_nothing(released, settings, tmp_path, monkeypatch):
-    from hicm.systems.captioner.released import convert as module
+    from hicm.stages import convert as module
 
     def fail(*_):
         raise OSError(28, "No space left on device")

@@ -34,7 +34,7 @@ def case(request, golden) -> SimpleNamespace:
     with torch.no_grad():
         output = model(batch)
     return SimpleNamespace(model=model, batch=batch, output=output, arrays=arrays, events=golden.final_events,
-                           padding=request.param, said=candidates(model, batch, output, [100] * 5, AS_RELEASED))
+                           padding=request.param, captioned=candidates(model, batch, output, [100] * 5, AS_RELEASED))
 
 
 def close(found, expected, tolerance: float) -> None:
@@ -72,7 +72,7 @@ def test_what_the_layers_compute(case):
 
 def test_sentences_scores_and_places_of_all_queries(case):
     arrays, equal = case.arrays, 0
-    for row, found in enumerate(case.said):
+    for row, found in enumerate(case.captioned):
         order = arrays["ranked_query_ids"][row]
         scores = dict(zip(order, arrays["ranked_proposal_scores"][row], strict=True))
         places = {query: place for place, query in enumerate(order)}
@@ -89,7 +89,7 @@ def test_sentences_scores_and_places_of_all_queries(case):
 
 def test_the_chosen_events(case, golden):
     vocabulary, numbers = made.vocabulary(golden), case.output.layers[-1].counts.argmax(1).tolist()
-    for video, found, number in zip(case.batch.ids, case.said, numbers, strict=True):
+    for video, found, number in zip(case.batch.ids, case.captioned, numbers, strict=True):
         expected = case.events[case.padding][video]
         chosen = choose(found, number, AS_RELEASED)
         assert [one.query for one in chosen] == [one["query_id"] for one in expected]
@@ -103,8 +103,8 @@ def test_queries_that_cannot_be_chosen_are_not_worded(case):
     """The same events are chosen as from all queries."""
     numbers = case.output.layers[-1].counts.argmax(1).tolist()
     few = candidates(case.model, case.batch, case.output, numbers, AS_RELEASED)
-    assert sum(map(len, few)) < 300 < sum(map(len, case.said))
-    for some, every, number in zip(few, case.said, numbers, strict=True):
+    assert sum(map(len, few)) < 300 < sum(map(len, case.captioned))
+    for some, every, number in zip(few, case.captioned, numbers, strict=True):
         assert [(one.query, one.ids) for one in choose(some, number, AS_RELEASED)] == [
             (one.query, one.ids) for one in choose(every, number, AS_RELEASED)]
 

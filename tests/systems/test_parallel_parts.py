@@ -10,9 +10,10 @@ import torch.nn.functional as F
 
 from hicm.errors import UserError
 from hicm.nn.weights import load_exactly
+from hicm.systems.parallel import captioner
 from hicm.systems.parallel.attention import DeformableAttention, Levels, taps, weighted_rows
 from hicm.systems.parallel.batch import Item, collate
-from hicm.systems.parallel.encoder import GROUPS, MaskedGroupNorm
+from hicm.systems.parallel.encoder import GROUPS, MaskedGroupNorm, positions
 from hicm.systems.parallel.losses import ACTIVITYNET, LossModule, count_shares, counter, focal, loss_names
 from hicm.systems.parallel.matcher import giou, match
 from hicm.systems.parallel.model import Parallel
@@ -139,25 +140,65 @@ def test_a_sentence_said_in_training_has_the_log_probabilities_of_its_generation
     batch = collate([make_item("a", 23, 4), make_item("b", 9, 2)])
     output = model(batch)
     pairs = torch.tensor(list(itertools.product(range(2), range(5))))
-    scene = model.scene(output, output.layers[-1], pairs[:, 0], pairs[:, 1])
-    ids, logs = model.captions.greedy(scene, 12)
-    said = model.captions(scene, F.pad(ids, (1, 0))[:, :-1]).gather(2, ids[:, :, None])[:, :, 0]
+    inputs = model.caption_inputs(output, output.layers[-1], pairs[:, 0], pairs[:, 1])
+    ids, logs = model.captions.greedy(inputs, 12)
+    said = model.captions(inputs, F.pad(ids, (1, 0))[:, :-1]).gather(2, ids[:, :, None])[:, :, 0]
     torch.testing.assert_close(logs, said * (ids != 0), atol=1e-4, rtol=0)
     assert (ids != 0).any() and ((ids == 0).cumsum(1) * ids == 0).all(), "zeros follow the first zero"
+
+
+def test_a_table_of_words_changes_nothing(model):
+    """With few events, the word's part of the LSTM is made at every step; with many, it is looked up."""
+    batch = collate([make_item("a", 23, 4), make_item("b", 9, 2)])
+    with torch.no_grad():
+        output = model(batch)
+        pairs = torch.tensor(list(itertools.product(range(2), range(5))))
+        few, many = (model.caption_inputs(output, output.layers[-1], *some.unbind(1)) for some in (pairs[:2], pairs))
+    assert few.word_table is None and many.word_table.shape == (WORDS + 1, 4 * SMALL.width)
+    found, expected = (model.captions.greedy(inputs, 12) for inputs in (many.take(torch.arange(2)), few))
+    assert torch.equal(found[0], expected[0])
+    torch.testing.assert_close(found[1], expected[1], atol=1e-5, rtol=0)
+
+
+def test_sentences_do_not_depend_on_when_ended_ones_are_left_out(monkeypatch):
+    """At every word, as on a CPU, or every few words, as on a GPU."""
+    torch.manual_seed(1)
+    head = captioner.CaptionHead(32, 3, 2, WORDS, 0.0).eval()
+    levels = Levels((9, 5, 3), torch.tensor([[9, 5, 3], [4, 2, 1]]))
+    with torch.no_grad():
+        for weight in head.parameters():
+            torch.nn.init.normal_(weight, std=0.6)
+        inputs = head.prepare(torch.randn(2, 17, 32), levels, torch.arange(10) % 2, torch.randn(10, 32),
+                              torch.rand(10, 2))
+    expected = head.greedy(inputs, 12)
+    assert len((expected[0] != 0).sum(1).unique()) > 2, "sentences of several lengths"
+    monkeypatch.setattr(captioner, "check_interval", lambda device: 5)
+    found = head.greedy(inputs, 12)
+    assert torch.equal(found[0], expected[0])
+    torch.testing.assert_close(found[1], expected[1], atol=1e-5, rtol=0)
+
+
+def test_what_is_recalled_is_the_first_of_the_copies(model):
+    """The encoder's last layer makes only the rows that are kept."""
+    x, lengths = torch.randn(2, 6, SMALL.width), torch.tensor([6, 4])
+    levels = Levels((6, 6, 6), lengths[:, None].expand(-1, 3))
+    position = positions(6, lengths, SMALL.width)
+    every = model.encoder(x.repeat(1, 3, 1), position.repeat(1, 3, 1), levels)
+    torch.testing.assert_close(model.encoder.recalled(x, lengths), every[:, :6])
 
 
 def test_what_pads_a_sentence_is_not_computed(model, monkeypatch):
     batch = collate([make_item("a", 23, 4)])
     output = model(batch)
-    scene = model.scene(output, output.layers[-1], torch.zeros(3, dtype=torch.int64), torch.arange(3))
+    inputs = model.caption_inputs(output, output.layers[-1], torch.zeros(3, dtype=torch.int64), torch.arange(3))
     words = torch.tensor([[0, 1, 0, 0, 0], [0, 1, 2, 3, 4], [0, 0, 0, 0, 0]])
     rows, step = [], model.captions.step
     monkeypatch.setattr(model.captions, "step", lambda word, *rest: rows.append(len(word)) or step(word, *rest))
-    logs = model.captions(scene, words)
+    logs = model.captions(inputs, words)
     assert rows == [3, 2, 1, 1, 1]
     assert logs[0, 2:].eq(0).all() and logs[2, 1:].eq(0).all()
     for row, length in enumerate((2, 5, 1)):
-        alone = model.captions(scene.take(torch.tensor([row])), words[row:row + 1, :length])
+        alone = model.captions(inputs.take(torch.tensor([row])), words[row:row + 1, :length])
         torch.testing.assert_close(logs[row, :length], alone[0], atol=1e-5, rtol=0)
 
 
@@ -212,6 +253,24 @@ def test_every_key_of_a_released_model_is_accounted_for():
         load_exactly(model, missing, "x.pth", "take another")
 
 
+def test_mixed_precision_stays_near_float32(model):
+    """train.precision=bf16: places are still computed in float32; losses and gradients are within a band."""
+    batch, losses = collate([make_item("a", 230, 40, 3), make_item("b", 90, 9, 2)]), losses_of(model)
+    found = []
+    for mixed in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            layers, sums = model(batch).layers, losses(batch)
+        assert sums.dtype == torch.float32 and {layer.boxes.dtype for layer in layers} == {torch.float32}
+        model.zero_grad()
+        sums.sum().backward()
+        gradient = torch.cat([weight.grad.float().flatten() for weight in model.parameters()])
+        found.append((torch.stack([layer.boxes for layer in layers]), sums.detach(), gradient))
+    (boxes, sums, gradient), (mixed_boxes, mixed_sums, mixed_gradient) = found
+    assert (mixed_boxes - boxes).abs().mean() < 0.001
+    torch.testing.assert_close(mixed_sums, sums, atol=0, rtol=0.01)
+    assert F.cosine_similarity(mixed_gradient, gradient, 0) > 0.99
+
+
 # losses
 
 def test_the_total_of_the_first_record_of_the_released_log():
@@ -248,9 +307,19 @@ def test_the_assignment_is_the_cheapest_one_not_the_greedy_one():
 
 
 @pytest.mark.gpu
-def test_a_gpu_computes_the_same(model):
+def test_a_gpu_computes_the_same(model, monkeypatch):
+    """Segments, scores, losses and sentences; without TF32, which torch uses for convolutions by default."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     batch = collate([make_item("a", 23, 4, 3), make_item("b", 9, 0, 1)])
-    here = [(layer.boxes.detach(), layer.events.detach()) for layer in model(batch).layers]
-    there = [(layer.boxes.detach().cpu(), layer.events.detach().cpu()) for layer in
-             model.cuda()(batch.to("cuda")).layers]
-    torch.testing.assert_close(there, here, atol=1e-4, rtol=0)
+    pairs = torch.tensor(list(itertools.product(range(2), range(5)))).T
+    found = []
+    for device in ("cpu", "cuda"):
+        moved = batch.to(device)
+        losses = losses_of(model.to(device)).to(device)
+        with torch.no_grad():
+            output = model(moved)
+            ids, logs = model.captions.greedy(model.caption_inputs(output, output.layers[-1], *pairs.to(device)), 12)
+            numbers = [losses(moved), logs, *(x for layer in output.layers for x in (layer.boxes, layer.events))]
+        found.append((ids.tolist(), [x.cpu() for x in numbers]))
+    torch.testing.assert_close(found[1][1], found[0][1], atol=1e-4, rtol=1e-4)
+    assert found[1][0] == found[0][0]

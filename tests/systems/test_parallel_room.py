@@ -18,7 +18,7 @@ from hicm.retrieval.windows import window_seconds
 from hicm.rooms import check_settings
 from hicm.stages.retrieve import with_recall
 from hicm.strict import setting_names
-from hicm.systems.parallel.dataset import VideoDataset
+from hicm.systems.parallel.dataset import VideoDataset, boxes_of
 from hicm.systems.parallel.decode import Candidate, choose
 from hicm.systems.parallel.findings import findings
 from hicm.systems.parallel.model import Parallel
@@ -48,6 +48,7 @@ def test_sentences_are_split_as_pdvc_splits_them(tmp_path):
 @pytest.mark.parametrize(("content", "told"), [
     ([], "expected a vocabulary"), ({"ix_to_word": {"1": "a", "3": "b"}}, "found none for 2"),
     ({"ix_to_word": {"1": "a", "2": 5}}, "found none for 2"), ({"ix_to_word": {"1": "a", "2": "a"}}, "'a' has several"),
+    ({"ix_to_word": {"1": "UNK", "2": "a"}}, "expected UNK, .* under the last id 2, found 'a'"),
     ({"ix_to_word": {}}, "expected a vocabulary")])
 def test_a_vocabulary_that_is_none_is_refused(tmp_path, content, told):
     (tmp_path / "words.json").write_text(json.dumps(content))
@@ -55,12 +56,13 @@ def test_a_vocabulary_that_is_none_is_refused(tmp_path, content, told):
         load_vocabulary(tmp_path / "words.json")
 
 
-def said(query: int, start: float, event: float, words: int, log: float) -> Candidate:
+def candidate(query: int, start: float, event: float, words: int, log: float) -> Candidate:
     return Candidate(query, Span(start, start + 1), event, [1] * words + [0] * (5 - words), log)
 
 
 def test_the_best_events_are_chosen_and_put_in_order_of_time():
-    found = [said(0, 9, 0.9, 1, -2.0), said(1, 5, 0.8, 4, -4.0), said(2, 7, 0.5, 0, 0.0), said(3, 1, 0.4, 5, -1.0)]
+    found = [candidate(0, 9, 0.9, 1, -2.0), candidate(1, 5, 0.8, 4, -4.0), candidate(2, 7, 0.5, 0, 0.0),
+             candidate(3, 1, 0.4, 5, -1.0)]
     settings = DecodeSettings()
     # by hand: event + log / words ** 2
     assert [round(one.joint(settings), 3) for one in found] == [-1.1, 0.55, 0.5, 0.36]
@@ -105,11 +107,13 @@ def test_a_saved_model_whose_files_do_not_belong_together_is_refused(saved, tmp_
 
 @pytest.mark.parametrize(("override", "told"), [
     ("parallel.width=48", "a multiple of 32"), ("parallel.heads=3", "and of parallel.heads=3"),
-    ("data.target=speech", "learns events and captions"), ("parallel.objective.caption=0", "need a weight"),
+    ("data.target=speech", "learns events and captions"),
+    ("data.sampling=nearest data.frames=0", "data.frames=0 takes all rows as stored; set data.frames"),
+    ("parallel.objective.caption=0", "need a weight"),
     ("parallel.vocabulary=nowhere.json", "nowhere.json: vocabulary not found")])
 def test_settings_that_cannot_be_trained_are_refused(override, told):
     with pytest.raises(UserError, match=told):
-        check_settings(load_config(None, ["system=parallel", override]))
+        check_settings(load_config(None, ["system=parallel", *override.split()]))
     check_settings(load_config(None, ["system=parallel", "preset=released"]))
 
 
@@ -121,6 +125,12 @@ def test_what_was_recalled_keeps_its_order_without_its_gaps():
     assert item.memory.tolist() == [[0, 1], [4, 5]] and item.rows.shape == (5, 2)
     assert VideoDataset([], WORDS, 3, 28).item(sample).rows.shape == (3, 2)
     assert VideoDataset([], WORDS, 9, 28).item(sample).rows.shape == (5, 2), "no padding"
+
+
+def test_lengths_of_events_are_never_negative():
+    events = [Event(Span(2, 4), "a"), Event(Span(4, 2), "b"), Event(Span(3, 3), "c"), Event(Span(8, 12), "d")]
+    np.testing.assert_allclose(boxes_of(events, 10.0), [[0.3, 0.2], [0.3, 0.2], [0.3, 0], [1.0, 0.4]], atol=1e-6)
+    assert boxes_of((), 10.0).shape == (0, 2)
 
 
 @pytest.fixture(scope="module")

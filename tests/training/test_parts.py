@@ -8,12 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hicm.config import TrainConfig
+from hicm.config import TrainConfig, load_config
 from hicm.errors import UserError
 from hicm.training.batches import plan_epoch
 from hicm.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from hicm.training.log import Log
-from hicm.training.optim import learning_rate, make_optimiser, optimiser_step
+from hicm.training.optim import learning_rate, make_optimiser, optimiser_step, scheduled_rate
 
 small = st.integers(1, 5)
 
@@ -78,6 +78,37 @@ def test_constant_schedule_has_no_warm_up():
     assert [learning_rate(i, 10, 0.5, 0.3, "constant") for i in range(10)] == [0.5] * 10
 
 
+def test_the_step_schedule_is_that_of_cm2_and_pdvc():
+    """Halved at the epochs 8, 11, ..., 26, counted from 0 (learning_rate_decay_start 8, every 3, rate 0.5)."""
+    config = load_config("cm2_yc2").train
+    for epoch in range(config.epochs):
+        halved = max(0, (epoch - 8) // 3 + 1) if epoch < 29 else 7
+        for step in (3 * epoch, 3 * epoch + 2):
+            assert scheduled_rate(step, 3, config) == 5e-5 * 0.5 ** halved
+    reference = torch.optim.lr_scheduler.MultiStepLR(
+        torch.optim.SGD([torch.zeros(1)], lr=5e-5), range(8, 29, 3), gamma=0.5)
+    for epoch in range(config.epochs):
+        assert scheduled_rate(epoch, 1, config) == pytest.approx(reference.get_last_lr()[0], rel=1e-12)
+        reference.optimizer.step()
+        reference.step()
+
+
+def test_other_schedules_are_what_they_were():
+    for schedule in ("cosine", "constant"):
+        config = TrainConfig(epochs=2, lr=0.5, schedule=schedule)
+        assert [scheduled_rate(i, 10, config) for i in range(20)] == [
+            learning_rate(i, 20, 0.5, 0.1, schedule) for i in range(20)]
+
+
+@pytest.mark.parametrize(("settings", "told"), [
+    (["train.schedule=step"], "train.decay_after is empty; give the epochs"),
+    (["train.decay_after=[0, 3]"], r"train.decay_after: expected epochs from 1, found \[0, 3\]"),
+    (["train.decay=1.5"], "train.decay"), (["train.schedule=steps"], "train.schedule")])
+def test_a_schedule_that_means_nothing_is_refused(settings, told):
+    with pytest.raises(UserError, match=told):
+        load_config(None, settings)
+
+
 def test_gradients_are_clipped_and_a_broken_one_leaves_the_weights():
     layer = torch.nn.Linear(2, 1)
     optimiser = make_optimiser(layer, 0.1)
@@ -130,3 +161,25 @@ def test_the_log_drops_what_came_after_the_checkpoint(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "stats.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3] and lines[-1]["metrics"] == {"CIDEr": 0.5}
     assert list((tmp_path / "tensorboard").iterdir())
+
+
+@given(st.integers(1, 40), small, small, st.integers(1, 3))
+def test_a_step_sorted_by_length_holds_the_same_videos_and_pads_less(size, batch, accumulate, processes):
+    if size < processes:
+        return
+    lengths = [(7 * row) % 11 for row in range(size)]
+
+    def plans(lengths):
+        return [plan_epoch(size, batch, accumulate, processes, rank, 0, 3, lengths=lengths)
+                for rank in range(processes)]
+
+    def padded(plans):
+        return sum(len(micro) * max(lengths[row] for _, row in micro) for plan in plans for step in plan
+                   for micro in step)
+
+    plain, by_length = plans(None), plans(lengths)
+    for step in range(len(plain[0])):
+        assert sorted(index for plan in plain for micro in plan[step] for index in micro) == sorted(
+            index for plan in by_length for micro in plan[step] for index in micro)
+    assert processes > 1 or size % batch or padded(by_length) <= padded(plain)
+    assert padded(plans([0] * size)) == padded(plain), "equal lengths keep their order"

@@ -11,6 +11,8 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from hicm.cli import main
+from hicm.training import loop
 from tests.processes import start_hicm
 from tests.tiny import make_tiny
 
@@ -82,13 +84,15 @@ def test_killed_three_times_the_run_ends_with_the_same_weights(tmp_path):
 
 DROPOUTS = {"captioner": ("memory_dropout", "visual_dropout", "encoder_dropout", "decoder_dropout"),
             "parallel": ("memory_dropout", "word_dropout", "dropout")}
+OPTIONS = {"parallel": {"objective__overlap": 0.5, "objective__quality": "tiou", "self_attention": False}}
 
 
 @pytest.mark.parametrize("system", DROPOUTS)
 def test_two_processes_learn_what_one_does(system, tmp_path):
     """Gradients are averaged over processes: 2 x batch 2 is batch 4."""
     same = {"system": system, "train__epochs": 3, "train__eval_every": 3,
-            **{f"{system}__{name}": 0.0 for name in DROPOUTS[system]}}
+            **{f"{system}__{name}": 0.0 for name in DROPOUTS[system]},
+            **{f"{system}__{name}": value for name, value in OPTIONS.get(system, {}).items()}}
     config = make_tiny(tmp_path, videos=7, **same)
     one, two = tmp_path / "one", tmp_path / "two"
     train(str(config), "--out", str(one), "--set", "train.batch=4")
@@ -105,3 +109,21 @@ def test_two_processes_learn_what_one_does(system, tmp_path):
     assert len(losses[0]) == 6 and losses[0] == pytest.approx(losses[1], rel=1e-4)
     scores = [[line["metrics"]["soda_d"] for line in lines(run) if "metrics" in line] for run in (one, two)]
     assert len(scores[0]) == 1 and scores[0] == pytest.approx(scores[1], abs=0.05)
+
+
+def test_a_run_under_the_step_schedule_continues_at_its_rate(tmp_path, monkeypatch):
+    """Interrupted right where the rate changes, and once more in the middle of an epoch; queries are dropped, too."""
+    config = make_tiny(tmp_path, videos=4, system="parallel", train__epochs=4, train__eval_every=0,
+                       train__schedule="step", train__decay_after=[1, 3], parallel__query_dropout=0.4)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert main(["train", str(config), "--out", str(whole)]) == 0
+    for calls in (1, 2):
+        signals = iter([0] * calls + [signal.SIGTERM])
+        monkeypatch.setattr(loop, "_on_any", lambda number, accelerator, signals=signals: next(signals))
+        assert main(["train", str(config), "--out", str(broken)]) == 128 + signal.SIGTERM
+    monkeypatch.undo()
+    assert lines(broken)[-1]["step"] == 5
+    assert main(["train", str(config), "--out", str(broken)]) == 0
+    rates = [[line["lr"] for line in lines(run) if "lr" in line] for run in (whole, broken)]
+    assert rates[0] == rates[1] == [1e-3] * 2 + [5e-4] * 4 + [2.5e-4] * 2
+    assert (whole / "last" / "model.safetensors").read_bytes() == (broken / "last" / "model.safetensors").read_bytes()

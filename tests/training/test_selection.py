@@ -1,8 +1,8 @@
 """What would go wrong at the first evaluation is said before the first step."""
 
+import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,7 +13,9 @@ from hicm.data.annotations import read_annotations
 from hicm.dvc_eval import PROTOCOLS
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
-from hicm.systems.captioner.decode import generate
+from hicm.report.score_tables import metric_label
+from hicm.systems.captioner.batches import in_batches
+from hicm.systems.captioner.search import sampled
 from hicm.systems.captioner.settings import DecodeSettings
 from hicm.tasks import find_task
 from hicm.training.evaluators import check_scoring, score_selection
@@ -30,6 +32,19 @@ def tiny(tmp_path_factory) -> Path:
 def check(tiny: Path, *overrides: str) -> None:
     config = load_config(tiny, overrides)
     check_scoring(config, DVC, list(read_annotations(config.data.annotations["val"][0])))
+
+
+def test_a_sum_of_scores_selects(tiny, tmp_path):
+    check(tiny, "evaluate.protocol=activitynet-2018", "train.select_on=METEOR+soda_c")
+    with pytest.raises(UserError, match=r"train.select_on: 'soda' is no score .*; the nearest is 'soda_c'"):
+        check(tiny, "evaluate.protocol=activitynet-2018", "train.select_on=METEOR+soda")
+    run = tmp_path / "run"
+    settings = ["--set", "system=parallel", "--set", "train.select_on=METEOR+soda_c"]
+    assert main(["train", str(tiny), "--out", str(run), *settings]) == 0
+    [scores] = [line["metrics"] for line in map(json.loads, (run / "stats.jsonl").open()) if "metrics" in line]
+    best = read_json(run / "best" / "parallel.json", "description")
+    assert best["score"] == scores["METEOR+soda_c"] == scores["METEOR"] + scores["soda_c"] > 0
+    assert best["metric"] == "METEOR+soda_c" and metric_label("METEOR+soda_c") == "METEOR+SODA_c"
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -90,16 +105,19 @@ def test_a_validation_video_that_evaluation_refuses(tiny, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("error", "kind", "said"), [
-    (ValueError("temperature must be positive"), UserError, "cannot be generated under these settings"),
-    (RuntimeError("probability tensor contains either `inf`, `nan` or element < 0"), UserError, "under these settings"),
-    (RuntimeError("DefaultCPUAllocator: can't allocate memory"), UserError, "lower captioner.decode.batch or beams"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory"), UserError, "lower captioner.decode.beams or"),
+    (torch.OutOfMemoryError("CUDA out of memory."), UserError, "does not suffice for one video"),
     (RuntimeError("The size of tensor a (3) must match the size of tensor b (4)"), RuntimeError, "size of tensor"),
 ])
 def test_only_what_settings_cause_is_no_bug(error, kind, said):
-    def fail(**_):
+    def fail(_):
         raise error
 
-    t5 = SimpleNamespace(generate=fail)
-    model = SimpleNamespace(encode=lambda _: (torch.zeros(1, 2, 3), torch.ones(1, 2)), t5=t5)
     with pytest.raises(kind, match=said):
-        generate(model, None, None, DecodeSettings(grammar=False))
+        next(in_batches([0], 8, fail))
+
+
+def test_sampling_from_no_probabilities():
+    draw = sampled(DecodeSettings(sample=True), [torch.Generator()])
+    with pytest.raises(UserError, match="cannot be generated under these settings"):
+        draw(torch.full((1, 60), torch.nan), torch.tensor([0]))

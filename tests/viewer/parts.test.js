@@ -123,7 +123,7 @@ test("whatever is done to events can be taken back, and what was shown before is
   for (let turn = 0; turn < 500; turn++) {
     const all = history.now[0].events;
     const key = all[Math.floor(Math.random() * all.length)]?.key ?? 0;
-    const deed = [
+    const edit = [
       () => events.change(history.now, key, {text: "other"}),
       () => events.change(history.now, key, {start: Math.random() * 4}),
       () => events.add(history.now, 0, {start: 1, end: 2}).lanes,
@@ -131,7 +131,7 @@ test("whatever is done to events can be taken back, and what was shown before is
       () => events.split(history.now, key, Math.random() * 9)?.lanes ?? history.now,
       () => events.merge(history.now, key) ?? history.now,
     ][Math.floor(Math.random() * 6)];
-    history.replace(deed());
+    history.replace(edit());
     const keys = history.now[0].events.map((one) => one.key);
     assert.equal(new Set(keys).size, keys.length);
   }
@@ -232,6 +232,209 @@ test("a browser that refuses to keep anything is no reason to stop", () => {
     assert.deepEqual(said, [false]);
     assert.ok(keeper.atRisk);
   }
+});
+
+/** A server with one file, and a page of it with a viewer's state; `others` are the other tabs. */
+function served(storage = store(), others = []) {
+  const server = {etag: '"1"', events: [event(0, 1, 2), event(0, 3, 4)], up: true, lost: false, asked: 0};
+  const original = server.events;
+  const shown = (events = server.events) => view(events, {made_by: server.etag, save: {
+    address: "/result", view: "/view", etag: server.etag,
+    original: server.etag === '"1"' ? null : "/view?version=original"}});
+  const answering = () => {
+    server.asked++;
+    if (!server.up) throw new Error("the server does not answer");
+  };
+  server.open = () => {
+    const heard = [];
+    globalThis.hicm.requests = {
+      get: async (address) => {
+        answering();
+        return shown(address.endsWith("original") ? original : server.events);
+      },
+      put: async (address, body, etag) => {
+        answering();
+        if (etag !== server.etag) return {status: 412, etag: null, detail: "somebody else"};
+        if (server.refuses) return {status: 422, etag: null, detail: server.refuses};
+        server.events = JSON.parse(body).events.map(({sentence, ...others}) => ({...others, text: sentence}));
+        server.etag = `"${Number(server.etag.slice(1, -1)) + 1}"`;
+        if (server.lost) throw new Error("the server does not answer");
+        return {status: 200, etag: server.etag, detail: ""};
+      },
+      tell: (message) => others.filter((one) => one !== heard).forEach((one) => one.forEach((hear) => hear(message))),
+      hear: (listener) => heard.push(listener),
+    };
+    others.push(heard);
+    const session = new hicm.Session(shown());
+    const keeper = new hicm.Keeper(session.view, session.history, () => storage);
+    keeper.restore();
+    const saver = new hicm.Saver(session, keeper, globalThis.hicm.requests);
+    delete globalThis.hicm.requests;
+    const write = (text, key = session.lanes[0].events[0].key) => {
+      session.apply(hicm.events.change(session.lanes, key, {text}));
+      keeper.now();
+    };
+    return {session, keeper, saver, write, said: () => hicm.parts.stateOf(session, saver)};
+  };
+  return server;
+}
+
+const texts = ({session}) => session.lanes[0].events.map(({text}) => text);
+
+test("what is saved is what later edits differ from, and undo goes on", async () => {
+  const kept = store(), server = served(kept), one = server.open();
+  assert.ok(one.session.saves);
+  await one.saver.save();
+  assert.equal(server.asked, 0, "there is nothing to save");
+  one.write("new");
+  assert.equal(kept.kept.size, 1);
+  await one.saver.save();
+  assert.deepEqual([server.events[0].text, server.etag, one.said(), kept.kept.size], ["new", '"2"', "Saved", 0]);
+  assert.equal(one.session.view.made_by, '"2"', "exports say that it was corrected");
+  assert.ok(!one.session.history.changed && !server.open().session.history.changed);
+  one.session.undo();
+  one.keeper.now();
+  assert.deepEqual([texts(one)[0], one.said(), one.session.history.changed], ["event 0", "", true]);
+  assert.equal(texts(server.open())[0], "event 0", "what was undone is kept too");
+  one.session.redo();
+  assert.ok(!one.session.history.changed);
+  one.session.undo();
+  await one.saver.save();
+  assert.equal(server.events[0].text, "event 0");
+});
+
+test("the original captions come back as an edit", async () => {
+  const kept = store(), server = served(kept), one = server.open(), said = [];
+  one.session.on("message", (text) => said.push(text));
+  assert.equal(one.session.view.save.original, null, "there is nothing to go back to");
+  one.write("new");
+  await one.saver.save();
+  assert.equal(one.session.view.save.original, "/view?version=original");
+  one.write("newer");
+  server.up = false;
+  await one.saver.showOriginal();
+  assert.deepEqual([texts(one)[0], one.saver.problem], ["newer", "the server does not answer"]);
+  server.up = true;
+  await one.saver.showOriginal();
+  one.keeper.now();
+  assert.deepEqual([texts(one)[0], server.events[0].text, one.session.history.changed], ["event 0", "new", true]);
+  assert.match(said.at(-1), /^The original captions are shown; /);
+  assert.equal(new Set(one.session.history.past.concat([one.session.lanes]).flatMap((lanes) =>
+    lanes[0].events.map(({key}) => key))).size, 4, "they have keys of their own");
+  await one.saver.showOriginal();
+  assert.match(said.at(-1), /already/);
+  assert.equal(texts(server.open())[0], "event 0", "kept like any edit");
+  one.session.undo();
+  assert.equal(texts(one)[0], "newer");
+  one.session.redo();
+  await one.saver.save();
+  assert.deepEqual([server.events[0].text, one.said()], ["event 0", "Saved"]);
+});
+
+test("keys are found among any number of events", () => {
+  assert.equal(hicm.events.lastKey([...lanes(event(1, 0, 1)), {name: "many", kind: "speech",
+    events: Array.from({length: 300_000}, (_, key) => ({key}))}]), 299_999);
+  assert.equal(hicm.events.lastKey([]), 0);
+});
+
+test("edits made while it is saved are not saved", async () => {
+  const server = served(), one = server.open();
+  one.write("first");
+  const saving = one.saver.save();
+  assert.equal(one.said(), "Saving …");
+  one.write("second");
+  await one.saver.save();
+  await saving;
+  assert.deepEqual([server.events[0].text, one.said(), one.session.history.changed, server.asked],
+                   ["first", "", true, 2]);
+  await one.saver.save();
+  assert.deepEqual([server.events[0].text, one.said()], ["second", "Saved"]);
+});
+
+test("a server that does not answer or refuses loses nothing", async () => {
+  const server = served(), one = server.open();
+  one.write("new");
+  server.up = false;
+  await one.saver.save();
+  assert.equal(one.said(), "Not saved: the server does not answer. Your edits stay in this browser.");
+  assert.equal(texts(server.open())[0], "new");
+  server.up = true;
+  server.refuses = "event 1: ends at 9 s";
+  await one.saver.save();
+  assert.match(one.said(), /^Not saved: event 1: ends at 9 s/);
+  one.write("newer");
+  assert.equal(one.said(), "", "until the next edit");
+  delete server.refuses;
+  server.lost = true;
+  await one.saver.save();
+  assert.match(one.said(), /^Not saved: the server does not answer/);
+  server.lost = false;
+  assert.ok(!server.open().session.history.changed, "it was saved after all");
+  await one.saver.save();
+  assert.deepEqual([one.said(), server.etag], ["Saved", '"2"'], "nobody else has saved that");
+  const faulty = server.open();
+  faulty.write("x");
+  faulty.session.on("settle", (faults) => faults.push("The end must come after the start."));
+  await faulty.saver.save();
+  assert.match(faulty.said(), /^Not saved: The end must/);
+});
+
+test("what somebody else has saved is replaced only if asked", async () => {
+  for (const choice of ["load", "overwrite"]) {
+    const server = served(), one = server.open();
+    one.session.choose(one.session.lanes[0].events[1].key);
+    one.write("mine");
+    server.events = [event(0, 5, 6, {text: "theirs"})];
+    server.etag = '"7"';
+    for (let turn = 0; turn < 2; turn++) await one.saver.save();
+    assert.ok(one.saver.overtaken);
+    assert.equal(one.said(), "Somebody else or another tab has saved since. Yours are not saved.");
+    assert.equal(server.etag, '"7"');
+    await one.saver[choice]();
+    assert.ok(!one.saver.overtaken && !one.session.history.changed);
+    if (choice === "overwrite") {
+      assert.deepEqual([server.events[0].text, server.events.length, server.etag], ["mine", 2, '"8"']);
+      continue;
+    }
+    assert.deepEqual([texts(one), one.session.found, server.etag], [["theirs"], null, '"7"']);
+    one.session.undo();
+    assert.deepEqual(texts(one), ["mine", "event 0"], "the own ones come back");
+    await one.saver.save();
+    assert.deepEqual([server.events.length, server.etag], [2, '"8"']);
+  }
+});
+
+test("edits of an earlier state are not saved over a later one after a reload", async () => {
+  const server = served(), one = server.open();
+  one.write("mine");
+  server.events = [event(0, 5, 6, {text: "theirs"})];
+  server.etag = '"7"';
+  const again = server.open();
+  assert.deepEqual([texts(again)[0], again.saver.overtaken], ["mine", true]);
+  await again.saver.save();
+  assert.deepEqual([server.etag, again.saver.overtaken], ['"7"', true]);
+  await again.saver.load();
+  assert.deepEqual([texts(again), texts(server.open())], [["theirs"], ["theirs"]]);
+});
+
+test("other tabs are told of a save", async () => {
+  const server = served(), one = server.open(), other = server.open();
+  one.write("new");
+  await one.saver.save();
+  assert.equal(other.said(), "Somebody else or another tab has saved since.");
+  assert.ok(!one.saver.overtaken);
+  await other.saver.load();
+  assert.deepEqual([texts(other)[0], other.said()], ["new", ""]);
+});
+
+test("edits that were kept before pages could save are found", () => {
+  const kept = store(), plain = view([event(0, 1, 2), event(0, 3, 4)]);
+  const history = new hicm.History(hicm.events.lanesOf(plain));
+  history.replace(hicm.events.change(history.now, 1, {text: "old edit"}));
+  new hicm.Keeper(plain, history, () => kept).now();
+  const server = served(kept);
+  assert.equal(texts(server.open())[0], "old edit");
+  assert.deepEqual([...kept.kept.keys()], ["hicm /result"]);
 });
 
 test("links say which view and when", () => {

@@ -19,7 +19,7 @@ WHOLE = Captioned("a", "videos/a.mp4", 9, (EVENT,), {"device": "cpu"}, Picture(2
                   (Event(Span(0, 1), "hello"),), (RecalledPart(Span(0, 9), (TREE,)),))
 
 
-def test_the_agreed_form():
+def test_the_json_of_a_view():
     assert view_of(WHOLE, "../a.mp4").to_json() == {
         "id": "a", "title": "a", "source": "videos/a.mp4", "duration": 9.0, "video": "../a.mp4",
         "picture": {"frame_rate": 25.0, "size": [64, 48], "sound": True}, "made_by": {"device": "cpu"},
@@ -74,7 +74,7 @@ def test_an_address_leads_to_its_file(tmp_path, name):
         assert path == os.fsencode(os.path.normpath(file))
 
 
-def test_links_in_the_way_are_not_followed(tmp_path, monkeypatch):
+def test_symbolic_links_are_not_resolved(tmp_path, monkeypatch):
     """A browser goes up by names: out/x.html and ../a.mp4, wherever out leads to."""
     (tmp_path / "far" / "away").mkdir(parents=True)
     (tmp_path / "out").symlink_to(tmp_path / "far" / "away")

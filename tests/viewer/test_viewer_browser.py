@@ -141,7 +141,7 @@ def test_the_focus_stays_in_the_list_when_an_event_is_deleted(window):
     until(page, "document.activeElement.closest('.events li')?.textContent.includes('She lands')")
 
 
-def test_edits_are_made_without_storage_and_it_is_said(window):
+def test_missing_storage_is_reported(window):
     context = window.browser.new_context()
     window.contexts.append(context)
     context.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('refused'); }})")
@@ -209,6 +209,50 @@ def test_search_marks_all_lanes_and_goes_through_the_matches(window):
     assert page.get_by_role("dialog", name="Keys").is_visible()
     page.keyboard.press("Escape")
     assert page.get_by_role("dialog", name="Keys").is_hidden()
+
+
+def test_a_search_of_thousands_of_events_is_fast(window):
+    """It takes half a minute where rows are list items, or the tab index of each is set."""
+    page = window.open(window.write([hour(4000)]))
+    page.locator(".events button").first.click()
+    seconds = page.evaluate("""() => {
+        const field = document.querySelector('.find input'), begun = performance.now();
+        field.value = 'onion';
+        field.dispatchEvent(new Event('input', {bubbles: true}));
+        document.querySelector('.events').offsetHeight;  // forces the layout
+        return (performance.now() - begun) / 1000;
+    }""")
+    assert seconds < 6
+    assert page.locator(".events li[hidden]").first.is_hidden()
+    assert page.locator(".find .count").inner_text().endswith(" found")
+
+
+def test_a_search_touches_only_rows_that_change(window):
+    page = window.open(window.write([hour(60)]))
+    page.locator(".events button").first.click()
+    page.evaluate("""() => {
+        window.touched = [];
+        new MutationObserver((all) => window.touched.push(...all.map((one) => one.attributeName))).observe(
+            document.querySelector('.events'), {subtree: true, attributeFilter: ['tabindex', 'aria-pressed']});
+    }""")
+    page.get_by_label("Search in the text of events").fill("onion")
+    until(page, "document.querySelector('.events li').hidden")
+    assert page.evaluate("window.touched").count("tabindex") <= 2
+    assert page.locator(".events [tabindex='0']").count() == 1
+    page.keyboard.press("Enter")
+    until(page, "document.querySelectorAll('.events [aria-pressed=true]').length === 1")
+    assert len(page.evaluate("window.touched")) <= 6
+
+
+def test_the_number_of_events_follows_edits(window):
+    page = window.open(window.write([several()]))
+    facts = page.locator(".head > .quiet")
+    assert "8 events" in facts.inner_text()
+    page.locator(".events button", has_text="crowd").click()
+    page.keyboard.press("Delete")
+    until(page, "document.querySelector('.head > .quiet').textContent.includes(' 7 events ')")
+    page.keyboard.press("Control+z")
+    until(page, "document.querySelector('.head > .quiet').textContent.includes(' 8 events ')")
 
 
 def test_the_memory_of_the_chosen_event_is_shown(window):
@@ -297,7 +341,7 @@ def test_nothing_is_wider_than_the_window(window, width):
     assert box["x"] >= 0 and box["x"] + box["width"] <= width
 
 
-def test_fingers_scroll_and_pinch_the_timeline(window):
+def test_touch_scrolls_and_pinch_zooms_the_timeline(window):
     page = window.open(window.write([hour()]), viewport={"width": 390, "height": 800}, has_touch=True)
     canvas = page.locator(".tracks canvas")
     canvas.scroll_into_view_if_needed()

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from hicm import exports
-from hicm.exports import Captioned, Picture, Refused
+from hicm.errors import Refused
+from hicm.exports import Captioned, Picture
 from hicm.types import Event, RecalledNode, RecalledPart, Span
 from hicm.viewer import page
 from hicm.viewer.content import Lane, View
@@ -79,11 +80,11 @@ def made_up(seed: int) -> Captioned:
     picture = Picture(chance.choice(RATES), chance.choice([None, (640, 360)]), chance.random() < 0.5)
     return Captioned(chance.choice([text(chance), "video"]), chance.choice(SOURCES),
                      chance.choice([1.0, 0.1, 61.5, 700.0, 40_000.0, 23.25 * 3600, 30 * 3600.0]), tuple(events),
-                     chance.choice(MADE_BY), picture, *evidence(chance))
+                     chance.choice(MADE_BY), picture, *speech_and_recall(chance))
 
 
-def evidence(chance: random.Random) -> tuple[tuple[Event, ...], tuple[RecalledPart, ...]]:
-    """What was said and what the memory answered; often nothing."""
+def speech_and_recall(chance: random.Random) -> tuple[tuple[Event, ...], tuple[RecalledPart, ...]]:
+    """Speech and recalled parts; often none."""
     def node(depth: int) -> RecalledNode:
         return RecalledNode(depth, text(chance), chance.choice([None, 0.0, 1.0, chance.random()]),
                             chance.choice(["", text(chance)]), chance.choice(["", "3 times"]),

@@ -26,7 +26,7 @@ def test_the_parts_without_a_page(tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted(page.ASSETS.rglob("*.*")), ids=lambda path: path.name)
-def test_files_are_short_and_ask_for_nothing(path):
+def test_files_are_short_and_load_nothing(path):
     text = path.read_text(encoding="utf-8")
     assert text.count("\n") <= LONGEST
     assert not re.search(r"https?://(?!www\.w3\.org/|www\.mpi\.nl/)|@import|url\(", text)
@@ -58,7 +58,7 @@ class Elements(html.parser.HTMLParser):
             self.content.setdefault(self.tags[-1], []).append(data)
 
 
-def test_nothing_in_captions_ends_an_element():
+def test_captions_cannot_close_an_element():
     views = [view([lane([event(0, 1, text) for text in MARKUP], text)], name=text, made_by={text: text})
              for text in MARKUP]
     text = page.render(views, MARKUP[2])

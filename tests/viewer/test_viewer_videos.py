@@ -75,7 +75,7 @@ def test_an_event_is_looped(jump):
     until(jump, "document.querySelector('video').currentTime > 6")
 
 
-def test_the_caption_of_the_event_that_was_gone_to_is_shown(jump):
+def test_the_caption_after_a_seek_is_shown(jump):
     """Browsers round the time of a video down, mostly to microseconds."""
     start = 14.1234567
     found = view([lane([event(0.0, start, "before"), event(start, 35.0, "after")])], 35.155,

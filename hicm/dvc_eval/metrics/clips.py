@@ -6,7 +6,7 @@ This is how VidChapters scores captions of given events (``vidchapters-vc``) and
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from hicm.dvc_eval.inputs.arrays import sums_by
 from hicm.dvc_eval.inputs.case import Case
 from hicm.dvc_eval.inputs.protocols import GOOGLE_ROUGE, Protocol
 from hicm.dvc_eval.metrics import corpus
-from hicm.dvc_eval.metrics.part import NO_PAIRS, Aligned, Corpus, Part, TextPairs
+from hicm.dvc_eval.metrics.part import Aligned, Corpus, Part, TextPairs
+from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.rouge import common_lengths, f_score
 from hicm.dvc_eval.words.texts import number_texts
 from hicm.errors import UserError
@@ -42,15 +43,23 @@ class ClipCaptions:
                 warnings.append(f"{side}: {empty} captions have no words; they count as empty")
         self.hypotheses, self.references = texts[::-1] if rules.clip_roles == "swapped" else texts
 
-    def meteor_pairs(self) -> TextPairs:
+    def meteor_size(self) -> int:
+        """The number of clips."""
+        return len(self.video) if "METEOR" in self.wanted else 0
+
+    def meteor_pairs(self) -> Iterator[TextPairs]:
         """All pairs."""
-        if "METEOR" not in self.wanted:
-            return NO_PAIRS
+        if not self.meteor_size():
+            return
         sides = [self.hypotheses, self.references]
         if self.rules.reading == "raw":  # METEOR reads one line, and any white space counts as a blank
             sides = [[" ".join(text.split()) for text in side] for side in sides]
         texts, numbers = number_texts(sides)
-        return TextPairs(texts, np.stack(numbers, axis=1), self.rules.tok == "unicode")
+        yield TextPairs(texts, np.stack(numbers, axis=1), self.rules.tok == "unicode")
+
+    def add_meteor(self, found: Aligned) -> None:
+        """All are in one block."""
+        self.found = found
 
     def fill(self, part: Part) -> None:
         """BLEU and both kinds of ROUGE; CIDEr is counted over the whole data set at the end."""
@@ -64,10 +73,10 @@ class ClipCaptions:
         if "CIDEr" in self.wanted:
             part.corpora.append(Corpus("CIDEr", 0, self.video, self.hypotheses, [self.references]))
 
-    def fill_meteor(self, part: Part, found: Aligned) -> None:
+    def fill_meteor(self, part: Part, meteor: Meteor) -> None:
         """METEOR: the score of summed statistics."""
-        if "METEOR" in self.wanted:
-            part.rows["METEOR"] = found.total(self.video, self.videos)
+        if self.meteor_size():
+            part.rows["METEOR"] = self.found.total(self.video, self.videos)
 
 
 def pair_by_order(case: Case, warnings: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -27,7 +27,7 @@ def precision_recall(case: Case, overlaps: Sequence[Overlaps], tious: tuple[floa
     early = predicted.where(counted)
     best = np.zeros((2, len(case.videos), len(tious) + len(distances)))
     for events, pairs in zip(case.annotators, overlaps, strict=True):
-        kept = counted[pairs.prediction]
+        kept = slice(None) if counted.all() else counted[pairs.prediction]
         iou = pairs.iou[kept]
         predicted_best = largest(iou, pairs.prediction[kept], len(predicted.video))[counted]
         event_best = largest(iou, pairs.event[kept], len(events.video))

@@ -8,17 +8,18 @@ from typing import Literal
 
 import numpy as np
 
-from hicm.dvc_eval.inputs.arrays import expand, joint_codes
+from hicm.dvc_eval.inputs.arrays import blocks_of, expand, joint_codes, slices
 from hicm.dvc_eval.inputs.case import Case, Events
 from hicm.dvc_eval.metrics.spans import pair_iou
 from hicm.errors import UserError
 
+BLOCK = 1 << 20  # pairs at a time: bounds the memory
 MOST = 10_000_000  # overlapping pairs in one video: 3,000 events on both sides that all overlap
 
 
 @dataclass(frozen=True)
 class Overlaps:
-    """Pairs (K,) with IoU > 0: indices into the events of predictions and of one annotator, and the IoU."""
+    """Pairs (K,) with IoU > 0: int32 indices into the events of predictions and of one annotator, and the IoU."""
 
     prediction: np.ndarray
     event: np.ndarray
@@ -47,12 +48,21 @@ def find_overlaps(case: Case, reference: Events) -> Overlaps:
         raise UserError(f"video {case.videos[worst]}: {predicted.counts[worst]} predictions and "
                         f"{reference.counts[worst]} events overlap in {counts[worst]:.0f} pairs, more than {MOST}; "
                         "shorten the list of predictions")
-    owner, place = expand(later[0], later[1] - later[0])
-    other, other_place = expand(first[0], first[1] - first[0])
-    pairs = np.concatenate([np.stack([own[owner], others[one[place]]]),
-                            np.stack([own[two[other_place]], others[other]])], axis=1)
-    prediction, event = pairs[:, np.lexsort(pairs[::-1])]
-    return Overlaps(prediction, event, pair_iou(predicted.spans[prediction], reference.spans[event]))
+    size = max(len(reference.video), 1)
+    pairs = np.empty(int(counts.sum()), dtype=np.int64)  # prediction and event of each pair, as one number
+    done = 0
+    for ranges, code in ((later, lambda owner, place: own[owner] * size + others[one[place]]),
+                         (first, lambda owner, place: own[two[place]] * size + others[owner])):
+        for block in blocks_of(ranges[1] - ranges[0], BLOCK):
+            owner, place = expand(ranges[0][block], ranges[1][block] - ranges[0][block])
+            pairs[done:done + len(owner)] = code(owner + block.start, place)
+            done += len(owner)
+    pairs.sort()
+    found = Overlaps(np.empty(done, dtype=np.int32), np.empty(done, dtype=np.int32), np.empty(done))
+    for block in slices(done, BLOCK):
+        found.prediction[block], found.event[block] = np.divmod(pairs[block], size)
+        found.iou[block] = pair_iou(predicted.spans[found.prediction[block]], reference.spans[found.event[block]])
+    return found
 
 
 def nearest_start(events: Events, others: Events) -> np.ndarray:

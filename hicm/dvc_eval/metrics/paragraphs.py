@@ -5,7 +5,7 @@ events, has an empty paragraph and stays in the corpus.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +13,8 @@ import numpy as np
 from hicm.dvc_eval.inputs.case import Case, Events
 from hicm.dvc_eval.inputs.protocols import Protocol
 from hicm.dvc_eval.metrics import corpus
-from hicm.dvc_eval.metrics.part import NO_PAIRS, Aligned, Corpus, Part, TextPairs
+from hicm.dvc_eval.metrics.part import Aligned, Corpus, Part, TextPairs
+from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.texts import Oddities, Texts
 from hicm.errors import UserError
 
@@ -42,12 +43,20 @@ class ParagraphScores:
                                     f"paragraph (at most {MOST_WORDS}); shorten them, or leave para_* out of the "
                                     "metrics")
 
-    def meteor_pairs(self) -> TextPairs:
+    def meteor_size(self) -> int:
+        """The number of references of all paragraphs."""
+        given = sum(text is not None for side in self.references for text in side)
+        return given if "METEOR" in self.wanted else 0
+
+    def meteor_pairs(self) -> Iterator[TextPairs]:
         """Each paragraph with each of its references."""
-        if "METEOR" not in self.wanted:
-            return NO_PAIRS
-        texts, pairs = corpus.meteor_pairs(self.predicted, self.references)
-        return TextPairs(texts, pairs, self.words)
+        if self.meteor_size():
+            texts, pairs = corpus.meteor_pairs(self.predicted, self.references)
+            yield TextPairs(texts, pairs, self.words)
+
+    def add_meteor(self, found: Aligned) -> None:
+        """All are in one block."""
+        self.found = found
 
     def fill(self, part: Part) -> None:
         """BLEU and ROUGE-L; CIDEr is counted over the whole data set at the end."""
@@ -57,10 +66,10 @@ class ParagraphScores:
             video = np.arange(len(self.predicted))
             part.corpora.append(Corpus("para_CIDEr", 0, video, self.predicted, self.references))
 
-    def fill_meteor(self, part: Part, found: Aligned) -> None:
+    def fill_meteor(self, part: Part, meteor: Meteor) -> None:
         """METEOR, with the best reference of each paragraph."""
-        if "METEOR" in self.wanted:
-            part.rows["para_METEOR"] = corpus.meteor_rows(self.references, found.statistics[found.rows])
+        if self.meteor_size():
+            part.rows["para_METEOR"] = corpus.meteor_rows(self.references, self.found.statistics[self.found.rows])
 
 
 def predicted_paragraphs(case: Case) -> list[str]:

@@ -3,17 +3,19 @@
 A data set is scored in parts, one after the other or in parallel, so the memory needed does not grow with its size.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol as Interface
 
 import numpy as np
 
+from hicm.dvc_eval.inputs.arrays import find_distinct, slices
 from hicm.dvc_eval.words.meteor import Meteor, total
 from hicm.dvc_eval.words.meteor15.score import STATISTICS
 from hicm.dvc_eval.words.texts import number_texts
 
 PAIRS = 1 << 16  # pairs that METEOR compares in one call: bounds the memory
+CALLS = 4  # as many times these are shared by all scorers, and kept until all have used them
 
 Columns = dict[str, tuple[np.ndarray, np.ndarray]]  # metric -> values and counts, each (V, thresholds)
 
@@ -80,7 +82,9 @@ class TextPairs:
     words: bool = False
 
 
-NO_PAIRS = TextPairs((), np.zeros((0, 2), dtype=np.int64))
+def pair_blocks(count: int) -> list[slice]:
+    """Slices of the pairs that a scorer asks METEOR for at a time."""
+    return slices(count, CALLS * PAIRS)
 
 
 @dataclass(frozen=True)
@@ -97,8 +101,8 @@ class Aligned:
 
     def scores(self) -> np.ndarray:
         """The score of each pair alone, (Q,)."""
-        return np.concatenate([np.zeros(0), *(self.meteor.score(self.statistics[self.rows[at:at + PAIRS]])
-                                              for at in range(0, len(self.rows), PAIRS))])
+        return np.concatenate([np.zeros(0), *(self.meteor.score(self.statistics[self.rows[block]])
+                                              for block in slices(len(self.rows), PAIRS))])
 
 
 def align(wanted: Sequence[TextPairs], meteor: Meteor) -> list[Aligned]:
@@ -109,11 +113,11 @@ def align(wanted: Sequence[TextPairs], meteor: Meteor) -> list[Aligned]:
         texts, numbers = number_texts([wanted[at].texts for at in places])
         size = max(len(texts), 1)
         codes = [number[wanted[at].pairs] @ [size, 1] for at, number in zip(places, numbers, strict=True)]
-        distinct, rows = np.unique(np.concatenate(codes), return_inverse=True)
+        distinct, rows = find_distinct(np.concatenate(codes))
         statistics = np.empty((len(distinct), STATISTICS))
-        for first in range(0, len(distinct), PAIRS):
-            pairs = [(texts[code // size], texts[code % size]) for code in distinct[first:first + PAIRS].tolist()]
-            statistics[first:first + PAIRS] = meteor.statistics(pairs, **({"words": True} if words else {}))
+        for block in slices(len(distinct), PAIRS):
+            pairs = [(texts[code // size], texts[code % size]) for code in distinct[block].tolist()]
+            statistics[block] = meteor.statistics(pairs, **({"words": True} if words else {}))
         ends = np.cumsum([len(one) for one in codes])[:-1]
         found |= {at: Aligned(statistics, own, meteor) for at, own in zip(places, np.split(rows, ends), strict=True)}
     return [found[at] for at in range(len(wanted))]
@@ -122,21 +126,43 @@ def align(wanted: Sequence[TextPairs], meteor: Meteor) -> list[Aligned]:
 class Scorer(Interface):
     """A family of metrics on one part."""
 
-    def meteor_pairs(self) -> TextPairs:
-        """The pairs of texts whose METEOR it needs."""
-        ...
-
     def fill(self, part: Part) -> None:
         """Add everything that does not need METEOR."""
         ...
 
-    def fill_meteor(self, part: Part, found: Aligned) -> None:
-        """Add the rest, from METEOR of the pairs in `meteor_pairs`; called after `fill`."""
+    def meteor_size(self) -> int:
+        """How many pairs of texts it needs METEOR of."""
         ...
+
+    def meteor_pairs(self) -> Iterator[TextPairs]:
+        """These pairs, in blocks."""
+        ...
+
+    def add_meteor(self, found: Aligned) -> None:
+        """Take METEOR of one block, in their order."""
+        ...
+
+    def fill_meteor(self, part: Part, meteor: Meteor) -> None:
+        """Add the rest, after all blocks; called after `fill`."""
+        ...
+
+
+def compare(scorers: Sequence[Scorer], meteor: Meteor, compared: Callable[[int], object]) -> None:
+    """METEOR of all scorers' pairs, a block of each at a time; ``compared`` is told the number of pairs of each."""
+    asked = [scorer.meteor_pairs() for scorer in scorers]
+    while True:
+        wanted = {at: block for at, blocks in enumerate(asked) if (block := next(blocks, None)) is not None}
+        if not wanted:
+            return
+        for at, found in zip(wanted, align(list(wanted.values()), meteor), strict=True):
+            scorers[at].add_meteor(found)
+            compared(len(wanted[at].pairs))
 
 
 def join_parts(parts: Sequence[Part], videos: Sequence[int]) -> Part:
     """The statistics of all parts, in order; ``videos``: the number of videos in each."""
+    if len(parts) == 1:
+        return parts[0]
     first = np.cumsum([0, *videos])
     whole = Part(
         columns={name: (np.concatenate([part.columns[name][0] for part in parts]),

@@ -6,7 +6,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from hicm.dvc_eval.metrics.clips import ClipCaptions, raw
 from hicm.dvc_eval.metrics.localisation import precision_recall
 from hicm.dvc_eval.metrics.overlaps import Overlaps, find_overlaps
 from hicm.dvc_eval.metrics.paragraphs import ParagraphScores, count_letterless
-from hicm.dvc_eval.metrics.part import Part, Scorer, align, join_parts
+from hicm.dvc_eval.metrics.part import Part, Scorer, compare, join_parts
 from hicm.dvc_eval.metrics.soda_scores import SodaScores
 from hicm.dvc_eval.words.java import Unavailable
 from hicm.dvc_eval.words.meteor import Meteor
@@ -29,6 +29,7 @@ from hicm.errors import UserError
 from hicm.interrupts import blocked
 
 EVENTS = 10_000  # per part, both sides together, approximately: bounds the memory, and is one task for a process
+MANY = 500_000  # pairs of captions in one part: these take METEOR several seconds
 PAYS = 4 * EVENTS  # with fewer events, starting processes takes longer than they save
 
 
@@ -113,7 +114,7 @@ def score_case(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteo
         parts = _score_in_processes(cases, wanted, tokeniser, min(jobs, len(cases)))
     else:
         lazy = LazyMeteor(meteor)
-        parts = (_score_part(part, wanted, tokeniser, lazy) for part in cases)
+        parts = (_score_part(part, wanted, tokeniser, lazy, progress) for part in cases)
     found = list(_shown(parts, cases)) if progress and len(cases) > 1 else list(parts)
     sizes = [len(part.videos) for part in cases]
     places = range(len(wanted))
@@ -130,10 +131,22 @@ def _shown(parts: Iterable[Scored], cases: Sequence[Case]) -> Iterator[Scored]:
     """The same parts, with a bar that counts videos."""
     from tqdm import tqdm
 
-    with tqdm(total=sum(len(case.videos) for case in cases), desc="scoring", unit="video", delay=1) as bar:
+    with tqdm(total=sum(len(case.videos) for case in cases), desc="scoring", unit="video", delay=1,
+              disable=None) as bar:  # None: unless standard error is a terminal
         for scored, case in zip(parts, cases, strict=True):
             yield scored
             bar.update(len(case.videos))
+
+
+@contextlib.contextmanager
+def pair_bar(pairs: int, progress: bool) -> Iterator[Any]:
+    """A bar that counts the pairs of captions in one part, where they take long."""
+    from tqdm import tqdm
+
+    hidden = None if progress and pairs >= MANY else True
+    with tqdm(total=pairs, desc="comparing captions", unit="pair", unit_scale=True, leave=False, delay=1,
+              disable=hidden) as bar:
+        yield bar
 
 
 def part_ends(case: Case) -> list[int]:
@@ -194,7 +207,8 @@ class _Shared(NamedTuple):
 _shared: _Shared | None = None  # what the copies of this process inherit
 
 
-def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteor: LazyMeteor) -> Scored:
+def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteor: LazyMeteor,
+                progress: bool = False) -> Scored:
     scored = Scored([Part() for _ in wanted], [[] for _ in wanted])
     needed = any(one.needs_overlaps for one in wanted)
     overlaps = [find_overlaps(case, events) for events in case.annotators] if needed else []
@@ -219,14 +233,16 @@ def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, mete
         scorer.fill(part)
     if any(one.of_meteor for one in wanted):
         try:
-            answers = align([scorer.meteor_pairs() for _, scorer in work], meteor())
+            loaded = meteor()
+            with pair_bar(sum(scorer.meteor_size() for _, scorer in work), progress) as bar:
+                compare([scorer for _, scorer in work], loaded, bar.update)
         except Unavailable as error:
             scored.no_meteor = str(error)
             return scored
         except TooAlike as error:
             raise UserError(f"predictions: {_where(error.pair, case, texts.values())}{error}") from error
-        for (part, scorer), found_pairs in zip(work, answers, strict=True):
-            scorer.fill_meteor(part, found_pairs)
+        for part, scorer in work:
+            scorer.fill_meteor(part, loaded)
     return scored
 
 

@@ -16,6 +16,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from hicm.dvc_eval.inputs.arrays import slices
 from hicm.dvc_eval.metrics.measures import divide, harmonic_mean
 
 UP, LEFT, TAKE = 0, 1, 2
@@ -28,17 +29,16 @@ def best_sums(video: np.ndarray, row: np.ndarray, column: np.ndarray, value: np.
     >>> best_sums(np.array([0, 0]), np.array([0, 1]), np.array([1, 0]), np.array([0.695, 0.588]), 1).tolist()
     [0.695]
     """
+    ends = np.cumsum([0, *np.bincount(video, minlength=videos)]).tolist()
     order = np.lexsort((-column, row, video))
-    ends = np.searchsorted(video[order], np.arange(videos + 1)).tolist()
-    columns, values = column[order], value[order]
-    return np.array([_best_sum(_entries(columns[first:end], values[first:end])) if first < end else 0.0
+    return np.array([_best_sum(_entries(column, value, order[first:end])) if first < end else 0.0
                      for first, end in pairwise(ends)])
 
 
-def _entries(columns: np.ndarray, values: np.ndarray) -> Iterator[tuple[int, float]]:
+def _entries(column: np.ndarray, value: np.ndarray, order: np.ndarray) -> Iterator[tuple[int, float]]:
     """The same pairs as numbers of Python, which need several times the memory: some at a time."""
-    for at in range(0, len(columns), ENTRIES):
-        yield from zip(columns[at:at + ENTRIES].tolist(), values[at:at + ENTRIES].tolist(), strict=True)
+    for block in slices(len(order), ENTRIES):
+        yield from zip(column[order[block]].tolist(), value[order[block]].tolist(), strict=True)
 
 
 def _best_sum(entries: Iterable[tuple[int, float]]) -> float:

@@ -6,10 +6,9 @@
     multi       for each video and threshold the annotator with the largest F; events in file order
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from types import MappingProxyType
 
 import numpy as np
 
@@ -18,14 +17,13 @@ from hicm.dvc_eval.inputs.case import Case, Events
 from hicm.dvc_eval.inputs.protocols import Protocol
 from hicm.dvc_eval.metrics.measures import Measure, divide
 from hicm.dvc_eval.metrics.overlaps import Overlaps
-from hicm.dvc_eval.metrics.part import Aligned, Part, TextPairs
+from hicm.dvc_eval.metrics.part import Aligned, Part, TextPairs, pair_blocks
 from hicm.dvc_eval.metrics.soda import best_sums, chosen_pairs, triples
 from hicm.dvc_eval.metrics.spans import pair_iou
+from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.texts import Texts
 from hicm.errors import UserError
 
-# METEOR of pairs of texts, as indices: references (K,) and predictions (K,) -> (K,).
-PairScores = Callable[[np.ndarray, np.ndarray], np.ndarray]
 # (list of references, threshold) -> (K, 3): video, reference and predicted text of the pairs that are summed.
 TracedPairs = Mapping[tuple[int, float], np.ndarray]
 MOST_CELLS = 25_000_000  # of the matrix of types a and b: 5,000 events on both sides
@@ -34,22 +32,62 @@ PARTS = {"_p": 0, "_r": 1, "_f": 2, "": 2}
 
 @dataclass(frozen=True)
 class RankedOverlaps:
-    """One list of references against the predictions: all pairs with IoU > 0, (K,) each, ordered by video.
+    """One list of references against the predictions: all pairs with IoU > 0, (K,) each, ordered by prediction.
 
-    ``row``, ``column``: rank of event and prediction in their video; ``reference``, ``predicted``: their texts;
-    ``overlap``: IoU in SODA's order of operations; ``counts`` (V,): events per video; ``takes_part`` (V,) bool.
-    ``texts_by_rank``: the texts of events (M,) and predictions (N,), ordered by video and rank.
+    ``pairs``: predictions and events of the list, ``predicted_events`` (N) and ``events`` (M).  What follows from these
+    is worked out when asked for, as there may be millions of pairs: `part` takes some of them.  ``rows`` (M,),
+    ``columns`` (N,): ranks of events and predictions in their video; ``ids``: the texts of events (M,) and predictions
+    (N,); ``counts`` (V,): events per video; ``takes_part`` (V,) bool.
     """
 
-    video: np.ndarray
-    row: np.ndarray
-    column: np.ndarray
-    reference: np.ndarray
-    predicted: np.ndarray
-    overlap: np.ndarray
-    counts: np.ndarray
+    pairs: Overlaps
+    events: Events
+    predicted_events: Events
+    rows: np.ndarray
+    columns: np.ndarray
+    ids: tuple[np.ndarray, np.ndarray]
     takes_part: np.ndarray
-    texts_by_rank: tuple[np.ndarray, np.ndarray]
+
+    def part(self, chosen: slice) -> "RankedOverlaps":
+        """The pairs in a slice."""
+        pairs = Overlaps(self.pairs.prediction[chosen], self.pairs.event[chosen], self.pairs.iou[chosen])
+        return replace(self, pairs=pairs)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Events per video, (V,)."""
+        return self.events.counts
+
+    @property
+    def video(self) -> np.ndarray:
+        """The video of each pair, (K,) int32."""
+        return self.predicted_events.video.astype(np.int32)[self.pairs.prediction]
+
+    @property
+    def row(self) -> np.ndarray:
+        """The rank of the event in its video, (K,) int32."""
+        return self.rows.astype(np.int32)[self.pairs.event]
+
+    @property
+    def column(self) -> np.ndarray:
+        """The rank of the prediction in its video, (K,) int32."""
+        return self.columns.astype(np.int32)[self.pairs.prediction]
+
+    @property
+    def texts(self) -> tuple[np.ndarray, np.ndarray]:
+        """The texts of event and prediction, (K,) each."""
+        return self.ids[0][self.pairs.event], self.ids[1][self.pairs.prediction]
+
+    @property
+    def overlap(self) -> np.ndarray:
+        """IoU in SODA's order of operations, (K,)."""
+        return pair_iou(self.events.spans[self.pairs.event], self.predicted_events.spans[self.pairs.prediction])
+
+    @property
+    def texts_by_rank(self) -> tuple[np.ndarray, np.ndarray]:
+        """The texts of events (M,) and predictions (N,), ordered by video and rank."""
+        return (self.ids[0][np.lexsort((self.rows, self.events.video))],
+                self.ids[1][np.lexsort((self.columns, self.predicted_events.video))])
 
 
 class SodaScores:
@@ -65,40 +103,94 @@ class SodaScores:
         self.kinds = [kind for kind in kinds if kind == "d" or texts is not None]
         self.lists = rank_overlaps(case, overlaps, texts, rules)
         self.traced = trace_pairs(case, self.lists, rules, self.kinds)
-        pairs = [np.zeros((0, 2), dtype=np.int64), *(found[:, 1:] for found in self.traced.values())]
-        pairs += [np.stack([one.reference, one.predicted], axis=1) for one in self.lists if "c" in self.kinds]
-        self.codes, _ = count_distinct(self._codes(*np.concatenate(pairs).T))
+        pairs = np.concatenate([np.zeros((0, 2), dtype=np.int64), *(found[:, 1:] for found in self.traced.values())])
+        self.codes, _ = count_distinct(self._codes(*pairs.T))
+        # METEOR of the pairs that a and b sum over; of all that overlap for c, the entries of its matrices.
+        self.each = np.empty(len(self.codes))
+        self.values = [np.empty(len(one.pairs.iou)) for one in self.lists] if "c" in self.kinds else []
+        self.added = 0
 
-    def meteor_pairs(self) -> TextPairs:
-        """Pairs of captions; with swapped roles the reference is METEOR's hypothesis."""
-        pairs = np.stack(np.divmod(self.codes, max(len(self.tokens), 1)), axis=1)
-        pairs = pairs[:, ::-1] if self.rules.soda_roles == "corrected" else pairs
-        return TextPairs(self.tokens, pairs, self.rules.tok == "unicode")
+    def text_pairs(self, reference: np.ndarray, predicted: np.ndarray) -> TextPairs:
+        """Pairs of captions for METEOR, by their texts; with swapped roles the reference is METEOR's hypothesis."""
+        sides = (predicted, reference) if self.rules.soda_roles == "corrected" else (reference, predicted)
+        return TextPairs(self.tokens, np.stack(sides, axis=1), self.rules.tok == "unicode")
+
+    def meteor_size(self) -> int:
+        """The number of pairs of captions, for type c of all that overlap."""
+        return len(self.codes) + sum(map(len, self.values))
+
+    def meteor_pairs(self) -> Iterator[TextPairs]:
+        """The pairs that types a and b sum over, then those of type c, list after list."""
+        for block in pair_blocks(self.meteor_size()):
+            sides = [np.divmod(self.codes[self._within(-1, block)], max(len(self.tokens), 1))]
+            sides += [one.part(self._within(place, block)).texts for place, one in enumerate(self.lists) if self.values]
+            yield self.text_pairs(*(np.concatenate(side) for side in zip(*sides, strict=True)))
+
+    def add_meteor(self, found: Aligned) -> None:
+        """Scores for types a and b; for type c the entries of the matrices."""
+        scores, done = found.scores(), 0
+        block = slice(self.added, self.added + len(scores))
+        for place, values in enumerate([self.each, *self.values], start=-1):
+            own = self._within(place, block)
+            values[own] = scores[done:done + own.stop - own.start]
+            if place >= 0:
+                values[own] *= self.lists[place].part(own).overlap
+            done += own.stop - own.start
+        self.added = block.stop
+
+    def _within(self, place: int, block: slice) -> slice:
+        """The part of a list's pairs, or of ``codes`` (-1), that is in a block of all."""
+        sizes = [len(self.each), *map(len, self.values)]
+        first = sum(sizes[:place + 1])
+        return slice(*(min(max(at - first, 0), sizes[place + 1]) for at in (block.start, block.stop)))
 
     def fill(self, part: Part) -> None:
         """Type d."""
         if "d" in self.kinds:
-            part.soda["d"] = soda_triples(self.case, self.lists, "d", self.rules)
+            part.soda["d"] = self._triples("d", lambda place, _: self._sums(place, overlap_of(self.lists[place])))
 
-    def fill_meteor(self, part: Part, found: Aligned) -> None:
+    def fill_meteor(self, part: Part, meteor: Meteor) -> None:
         """Types a, b and c."""
-        scores = self.pair_scores(found.scores())
         for kind in self.kinds:
-            if kind != "d":
-                part.soda[kind] = soda_triples(self.case, self.lists, kind, self.rules, scores, self.traced)
+            if kind == "c":
+                part.soda["c"] = self._triples("c", lambda place, _: self._sums(place, self.values[place]))
+            elif kind in "ab":
+                part.soda[kind] = self._triples(kind, self._traced_sums)
 
-    def pair_scores(self, each: np.ndarray) -> PairScores:
-        """Looks up, by their texts, the score in ``each`` of the pairs in `meteor_pairs`."""
-        return lambda reference, predicted: each[np.searchsorted(self.codes, self._codes(reference, predicted))]
+    def _sums(self, place: int, values: np.ndarray) -> np.ndarray:
+        """The largest sums of the entries ``values`` of a list's matrices, (V,)."""
+        one = self.lists[place]
+        return best_sums(one.video, one.row, one.column, values, len(self.case.videos))
+
+    def _traced_sums(self, place: int, tiou: float) -> np.ndarray:
+        video, reference, predicted = self.traced[place, tiou].T
+        scores = self.each[np.searchsorted(self.codes, self._codes(reference, predicted))]
+        return np.bincount(video, weights=scores, minlength=len(self.case.videos))
+
+    def _triples(self, kind: str, sums_of: Callable[[int, float], np.ndarray]) -> np.ndarray:
+        """Precision, recall and F of every video and list of references, (V, lists, 3); NaN where it takes no part.
+
+        ``sums_of``: the sums (V,) of a list at a threshold.  All predictions count, without a cap.
+        """
+        tious = thresholds_of(kind, self.rules)
+        found = np.full((len(self.case.videos), len(self.lists), len(tious), 3), np.nan)
+        for place, one in enumerate(self.lists):
+            for column, tiou in enumerate(tious):
+                each = triples(sums_of(place, tiou), self.case.predicted.counts, one.counts)
+                found[one.takes_part, place, column] = each[one.takes_part]
+        return _over_lists(found, self.rules)
 
     def _codes(self, reference: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """One number per pair of texts."""
         return reference * len(self.tokens) + predicted
 
 
-def ignore_texts(reference: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """`PairScores` for type d: 1 for every pair."""
-    return np.ones(len(reference))
+def overlap_of(one: RankedOverlaps) -> np.ndarray:
+    """`RankedOverlaps.overlap`, worked out in blocks."""
+    found = np.empty(len(one.pairs.iou))
+    for block in pair_blocks(len(found)):
+        found[block] = one.part(block).overlap
+    return found
 
 
 def rank_overlaps(case: Case, overlaps: Sequence[Overlaps], texts: Texts | None,
@@ -119,33 +211,13 @@ def rank_overlaps(case: Case, overlaps: Sequence[Overlaps], texts: Texts | None,
     for events, pairs, ids in lists:
         by = events.place if rules.soda_files == "multi" else events.spans[:, 0]
         row_of = rank_in_video(events.video, by)
-        found.append(RankedOverlaps(
-            predicted.video[pairs.prediction], row_of[pairs.event], column_of[pairs.prediction], ids[pairs.event],
-            texts.predicted[pairs.prediction], pair_iou(events.spans[pairs.event], predicted.spans[pairs.prediction]),
-            events.counts, events.present & present,
-            (ids[np.lexsort((row_of, events.video))], texts.predicted[np.lexsort((column_of, predicted.video))])))
+        found.append(RankedOverlaps(pairs, events, predicted, row_of, column_of, (ids, texts.predicted),
+                                    events.present & present))
     return found
 
 
-def soda_triples(case: Case, lists: Sequence[RankedOverlaps], kind: str, rules: Protocol,
-                 scores: PairScores = ignore_texts, traced: TracedPairs = MappingProxyType({})) -> np.ndarray:
-    """Precision, recall and F of every video and list of references, (V, lists, 3); NaN where it takes no part.
-
-    ``kind``: a, b, c or d; ``scores`` is needed for a, b and c, ``traced`` (`trace_pairs`) for a and b.  All
-    predictions count, without a cap.
-    """
-    tious = thresholds_of(kind, rules)
-    found = np.full((len(case.videos), len(lists), len(tious), 3), np.nan)
-    for place, one in enumerate(lists):
-        for column, tiou in enumerate(tious):
-            if kind in "ab":
-                video, reference, predicted = traced[place, tiou].T
-                sums = np.bincount(video, weights=scores(reference, predicted), minlength=len(case.videos))
-            else:
-                value = one.overlap * scores(one.reference, one.predicted)
-                sums = best_sums(one.video, one.row, one.column, value, len(case.videos))
-            each = triples(sums, case.predicted.counts, one.counts)
-            found[one.takes_part, place, column] = each[one.takes_part]
+def _over_lists(found: np.ndarray, rules: Protocol) -> np.ndarray:
+    """(V, lists, 3) of (V, lists, T, 3): the mean over thresholds, after the protocol's rule for several lists."""
     if rules.soda_files == "multi":
         found = _best_annotator(found)
     found = found.mean(axis=2)
@@ -201,8 +273,9 @@ def _trace(case: Case, one: RankedOverlaps, tiou: float, traceback: str) -> np.n
         if shape[0] * shape[1] > MOST_CELLS:
             raise UserError(f"video {case.videos[at]}: SODA a and b compare {shape[0]} events with {shape[1]} "
                             f"predictions, more than {MOST_CELLS} pairs; leave soda_a and soda_b out of the metrics")
-        matrix, own = np.zeros(shape), slice(ends[at], ends[at + 1])
-        matrix[one.row[own], one.column[own]] = np.where(one.overlap[own] < tiou, 0.0, one.overlap[own])
+        matrix, own = np.zeros(shape), one.part(slice(ends[at], ends[at + 1]))
+        overlap = own.overlap
+        matrix[own.row, own.column] = np.where(overlap < tiou, 0.0, overlap)
         found += [(at, first_row[at] + i, first_column[at] + j) for i, j in chosen_pairs(matrix, traceback)]
     video, row, column = np.array(found, dtype=np.int64).reshape(-1, 3).T
     reference, predicted = one.texts_by_rank

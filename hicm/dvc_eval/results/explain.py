@@ -1,7 +1,7 @@
 """Explains the scores of one video in words: which predictions match which events, and which pairs SODA sums over."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,10 +16,8 @@ from hicm.dvc_eval.metrics.part import align
 from hicm.dvc_eval.metrics.soda import chosen_pairs, triples
 from hicm.dvc_eval.metrics.soda_scores import (
     MOST_CELLS,
-    PairScores,
     RankedOverlaps,
     SodaScores,
-    ignore_texts,
     thresholds_of,
 )
 from hicm.dvc_eval.results.score import EventPair, Result, not_scored
@@ -27,6 +25,8 @@ from hicm.dvc_eval.words.meteor15 import NativeMeteor
 from hicm.dvc_eval.words.texts import Oddities, intern_captions
 from hicm.dvc_eval.words.tokenise import PtbTokeniser, tokeniser_of
 
+# METEOR of pairs of texts, as indices: references (K,) and predictions (K,) -> (K,).
+PairScores = Callable[[np.ndarray, np.ndarray], np.ndarray]
 Place = tuple[int, int]  # annotator and event, as indices in their files
 NO_EVENTS = Track(np.zeros((0, 2)), ())
 
@@ -150,9 +150,10 @@ def _matchings(rules: Protocol, kinds: str, video: str, predicted: Track,
     case = build_case({video: predicted}, [{video: track} for track in tracks])
     texts = intern_captions(case, tokeniser_of(rules.tok, PtbTokeniser()), Oddities(), rules.tok == "ptb")
     scorer = SodaScores(case, [find_overlaps(case, events) for events in case.annotators], texts, rules, kinds)
-    scores: PairScores = ignore_texts
-    if kinds != "d":
-        scores = scorer.pair_scores(align([scorer.meteor_pairs()], _meteor())[0].scores())
+
+    def scores(reference: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        return align([scorer.text_pairs(reference, predicted)], _meteor())[0].scores()
+
     columns = np.argsort(predicted.spans[:, 0], kind="stable").tolist()
     # Merged references are a single list here: their files are already joined in ``tracks``.
     for one, track in zip(scorer.lists, tracks, strict=True):
@@ -177,7 +178,7 @@ def _matching(one: RankedOverlaps, kind: str, tiou: float, traceback: str,
     overlap[one.row, one.column] = one.overlap
     matrix = np.where(overlap < tiou, 0.0, overlap)
     if kind == "c":
-        matrix[one.row, one.column] *= scores(one.reference, one.predicted)
+        matrix[one.row, one.column] *= scores(*one.texts)
     pairs = np.array(chosen_pairs(matrix, "optimal" if kind in "cd" else traceback), dtype=np.int64).reshape(-1, 2)
     found = scores(references[pairs[:, 0]], predicted[pairs[:, 1]]) if kind != "d" else np.zeros(len(pairs))
     for (row, column), score in zip(pairs.tolist(), found.tolist(), strict=True):

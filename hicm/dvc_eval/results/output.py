@@ -77,8 +77,25 @@ def split_files(files: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def to_text(content: Any) -> str:
-    """``content`` as json text."""
-    return json.dumps(content, indent=1, ensure_ascii=False)
+    """``content`` as json text, that of `json.dumps` with ``indent=1``: there the module's fast loop is not used."""
+    return _indented(content, 1)
+
+
+def _indented(content: Any, depth: int) -> str:
+    """Mappings and lists with one item per line; what holds none of these in one call."""
+    if not isinstance(content, dict | list | tuple) or not content:
+        return json.dumps(content, ensure_ascii=False)
+    items = content.values() if isinstance(content, dict) else content
+    between = ",\n" + " " * depth
+    if not any(isinstance(item, dict | list | tuple) for item in items):
+        text = json.dumps(content, ensure_ascii=False, separators=(between, ": "))
+        return f"{text[0]}\n{' ' * depth}{text[1:-1]}\n{' ' * (depth - 1)}{text[-1]}"
+    lines = [_indented(item, depth + 1) for item in items]
+    if isinstance(content, dict):  # keys as the json module writes them
+        keys = (json.dumps({key: 0}, ensure_ascii=False)[1:-4] for key in content)
+        lines = [f"{key}: {line}" for key, line in zip(keys, lines, strict=True)]
+    first, last = "{}" if isinstance(content, dict) else "[]"
+    return f"{first}\n{' ' * depth}{between.join(lines)}\n{' ' * (depth - 1)}{last}"
 
 
 def write_table(result: Result, path: Path, about: Mapping[str, Any]) -> None:

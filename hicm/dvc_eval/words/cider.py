@@ -3,12 +3,10 @@
 The idf is counted over the pairs of the set itself: with one pair ln N is 0, and so is the score.
 """
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from hicm.dvc_eval.inputs.arrays import add_counts, blocks_of, count_distinct
-from hicm.dvc_eval.words.grams import ENTRIES, ORDERS, Grams, lookup
+from hicm.dvc_eval.inputs.arrays import blocks_of, count_distinct, expand, find_distinct
+from hicm.dvc_eval.words.grams import ENTRIES, ORDERS, Grams
 
 SIGMA = 6.0  # of the Gaussian on the difference in length
 
@@ -19,75 +17,113 @@ def cider(grams: Grams, hypothesis: np.ndarray, references: np.ndarray, owner: n
     ``hypothesis`` (P,) and ``references`` (P, A) are caption ids of ``grams``, -1 where there is no reference;
     ``owner`` (P,) the set of each pair.  Documents are pairs: an n-gram counts once per pair, in whichever reference.
     """
-    sizes = grams.sizes[hypothesis] + np.where(references >= 0, grams.sizes[references], 0).sum(axis=1)
-    slices = blocks_of(sizes, ENTRIES)
-    made = (_Pairs(grams, hypothesis[block], references[block], owner[block]) for block in slices)
-    once = list(made) if len(slices) == 1 else None
-    idf = _Idf(grams, once or made, owner, sets)
-    again = once or (_Pairs(grams, hypothesis[block], references[block], owner[block]) for block in slices)
-    return np.concatenate([np.zeros(0), *(_scores(grams, pairs, idf) for pairs in again)])
+    return cider_of_some(grams, hypothesis, references, owner, sets, np.ones((1, len(hypothesis)), dtype=bool))[0]
 
 
-class _Pairs:
-    """Some of the pairs, and the n-grams of their references: ``entry`` of ``grams``, of the reference ``row``."""
+def cider_of_some(grams: Grams, hypothesis: np.ndarray, references: np.ndarray, owner: np.ndarray, sets: int,
+                  chosen: np.ndarray) -> list[np.ndarray]:
+    """The same T times, each time with the pairs of a mask, ``chosen`` (T, P), only: their scores.
 
-    def __init__(self, grams: Grams, hypothesis: np.ndarray, references: np.ndarray, owner: np.ndarray) -> None:
-        self.hypothesis, self.owner, self.several = hypothesis, owner, references.shape[1] > 1
-        given = np.flatnonzero(references.ravel() >= 0)
-        self.pair_of, self.ids = given // references.shape[1], references.ravel()[given]
-        self.row, self.entry = grams.rows(self.ids)
+    N-grams are looked up once, whatever T is, and weighed once per caption of a set; pairs are compared in blocks.
+    """
+    given = np.flatnonzero(references.ravel() >= 0).astype(np.int32)  # each is compared with its pair's hypothesis
+    if not len(given):
+        return [np.zeros(int(mask.sum())) for mask in chosen]
+    pair_of, captions = given // np.int32(references.shape[1]), np.int64(len(grams.length))
+    # The captions of each set, as one number, and which of these each pair has.
+    first, first_at = _narrow(*find_distinct(owner * captions + hypothesis))
+    second, second_at = _narrow(*find_distinct(owner[pair_of] * captions + references.ravel()[given]))
+    several = references.shape[1] > 1
+    idf = _Idf(grams, second, second_at, pair_of, owner, sets, chosen, several)
+    weighed = _Weighed(grams, first, idf), _Weighed(grams, second, idf)
+    scores = np.empty((len(chosen), len(given)))
+    for block in blocks_of(grams.sizes[hypothesis[pair_of]], ENTRIES):
+        scores[:, block] = _scores(grams, *weighed, first_at[pair_of[block]], second_at[block])
+    if len(given) == len(hypothesis) and not several:
+        return [each[mask] for each, mask in zip(scores, chosen, strict=True)]
+    number = np.maximum(np.bincount(pair_of, minlength=len(hypothesis)), 1)
+    return [(np.bincount(pair_of, weights=each, minlength=len(hypothesis)) / number)[mask]
+            for each, mask in zip(scores, chosen, strict=True)]
+
+
+def _narrow(distinct: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return distinct, place.astype(np.int32)
 
 
 class _Idf:
-    """The weight of n-grams in each set: log of its number of pairs over the number of those with the n-gram."""
+    """The weight of n-grams in each set, T times: log of its number of pairs over the number of those with the n-gram.
 
-    def __init__(self, grams: Grams, blocks: Iterable[_Pairs], owner: np.ndarray, sets: int) -> None:
-        self.log_size = np.log(np.maximum(np.bincount(owner, minlength=sets), 1))
-        self.one, self.size = sets == 1, np.int64(grams.size)
-        counted = [count_distinct(self._documents(grams, pairs)) for pairs in blocks]
-        self.documents, self.frequency = add_counts(counted or [count_distinct(np.zeros(0, dtype=np.int64))])
-        if self.one:
-            frequency = np.zeros(grams.size, dtype=np.int64)
-            frequency[self.documents] = self.frequency
-            self.frequency = frequency
+    ``documents`` are the n-grams that occur in the references of a set, as one number, ascending.
+    """
+
+    def __init__(self, grams: Grams, captions: np.ndarray, caption_at: np.ndarray, pair_of: np.ndarray,
+                 owner: np.ndarray, sets: int, chosen: np.ndarray, several: bool) -> None:
+        self.size = np.int64(grams.size)
+        if not several:  # count the pairs of a set with each reference, then their n-grams
+            set_of, caption = np.divmod(captions, len(grams.length))
+            row, entry = grams.rows(caption)
+            pairs = [np.bincount(caption_at[mask[pair_of]], minlength=len(captions))[row] for mask in chosen]
+            set_of, gram = set_of[row], grams.gram[entry]
+        else:
+            row, entry = grams.rows((captions % len(grams.length))[caption_at])
+            once = count_distinct(pair_of[row] * self.size + grams.gram[entry])[0]
+            pair, gram = np.divmod(once, self.size)
+            pairs = [mask[pair] for mask in chosen]
+            set_of = owner[pair]
+        self.one = sets == 1
+        self.documents: np.ndarray
+        self.documents, place = (np.arange(grams.size), gram) if self.one else find_distinct(set_of * self.size + gram)
+        frequency = np.stack([np.bincount(place, weights=number, minlength=len(self.documents)) for number in pairs])
+        # At the end, an n-gram that occurs in no reference.
+        self._log = np.log(np.maximum(np.append(frequency, np.zeros((len(pairs), 1)), axis=1), 1.0))
+        self._log_size = np.log(np.maximum([np.bincount(owner[mask], minlength=sets) for mask in chosen], 1))
 
     def __call__(self, set_of: np.ndarray, gram: np.ndarray) -> np.ndarray:
-        number = self.frequency[gram] if self.one else lookup(self.documents, self.frequency, set_of * self.size + gram)
-        return self.log_size[set_of] - np.log(np.maximum(number, 1.0))
-
-    def _documents(self, grams: Grams, pairs: _Pairs) -> np.ndarray:
-        """Set and n-gram of each n-gram of a pair's references, as one number: once per pair."""
-        pair, gram = pairs.pair_of[pairs.row], grams.gram[pairs.entry]
-        if not pairs.several:
-            return pairs.owner[pair] * self.size + gram
-        once = count_distinct(pair * self.size + gram)[0]
-        return pairs.owner[once // self.size] * self.size + once % self.size
+        """The weights (T, N) of n-grams (N,) in their sets (N,)."""
+        place = gram
+        if not self.one:
+            code = set_of * self.size + gram
+            place = np.searchsorted(self.documents, code)
+            place = np.where(np.append(self.documents, -1)[place] == code, place, len(self.documents))
+        return self._log_size[:, set_of] - self._log[:, place]
 
 
-def _scores(grams: Grams, pairs: _Pairs, idf: _Idf) -> np.ndarray:
-    hypothesis, owner, pair_of, ids = pairs.hypothesis, pairs.owner, pairs.pair_of, pairs.ids
-    weight = grams.count[pairs.entry] * idf(owner[pair_of[pairs.row]], grams.gram[pairs.entry])
-    reference_norm = _norms(pairs.row, grams.order[pairs.entry], weight, len(ids))
+class _Weighed:
+    """Captions of sets, as numbers ``codes`` (C,), and the n-grams of all: ``offsets``, ``gram``, ``cell``, ``count``.
 
-    in_hypothesis, entry = grams.rows(hypothesis[pair_of])
-    order, gram = grams.order[entry], grams.gram[entry]
-    weight_idf = idf(owner[pair_of][in_hypothesis], gram)
-    weight = grams.count[entry] * weight_idf
-    hypothesis_norm = _norms(in_hypothesis, order, weight, len(ids))
+    ``idf`` (T, K) and ``norms`` (T, C, ORDERS): their weights, and the norm of each caption's vector.
+    """
 
-    other = grams.counts_in(ids[in_hypothesis], gram) * weight_idf
-    value = np.bincount(in_hypothesis * ORDERS + order, weights=np.minimum(weight, other) * other,
-                        minlength=len(ids) * ORDERS).reshape(-1, ORDERS)
-    norm = hypothesis_norm * reference_norm
-    value = np.divide(value, norm, out=np.zeros(norm.shape), where=norm != 0)  # where a norm is 0, so is the value
+    def __init__(self, grams: Grams, codes: np.ndarray, idf: _Idf) -> None:
+        set_of, self.caption = np.divmod(codes, len(grams.length))
+        row, entry = grams.rows(self.caption)
+        self.gram, self.order, self.count = grams.gram[entry], grams.order[entry], grams.count[entry]
+        self.sizes = grams.sizes[self.caption]
+        self.first = np.cumsum(self.sizes) - self.sizes
+        self.idf = idf(set_of[row], self.gram)
+        self.norms = np.stack([np.sqrt(_sums(row, self.order, (self.count * each)**2, len(codes)))
+                               for each in self.idf])
+
+
+def _scores(grams: Grams, first: _Weighed, second: _Weighed, one: np.ndarray, two: np.ndarray) -> np.ndarray:
+    """Scores (T, B) of hypotheses ``one`` (B,) of ``first`` with references ``two`` (B,) of ``second``."""
+    row, entry = expand(first.first[one], first.sizes[one])
+    shared = grams.counts_in(second.caption[two][row], first.gram[entry])
+    hit = np.flatnonzero(shared)
+    row, entry, shared = row[hit], entry[hit], shared[hit]
     bigrams = np.maximum(grams.length - 1, 0)
-    gap = bigrams[hypothesis[pair_of]] - bigrams[ids]
-    score = 10.0 * (value * np.exp(-(gap**2) / (2 * SIGMA**2))[:, None]).mean(axis=1)
-    sums = np.bincount(pair_of, weights=score, minlength=len(hypothesis))
-    return sums / np.maximum(np.bincount(pair_of, minlength=len(hypothesis)), 1)
+    gap = bigrams[first.caption[one]] - bigrams[second.caption[two]]
+    likeness = np.exp(-(gap**2) / (2 * SIGMA**2))[:, None]
+    found = []
+    for idf, norms, other_norms in zip(first.idf, first.norms, second.norms, strict=True):
+        weight, other = first.count[entry] * idf[entry], shared * idf[entry]
+        value = _sums(row, first.order[entry], np.minimum(weight, other) * other, len(one))
+        norm = norms[one] * other_norms[two]
+        value = np.divide(value, norm, out=np.zeros(norm.shape), where=norm != 0)  # where a norm is 0, so is the value
+        found.append(10.0 * (value * likeness).mean(axis=1))
+    return np.stack(found)
 
 
-def _norms(row: np.ndarray, order: np.ndarray, weight: np.ndarray, rows: int) -> np.ndarray:
-    """Norm of each row's weight vector per n-gram order, (rows, 4)."""
-    squares = np.bincount(row * ORDERS + order, weights=weight**2, minlength=rows * ORDERS)
-    return np.sqrt(squares).reshape(-1, ORDERS)
+def _sums(row: np.ndarray, order: np.ndarray, weights: np.ndarray, rows: int) -> np.ndarray:
+    """Sums (rows, ORDERS) of ``weights`` by row and order of n-gram."""
+    return np.bincount(row * ORDERS + order, weights=weights, minlength=rows * ORDERS).reshape(-1, ORDERS)

@@ -6,19 +6,20 @@ from functools import cached_property
 
 import numpy as np
 
-from hicm.dvc_eval.inputs.arrays import expand
+from hicm.dvc_eval.inputs.arrays import expand, is_first, stable_order
+from hicm.dvc_eval.words.numbering import Numbering
 
 ORDERS = 4  # n-grams of one to four tokens
-ENTRIES = 1 << 20  # n-grams of captions that are compared at a time: bounds the memory
+ENTRIES = 1 << 18  # n-grams of captions that are compared at a time: bounds the memory
 
 
 @dataclass(frozen=True)
 class Grams:
     """The distinct n-grams of C captions in compressed rows: row c is ``offsets[c]:offsets[c + 1]``.
 
-    ``gram`` (ids, ascending within a row), ``count`` (occurrences in the caption) and ``order`` (0 for single tokens)
-    are parallel (K,); ``length`` (C,) is the number of tokens.  An n-gram has the same id in every caption; ids are
-    below ``size``.
+    ``gram`` (ids, ascending within a row; int32), ``count`` (occurrences in the caption; float64) and ``order`` (0 for
+    single tokens; int8) are parallel (K,); ``length`` (C,) is the number of tokens.  An n-gram has the same id in every
+    caption; ids are below ``size``.
     """
 
     offsets: np.ndarray
@@ -44,7 +45,7 @@ class Grams:
 
     def counts_in(self, captions: np.ndarray, grams: np.ndarray) -> np.ndarray:
         """How often each of ``grams`` (N,) occurs in the caption (N,) beside it (-1: no caption), (N,) float64."""
-        return lookup(self.keys, self.count, captions * self.size + grams)
+        return lookup(self.keys, self.count, captions * np.int64(self.size) + grams)
 
 
 def lookup(keys: np.ndarray, values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -62,22 +63,29 @@ def count_grams(captions: Sequence[str]) -> Grams:
     >>> grams.length.tolist(), grams.order.tolist(), grams.count.tolist()
     ([3, 0], [0, 0, 1, 1, 2], [2.0, 1.0, 1.0, 1.0, 1.0])
     """
-    words: dict[str, int] = {}
+    words = Numbering()
     split = [caption.split() for caption in captions]
-    length = np.array([len(tokens) for tokens in split], dtype=np.int64)
-    token = np.array([words.setdefault(word, len(words)) for tokens in split for word in tokens], dtype=np.int64)
-    caption = np.repeat(np.arange(len(split)), length)
+    length = np.fromiter(map(len, split), np.int64, len(split))
+    token = words.number(split, int(length.sum()))
+    caption = np.repeat(np.arange(len(split), dtype=np.int32), length)
     room = np.repeat(np.cumsum(length), length) - np.arange(len(token))  # tokens from here to the caption's end
 
-    found, size, ids = [], 0, token.copy()
+    owners, grams, sizes, ids = [], [], [0], token.copy()
     for order in range(ORDERS):
         starts = np.flatnonzero(room > order)
-        if order:  # an n-gram is an (n-1)-gram and the token after it
-            codes = ids[starts] * len(words) + token[starts + order]
-            ids[starts] = np.unique(codes, return_inverse=True)[1]
-        found.append(np.stack([caption[starts], ids[starts] + size, np.full(len(starts), order)]))
-        size += int(ids[starts].max(initial=-1)) + 1
-    entries = np.concatenate(found, axis=1)
-    keys, place, count = np.unique(entries[0] * max(size, 1) + entries[1], return_index=True, return_counts=True)
-    offsets = np.searchsorted(keys, np.arange(len(split) + 1) * max(size, 1))
-    return Grams(offsets, entries[1, place], count.astype(float), entries[2, place], length, max(size, 1))
+        # An n-gram is an (n-1)-gram and the token after it.
+        codes = ids[starts] * len(words) + token[starts + order] if order else token
+        sorting = stable_order(codes)
+        starts, number = starts[sorting], np.cumsum(is_first(codes[sorting]), dtype=np.int32) - 1
+        ids[starts] = number
+        owners.append(caption[starts])
+        grams.append(number + sizes[-1])
+        sizes.append(sizes[-1] + int(number.max(initial=-1)) + 1)
+    owner, gram = np.concatenate(owners), np.concatenate(grams)
+    sorting = stable_order(owner)  # within a caption, grams are ascending already
+    owner, gram = owner[sorting], gram[sorting]
+    first = np.flatnonzero(is_first(owner) | is_first(gram))
+    owner, gram, count = owner[first], gram[first], np.diff(np.append(first, len(owner)))
+    offsets = np.searchsorted(owner, np.arange(len(split) + 1))
+    order_of = np.repeat(np.arange(ORDERS, dtype=np.int8), np.diff(sizes))
+    return Grams(offsets, gram, count.astype(float), order_of[gram], length, max(sizes[-1], 1))

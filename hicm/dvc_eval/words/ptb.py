@@ -15,6 +15,10 @@ DROPPED = frozenset(["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "
 # Tokens are at most this many characters long, which keeps the time linear in the length of a caption.
 REACH = 1000
 
+# Words of letters alone that are several tokens.  All others, if short, are one.
+CUT = frozenset(["cannot", "gonna", "gotta", "lemme", "gimme", "wanna"])
+SHORT = 60
+
 _BLANKS = re.compile(f"(?:[{BLANK}][{SPACE}]*)?")
 # Characters on which the rules were compared: ASCII, accented Latin letters, typographic signs.
 _VERIFIED = re.compile("[\t\n -~\u00a0-\u00ac\u00ae-\u00b6\u00b8-\u012f\u0131-\u017e\u0180-\u024f"
@@ -47,6 +51,8 @@ def ptb_tokenise(caption: str) -> tuple[str, bool]:
 @functools.lru_cache(maxsize=1 << 16)
 def _word(word: str) -> str | None:
     """The tokens of a word that does not depend on its neighbours, otherwise None."""
+    if word.isalpha() and word.isascii() and len(word) <= SHORT and word.lower() not in CUT:
+        return word.lower()
     return " ".join(_scan(word)) if not word or _ALONE.fullmatch(word) else None
 
 

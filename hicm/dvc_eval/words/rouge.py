@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hicm.dvc_eval.words.numbering import Numbering
+
 BETA = 1.2
 BLOCK = 4096  # pairs at a time
 WORD = 63  # tokens of a caption whose row of bits fits into one integer
@@ -48,13 +50,13 @@ def common_lengths(tokens: Sequence[Sequence[str]], first: np.ndarray, second: n
     Bit-parallel rows (Hyyrö, 2004): a clear bit is a step up.  Many pairs at a time, with one integer per pair; longer
     lists one by one.
     """
-    words: dict[str, int] = {}
-    numbers = [[words.setdefault(token, len(words)) for token in caption] for caption in tokens]
-    length = np.array([len(caption) for caption in numbers], dtype=np.int64)
+    length = np.fromiter(map(len, tokens), np.int64, len(tokens))
+    number = Numbering().number(tokens, int(length.sum()))
+    start = np.cumsum(length) - length
     found = np.zeros(len(first), dtype=np.int64)
     small = (length[first] <= WORD) & (length[second] <= WORD)
     for pair in np.flatnonzero(~small).tolist():
-        found[pair] = longest_common(numbers[first[pair]], numbers[second[pair]])
+        found[pair] = longest_common(tokens[first[pair]], tokens[second[pair]])
     if not small.any():
         return found
     # Pairs of similar length together, so that few rows are wider than needed.
@@ -63,14 +65,16 @@ def common_lengths(tokens: Sequence[Sequence[str]], first: np.ndarray, second: n
     pairs = pairs[np.argsort(longest[pairs], kind="stable")]
     for block in np.array_split(pairs, -(-len(pairs) // BLOCK)):
         width = int(longest[block[-1]])
-        found[block] = _common_of_short(_table(numbers, first[block], width), _table(numbers, second[block], width),
-                                        length[first[block]])
+        one, two = (_table(number, start[side[block]], length[side[block]], width) for side in (first, second))
+        found[block] = _common_of_short(one, two, length[first[block]])
     return found
 
 
-def _table(numbers: Sequence[list[int]], chosen: np.ndarray, width: int) -> np.ndarray:
-    """The chosen lists (P,) as rows (P, width), -1 behind their ends."""
-    return np.array([numbers[at] + [-1] * (width - len(numbers[at])) for at in chosen.tolist()], dtype=np.int64)
+def _table(number: np.ndarray, start: np.ndarray, length: np.ndarray, width: int) -> np.ndarray:
+    """Lists, each ``number[start:start + length]``, as rows (P, width), -1 behind their ends."""
+    place = np.arange(width)
+    inside = place < length[:, None]
+    return np.where(inside, number[np.where(inside, start[:, None] + place, 0)], -1)
 
 
 def _common_of_short(first: np.ndarray, second: np.ndarray, length: np.ndarray) -> np.ndarray:

@@ -54,8 +54,7 @@ def cluster(points: np.ndarray, early_exit: bool = True, block: int = BLOCK, nei
     (exact up to 100,000 different points or clusters, approximate above), or "approximate" (for the points, however
     few there are; then for clusters as in "auto").  ``seed`` is for approximate neighbours.  ``block`` rows are
     compared at once; it does not affect the result.
-    Raises UserError when there is no point, when a point is not finite, or when the package for approximate neighbours
-    is not installed.
+    Raises UserError when there is no point, or when a point is not finite.
     """
     points = _checked(points)
     rows = Rows(points)

@@ -18,7 +18,7 @@ def first_neighbours(rows: Rows, how: str = "auto", seed: int = 0,
     are exact.  ``how`` is "exact", "approximate" or "auto"; ``seed`` is for approximate, ``block`` for exact search.
     Identical rows (captions written twice) are always found first, and exactly: the nearest of each is its first twin,
     and all other rows see only the first of them.
-    Raises UserError for any other ``how``, and when the package for approximate search is not installed.
+    Raises UserError for any other ``how``.
     """
     if how not in ("auto", "exact", "approximate"):
         raise UserError(f"clustering: neighbours is {how!r}; expected auto, exact or approximate")

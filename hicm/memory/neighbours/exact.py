@@ -4,24 +4,21 @@ Where projections to few dimensions bound the cosines (`projected`), every pair 
 full only where the bound does not rule it out.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from itertools import chain, starmap
 from threading import local
-from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
 from hicm.memory.neighbours.projected import projected_rows
 from hicm.memory.neighbours.rows import Rows, parts
+from hicm.memory.neighbours.threads import in_threads
 
 BLOCK = 512  # rows per product
 WIDER = 4  # times as many columns: few calls, and the product still fits the cache
 HELD = 1 << 22  # candidates held in memory at once
 
-T = TypeVar("T")
 Cosine = Callable[[np.ndarray, np.ndarray], np.ndarray]  # of pairs (i, j), float32, within half a margin of exact
 Candidates = tuple[np.ndarray, np.ndarray, np.ndarray]  # rows int64 [c], columns int64 [c], products float32 [c]
 
@@ -34,7 +31,7 @@ def nearest(rows: Rows, own: np.ndarray, block: int = BLOCK) -> np.ndarray:
     best, unit = np.full(len(own), -np.inf, np.float32), unit_rows(rows, own)
     projected = projected_rows(unit)
     if projected is None:
-        return own[settle(rows, own, own, best, _all_pairs(unit, best, rows.margin, block))]
+        return own[settle(rows, own, own, best, _all_pairs(unit, best, rows.margin, block))[1]]
 
     def cosine(i: np.ndarray, j: np.ndarray) -> np.ndarray:
         found = np.empty(len(i), np.float32)
@@ -43,13 +40,13 @@ def nearest(rows: Rows, own: np.ndarray, block: int = BLOCK) -> np.ndarray:
         np.maximum.at(best, j, found)  # the other side of the pair benefits too
         return found
 
-    return own[settle(rows, own, own, best, _all_pairs(projected, best, rows.margin, block, cosine), cosine)]
+    return own[settle(rows, own, own, best, _all_pairs(projected, best, rows.margin, block, cosine), cosine)[1]]
 
 
 def nearest_of(rows: Rows, asked: np.ndarray, own: np.ndarray, block: int = BLOCK) -> np.ndarray:
     """`nearest` for a few of ``own`` only, ``asked`` [a]: int64 [a]."""
     best = np.full(len(asked), -np.inf, np.float32)
-    return own[settle(rows, asked, own, best, _some_pairs(rows, asked, own, best, block))]
+    return own[settle(rows, asked, own, best, _some_pairs(rows, asked, own, best, block))[1]]
 
 
 def unit_rows(rows: Rows, index: np.ndarray) -> np.ndarray:
@@ -85,53 +82,34 @@ def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, block: in
         np.matmul(left, right.T, out=product)
         if rows.start == columns.start:
             np.fill_diagonal(product, -np.inf)
-        i, j, cosines = _near_best(product, best[rows], margin, cosine and (
+        i, j, cosines = near_best(product, best[rows], margin, cosine and (
             lambda i, j: cosine(i + rows.start, j + columns.start)))
         found = [(i + rows.start, j + columns.start, cosines)]
         if columns.stop > rows.stop:  # columns that are not among the rows, from their side
             new = max(columns.start, rows.stop)
-            i, j, cosines = _near_best_column(product[:, new - columns.start:], best[new:columns.stop], margin,
-                                              cosine and (lambda i, j: cosine(i + new, j + rows.start)))
+            i, j, cosines = near_best_column(product[:, new - columns.start:], best[new:columns.stop], margin,
+                                             cosine and (lambda i, j: cosine(i + new, j + rows.start)))
             found.append((i + new, j + rows.start, cosines))
         return found
 
     pairs = blocks(len(unit), block, WIDER * block)
-    return chain.from_iterable(starmap(compare, pairs) if len(unit) <= WIDER * block else _in_threads(compare, pairs))
-
-
-def _in_threads(work: Callable[..., T], items: Iterable[tuple]) -> Iterator[T]:
-    """Results in order, from as many threads as the matrix product may use, each with a product of its own.
-
-    Two products at once lose less time waiting than two halves of one, especially on a busy machine.  Without
-    threadpoolctl (installed with scikit-learn) they run one after the other.
-    """
-    try:
-        from threadpoolctl import threadpool_info, threadpool_limits
-    except ImportError:
-        yield from starmap(work, items)
-        return
-    threads = max((pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1)
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as executor:
-        waiting: deque[Future[T]] = deque()
-        for item in items:
-            waiting.append(executor.submit(work, *item))
-            if len(waiting) > 4 * threads:
-                yield waiting.popleft().result()
-        for one in waiting:
-            yield one.result()
+    return chain.from_iterable(starmap(compare, pairs) if len(unit) <= WIDER * block else in_threads(compare, pairs))
 
 
 def _some_pairs(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, block: int) -> Iterator[Candidates]:
     unit = unit_rows(rows, asked)
-    for start in range(0, len(own), block):
+
+    def compare(start: int) -> Candidates:
         columns = own[start:start + block]
-        product = unit @ unit_rows(rows, columns).T
+        product = unit @ rows.unit(columns).T
         product[asked[:, None] == columns] = -np.inf
-        i, j, cosines = _near_best(product, best, rows.margin)
-        yield i, j + start, cosines
+        i, j, cosines = near_best(product, best, rows.margin)
+        return i, j + start, cosines
+
+    return in_threads(compare, ((start,) for start in range(0, len(own), block)))
 
 
-def _near_best(product: np.ndarray, best: np.ndarray, margin: np.float32, cosine: Cosine | None = None) -> Candidates:
+def near_best(product: np.ndarray, best: np.ndarray, margin: np.float32, cosine: Cosine | None = None) -> Candidates:
     """The entries of a block [a, b] that may be the highest of their row; updates ``best`` [a]."""
     highest = product.max(axis=1)
     if cosine is None:
@@ -145,9 +123,9 @@ def _near_best(product: np.ndarray, best: np.ndarray, margin: np.float32, cosine
     return open_[i], j, part[i, j]
 
 
-def _near_best_column(product: np.ndarray, best: np.ndarray, margin: np.float32,
-                      cosine: Cosine | None) -> Candidates:
-    """`_near_best` for the columns of a block [b, a], without transposing it: picking out columns is slow."""
+def near_best_column(product: np.ndarray, best: np.ndarray, margin: np.float32,
+                     cosine: Cosine | None = None) -> Candidates:
+    """`near_best` for the columns of a block [b, a], without transposing it: picking out columns is slow."""
     highest = product.max(axis=0)
     if cosine is None:
         np.maximum(best, highest, out=best)
@@ -172,8 +150,10 @@ def _near_best_column(product: np.ndarray, best: np.ndarray, margin: np.float32,
 
 
 def settle(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, found: Iterator[Candidates],
-           cosine: Cosine | None = None) -> np.ndarray:
-    """For each of ``asked`` [a], the column of highest exact cosine among all candidates; the lowest one on ties.
+           cosine: Cosine | None = None) -> Candidates:
+    """For each of ``asked`` [a], the candidate of highest exact cosine, that of the lowest column on ties.
+
+    Rows are in ascending order; those without any candidate are left out.
 
     ``best`` [a] is the highest product of each row, up to date whenever a candidate arrives.  ``cosine`` is given where
     the products of the candidates are only bounds.
@@ -186,15 +166,16 @@ def settle(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, fou
         if count > HELD:  # many equal cosines
             held = [_winners(rows, asked, own, best, held, cosine)]
             count = len(held[0][0])
-    return _winners(rows, asked, own, best, held, cosine)[1]
+    return _winners(rows, asked, own, best, held, cosine)
 
 
 def _winners(rows: Rows, asked: np.ndarray, own: np.ndarray, best: np.ndarray, held: list[Candidates],
              cosine: Cosine | None) -> Candidates:
     """At most one candidate per row, in the order of the rows."""
     i, j, product = (np.concatenate(side) for side in zip(*held, strict=True))
-    still = product >= best[i] - rows.margin
-    i, j, product = i[still], j[still], product[still]
+    once = np.unique(i.astype(np.int64) * len(own) + j, return_index=True)[1]  # a pair may be found from both its sides
+    once = once[product[once] >= best[i[once]] - rows.margin]
+    i, j, product = i[once], j[once], product[once]
     if cosine is not None:
         product = cosine(i, j)
         np.maximum.at(best, i, product)

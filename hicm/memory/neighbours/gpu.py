@@ -26,7 +26,7 @@ def nearest(rows: Rows, own: np.ndarray, device: str = "cuda", block: int = BLOC
     """`exact.nearest` with the products on ``device``, whose memory must hold all of ``own`` as float32 [m, D]."""
     best = np.full(len(own), -np.inf, np.float32)
     with _full_precision():
-        return own[settle(rows, own, own, best, _all_pairs(unit_rows(rows, own), best, rows.margin, device, block))]
+        return own[settle(rows, own, own, best, _all_pairs(unit_rows(rows, own), best, rows.margin, device, block))[1]]
 
 
 def _all_pairs(unit: np.ndarray, best: np.ndarray, margin: np.float32, device: str, block: int) -> Iterator[Candidates]:

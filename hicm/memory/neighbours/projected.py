@@ -9,6 +9,7 @@ few dimensions, so r is small.  The choice of basis decides how many pairs are r
 import numpy as np
 
 from hicm.memory.neighbours.rows import parts
+from hicm.memory.neighbours.threads import for_each, in_threads
 
 FROM = 2048  # rows; fewer are quickly multiplied in full
 SAMPLE = 1024  # rows that the basis is computed from
@@ -26,22 +27,26 @@ def projected_rows(unit: np.ndarray) -> np.ndarray | None:
     most = min(unit.shape[1] // 3, MOST) // STEP * STEP
     if len(unit) < FROM or most < STEP:
         return None
-    basis, left = _basis(unit[np.linspace(0, len(unit) - 1, min(SAMPLE, len(unit))).astype(np.int64)], most)
+    sample = unit[np.linspace(0, len(unit) - 1, min(SAMPLE, len(unit))).astype(np.int64)]
+    basis, left = next(in_threads(leading_directions, [(sample, most)]))
     enough = np.flatnonzero(left[STEP - 1::STEP] <= LEFT)
     if not len(enough):
         return None
     basis = basis[:, :STEP * (enough[0] + 1)]
     projected = np.empty((len(unit), basis.shape[1] + 1), np.float32)
-    for part in parts(len(unit)):
+
+    def project(part: slice) -> None:
         rows = unit[part].astype(np.float64)
         coordinates = rows @ basis
         projected[part, :-1] = coordinates
         rest = np.einsum("nd,nd->n", rows, rows) - np.einsum("nk,nk->n", coordinates, coordinates)
         projected[part, -1] = np.sqrt(np.maximum(rest, 0))
+
+    for_each(project, ((part,) for part in parts(len(unit))))
     return projected
 
 
-def _basis(sample: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
+def leading_directions(sample: np.ndarray, most: int) -> tuple[np.ndarray, np.ndarray]:
     """The leading directions of a sample, float64 [D, most], and the mean r squared of the first 1 .. most, [most]."""
     moments = (sample.T @ sample.copy()).astype(np.float64) / len(sample)  # a copy: numpy issue 19685
     basis = np.random.default_rng(0).standard_normal((len(moments), most))

@@ -5,9 +5,7 @@
 
 import dataclasses
 import hashlib
-import queue
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +21,7 @@ from hicm.memory.summarisers.medoid import centrality, medoid
 from hicm.memory.summarisers.node import Members, Summary
 from hicm.memory.summarisers.prompt import Messages, Prompt, load_prompt
 from hicm.memory.summarisers.tally import SAME, Tally
+from hicm.memory.summarisers.threads import in_threads
 
 IN_A_ROW = 10  # nodes in a row without any answer, after which the build stops
 UNREACHED = "was not reached"
@@ -118,7 +117,8 @@ class LanguageModel:
         groups = list(self._groups(questions, pending))
         with tqdm(total=len(questions), initial=len(questions) - len(pending), desc=f"summaries, level {level}",
                   unit="node", smoothing=0.05) as bar:
-            for done, (group, outcome) in enumerate(_each(self._settle_and_record, groups, self.chat.workers), start=1):
+            answered = in_threads(self._settle_and_record, groups, self.chat.workers)
+            for done, (group, outcome) in enumerate(answered, start=1):
                 if isinstance(outcome, Unreached):
                     self.why_unreached = str(outcome)
                     in_a_row += len(group)
@@ -223,37 +223,3 @@ def open_language_model(chat: Chat, settings: SummaryConfig, folder: Path) -> La
     Raises UserError when the prompt or the journal cannot be read.
     """
     return LanguageModel(chat, load_prompt(settings.prompt), settings, Journal(folder / JOURNAL))
-
-
-def _each(function: Callable[[list[Question]], list[Entry]], groups: list[list[Question]],
-          workers: int) -> Iterator[tuple[list[Question], list[Entry] | Exception]]:
-    """(group, outcome or error) in order of arrival.  When the caller stops, only requests in flight are finished."""
-    def outcome(group: list[Question]) -> list[Entry] | Exception:
-        try:
-            return function(group)
-        except Exception as error:  # passed to the thread that can report it
-            return error
-
-    def work() -> None:
-        while not stopped.is_set():
-            try:
-                group = waiting.get_nowait()
-            except queue.Empty:
-                return
-            done.put((group, outcome(group)))
-
-    if workers == 1:
-        yield from ((group, outcome(group)) for group in groups)
-        return
-    waiting: queue.SimpleQueue[list[Question]] = queue.SimpleQueue()
-    done: queue.SimpleQueue[tuple[list[Question], list[Entry] | Exception]] = queue.SimpleQueue()
-    stopped = threading.Event()
-    for group in groups:
-        waiting.put(group)
-    for _ in range(min(workers, len(groups))):
-        threading.Thread(target=work, daemon=True).start()  # daemon: does not delay Ctrl-C
-    try:
-        for _ in groups:
-            yield done.get()
-    finally:
-        stopped.set()

@@ -52,18 +52,21 @@ class Prompt:
                 {"role": "user", "content": self.again.format(problem=problem, words=words)}]
 
 
-def load_prompt(name: str) -> Prompt:
-    """The prompt of that name, or in that yaml file.  Raises UserError when there is none or a part is missing."""
-    path = FOLDER / f"{name}.yaml"
+def load_prompt(name: str, folder: Path = FOLDER, setting: str = "summary.prompt") -> Prompt:
+    """The prompt of that name in ``folder``, or in that yaml file; ``setting`` is what named it.
+
+    Raises UserError when there is none or a part is missing.
+    """
+    path = folder / f"{name}.yaml"
+    known = sorted(file.stem for file in folder.glob("*.yaml"))
     if name.endswith((".yaml", ".yml")):
-        path = require(name, "prompt", "correct summary.prompt")
+        path = require(name, "prompt", f"correct {setting}")
     elif not path.is_file():
-        known = ", ".join(sorted(file.stem for file in FOLDER.glob("*.yaml")))
-        raise UserError(f"summary.prompt: no prompt {name!r}; expected one of {known}, or a .yaml file")
+        raise UserError(f"{setting}: no prompt {name!r}; expected one of {', '.join(known)}, or a .yaml file")
     prompt = build(Prompt, read_yaml(path) or {}, str(path))
     if not prompt.name or "{texts}" not in prompt.user or not prompt.again:
-        raise UserError(f"{path}: a prompt needs name, user (with {{texts}} in it) and again; see {FOLDER.name}/"
-                        "one-sentence-v1.yaml")
+        raise UserError(f"{path}: a prompt needs name, user (with {{texts}} in it) and again; see {folder.name}/"
+                        f"{known[-1]}.yaml")
     try:
         prompt.repeat(prompt.question(["text"], 1), "answer", "problem", 1)
     except (KeyError, IndexError, ValueError) as error:

@@ -26,6 +26,7 @@ from hicm.recipes.demo.grammar import ACTIVITIES, FILLERS, KINDS
 from hicm.types import Event, Span, Video
 
 SETTINGS = Path(__file__).with_name("demo.yaml")
+PARALLEL = Path(__file__).with_name("parallel.yaml")
 ID_LENGTH = 11  # that of a YouTube id, so that no reader takes a part of the id for the whole
 
 # Norms of the parts of a frame, before normalisation.
@@ -74,6 +75,15 @@ def make_dataset(folder: Path, videos: dict[str, int] | None = None, width: int 
     write_features(folder / "features.h5", features)
     write_json(folder / "speech.json", speech)
     return _write_settings(folder, list(videos), encoder)
+
+
+def write_parallel_settings(demo: Path) -> Path:
+    """Write ``parallel.yaml``, settings of the system parallel for the dataset of ``demo``, beside it."""
+    own, base = load_config(PARALLEL), load_config(demo)
+    data = dataclasses.replace(base.data, frames=own.data.frames, speech="")
+    own = dataclasses.replace(own, data=data, memory=base.memory, retrieval=base.retrieval)
+    save_config(own, demo.with_name(PARALLEL.name))
+    return demo.with_name(PARALLEL.name)
 
 
 def make_video(rng: np.random.Generator, number: int) -> tuple[Video, list[Segment]]:

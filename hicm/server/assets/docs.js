@@ -1,7 +1,7 @@
 "use strict";
 
 (() => {
-  const UPLOAD = "-X POST -T talk.mp4";
+  const UPLOADS = {post: "-X POST -T talk.mp4", put: "-X PUT -H 'If-Match: ETAG' -T talk.json"};
 
   function el(tag, classes, ...children) {
     const element = document.createElement(tag);
@@ -14,7 +14,7 @@
 
   function table(rows) {
     const body = el("tbody", "", ...rows.map((cells) => el("tr", "", ...cells.map((cell) => el("td", "", cell)))));
-    return rows.length ? el("div", "table", el("table", "", body)) : "";
+    return rows.length ? el("table", "", body) : "";
   }
 
   /** A short name of a schema's type. */
@@ -28,7 +28,7 @@
   }
 
   function command(path, method, parameters, upload) {
-    const how = method === "get" ? "" : upload ? UPLOAD : `-X ${method.toUpperCase()}`;
+    const how = method === "get" ? "" : upload ? UPLOADS[method] : `-X ${method.toUpperCase()}`;
     const query = parameters.filter((one) => one.in === "query").map((one) => `${one.name}=${examples[one.name] || one.schema.default}`);
     const address = `${location.origin}${path.replace("{job_id}", "ID")}${query.length ? `?${query.join("&")}` : ""}`;
     return ["curl", how, `'${address}'`].filter(Boolean).join(" ");
@@ -39,7 +39,7 @@
   function route(path, method, about) {
     const parameters = about.parameters || [];
     const taken = parameters.map((one) => [code(one.name), kind(one.schema), one.description || ""]);
-    if (about.requestBody) taken.push(["body", Object.keys(about.requestBody.content)[0], "the file itself"]);
+    if (about.requestBody) taken.push(["body", Object.keys(about.requestBody.content)[0], about.requestBody.description]);
     const answers = Object.entries(about.responses).map(([status, one]) => {
       const content = Object.values(one.content || {})[0];
       const shown = content && kind(content.schema);
@@ -62,6 +62,7 @@
   async function start() {
     const api = await (await fetch("/openapi.json")).json(), main = document.getElementById("api");
     document.getElementById("about").textContent = `${api.info.summary} ${api.info.description}`;
+    main.append(el("h2", "", "Requests"));
     for (const [path, methods] of Object.entries(api.paths)) {
       for (const [method, about] of Object.entries(methods)) main.append(route(path, method, about));
     }

@@ -13,7 +13,7 @@
     cancelled: "cancelled",
   };
   const DATE = {dateStyle: "medium", timeStyle: "short"};
-  const SOON = 700, LATER = 5000; // milliseconds between two polls: while a job runs, otherwise
+  const BUSY = 700, IDLE = 5000; // milliseconds between two polls: while a job runs, otherwise
 
   const byId = (id) => document.getElementById(id);
   const list = byId("jobs");
@@ -57,6 +57,7 @@
     if (job.state === "running") return job.progress ? progressText(job.progress) : "Starting";
     if (job.state === "failed") return job.error;
     if (job.state === "done") facts.unshift(`${job.events} event${job.events === 1 ? "" : "s"}`);
+    if (job.corrected) facts.splice(1, 0, "corrected");
     if (job.state === "queued") facts.unshift(before(job));
     if (job.removed) facts.push(`kept until ${new Date(job.removed).toLocaleString([], DATE)}`);
     return facts.join(" · ");
@@ -100,10 +101,11 @@
     delete byId("notice").dataset.lost;
   }
 
-  async function act(path, method) {
+  async function act(path, method, said = "") {
     try {
       await ask(path, {method});
       notice("");
+      byId("spoken").textContent = said;
     } catch (error) {
       notice(error.message);
     }
@@ -122,7 +124,7 @@
     card.querySelector(".cancel").onclick = () => act(`${path}/cancel`, "POST");
     card.querySelector(".delete").onclick = () => {
       const what = job.name;
-      if (window.confirm(`Delete ${what} with its video and captions?`)) act(path, "DELETE");
+      if (window.confirm(`Delete ${what} with its video and captions?`)) act(path, "DELETE", `${what}: deleted`);
     };
     choice.append(new Option("Download as …", ""), ...about.formats.map((name) => new Option(name)));
     choice.onchange = () => {
@@ -192,22 +194,31 @@
   }
 
   function arrange(wanted) {
+    for (const card of [...list.children]) if (!wanted.includes(card)) card.remove(); // first, so that none is moved
     wanted.forEach((card, place) => {
       if (list.children[place] !== card) list.insertBefore(card, list.children[place] || null);
     });
-    while (list.children.length > wanted.length) list.lastElementChild.remove();
     byId("empty").hidden = wanted.length > 0;
   }
 
   function draw() {
+    const focused = document.activeElement, place = [...list.children].findIndex((card) => card.contains(focused));
     arrange([...uploads.map((one) => one.card).reverse(), ...jobs.map(showJob)]);
+    if (place >= 0 && !focused.checkVisibility()) refocus(place);
     for (const id of cards.keys()) if (!jobs.some((job) => job.id === id)) cards.delete(id);
+  }
+
+  /** Focus a control of the card at a place, or of the one before it: what had the focus is gone. */
+  function refocus(place) {
+    const card = list.children[Math.min(place, list.children.length - 1)];
+    const control = card && [...card.querySelectorAll(".actions > *")].find((one) => !one.hidden);
+    (control || byId("files")).focus();
   }
 
   async function look() {
     clearTimeout(timer);
     try {
-      jobs = await ask("/api/jobs");
+      jobs = await ask("/api/jobs?limit=1000");
       draw();
       found();
     } catch (error) {
@@ -215,7 +226,7 @@
     }
     clearTimeout(timer);
     const busy = jobs.some((job) => job.state === "queued" || job.state === "running");
-    timer = setTimeout(look, busy && !document.hidden ? SOON : LATER);
+    timer = setTimeout(look, busy && !document.hidden ? BUSY : IDLE);
   }
 
   // uploads: one after the other
@@ -317,12 +328,12 @@
       about = await ask("/api/about");
     } catch (error) {
       lost(error);
-      setTimeout(start, LATER);
+      setTimeout(start, IDLE);
       return;
     }
     found();
     byId("limits").textContent = `Up to ${sizeText(about.max_size)} each. Videos and captions stay on the server for `
-      + `${spanText(about.keep_seconds)} after a job ends; then they are removed.`;
+      + `${spanText(about.keep_seconds)} after a job ends or is corrected; then they are removed.`;
     listen();
     look();
   }

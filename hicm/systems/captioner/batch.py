@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -44,10 +45,11 @@ class Batch:
     noisy_target: Tensor  # [B, L''']
     given: tuple[tuple[Span, ...], ...] = ()  # the events of each video that are to be worded, if there are any
 
-    def to(self, device: torch.device | str) -> "Batch":
-        """The same batch on another device."""
-        moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)
-                 if isinstance(getattr(self, f.name), Tensor)}
+    def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
+        """The same batch on another device; ``dtype``: of its frames and recalled vectors, None: as they are."""
+        moved: dict[str, Any] = {
+            f.name: value.to(device, dtype if value.is_floating_point() else None, non_blocking=True)
+            for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
         return replace(self, **moved)
 
 

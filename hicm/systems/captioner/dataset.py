@@ -35,7 +35,7 @@ class VideoDataset(Dataset[Item]):
     def item(self, sample: Sample, rng: Shuffler) -> Item:
         """The item of one sample; ``rng`` draws the masked spans."""
         settings, objective = self.settings, self.settings.objective
-        frames, frame_mask = sample_rows(sample.rows, self.data.frames)
+        frames, frame_mask = sample_rows(sample.rows, self.data.frames, self.data.sampling)
         memory, memory_mask = np.zeros((0, frames.shape[1]), np.float32), np.zeros(0, bool)
         if sample.recalled is not None:
             memory, memory_mask = sample.recalled.vectors, sample.recalled.mask

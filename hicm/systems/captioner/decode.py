@@ -2,18 +2,18 @@
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import DynamicCache, EncoderDecoderCache, LogitsProcessor, LogitsProcessorList
-from transformers.modeling_outputs import BaseModelOutput
 
+from hicm.config import digest
 from hicm.data.time_tokens import to_seconds
-from hicm.errors import UserError, reason
+from hicm.errors import UserError
 from hicm.systems.captioner.batch import Batch
+from hicm.systems.captioner.decoder import Decoder
 from hicm.systems.captioner.grammar import EventGrammar
 from hicm.systems.captioner.model import Captioner
+from hicm.systems.captioner.parts import Part, encode_parts
+from hicm.systems.captioner.search import Rule, beam_search, best_of, one_by_one, sampled
 from hicm.systems.captioner.settings import DecodeSettings
 from hicm.systems.captioner.vocabulary import EOS, PAD, Vocabulary
 from hicm.types import Event, Span
@@ -21,39 +21,43 @@ from hicm.types import Event, Span
 
 @torch.inference_mode()
 def generate(model: Captioner, batch: Batch, vocabulary: Vocabulary, settings: DecodeSettings) -> list[list[int]]:
-    """Generated ids of every video of a batch, including the decoder start token.
+    """Generated ids of every video of a batch, including the decoder start token, padded to the longest.
 
-    Raises UserError when transformers refuses the settings, e.g. temperature 0, when sampling finds no finite
-    probabilities, and when the memory does not suffice.
+    Raises UserError when the settings allow no generation, e.g. temperature 0, and when sampling finds no finite
+    probabilities.
     """
-    return generate_from(model, *model.encode(batch), settings,
-                         EventGrammar(vocabulary) if settings.grammar else None)
+    return generate_from(model, encode_parts(model, batch), settings,
+                         EventGrammar(vocabulary) if settings.grammar else None, make_generators(batch, settings))
 
 
-def generate_from(model: Captioner, states: Tensor, mask: Tensor, settings: DecodeSettings,
-                  rule: LogitsProcessor | None = None) -> list[list[int]]:
-    """`generate` for encoder states [B, S, d] and their mask [B, S]; ``rule`` decides which ids may follow."""
-    grammar = None if rule is None else LogitsProcessorList([rule])
-    how: dict[str, Any] = {"do_sample": settings.sample, "num_beams": 1 if settings.sample else settings.beams}
-    if settings.sample:
-        how |= {"top_p": settings.top_p, "temperature": settings.temperature}
-    elif settings.beams > 1:
-        how["length_penalty"] = settings.length_penalty
-    cache = EncoderDecoderCache(DynamicCache(), DynamicCache())  # the default cache is sized by the encoder's layers
-    try:
-        ids = model.t5.generate(encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(),
-                                past_key_values=cache, max_new_tokens=settings.max_tokens,
-                                repetition_penalty=settings.repetition_penalty, logits_processor=grammar, **how)
-    except (ValueError, RuntimeError) as error:
-        said = str(error)
-        if "allocate" in said:
-            raise UserError(f"captioner.decode: the memory does not suffice ({reason(error)}); lower "
-                            "captioner.decode.batch or beams") from error
-        if isinstance(error, ValueError) or "probability tensor" in said:
-            raise UserError(f"captioner.decode: captions cannot be generated under these settings ({reason(error)}); "
-                            "correct them") from error
-        raise
-    return ids.tolist()
+def generate_from(model: Captioner, parts: Sequence[Part], settings: DecodeSettings, rule: Rule | None = None,
+                  generators: Sequence[torch.Generator] = ()) -> list[list[int]]:
+    """`generate` for encoder states.
+
+    ``rule`` decides which ids may follow, ``generators`` are those of the videos, for sampling.
+    """
+    for name in ("repetition_penalty", *(("temperature",) if settings.sample else ())):
+        if not getattr(settings, name) > 0:
+            raise UserError(f"captioner.decode: {name}={getattr(settings, name)}: expected a strictly positive float; "
+                            "correct it")
+    beams = 1 if settings.sample else settings.beams
+    decoder = Decoder(model.t5, parts, beams, settings.max_tokens)
+    videos = torch.tensor([video for part in parts for video in part.videos], device=parts[0].states.device)
+    if beams > 1:
+        found = beam_search(decoder, videos, settings, rule)
+    else:
+        found = one_by_one(decoder, videos, settings, rule,
+                           sampled(settings, generators) if settings.sample else best_of)
+    longest = max(map(len, found.values()))
+    return [found[video] + [PAD] * (longest - len(found[video])) for video in range(len(found))]
+
+
+def make_generators(batch: Batch, settings: DecodeSettings) -> list[torch.Generator]:
+    """A random generator of each video, for sampling: seeded by its id, so that other videos do not matter."""
+    if not settings.sample:
+        return []
+    return [torch.Generator(batch.speech.device).manual_seed(int(digest([settings.seed, video]), 16))
+            for video in batch.ids]
 
 
 def parse_events(ids: Sequence[int], duration: float, vocabulary: Vocabulary,

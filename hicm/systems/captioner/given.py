@@ -8,10 +8,11 @@ from torch import Tensor
 
 from hicm.data.time_tokens import to_bin
 from hicm.errors import UserError
-from hicm.systems.captioner.batch import Batch
-from hicm.systems.captioner.decode import generate_from
-from hicm.systems.captioner.grammar import EventGrammar
+from hicm.systems.captioner.batch import Batch, pad
+from hicm.systems.captioner.decode import generate_from, make_generators
+from hicm.systems.captioner.grammar import TEXT, WORDS, EventGrammar
 from hicm.systems.captioner.model import Captioner
+from hicm.systems.captioner.parts import encode_parts, take
 from hicm.systems.captioner.settings import DecodeSettings
 from hicm.systems.captioner.vocabulary import EOS, PAD, Vocabulary
 from hicm.types import Event, Span
@@ -31,34 +32,36 @@ class GivenEvents(EventGrammar):
 
     def __init__(self, vocabulary: Vocabulary, times: Sequence[Sequence[int]], sampled: bool = False) -> None:
         super().__init__(vocabulary)
-        self.times, self.sampled = times, sampled
+        self.times, self.sampled = pad([[*own, EOS] for own in times]), sampled
 
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """input_ids [N, t] (first column: the decoder start), scores [N, C] -> scores with -inf where forbidden.
+    def __call__(self, ids: Tensor, scores: Tensor, videos: Tensor | None = None) -> Tensor:
+        """ids [N, t] (first column: the decoder start), scores [N, C] -> scores with -inf where forbidden.
 
-        N is a multiple of the number of videos: each has as many rows as there are beams.
+        ``videos`` [N]: whose row each is; None: each video has as many rows as the others, one after the other.
         """
-        beams = len(input_ids) // len(self.times)
-        ends = torch.cat([scores[:, EOS:EOS + 1], scores[:, self.v:self.v + self.bins - 1]], 1)
-        ends = ends.logsumexp(1) if self.sampled else ends.amax(1)
-        text, words = (mask.to(scores.device) for mask in (self.text, self.words))
-        found = torch.full_like(scores, float("-inf"))
-        for row, sequence in enumerate(input_ids[:, 1:].tolist()):
-            times = self.times[row // beams]
-            seen = sum(i >= self.v for i in sequence)
-            blanks = self._trailing(sequence, lambda i: i in self.blank)
-            after_time = len(sequence) == blanks or sequence[-1 - blanks] >= self.v
-            if EOS in sequence:
-                found[row, [PAD, EOS]] = 0.0  # finished rows are padded
-            elif seen % 2 or not seen:
-                found[row, times[seen]] = 0.0
-            elif after_time:
-                allowed = words if blanks else text
-                found[row, allowed] = scores[row, allowed]
-            else:
-                found[row, text] = scores[row, text]
-                found[row, times[seen] if seen < len(times) else EOS] = ends[row]
+        if videos is None:
+            videos = torch.arange(len(self.times)).repeat_interleave(len(ids) // len(self.times))
+        self._move(ids.device)
+        self.times, videos = self.times.to(ids.device), videos.to(ids.device)
+        said = ids[:, 1:]
+        length, is_time = self._without_blanks(said)
+        seen = is_time.sum(1)
+        over, forced = (said == EOS).any(1), (seen % 2 == 1) | (seen == 0)
+        no_text = is_time.gather(1, (length + 2)[:, None])[:, 0]  # since the last time
+        state = torch.full_like(length, TEXT)
+        state[no_text & (length < said.shape[1])] = WORDS
+        found = scores.masked_fill(~(self.table[state] & ~(over | forced)[:, None]), float("-inf"))
+        price = torch.where(over | forced, 0.0, torch.where(no_text, float("-inf"), self._price_of_an_end(scores)))
+        following = self.times[videos].gather(1, seen.clamp(max=self.times.shape[1] - 1)[:, None])
+        following[over] = EOS
+        found.scatter_(1, following, price[:, None])
+        found[over, PAD] = 0.0  # finished rows are padded
         return found
+
+    def _price_of_an_end(self, scores: Tensor) -> Tensor:
+        """The score [N] of the end of a caption, whatever comes then."""
+        ends = torch.cat([scores[:, EOS:EOS + 1], scores[:, self.v:self.v + self.bins - 1]], 1)
+        return ends.logsumexp(1) if self.sampled else ends.amax(1)
 
 
 @torch.inference_mode()
@@ -74,14 +77,15 @@ def caption_events(model: Captioner, batch: Batch, given: Sequence[Sequence[Span
     if settings.max_tokens < SHORTEST:
         raise UserError(f"captioner.decode.max_tokens={settings.max_tokens}: is too short for one of the given events; "
                         f"set it to {SHORTEST} or more")
-    states, mask = model.encode(batch)
+    parts, generators = encode_parts(model, batch), make_generators(batch, settings)
     orders = [_by_time(spans) for spans in given]
     times = [[_time_id(second, duration, vocabulary) for at in order for second in (spans[at].start, spans[at].end)]
              for spans, order, duration in zip(given, orders, batch.durations, strict=True)]
     captions: list[list[str]] = [[] for _ in given]
     while left := [row for row, own in enumerate(times) if 2 * len(captions[row]) < len(own)]:
         grammar = GivenEvents(vocabulary, [times[row][2 * len(captions[row]):] for row in left], settings.sample)
-        for row, ids in zip(left, generate_from(model, states[left], mask[left], settings, grammar), strict=True):
+        own = [generators[row] for row in left] if generators else []
+        for row, ids in zip(left, generate_from(model, take(parts, left), settings, grammar, own), strict=True):
             captions[row] += _captions(ids[1:], vocabulary)
     return [_in_order(spans, order, texts) for spans, order, texts in zip(given, orders, captions, strict=True)]
 

@@ -11,14 +11,15 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 from transformers import T5Config, T5ForConditionalGeneration
-from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.errors import UserError
+from hicm.nn.dropout import replace_dropout
 from hicm.nn.projection import ProjectionLayer
 from hicm.nn.temporal_encoder import TemporalEncoder
 from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.settings import Settings, require_input
 from hicm.systems.captioner.t5 import is_untied, load_t5, match_norms, new_t5, read_config, resize, t5_config
+from hicm.systems.captioner.t5_parts import use_fast_parts
 from hicm.systems.captioner.t5_settings import t5_values
 from hicm.systems.captioner.vocabulary import PAD
 
@@ -48,6 +49,7 @@ class Captioner(nn.Module):
         require_input(config)
         self.config = config
         self.t5 = t5
+        use_fast_parts(t5)
         d = t5.config.d_model
         self.visual_encoder: TemporalEncoder | None = None
         self.visual_projection: nn.Linear | None = None
@@ -81,6 +83,15 @@ class Captioner(nn.Module):
         """D, the width of the recalled vectors this model reads; 0: it reads none."""
         return 0 if self.memory_projection is None else self.memory_projection.width
 
+    def recompute(self, layers: bool) -> None:
+        """Whether training computes layers again in the backward pass, in place of keeping what they computed."""
+        if self.visual_encoder is not None:
+            self.visual_encoder.checkpointing = layers
+        if layers:
+            self.t5.gradient_checkpointing_enable({"use_reentrant": False})
+        else:
+            self.t5.gradient_checkpointing_disable()
+
     def encode_video(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Visual and memory tokens V = [Hv, Hm], float [B, T + W, d], and their mask, bool [B, T + W].
 
@@ -111,28 +122,42 @@ class Captioner(nn.Module):
             raise ValueError("this captioner has no memory projection")
         return self.memory_projection(memory), mask if self.config.mask_padding else torch.ones_like(mask)
 
-    def encode_speech(self, speech: Tensor) -> tuple[Tensor, Tensor]:
-        """Speech tokens Hs [B, L, d] of ids [B, L], and their mask (id 0 is padding)."""
+    def embed(self, *ids: Tensor) -> list[Tensor]:
+        """Embeddings [..., d] of several tensors of ids, looked up at once: each look-up has a gradient [C, d]."""
+        found = self.t5.shared(torch.cat([part.flatten() for part in ids])).split([part.numel() for part in ids])
+        return [rows.view(*part.shape, -1) for rows, part in zip(found, ids, strict=True)]
+
+    def encode_speech(self, speech: Tensor, embedded: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Speech tokens Hs [B, L, d] of ids [B, L], and their mask (id 0 is padding).
+
+        ``embedded``: the embeddings of the ids, where they are known.
+        """
         mask = speech != PAD
-        return self.t5.encoder(input_ids=speech, attention_mask=mask.long()).last_hidden_state, mask
+        embedded = self.t5.shared(speech) if embedded is None else embedded
+        return self.t5.encoder(inputs_embeds=embedded, attention_mask=mask.long()).last_hidden_state, mask
 
     def encode(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Everything the decoder attends to, in training and generation: states [B, S, d] and mask bool [B, S]."""
         return self.concatenate(self.encode_video(batch), batch.speech)
 
-    def concatenate(self, visual: tuple[Tensor, Tensor], speech: Tensor) -> tuple[Tensor, Tensor]:
+    def concatenate(self, visual: tuple[Tensor, Tensor], speech: Tensor,
+                    embedded: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Append speech tokens to visual and memory tokens; T5's cross-attention ignores their order."""
         if not self.config.use_speech:
             return visual
-        states, mask = self.encode_speech(speech)
+        states, mask = self.encode_speech(speech, embedded)
         return torch.cat([visual[0], states], 1), torch.cat([visual[1], mask], 1)
+
+    def decode(self, encoded: tuple[Tensor, Tensor], embedded: Tensor) -> Tensor:
+        """What the output head reads, [B, L, d], for the embeddings [B, L, d] of the decoder input."""
+        states, mask = encoded
+        out = self.t5.decoder(inputs_embeds=embedded, encoder_hidden_states=states, encoder_attention_mask=mask.long(),
+                              use_cache=False).last_hidden_state
+        return out * self.t5.config.d_model ** -0.5 if self.t5.config.scale_decoder_outputs else out
 
     def logits(self, encoded: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
         """Teacher-forced logits [B, L, C] for target ids [B, L]; the decoder input is the target shifted right."""
-        states, mask = encoded
-        inputs = torch.cat([torch.full_like(target[:, :1], PAD), target[:, :-1]], 1)
-        return self.t5(encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(),
-                       decoder_input_ids=inputs, use_cache=False).logits
+        return self.t5.lm_head(self.decode(encoded, self.t5.shared(shifted(target))))
 
     def rescale_time_tokens(self, bins: int) -> None:
         """Scale the last ``bins`` embeddings by one factor so that their mean norm is that of the text embeddings.
@@ -142,6 +167,11 @@ class Captioner(nn.Module):
         match_norms(self.t5.shared.weight, bins)
         if is_untied(self.t5):
             match_norms(self.t5.lm_head.weight, bins)
+
+
+def shifted(target: Tensor) -> Tensor:
+    """The decoder input for target ids [B, L]: each id one position later, after the id that begins a sequence."""
+    return torch.cat([torch.full_like(target[:, :1], PAD), target[:, :-1]], 1)
 
 
 def make_t5(config: Settings, size: int, text_size: int, offline: bool = False) -> T5ForConditionalGeneration:
@@ -174,8 +204,7 @@ def describe_t5(config: Settings, size: int, offline: bool = False) -> T5Config:
 
 
 def _set_dropout(stack: nn.Module, rate: float) -> None:
+    replace_dropout(stack, rate)
     for module in stack.modules():
-        if isinstance(module, nn.Dropout):
-            module.p = rate
-        elif isinstance(getattr(module, "dropout", None), float):  # attention keeps its rate as a number
+        if isinstance(getattr(module, "dropout", None), float):  # attention keeps its rate as a number
             module.dropout = rate  # type: ignore[assignment]  # torch types all attributes as Tensor | Module

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hicm.nn.smoothed_loss import smoothed_loss
 from hicm.systems.captioner.batch import Batch
-from hicm.systems.captioner.model import Captioner
+from hicm.systems.captioner.model import Captioner, shifted
 from hicm.systems.captioner.vocabulary import PAD
 
 # rows [B, N, d], their mask [B, N] and the ids of the videos -> recalled vectors [B, S, D] and their mask [B, S]
@@ -39,14 +39,17 @@ class Objective:
         Divide by the `token_counts` of all micro-batches and processes of a step to get the means over tokens.
         """
         visual = model.encode_video(batch)
-        zero = visual[0].new_zeros(())
+        zero = visual[0].new_zeros((), dtype=torch.float32)
+        passes = [(batch.speech, batch.target)] if self.generative else []
+        passes += [(batch.noisy_speech, batch.noisy_target)] if self.denoising else []
+        embedded = model.embed(*(ids for speech, target in passes for ids in (speech, shifted(target))))
         generative = denoising = zero
         if self.generative:
-            generative = self._pass(model, visual, batch.speech, batch.target)
+            generative = self._pass(model, visual, *passes[0], *embedded[:2])
         if self.denoising:
             if self.reread is not None:
                 visual = _with_second_read(model, visual, batch.ids, self.reread)
-            denoising = self._pass(model, visual, batch.noisy_speech, batch.noisy_target)
+            denoising = self._pass(model, visual, *passes[-1], *embedded[-2:])
         return torch.stack([generative, denoising])
 
     def total(self, sums: Tensor, counts: Tensor) -> Tensor:
@@ -54,11 +57,11 @@ class Objective:
         weights = sums.new_tensor([self.generative, self.denoising])
         return (weights * sums / counts.clamp(min=1)).sum()
 
-    def _pass(self, model: Captioner, visual: tuple[Tensor, Tensor], speech: Tensor, target: Tensor) -> Tensor:
-        logits = model.logits(model.concatenate(visual, speech), target)
-        labels = target.masked_fill(target == PAD, -100)
-        return F.cross_entropy(logits.float().flatten(0, 1), labels.flatten(), ignore_index=-100, reduction="sum",
-                               label_smoothing=self.label_smoothing)
+    def _pass(self, model: Captioner, visual: tuple[Tensor, Tensor], speech: Tensor, target: Tensor,
+              heard: Tensor, written: Tensor) -> Tensor:
+        """``heard`` and ``written`` are the embeddings of the speech and of the decoder input."""
+        hidden = model.decode(model.concatenate(visual, speech, heard), written)
+        return smoothed_loss(hidden.flatten(0, 1), model.t5.lm_head.weight, target.flatten(), self.label_smoothing, PAD)
 
 
 def _with_second_read(model: Captioner, visual: tuple[Tensor, Tensor], ids: Sequence[str],

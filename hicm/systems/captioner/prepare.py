@@ -85,7 +85,8 @@ def make_rereader(config: Config, t5_width: int, width: int) -> Reread | None:
     """The second read of the memory in the released denoising pass, by rows of T5's width; None if it is not wanted.
 
     ``width`` is that of the recalled vectors that the model reads, 0 for none.  What a video may not recall in training
-    it does not recall here either (``retrieval.leave_own_out``).  Raises UserError when the two widths differ.
+    it does not recall here either (``retrieval.leave_own_out``, ``leave_best_out``).  Raises UserError when the two
+    widths differ.
     """
     settings = config.retrieval
     if config.room.objective.denoising_memory == "shared" or not width:
@@ -97,7 +98,7 @@ def make_rereader(config: Config, t5_width: int, width: int) -> Reread | None:
 
     def reread(rows: Tensor, mask: Tensor, ids: Sequence[str]) -> tuple[Tensor, Tensor]:
         read = reader.read(rows.float().cpu().numpy(), mask.cpu().numpy().astype(bool),
-                           ids if settings.leave_own_out else None, ids)
+                           ids if settings.leave_own_out else None, ids, settings.leave_best_out)
         return torch.from_numpy(read.vectors).to(rows.device), torch.from_numpy(read.mask).to(rows.device)
 
     return reread

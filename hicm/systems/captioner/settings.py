@@ -28,7 +28,8 @@ class ObjectiveSettings:
 class DecodeSettings:
     """How captions are generated (decode.py)."""
 
-    batch: int = limited(8, 1)  # videos at once
+    batch: int = limited(8, 1)  # videos at once; halved where the memory does not suffice
+    precision: Literal["float32", "bf16", "auto"] = "float32"  # auto: bf16 on a GPU that has it
     beams: int = limited(4, 1)
     max_tokens: int = limited(256, 1)  # new tokens
     length_penalty: float = 1.0
@@ -70,6 +71,7 @@ class Settings:
     memory_projection: Literal["deep", "simple"] = "deep"
     memory_dropout: float = limited(0.5, 0, 1)
     mask_padding: bool = True  # padded frames are not attended (released: attended)
+    checkpointing: bool = False  # training: layers are computed again in the backward pass; less memory, more time
     max_speech_tokens: int = limited(1000, 1)
     max_caption_tokens: int = limited(256, 1)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)

@@ -5,16 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from hicm.config import Config, digest
+from hicm.config import Config
 from hicm.data.samples import Samples, SplitSamples
 from hicm.errors import UserError
 from hicm.rooms import memory_need
 from hicm.systems.base import Device, Events, Learner, refuse_other_model
 from hicm.systems.captioner.batch import Batch, collate
+from hicm.systems.captioner.batches import in_batches, in_precision
 from hicm.systems.captioner.dataset import VideoDataset
 from hicm.systems.captioner.decode import generate, parse_events
 from hicm.systems.captioner.given import caption_events
@@ -52,6 +52,7 @@ class System(Learner):
         check_sentinels(config, vocabulary)
         model = build(config.room, vocabulary, samples.width, config.data.frames,
                       0 if samples.recall is None else samples.width, config.offline)
+        model.recompute(config.room.checkpointing)
         objective = Objective(settings.generative, settings.denoising, settings.label_smoothing,
                               make_rereader(config, model.t5.config.d_model, model.memory_width))
         keep_vocabulary(vocabulary, folder)
@@ -73,6 +74,10 @@ class System(Learner):
         """One batch per list of (epoch, row)."""
         return DataLoader(self.dataset, batch_sampler=micro, collate_fn=collate, num_workers=self.config.train.workers)
 
+    def lengths(self) -> list[int]:
+        """Speech tokens of each training sample."""
+        return [self.dataset.speech_length(row) for row in range(self.size)]
+
     def counts(self, batch: Batch) -> Tensor:
         """Target tokens of each loss."""
         return self.objective.token_counts(batch)
@@ -87,7 +92,10 @@ class System(Learner):
             self.model.rescale_time_tokens(self.vocabulary.bins)
 
     def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
-        """Events in the order of generation; batches hold videos with similar lengths of speech, longest first."""
+        """Events in the order of generation; batches hold videos with similar lengths of speech, longest first.
+
+        Batches for which the memory does not suffice are halved.
+        """
         settings = self.config.room.decode
         if self.model.config.use_video and self.model.feature_width != samples.width:
             raise UserError(f"{samples.where}: features are {samples.width} wide, the captioner reads "
@@ -95,19 +103,18 @@ class System(Learner):
         dataset = VideoDataset(self.config, samples, self.vocabulary, teaching=False)
         rows = sorted(range(len(samples)), key=dataset.speech_length, reverse=True)
         self.model.to(device).eval()
-        for start in range(0, len(rows), settings.batch):
-            batch = collate([dataset[0, row] for row in rows[start:start + settings.batch]]).to(device)
-            if settings.sample:  # seeded by the videos of the batch alone, so a resumed run draws the same
-                torch.manual_seed(int(digest([settings.seed, batch.ids]), 16))
-            yield dict(zip(batch.ids, self._events(batch), strict=True))
+        model = in_precision(self.model, settings.precision, device)
+        for chosen, events in in_batches(rows, settings.batch, lambda rows: self._events(
+                model, collate([dataset[0, row] for row in rows]).to(device, model.t5.dtype))):
+            yield dict(zip((samples.ids[row] for row in chosen), events, strict=True))
 
-    def _events(self, batch: Batch) -> list[list[Event]]:
+    def _events(self, model: Captioner, batch: Batch) -> list[list[Event]]:
         settings = self.config.room.decode
         if batch.given:
-            return caption_events(self.model, batch, batch.given, self.vocabulary, settings)
+            return caption_events(model, batch, batch.given, self.vocabulary, settings)
         keep = settings.isolated_time_tokens == "keep"
         return [parse_events(row, duration, self.vocabulary, keep) for duration, row in
-                zip(batch.durations, generate(self.model, batch, self.vocabulary, settings), strict=True)]
+                zip(batch.durations, generate(model, batch, self.vocabulary, settings), strict=True)]
 
     def save(self, folder: Path, **about: Any) -> None:
         """Write weights, tokenizer and description to ``folder``; ``about`` is added to the description."""

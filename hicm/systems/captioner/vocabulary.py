@@ -7,6 +7,7 @@ were trained.  `refuse_other_pieces` compares two vocabularies piece by piece.
 import io
 import tempfile
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from itertools import count, takewhile
 from pathlib import Path
 
@@ -61,6 +62,11 @@ class Vocabulary:
     def digest(self) -> str:
         """Hash of the pieces: equal pieces in equal order, equal digest."""
         return digest_of(self.pieces)
+
+    @cached_property
+    def blank(self) -> frozenset[int]:
+        """The ids of text pieces that alone are white space, or nothing."""
+        return frozenset(i for i in range(self.text_size) if i not in self.special and not self.decode([i]))
 
     def time_id(self, bin_: int) -> int:
         """Token id of time bin 0..B-1."""

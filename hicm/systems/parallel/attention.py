@@ -1,7 +1,7 @@
 """Deformable attention over sequences of several scales (Deformable DETR, in one dimension), in plain torch.
 
 Shapes: B videos, L levels, n_l rows of level l (of the longest video), S = n_0 + n_1 + ..., N queries, H heads,
-P points, d width.  A place is a share of the video: row i of a level with n rows lies at (i + 0.5) / n.
+P points, d width.  A location is a share of the video: row i of a level with n rows lies at (i + 0.5) / n.
 """
 
 import math
@@ -32,15 +32,21 @@ class Levels:
                           for level, size in enumerate(self.sizes)], 1)
 
     @property
-    def places(self) -> Tensor:
+    def locations(self) -> Tensor:
         """float32 [B, S]: where each row lies."""
         return torch.cat([(torch.arange(size, device=self.lengths.device) + 0.5)
                           / self.lengths[:, level, None].clamp(min=1)
                           for level, size in enumerate(self.sizes)], 1)
 
 
-def places_around(reference: Tensor, offsets: Tensor, lengths: Tensor) -> Tensor:
-    """Places [..., L, P] of offsets [..., L, P].
+def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
+    """``layer`` of ``x`` in float32, in mixed precision as well: bfloat16 is too coarse for locations."""
+    with torch.autocast(x.device.type, enabled=False):
+        return layer(x.float())
+
+
+def sampling_locations(reference: Tensor, offsets: Tensor, lengths: Tensor) -> Tensor:
+    """Locations [..., L, P] for offsets [..., L, P].
 
     ``reference`` [..., 1]: a centre, offsets count rows of each level (``lengths`` [..., L]).  [..., 2]: centre and
     length of a segment, of which an offset of P is one half.
@@ -51,21 +57,24 @@ def places_around(reference: Tensor, offsets: Tensor, lengths: Tensor) -> Tensor
     return centre + offsets / offsets.shape[-1] * reference[..., 1:, None] * 0.5
 
 
-def taps(places: Tensor, lengths: Tensor, starts: Tensor, border: bool) -> tuple[Tensor, Tensor]:
-    """The two rows beside each place and their weights for linear interpolation: int64, float [..., L, P, 2].
+def taps(locations: Tensor, lengths: Tensor, starts: Tensor, border: bool) -> tuple[Tensor, Tensor]:
+    """The two rows beside each location and their weights for linear interpolation: int64, float [..., L, P, 2].
 
-    ``places`` [..., L, P]; ``lengths`` int64 [..., L]; ``starts`` int64 [..., L].  What lies outside of a level counts
-    as zero, or with ``border`` as the row at its end.
+    ``locations`` [..., L, P]; ``lengths`` int64 [..., L]; ``starts`` int64 [..., L].  Locations outside a level
+    read zero, or with ``border`` its first or last row.
     """
     lengths = lengths[..., None]
     last = (lengths - 1).clamp(min=0)
-    x = places * lengths - 0.5
-    x = x.clamp(min=0).minimum(last.to(x.dtype)) if border else x.clamp(min=-1).minimum(lengths.to(x.dtype))
+    x = locations * lengths - 0.5
+    if border:
+        x = x.clamp(min=0).minimum(last.to(x.dtype))
+    else:
+        x = x.clamp(min=-1).minimum(lengths.to(x.dtype))
     first = x.detach().floor()
-    share = x - first
-    rows = torch.stack([first, first + 1], -1).long()
-    inside = (rows >= 0) & (rows < lengths[..., None])
-    weights = torch.stack([1 - share, share], -1) * inside
+    share, row = x - first, first.long()
+    rows, weights = torch.stack([row, row + 1], -1), torch.stack([1 - share, share], -1)
+    if not border:  # there, the only row that may lie outside has weight zero
+        weights = weights * ((rows >= 0) & (rows < lengths[..., None]))
     return rows.clamp(min=0).minimum(last[..., None]) + starts[..., None, None], weights
 
 
@@ -75,7 +84,7 @@ def weighted_rows(table: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
 
 
 class DeformableAttention(nn.Module):
-    """Each query attends to P places per level and head around its reference."""
+    """Each query attends to P locations per level and head around its reference."""
 
     def __init__(self, width: int, heads: int, levels: int, points: int) -> None:
         super().__init__()
@@ -86,7 +95,7 @@ class DeformableAttention(nn.Module):
         self.output = nn.Linear(width, width)
 
     def initialise(self) -> None:
-        """Heads look ahead, back or where they are, one row farther with every point; all places weigh the same."""
+        """Heads look ahead, back or at the reference, a row farther with every point; all points have equal weight."""
         angles = torch.arange(self.heads) * 2 * math.pi / self.heads
         directions = angles.cos() / torch.maximum(angles.cos().abs(), angles.sin().abs())
         steps = directions[:, None, None] * torch.arange(1, self.points + 1).expand(1, self.levels, -1)
@@ -102,15 +111,15 @@ class DeformableAttention(nn.Module):
     def forward(self, query: Tensor, reference: Tensor, source: Tensor, levels: Levels, border: bool = False) -> Tensor:
         """query [B, N, d], reference [B, N, 1 or 2], source [B, S, d] -> [B, N, d].
 
-        ``border``: places outside a level read the row at its end instead of zero.
+        ``border``: locations outside a level read its first or last row instead of zero.
         """
         batch, count, width = query.shape
         shape = (batch, count, self.heads, self.levels, self.points)
         values = self.values(source).masked_fill(~levels.mask[..., None], 0.0)
         weights = self.weights(query).view(batch, count, self.heads, -1).softmax(-1).view(shape)
         lengths = levels.lengths[:, None, None]
-        places = places_around(reference[:, :, None], self.offsets(query).view(shape), lengths)
-        rows, shares = taps(places, lengths, levels.starts, border)
+        locations = sampling_locations(reference[:, :, None], in_float32(self.offsets, query).view(shape), lengths)
+        rows, shares = taps(locations, lengths, levels.starts, border)
         video = torch.arange(batch, device=query.device).view(-1, 1, 1, 1, 1, 1)
         head = torch.arange(self.heads, device=query.device).view(-1, 1, 1, 1)
         rows = (video * source.shape[1] + rows) * self.heads + head

@@ -25,7 +25,7 @@ class Batch:
     """B videos, padded with zeros."""
 
     ids: tuple[str, ...]
-    durations: Tensor  # float32 [B], seconds
+    durations: tuple[float, ...]  # B, seconds; no tensor, as float32 would move the ends of videos
     rows: Tensor  # float32 [B, T, D]
     lengths: Tensor  # int64 [B]
     memory: Tensor  # float32 [B, W, D], W >= 1
@@ -50,7 +50,7 @@ def collate(items: Sequence[Item]) -> Batch:
             words[row, place, :len(ids)] = ids
     return Batch(
         ids=tuple(item.id for item in items),
-        durations=torch.tensor([item.duration for item in items], dtype=torch.float32),
+        durations=tuple(item.duration for item in items),
         rows=_pad([item.rows for item in items]),
         lengths=torch.tensor([len(item.rows) for item in items]),
         memory=_pad([item.memory for item in items], 1),

@@ -15,14 +15,14 @@ from hicm.types import Event
 class VideoDataset(Dataset[Item]):
     """Items of one split, in annotation order; indexed with ``(epoch, row)``.
 
-    ``frames``: rows of a video at most, 0 for all; ``max_words``: of a caption.  Without ``teaching`` the captions are
-    not read.
+    ``frames`` and ``sampling``: those of the data settings; ``max_words``: of a caption.  Without ``teaching`` the
+    captions are not read.
     """
 
     def __init__(self, samples: Samples, vocabulary: Vocabulary, frames: int, max_words: int,
-                 teaching: bool = True) -> None:
+                 teaching: bool = True, sampling: str = "even") -> None:
         self.samples, self.vocabulary, self.teaching = samples, vocabulary, teaching
-        self.frames, self.max_words = frames, max_words
+        self.frames, self.sampling, self.max_words = frames, sampling, max_words
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -32,7 +32,7 @@ class VideoDataset(Dataset[Item]):
 
     def item(self, sample: Sample) -> Item:
         """The item of one sample.  What it recalls keeps its order; masked slots are left out."""
-        rows, real = sample_or_all(sample.rows, self.frames)
+        rows, real = sample_or_all(sample.rows, self.frames, sampling=self.sampling)
         memory = np.zeros((0, rows.shape[1]), np.float32)
         if sample.recalled is not None:
             memory = sample.recalled.vectors[sample.recalled.mask]
@@ -42,6 +42,10 @@ class VideoDataset(Dataset[Item]):
 
 
 def boxes_of(events: Sequence[Event], duration: float) -> np.ndarray:
-    """Centre and length of each event as shares of a video of ``duration`` seconds: float32 [E, 2]."""
+    """Centre and length of each event as shares of a video of ``duration`` seconds: float32 [E, 2].
+
+    Events are not cut to the video, as in PDVC; the times of one that ends before it starts are swapped.
+    """
     spans = np.array([[event.span.start, event.span.end] for event in events], np.float64).reshape(-1, 2)
+    spans.sort(axis=1)
     return np.stack([spans.sum(1) / (2 * duration), (spans[:, 1] - spans[:, 0]) / duration], 1).astype(np.float32)

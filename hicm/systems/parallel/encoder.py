@@ -14,10 +14,10 @@ from hicm.systems.parallel.attention import DeformableAttention, Levels
 GROUPS = 32  # of the group norms
 
 
-def sinusoid(places: Tensor, width: int) -> Tensor:
-    """Sines and cosines of places (shares of the video) [...]: float32 [..., width]."""
-    k = torch.arange(width, device=places.device)
-    angles = 2 * math.pi * places[..., None] / 10000 ** (2 * torch.div(k, 2, rounding_mode="floor") / width)
+def sinusoid(locations: Tensor, width: int) -> Tensor:
+    """Sines and cosines of locations (shares of the video) [...]: float32 [..., width]."""
+    k = torch.arange(width, device=locations.device)
+    angles = 2 * math.pi * locations[..., None] / 10000 ** (2 * torch.div(k, 2, rounding_mode="floor") / width)
     return torch.where(k % 2 == 0, angles.sin(), angles.cos())
 
 
@@ -70,10 +70,10 @@ class Pyramid(nn.Module):
         return torch.cat(found, 2).transpose(1, 2), levels
 
     def positions(self, levels: Levels, seconds: Tensor) -> Tensor:
-        """Position codes [B, S, d]: one half says where in the video, the other how long it is, up to d / 2 seconds."""
+        """Position codes [B, S, d]: one half encodes the location, the other the duration, up to d / 2 seconds."""
         half = self.width // 2
-        clock = torch.arange(half, device=seconds.device) < seconds[:, None].floor()
-        duration = self.duration(clock.float())
+        elapsed = torch.arange(half, device=seconds.device) < seconds[:, None].floor()
+        duration = self.duration(elapsed.float())
         return torch.cat([torch.cat([positions(size, levels.lengths[:, level], half),
                                      duration[:, None].expand(-1, size, -1)], 2)
                           for level, size in enumerate(levels.sizes)], 1)
@@ -101,11 +101,13 @@ class EncoderLayer(nn.Module):
         self.feed = FeedForward(width, hidden, dropout)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, position: Tensor, levels: Levels, border: bool = False) -> Tensor:
-        """x and position [B, S, d] -> [B, S, d]."""
-        attended = self.attention(x + position, levels.places[..., None], x, levels, border)
-        x = self.norm1(x + self.drop(attended))
-        return self.norm2(x + self.feed(x))
+    def forward(self, x: Tensor, position: Tensor, levels: Levels, border: bool = False,
+                wanted: int | None = None) -> Tensor:
+        """x and position [B, S, d] -> [B, S, d], or its first ``wanted`` rows."""
+        kept = x[:, :wanted]
+        attended = self.attention(kept + position[:, :wanted], levels.locations[:, :wanted, None], x, levels, border)
+        kept = self.norm1(kept + self.drop(attended))
+        return self.norm2(kept + self.feed(kept))
 
 
 class Encoder(nn.Module):
@@ -117,20 +119,21 @@ class Encoder(nn.Module):
         self.layers = nn.ModuleList(EncoderLayer(width, hidden, heads, levels, points, dropout) for _ in range(layers))
         self.levels = nn.Parameter(torch.randn(levels, width))
 
-    def forward(self, x: Tensor, position: Tensor, levels: Levels, border: bool = False) -> Tensor:
-        """x [B, S, d], position codes [B, S, d] without the level -> [B, S, d]."""
+    def forward(self, x: Tensor, position: Tensor, levels: Levels, border: bool = False,
+                wanted: int | None = None) -> Tensor:
+        """x [B, S, d], position codes [B, S, d] without the level -> [B, S, d], or its first ``wanted`` rows."""
         sizes = torch.tensor(levels.sizes, device=x.device)
         position = position + self.levels.repeat_interleave(sizes, 0, output_size=x.shape[1])
-        for layer in self.layers:
-            x = layer(x, position, levels, border)
+        for place, layer in enumerate(self.layers, start=1):
+            x = layer(x, position, levels, border, wanted if place == len(self.layers) else None)
         return x
 
     def recalled(self, x: Tensor, lengths: Tensor, border: bool = False) -> Tensor:
         """x [B, W, d] of ``lengths`` int64 [B] -> [B, W, d].
 
-        A copy stands in every level, as the layers need that many; the first is kept.
+        A copy stands in every level, as the layers need that many; the last layer makes only the first.
         """
         count, size, width = len(self.levels), x.shape[1], x.shape[2]
         levels = Levels((size,) * count, lengths[:, None].expand(-1, count))
         position = positions(size, lengths, width)
-        return self(x.repeat(1, count, 1), position.repeat(1, count, 1), levels, border)[:, :size]
+        return self(x.repeat(1, count, 1), position.repeat(1, count, 1), levels, border, size)

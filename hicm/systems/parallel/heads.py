@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-BACKGROUND = 0.01  # probability of an event before training
+PRIOR = 0.01  # probability of an event before training
 
 
 def logit(share: Tensor) -> Tensor:
@@ -37,15 +37,19 @@ class Heads(nn.Module):
     """The heads of one decoder layer but for its segments."""
 
     def __init__(self, width: int, most: int) -> None:
-        """``most``: the largest number of events that is told apart."""
+        """``most``: the largest number of events that the counter predicts."""
         super().__init__()
         self.event = nn.Linear(width, 1)
         self.count = nn.Linear(width, most + 1)
 
     def initialise(self) -> None:
         """Few queries are events at first."""
-        nn.init.constant_(self.event.bias, -math.log(1 / BACKGROUND - 1))
+        nn.init.constant_(self.event.bias, -math.log(1 / PRIOR - 1))
 
-    def forward(self, hidden: Tensor) -> tuple[Tensor, Tensor]:
-        """hidden [B, Q, d] -> logits of being an event [B, Q], and of the number of events 0, 1, ... [B, most + 1]."""
-        return self.event(hidden).squeeze(-1), self.count(hidden.amax(1))
+    def forward(self, hidden: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """hidden [B, Q, d] -> logits of being an event [B, Q], and of the number of events 0, 1, ... [B, most + 1].
+
+        ``kept`` bool [B, Q]: only these queries are counted.
+        """
+        counted = hidden if kept is None else hidden.masked_fill(~kept[..., None], -torch.inf)
+        return self.event(hidden).squeeze(-1), self.count(counted.amax(1))

@@ -1,6 +1,7 @@
 """The losses of CM2 and PDVC: which queries are events, where they lie, how many there are, and their words.
 
-Every loss is divided by the number of events of its video (the words: by that of matched pairs) and summed over videos.
+Every loss is divided by the number of events of its video (the words: by that of matched pairs) and summed over videos;
+that of overlaps is a mean over queries.
 """
 
 import torch
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 
 from hicm.systems.parallel.batch import Batch
 from hicm.systems.parallel.captioner import END
-from hicm.systems.parallel.matcher import ALPHA, giou, match
+from hicm.systems.parallel.matcher import ALPHA, giou, match, tiou
 from hicm.systems.parallel.model import Layer, Output, Parallel
+from hicm.systems.parallel.overlap import overlap_loss
 from hicm.systems.parallel.settings import ObjectiveSettings
 
 NAMES = ("event", "iou", "l1", "count", "caption")
@@ -22,9 +24,10 @@ ACTIVITYNET = (0, 0, .19342592, .41212908, .18892996, .07812968, .05095414, .031
                .00029973)
 
 
-def loss_names(layers: int) -> tuple[str, ...]:
+def loss_names(layers: int, overlap: bool = False) -> tuple[str, ...]:
     """Names of the losses of all decoder layers: the last one's, then ``event_0``, ... of those before."""
-    return tuple(f"{name}{end}" for end in ("", *(f"_{layer}" for layer in range(layers - 1))) for name in NAMES)
+    names = (*NAMES, "overlap") if overlap else NAMES
+    return tuple(f"{name}{end}" for end in ("", *(f"_{layer}" for layer in range(layers - 1))) for name in names)
 
 
 def count_shares(events: list[int], most: int) -> Tensor:
@@ -43,7 +46,7 @@ class LossModule(nn.Module):
         super().__init__()
         self.model, self.settings = model, settings
         self.register_buffer("shares", shares, persistent=False)
-        weights = [getattr(settings, name) for name in NAMES]
+        weights = [getattr(settings, name) for name in loss_names(1, bool(settings.overlap))]
         self.weights = torch.tensor(weights * model.settings.decoder_layers)
 
     def forward(self, batch: Batch) -> Tensor:
@@ -56,23 +59,39 @@ class LossModule(nn.Module):
                             (output.layers[-1], *output.layers[:-1])]).flatten()
 
     def layer(self, output: Output, layer: Layer, batch: Batch) -> Tensor:
-        """Sums over videos of the losses of one layer: float32 [5], in the order of `NAMES`."""
+        """Sums over videos of the losses of one layer: float32 [5 or 6], in the order of `loss_names`."""
         video, query, event = self.pairs(layer, batch)
         share = 1 / batch.events.clamp(min=1)  # float32 [B]
-        wanted = torch.zeros_like(layer.events)
-        wanted[video, query] = 1
         boxes, targets = layer.boxes[video, query], batch.boxes[video, event]
-        return torch.stack([
-            (focal(layer.events, wanted).sum(1) * share).sum(),
+        found = [
+            (self.events(layer, video, query, tiou(boxes, targets)).sum(1) * share).sum(),
             ((1 - giou(boxes, targets)) * share[video]).sum(),
             ((boxes - targets).abs().sum(1) * share[video]).sum(),
             counter(layer.counts, batch.events, self.shares).sum(),
-            self.caption(output, layer, batch, video, query, event)])
+            self.caption(output, layer, batch, video, query, event)]
+        if self.settings.overlap:
+            found.append(overlap_loss(layer.boxes, batch.boxes, batch.events, layer.kept).sum())
+        return torch.stack(found)
+
+    def events(self, layer: Layer, video: Tensor, query: Tensor, overlaps: Tensor) -> Tensor:
+        """Losses [B, Q] of being an event, for matched pairs whose tIoU is ``overlaps`` [N]; 0 for queries left out."""
+        wanted = torch.zeros_like(layer.events)
+        if self.settings.quality == "tiou":
+            wanted[video, query] = overlaps.detach().to(wanted.dtype)
+            losses = varifocal(layer.events, wanted)
+        else:
+            wanted[video, query] = 1
+            losses = focal(layer.events, wanted)
+        return losses if layer.kept is None else losses * layer.kept
 
     def pairs(self, layer: Layer, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
         """Matched pairs of the batch: video, query of it and event of it, int64 [N] each."""
-        found = [match(layer.events[row].detach(), layer.boxes[row].detach(), batch.boxes[row, :count],
-                       self.settings.event, self.settings.iou) for row, count in enumerate(batch.events.tolist())]
+        found, kept = [], torch.ones_like(layer.events, dtype=torch.bool) if layer.kept is None else layer.kept
+        for row, count in enumerate(batch.events.tolist()):
+            left = kept[row].nonzero().squeeze(1)
+            queries, events = match(layer.events[row, left].detach(), layer.boxes[row, left].detach(),
+                                    batch.boxes[row, :count], self.settings.event, self.settings.iou)
+            found.append((left[queries], events))
         rows = torch.arange(len(found), device=batch.events.device)
         video = rows.repeat_interleave(torch.tensor([len(queries) for queries, _ in found], device=rows.device))
         return video, torch.cat([queries for queries, _ in found]), torch.cat([events for _, events in found])
@@ -81,7 +100,7 @@ class LossModule(nn.Module):
                 event: Tensor) -> Tensor:
         """Sum over videos of the mean over their pairs of the mean loss per word, the closing 0 included."""
         words = batch.words[video, event]
-        logs = self.model.captions(self.model.scene(output, layer, video, query), words[:, :-1])
+        logs = self.model.captions(self.model.caption_inputs(output, layer, video, query), words[:, :-1])
         losses = -logs.gather(2, words[:, 1:, None]).squeeze(2)
         real = F.pad(words[:, 1:-1] != END, (1, 0), value=True)  # the words, and the place after the last one
         each = (losses * real).sum(1) / (real.sum(1) + 1e-6)
@@ -95,6 +114,15 @@ def focal(logits: Tensor, wanted: Tensor) -> Tensor:
     share = logits.sigmoid()
     missed = wanted * (1 - share) + (1 - wanted) * share
     return (wanted * ALPHA + (1 - wanted) * (1 - ALPHA)) * losses * missed.square()
+
+
+def varifocal(logits: Tensor, wanted: Tensor) -> Tensor:
+    """Varifocal loss, eq. 2 of VarifocalNet (Zhang et al., CVPR 2021; alpha 0.75, gamma 2), element by element.
+
+    ``wanted``: the tIoU of matched queries with their events, 0 for the others.  Good matches weigh more.
+    """
+    losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+    return torch.where(wanted > 0, wanted, (1 - ALPHA) * logits.sigmoid().square()) * losses
 
 
 def counter(logits: Tensor, events: Tensor, shares: Tensor) -> Tensor:

@@ -16,12 +16,24 @@ def pairwise_giou(boxes: Tensor, others: Tensor) -> Tensor:
 
 def giou(boxes: Tensor, others: Tensor) -> Tensor:
     """Generalised IoU of segments (centre, length) [..., 2] with others: [...]."""
+    inter, union, hull = _lengths(boxes, others)
+    return inter / (union + SMALL) - (hull - union) / (hull + SMALL)
+
+
+def tiou(boxes: Tensor, others: Tensor) -> Tensor:
+    """IoU of segments (centre, length) [..., 2] with others: [...]."""
+    inter, union, _ = _lengths(boxes, others)
+    return inter / (union + TINY)
+
+
+def _lengths(boxes: Tensor, others: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Lengths of the intersection, the union and the hull of segments [..., 2] and others: [...] each."""
     start, end = boxes[..., 0] - boxes[..., 1] / 2, boxes[..., 0] + boxes[..., 1] / 2
     first, last = others[..., 0] - others[..., 1] / 2, others[..., 0] + others[..., 1] / 2
     inter = (torch.minimum(end, last) - torch.maximum(start, first)).clamp(min=0)
     union = (end - start) + (last - first) - inter
     hull = (torch.maximum(end, last) - torch.minimum(start, first)).clamp(min=0)
-    return inter / (union + SMALL) - (hull - union) / (hull + SMALL)
+    return inter, union, hull
 
 
 def costs(logits: Tensor, boxes: Tensor, targets: Tensor, event: float, iou: float) -> Tensor:

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from hicm.nn.projection import ProjectionLayer
 from hicm.systems.parallel.attention import DeformableAttention, Levels
 from hicm.systems.parallel.batch import Batch
-from hicm.systems.parallel.captioner import CaptionHead, Scene
-from hicm.systems.parallel.decoder import Decoder, Found
+from hicm.systems.parallel.captioner import CaptionHead, Inputs
+from hicm.systems.parallel.decoder import Decoder, LayerOutput
 from hicm.systems.parallel.encoder import Encoder, Pyramid
 from hicm.systems.parallel.heads import BoxHead, Heads
 from hicm.systems.parallel.settings import Settings
@@ -24,18 +24,19 @@ LENGTH = -2.0  # logit of the length of the first layer's segments before traini
 
 @dataclass(frozen=True)
 class Layer:
-    """What one decoder layer says of B videos."""
+    """The predictions of one decoder layer for B videos."""
 
     hidden: Tensor  # [B, Q, d]
-    reference: Tensor  # [B, Q, 1 or 2]: where the layer looked, and its sentences look
+    reference: Tensor  # [B, Q, 1 or 2]: around which the layer sampled, and its captions do
     events: Tensor  # [B, Q] logits
     counts: Tensor  # [B, most + 1] logits
     boxes: Tensor  # [B, Q, 2] centre and length as shares of the video
+    kept: Tensor | None = None  # bool [B, Q]: the queries that query dropout left; None: all
 
 
 @dataclass(frozen=True)
 class Output:
-    """What the network finds in B videos: the video as encoded, and every decoder layer."""
+    """The encoded videos and recalled vectors, and the predictions of every decoder layer."""
 
     video: Tensor  # [B, S, d]
     levels: Levels
@@ -55,7 +56,8 @@ class Parallel(nn.Module):
                                     settings.dropout)
         self.pyramid = Pyramid(feature_width, d, settings.levels)
         self.encoder = Encoder(settings.encoder_layers, *shape)
-        self.decoder = Decoder(settings.decoder_layers, settings.queries, *shape, memory=bool(memory_width))
+        self.decoder = Decoder(settings.decoder_layers, settings.queries, *shape, memory=bool(memory_width),
+                               self_attention=settings.self_attention)
         self.heads = nn.ModuleList(Heads(d, settings.max_events) for _ in range(settings.decoder_layers))
         self.captions = CaptionHead(d, settings.levels, settings.points, words, settings.word_dropout)
         self.projection: nn.Sequential | None = None
@@ -79,26 +81,40 @@ class Parallel(nn.Module):
                 head.initialise(0.0 if layer else LENGTH)
 
     def forward(self, batch: Batch) -> Output:
-        """Everything but the sentences."""
+        """Everything but the captions."""
         features, levels = self.pyramid(batch.rows, batch.lengths)
-        video = self.encoder(features, self.pyramid.positions(levels, batch.durations), levels, self.border)
+        seconds = torch.tensor(batch.durations, device=batch.rows.device)
+        video = self.encoder(features, self.pyramid.positions(levels, seconds), levels, self.border)
         recalled = self.recall(batch)
-        found = self.decoder(video, levels, recalled, self.border)
-        layers = [self._read(one, head) for one, head in zip(found, self.heads, strict=True)]
+        kept = self.draw_queries(batch.events)
+        found = self.decoder(video, levels, recalled, self.border, kept)
+        layers = [self._predict(one, head, kept) for one, head in zip(found, self.heads, strict=True)]
         return Output(video, levels, None if recalled is None else recalled[0], layers)
 
     def recall(self, batch: Batch) -> tuple[Tensor, Tensor] | None:
-        """What the videos recall, encoded [B, W, d], and which of it is real, bool [B, W]; None without a memory."""
+        """The recalled vectors, encoded [B, W, d], and which of them are real, bool [B, W]; None without a memory."""
         if self.projection is None:
             return None
         mask = torch.arange(batch.memory.shape[1], device=batch.memory.device) < batch.memory_lengths[:, None]
         return self.encoder.recalled(self.projection(batch.memory), batch.memory_lengths, self.border), mask
 
-    def _read(self, found: Found, head: nn.Module) -> Layer:
-        events, counts = head(found.hidden)
-        return Layer(found.hidden, found.reference, events, counts, found.boxes)
+    def draw_queries(self, events: Tensor) -> Tensor | None:
+        """The queries that query dropout leaves for videos with ``events`` int64 [B]: bool [B, Q]; None: all.
 
-    def scene(self, output: Output, layer: Layer, video: Tensor, query: Tensor) -> Scene:
+        They are drawn anew for every video: all but the share ``query_dropout``, and at least one for each event.
+        """
+        queries, share = self.settings.queries, self.settings.query_dropout
+        if not (self.training and share):
+            return None
+        count = events.clamp(max(1, round(queries * (1 - share))), queries)
+        ranks = torch.rand(len(events), queries, device=events.device).argsort(1).argsort(1)
+        return ranks < count[:, None]
+
+    def _predict(self, found: LayerOutput, head: nn.Module, kept: Tensor | None) -> Layer:
+        events, counts = head(found.hidden, kept)
+        return Layer(found.hidden, found.reference, events, counts, found.boxes, kept)
+
+    def caption_inputs(self, output: Output, layer: Layer, video: Tensor, query: Tensor) -> Inputs:
         """What the captioner needs for N events, int64 [N] each: video of the batch, and query of the layer."""
-        return self.captions.scene(output.video, output.levels, video, layer.hidden[video, query],
+        return self.captions.prepare(output.video, output.levels, video, layer.hidden[video, query],
                                    layer.reference[video, query])

@@ -1,9 +1,10 @@
 """Weights under the names that CM2's and PDVC's code give them, and under ours."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from hicm.errors import UserError
@@ -45,14 +46,35 @@ _PREFIXES = (
 # Second names: these weights are stored twice.  The captioner is one for all decoder layers.
 _ALIASES = ((r"caption_head\.\d+\.", "caption_head.0."), (r"bbox_head\.", "transformer.decoder.bbox_head."))
 
-# Weights that the released code never reads.
-_DEAD = re.compile(r"clip_model\.|cls_token$|text_positional_encoding\.|text_transformer_layers\.|pos_embed\."
-                   r"|transformer\.decoder\.layers\.\d+\.norm_t\.|transformer\.pos_trans(_norm)?\."
-                   r"|caption_head\.\d+\.core\.deformable_att\.(attention_weights|output_proj)\.")
+# Weights that the released code never reads, by a name for all of them: which, and why.
+DEAD = {
+    "clip_model": (r"clip_model\.", "CLIP, for a contrastive loss that is switched off"),
+    "cls_token": (r"cls_token$", "for encoders of recalled text that were not used"),
+    "text_positional_encoding": (r"text_positional_encoding\.", "for encoders of recalled text that were not used"),
+    "text_transformer_layers": (r"text_transformer_layers\.", "for encoders of recalled text that were not used"),
+    "pos_embed": (r"pos_embed\.", "the positions of recalled text have no duration"),
+    "norm_t": (r"transformer\.decoder\.layers\.\d+\.norm_t\.", "the norm after the video is applied again instead"),
+    "pos_trans": (r"transformer\.pos_trans(_norm)?\.", "for captions of given events"),
+    "attention_weights, output_proj of the captioner": (
+        r"caption_head\.\d+\.core\.deformable_att\.(attention_weights|output_proj)\.", "computed and not used"),
+}
+_DEAD = re.compile("|".join(pattern for pattern, _ in DEAD.values()))
+_LIGHT = "caption_head.0.rnn."  # PDVC's smaller captioner
 
 _PARTS = (("sampling_offsets.", "offsets."), ("attention_weights.", "weights."), ("value_proj.", "values."),
           ("output_proj.", "output."), ("recalled.q.", "recalled.queries."), ("recalled.k.", "recalled.keys."),
           ("recalled.v.", "recalled.values."), ("recalled.proj.", "recalled.output."))
+
+
+def dead_weights(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Which of ``names`` the released code never reads: how many, and why, by the keys of `DEAD`."""
+    counts = Counter(group for name in names for group, (pattern, _) in DEAD.items() if re.match(pattern, name))
+    return {group: {"tensors": counts[group], "why": why} for group, (_, why) in DEAD.items() if counts[group]}
+
+
+def is_live(name: str) -> bool:
+    """Whether a name is none of the `DEAD` weights."""
+    return not _DEAD.match(name)
 
 
 def own_name(name: str) -> str:
@@ -65,8 +87,7 @@ def own_name(name: str) -> str:
     """
     if _DEAD.match(name):
         return ""
-    for pattern, first in _ALIASES:
-        name = re.sub(f"^{pattern}", first, name)
+    name = _first_name(name)
     for pattern, own in _PREFIXES:
         found, count = re.subn(f"^{pattern}", own, name)
         if count:
@@ -76,23 +97,41 @@ def own_name(name: str) -> str:
     return ""
 
 
+def _first_name(name: str) -> str:
+    for pattern, first in _ALIASES:
+        name = re.sub(f"^{pattern}", first, name)
+    return name
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    """Whether two tensors are equal; what is no number equals itself, and is refused by its own name later."""
+    return one.shape == other.shape and bool(((one == other) | (one.isnan() & other.isnan())).all())
+
+
 def own_state(state: Mapping[str, Tensor], where: str) -> dict[str, Tensor]:
     """The weights of a released model under our names, without those that its code never reads.
 
-    Raises UserError when ``where``, the file, holds a name that is not CM2's or PDVC's, or two values for one weight.
+    Raises UserError when ``where``, the file, holds a name that is not CM2's or PDVC's, a weight under its second name
+    only, or two values for one weight.
     """
+    if any(name.startswith(_LIGHT) for name in state):
+        raise UserError(f"{where}: has PDVC's light captioner ({_LIGHT}*), which hicm does not have; use a checkpoint "
+                        "with the full one, such as anet_tsp_pdvc")
     found: dict[str, Tensor] = {}
     unknown, differ = [], []
     for name, value in state.items():
         own = own_name(name)
         if not own:
-            if not _DEAD.match(name):
+            if is_live(name):
                 unknown.append(name)
-        elif not torch.equal(found.setdefault(own, value), value):
+        elif not _same(found.setdefault(own, value), value):
             differ.append(name)
     if unknown:
         raise UserError(f"{where}: holds {some(unknown)}, which CM2 and PDVC do not have; is it a checkpoint of "
                         "theirs?")
+    if lacking := sorted({_first_name(name) for name in state if own_name(name)} - state.keys()):
+        raise UserError(f"{where}: missing keys: {some(lacking)}, which are there under a second name only; is the "
+                        "file complete, and was it trained with with_box_refine?")
     if differ:
         raise UserError(f"{where}: {some(differ)} differ from their copies under other names; is the file complete?")
     return found

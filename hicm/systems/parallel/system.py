@@ -16,24 +16,27 @@ from hicm.systems.base import Device, Events, Learner, refuse_other_model
 from hicm.systems.parallel.batch import Batch, collate
 from hicm.systems.parallel.dataset import VideoDataset
 from hicm.systems.parallel.decode import describe
+from hicm.systems.parallel.given import caption_spans
 from hicm.systems.parallel.losses import ACTIVITYNET, LossModule, count_shares, loss_names
 from hicm.systems.parallel.model import Parallel
 from hicm.systems.parallel.settings import IN_WEIGHTS, Settings
 from hicm.systems.parallel.vocabulary import Vocabulary, build_vocabulary, load_vocabulary
-from hicm.systems.parallel.weights import load_model, save_model
+from hicm.systems.parallel.weights import load_model, save_model, start_model
 
 
 class System(Learner):
     """Model and vocabulary, and in training also losses and data; see `hicm.systems.base`."""
 
+    captions_given = True
     longest = 800.0  # seconds: nearly all videos of YouCook2 and ActivityNet Captions are shorter
 
     def __init__(self, config: Config, model: Parallel, vocabulary: Vocabulary,
                  samples: SplitSamples | None = None) -> None:
         self.config, self.model, self.vocabulary = config, model, vocabulary
         if samples is not None:
-            self.dataset = VideoDataset(samples, vocabulary, config.data.frames, config.room.max_words)
-            self.losses = loss_names(config.room.decoder_layers)
+            self.dataset = VideoDataset(samples, vocabulary, config.data.frames, config.room.max_words,
+                                        sampling=config.data.sampling)
+            self.losses = loss_names(config.room.decoder_layers, bool(config.room.objective.overlap))
             self.module = LossModule(model, config.room.objective, _shares(config.room, samples))
             self.size = len(samples)
 
@@ -44,9 +47,12 @@ class System(Learner):
         texts = [event.text for video in samples.videos for event in video.events]
         if not texts:
             raise UserError(f"split {config.data.train}: no captions to learn from; add some")
+        memory = 0 if samples.recall is None else samples.width
+        if settings.init:
+            model, vocabulary = start_model(settings, samples.width, memory)
+            return cls(config, model, vocabulary, samples)
         vocabulary = (load_vocabulary(settings.vocabulary) if settings.vocabulary else
                       build_vocabulary(texts, settings.rarest))
-        memory = 0 if samples.recall is None else samples.width
         return cls(config, Parallel(settings, samples.width, memory, len(vocabulary)), vocabulary, samples)
 
     @classmethod
@@ -82,17 +88,25 @@ class System(Learner):
         return torch.optim.Adam(groups, lr=lr, weight_decay=decay)
 
     def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
-        """Events in order of time; batches hold videos of similar durations, longest first."""
+        """Events in order of time, or those given in their order.
+
+        Batches hold videos of similar durations, longest first.
+        """
         settings = self.config.room.decode
         if samples.width != self.model.feature_width:
             raise UserError(f"{samples.where}: features are {samples.width} wide, the model reads "
                             f"{self.model.feature_width}; use the features it was trained on")
-        dataset = VideoDataset(samples, self.vocabulary, self.config.data.frames, 0, teaching=False)
+        dataset = VideoDataset(samples, self.vocabulary, self.config.data.frames, 0, teaching=False,
+                               sampling=self.config.data.sampling)
         rows = sorted(range(len(samples)), key=lambda row: samples.speech_of(row)[1], reverse=True)
         self.model.to(device).eval()
         for start in range(0, len(rows), settings.batch):
-            batch = collate([dataset[0, row] for row in rows[start:start + settings.batch]]).to(device)
-            yield dict(zip(batch.ids, describe(self.model, batch, self.vocabulary, settings), strict=True))
+            taken = [samples[row] for row in rows[start:start + settings.batch]]
+            batch = collate([dataset.item(sample) for sample in taken]).to(device)
+            given = [sample.given for sample in taken if sample.given is not None]
+            found = (caption_spans(self.model, batch, given, self.vocabulary, settings) if given else
+                     describe(self.model, batch, self.vocabulary, settings))
+            yield dict(zip(batch.ids, found, strict=True))
 
     def save(self, folder: Path, **about: Any) -> None:
         """Write weights, words and description to ``folder``; ``about`` is added to the description."""

@@ -66,9 +66,9 @@ def build_vocabulary(texts: Iterable[str], rarest: int) -> Vocabulary:
 
 
 def load_vocabulary(path: str | Path) -> Vocabulary:
-    """A vocabulary in PDVC's form: ``ix_to_word`` maps 1 to V, as text, to words.
+    """A vocabulary in PDVC's form: ``ix_to_word`` maps 1 to V, as text, to words, the last of them `UNKNOWN`.
 
-    Raises UserError when the file is missing, or does not name one word for each of these ids.
+    Raises UserError when the file is missing, or does not name one word for each of these ids and that one last.
     """
     content = read_json(require(path, "vocabulary", "give a file of words, as PDVC has them"), "vocabulary")
     words = content.get("ix_to_word") if isinstance(content, dict) else None
@@ -82,4 +82,7 @@ def load_vocabulary(path: str | Path) -> Vocabulary:
     if len(set(found)) < len(found):
         twice = Counter(found).most_common(1)[0][0]
         raise UserError(f"{path}: ix_to_word: {twice!r} has several ids; every word needs one")
+    if found[-1] != UNKNOWN:
+        raise UserError(f"{path}: ix_to_word: expected {UNKNOWN}, which stands for all unknown words, under the last "
+                        f"id {len(found)}, found {found[-1]!r}; is the file complete?")
     return Vocabulary(found)

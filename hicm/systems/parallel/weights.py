@@ -10,11 +10,13 @@ from hicm.errors import UserError
 from hicm.files import atomic, read_json, require, write_json
 from hicm.nn.weights import load_exactly, read_weights
 from hicm.strict import build
+from hicm.systems.base import refuse_other_model
 from hicm.systems.parallel.model import Parallel
-from hicm.systems.parallel.settings import Settings
+from hicm.systems.parallel.settings import IN_WEIGHTS, Settings
+from hicm.systems.parallel.start import DESCRIPTION, checkpoint_folder
 from hicm.systems.parallel.vocabulary import Vocabulary, load_vocabulary
 
-DESCRIPTION, WORDS, WEIGHTS = "parallel.json", "vocabulary.json", "model.safetensors"
+WORDS, WEIGHTS = "vocabulary.json", "model.safetensors"
 OWN = "put back the file that was saved with the model"
 AGAIN = "train one first: hicm train CONFIG --set system=parallel"
 
@@ -53,3 +55,28 @@ def load_model(folder: Path) -> tuple[Parallel, Vocabulary]:
                         "back, or train again")
     load_exactly(model, read_weights(folder / WEIGHTS, AGAIN), str(folder / WEIGHTS), f"{OWN}, or train again")
     return model.eval(), vocabulary
+
+
+def start_model(settings: Settings, feature_width: int, memory_width: int) -> tuple[Parallel, Vocabulary]:
+    """A model to be trained on, with the weights and the words of ``settings.init``; the widths are those of the data.
+
+    Raises UserError when its model is another one than the settings ask for, or reads other data.
+    """
+    folder = checkpoint_folder(settings.init, "parallel.init: ")
+    start, vocabulary = load_model(folder)
+    refuse_other_model("parallel", start.settings, settings, IN_WEIGHTS, f"parallel.init: {folder}")
+    if settings.vocabulary and load_vocabulary(settings.vocabulary).digest != vocabulary.digest:
+        raise UserError(f"parallel.vocabulary: {settings.vocabulary} has other words than the weights of {folder}; "
+                        "leave it out, and their own are used")
+    for what, theirs, ours in (("features", start.feature_width, feature_width),
+                               ("recalled vectors", start.memory_width, memory_width)):
+        if theirs != ours:
+            raise UserError(f"parallel.init: {folder}: reads {_wide(what, theirs)}, the data have "
+                            f"{_wide(what, ours)}; use what it was trained with, or begin without it")
+    model = Parallel(settings, feature_width, memory_width, len(vocabulary))
+    model.load_state_dict(start.state_dict())
+    return model, vocabulary
+
+
+def _wide(what: str, width: int) -> str:
+    return f"{what} {width} wide" if width else f"no {what}"

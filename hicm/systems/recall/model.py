@@ -15,6 +15,7 @@ from hicm.memory.bank import Bank
 from hicm.systems.recall.segment import unit_rows
 from hicm.systems.recall.settings import Settings
 
+REPEATS = 20  # captions looked at for every different text that is wanted
 TIE = 1e-6  # cosines this close are equal and the first caption wins: rounding must not choose
 
 
@@ -76,18 +77,31 @@ def recall(means: np.ndarray, captions: Captions, mean: np.ndarray, settings: Se
     Raises UserError when the widths differ, or when own captions are to be left out and the bank does not record
     which video each caption is from.
     """
+    scores = _scores(means, captions, mean, settings)
+    if without is not None:
+        scores[:, _own(captions, without)] = -np.inf
+    chosen = np.array([_quote(row, captions, settings.neighbours) for row in scores], np.int64)
+    found = np.where(chosen >= 0, scores[np.arange(len(scores)), chosen], -np.inf)
+    return Recalled(chosen, found.astype(np.float32))
+
+
+def nearest_texts(means: np.ndarray, captions: Captions, mean: np.ndarray, settings: Settings,
+                  count: int) -> list[tuple[str, ...]]:
+    """Up to ``count`` different texts for each segment, the nearest first; the arguments are those of `recall`."""
+    scores = _scores(means, captions, mean, settings)
+    found = [dict.fromkeys(captions.texts[place] for place in _nearest(row, REPEATS * count)) for row in scores]
+    return [tuple(texts)[:count] for texts in found]
+
+
+def _scores(means: np.ndarray, captions: Captions, mean: np.ndarray, settings: Settings) -> np.ndarray:
+    """Cosines of segments and captions, float32 [n, N]."""
     width = captions.vectors.shape[1]
     if means.shape[1] != width:
         raise UserError(f"features are {means.shape[1]} wide and the memory bank {width}; build the bank with the text "
                         "encoder that belongs to the features (memory.encoder)")
     queries = unit_rows(means if settings.centring == "none" else means - mean).astype(np.float32)
     matrix = captions.centred if settings.centring == "both" else captions.vectors
-    scores = queries @ matrix.T
-    if without is not None:
-        scores[:, _own(captions, without)] = -np.inf
-    chosen = np.array([_quote(row, captions, settings.neighbours) for row in scores], np.int64)
-    found = np.where(chosen >= 0, scores[np.arange(len(scores)), chosen], -np.inf)
-    return Recalled(chosen, found.astype(np.float32))
+    return queries @ matrix.T
 
 
 def _own(captions: Captions, video: str) -> np.ndarray:

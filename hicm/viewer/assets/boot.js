@@ -1,7 +1,7 @@
 "use strict";
 globalThis.hicm ??= {};
 {
-  const AT_ONCE = 3;  // views that are set up when the page opens; others when they are scrolled near
+  const EAGER = 3;  // views that are set up when the page opens; others when they are scrolled near
 
   /** Set up every `.viewer` of the page that holds the JSON of a view. */
   function boot() {
@@ -24,7 +24,7 @@ globalThis.hicm ??= {};
         set(elements.indexOf(entry.target) + 1);
       }
     }, {rootMargin: "1200px"});
-    elements.forEach((element, number) => number < AT_ONCE ? set(number + 1) : near.observe(element));
+    elements.forEach((element, number) => number < EAGER ? set(number + 1) : near.observe(element));
     const go = () => {
       const asked = hicm.parts.link.asked(location.hash);
       const viewer = asked && set(asked.view);

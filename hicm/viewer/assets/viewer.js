@@ -1,7 +1,7 @@
 "use strict";
 globalThis.hicm ??= {};
 {
-  const {el, iconButton} = hicm.dom;
+  const {el, iconButton, eachFrame} = hicm.dom;
 
   /**
    * Show a viewer in an element.
@@ -14,19 +14,24 @@ globalThis.hicm ??= {};
   function view(element, view, options = {}) {
     const session = new hicm.Session(view);
     const keeper = new hicm.Keeper(view, session.history);
+    const saver = session.saves ? new hicm.Saver(session, keeper, hicm.requests) : null;
     const {parts} = hicm;
     const place = {number: options.number ?? 1, count: options.count ?? 1};
-    const notices = parts.notices(session, keeper);  // first, because it restores edits
+    const notices = parts.notices(session, keeper, saver);  // first, because it restores edits
     const screen = el("div", {class: "screen"});
     screen.append(parts.stage(session), parts.transport(session, screen), parts.captions(session));
 
     const title = el(options.heading ?? "h1", {class: "title", text: view.title || view.id});
-    const head = el("header", {class: "head"}, title, el("span", {class: "quiet", text: about(session)}),
+    const facts = el("span", {class: "quiet", text: about(session)});
+    session.on("events", eachFrame(() => {
+      facts.textContent = about(session);
+    }));
+    const head = el("header", {class: "head"}, title, facts,
       el("span", {class: "space"}), notices.notice,
       iconButton("link", "Copy a link to this time", "", () => parts.copyLink(session, place)),
       el("button", {type: "button", class: "keys", text: "Keys", title: "Keys (?)",
                     on: {click: () => session.emit("help")}}),
-      parts.exporting(session));
+      parts.exporting(session), ...saver ? parts.saving(session, saver) : []);
     const memory = parts.memory(session);
     element.classList.add("viewer");
     element.classList.toggle("with-memory", !memory.hidden);

@@ -1,21 +1,26 @@
 """A data set scored in parts, one after the other or in processes: the scores, warnings and errors of one part."""
 
+import io
 import json
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hicm.dvc_eval import Result, evaluate
 from hicm.dvc_eval.inputs.case import build_case
 from hicm.dvc_eval.inputs.protocols import PROTOCOLS
 from hicm.dvc_eval.inputs.read import read_predictions, read_references
+from hicm.dvc_eval.metrics import overlaps, scoring, soda
 from hicm.dvc_eval.metrics import part as part_module
-from hicm.dvc_eval.metrics import scoring, soda
 from hicm.dvc_eval.words import bleu, cider
+from hicm.dvc_eval.words.meteor15 import NativeMeteor
 
 OVERLAP = [name for name, rules in PROTOCOLS.items() if rules.pairing == "overlap"]
 ORDER = [name for name in PROTOCOLS if name not in OVERLAP]
@@ -268,6 +273,91 @@ def test_blocks_of_pairs_change_no_bit(monkeypatch: pytest.MonkeyPatch, files: l
         expected = whole[result.protocol]
         for name in ("scores", "per_video", "per_threshold", "video_table", "warnings", "signature"):
             assert getattr(result, name) == getattr(expected, name), (result.protocol, name)
+
+
+@pytest.fixture(scope="module")
+def meteor() -> NativeMeteor:
+    return NativeMeteor()
+
+
+@st.composite
+def dense(draw: st.DrawFn) -> tuple[Content, Content]:
+    """One or two videos whose events overlap often; captions of few words, some repeated and some empty."""
+    def side() -> tuple[list, list]:
+        starts = draw(st.lists(st.integers(0, 8), min_size=1, max_size=7))
+        return ([[float(start), start + float(draw(st.integers(0, 9)))] for start in starts],
+                [" ".join(draw(st.lists(st.sampled_from(["stir", "stirring", "the", "pot"]), max_size=4)))
+                 for _ in starts])
+
+    videos = [(side(), side()) for _ in range(draw(st.integers(1, 2)))]
+    return ({f"v{k}": [{"timestamp": span, "sentence": text} for span, text in zip(*predicted, strict=True)]
+             for k, (predicted, _) in enumerate(videos)},
+            {f"v{k}": {"duration": 20.0, "timestamps": spans, "sentences": texts}
+             for k, (_, (spans, texts)) in enumerate(videos)})
+
+
+def in_blocks(patch: pytest.MonkeyPatch, size: int) -> None:
+    """Everything that depends on pairs, so many at a time."""
+    for module in (bleu, cider, soda):
+        patch.setattr(module, "ENTRIES", size)
+    for module, name in ((part_module, "PAIRS"), (overlaps, "BLOCK")):
+        patch.setattr(module, name, size)
+    patch.setattr(part_module, "CALLS", 1)
+
+
+@settings(max_examples=4, deadline=None)
+@given(dense(), dense())
+def test_blocks_of_any_size_change_no_bit(meteor: NativeMeteor, one: tuple[Content, Content],
+                                          two: tuple[Content, Content]) -> None:
+    """Two annotators of the same videos; every metric that compares captions of events, SODA of all types."""
+    protocols = ["activitynet-2018", "soda", "soda-multi"]
+    predictions, *references = one[0], one[1], {video: two[1].get(video, one[1][video]) for video in one[1]}
+    expected = evaluate(predictions, references, protocols, meteor=meteor)
+    for size in (1, 2, 7):
+        with pytest.MonkeyPatch.context() as patch:
+            in_blocks(patch, size)
+            found = evaluate(predictions, references, protocols, meteor=meteor)
+        for result, other in zip(found, expected, strict=True):
+            for name, measure in result.measures.items():
+                assert measure.statistics.tobytes() == other.measures[name].statistics.tobytes(), (size, name)
+            assert result.warnings == other.warnings
+            for name, values in result.pairs.scores.items() if result.pairs is not None else ():
+                assert values.tobytes() == other.pairs.scores[name].tobytes(), (size, name)
+
+
+def test_what_is_kept_of_a_pair_is_small(meteor: NativeMeteor) -> None:
+    """What is worked out for a pair is not kept, only its scores: in one block it takes four kilobytes per pair."""
+    random, events = np.random.default_rng(5), 70
+
+    def side() -> tuple[list, list]:
+        spans = np.stack([random.random(events) * 99, 900 + random.random(events) * 99], axis=1).tolist()
+        return spans, [" ".join(f"w{word}" for word in random.integers(0, 99, 6)) for _ in spans]
+
+    (spans, texts), (other_spans, other_texts) = side(), side()
+    predictions = {"a": [{"timestamp": span, "sentence": text} for span, text in zip(spans, texts, strict=True)]}
+    references = {"a": {"duration": 1000.0, "timestamps": other_spans, "sentences": other_texts}}
+    with pytest.MonkeyPatch.context() as patch:
+        in_blocks(patch, 1000)
+        tracemalloc.start()
+        try:
+            result = evaluate(predictions, references, meteor=meteor)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert len(result.pairs.video) >= events**2
+    assert peak < 1600 * events**2
+
+
+def test_a_bar_for_one_large_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pairs are counted on a terminal, where there are many; nowhere else."""
+    shown = {}
+    for terminal in (False, True):
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        monkeypatch.setattr(sys.stderr, "isatty", lambda terminal=terminal: terminal)
+        for pairs, progress in ((scoring.MANY, True), (scoring.MANY, False), (scoring.MANY - 1, True)):
+            with scoring.pair_bar(pairs, progress) as bar:
+                shown[terminal, pairs, progress] = not bar.disable
+    assert [key for key, value in shown.items() if value] == [(True, scoring.MANY, True)]
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Tokens of captions without Java: the published table, made-up captions against the jar's output, properties."""
 
 import gzip
+import itertools
 import json
 import re
 
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hicm.dvc_eval.words import ptb
 from hicm.dvc_eval.words.ptb import DROPPED, ptb_tokenise
 from hicm.dvc_eval.words.tokenise import JarTokeniser
 from tests.golden.make_ptb import COUNT, FAMILIES, SEED, odd_captions
@@ -166,6 +168,18 @@ def test_words_that_stand_alone_are_tokenised_alone(words):
 @pytest.mark.parametrize("unit", ["a,", "a@", "<!a", "#a.", "<a ", "é'a", "A.  ", "1 ", "www.", "("])
 def test_time_is_linear_in_the_length(unit):
     assert len(ptb_tokenise(unit * 2000)[0]) >= 2000  # a search without a limit would take minutes here
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_words_of_letters_are_one_token_but_for_six(parts: int) -> None:
+    """What is taken for granted of them is what the rules say, also of pieces that rules begin with."""
+    pieces = ["can", "not", "gon", "na", "got", "ta", "lem", "me", "wan", "dr", "Mr", "NO", "etc", "pro", "www", "com",
+              "a", "T", "nt", "s", "pot"]
+    for made in itertools.product(pieces, repeat=parts):
+        word = "".join(made)
+        if word.lower() not in ptb.CUT:
+            assert ptb._scan(word) == [word.lower()], word
+    assert all(len(ptb._scan(word)) == 2 for word in ptb.CUT)
 
 
 def test_ten_thousand_words():

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hicm.dvc_eval.inputs.arrays import find_distinct
 from hicm.dvc_eval.words.bleu import bleu_scores, bleu_statistics
-from hicm.dvc_eval.words.cider import cider
+from hicm.dvc_eval.words.cider import cider, cider_of_some
 from hicm.dvc_eval.words.grams import count_grams
 from hicm.dvc_eval.words.rouge import common_lengths, longest_common, rouge_l
 
@@ -96,3 +97,29 @@ def test_grams_are_the_counted_ones(captions: list[str]) -> None:
         assert grams.counts_in(np.full(len(grams.gram[at]), index), grams.gram[at]).tolist() == grams.count[at].tolist()
     assert len(np.unique(grams.gram)) == len({tuple(t.split()[s:s + n]) for t in captions for n in range(1, 5)
                                               for s in range(len(t.split()) - n + 1)})
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.lists(words, max_size=6).map(" ".join), min_size=1, max_size=6), st.data())
+def test_cider_of_some_pairs_is_that_of_these_alone(captions: list[str], data: st.DataObject) -> None:
+    """To the bit, for several choices of pairs at once, one or two references each, some of them missing."""
+    caption = st.integers(0, len(captions) - 1)
+    references = data.draw(st.integers(1, 2))
+    row = st.tuples(caption, st.integers(0, 1), st.lists(st.integers(-1, len(captions) - 1), min_size=references,
+                                                         max_size=references))
+    rows = data.draw(st.lists(row, min_size=1, max_size=8))
+    hypothesis, owner, other = (np.array(column) for column in zip(*rows, strict=True))
+    chosen = np.array(data.draw(st.lists(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)), min_size=1,
+                                         max_size=3)))
+    grams = count_grams(captions)
+    found = cider_of_some(grams, hypothesis, other, owner, 2, chosen)
+    for mask, scores in zip(chosen, found, strict=True):
+        assert scores.tolist() == cider(grams, hypothesis[mask], other[mask], owner[mask], 2).tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 2**62) | st.integers(0, 3)))
+def test_distinct_numbers(numbers: list[int]) -> None:
+    for found, expected in zip(find_distinct(np.array(numbers, dtype=np.int64)),
+                               np.unique(np.array(numbers, dtype=np.int64), return_inverse=True), strict=True):
+        assert found.tolist() == expected.tolist()

@@ -79,10 +79,10 @@ class NativeMeteor:
     def _statistics(self, pairs: Sequence[tuple[str, str]], split: Callable[[str], list[str]]) -> np.ndarray:
         """Statistics (P, 23) of pairs (candidate, reference), which ``split`` turns into words."""
         numbers = {caption: number for number, caption in enumerate(dict.fromkeys(chain.from_iterable(pairs)))}
-        both = np.array([numbers[caption] for caption in chain.from_iterable(pairs)], dtype=np.int64).reshape(-1, 2)
-        captions = [self._words.number(split(caption)) for caption in numbers]
-        tokens = np.array([word for caption in captions for word in caption], dtype=np.int64)
+        both = np.fromiter(map(numbers.__getitem__, chain.from_iterable(pairs)), np.int64).reshape(-1, 2)
+        captions = [split(caption) for caption in numbers]
         starts = np.cumsum([0, *map(len, captions)])
+        tokens = self._words.number(captions, int(starts[-1]))
         words, index = self._words.arrays(), self._index
         spans, span_offsets = find_phrases(tokens, starts, words.hash, index["strings"], index["buckets"])
         found = np.zeros((len(pairs), STATISTICS))

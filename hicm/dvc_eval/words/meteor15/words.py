@@ -7,6 +7,7 @@ import numpy as np
 from hicm.dvc_eval.words.meteor15.layout import FNV_PRIME, FNV_START
 from hicm.dvc_eval.words.meteor15.stem import stem
 from hicm.dvc_eval.words.meteor15.synonyms import synset_set
+from hicm.dvc_eval.words.numbering import Numbering
 
 
 def word_key(word: str) -> int:
@@ -41,24 +42,19 @@ class WordArrays:
     synset_offsets: np.ndarray
 
 
-class Words:
+class Words(Numbering):
     """All words seen so far, numbered in order of appearance."""
 
     def __init__(self, index: dict[str, np.ndarray]) -> None:
         self._index = index
         known = index["words"].tobytes().decode().split("\n")
         self._known = dict(zip(known, range(len(known)), strict=True))
-        self._numbers: dict[str, int] = {}
         self._rows: list[tuple[int, int, int, bool]] = []
         self._synsets: list[np.ndarray] = []
 
-    def number(self, tokens: list[str]) -> list[int]:
-        """The number of each token."""
-        numbers = self._numbers
-        for token in tokens:
-            if token not in numbers:
-                self._add(token)
-        return [numbers[token] for token in tokens]
+    def __missing__(self, word: str) -> int:
+        self._add(word)
+        return super().__missing__(word)
 
     def arrays(self) -> WordArrays:
         """The arrays of all words so far."""
@@ -71,7 +67,6 @@ class Words:
         )
 
     def _add(self, word: str) -> None:
-        self._numbers[word] = len(self._numbers)
         at = self._known.get(word)
         if at is None:  # then it is not a function word, nor an inflected form in the list of exceptions
             self._rows.append((word_key(word), word_key(stem(word)), word_hash(word), False))

@@ -1,6 +1,5 @@
-"""Reads released ``.pth`` checkpoints: tensors, renamed as in hicm, and plain data; nothing in a file is executed."""
+"""Reads released ``.pth`` checkpoints of HiCM2 and VidChapters: tensors, renamed as in hicm, and plain data."""
 
-import argparse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,16 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hicm.data.torch_files import read_torch, refuse_odd
 from hicm.errors import UserError
-from hicm.files import require
-from hicm.nn.weights import some
+from hicm.systems.released import read_released_file, refuse_odd_tensors
 
 HEAD = "t5.lm_head.weight"
 EMBEDDINGS = ("t5.shared.weight", "t5.encoder.embed_tokens.weight", "t5.decoder.embed_tokens.weight",
               HEAD)  # one tied matrix; in T5 v1.1 the head is one of its own
-PLAIN = (str, int, float, bool, type(None))
-DEPTH = 4  # deepest nesting of lists and dicts in the settings of a released file
 
 
 @dataclass(frozen=True)
@@ -61,88 +56,28 @@ def read_released(path: str | Path) -> dict[str, Tensor]:
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """The content of a released training file; the tensors stay on disk until they are used.
 
-    Reads only tensors and an ``argparse.Namespace`` of plain data.  Raises UserError when the file is missing, damaged
-    or would execute code, when two keys map to the same name, when a value is not a tensor of floating point numbers,
-    and when the copies of the embedding matrix differ.
+    Raises UserError as `read_released_file`, and when two keys map to the same name, when a value is not a tensor of
+    floating point numbers, and when the copies of the embedding matrix differ.
     """
-    path = require(path, "checkpoint", "check the path (captioner.init, or the file to convert)")
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):
-            content = read_torch(path)
-    except Exception as error:  # a damaged or malicious file can raise nearly anything
-        begin = _first_byte(path)
-        reason = first_line(error) if begin in (b"P", b"\x80") else "not a file of PyTorch"  # a zip file or a pickle
-        raise UserError(f"{path}: checkpoint refused ({reason}); {_expected(begin)}") from error
-    whole = isinstance(content, dict) and "model" in content
-    state = content["model"] if whole else content
-    if not isinstance(state, dict) or not state or not all(isinstance(name, str) for name in state) \
-            or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path}: expected a state dict, or a dict with 'model', as HiCM2 and VidChapters write")
-    names = {name: released_name(name) for name in state}
-    _check_tensors(state, names, path)
-    ours = {names[name]: value for name, value in state.items()}
+    content = read_released_file(path, "check the path (captioner.init, or the file to convert)",
+                                 "HiCM2 and VidChapters")
+    names = {name: released_name(name) for name in content.state}
+    _refuse_doubles(names, path)
+    refuse_odd_tensors(content.state, path, "captioner")
+    ours = {names[name]: value for name, value in content.state.items()}
     copies = [name for name in EMBEDDINGS if name in ours]
     ours = untie(ours, str(path))
     tied = tuple(name for name in copies if name == EMBEDDINGS[0] or name not in ours)
-    args, epoch = (content.get("args"), content.get("epoch")) if whole else (None, None)
-    return Checkpoint(ours, {name: own for name, own in names.items() if name != own}, tied,
-                      epoch if type(epoch) is int else None, _plain_args(args, path),
-                      tuple(sorted(map(str, set(content) - {"model", "epoch", "args"}))) if whole else ())
+    return Checkpoint(ours, {name: own for name, own in names.items() if name != own}, tied, content.epoch,
+                      content.args, content.dropped)
 
 
-def _first_byte(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as stream:
-            return stream.read(1)
-    except OSError:
-        return b""
-
-
-def _expected(first: bytes) -> str:
-    """What the file should hold; for a Flax file, known by its first byte, what to use instead."""
-    if first and (0x81 <= first[0] <= 0x8f or first[0] in (0xde, 0xdf)):  # a msgpack map
-        return "it looks like a Flax checkpoint (scenic's Vid2Seq), which is not supported; use a .pth of VidChapters"
-    return "expected a .pth of tensors and plain data"
-
-
-def _check_tensors(state: Mapping[str, Tensor], names: Mapping[str, str], path: Path) -> None:
+def _refuse_doubles(names: Mapping[str, str], path: str | Path) -> None:
     first: dict[str, str] = {}
     for name, own in names.items():
         if own in first:
             raise UserError(f"{path}: {first[own]} and {name} are both {own}; remove one of them")
         first[own] = name
-    odd = [f"{name} ({value.layout}, {value.dtype})" for name, value in state.items()
-           if value.layout != torch.strided or not value.is_floating_point()]
-    if odd:
-        raise UserError(f"{path}: expected floating point numbers, found {some(odd)}; is this a captioner checkpoint?")
-    for name, value in state.items():
-        try:
-            refuse_odd(value, name)
-        except ValueError as error:
-            raise UserError(f"{path}: {error}; is the file complete?") from error
-
-
-def _plain_args(args: Any, path: Path) -> dict[str, Any]:
-    """The Namespace (or dict) of arguments in a released file as plain data."""
-    if args is None:
-        return {}
-    values = vars(args) if isinstance(args, argparse.Namespace) else args
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: args is a {type(args).__name__}, expected an argparse.Namespace or a dict; save the "
-                        "file without it")
-    return {str(name): _plain(value, f"args.{name}", path, DEPTH) for name, value in values.items()}
-
-
-def _plain(value: Any, name: str, path: Path, depth: int) -> Any:
-    if type(value) in PLAIN:
-        return value
-    if depth and type(value) in (list, tuple, set):
-        return [_plain(item, name, path, depth - 1) for item in value]
-    if depth and type(value) is dict:
-        return {str(key): _plain(item, f"{name}.{key}", path, depth - 1) for key, item in value.items()}
-    what = f"a {type(value).__name__}" if depth else "data nested too deeply"
-    raise UserError(f"{path}: {name} is {what}; expected text, numbers, booleans, and lists or dicts of them; "
-                    "save the file without it")
 
 
 def untie(state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
@@ -162,10 +97,3 @@ def untie(state: dict[str, Tensor], where: str) -> dict[str, Tensor]:
             raise UserError(f"{where}: {name} differs from {copies[0]}; T5's embedding matrices must be equal")
     state[EMBEDDINGS[0]] = state.pop(copies[0])
     return state
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error, at most 200 characters, without torch's advice to load unsafely."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    useful = [line for line in lines if not line.startswith(("Weights only load", "Please file", "Check the docu"))]
-    return (useful or lines or [type(error).__name__])[0][:200]

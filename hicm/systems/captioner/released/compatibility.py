@@ -6,9 +6,10 @@ from typing import Any
 from torch import Tensor
 from transformers import T5Config
 
-from hicm.config import Config, dump_config
+from hicm.config import Config
 from hicm.errors import UserError
 from hicm.systems.captioner.vocabulary import Vocabulary, digest_of
+from hicm.systems.released import setting_value
 
 MEMORY = "memory_projection."
 MOST_BINS = 1000  # nobody trained more time tokens: a larger difference means another tokenizer
@@ -46,7 +47,7 @@ def check_shapes(state: Mapping[str, Tensor], config: Config, t5: T5Config, wher
         "layers of memory projection": (_layers(state, f"{MEMORY}layers."), "captioner.memory_projection",
                                         2 if captioner.memory_projection == "deep" else 1),
     }
-    problems = [f"the file has {found} {what}, {setting}={_value(config, setting)}"
+    problems = [f"the file has {found} {what}, {setting}={setting_value(config, setting)}"
                 for what, (found, setting, value) in sizes.items() if found not in (None, value)]
     name = f"captioner.t5={captioner.t5}" + (" (captioner.t5_config)" if captioner.t5 == "scratch" else "")
     inside = "t5.encoder.block.0.layer.0.SelfAttention"
@@ -122,7 +123,7 @@ def compare_args(args: Mapping[str, Any], config: Config, memory: bool) -> list[
     """Differences between the training arguments in the file and the settings, one line each."""
     lines = []
     for name, setting in {**ARGUMENTS, **(MEMORY_ARGUMENTS if memory else {})}.items():
-        value, ours = args.get(name), _value(config, setting)
+        value, ours = args.get(name), setting_value(config, setting)
         if name == "hier_use":
             value = _levels(value)
             if not ours:  # empty means all levels of the bank: nothing to compare with
@@ -145,13 +146,6 @@ def _levels(value: Any) -> list[int] | None:
         return sorted(int(str(item).removeprefix("level_")) for item in value)
     except (TypeError, ValueError):
         return None
-
-
-def _value(config: Config, setting: str) -> Any:
-    value: Any = dump_config(config)
-    for key in setting.split("."):
-        value = value[key]
-    return sorted(value) if isinstance(value, list) else value
 
 
 def _layers(state: Mapping[str, Tensor], prefix: str) -> int | None:

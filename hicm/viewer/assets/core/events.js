@@ -11,16 +11,22 @@ globalThis.hicm ??= {};
   /**
    * The lanes of a view, with a key for every event.
    * @param {object} view JSON of a view
+   * @param {number} [last] the last key that is in use
    * @returns {Lanes}
    */
-  function lanesOf(view) {
-    let key = 0;
+  function lanesOf(view, last = 0) {
+    let key = last;
     return view.lanes.map((lane) => ({
       name: lane.name, kind: lane.kind, recalled: lane.recalled ?? [],
       events: lane.events.map((event) => ({key: ++key, start: event.start, end: event.end, text: event.text,
                                           score: event.score ?? null, level: event.level ?? null,
                                           remark: event.remark ?? ""})),
     }));
+  }
+
+  /** The largest key of all events; 0 if there are none. @param {Lanes} lanes @returns {number} */
+  function lastKey(lanes) {
+    return lanes.reduce((last, one) => one.events.reduce((most, event) => Math.max(most, event.key), last), 0);
   }
 
   /**
@@ -76,7 +82,7 @@ globalThis.hicm ??= {};
    * @returns {{lanes: Lanes, key: number}} with the key of the new event
    */
   function add(lanes, lane, fields) {
-    const key = 1 + Math.max(0, ...lanes.flatMap((one) => one.events.map((event) => event.key)));
+    const key = 1 + lastKey(lanes);
     const event = {key, text: "", score: null, level: null, remark: "", ...fields};
     return {lanes: withEvents(lanes, lane, ordered([...lanes[lane].events, event])), key};
   }
@@ -131,5 +137,5 @@ globalThis.hicm ??= {};
     return events.toSorted((one, other) => one.start - other.start || one.end - other.end);
   }
 
-  hicm.events = {lanesOf, find, fault, change, add, remove, split, merge};
+  hicm.events = {lanesOf, lastKey, find, fault, change, add, remove, split, merge};
 }

@@ -12,7 +12,7 @@ globalThis.hicm ??= {};
       this.joint = "";
     }
 
-    /** @returns {boolean} whether the value differs from the first one */
+    /** @returns {boolean} whether the value differs from the first one, or the one that was saved last */
     get changed() {
       return this.now !== this.first;
     }
@@ -28,6 +28,12 @@ globalThis.hicm ??= {};
       this.joint = joint;
       this.now = value;
       this.future = [];
+    }
+
+    /** Let a value be the one that others differ from; what can be undone stays. @param {T} value */
+    rebase(value) {
+      this.first = value;
+      this.pause();
     }
 
     /** Make the next change a step of its own. */

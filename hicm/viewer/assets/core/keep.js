@@ -18,30 +18,39 @@ globalThis.hicm ??= {};
     return [one, two].map((half) => (half >>> 0).toString(16).padStart(8, "0")).join("");
   }
 
-  /** The storage key of the edits of a view, made from its content. @param {object} view */
-  function keyOf(view, lanes) {
-    const events = lanes.map((lane) => [lane.name, lane.kind, lane.events.map((event) =>
+  /** What lanes hold, without the keys of their events. */
+  function contentOf(lanes) {
+    return lanes.map((lane) => [lane.name, lane.kind, lane.events.map((event) =>
       [event.start, event.end, event.text, event.score, event.level])]);
-    return `hicm ${view.id} ${digest(JSON.stringify([view.id, view.duration, events]))}`;
   }
 
+  /** The storage key of the edits of a view, made from its content. @param {object} view */
+  function keyOf(view, lanes) {
+    return `hicm ${view.id} ${digest(JSON.stringify([view.id, view.duration, contentOf(lanes)]))}`;
+  }
+
+  /** Whether lanes hold the same events. */
+  const same = (lanes, others) => JSON.stringify(contentOf(lanes)) === JSON.stringify(contentOf(others));
+
   /** The stored form of lanes; `readBack` reads it. */
-  const written = (lanes, exported) => JSON.stringify({
-    form: 1, saved: new Date().toISOString(), exported,
+  const written = (lanes, exported, base) => JSON.stringify({
+    form: 1, saved: new Date().toISOString(), exported, ...(base ? {base} : {}),
     lanes: lanes.map((lane) => lane.events)});
 
   function readBack(text, first) {
-    const {form, saved, exported, lanes} = JSON.parse(text);
+    const {form, saved, exported, base, lanes} = JSON.parse(text);
     const sound = (event) => typeof event.text === "string" && typeof event.key === "number" &&
       Number.isFinite(event.start) && Number.isFinite(event.end);
     const right = form === 1 && Array.isArray(lanes) && lanes.length === first.length &&
       lanes.every((events) => Array.isArray(events) && events.every(sound));
     if (!right) return null;
-    return {saved, exported: exported ?? "", lanes: first.map((lane, number) => ({...lane, events: lanes[number]}))};
+    return {saved, exported: exported ?? "", base: base ?? "",
+            lanes: first.map((lane, number) => ({...lane, events: lanes[number]}))};
   }
 
   /**
-   * Keeps edits in the browser until they are discarded.  Signals: `kept` (true or false: storing works or not).
+   * Keeps edits in the browser until they are discarded or saved on the server of the page.
+   * Signals: `kept` (true or false: storing works or not).
    */
   class Keeper extends hicm.Signals {
     /**
@@ -53,7 +62,11 @@ globalThis.hicm ??= {};
       super();
       this.history = history;
       this.storage = storage;
-      this.key = keyOf(view, history.first);
+      const content = keyOf(view, history.first);
+      this.key = view.save ? `hicm ${view.save.address}` : content;
+      this.before = view.save ? content : "";  // the key of edits that were made before pages could save
+      this.version = view.save?.etag ?? "";  // ETag of `history.first` on the server; "" for a page that cannot save
+      this.base = this.version;  // ETag of the events that were edited
       this.works = true;
       this.exported = "";
       this.elsewhere = "";  // what another tab has kept
@@ -68,17 +81,29 @@ globalThis.hicm ??= {};
      */
     restore() {
       try {
-        return this.take(this.storage().getItem(this.key));
+        this.move();
+        const found = this.take(this.storage().getItem(this.key));
+        if (found && !this.history.changed) this.now();  // it is what was saved
+        return this.history.changed ? found : null;
       } catch {
         return null;
       }
     }
 
+    move() {
+      const text = this.before && this.storage().getItem(this.before);
+      if (!text) return;
+      if (this.storage().getItem(this.key) === null) this.storage().setItem(this.key, text);
+      this.storage().removeItem(this.before);
+    }
+
     take(text) {
       const found = text && readBack(text, this.history.first);
       if (!found) return null;
+      const saved = same(found.lanes, this.history.first);
       this.exported = found.exported;
-      this.history.replace(found.lanes);
+      this.base = !saved && found.base ? found.base : this.version;
+      this.history.replace(saved ? this.history.first : found.lanes);
       return found;
     }
 
@@ -101,6 +126,14 @@ globalThis.hicm ??= {};
       return Boolean(found);
     }
 
+    /** The events that `history.first` is now are on the server. @param {string} etag */
+    saved(etag) {
+      this.version = this.base = etag;
+      this.exported = "";
+      this.elsewhere = "";
+      this.now();
+    }
+
     /** Keep the current lanes, after a pause. */
     soon() {
       clearTimeout(this.timer);
@@ -112,7 +145,7 @@ globalThis.hicm ??= {};
       clearTimeout(this.timer);
       this.timer = null;
       try {
-        if (this.history.changed) this.storage().setItem(this.key, written(this.history.now, this.exported));
+        if (this.history.changed) this.storage().setItem(this.key, written(this.history.now, this.exported, this.base));
         else this.storage().removeItem(this.key);
         this.replaced = false;
         this.set(true);
@@ -135,4 +168,5 @@ globalThis.hicm ??= {};
 
   hicm.Keeper = Keeper;
   hicm.digest = digest;
+  hicm.same = same;
 }

@@ -21,6 +21,8 @@ globalThis.hicm ??= {};
 
   /**
    * The levels of events, coarse to fine: by the mean length of their events.
+   *
+   * As `hicm/exports/chapters.py`, which adds the lengths in the same order, so that both order levels alike.
    * @param {{start: number, end: number, level: number | null}[]} events
    * @returns {(number | null)[]}
    */
@@ -28,7 +30,7 @@ globalThis.hicm ??= {};
     const sums = new Map();
     for (const event of events) {
       const sum = sums.get(event.level) ?? {length: 0, count: 0};
-      sums.set(event.level, {length: sum.length + event.end - event.start, count: sum.count + 1});
+      sums.set(event.level, {length: sum.length + (event.end - event.start), count: sum.count + 1});
     }
     const mean = (level) => sums.get(level).length / sums.get(level).count;
     return [...sums.keys()].sort((one, other) => mean(other) - mean(one));
@@ -62,14 +64,14 @@ globalThis.hicm ??= {};
    * @param {number} time seconds
    * @returns {boolean}
    */
-  function holds(event, time) {
+  function contains(event, time) {
     return Math.abs(time - low(event)) <= NEAR || low(event) < time && time < high(event) - NEAR;
   }
 
   const low = (event) => Math.min(event.start, event.end);
   const high = (event) => Math.max(event.start, event.end);
 
-  const lasts = (event) => high(event) - low(event);
+  const lengthOf = (event) => high(event) - low(event);
 
-  hicm.layout = {stack, levels, rows, holds, low, high, lasts};
+  hicm.layout = {stack, levels, rows, contains, low, high, lengthOf};
 }

@@ -36,7 +36,7 @@ globalThis.hicm ??= {};
   }
 
   /** A `<video>` with the interface of a `Clock`. */
-  class Film {
+  class Video {
     /** @param {HTMLVideoElement} element */
     constructor(element) {
       this.element = element;
@@ -76,12 +76,12 @@ globalThis.hicm ??= {};
       this.medium = new Clock();
       this.speed = 1;
       this.shown = -1;
-      this.goal = null;
+      this.target = null;
     }
 
     /** @returns {number} seconds */
     get time() {
-      return this.goal ?? Math.min(this.medium.time, this.duration);
+      return this.target ?? Math.min(this.medium.time, this.duration);
     }
 
     /** @returns {boolean} */
@@ -90,8 +90,8 @@ globalThis.hicm ??= {};
     }
 
     /** @returns {boolean} whether a video is played */
-    get film() {
-      return this.medium instanceof Film;
+    get hasVideo() {
+      return this.medium instanceof Video;
     }
 
     /**
@@ -101,9 +101,9 @@ globalThis.hicm ??= {};
     use(element) {
       const time = this.time;
       if (this.playing) this.medium.pause();
-      this.medium = element ? new Film(element) : new Clock();
+      this.medium = element ? new Video(element) : new Clock();
       this.medium.speed = this.speed;
-      this.goal = null;
+      this.target = null;
       if (time > 0) this.seek(time);
       this.emit("medium");
       this.emit("playing");
@@ -111,11 +111,11 @@ globalThis.hicm ??= {};
 
     /** Listen to the events of an element; call it once per element. @param {HTMLVideoElement} element */
     watch(element) {
-      const mine = (act) => () => this.film && this.medium.element === element && act();
+      const mine = (act) => () => this.hasVideo && this.medium.element === element && act();
       for (const name of ["timeupdate", "seeked"]) {
         element.addEventListener(name, mine(() => {
-          if (name === "seeked") this.goal = null;
-          this.tell();
+          if (name === "seeked") this.target = null;
+          this.notify();
         }));
       }
       for (const name of ["play", "pause", "ended"]) element.addEventListener(name, mine(() => this.started()));
@@ -147,9 +147,9 @@ globalThis.hicm ??= {};
     /** @param {number} seconds */
     seek(seconds) {
       const time = Math.min(Math.max(seconds, 0), this.duration);
-      this.goal = this.film && this.medium.element.readyState > 0 ? time : null;  // until the video is there
+      this.target = this.hasVideo && this.medium.element.readyState > 0 ? time : null;  // until the video is there
       this.medium.time = time;
-      this.tell();
+      this.notify();
     }
 
     /** @param {number} rate 1 is the speed of the video */
@@ -169,11 +169,11 @@ globalThis.hicm ??= {};
         this.medium.time = this.duration;
         this.pause();
       }
-      this.tell();
+      this.notify();
       if (this.playing) this.frame = requestAnimationFrame(() => this.tick());
     }
 
-    tell() {
+    notify() {
       if (this.time === this.shown) return;
       this.shown = this.time;
       this.emit("time");

@@ -6,7 +6,8 @@ globalThis.hicm ??= {};
 
   /**
    * The state of one viewer (lanes, edits, chosen event, player, zoom), independent of the DOM.
-   * Signals: `time`, `playing`, `events`, `choice`, `query`, `view`, `lane`, `loop`, `message`.
+   * Signals: `time`, `playing`, `events`, `choice`, `query`, `view`, `lane`, `loop`, `message`; `save` asks to save,
+   * and `settle` (a list of faults, to be added to) to apply what is being typed.
    */
   class Session extends hicm.Signals {
     /** @param {object} view JSON of a view */
@@ -22,6 +23,7 @@ globalThis.hicm ??= {};
       this.chosen = null;
       this.query = "";
       this.looping = false;
+      this.saves = Boolean(view.save && hicm.requests);  // are edits saved on the server of the page?
       this.player.on("time", () => this.timePassed());
       this.player.on("playing", () => this.emit("playing"));
       this.player.on("refused", (error) => this.say(`The video does not play: ${error.message}`));
@@ -66,7 +68,7 @@ globalThis.hicm ??= {};
       if (!this.found) this.choose(this.under(this.lane).at(-1)?.key ?? null);
       if (!this.found) return this.say("Choose an event to loop.");
       this.looping = !this.looping;
-      if (this.looping && !hicm.layout.holds(this.found.event, this.player.time)) this.seek(this.found.event.start);
+      if (this.looping && !hicm.layout.contains(this.found.event, this.player.time)) this.seek(this.found.event.start);
       this.emit("loop");
       return this.say(this.looping ? "The chosen event is looped." : "Looping is off.");
     }
@@ -79,8 +81,8 @@ globalThis.hicm ??= {};
 
     /** @param {number} lane @returns {object[]} its events under the playhead, the longest first */
     under(lane) {
-      return (this.lanes[lane]?.events ?? []).filter((event) => hicm.layout.holds(event, this.player.time))
-        .sort((one, other) => hicm.layout.lasts(other) - hicm.layout.lasts(one));
+      return (this.lanes[lane]?.events ?? []).filter((event) => hicm.layout.contains(event, this.player.time))
+        .sort((one, other) => hicm.layout.lengthOf(other) - hicm.layout.lengthOf(one));
     }
 
     // choice
@@ -114,7 +116,7 @@ globalThis.hicm ??= {};
     }
 
     /** @param {1 | -1} way to the next or the previous event of the lane, by its start */
-    hop(way) {
+    stepEvent(way) {
       const events = this.lanes[this.lane]?.events ?? [];
       const at = this.found?.lane === this.lane && Math.abs(this.found.event.start - this.player.time) < 0.05;
       const here = at ? this.found.place : null;

@@ -2,27 +2,7 @@
 globalThis.hicm ??= {};
 hicm.exports ??= {};
 {
-  const {Fraction} = hicm.numbers;
-
   /** @typedef {{start: number, end: number, title: string, level: number | null, inside: Chapter[]}} Chapter */
-
-  /**
-   * The levels of events, coarse to fine: by the mean length of their events.
-   * @param {object[]} events
-   * @returns {(number | null)[]}
-   */
-  function levels(events) {
-    const lengths = new Map();
-    for (const event of events) lengths.set(event.level, [...lengths.get(event.level) ?? [], event.end - event.start]);
-    const means = new Map([...lengths].map(([level, all]) => [level, mean(all)]));
-    return [...means.keys()].sort((one, other) => means.get(other) - means.get(one));
-  }
-
-  /** The exact mean of floats, as the nearest float. */
-  function mean(values) {
-    const sum = values.map(Fraction.of).reduce((total, value) => total.plus(value));
-    return sum.times(new Fraction(1, values.length)).number();
-  }
 
   /**
    * Chapters that follow one another or lie one inside the other, in order of time; no title is lost.
@@ -34,7 +14,7 @@ hicm.exports ??= {};
    */
   function nested(events) {
     const found = [], around = [];  // around: from the outermost to the innermost of those that are open
-    const rank = new Map(levels(events).map((level, place) => [level, place]));
+    const rank = new Map(hicm.layout.levels(events).map((level, place) => [level, place]));
     const ordered = hicm.clock.cues(events).sort((one, other) => one.start - other.start || other.end - one.end ||
       rank.get(one.event.level) - rank.get(other.event.level));
     for (const cue of ordered) {
@@ -73,5 +53,5 @@ hicm.exports ??= {};
     return found;
   }
 
-  hicm.chapters = {levels, nested, inSequence};
+  hicm.chapters = {nested, inSequence};
 }

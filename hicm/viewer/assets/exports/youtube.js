@@ -12,7 +12,7 @@ hicm.exports ??= {};
 
   /** [start in seconds, title] by YouTube's rules, of the coarsest level that has enough. */
   function chapters(events, duration) {
-    const tried = hicm.chapters.levels(events).map((level) =>
+    const tried = hicm.layout.levels(events).map((level) =>
       fewer(cues(events.filter((event) => event.level === level)), duration));
     const enough = tried.find((found) => found.length >= FEWEST);
     if (enough) return enough;

@@ -73,16 +73,22 @@ hicm.parts ??= {};
   /** A field for a time, with frame steps by the arrow keys and a button for the time of the playhead. */
   function timeField(session, edge, label, keys) {
     const part = {report: () => {}};
-    const take = () => {
-      const seconds = hicm.time.parse(field.value);
+    const unchanged = () => {
       const event = session.found?.event;
-      if (!event || hicm.time.exactClock(event[edge]) === field.value.trim()) return mark("");  // unchanged
-      return mark(session.setTimes({[edge]: seconds}));
+      return !event || hicm.time.exactClock(event[edge]) === field.value.trim();
+    };
+    const take = () => {
+      return mark(unchanged() ? "" : session.setTimes({[edge]: hicm.time.parse(field.value)}));
     };
     const mark = (fault) => {
       field.setAttribute("aria-invalid", String(Boolean(fault)));
       part.report(fault);
+      return fault;
     };
+    session.on("settle", (faults) => {
+      const fault = unchanged() ? "" : take();
+      if (fault) faults.push(fault);
+    });
     const step = (way) => {
       const event = session.found?.event;
       if (event) mark(session.setTimes({[edge]: hicm.time.nextFrame(event[edge], way, session.frameRate ?? 10)}));

@@ -78,7 +78,8 @@ hicm.parts ??= {};
       refused.textContent = "";
       dialog.showModal();
     };
-    const button = el("button", {type: "button", class: "primary", text: "Export", on: {click: open}});
+    const button = el("button", {type: "button", class: session.saves ? "" : "primary", text: "Export",
+                                 on: {click: open}});
     return el("div", {class: "exporting"}, button, dialog);
   }
 

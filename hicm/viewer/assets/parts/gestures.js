@@ -2,7 +2,7 @@
 globalThis.hicm ??= {};
 {
   const SLACK = 4;  // pixels that the pointer may move in a click
-  const MAGNET = 6;  // pixels within which a boundary snaps to another
+  const SNAP = 6;  // pixels within which a boundary snaps to another
   let drags = 0;
 
   /** The event under a point of the canvas, and which part of it. */
@@ -29,7 +29,7 @@ globalThis.hicm ??= {};
   /** A time snapped to other boundaries and the playhead, otherwise to the nearest frame. */
   function snapped(session, key, time, free) {
     const {viewport, player, duration, frameRate} = session;
-    const reach = MAGNET / viewport.width * (viewport.end - viewport.start);
+    const reach = SNAP / viewport.width * (viewport.end - viewport.start);
     const edges = [0, duration, player.time, ...session.lanes.flatMap((lane) => lane.events)
       .filter((event) => event.key !== key).flatMap((event) => [event.start, event.end])];
     const nearest = edges.reduce((best, edge) => Math.abs(edge - time) < Math.abs(best - time) ? edge : best, Infinity);

@@ -14,6 +14,7 @@ hicm.parts ??= {};
               ["Ctrl wheel", "zoom at the pointer"], ["Shift wheel", "scroll the timeline"],
               ["Esc", "back to the timeline"], ["?", "show these keys"]]],
   ];
+  const SAVE = ["Ctrl S", "save"];
   const TYPED = "input:not([type=range]):not([type=checkbox]), textarea, select, [contenteditable]";
   const viewers = [];
   let last = null;
@@ -37,6 +38,7 @@ hicm.parts ??= {};
   function pressed(event) {
     const viewer = current();
     if (!viewer || event.defaultPrevented || event.isComposing) return;
+    if (asksToSave(event, viewer.session)) return;
     const inside = viewer.element.contains(event.target);
     if (!inside && event.target !== document.body && event.target !== document.documentElement) return;
     const typing = event.target.matches?.(TYPED);
@@ -46,6 +48,16 @@ hicm.parts ??= {};
     if (event.key === "Escape") leave(event, viewer, typing);
     else if ((event.ctrlKey || event.metaKey) && !(sign && event.altKey)) back(event, viewer.session, typing);
     else if (!typing && (sign || !event.altKey)) act(event, viewer.session, viewer);
+  }
+
+  /** Save, wherever the focus is; only where a page can. @returns {boolean} was it the key? */
+  function asksToSave(event, session) {
+    const asked = session.saves && (event.ctrlKey || event.metaKey) && !event.altKey && !event.shiftKey &&
+      event.key.toLowerCase() === "s";
+    if (!asked) return false;
+    event.preventDefault();
+    session.emit("save");
+    return true;
   }
 
   function leave(event, viewer, typing) {
@@ -66,18 +78,18 @@ hicm.parts ??= {};
     const onButton = event.target.closest?.("button:not(.events [aria-pressed='true']), summary, a[href]");
     if (onButton && (event.key === " " || event.key === "Enter")) return;
     if (event.target.type === "range" && ["Home", "End", "PageUp", "PageDown"].includes(event.key)) return;
-    const deed = deeds(session, viewer)[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-    if (!deed) return;
+    const command = commands(session, viewer)[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+    if (!command) return;
     event.preventDefault();
-    deed(event);
+    command(event);
   }
 
-  const deeds = (session, viewer) => ({
+  const commands = (session, viewer) => ({
     " ": () => session.player.toggle(),
     ArrowLeft: (event) => event.shiftKey ? session.stepFrame(-1) : session.step(-5),
     ArrowRight: (event) => event.shiftKey ? session.stepFrame(1) : session.step(5),
-    "[": () => session.hop(-1),
-    "]": () => session.hop(1),
+    "[": () => session.stepEvent(-1),
+    "]": () => session.stepEvent(1),
     l: () => session.toggleLoop(),
     e: () => session.emit("edit"),
     i: () => session.setHere("start"),
@@ -86,7 +98,7 @@ hicm.parts ??= {};
     s: () => session.splitChosen(),
     j: () => session.mergeChosen(),
     m: () => hicm.parts.toggleSound(session),
-    f: () => session.player.film && hicm.parts.toggleFull(viewer.screen),
+    f: () => session.player.hasVideo && hicm.parts.toggleFull(viewer.screen),
     Delete: () => session.removeChosen(),
     Backspace: () => session.removeChosen(),
     "/": () => session.emit("find"),
@@ -99,9 +111,10 @@ hicm.parts ??= {};
 
   /** The dialog that shows the keys. @param {hicm.Session} session @returns {HTMLDialogElement} */
   function help(session) {
+    const all = (title, keys) => title === "Edit" && session.saves ? [...keys, SAVE] : keys;
     const groups = KEYS.map(([title, keys]) => el("div", {}, el("h3", {text: title}),
-      el("dl", {}, ...keys.flatMap(([key, deed]) => [
-        el("dt", {}, ...key.split(" ").map((one) => el("kbd", {text: one}))), el("dd", {text: deed})]))));
+      el("dl", {}, ...all(title, keys).flatMap(([key, meaning]) => [
+        el("dt", {}, ...key.split(" ").map((one) => el("kbd", {text: one}))), el("dd", {text: meaning})]))));
     const dialog = el("dialog", {class: "help", "aria-label": "Keys"},
       el("header", {}, el("h2", {text: "Keys"}),
         el("button", {type: "button", text: "Close", on: {click: () => dialog.close()}})),

@@ -18,10 +18,10 @@ hicm.parts ??= {};
     const fill = () => {
       const events = session.lanes.flatMap((lane, number) => lane.events.map((event) => ({event, lane: number})))
         .sort((one, other) => one.event.start - other.event.start || other.event.end - one.event.end);
-      const kept = new Set(events.map(({event}) => event.key));
+      const kept = new Map(events.map(({event, lane}) => [event.key, lane]));
       const inside = items.contains(document.activeElement);
       for (const [key, row] of rows) {
-        if (!kept.has(key)) {
+        if (kept.get(key) !== row.lane) {
           row.element.remove();
           rows.delete(key);
         }
@@ -51,14 +51,11 @@ hicm.parts ??= {};
     };
     const showChoice = () => {
       const reached = rows.get(session.chosen)?.element ?? items.querySelector("li:not([hidden])");
-      for (const [key, row] of rows) {
-        row.button.setAttribute("aria-pressed", String(key === session.chosen));
-        row.button.tabIndex = row.element === reached ? 0 : -1;
-      }
+      for (const [key, row] of rows) markRow(row, key === session.chosen, row.element === reached);
     };
     const showTime = () => {
       for (const row of rows.values()) {
-        const here = hicm.layout.holds(row.event, session.player.time);
+        const here = hicm.layout.contains(row.event, session.player.time);
         if (here !== row.here) {
           row.here = here;
           row.element.classList.toggle("here", here);
@@ -89,7 +86,7 @@ hicm.parts ??= {};
   function makeRow(session, lane) {
     const times = el("span", {class: "times"}), text = el("span", {class: "text", dir: "auto"});
     const remark = el("span", {class: "remark", hidden: true});
-    const row = {event: null, times, text, remark, here: false, query: null};
+    const row = {event: null, lane, times, text, remark, here: false, query: null, chosen: null, reached: null};
     row.button = el("button", {type: "button", dataset: {colour: hicm.colours.name(session.lanes, lane)},
                                on: {click: () => session.choose(row.event.key, {seek: true})}},
                     session.lanes.length > 1 ? el("span", {class: "unseen", text: `${session.lanes[lane].name}, `})
@@ -97,6 +94,13 @@ hicm.parts ??= {};
                     times, text, remark);
     row.element = el("li", {}, row.button);
     return row;
+  }
+
+  /** Mark the chosen row and the one that Tab reaches.  Others are not touched: setting `tabIndex` is slow. */
+  function markRow(row, chosen, reached) {
+    if (row.chosen !== chosen) row.button.setAttribute("aria-pressed", String(chosen));
+    if (row.reached !== reached) row.button.tabIndex = reached ? 0 : -1;
+    Object.assign(row, {chosen, reached});
   }
 
   function writeRow(row, event, query) {
@@ -155,11 +159,11 @@ hicm.parts ??= {};
   function walk(event, items) {
     const shown = [...items.querySelectorAll("li:not([hidden]) > button")];
     const here = shown.indexOf(document.activeElement);
-    const goal = {ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: shown.length - 1}[event.key];
-    if (goal === undefined || !shown[goal]) return;
+    const target = {ArrowDown: here + 1, ArrowUp: here - 1, Home: 0, End: shown.length - 1}[event.key];
+    if (target === undefined || !shown[target]) return;
     event.preventDefault();
     event.stopPropagation();
-    shown[goal].focus();
+    shown[target].focus();
   }
 
   hicm.parts.list = list;

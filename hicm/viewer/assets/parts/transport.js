@@ -37,7 +37,7 @@ hicm.parts ??= {};
     };
     const showState = () => {
       relabel(play, player.playing ? "pause" : "play", player.playing ? "Pause" : "Play", "space");
-      const element = player.film ? player.medium.element : null;
+      const element = player.hasVideo ? player.medium.element : null;
       mute.hidden = !element || session.view.picture?.sound === false;
       relabel(mute, element?.muted ? "muted" : "sound", element?.muted ? "Unmute" : "Mute", "m");
       full.hidden = !element || !document.fullscreenEnabled;
@@ -48,15 +48,15 @@ hicm.parts ??= {};
     showTime();
     showState();
     return el("div", {class: "transport", role: "group", "aria-label": "Player"},
-      iconButton("previous", "Previous event", "[", () => session.hop(-1)), play,
-      iconButton("next", "Next event", "]", () => session.hop(1)),
+      iconButton("previous", "Previous event", "[", () => session.stepEvent(-1)), play,
+      iconButton("next", "Next event", "]", () => session.stepEvent(1)),
       el("span", {class: "time"}, now, el("span", {class: "of", text: ` / ${hicm.time.clock(duration)}`})),
       seek, loop, speed, mute, full);
   }
 
   function toggleSound(session) {
     const {player} = session;
-    if (!player.film) return;
+    if (!player.hasVideo) return;
     player.medium.element.muted = !player.medium.element.muted;
     session.emit("sound");
   }

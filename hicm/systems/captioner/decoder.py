@@ -1,0 +1,111 @@
+"""T5's decoder for generation: one token of every row at a time, with the numbers of `T5ForConditionalGeneration`.
+
+Keys and values of the encoder states are computed once and kept once per video, whatever its number of beams, which
+attend to them together.  Those of earlier tokens are kept per row, in memory that doubles when it is full.
+
+Shape legend: V videos, b beams, N = V * b rows (the beams of a video are neighbours), H heads, k width of a head,
+G videos of one part, S encoder states, d T5 width, C classes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
+from transformers import T5ForConditionalGeneration
+from transformers.models.t5.modeling_t5 import T5Attention
+
+from hicm.systems.captioner.parts import Part
+
+FIRST = 32  # tokens that there is room for at the beginning
+
+
+@dataclass
+class _Source:
+    """Keys and values of one part by layer, each [G, H, S, k]; ``mask`` is added to scores, [G, 1, 1, S] or None."""
+
+    videos: int
+    layers: list[tuple[Tensor, Tensor]]
+    mask: Tensor | None
+
+    def take(self, chosen: Tensor) -> "_Source":
+        return _Source(int(chosen.sum()), [(keys[chosen], values[chosen]) for keys, values in self.layers],
+                       None if self.mask is None else self.mask[chosen])
+
+
+class Decoder:
+    """The state of a generation: all tokens so far, of videos in the order of ``parts``.
+
+    ``longest``: the most tokens that are generated.
+    """
+
+    def __init__(self, t5: T5ForConditionalGeneration, parts: Sequence[Part], beams: int, longest: int) -> None:
+        self.t5, self.beams, self.longest = t5, beams, longest
+        self.blocks = [block.layer for block in t5.decoder.block]
+        attention = self.blocks[0][0].SelfAttention
+        self.heads, self.width = attention.n_heads, attention.key_value_proj_dim
+        self.bias = attention.compute_bias(longest, longest)  # [1, H, longest, longest]
+        self.sources = [self._source(part) for part in parts]
+        self.length = 0
+        states, rows = parts[0].states, beams * sum(source.videos for source in self.sources)
+        self.past = states.new_zeros(len(self.blocks), 2, rows, self.heads, min(FIRST, longest), self.width)
+
+    def step(self, ids: Tensor) -> Tensor:
+        """Logits of the next tokens, float32 [N, C], after the tokens ``ids`` [N]."""
+        if self.length == self.past.shape[4]:
+            self.past = torch.cat([self.past, torch.zeros_like(self.past)], 4)
+        x = self.t5.shared(ids)
+        for layer, (own, cross, feed_forward) in enumerate(self.blocks):
+            x = x + self._attend_to_past(layer, own.SelfAttention, own.layer_norm(x))
+            x = x + self._attend_to_sources(layer, cross.EncDecAttention, cross.layer_norm(x))
+            x = feed_forward(x)
+        self.length += 1
+        x = self.t5.decoder.final_layer_norm(x)
+        if self.t5.config.scale_decoder_outputs:
+            x = x * self.t5.config.d_model ** -0.5
+        return self.t5.lm_head(x).float()
+
+    def follow(self, rows: Tensor) -> None:
+        """Row n continues what row ``rows[n]`` said, int64 [N]; only rows that change are copied."""
+        changed = (rows != torch.arange(len(rows), device=rows.device)).nonzero().flatten()
+        if len(changed):
+            said = self.past[:, :, :, :, :self.length]
+            said[:, :, changed] = said[:, :, rows[changed]]
+
+    def keep(self, videos: Tensor) -> None:
+        """Go on with some of the videos only, bool [V]."""
+        self.past = self.past[:, :, videos.repeat_interleave(self.beams)]
+        shares = zip(self.sources, videos.split([source.videos for source in self.sources]), strict=True)
+        self.sources = [source if chosen.all() else source.take(chosen) for source, chosen in shares if chosen.any()]
+
+    def _source(self, part: Part) -> _Source:
+        g, s, _ = part.states.shape
+
+        def split(x: Tensor) -> Tensor:
+            return x.view(g, s, self.heads, self.width).transpose(1, 2).contiguous()
+
+        layers = [(split(attention.k(part.states)), split(attention.v(part.states)))
+                  for attention in (block[1].EncDecAttention for block in self.blocks)]
+        mask = None
+        if not part.mask.all():
+            mask = torch.zeros(g, 1, 1, s, dtype=part.states.dtype, device=part.states.device)
+            mask.masked_fill_(~part.mask[:, None, None], torch.finfo(mask.dtype).min)
+        return _Source(g, layers, mask)
+
+    def _attend_to_past(self, layer: int, attention: T5Attention, x: Tensor) -> Tensor:
+        n, t = len(x), self.length
+        query, key, value = (linear(x).view(n, self.heads, self.width)
+                             for linear in (attention.q, attention.k, attention.v))
+        keys, values = self.past[layer]
+        keys[:, :, t], values[:, :, t] = key, value
+        found = scaled_dot_product_attention(query[:, :, None], keys[:, :, :t + 1], values[:, :, :t + 1],
+                                             self.bias[:, :, t:t + 1, :t + 1], scale=1.0)
+        return attention.o(found.reshape(n, -1))
+
+    def _attend_to_sources(self, layer: int, attention: T5Attention, x: Tensor) -> Tensor:
+        query = attention.q(x).view(-1, self.beams, self.heads, self.width).transpose(1, 2)  # [V, H, b, k]
+        shares = query.split([source.videos for source in self.sources])
+        found = [scaled_dot_product_attention(share, *source.layers[layer], source.mask, scale=1.0)
+                 for share, source in zip(shares, self.sources, strict=True)]
+        return attention.o(torch.cat(found).transpose(1, 2).reshape(len(x), -1))

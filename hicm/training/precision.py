@@ -1,0 +1,68 @@
+"""Which precision a training computes in: float32, or bfloat16 where this machine multiplies it faster.
+
+In bfloat16 only products are: weights, the optimiser, softmax and losses are float32 (torch's autocast).
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from hicm.config import TrainConfig
+
+Precision = Literal["no", "bf16"]
+
+MARGIN = 1.2  # bfloat16 must be faster by this factor
+SHAPE = (256, 768, 3072)  # of the measured product: positions, widths of a feed-forward layer of t5-base
+REPEATS = 5
+
+
+def choose_precision(config: TrainConfig, device: torch.device,
+                     recorded: Any = None) -> tuple[Precision, dict[str, Any]]:
+    """``no`` (float32) or ``bf16``, and what to record about it ({}: the settings say it).
+
+    ``recorded`` is what an earlier start of the same run recorded: a run that continues keeps its precision.
+    """
+    if config.precision != "auto":
+        return config.precision, {}
+    if isinstance(recorded, dict) and recorded.get("chosen") in ("no", "bf16"):
+        return recorded["chosen"], recorded
+    speedup = measure_speedup(device)
+    chosen: Precision = "bf16" if speedup >= MARGIN else "no"
+    return chosen, {"chosen": chosen, "bf16_speedup": round(speedup, 2), "needed": MARGIN, "device": device.type}
+
+
+def measure_speedup(device: torch.device) -> float:
+    """Time of a layer's products forwards and backwards in float32, divided by that in bfloat16; 0: there is none."""
+    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and not torch.cuda.is_bf16_supported(False)):
+        return 0.0
+    works = [_products(device, dtype) for dtype in (torch.float32, torch.bfloat16)]
+    best = [float("inf")] * len(works)
+    for _ in range(REPEATS + 1):  # in turns, so that other work on the machine slows both; the first is warm-up
+        best = [min(known, _seconds(work, device)) for known, work in zip(best, works, strict=True)]
+    return best[0] / best[1]
+
+
+def _products(device: torch.device, dtype: torch.dtype) -> Callable[[], Tensor]:
+    rows, width, hidden = SHAPE
+    x, weight, gradient = (torch.ones(shape, device=device, dtype=dtype)
+                           for shape in ((rows, width), (hidden, width), (rows, hidden)))
+
+    def work() -> Tensor:
+        torch.nn.functional.linear(x, weight)
+        torch.mm(gradient.t(), x)
+        return torch.mm(gradient, weight)
+
+    return work
+
+
+def _seconds(work: Callable[[], Tensor], device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    began = time.perf_counter()
+    work()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter() - began

@@ -1,0 +1,47 @@
+"""The demo from data to report, on fewer videos."""
+
+import pytest
+
+from hicm.config import dump_config, load_config, save_config
+from hicm.errors import UserError
+from hicm.files import read_json
+from hicm.recipes.demo import run as demo
+from hicm.recipes.demo.dataset import make_dataset, write_parallel_settings
+from tests.tiny import WIDTH
+
+
+def test_the_settings_of_the_parallel_demo_are_for_its_data(tmp_path):
+    base = make_dataset(tmp_path, {"train": 2, "val": 1}, width=WIDTH)
+    found, own = load_config(write_parallel_settings(base)), load_config(base)
+    assert found.system == "parallel" and found.data.annotations == own.data.annotations
+    assert found.memory == own.memory and found.retrieval == own.retrieval and found.data.features == own.data.features
+    assert (found.room.width, found.train.batch, found.data.speech) == (128, 16, "")
+    assert dump_config(own)["system"] == "captioner"
+
+
+def test_another_system_is_refused_before_anything_is_made(tmp_path):
+    with pytest.raises(UserError, match="demo --system recal: expected captioner or parallel"):
+        demo.run_demo(tmp_path / "demo", system="recal")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_the_parallel_demo_ends_with_a_report(tmp_path, monkeypatch, capsys):
+    def few_epochs(base):
+        path = write_parallel_settings(base)
+        save_config(load_config(path, ["train.epochs=1", "train.eval_every=1"]), path)
+        return path
+
+    monkeypatch.setattr(demo, "make_dataset", lambda folder, seed: make_dataset(
+        folder, {"train": 8, "val": 3}, WIDTH, seed))
+    monkeypatch.setattr(demo, "write_parallel_settings", few_epochs)
+    page = demo.run_demo(tmp_path, system="parallel")
+    runs, said = tmp_path / "runs", capsys.readouterr().out
+    assert page == tmp_path / "report_parallel" / "index.html" and "parallel" in page.read_text(encoding="utf-8")
+    spans = [[[event["timestamp"] for event in events] for events in read_json(runs / path)["results"].values()]
+             for path in ("parallel/predictions_val.json", "recall/predictions_val.parallel.json")]
+    assert spans[0] == spans[1]
+    assert {path.name for path in runs.rglob("metrics_*.json")} == {
+        "metrics_val.json", "metrics_val.parallel.json", "metrics_val.val.json"}
+    assert f"hicm predict {runs / 'recall'} --events {runs / 'parallel'}" in said
+    assert demo.run_demo(tmp_path, system="parallel") == page, "again"

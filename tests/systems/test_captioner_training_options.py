@@ -1,0 +1,62 @@
+"""Options of training that change time and memory, and no gradient."""
+
+import pytest
+import torch
+
+from hicm.errors import UserError
+from hicm.stages.origins import training_samples
+from hicm.systems.base import find_system
+from hicm.training.batches import plan_epoch
+from tests.tiny import tiny_config
+
+
+def prepared(config, folder):
+    torch.manual_seed(0)
+    return find_system(config.system).prepare(config, folder, training_samples(config)[config.data.train])
+
+
+def gradients(system, steps) -> dict[str, torch.Tensor]:
+    """Those of one step of several micro-batches, as the loop computes them."""
+    batches = list(system.batches(steps))
+    counts = torch.stack([system.counts(batch) for batch in batches]).sum(0)
+    system.module.zero_grad()
+    for batch in batches:
+        system.total(system.module(batch), counts).backward()
+    return {name: parameter.grad.clone() for name, parameter in system.module.named_parameters()
+            if parameter.grad is not None}
+
+
+@pytest.fixture
+def config(tmp_path):
+    return tiny_config(tmp_path, videos=4, retrieval__search="none")
+
+
+def test_layers_computed_again_give_the_same_gradients_dropout_included(config, tmp_path):
+    system = prepared(config, tmp_path)
+    system.module.train()
+    kept = {}
+    for again in (False, True):
+        system.model.recompute(again)
+        assert system.model.t5.is_gradient_checkpointing == again
+        torch.manual_seed(1)
+        kept[again] = gradients(system, [[(0, 0), (0, 1)]])
+    assert kept[True].keys() == kept[False].keys()
+    for name, gradient in kept[False].items():
+        torch.testing.assert_close(kept[True][name], gradient, atol=1e-6, rtol=1e-5)
+
+
+def test_a_step_sorted_by_length_has_the_same_gradients(config, tmp_path):
+    system = prepared(config, tmp_path)
+    system.module.eval()
+    lengths = system.lengths()
+    assert len(lengths) == 4 and len(set(lengths)) > 1
+    plans = [plan_epoch(4, 2, 2, 1, 0, 5, 0, lengths=known)[0] for known in (None, lengths)]
+    assert plans[0] != plans[1]
+    plain, by_length = (gradients(system, plan) for plan in plans)
+    for name, gradient in plain.items():
+        torch.testing.assert_close(by_length[name], gradient, atol=1e-6, rtol=1e-4)
+
+
+def test_a_system_without_lengths_refuses_to_sort_by_them():
+    with pytest.raises(UserError, match="does not know the lengths of its samples"):
+        find_system("parallel").lengths(None)
