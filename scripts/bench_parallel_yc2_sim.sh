@@ -8,12 +8,8 @@
 source "$(dirname "$0")/common.sh"
 use_venv
 [ $# -ge 2 ] || { echo "usage: bash scripts/bench_parallel_yc2_sim.sh ANNOTATIONS_FOLDER SIMULATE_SCRIPT [--set k=v]" >&2; exit 2; }
-annotations=$1 simulate=$2
+simulated_yc2 "$1" "$2"
 shift 2
-
-mkdir -p data/yc2_sim
-cp -n "$annotations"/{train,val}.json data/yc2_sim/
-[ -f data/yc2_sim/features.h5 ] || python "$simulate" --annotations data/yc2_sim/{train,val}.json --out data/yc2_sim
 
 config=configs/parallel_yc2_sim.yaml out=presave/parallel_yc2_sim
 hicm data check $config --shallow

@@ -70,3 +70,10 @@ pipeline_without_memory() {
     run=$(train "$@")
     score "$run"
 }
+
+# simulated_yc2 ANNOTATIONS_FOLDER SIMULATE_SCRIPT: data/yc2_sim from train.json and val.json of the folder, unless there.
+simulated_yc2() {
+    mkdir -p data/yc2_sim
+    cp -n "$1"/{train,val}.json data/yc2_sim/
+    [ -f data/yc2_sim/features.h5 ] || python "$2" --annotations data/yc2_sim/{train,val}.json --out data/yc2_sim
+}

@@ -26,7 +26,7 @@ from hicm.systems.parallel.system import System
 from hicm.systems.parallel.vocabulary import Vocabulary
 from hicm.systems.parallel.weights import load_model, save_model
 from hicm.types import Span
-from tests.systems.test_parallel_parts import SMALL, WIDTH, WORDS, make_item
+from tests.systems.test_parallel_parts import SMALL, WIDTH, WORDS, assert_same_gradients, make_item
 
 NAMED = Vocabulary([f"w{number}" for number in range(1, WORDS)] + ["UNK"])
 OPTIONS = {
@@ -223,17 +223,7 @@ def test_a_batch_is_what_its_videos_are_alone(option, monkeypatch):
     masks = [model.draw_queries(torch.tensor([count])) for count in range(4)]
     if model.settings.query_dropout:
         monkeypatch.setattr(model, "draw_queries", lambda events: torch.cat([masks[one] for one in events.tolist()]))
-    items = ITEMS
-    losses, found = losses_of(model), []
-    for batches in ([collate(items)], [collate([item]) for item in items]):
-        model.zero_grad()
-        sums = sum(losses(batch) for batch in batches)
-        sums.sum().backward()
-        found.append((sums.detach(), [weight.grad for weight in model.parameters()]))
-    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-4, rtol=1e-5)
-    for one, other in zip(found[0][1], found[1][1], strict=True):
-        assert one.isfinite().all()
-        torch.testing.assert_close(one, other, atol=1e-5 * max(1.0, float(other.abs().max())), rtol=0)
+    assert_same_gradients(losses_of(model), ITEMS)
 
 
 @pytest.mark.parametrize("option", OPTIONS)

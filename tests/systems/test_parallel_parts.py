@@ -48,6 +48,20 @@ def losses_of(model: Parallel) -> LossModule:
     return LossModule(model, ObjectiveSettings(l1=1.0), torch.tensor(ACTIVITYNET))
 
 
+def assert_same_gradients(losses: LossModule, items: list[Item]) -> None:
+    """Losses and gradients of one batch are the sums of those of its videos alone, and finite."""
+    found = []
+    for batches in ([collate(items)], [collate([item]) for item in items]):
+        losses.zero_grad()
+        sums = sum(losses(batch) for batch in batches)
+        sums.sum().backward()
+        found.append((sums.detach(), [weight.grad for weight in losses.parameters()]))
+    torch.testing.assert_close(found[0][0], found[1][0], atol=1e-4, rtol=1e-5)
+    for one, other in zip(found[0][1], found[1][1], strict=True):
+        assert one.isfinite().all()
+        torch.testing.assert_close(one, other, atol=1e-5 * max(1.0, float(other.abs().max())), rtol=0)
+
+
 # sampling
 
 @pytest.mark.parametrize("border", [False, True])
@@ -124,16 +138,7 @@ def test_a_batch_is_what_its_videos_are_alone(model):
         for layer, other in zip(output.layers, one.layers, strict=True):
             for name in ("hidden", "events", "counts", "boxes"):
                 torch.testing.assert_close(getattr(layer, name)[row], getattr(other, name)[0], atol=1e-5, rtol=0)
-    losses = losses_of(model)
-    gradients = []
-    for batches in ([together], alone):
-        model.zero_grad()
-        sums = sum(losses(batch) for batch in batches)
-        sums.sum().backward()
-        gradients.append((sums.detach(), [weight.grad for weight in model.parameters()]))
-    torch.testing.assert_close(gradients[0][0], gradients[1][0], atol=1e-4, rtol=1e-5)
-    for found, expected in zip(gradients[0][1], gradients[1][1], strict=True):
-        torch.testing.assert_close(found, expected, atol=1e-5 * max(1.0, float(expected.abs().max())), rtol=0)
+    assert_same_gradients(losses_of(model), items)
 
 
 def test_a_sentence_said_in_training_has_the_log_probabilities_of_its_generation(model):
