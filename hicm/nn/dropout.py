@@ -1,8 +1,8 @@
 """Dropout that costs little on processors.
 
 torch draws a mask on the processor one Bernoulli number after the other, which in half of the layers of a transformer
-takes longer than the matrix products.  Here 16 random bits decide about an element, so the rate is rounded to the next
-multiple of 2**-16 (0.1 becomes 0.10001); what is kept is scaled by the rounded rate, so that means are exact.
+takes longer than the matrix products.  Here 16 random bits decide about an element, so the rate is rounded to the
+nearest multiple of 2**-16 (0.1 becomes 0.10001); what is kept is scaled by the rounded rate, so that means are exact.
 
 Checkpoints record who draws the masks (`MASKS`), so that a run that torch's masks began continues with these.
 """
@@ -37,7 +37,7 @@ def draws_masks() -> bool:
 
 
 def rounded(rate: float) -> float:
-    """The multiple of 2**-16 next to ``rate``, below 1."""
+    """The multiple of 2**-16 nearest to ``rate``, below 1."""
     return min(round(rate * LEVELS), LEVELS - 1) / LEVELS
 
 

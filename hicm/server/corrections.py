@@ -46,8 +46,8 @@ def routes(jobs: Jobs, settings: Settings) -> APIRouter:
                                               413: "The body is too large", 422: "Not captions of this video",
                                               428: "If-Match is missing", 507: "The disk is full"}))
     async def save(request: Request, response: Response, job_id: JobId, if_match: IfMatch = None) -> Job:
-        """All formats are made from these captions then. The ETag of the answer is for the next save. Those of the
-        captioner stay: version=original of the GET."""
+        """From then on, all formats are made from these captions. Send the ETag of the answer with the next save. The
+        captioner's own captions are kept: GET with version=original."""
         check_done(jobs, job_id)
         if if_match is None:
             raise HTTPException(428, "the request has no If-Match header; send the ETag of the captions that were "
@@ -114,7 +114,7 @@ def _write(jobs: Jobs, job_id: str, before: Stored, events: Sequence[Event], spe
     _check_within(found, "event", events, found.events)
     _check_within(found, "speech", speech or (), found.speech)
     corrected = replace(found, events=in_order(events), speech=found.speech if speech is None else in_order(speech),
-                        about=found.about | {"corrected": _record(jobs, job_id, found)})
+                        about=found.about | {"corrected": _record(before)})
     text = text_of(corrected, BESIDE, OWN)
     try:
         write_text(jobs.corrections(job_id), text)
@@ -129,13 +129,13 @@ def _check_within(found: Captioned, what: str, events: Sequence[Event], before: 
     known = {event.span for event in before}
     for number, event in enumerate(events, start=1):
         if event.span.end > found.duration + GRACE and event.span not in known:
-            raise HTTPException(422, f"{what} {number}: ends at {event.span.end:g} s, but the video at "
+            raise HTTPException(422, f"{what} {number}: ends at {event.span.end:g} s, but the video ends at "
                                      f"{found.duration:g} s")
 
 
-def _record(jobs: Jobs, job_id: str, found: Captioned) -> dict[str, Any]:
-    """How corrected captions came about, kept in their ``made_by``."""
-    earlier, time = found.about.get("corrected", {}), now()
-    original = earlier.get("original") or stored(jobs, job_id, "original").digest
+def _record(before: Stored) -> dict[str, Any]:
+    """How corrected captions came about, kept in their ``made_by``; ``before`` a first save are the captioner's own."""
+    earlier, time = before.captioned.about.get("corrected", {}), now()
+    original = earlier.get("original") or before.digest
     return {"by": "hand", "with": f"hicm serve {__version__}", "first": earlier.get("first", time), "last": time,
             "saves": earlier.get("saves", 0) + 1, "original": original}

@@ -127,7 +127,7 @@ async def chunks(request: Request, settings: Settings) -> AsyncIterator[bytes]:
     """The body as it arrives.
 
     Raises HTTPException 408 when nothing arrives for ``idle`` seconds, or less than ``rate`` bytes per second for
-    ``rate_period`` seconds: who sends a byte now and then would hold one of the few uploads for ever.
+    ``rate_period`` seconds: a client that sends a byte now and then would hold one of the few uploads.
     """
     stream = aiter(request.stream())
     begun, received = time.monotonic(), 0  # of this period

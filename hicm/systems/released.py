@@ -187,6 +187,11 @@ def _plain(value: Any, name: str, path: Path, depth: int) -> Any:
                     "save the file without it")
 
 
+def layer_count(state: Mapping[str, Tensor], prefix: str) -> int | None:
+    """Number of layers under ``prefix``; None if there are none, which whoever loads the weights reports."""
+    return len({name.removeprefix(prefix).partition(".")[0] for name in state if name.startswith(prefix)}) or None
+
+
 def setting_value(config: Config, setting: str) -> Any:
     """The value of a setting (full name); lists are sorted."""
     value: Any = dump_config(config)

@@ -1,6 +1,6 @@
 """Which precision a training computes in: float32, or bfloat16 where this machine multiplies it faster.
 
-In bfloat16 only products are: weights, the optimiser, softmax and losses are float32 (torch's autocast).
+Only matrix products are computed in bfloat16; weights, optimiser, softmax and losses stay float32 (torch's autocast).
 """
 
 import time

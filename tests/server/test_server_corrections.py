@@ -109,7 +109,7 @@ def test_of_many_at_once_one_is_saved(server, done):
     ({"events": [{"start": 0, "end": 1, "sentence": "", "level": 2 ** 53}]}, 422, "event 1: 9007199254740992, "),
     ('{"events": [{"start": 1' + "0" * 5000 + "}]}", 400, "the body is not JSON in UTF-8, or it is nested too deeply, "
      "or has a number of thousands of digits"),
-    (LATER, 422, "event 1: ends at 9 s, but the video at 2 s"),
+    (LATER, 422, "event 1: ends at 9 s, but the video ends at 2 s"),
     ({"events": [], "speech": [{"start": 0, "end": 9, "text": "a"}]}, 422, "speech 1: ends at 9 s"),
     ({"events": [], "speech": [{"start": 0, "end": 1}]}, 422, "speech 1: no key 'text'"),
     (b'{"events": []}' + b" " * (8 << 20), 413, "the body is larger than 8388608 bytes"),

@@ -1,6 +1,6 @@
 """The encoder states of a batch, in parts: videos with similar amounts of speech are encoded together.
 
-What is padded is computed and attended in vain, so no part is padded by more than a tenth.
+Padding costs time and changes nothing, so no part is padded by more than a tenth.
 """
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ from hicm.config import Config
 from hicm.errors import UserError
 from hicm.systems.parallel.settings import Settings
 from hicm.systems.parallel.vocabulary import Vocabulary
-from hicm.systems.released import setting_value
+from hicm.systems.released import layer_count, setting_value
 
 # Argument of the published programs (opts.py of CM2 and PDVC) -> setting.
 ARGUMENTS = {
@@ -79,8 +79,8 @@ def check_shapes(state: Mapping[str, Tensor], settings: Settings, vocabulary: Vo
         "points per head": (_size(state, "captions.offsets.weight", 0), "points", looks),
         "points in all heads": (_size(state, "encoder.layers.0.attention.offsets.weight", 0), "heads",
                                 looks * settings.heads),
-        "encoder layers": (_layers(state, "encoder.layers."), "encoder_layers", settings.encoder_layers),
-        "decoder layers": (_layers(state, "decoder.layers."), "decoder_layers", settings.decoder_layers),
+        "encoder layers": (layer_count(state, "encoder.layers."), "encoder_layers", settings.encoder_layers),
+        "decoder layers": (layer_count(state, "decoder.layers."), "decoder_layers", settings.decoder_layers),
     }
     wrong = [f"the file has {found} {what}, parallel.{name}={getattr(settings, name)} makes {value}"
              for what, (found, name, value) in sizes.items() if found not in (None, value)]
@@ -96,8 +96,3 @@ def check_shapes(state: Mapping[str, Tensor], settings: Settings, vocabulary: Vo
 def _size(state: Mapping[str, Tensor], name: str, axis: int) -> int | None:
     tensor = state.get(name)
     return tensor.shape[axis] if tensor is not None and tensor.ndim > axis else None
-
-
-def _layers(state: Mapping[str, Tensor], prefix: str) -> int | None:
-    """Number of layers under ``prefix``; None if there are none, which `load_exactly` reports."""
-    return len({name.removeprefix(prefix).partition(".")[0] for name in state if name.startswith(prefix)}) or None

@@ -47,7 +47,7 @@ def candidates(model: Parallel, batch: Batch, output: Output, numbers: Sequence[
     scores = last.events.float().sigmoid()
     spans = _seconds(last.boxes, batch.durations)
     waiting = [[query for query in row if any(spans[video][query])] for video, row in
-            enumerate(scores.argsort(dim=1, descending=True, stable=True).tolist())]
+               enumerate(scores.argsort(dim=1, descending=True, stable=True).tolist())]
     found: list[list[Candidate]] = [[] for _ in waiting]
     likely = scores.tolist()
     inputs = model.caption_inputs(output, last, *_grid(scores))

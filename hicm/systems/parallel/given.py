@@ -37,7 +37,7 @@ def caption_spans(model: Parallel, batch: Batch, given: Sequence[Sequence[Span]]
     query = torch.cat([pairwise_giou(own, wanted).argmax(0) for own, wanted in
                        zip(last.boxes.float(), targets.split(counts.tolist()), strict=True) if len(wanted)])
     inputs = model.captions.prepare(output.video, output.levels, video, last.hidden[video, query],
-                                 reference(last, video, query, targets))
+                                    reference(last, video, query, targets))
     ids, _ = model.captions.greedy(inputs, settings.max_words, allow_empty=False)
     scores = last.events[video, query].float().sigmoid().tolist()
     captions = iter(zip(ids.tolist(), scores, strict=True))

@@ -143,9 +143,9 @@ def _writer(config: Config) -> Writer | None:
     return open_writer(config.room, config.bank)
 
 
-def _by_time(numbered: tuple[int, Event]) -> tuple[float, float, int]:
-    place, event = numbered
-    return event.span.start, event.span.end, place
+def _by_time(numbered: tuple[int, Event]) -> tuple[float, float]:
+    _, event = numbered
+    return event.span.start, event.span.end
 
 
 def _footage(sample: Sample) -> Footage:

@@ -9,7 +9,7 @@ from transformers import T5Config
 from hicm.config import Config
 from hicm.errors import UserError
 from hicm.systems.captioner.vocabulary import Vocabulary, digest_of
-from hicm.systems.released import setting_value
+from hicm.systems.released import layer_count, setting_value
 
 MEMORY = "memory_projection."
 MOST_BINS = 1000  # nobody trained more time tokens: a larger difference means another tokenizer
@@ -40,11 +40,12 @@ def check_shapes(state: Mapping[str, Tensor], config: Config, t5: T5Config, wher
     """Raise UserError that names every setting that contradicts a shape in the file."""
     captioner = config.room
     sizes = {  # what -> (value in the file, setting, expected value)
-        "visual layers": (_layers(state, "visual_encoder.blocks."), "captioner.visual_depth", captioner.visual_depth),
+        "visual layers": (layer_count(state, "visual_encoder.blocks."), "captioner.visual_depth",
+                          captioner.visual_depth),
         "hidden units in a visual layer": (_size(state, "visual_encoder.blocks.0.mlp.fc1.weight", 0),
                                            "captioner.visual_mlp", captioner.visual_mlp),
         "frame positions": (_size(state, "visual_encoder.pos_embed", 1), "data.frames", config.data.frames),
-        "layers of memory projection": (_layers(state, f"{MEMORY}layers."), "captioner.memory_projection",
+        "layers of memory projection": (layer_count(state, f"{MEMORY}layers."), "captioner.memory_projection",
                                         2 if captioner.memory_projection == "deep" else 1),
     }
     problems = [f"the file has {found} {what}, {setting}={setting_value(config, setting)}"
@@ -53,8 +54,8 @@ def check_shapes(state: Mapping[str, Tensor], config: Config, t5: T5Config, wher
     inside = "t5.encoder.block.0.layer.0.SelfAttention"
     t5_sizes = {  # what -> (value in the file, expected value)
         "T5 width (d_model)": (_size(state, "t5.shared.weight", 1), t5.d_model),
-        "T5 encoder layers (num_layers)": (_layers(state, "t5.encoder.block."), t5.num_layers),
-        "T5 decoder layers (num_decoder_layers)": (_layers(state, "t5.decoder.block."), t5.num_decoder_layers),
+        "T5 encoder layers (num_layers)": (layer_count(state, "t5.encoder.block."), t5.num_layers),
+        "T5 decoder layers (num_decoder_layers)": (layer_count(state, "t5.decoder.block."), t5.num_decoder_layers),
         "T5 heads (num_heads)": (_size(state, f"{inside}.relative_attention_bias.weight", 1), t5.num_heads),
         "T5 attention units (num_heads x d_kv)": (_size(state, f"{inside}.q.weight", 0), t5.num_heads * t5.d_kv),
         "T5 hidden units (d_ff)": (_size(state, "t5.encoder.block.0.layer.1.DenseReluDense.wo.weight", 1), t5.d_ff),
@@ -146,11 +147,6 @@ def _levels(value: Any) -> list[int] | None:
         return sorted(int(str(item).removeprefix("level_")) for item in value)
     except (TypeError, ValueError):
         return None
-
-
-def _layers(state: Mapping[str, Tensor], prefix: str) -> int | None:
-    """Number of blocks under ``prefix``; None if there are none, which `load_state` reports."""
-    return len({name.removeprefix(prefix).partition(".")[0] for name in state if name.startswith(prefix)}) or None
 
 
 def _size(state: Mapping[str, Tensor], name: str, axis: int) -> int | None:
