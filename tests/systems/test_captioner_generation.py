@@ -243,6 +243,13 @@ def test_bfloat16_is_of_a_copy(system):
     assert in_precision(loaded.model, "auto", "cpu") is loaded.model
 
 
+def test_a_model_of_speech_alone_predicts_in_bfloat16(system, vocabulary):
+    """Nothing stands before the speech; the states keep the type of the weights."""
+    loaded, samples = system
+    alone = System(loaded.config, lively(vocabulary, memory=0, use_video=False).float(), vocabulary)
+    assert predicted(alone, samples, precision="bf16").keys() == {"v0", "v1", "v2"}
+
+
 def test_parts_are_hardly_padded():
     lengths = [1000, 50, 990, 700, 640, 1, 1, 52, 980]
     parts = similar(lengths)

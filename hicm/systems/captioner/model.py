@@ -109,7 +109,7 @@ class Captioner(nn.Module):
             states.append(recalled)
             masks.append(mask)
         if not states:
-            return (torch.zeros(b, 0, self.t5.config.d_model, device=batch.speech.device),
+            return (torch.zeros(b, 0, self.t5.config.d_model, dtype=self.t5.dtype, device=batch.speech.device),
                     torch.zeros(b, 0, dtype=torch.bool, device=batch.speech.device))
         return torch.cat(states, 1), torch.cat(masks, 1)
 
