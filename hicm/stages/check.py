@@ -251,9 +251,9 @@ def _events(videos: dict[str, Video], teaches: bool) -> dict[str, tuple[Level, s
     remedies: dict[str, tuple[Level, str, str]] = {
         "empty": ("error" if teaches else "warning", "empty captions",
                   "remove these events with their times, or write a caption"),
-        "past end": ("warning", "events past the video's end", "they are clamped to it; is the duration right?"),
+        "past end": ("warning", "events past the video's end", "correct the times, or the duration"),
         "reversed": ("warning", "events that end before they start", "swap their times, or remove them"),
-        "negative": ("warning", "events that start before 0 s", "they are clamped to 0 s; correct the times"),
+        "negative": ("warning", "events that start before 0 s", "correct the times"),
         "zero length": ("warning", "events that last 0 s", "no prediction can overlap them; correct the times"),
     }
     return {column: (level, what, found[column], remedy) for column, (level, what, remedy) in remedies.items()}
