@@ -80,9 +80,8 @@ class NativeMeteor:
         """Statistics (P, 23) of pairs (candidate, reference), which ``split`` turns into words."""
         numbers = {caption: number for number, caption in enumerate(dict.fromkeys(chain.from_iterable(pairs)))}
         both = np.fromiter(map(numbers.__getitem__, chain.from_iterable(pairs)), np.int64).reshape(-1, 2)
-        captions = [split(caption) for caption in numbers]
-        starts = np.cumsum([0, *map(len, captions)])
-        tokens = self._words.number(captions, int(starts[-1]))
+        tokens, length = self._words.number(map(split, numbers))
+        starts = np.concatenate([[0], np.cumsum(length)])
         words, index = self._words.arrays(), self._index
         spans, span_offsets = find_phrases(tokens, starts, words.hash, index["strings"], index["buckets"])
         found = np.zeros((len(pairs), STATISTICS))
