@@ -10,7 +10,7 @@ from hicm.dvc_eval.inputs.arrays import block_ends
 from hicm.dvc_eval.words.meteor15.align import align
 from hicm.dvc_eval.words.meteor15.compiled import load_loops
 from hicm.dvc_eval.words.meteor15.index import DATA, load_index
-from hicm.dvc_eval.words.meteor15.match import TooManyMatches, find_matches
+from hicm.dvc_eval.words.meteor15.match import TooManyMatches, find_matches, prepare
 from hicm.dvc_eval.words.meteor15.normalise import CONTROLS, Prefixes, normalise
 from hicm.dvc_eval.words.meteor15.phrases import find_phrases
 from hicm.dvc_eval.words.meteor15.score import STATISTICS, scores, statistics
@@ -84,13 +84,12 @@ class NativeMeteor:
         starts = np.concatenate([[0], np.cumsum(length)])
         words, index = self._words.arrays(), self._index
         spans, span_offsets = find_phrases(tokens, starts, words.hash, index["strings"], index["buckets"])
+        read = prepare(tokens, starts, spans, span_offsets, words, index)
         found = np.zeros((len(pairs), STATISTICS))
         ends = block_ends(np.diff(starts)[both].prod(axis=1), CELLS)
         for block in map(slice, [0, *ends], ends):
             try:
-                matches, offsets = find_matches(both[block], tokens, starts, spans, span_offsets, words.key,
-                                                words.stem_key, words.synsets, words.synset_offsets,
-                                                index["block_offsets"], index["paraphrases"], index["ranks"])
+                matches, offsets = find_matches(both[block], read)
             except TooManyMatches as error:
                 raise TooAlike(pairs[block.start + error.pair]) from error
             chosen = align(both[block], starts, matches, offsets)
