@@ -83,7 +83,8 @@ class NativeMeteor:
         tokens, length = self._words.number(map(split, numbers))
         starts = np.concatenate([[0], np.cumsum(length)])
         words, index = self._words.arrays(), self._index
-        spans, span_offsets = find_phrases(tokens, starts, words.hash, index["strings"], index["buckets"])
+        spans, span_offsets = find_phrases(tokens, starts, words.hash, index["strings"], index["buckets"],
+                                           index["begins"])
         read = prepare(tokens, starts, spans, span_offsets, words, index)
         found = np.zeros((len(pairs), STATISTICS))
         ends = block_ends(np.diff(starts)[both].prod(axis=1), CELLS)
