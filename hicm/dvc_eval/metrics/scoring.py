@@ -196,11 +196,15 @@ def may_fork() -> bool:
 
 
 def _score_in_processes(tasks: Sequence[Task], tokeniser: Tokeniser, workers: int) -> Iterator[Scored]:
-    """Tasks in parallel, in copies of this process that each load their own METEOR."""
+    """Tasks in parallel, in copies of this process, which loads METEOR for all of them."""
     import multiprocessing
 
     global _shared
-    _shared = _Shared(tasks, tokeniser, LazyMeteor(None))
+    meteor = LazyMeteor(None)
+    if any(one.of_meteor for task in tasks for one in task.wanted):
+        with contextlib.suppress(Unavailable):  # each task says so
+            meteor()
+    _shared = _Shared(tasks, tokeniser, meteor)
     try:
         with contextlib.ExitStack() as stack:
             with blocked():
