@@ -228,7 +228,7 @@ def test_ctrl_c_ends_with_one_line(tmp_path: Path, together: bool) -> None:
     write_json(tmp_path / "p.json", {video: [{"sentence": "stir", "timestamp": [0, 9]}] for video in references})
     program = ("import os, sys, time; from hicm.cli import dvc_eval; from hicm.dvc_eval.metrics import scoring\n"
                "scoring.EVENTS, scoring.PAYS = 2, 1\n"
-               "scoring._score_part = lambda *words: (os.write(1, b'started\\n'), time.sleep(60))\n"
+               "scoring._score_task = lambda *words: (os.write(1, b'started\\n'), time.sleep(60))\n"
                "sys.exit(dvc_eval(sys.argv[1:]))")
     process = subprocess.Popen(
         [sys.executable, "-c", program, str(tmp_path / "p.json"), str(tmp_path / "r.json"), "--jobs", "2", "--metrics",

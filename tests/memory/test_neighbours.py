@@ -145,6 +145,7 @@ def test_approximate_neighbours_agree_and_say_how_well():
 
 @pytest.mark.parametrize("dimensions", [2, 32])
 def test_the_agreement_is_that_of_all_rows_when_they_are_few(monkeypatch, dimensions):
+    monkeypatch.setattr(approximate, "WANTED", 0)
     monkeypatch.setattr(approximate, "PROBES", (1,))
     rows = Rows(clustered(np.random.default_rng(4), 900, dimensions))
     found, agreement = first_neighbours(rows, "approximate")
@@ -153,15 +154,25 @@ def test_the_agreement_is_that_of_all_rows_when_they_are_few(monkeypatch, dimens
 
 def test_more_cells_are_read_where_few_agree_badly(monkeypatch):
     rows = Rows(np.random.default_rng(4).standard_normal((2000, 24)).astype(np.float32))  # no clusters at all
-    monkeypatch.setattr(approximate, "PROBES", (1, 8, 32))
-    _, many = first_neighbours(rows, "approximate")
-    monkeypatch.setattr(approximate, "WANTED", 0)
-    _, few = first_neighbours(rows, "approximate")
-    assert few < 0.5 < many
+    found = []
+    for wanted in (0, 0.5):
+        monkeypatch.setattr(approximate, "PROBES", (1, 8, 32))
+        monkeypatch.setattr(approximate, "WANTED", wanted)
+        found.append(first_neighbours(rows, "approximate")[1])
+    assert found[0] < 0.5 < found[1] < 1
+
+
+def test_all_pairs_are_compared_where_no_number_of_cells_is_enough(monkeypatch):
+    rows = Rows(np.random.default_rng(4).standard_normal((2000, 24)).astype(np.float32))
+    monkeypatch.setattr(approximate, "PROBES", (1, 8))
+    found, agreement = first_neighbours(rows, "approximate")
+    np.testing.assert_array_equal(found, first_neighbours(rows, "exact")[0])
+    assert agreement == 1
 
 
 @pytest.mark.parametrize("count", [2, 3, 9, 40])
 def test_a_row_alone_in_its_cells_is_compared_with_all(monkeypatch, count):
+    monkeypatch.setattr(approximate, "WANTED", 0)
     monkeypatch.setattr(approximate, "PROBES", (1,))
     rng = np.random.default_rng(count)
     values = np.eye(count, 64) + 0.01 * rng.standard_normal((count, 64))
@@ -218,6 +229,7 @@ def test_approximate_neighbours_of_clusters_agree_with_the_exact_ones():
 
 def test_approximate_neighbours_do_not_depend_on_the_number_of_threads(monkeypatch):
     limits = pytest.importorskip("threadpoolctl").threadpool_limits
+    monkeypatch.setattr(approximate, "WANTED", 0.3)
     monkeypatch.setattr(approximate, "PROBES", (1, 3))
     rows = Rows(np.random.default_rng(9).standard_normal((2500, 32)).astype(np.float32))
     found = []

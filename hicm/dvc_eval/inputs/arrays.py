@@ -75,16 +75,22 @@ def slices(count: int, size: int) -> list[slice]:
     return [slice(first, min(first + size, count)) for first in range(0, count, size)]
 
 
-def stable_order(numbers: np.ndarray) -> np.ndarray:
-    """Positions (N,) that sort whole numbers (N,) >= 0; ties keep their order.
+def sort_stably(numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whole numbers (N,) >= 0 in ascending order, and the position (N,) of each; ties keep their order.
 
-    By 16 bits at a time, in linear time: numpy sorts these, and no wider numbers, by radix.
+    Number and position are sorted as one integer, where it has the bits: numpy sorts integers faster than positions.
 
-    >>> stable_order(np.array([70_000, 4, 70_000, 1])).tolist()
-    [3, 1, 0, 2]
+    >>> [part.tolist() for part in sort_stably(np.array([70_000, 4, 70_000, 1]))]
+    [[1, 4, 70000, 70000], [3, 1, 0, 2]]
     """
-    bits = int(numbers.max(initial=0)).bit_length()
-    return np.lexsort([(numbers >> shift).astype(np.uint16) for shift in range(0, max(bits, 1), 16)])
+    bits = len(numbers).bit_length()
+    if int(numbers.max(initial=0)).bit_length() + bits > 63:
+        order = np.argsort(numbers, kind="stable")
+        return numbers[order], order
+    both = numbers.astype(np.int64) << bits
+    both |= np.arange(len(numbers))
+    both.sort()
+    return both >> bits, both & ((1 << bits) - 1)
 
 
 def is_first(ordered: np.ndarray) -> np.ndarray:
@@ -111,8 +117,7 @@ def find_distinct(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     >>> [part.tolist() for part in find_distinct(np.array([4, 1, 4]))]
     [[1, 4], [1, 0, 1]]
     """
-    order = stable_order(codes)
-    ordered = codes[order]
+    ordered, order = sort_stably(codes)
     first = is_first(ordered)
     place = np.empty(len(codes), dtype=np.int64)
     place[order] = np.cumsum(first) - 1

@@ -12,6 +12,7 @@ from hicm.errors import UserError
 
 LARGEST = 1e300  # seconds; NaN and infinity are not below it, and an int may be too large for a float
 NUMBERS = (float, int, Real)  # the common types first: asking for Real is slow
+PLAIN = frozenset([float, int])  # without true and false
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,12 @@ class Reading:
 
     def add(self, video: str, span: Any, caption: Any) -> None:
         """Add an event of a video that was begun.  Raises UserError naming it for a span or caption that is none."""
-        here = f"{self.where}: video {video}, event {len(self._events[video])}"
-        self._events[video].append((check_span(span, here), check_caption(caption, here)))
+        events = self._events[video]
+        plain = plain_span(span)
+        if plain is None or not isinstance(caption, str):
+            here = f"{self.where}: video {video}, event {len(events)}"
+            plain, caption = check_span(span, here), check_caption(caption, here)
+        events.append((plain, caption))
 
     def unread(self, line: str, place: str) -> None:
         """Note a line, at ``place`` in the file, that should hold an event but has no times."""
@@ -87,6 +92,17 @@ class Reading:
         return {video: Track(np.array([span for span, _ in events], dtype=np.float64).reshape(-1, 2),
                              tuple(caption for _, caption in events), self._durations.get(video))
                 for video, events in self._events.items()}
+
+
+def plain_span(value: Any) -> tuple[float, float] | None:
+    """Start and end in seconds, if they are given as json gives them; None for anything that has to be checked."""
+    if type(value) is not list or len(value) != 2:
+        return None
+    start, end = value
+    if type(start) not in PLAIN or type(end) not in PLAIN or not (
+            -LARGEST < start < LARGEST and -LARGEST < end < LARGEST):
+        return None
+    return float(start), float(end)
 
 
 def check_span(value: Any, where: str) -> tuple[float, float]:

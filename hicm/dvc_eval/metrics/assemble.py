@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hicm.dvc_eval.inputs.protocols import F1_NAMES, Protocol
-from hicm.dvc_eval.metrics.corpus import cider_scores, corpus_measure
+from hicm.dvc_eval.metrics.corpus import Items, cider_scores, corpus_measure
 from hicm.dvc_eval.metrics.measures import Measure, f1_measure, harmonic_mean, mean_measure
 from hicm.dvc_eval.metrics.part import Columns, Part
 from hicm.dvc_eval.metrics.soda_scores import soda_measure
@@ -14,7 +14,9 @@ from hicm.dvc_eval.metrics.soda_scores import soda_measure
 def count_corpora(part: Part, rules: Protocol, videos: int) -> None:
     """Turn the texts that are scored as one corpus (`Corpus`) into statistics of ``videos`` videos."""
     for corpus in part.corpora:
-        scores = cider_scores(corpus.hypotheses, corpus.references)
+        scores = corpus.scores
+        if scores is None:
+            scores = cider_scores(Items.of(corpus.hypotheses, corpus.references))
         sums = np.bincount(corpus.video, weights=scores, minlength=videos)
         counts = np.bincount(corpus.video, minlength=videos).astype(float)
         if rules.pairing == "overlap" and not corpus.name.startswith("para_"):

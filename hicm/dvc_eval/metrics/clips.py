@@ -63,7 +63,8 @@ class ClipCaptions:
 
     def fill(self, part: Part) -> None:
         """BLEU and both kinds of ROUGE; CIDEr is counted over the whole data set at the end."""
-        rows = corpus.overlap_rows(self.hypotheses, [self.references], self.wanted, self.rules.rouge_empty)
+        rows = corpus.overlap_rows(corpus.Items.of(self.hypotheses, [self.references]), self.wanted,
+                                   self.rules.rouge_empty)
         if self.wanted & set(GOOGLE_ROUGE):
             unicode = self.rules.tok == "unicode"
             predicted, reference = (self.hypotheses, self.references) if unicode else self.captions

@@ -5,14 +5,15 @@ idf is counted over all items, so its statistics are valid for this corpus only.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 
 from hicm.dvc_eval.metrics.measures import Measure, divide
 from hicm.dvc_eval.words.bleu import bleu_scores, bleu_statistics
 from hicm.dvc_eval.words.cider import cider
-from hicm.dvc_eval.words.grams import count_grams
+from hicm.dvc_eval.words.grams import Grams, count_grams
 from hicm.dvc_eval.words.meteor import total
 from hicm.dvc_eval.words.meteor15.score import scores as meteor_scores
 from hicm.dvc_eval.words.rouge import rouge_l
@@ -21,27 +22,43 @@ from hicm.dvc_eval.words.texts import number_texts
 Rows = dict[str, np.ndarray]  # metric, or Bleu for all four -> statistics, one row per item
 
 
-def overlap_rows(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]], wanted: set[str],
-                 rouge_empty: str) -> Rows:
-    """Statistics of S items for BLEU and ROUGE_L, if wanted.
+@dataclass(frozen=True)
+class Items:
+    """S items: the distinct ``texts``, tokenised, and indices of them, ``hypothesis`` (S,) and ``references`` (S, A).
 
-    Texts are tokenised; ``references``: A lists of S.  ``rouge_empty``: see `rouge.rouge_l`.
+    -1 where an annotator has no text.
     """
-    tokens, ids = number_texts([hypotheses, *references])
-    hypothesis, reference = ids[0], np.stack(ids[1:], axis=1)
+
+    texts: list[str]
+    hypothesis: np.ndarray
+    references: np.ndarray
+
+    @classmethod
+    def of(cls, hypotheses: Sequence[str], references: Sequence[Sequence[str | None]]) -> "Items":
+        """The items of S texts and A lists of S texts."""
+        texts, (hypothesis, *others) = number_texts([hypotheses, *references])
+        return cls(texts, hypothesis, np.stack(others, axis=1))
+
+    @cached_property
+    def grams(self) -> Grams:
+        """The n-grams of the texts."""
+        return count_grams(self.texts)
+
+
+def overlap_rows(items: Items, wanted: set[str], rouge_empty: str) -> Rows:
+    """Statistics of S items for BLEU and ROUGE_L, if wanted.  ``rouge_empty``: see `rouge.rouge_l`."""
     rows: Rows = {}
     if any(name.startswith("Bleu") for name in wanted):
-        rows["Bleu"] = bleu_statistics(count_grams(tokens), hypothesis, reference)
+        rows["Bleu"] = bleu_statistics(items.grams, items.hypothesis, items.references)
     if "ROUGE_L" in wanted:
-        rows["ROUGE_L"] = counted(rouge_l(tokens, hypothesis, reference, rouge_empty))
+        rows["ROUGE_L"] = counted(rouge_l(items.texts, items.hypothesis, items.references, rouge_empty))
     return rows
 
 
-def cider_scores(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]]) -> np.ndarray:
+def cider_scores(items: Items) -> np.ndarray:
     """CIDEr (0..10) of each of S items, with all of them as the corpus."""
-    tokens, ids = number_texts([hypotheses, *references])
-    owner = np.zeros(len(hypotheses), dtype=np.int64)
-    return cider(count_grams(tokens), ids[0], np.stack(ids[1:], axis=1), owner, 1)
+    owner = np.zeros(len(items.hypothesis), dtype=np.int64)
+    return cider(items.grams, items.hypothesis, items.references, owner, 1)
 
 
 def meteor_pairs(hypotheses: Sequence[str], references: Sequence[Sequence[str | None]],

@@ -24,7 +24,7 @@ _LETTER = re.compile("[a-zA-Z]")
 
 
 class ParagraphScores:
-    """The ``wanted`` metrics, as in CAPTION_METRICS (`hicm.dvc_eval.metrics.part.Scorer`).
+    """The ``wanted`` metrics, as in CAPTION_METRICS (`hicm.dvc_eval.metrics.part.Scorer`), of a whole data set.
 
     Paragraphs consist of the letters of the captions or, if ``texts`` are given, of their words.
     """
@@ -59,12 +59,14 @@ class ParagraphScores:
         self.found = found
 
     def fill(self, part: Part) -> None:
-        """BLEU and ROUGE-L; CIDEr is counted over the whole data set at the end."""
+        """BLEU, ROUGE-L and CIDEr."""
+        items = corpus.Items.of(self.predicted, self.references)
         part.rows |= {f"para_{name}": rows for name, rows in
-                      corpus.overlap_rows(self.predicted, self.references, self.wanted, self.rules.rouge_empty).items()}
+                      corpus.overlap_rows(items, self.wanted, self.rules.rouge_empty).items()}
         if "CIDEr" in self.wanted:
             video = np.arange(len(self.predicted))
-            part.corpora.append(Corpus("para_CIDEr", 0, video, self.predicted, self.references))
+            part.corpora.append(Corpus("para_CIDEr", 0, video, self.predicted, self.references,
+                                       corpus.cider_scores(items)))
 
     def fill_meteor(self, part: Part, meteor: Meteor) -> None:
         """METEOR, with the best reference of each paragraph."""

@@ -46,6 +46,7 @@ class Corpus:
     """S texts whose CIDEr is counted over the whole data set: their video (S,), predictions and references.
 
     ``references``: A lists of S texts, None where an annotator has none; ``name`` and ``column``: where the scores go.
+    ``scores`` (S,): of each text, where the whole data set was there to count them.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Corpus:
     video: np.ndarray
     hypotheses: Sequence[str]
     references: Sequence[Sequence[str | None]]
+    scores: np.ndarray | None = None
 
 
 @dataclass

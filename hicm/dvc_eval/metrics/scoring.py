@@ -1,11 +1,11 @@
-"""Scores a case under one or several protocols, part by part, in one process or several."""
+"""Scores a case under one or several protocols, task by task, in one process or several."""
 
 import contextlib
 import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -85,6 +85,14 @@ class Wanted:
         return bool(self.of_tokens) and self.rules.pairing == "overlap"
 
 
+class Task(NamedTuple):
+    """Videos, and what is wanted of them; ``paragraphs``: only metrics of these, otherwise none of them."""
+
+    case: Case
+    wanted: Sequence[Wanted]
+    paragraphs: bool = False
+
+
 @dataclass
 class Scored:
     """A scored case: a `Part` and warnings for each protocol.
@@ -106,36 +114,59 @@ def score_case(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteo
     ``meteor``: None for the native one; ``jobs``: the largest number of processes, started only if that is faster;
     ``progress``: show a bar on standard error if it takes long.
     """
-    whole = any(one.rules.pairing == "order" for one in wanted)
-    ends = [len(case.videos)] if whole else part_ends(case)
-    cases = [case.part(first, end) for first, end in zip([0, *ends], ends, strict=False)]
+    tasks = make_tasks(case, wanted)
     pays = sum(len(events.video) for events in (case.predicted, *case.annotators)) >= PAYS
-    if pays and min(jobs, len(cases)) > 1 and meteor is None and may_fork():
-        parts = _score_in_processes(cases, wanted, tokeniser, min(jobs, len(cases)))
+    if pays and min(jobs, len(tasks)) > 1 and meteor is None and may_fork():
+        parts = _score_in_processes(tasks, tokeniser, min(jobs, len(tasks)))
     else:
         lazy = LazyMeteor(meteor)
-        parts = (_score_part(part, wanted, tokeniser, lazy, progress) for part in cases)
-    found = list(_shown(parts, cases)) if progress and len(cases) > 1 else list(parts)
-    sizes = [len(part.videos) for part in cases]
-    places = range(len(wanted))
-    result = Scored([join_parts([one.parts[at] for one in found], sizes) for at in places],
+        parts = (_score_task(task, tokeniser, lazy, progress) for task in tasks)
+    found = list(_shown(parts, tasks)) if progress and len(tasks) > 1 else list(parts)
+    return join_tasks(found, tasks)
+
+
+def make_tasks(case: Case, wanted: Sequence[Wanted]) -> list[Task]:
+    """What is scored at a time: first the paragraphs of all videos, which take longest, then everything else by part.
+
+    The n-grams of all paragraphs are weighed together.
+    """
+    whole = any(one.rules.pairing == "order" for one in wanted)
+    ends = [len(case.videos)] if whole else part_ends(case)
+    paragraphs, others = ([replace(one, metrics=tuple(name for name in one.metrics if name.startswith("para_") == own))
+                           for one in wanted] for own in (True, False))
+    parts = [Task(case.part(first, end), others) for first, end in zip([0, *ends], ends, strict=False)]
+    return [Task(case, paragraphs, True), *parts] if any(one.metrics for one in paragraphs) else parts
+
+
+def join_tasks(found: Sequence[Scored], tasks: Sequence[Task]) -> Scored:
+    """The whole case, from what each task gave."""
+    parts = [one for one, task in zip(found, tasks, strict=True) if not task.paragraphs]
+    sizes = [len(task.case.videos) for task in tasks if not task.paragraphs]
+    places = range(len(tasks[0].wanted))
+    result = Scored([join_parts([one.parts[at] for one in parts], sizes) for at in places],
                     [[warning for one in found for warning in one.warnings[at]] for at in places])
-    for one in found:
+    counted = set().union(*(one.oddities for one in parts))  # paragraphs may read the same captions again
+    for one, task in zip(found, tasks, strict=True):
         for reading, oddities in one.oddities.items():
-            result.oddities[reading].include(oddities)
+            if not task.paragraphs or reading not in counted:
+                result.oddities[reading].include(oddities)
         result.no_meteor, result.no_tokens = result.no_meteor or one.no_meteor, result.no_tokens or one.no_tokens
+        if task.paragraphs:
+            for whole, own in zip(result.parts, one.parts, strict=True):
+                whole.rows |= own.rows
+                whole.corpora += own.corpora
     return result
 
 
-def _shown(parts: Iterable[Scored], cases: Sequence[Case]) -> Iterator[Scored]:
-    """The same parts, with a bar that counts videos."""
+def _shown(scored: Iterable[Scored], tasks: Sequence[Task]) -> Iterator[Scored]:
+    """The same, with a bar that counts the videos of all tasks."""
     from tqdm import tqdm
 
-    with tqdm(total=sum(len(case.videos) for case in cases), desc="scoring", unit="video", delay=1,
+    with tqdm(total=sum(len(task.case.videos) for task in tasks), desc="scoring", unit="video", delay=1,
               disable=None) as bar:  # None: unless standard error is a terminal
-        for scored, case in zip(parts, cases, strict=True):
-            yield scored
-            bar.update(len(case.videos))
+        for one, task in zip(scored, tasks, strict=True):
+            yield one
+            bar.update(len(task.case.videos))
 
 
 @contextlib.contextmanager
@@ -164,25 +195,28 @@ def may_fork() -> bool:
             and not multiprocessing.current_process().daemon)
 
 
-def _score_in_processes(cases: Sequence[Case], wanted: Sequence[Wanted], tokeniser: Tokeniser,
-                        workers: int) -> Iterator[Scored]:
-    """Parts in parallel, in copies of this process that each load their own METEOR."""
+def _score_in_processes(tasks: Sequence[Task], tokeniser: Tokeniser, workers: int) -> Iterator[Scored]:
+    """Tasks in parallel, in copies of this process, which loads METEOR for all of them."""
     import multiprocessing
 
     global _shared
-    _shared = _Shared(cases, wanted, tokeniser, LazyMeteor(None))
+    meteor = LazyMeteor(None)
+    if any(one.of_meteor for task in tasks for one in task.wanted):
+        with contextlib.suppress(Unavailable):  # each task says so
+            meteor()
+    _shared = _Shared(tasks, tokeniser, meteor)
     try:
         with contextlib.ExitStack() as stack:
             with blocked():
                 pool = stack.enter_context(multiprocessing.get_context("fork").Pool(workers))
-            yield from pool.imap(_score_shared, range(len(cases)))
+            yield from pool.imap(_score_shared, range(len(tasks)))
     finally:
         _shared = None
 
 
 def _score_shared(at: int) -> Scored:
     assert _shared is not None, "set before the processes are forked"
-    return _score_part(_shared.cases[at], _shared.wanted, _shared.tokeniser, _shared.meteor)
+    return _score_task(_shared.tasks[at], _shared.tokeniser, _shared.meteor)
 
 
 class LazyMeteor:
@@ -198,8 +232,7 @@ class LazyMeteor:
 
 
 class _Shared(NamedTuple):
-    cases: Sequence[Case]
-    wanted: Sequence[Wanted]
+    tasks: Sequence[Task]
     tokeniser: Tokeniser
     meteor: LazyMeteor
 
@@ -207,8 +240,8 @@ class _Shared(NamedTuple):
 _shared: _Shared | None = None  # what the copies of this process inherit
 
 
-def _score_part(case: Case, wanted: Sequence[Wanted], tokeniser: Tokeniser, meteor: LazyMeteor,
-                progress: bool = False) -> Scored:
+def _score_task(task: Task, tokeniser: Tokeniser, meteor: LazyMeteor, progress: bool = False) -> Scored:
+    case, wanted, _ = task
     scored = Scored([Part() for _ in wanted], [[] for _ in wanted])
     needed = any(one.needs_overlaps for one in wanted)
     overlaps = [find_overlaps(case, events) for events in case.annotators] if needed else []

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hicm.dvc_eval.inputs.arrays import expand, is_first, stable_order
+from hicm.dvc_eval.inputs.arrays import count_distinct, expand, is_first, sort_stably
 from hicm.dvc_eval.words.numbering import Numbering
 
 ORDERS = 4  # n-grams of one to four tokens
@@ -64,28 +64,22 @@ def count_grams(captions: Sequence[str]) -> Grams:
     ([3, 0], [0, 0, 1, 1, 2], [2.0, 1.0, 1.0, 1.0, 1.0])
     """
     words = Numbering()
-    split = [caption.split() for caption in captions]
-    length = np.fromiter(map(len, split), np.int64, len(split))
-    token = words.number(split, int(length.sum()))
-    caption = np.repeat(np.arange(len(split), dtype=np.int32), length)
+    token, length = words.number(map(str.split, captions))
+    owner = np.repeat(np.arange(len(length)), length)
     room = np.repeat(np.cumsum(length), length) - np.arange(len(token))  # tokens from here to the caption's end
 
-    owners, grams, sizes, ids = [], [], [0], token.copy()
+    most = max(ORDERS * len(token), 1)  # n-grams; one of a caption, as one number, is caption * most + n-gram
+    found, sizes, ids = [], [0], token.copy()
     for order in range(ORDERS):
         starts = np.flatnonzero(room > order)
         # An n-gram is an (n-1)-gram and the token after it.
-        codes = ids[starts] * len(words) + token[starts + order] if order else token
-        sorting = stable_order(codes)
-        starts, number = starts[sorting], np.cumsum(is_first(codes[sorting]), dtype=np.int32) - 1
-        ids[starts] = number
-        owners.append(caption[starts])
-        grams.append(number + sizes[-1])
+        ordered, place = sort_stably(ids[starts] * len(words) + token[starts + order] if order else token)
+        number = np.cumsum(is_first(ordered)) - 1
+        ids[starts[place]] = number
+        found.append(owner[starts] * most + (ids[starts] + sizes[-1]))
         sizes.append(sizes[-1] + int(number.max(initial=-1)) + 1)
-    owner, gram = np.concatenate(owners), np.concatenate(grams)
-    sorting = stable_order(owner)  # within a caption, grams are ascending already
-    owner, gram = owner[sorting], gram[sorting]
-    first = np.flatnonzero(is_first(owner) | is_first(gram))
-    owner, gram, count = owner[first], gram[first], np.diff(np.append(first, len(owner)))
-    offsets = np.searchsorted(owner, np.arange(len(split) + 1))
+    codes, count = count_distinct(np.concatenate(found))
+    caption, gram = np.divmod(codes, most)
+    offsets = np.searchsorted(caption, np.arange(len(length) + 1))
     order_of = np.repeat(np.arange(ORDERS, dtype=np.int8), np.diff(sizes))
-    return Grams(offsets, gram, count.astype(float), order_of[gram], length, max(sizes[-1], 1))
+    return Grams(offsets, gram.astype(np.int32), count.astype(float), order_of[gram], length, max(sizes[-1], 1))

@@ -7,7 +7,7 @@ import functools
 import re
 from collections.abc import Callable
 
-from hicm.dvc_eval.words.ptb_rules import BLANK, SPACE, rules_at
+from hicm.dvc_eval.words.ptb_rules import ABBREVIATION, BLANK, SPACE, rules_at
 
 # Tokens that are dropped.  Brackets never are: the toolkits drop -LRB- and -RRB-, but have them in lower case.
 DROPPED = frozenset(["''", "'", "``", "`", ".", "?", "!", ",", ":", "-", "--", "...", ";"])
@@ -44,25 +44,40 @@ def ptb_tokenise(caption: str) -> tuple[str, bool]:
     words = [_word(word) for word in caption.split(" ")]
     if None not in words:
         return " ".join(filter(None, words)), True
-    tokens = _scan(caption.replace("\n", " "))
-    return " ".join(tokens), _proven(caption)
+    tokens = _scan(caption.replace("\n", " "), _word_among_others)
+    return " ".join(filter(None, tokens)), _proven(caption)
 
 
 @functools.lru_cache(maxsize=1 << 16)
 def _word(word: str) -> str | None:
     """The tokens of a word that does not depend on its neighbours, otherwise None."""
-    if word.isalpha() and word.isascii() and len(word) <= SHORT and word.lower() not in CUT:
-        return word.lower()
+    letters = word[:-1] if word.endswith((",", ".")) and len(word) > 2 else word
+    if letters.isalpha() and letters.isascii() and len(word) <= SHORT and letters.lower() not in CUT and (
+            not word.endswith(".") or not ABBREVIATION.fullmatch(letters)):
+        return letters.lower()
     return " ".join(_scan(word)) if not word or _ALONE.fullmatch(word) else None
 
 
-def _scan(text: str) -> list[str]:
-    """The tokens that are kept."""
+def _word_among_others(word: str) -> str | None:
+    """The same in a caption of which other words do depend: full stops with blanks between them are one token."""
+    return None if "." in word else _word(word)
+
+
+def _scan(text: str, known: Callable[[str], str | None] = lambda word: None) -> list[str]:
+    """The tokens that are kept; ``known`` gives those of a word, between blanks, where no rule is needed."""
     end = len(text)
     text += "\n\n\n"  # as much as any rule asks for behind the last token
     tokens = []
     place = _skip_blanks(text, 0)
     while place < end:
+        if not place or text[place - 1] == " ":
+            blank = text.find(" ", place, end)
+            word = text[place:blank if blank >= 0 else end]
+            done = known(word)
+            if done is not None:
+                tokens.append(done)
+                place = _skip_blanks(text, place + len(word))
+                continue
         found, write = _longest(text, place)
         token = write(found.group(1))
         if token and token not in DROPPED:

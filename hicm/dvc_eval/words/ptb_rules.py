@@ -142,6 +142,9 @@ def _any_of(words: str) -> str:
     return "|".join([f"(?i:{'|'.join(plain)})", *(word for word in words.split() if word not in plain)])
 
 
+# Words that may keep the full stop behind them.
+ABBREVIATION = re.compile("|".join(map(_any_of, (_TITLES, _ENDINGS, _NUMBERED))))
+
 _STARTER = "|".join(f"{word[0].upper()}(?i:{word[1:]})" for word in _STARTERS.split())
 
 # Words in other alphabets: a guess, not verified.

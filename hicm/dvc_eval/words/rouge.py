@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from hicm.dvc_eval.inputs.arrays import blocks_of
 from hicm.dvc_eval.words.numbering import Numbering
 
 BETA = 1.2
-BLOCK = 4096  # pairs at a time
-WORD = 63  # tokens of a caption whose row of bits fits into one integer
+CELLS = 1 << 21  # pairs of tokens that are compared at a time
+WORD = 63  # tokens of a list whose row of bits fits into one integer
 
 
 def rouge_l(captions: Sequence[str], hypothesis: np.ndarray, references: np.ndarray,
@@ -22,15 +23,14 @@ def rouge_l(captions: Sequence[str], hypothesis: np.ndarray, references: np.ndar
     >>> rouge_l(["stir the pot", "stir a pot", ""], ids[0], ids[1][:, None]).round(6).tolist()
     [0.666667, 0.0, 1.0]
     """
-    tokens = [caption.split(" ") for caption in captions]
-    length = np.array([len(caption) for caption in tokens], dtype=np.int64)
+    numbers, length = Numbering().number(caption.split(" ") for caption in captions)
     wordless = np.array([not caption for caption in captions], dtype=bool) & (empty == "zero")
     precision = recall = np.zeros(len(hypothesis))
     for column in references.T:
         used = np.flatnonzero((column >= 0) & ~wordless[hypothesis])
         one, two = hypothesis[used], column[used]
         common = np.zeros(len(hypothesis))
-        common[used] = common_lengths(tokens, one, two)
+        common[used] = _common_lengths(numbers, length, one, two)
         found = np.zeros((2, len(hypothesis)))
         found[:, used] = common[used] / length[one], common[used] / length[two]
         precision, recall = np.maximum(precision, found[0]), np.maximum(recall, found[1])
@@ -45,48 +45,57 @@ def f_score(precision: np.ndarray, recall: np.ndarray, beta: float) -> np.ndarra
 
 
 def common_lengths(tokens: Sequence[Sequence[str]], first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Length of the longest common subsequence, (P,), of lists ``first`` (P,) and ``second`` (P,) of ``tokens``.
+    """Length of the longest common subsequence, (P,), of lists ``first`` (P,) and ``second`` (P,) of ``tokens``."""
+    return _common_lengths(*Numbering().number(tokens), first, second)
+
+
+def _common_lengths(numbers: np.ndarray, length: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The same for lists of ``length`` (L,), one after the other in ``numbers``.
 
     Bit-parallel rows (Hyyrö, 2004): a clear bit is a step up.  Many pairs at a time, with one integer per pair; longer
     lists one by one.
     """
-    length = np.fromiter(map(len, tokens), np.int64, len(tokens))
-    number = Numbering().number(tokens, int(length.sum()))
     start = np.cumsum(length) - length
     found = np.zeros(len(first), dtype=np.int64)
-    small = (length[first] <= WORD) & (length[second] <= WORD)
-    for pair in np.flatnonzero(~small).tolist():
-        found[pair] = longest_common(tokens[first[pair]], tokens[second[pair]])
-    if not small.any():
-        return found
-    # Pairs of similar length together, so that few rows are wider than needed.
     longest = np.maximum(length[first], length[second])
-    pairs = np.flatnonzero(small)
+    for pair in np.flatnonzero(longest > WORD).tolist():
+        one, two = (numbers[start[side[pair]]:][:length[side[pair]]].tolist() for side in (first, second))
+        found[pair] = longest_common(one, two)
+    # Pairs of similar length together, so that few rows are wider than needed.
+    pairs = np.flatnonzero(longest <= WORD)
     pairs = pairs[np.argsort(longest[pairs], kind="stable")]
-    for block in np.array_split(pairs, -(-len(pairs) // BLOCK)):
-        width = int(longest[block[-1]])
-        one, two = (_table(number, start[side[block]], length[side[block]], width) for side in (first, second))
-        found[block] = _common_of_short(one, two, length[first[block]])
+    for block in blocks_of(longest[pairs]**2, CELLS):
+        own = pairs[block]
+        width = int(longest[own[-1]])
+        one, two = (_table(numbers, start[side[own]], length[side[own]], width, end)
+                    for side, end in ((first, -1), (second, -2)))
+        found[own] = _common_of_short(one, two, length[first[own]])
     return found
 
 
-def _table(number: np.ndarray, start: np.ndarray, length: np.ndarray, width: int) -> np.ndarray:
-    """Lists, each ``number[start:start + length]``, as rows (P, width), -1 behind their ends."""
+def _table(numbers: np.ndarray, start: np.ndarray, length: np.ndarray, width: int, end: int) -> np.ndarray:
+    """Lists, each ``numbers[start:start + length]``, as int32 rows (P, width), with ``end`` behind their ends."""
     place = np.arange(width)
     inside = place < length[:, None]
-    return np.where(inside, number[np.where(inside, start[:, None] + place, 0)], -1)
+    return np.where(inside, numbers[np.where(inside, start[:, None] + place, 0)], end).astype(np.int32)
 
 
 def _common_of_short(first: np.ndarray, second: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """The same for rows of word numbers (P, width), -1 behind their ends; ``length`` (P,) is that of the first."""
-    bit = np.uint64(1) << np.arange(first.shape[1], dtype=np.uint64)
+    """The same for rows of word numbers (P, width); ``length`` (P,) is that of the first."""
     full = (np.uint64(1) << length.astype(np.uint64)) - np.uint64(1)
     row = full.copy()
-    for column in second.T:
-        place = ((first == column[:, None]) & (column >= 0)[:, None]) @ bit
+    for place in _places(first, second):
         match = row & place
         row = ((row + match) | (row - match)) & full
     return length - np.bitwise_count(row)
+
+
+def _places(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Where each token of ``second`` (P, n) is in ``first`` (P, m), m <= 64: (n, P) uint64, one bit per place."""
+    equal = np.packbits(second[:, :, None] == first[:, None], axis=2, bitorder="little")
+    bits = np.zeros((*second.shape, 8), np.uint8)
+    bits[..., :equal.shape[2]] = equal
+    return np.ascontiguousarray(bits.view("<u8")[..., 0].T.astype(np.uint64))
 
 
 def longest_common(first: Sequence[object], second: Sequence[object]) -> int:

@@ -14,11 +14,12 @@ from tqdm import tqdm
 
 from hicm.memory.neighbours.cells import Cells
 from hicm.memory.neighbours.exact import Candidates, near_best, near_best_column, nearest_of, settle
+from hicm.memory.neighbours.exact import nearest as exact_nearest
 from hicm.memory.neighbours.rows import Rows
 from hicm.memory.neighbours.threads import in_threads
 
-PROBES = (4, 8, 16, 32)  # cells searched per row: the first number that agrees well enough, else the last
-WANTED = 0.996  # agreement that is good enough
+PROBES = (4, 8, 16, 32, 64, 128, 256)  # cells searched per row: the first number that agrees well enough
+WANTED = 0.996  # agreement that is good enough; where no number of cells gives it, all pairs are compared
 SAMPLE = 2000  # rows that the agreement is measured on
 BLOCK = 1024  # rows multiplied with a cell at once
 
@@ -41,6 +42,8 @@ def nearest(rows: Rows, own: np.ndarray, seed: int = 0) -> tuple[np.ndarray, flo
         agreement = float(np.mean(result[sample] == expected))
         if agreement >= WANTED or last >= len(cells.members):
             break
+    else:
+        return exact_nearest(rows, own), 1.0
     alone = np.flatnonzero(result < 0)  # the only row in all its cells
     if len(alone):
         result[alone] = nearest_of(rows, own[alone], own)

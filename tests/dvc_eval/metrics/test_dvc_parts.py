@@ -127,6 +127,15 @@ def test_warnings_count_over_all_parts(monkeypatch: pytest.MonkeyPatch, same_tex
     assert sorted(divided.warnings) == sorted(whole.warnings)
 
 
+def test_captions_read_again_for_paragraphs_are_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictions, references = odd(False)
+    in_parts(monkeypatch, 4)
+    found = [evaluate(predictions, references, "activitynet-2018", metrics=metrics, rules={"tok": "unicode"}).warnings
+             for metrics in (["CIDEr"], ["CIDEr", "para_Bleu_4"], ["para_Bleu_4"])]
+    assert any("contain a line break" in warning for warning in found[0])
+    assert set(found[0]) == set(found[1]) == set(found[2])
+
+
 # processes: in a process of its own, as pytest may hold threads or torch
 
 SCRIPT = """

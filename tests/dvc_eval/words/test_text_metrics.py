@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hicm.dvc_eval.inputs.arrays import find_distinct
+from hicm.dvc_eval.inputs.arrays import find_distinct, sort_stably
 from hicm.dvc_eval.words.bleu import bleu_scores, bleu_statistics
 from hicm.dvc_eval.words.cider import cider, cider_of_some
 from hicm.dvc_eval.words.grams import count_grams
@@ -123,3 +123,12 @@ def test_distinct_numbers(numbers: list[int]) -> None:
     for found, expected in zip(find_distinct(np.array(numbers, dtype=np.int64)),
                                np.unique(np.array(numbers, dtype=np.int64), return_inverse=True), strict=True):
         assert found.tolist() == expected.tolist()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 2**40) | st.integers(0, 3)), st.booleans())
+def test_sorting_keeps_the_order_of_ties(numbers: list[int], wide: bool) -> None:
+    """With numbers of so many bits that a position does not fit beside them, too."""
+    given = np.array([*numbers, *([2**62] if wide else [])], dtype=np.int64)
+    ordered, place = sort_stably(given)
+    assert place.tolist() == np.argsort(given, kind="stable").tolist() and ordered.tolist() == given[place].tolist()

@@ -10,6 +10,7 @@ Arrays of the index (V words, N strings of the table, G pairs of phrase and para
 ``synsets``, ``synset_offsets`` int32      all its synsets, sorted (`synonyms.synset_set`)
 ``strings``                   (N,) uint64  sorted hashes of all phrases and paraphrases
 ``buckets``                   int32        where each value of their first bits starts
+``begins``                    uint8        one bit for each value of the first bits: whether a string begins so
 ``block_offsets``             (N + 1,) int32  the paraphrases of string n start at block_offsets[n]
 ``paraphrases``, ``ranks``    (G,) uint32, uint16  within a block: sorted strings, and their order in the file
 """
@@ -40,12 +41,12 @@ def build(jar: Path, table: Path) -> Arrays:
         text = _decompress(table)
         bar.update()
         bar.set_postfix_str("hashing its phrases")
-        hashes, spans = scan_table(text, int(np.count_nonzero(text == NEW_LINE)) // 3, WORD_SLOTS)
+        hashes, spans, begins = scan_table(text, int(np.count_nonzero(text == NEW_LINE)) // 3, WORD_SLOTS)
         known = [text[start:end].tobytes().decode() for start, end in spans.tolist()]
         del text
         bar.update()
         bar.set_postfix_str("sorting its phrases")
-        arrays = _table_arrays(hashes)
+        arrays = _table_arrays(hashes) | {"begins": begins}
         bar.update()
         bar.set_postfix_str("stems and synonyms")
         arrays |= _word_arrays(zipfile.ZipFile(jar), known)

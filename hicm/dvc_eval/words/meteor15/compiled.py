@@ -72,7 +72,7 @@ def wrapper_source(types: Sequence[Type]) -> str:
 
 
 FIND_PHRASES = Loop("phrases", "find_phrases", "int64[:]", "int64[:]", "uint64[:]", "uint64[:]", "int32[:]",
-                    "int32[:,:]", "int64[:]")
+                    "uint8[:]", "int32[:,:]", "int64[:]")
 KEEP_PRESENT = Loop("match", "keep_present", "int64[:]", "int32[:]", "uint32[:]", "uint16[:]", "int64[:]", "int64[:]",
                     "int64[:]")
 FIND_MATCHES = Loop("match", "find_matches", "int64[:]", "int64[:,:]", "int64[:]", "int64[:]", "int32[:,:]", "int64[:]",

@@ -10,7 +10,7 @@ from hicm.dvc_eval.inputs.arrays import block_ends
 from hicm.dvc_eval.words.meteor15.align import align
 from hicm.dvc_eval.words.meteor15.compiled import load_loops
 from hicm.dvc_eval.words.meteor15.index import DATA, load_index
-from hicm.dvc_eval.words.meteor15.match import TooManyMatches, find_matches
+from hicm.dvc_eval.words.meteor15.match import TooManyMatches, find_matches, prepare
 from hicm.dvc_eval.words.meteor15.normalise import CONTROLS, Prefixes, normalise
 from hicm.dvc_eval.words.meteor15.phrases import find_phrases
 from hicm.dvc_eval.words.meteor15.score import STATISTICS, scores, statistics
@@ -80,18 +80,17 @@ class NativeMeteor:
         """Statistics (P, 23) of pairs (candidate, reference), which ``split`` turns into words."""
         numbers = {caption: number for number, caption in enumerate(dict.fromkeys(chain.from_iterable(pairs)))}
         both = np.fromiter(map(numbers.__getitem__, chain.from_iterable(pairs)), np.int64).reshape(-1, 2)
-        captions = [split(caption) for caption in numbers]
-        starts = np.cumsum([0, *map(len, captions)])
-        tokens = self._words.number(captions, int(starts[-1]))
+        tokens, length = self._words.number(map(split, numbers))
+        starts = np.concatenate([[0], np.cumsum(length)])
         words, index = self._words.arrays(), self._index
-        spans, span_offsets = find_phrases(tokens, starts, words.hash, index["strings"], index["buckets"])
+        spans, span_offsets = find_phrases(tokens, starts, words.hash, index["strings"], index["buckets"],
+                                           index["begins"])
+        read = prepare(tokens, starts, spans, span_offsets, words, index)
         found = np.zeros((len(pairs), STATISTICS))
         ends = block_ends(np.diff(starts)[both].prod(axis=1), CELLS)
         for block in map(slice, [0, *ends], ends):
             try:
-                matches, offsets = find_matches(both[block], tokens, starts, spans, span_offsets, words.key,
-                                                words.stem_key, words.synsets, words.synset_offsets,
-                                                index["block_offsets"], index["paraphrases"], index["ranks"])
+                matches, offsets = find_matches(both[block], read)
             except TooManyMatches as error:
                 raise TooAlike(pairs[block.start + error.pair]) from error
             chosen = align(both[block], starts, matches, offsets)

@@ -1,9 +1,11 @@
 """The words of captions as numbers, each looked up once: keys, stem, synsets, function words."""
 
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
+from hicm.dvc_eval.inputs.arrays import expand
 from hicm.dvc_eval.words.meteor15.layout import FNV_PRIME, FNV_START
 from hicm.dvc_eval.words.meteor15.stem import stem
 from hicm.dvc_eval.words.meteor15.synonyms import synset_set
@@ -49,33 +51,34 @@ class Words(Numbering):
         self._index = index
         known = index["words"].tobytes().decode().split("\n")
         self._known = dict(zip(known, range(len(known)), strict=True))
-        self._rows: list[tuple[int, int, int, bool]] = []
-        self._synsets: list[np.ndarray] = []
+        self._places: list[int] = []  # of every word in the index; -1 for the others, whose rows and synsets follow
+        self._rows: list[tuple[int, int, int]] = []
+        self._synsets: list[list[int]] = []
 
     def __missing__(self, word: str) -> int:
-        self._add(word)
+        place = self._known.get(word, -1)
+        self._places.append(place)
+        if place < 0:  # then it is not a function word, nor an inflected form in the list of exceptions
+            self._rows.append((word_key(word), word_key(stem(word)), word_hash(word)))
+            self._synsets.append(sorted(synset_set(word, self._own, {})))
         return super().__missing__(word)
 
     def arrays(self) -> WordArrays:
         """The arrays of all words so far."""
-        key, stem_key, hashes, function = zip(*self._rows, strict=True) if self._rows else ((), (), (), ())
-        return WordArrays(
-            key=np.array(key, dtype=np.uint32), stem_key=np.array(stem_key, dtype=np.uint32),
-            hash=np.array(hashes, dtype=np.uint64), function=np.array(function, dtype=np.bool_),
-            synsets=np.concatenate([*self._synsets, np.zeros(0, dtype=np.int32)]),
-            synset_offsets=np.cumsum([0, *map(len, self._synsets)]),
-        )
-
-    def _add(self, word: str) -> None:
-        at = self._known.get(word)
-        if at is None:  # then it is not a function word, nor an inflected form in the list of exceptions
-            self._rows.append((word_key(word), word_key(stem(word)), word_hash(word), False))
-            self._synsets.append(np.array(sorted(synset_set(word, self._own, {})), dtype=np.int32))
-            return
-        key, stem_key, hashed = (int(self._index[name][at]) for name in ("key", "stem_key", "hash"))
-        self._rows.append((key, stem_key, hashed, bool(self._index["function"][at])))
-        first, end = self._index["synset_offsets"][at:at + 2]
-        self._synsets.append(self._index["synsets"][first:end])
+        index, place = self._index, np.array(self._places, dtype=np.int64)
+        other = place < 0
+        found = {name: index[name][place] for name in ("key", "stem_key", "hash", "function")}
+        if self._rows:
+            for name, values in zip(("key", "stem_key", "hash"), zip(*self._rows, strict=True), strict=True):
+                found[name][other] = values
+        found["function"][other] = False
+        first = index["synset_offsets"][place].astype(np.int64)
+        sizes = index["synset_offsets"][place + 1] - first
+        sizes[other] = [len(synsets) for synsets in self._synsets]
+        first[other] = len(index["synsets"]) + np.cumsum(sizes[other]) - sizes[other]
+        synsets = np.concatenate([index["synsets"], np.fromiter(chain.from_iterable(self._synsets), np.int32)])
+        return WordArrays(**found, synsets=synsets[expand(first, sizes)[1]],
+                          synset_offsets=np.concatenate([[0], np.cumsum(sizes, dtype=np.int64)]))
 
     def _own(self, word: str) -> list[int]:
         """The synsets that METEOR's file lists for a word."""
