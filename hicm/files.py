@@ -326,11 +326,16 @@ def copy_file(source: str | Path, target: str | Path) -> Path:
 
 
 def append(path: str | Path, line: str) -> None:
-    """Add a line to a text file, created with its folder if needed.  Raises UserError when it cannot be written."""
+    """Add a line to a text file, created with its folder if needed; several processes may do so at the same time.
+
+    Raises UserError when it cannot be written.
+    """
+    rest = memoryview(f"{line}\n".encode())
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+        with open(path, "ab", buffering=0) as stream:  # a buffer would be written in pieces, others' lines between them
+            while rest:
+                rest = rest[stream.write(rest):]
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); free space, then run the same command "
                         "again") from error
