@@ -330,12 +330,10 @@ def append(path: str | Path, line: str) -> None:
 
     Raises UserError when it cannot be written.
     """
-    rest = memoryview(f"{line}\n".encode())
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "ab", buffering=0) as stream:  # a buffer would be written in pieces, others' lines between them
-            while rest:
-                rest = rest[stream.write(rest):]
+        with open(path, "a", encoding="utf-8") as stream:
+            stream.write(line + "\n")
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); free space, then run the same command "
                         "again") from error

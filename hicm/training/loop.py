@@ -87,6 +87,7 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
                     if number or progress.step % config.checkpoint_every == 0:
                         save()
                     if number:
+                        accelerator.wait_for_everyone()  # a launcher ends all when the first one has ended
                         raise Interrupted(number)
 
             # evaluation and the best checkpoint so far

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from hicm.cli import main
 from hicm.training import loop
-from tests.processes import run_on, start_hicm
+from tests.processes import run_on, start_hicm, start_on
 from tests.tiny import make_tiny
 
 STEPS = 120  # 8 videos, batch 2, 30 epochs
@@ -108,6 +108,24 @@ def test_two_processes_score_what_one_does(tmp_path):
     assert run_on(2, "train", str(config), "--out", str(two)) == [0, 0]
     scores = [[line["metrics"] for line in lines(run) if "metrics" in line] for run in (one, two)]
     assert len(scores[0]) == 1 and scores[0] == scores[1]
+
+
+@pytest.mark.slow
+def test_sigterm_to_one_of_two_processes_ends_both_and_both_continue(tmp_path):
+    config = make_tiny(tmp_path, train__epochs=15, train__eval_every=15, train__checkpoint_every=1000)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert run_on(2, "train", str(config), "--out", str(whole)) == [0, 0]
+    processes = start_on(2, "train", str(config), "--out", str(broken))
+    while all(process.is_alive() for process in processes) and len(lines(broken)) < 5:
+        time.sleep(0.005)
+    processes[1].terminate()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [128 + signal.SIGTERM] * 2
+    step = torch.load(broken / "checkpoint.pt", weights_only=True)["progress"]["step"]
+    assert 5 <= step == lines(broken)[-1]["step"] < 30
+    assert run_on(2, "train", str(config), "--out", str(broken)) == [0, 0]
+    assert (whole / "last" / "model.safetensors").read_bytes() == (broken / "last" / "model.safetensors").read_bytes()
 
 
 def test_a_run_under_the_step_schedule_continues_at_its_rate(tmp_path, monkeypatch):
