@@ -47,52 +47,54 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     out = out or predictions_file(run, split, events)
     file = _events_file(config, events, format, split, out)
     accelerator = start_accelerator()
-    # no training changes the model meanwhile
-    with connected(accelerator), holding(run / LOCK, "hicm predict", shared=True), contextlib.ExitStack() as held:
+    with connected(accelerator), contextlib.ExitStack() as held:
         with together(accelerator):
+            held.enter_context(holding(run / LOCK, "hicm predict", shared=True))  # no training changes the model
             folder = model_folder(run, checkpoint)
             samples = open_samples(config.data, split, captions=False)
             if file is not None:
                 samples = with_events(samples, split, file, format)
-
-        def decide() -> tuple[Origin, bool]:
-            origin = prediction_origin(config, folder, samples, split)
-            _refuse_other_file(out)
-            return origin, not overwrite and _is_made(out, origin)
-
-        origin, made = on_main(accelerator, decide)
-        if made:
+        origin = on_main(accelerator, lambda: prediction_origin(config, folder, samples, split))
+        if on_main(accelerator, lambda: _is_there(out, origin, overwrite)):
             return out  # without loading the model
         with together(accelerator):
             system = find_system(config.system).load(folder, config)
             about = {"run": read_json(run / "manifest.json", "run manifest")["run"], "task": system.task,
                      "split": split, "checkpoint": {"name": folder.name, **_step(folder, config)}}
-
-        def begin() -> tuple[bool, list[int]]:
-            """Whether it was made in the meantime, and the samples that no earlier call has finished."""
-            held.enter_context(holding(out.with_name(f".{out.name}.lock"), "hicm predict"))
-            if not overwrite and out.exists():  # of other settings, or made by another command in the meantime
-                if _is_made(out, origin):
-                    return True, []
-                raise UserError(f"{out}: holds other predictions ({'; '.join(_differences(out, origin))}); choose "
-                                "another --out, or replace them with --overwrite")
-            finished, _ = record.of_all()
-            return False, [row for row, video in enumerate(samples.ids) if video not in finished]
-
+            about |= about_events(file) if file else {}
         record = Record(out, origin.identity, accelerator.process_index)
-        made, todo = on_main(accelerator, begin)
-        if made:
+        todo = on_main(accelerator, lambda: _begin(held, out, origin, overwrite, record, samples))
+        if todo is None:
             return out
         name = split if out.name == predictions_file(run, split).name else out.stem
         recalled = out.parent / f"retrieved_{name}.h5"
         samples = main_first(accelerator, lambda: with_recall(config, samples, split, recalled, overwrite=overwrite))
         results, outcomes = _predict(system, samples, todo, accelerator, record)
         if accelerator.is_main_process:
-            about |= (about_events(file) if file else {}) | system.about | _counted(outcomes)
+            about |= system.about | _counted(outcomes)
             write_json(out, {"version": "VERSION 1.0", "external_data": {}, **about, "identity": origin.identity,
                              "decided_by": origin.to_json(), "device": _device(accelerator).type, "results": results})
             record.remove()
     return out
+
+
+def _is_there(out: Path, origin: Origin, overwrite: bool) -> bool:
+    """Whether nothing is left to do; refuses what is no file of predictions."""
+    _refuse_other_file(out)
+    return not overwrite and _is_made(out, origin)
+
+
+def _begin(held: contextlib.ExitStack, out: Path, origin: Origin, overwrite: bool, record: Record,
+           samples: Samples) -> list[int] | None:
+    """Lock the output; the rows that no earlier call has finished, or None where another command has made it by now."""
+    held.enter_context(holding(out.with_name(f".{out.name}.lock"), "hicm predict"))
+    if not overwrite and out.exists():
+        if _is_made(out, origin):
+            return None
+        raise UserError(f"{out}: holds other predictions ({'; '.join(_differences(out, origin))}); choose another "
+                        "--out, or replace them with --overwrite")
+    finished, _ = record.of_all()
+    return [row for row, video in enumerate(samples.ids) if video not in finished]
 
 
 def prediction_config(run: Path, overrides: Sequence[str] = ()) -> Config:
