@@ -15,7 +15,6 @@ from hicm.errors import UserError
 from hicm.files import read_json, sha256
 from hicm.journal import Journal
 from hicm.rooms import described_by, is_room, memory_need, quotes_memory, room_module, settings_class, start_files
-from hicm.stages import predict as prediction
 from hicm.stages.predict import prediction_config
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import model_folder
