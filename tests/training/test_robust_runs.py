@@ -6,6 +6,7 @@ import random
 import resource
 import signal
 import time
+from contextlib import nullcontext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -36,11 +37,10 @@ def newest(run: Path) -> int:
     return found[-1]["step"] if found else 0
 
 
-def tear(path: Path, rng: random.Random) -> None:
+def tear(path: Path, rng: random.Random, kind: str) -> None:
     """What a failing disk or machine leaves of a file."""
     content = bytearray(path.read_bytes())
     at = rng.randrange(len(content) // 4, 3 * len(content) // 4)
-    kind = rng.choice(["cut", "empty", "zeros", "flipped"])
     if kind == "cut":
         del content[at:]
     elif kind == "empty":
@@ -82,7 +82,7 @@ def test_twenty_kills_and_torn_checkpoints_change_nothing(tmp_path):
         expected = 128 + signal.SIGTERM if how == "terminate" else -signal.SIGKILL
         assert process.exitcode == expected, f"{how}: ended by itself, at step {newest(broken)}"
         if how == "tear" and (broken / "checkpoint.previous.pt").exists():
-            tear(broken / "checkpoint.pt", rng)
+            tear(broken / "checkpoint.pt", rng, rng.choice(["cut", "empty", "zeros", "flipped"]))
             torn += 1
         assert len(list(broken.glob("checkpoint*.pt"))) <= 2
     assert torn >= 4
@@ -97,6 +97,7 @@ def test_twenty_kills_and_torn_checkpoints_change_nothing(tmp_path):
     assert [line["step"] for line in lines(broken) if "loss" in line] == list(range(1, 241))
 
 
+@pytest.mark.slow
 def test_a_torn_checkpoint_is_told_and_the_one_before_is_used(tmp_path, monkeypatch):
     config = make_tiny(tmp_path, videos=4, system="parallel", train__epochs=3, train__eval_every=0,
                        train__checkpoint_every=1)
@@ -117,13 +118,21 @@ def test_a_torn_checkpoint_is_told_and_the_one_before_is_used(tmp_path, monkeypa
     assert (run / "last" / "model.safetensors").read_bytes() == (whole / "last" / "model.safetensors").read_bytes()
 
 
-def test_a_kill_between_two_renamings(tmp_path):
+def test_a_missing_or_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
     path = tmp_path / "checkpoint.pt"
     checkpoints.mend(path)
     assert not path.exists()
-    torch.save({"step": 1}, checkpoints.previous(path))
-    checkpoints.mend(path)
-    assert torch.load(path) == {"step": 1} and not checkpoints.previous(path).exists()
+    for kind in ("missing", "sound", "cut", "empty", "zeros", "flipped"):
+        torch.save({"step": torch.full((9000,), 2)}, path)
+        torch.save({"step": torch.full((9000,), 1)}, checkpoints.previous(path))
+        if kind == "missing":  # killed between two renamings
+            path.unlink()
+        elif kind != "sound":
+            tear(path, random.Random(0), kind)
+        with pytest.warns(UserWarning, match="is damaged") if kind not in ("missing", "sound") else nullcontext():
+            checkpoints.mend(path)
+        assert torch.load(path)["step"][0] == (2 if kind == "sound" else 1)
+        assert checkpoints.previous(path).exists() is (kind == "sound")
 
 
 def memory(process: BaseProcess) -> int:
