@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from hicm import __version__, verbs
+from hicm import __version__, ranks, verbs
 from hicm.data.catalogue import message_of
 from hicm.errors import UserError, printable
 from hicm.interrupts import handled
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None, name: str = "hicm") -> int:
         with handled(), _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
             return show(function(**options))
     except UserError as error:
-        return refuse(message_of(error), name)
+        return refuse(message_of(error), name) if ranks.speaks(error) else 2
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("", "hicm"):
             raise
@@ -66,7 +66,8 @@ def main(arguments: Sequence[str] | None = None, name: str = "hicm") -> int:
         number = getattr(error, "number", signal.SIGINT)
         by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
         scoring = function in (verbs.evaluate, verbs.compare)  # keeps nothing that it could continue from
-        say(f"{name}: interrupted{by}{'' if scoring else '; the same command continues'}")
+        if ranks.speaks():
+            say(f"{name}: interrupted{by}{'' if scoring else '; the same command continues'}")
         return 128 + number
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -100,7 +101,7 @@ def _short_run() -> Iterator[None]:
 
 def show(result: Any) -> int:
     """Print what a verb returned; 1 when a check says it is not ok."""
-    if result is not None:
+    if result is not None and ranks.is_first():
         print(result)
     sys.stdout.flush()  # here, where a closed pipe is still caught
     return 0 if getattr(result, "ok", True) else 1

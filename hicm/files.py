@@ -326,7 +326,10 @@ def copy_file(source: str | Path, target: str | Path) -> Path:
 
 
 def append(path: str | Path, line: str) -> None:
-    """Add a line to a text file, created with its folder if needed.  Raises UserError when it cannot be written."""
+    """Add a line to a text file, created with its folder if needed; several processes may do so at the same time.
+
+    Raises UserError when it cannot be written.
+    """
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a", encoding="utf-8") as stream:

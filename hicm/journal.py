@@ -29,10 +29,6 @@ class Journal:
         self._broken = False
         self.done.update(parts)
 
-    def remove(self) -> None:
-        """Delete the file: the finished work is now in the stage's own output."""
-        self.path.unlink(missing_ok=True)
-
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     if not path.exists():

@@ -5,6 +5,7 @@ import io
 import multiprocessing
 import os
 import resource
+import socket
 from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -35,6 +36,32 @@ def start_hicm(*arguments: str, **environment: str) -> BaseProcess:
     return start(_quietly, [*map(str, arguments)], environment)
 
 
+def start_on(processes: int, *arguments: str, said: str = os.devnull, patch: Callable[[], None] | None = None,
+             **environment: str) -> list[BaseProcess]:
+    """``hicm ARGUMENTS`` in several processes (gloo), as torchrun starts them, but forked: importing torch in each
+    takes minutes on a busy machine.  ``patch`` is called in each before; what they write to stderr goes to ``said``.
+    """
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(processes),
+              "LOCAL_WORLD_SIZE": str(processes), **environment}
+    return [start(_quietly, [*map(str, arguments)], shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)}, said, patch)
+            for rank in range(processes)]
+
+
+def run_on(processes: int, *arguments: str, **options: Any) -> list[int]:
+    """The exit codes of `start_on`."""
+    started = start_on(processes, *arguments, **options)
+    try:
+        for process in started:
+            process.join(600)
+        return [process.exitcode for process in started]
+    finally:
+        for process in started:
+            process.kill()
+
+
 def run_hicm(*arguments: str, largest_file: int | None = None, timeout: float = 120) -> Ended:
     """``hicm ARGUMENTS`` to its end; where ``largest_file`` is given, no file can grow beyond so many bytes."""
     here, there = CONTEXT.Pipe(duplex=False)
@@ -48,15 +75,21 @@ def run_hicm(*arguments: str, largest_file: int | None = None, timeout: float = 
         process.join()
 
 
-def _quietly(arguments: list[str], environment: dict[str, str]) -> None:
+def _quietly(arguments: list[str], environment: dict[str, str], said: str = os.devnull,
+             patch: Callable[[], None] | None = None) -> None:
     import torch
 
     from hicm.cli import main
 
     torch.set_num_threads(1)
     os.environ.update({"ACCELERATE_USE_CPU": "true", **environment})
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        os._exit(main(arguments))
+    if patch is not None:
+        patch()
+    with open(os.devnull, "w") as nowhere, open(said, "a") as heard, contextlib.redirect_stdout(nowhere), \
+            contextlib.redirect_stderr(heard):
+        status = main(arguments)
+        heard.flush()
+        os._exit(status)
 
 
 def _told(pipe: Connection, arguments: list[str], largest_file: int | None) -> None:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "outputs",
         "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
-        "cached_arrays", "quiet", "loading", "progress"}
+        "cached_arrays", "quiet", "loading", "progress", "ranks"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers",
          "executors"}
 STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
@@ -35,6 +35,7 @@ ALLOWED = {
     "locks": {"errors"},
     "interrupts": set(),
     "progress": set(),
+    "ranks": {"errors"},
     "files": {"errors", "locks", "pickles"},
     "new_hdf5": {"files"},
     "outputs": {"errors", "files"},

@@ -1,11 +1,14 @@
 """The prediction stage: a run folder and a split in, a predictions file out."""
 
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from hicm.config import Config, load_config
@@ -14,15 +17,16 @@ from hicm.decisive import not_read
 from hicm.errors import UserError
 from hicm.files import read_json, require, write_json
 from hicm.former import FORMER
-from hicm.journal import Journal
 from hicm.locks import holding
 from hicm.provenance import Origin
 from hicm.stages.given import about_events, events_file, predictions_file, with_events
 from hicm.stages.origins import prediction_origin
+from hicm.stages.record import Record
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import LOCK, model_folder, with_own_bank
 from hicm.systems.base import System, find_system
 from hicm.tasks import find_task
+from hicm.training.processes import connected, main_first, on_main, own_share, start_accelerator, together
 
 
 def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None = None, overrides: Sequence[str] = (),
@@ -42,35 +46,55 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     split = split or config.data.report
     out = out or predictions_file(run, split, events)
     file = _events_file(config, events, format, split, out)
-    with holding(run / LOCK, "hicm predict", shared=True):  # no training changes the model meanwhile
-        folder = model_folder(run, checkpoint)
-        samples = open_samples(config.data, split, captions=False)
-        if file is not None:
-            samples = with_events(samples, split, file, format)
-        origin = prediction_origin(config, folder, samples, split)
-        _refuse_other_file(out)
-        if not overwrite and _is_made(out, origin):
+    accelerator = start_accelerator()
+    with connected(accelerator), contextlib.ExitStack() as held:
+        with together(accelerator):
+            held.enter_context(holding(run / LOCK, "hicm predict", shared=True))  # no training changes the model
+            folder = model_folder(run, checkpoint)
+            samples = open_samples(config.data, split, captions=False)
+            if file is not None:
+                samples = with_events(samples, split, file, format)
+        origin = on_main(accelerator, lambda: prediction_origin(config, folder, samples, split))
+        if on_main(accelerator, lambda: _is_there(out, origin, overwrite)):
             return out  # without loading the model
-        system = find_system(config.system).load(folder, config)
-        about = {"run": read_json(run / "manifest.json", "run manifest")["run"], "task": system.task, "split": split,
-                 "checkpoint": {"name": folder.name, **_step(folder, config)}} | (about_events(file) if file else {})
-        with holding(out.with_name(f".{out.name}.lock"), "hicm predict"):
-            if not overwrite and out.exists():  # of other settings, or made by another command in the meantime
-                if _is_made(out, origin):
-                    return out
-                raise UserError(f"{out}: holds other predictions ({'; '.join(_differences(out, origin))}); choose "
-                                "another --out, or replace them with --overwrite")
-            name = split if out.name == predictions_file(run, split).name else out.stem
-            samples = with_recall(config, samples, split, out.parent / f"retrieved_{name}.h5", overwrite=overwrite)
-            device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-            part = out.with_name(f".{out.name}.part")
-            journal, outcomes = Journal(part, origin.identity), Journal(part, f"{origin.identity} captions")
-            results = _predict(system, samples, device, journal, outcomes)
+        with together(accelerator):
+            system = find_system(config.system).load(folder, config)
+            about = {"run": read_json(run / "manifest.json", "run manifest")["run"], "task": system.task,
+                     "split": split, "checkpoint": {"name": folder.name, **_step(folder, config)}}
+            about |= about_events(file) if file else {}
+        record = Record(out, origin.identity, accelerator.process_index)
+        todo = on_main(accelerator, lambda: _begin(held, out, origin, overwrite, record, samples))
+        if todo is None:
+            return out
+        name = split if out.name == predictions_file(run, split).name else out.stem
+        recalled = out.parent / f"retrieved_{name}.h5"
+        samples = main_first(accelerator, lambda: with_recall(config, samples, split, recalled, overwrite=overwrite))
+        results, outcomes = _predict(system, samples, todo, accelerator, record)
+        if accelerator.is_main_process:
             about |= system.about | _counted(outcomes)
             write_json(out, {"version": "VERSION 1.0", "external_data": {}, **about, "identity": origin.identity,
-                             "decided_by": origin.to_json(), "device": str(device), "results": results})
-            journal.remove()
+                             "decided_by": origin.to_json(), "device": _device(accelerator).type, "results": results})
+            record.remove()
     return out
+
+
+def _is_there(out: Path, origin: Origin, overwrite: bool) -> bool:
+    """Whether nothing is left to do; refuses what is no file of predictions."""
+    _refuse_other_file(out)
+    return not overwrite and _is_made(out, origin)
+
+
+def _begin(held: contextlib.ExitStack, out: Path, origin: Origin, overwrite: bool, record: Record,
+           samples: Samples) -> list[int] | None:
+    """Lock the output; the rows that no earlier call has finished, or None where another command has made it by now."""
+    held.enter_context(holding(out.with_name(f".{out.name}.lock"), "hicm predict"))
+    if not overwrite and out.exists():
+        if _is_made(out, origin):
+            return None
+        raise UserError(f"{out}: holds other predictions ({'; '.join(_differences(out, origin))}); choose another "
+                        "--out, or replace them with --overwrite")
+    finished, _ = record.of_all()
+    return [row for row, video in enumerate(samples.ids) if video not in finished]
 
 
 def prediction_config(run: Path, overrides: Sequence[str] = ()) -> Config:
@@ -133,24 +157,41 @@ def _differences(out: Path, origin: Origin) -> list[str]:
     return origin.differences(read_json(out, "predictions").get("decided_by"))
 
 
-def _predict(system: System, samples: Samples, device: torch.device, journal: Journal,
-             outcomes: Journal) -> dict[str, Any]:
-    """The events of every sample in the form of the task, in the order of ``samples``; and how they came about."""
-    task = find_task(system.task)
-    todo = [row for row, video in enumerate(samples.ids) if video not in journal.done]
-    with tqdm(total=len(samples), initial=len(samples) - len(todo), desc="predict", unit="video") as bar:
-        for events in system.predict(samples.take(todo), device) if todo else ():
-            if counts := {video: found for video in events if (found := system.outcomes(video))}:
-                outcomes.add(counts)  # first: a video in the journal is not predicted again
-            journal.add({video: task.to_json(found) for video, found in events.items()})
+def _predict(system: System, samples: Samples, todo: Sequence[int], accelerator: Accelerator,
+             record: Record) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Predict the rows ``todo``, each process its share; on the main process, the events of every sample in the form
+    of the task, in the order of ``samples``, and how they came about."""
+    task, device = find_task(system.task), _device(accelerator)
+    with together(accelerator):
+        own = own_share(system, samples.take(todo), accelerator)
+    finished = len(samples) - len(todo)
+    with tqdm(total=finished + len(own), initial=finished, desc="predict", unit="video",
+              disable=not accelerator.is_local_main_process) as bar:
+        for events in system.predict(own, device) if len(own) else ():
+            record.add({video: task.to_json(found) for video, found in events.items()},
+                       {video: found for video in events if (found := system.outcomes(video))})
             bar.update(len(events))
-    return {video: journal.done[video] for video in samples.ids}
+    new = gather_object([record.own()])
+    if not accelerator.is_main_process:
+        return {}, {}
+    found, outcomes = record.of_all()
+    for part, how in new:  # machines need not share the folder of the journals
+        found |= part
+        outcomes |= how
+    return {video: found[video] for video in samples.ids}, outcomes
 
 
-def _counted(outcomes: Journal) -> dict[str, Any]:
+def _device(accelerator: Accelerator) -> torch.device:
+    """That of this process, or for one process a GPU where there is one."""
+    if accelerator.num_processes > 1:
+        return accelerator.device
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _counted(outcomes: dict[str, dict[str, int]]) -> dict[str, Any]:
     """How many captions came about in which way, which is also printed; nothing where there is but one way."""
     total = Counter[str]()
-    for counts in outcomes.done.values():
+    for counts in outcomes.values():
         total.update(counts)
     if not total:
         return {}

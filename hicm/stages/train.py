@@ -1,7 +1,6 @@
 """The training stage: settings in, run folder out; the same call continues an interrupted run."""
 
 import contextlib
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +8,11 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list
 
-from hicm.config import Config, dump_config, load_config, save_config
+from hicm.config import Config, dump_config, save_config
 from hicm.data.annotations import read_annotations, split_references
 from hicm.data.holdout import describe_selection, describe_split
+from hicm.data.samples import SplitSamples
 from hicm.files import atomic_folder, read_json, write_json
 from hicm.locks import holding
 from hicm.provenance import Origin, now
@@ -27,6 +26,7 @@ from hicm.tasks import find_task, summands, value_of
 from hicm.training.evaluators import Selection, check_metric, check_scoring
 from hicm.training.loop import run_loop, seed_all
 from hicm.training.precision import choose_precision
+from hicm.training.processes import connected, main_first, on_main, start_accelerator, together
 from hicm.types import Event
 
 
@@ -39,67 +39,90 @@ def train(config: Config, stem: str, out: Path | None = None) -> Path:
     """
     kind = find_system(config.system)
     check_settings(config)
-    task = find_task(kind.task)
+    accelerator = start_accelerator()
+    with connected(accelerator):
+        return _train(config, kind, stem, out, accelerator)
+
+
+def _train(config: Config, kind: type[System], stem: str, out: Path | None, accelerator: Accelerator) -> Path:
     selecting = [config.data.select] if issubclass(kind, Learner) and config.train.evaluates else []
-    accelerator = start_accelerator(config)
-    samples = training_samples(config, *selecting)
-    place: list[Any] = [None, False]
-    if accelerator.is_main_process:  # the others need the place only, not the digests
+    with together(accelerator):
+        samples = training_samples(config, *selecting)
+
+    def place() -> tuple[Path, Origin, bool]:
+        task = find_task(kind.task)
         if issubclass(kind, Chooser):
             check_metric(config, task)
         for split in selecting:
             check_scoring(config, task, samples[split].ids)
         origin = training_origin(config, samples)
         folder = out or find_run(stem, config, origin)
-        place = [folder, issubclass(kind, Chooser) and _is_finished(folder, config, origin)]
-    folder, finished = broadcast_object_list(place)
+        return folder, origin, issubclass(kind, Chooser) and _is_finished(folder, config, origin)
+
+    folder, origin, finished = on_main(accelerator, place)  # digests, which only one process needs to compute
     if finished:
         accelerator.print(f"{folder}: its settings were chosen from these inputs already")
         return folder
-    with holding(folder / LOCK, "hicm train") if accelerator.is_main_process else contextlib.nullcontext():
-        with accelerator.main_process_first():
+    with contextlib.ExitStack() as held:
+        with together(accelerator):
             if accelerator.is_main_process:
-                for stale in folder.glob(".checkpoint.pt.*.pt"):  # of killed processes
-                    stale.unlink()
-                run, config = open_run(folder, run_name(stem, origin), config, origin, device=describe_device(),
-                                       parents=_parents(config), selected_on=_selected_on(config, kind))
-                keep_bank(folder, config)
-                record_precision(folder, config, accelerator.device)
-            else:
-                run, config = read_manifest(folder)["run"], load_config(folder / "config.yaml")
-            precision, _ = choose_precision(config.train, accelerator.device, read_manifest(folder).get("precision"))
-            teaching = with_recall(config, samples[config.data.train], config.data.train,
-                                   folder / "retrieved_training.h5", training=True)
-            chosen = {split: with_recall(config, samples[split], split, folder / f"retrieved_{split}.h5")
-                      for split in selecting}
-            seed_all(config.train.seed, 0, 0)
-            system = kind.prepare(config, folder, teaching)
-        if accelerator.is_main_process:
-            warn_of_findings(config, samples[config.data.train], folder)
-        selected: Any = "nothing to select: the system has no checkpoints"
-        if isinstance(system, Learner):
-            evaluators = [Selection(config, system, chosen[split]) for split in selecting]
-            settings = replace(config.train, precision=precision)
-            progress = run_loop(system, settings, folder, run, accelerator, evaluators)
-            selected = ({"metric": config.train.select_on, "value": progress.best, "step": progress.best_step}
-                        if progress.best is not None else "last checkpoint: the selecting metric was never computed")
-        elif isinstance(system, Chooser) and accelerator.is_main_process:
-            selected = _choose(config, system, folder, run)
-            if system.settings is not None:
-                config = replace(config, room=system.settings)
-                save_config(config, folder / "config.yaml")
-        if accelerator.is_main_process:
-            _finish(folder, config, selected)
+                held.enter_context(holding(folder / LOCK, "hicm train"))
+        _train_in(folder, config, kind, run_name(stem, origin), origin, samples, selecting, accelerator)
     return folder
 
 
-def start_accelerator(config: Config) -> Accelerator:
-    """The processes and devices that train.
+def _train_in(folder: Path, config: Config, kind: type[System], run: str, origin: Origin,
+              samples: Mapping[str, SplitSamples], selecting: list[str], accelerator: Accelerator) -> None:
+    """Train in a run folder that no other command writes."""
 
-    Unless told, accelerate takes each of several processes on a machine without a card for the only one.
-    """
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    return Accelerator(mixed_precision="no", cpu=several and not torch.accelerator.is_available())
+    def start() -> tuple[str, Config]:
+        for stale in folder.glob(".checkpoint.pt.*.pt"):  # of killed processes
+            stale.unlink()
+        found = open_run(folder, run, config, origin, device=describe_device(), parents=_parents(config),
+                         selected_on=_selected_on(config, kind))
+        keep_bank(folder, found[1])
+        record_precision(folder, found[1], accelerator.device)
+        if issubclass(kind, Learner):
+            record_batch(folder, found[1], accelerator.num_processes)
+        return found
+
+    run, config = on_main(accelerator, start)
+
+    def prepare() -> tuple[System, list[Selection]]:
+        teaching = with_recall(config, samples[config.data.train], config.data.train, folder / "retrieved_training.h5",
+                               training=True)
+        chosen = [with_recall(config, samples[split], split, folder / f"retrieved_{split}.h5") for split in selecting]
+        seed_all(config.train.seed, 0, 0)
+        system = kind.prepare(config, folder, teaching)
+        return system, [Selection(config, system, one) for one in chosen]
+
+    system, evaluators = main_first(accelerator, prepare)
+    if accelerator.is_main_process:
+        warn_of_findings(config, samples[config.data.train], folder)
+    selected: Any = "nothing to select: the system has no checkpoints"
+    if isinstance(system, Learner):
+        precision, _ = choose_precision(config.train, accelerator.device, read_manifest(folder).get("precision"))
+        settings = replace(config.train, precision=precision)
+        progress = run_loop(system, settings, folder, run, accelerator, evaluators)
+        selected = ({"metric": config.train.select_on, "value": progress.best, "step": progress.best_step}
+                    if progress.best is not None else "last checkpoint: the selecting metric was never computed")
+    elif isinstance(system, Chooser) and accelerator.is_main_process:
+        selected = _choose(config, system, folder, run)
+        if system.settings is not None:
+            config = replace(config, room=system.settings)
+            save_config(config, folder / "config.yaml")
+    if accelerator.is_main_process:
+        _finish(folder, config, selected)
+
+
+def record_batch(folder: Path, config: Config, processes: int) -> None:
+    """Print how many videos a step learns from, and write it to the manifest."""
+    train = config.train
+    videos = processes * train.batch * train.accumulate
+    print(f"train: {videos} videos in a step ({processes} process{'es' * (processes > 1)} x train.batch {train.batch} "
+          f"x train.accumulate {train.accumulate})")
+    manifest = read_manifest(folder)
+    write_json(folder / "manifest.json", manifest | {"batch": {"videos": videos, "processes": processes}})
 
 
 def record_precision(folder: Path, config: Config, device: torch.device) -> None:

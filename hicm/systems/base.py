@@ -66,6 +66,13 @@ class System(ABC):
         Raises UserError when the samples do not fit the model.
         """
 
+    def prediction_batches(self, samples: Samples) -> list[list[int]]:
+        """The rows of ``samples`` in the batches that `predict` takes, in its order: several processes share them out.
+
+        By default a row each, for systems whose predictions do not depend on the batch.
+        """
+        return [[row] for row in range(len(samples))]
+
     @property
     def about(self) -> dict[str, Any]:
         """What predictions say of how they are made beyond settings and inputs, such as a service that is asked."""
@@ -129,6 +136,16 @@ class Chooser(System):
     @abstractmethod
     def choose(self, score: Score) -> list[dict[str, Any]]:
         """Try settings, keep the best ones in this object; returns what was tried, each with its ``score``."""
+
+
+def longest_first(lengths: Sequence[float], size: int) -> list[list[int]]:
+    """The rows of ``lengths`` in batches of ``size``, in falling order: less padding.
+
+    >>> longest_first([3, 1, 5], 2)
+    [[2, 0], [1]]
+    """
+    rows = sorted(range(len(lengths)), key=lengths.__getitem__, reverse=True)
+    return [rows[start:start + size] for start in range(0, len(rows), size)]
 
 
 def find_system(name: str) -> type[System]:

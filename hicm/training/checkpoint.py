@@ -1,5 +1,11 @@
-"""Checkpoints: everything a run needs to continue, written atomically and read without executing code."""
+"""Checkpoints: everything a run needs to continue, written atomically and read without executing code.
 
+The one before the newest is kept, for the case that a disk or a machine fails while the newest is written.
+"""
+
+import warnings
+import zipfile
+import zlib
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -36,13 +42,44 @@ class Progress:
 
 def save_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.optim.Optimizer,
                     progress: Progress) -> None:
-    """Write model, optimiser and progress; the learning-rate schedule is a function of the step."""
+    """Write model, optimiser and progress; the learning-rate schedule is a function of the step.
+
+    A checkpoint that is there becomes the `previous` one.
+    """
     with atomic(path) as temporary:
         try:
             torch.save({"format": FORMAT, "run": run, "model": module.state_dict(),
                         "optimiser": optimiser.state_dict(), "progress": asdict(progress)}, temporary)
         except RuntimeError as error:  # how torch reports a full disk
             raise OSError(str(error).splitlines()[0]) from error
+        if path.exists():
+            path.replace(previous(path))
+
+
+def previous(path: Path) -> Path:
+    """Where the checkpoint before the one in ``path`` is kept."""
+    return path.with_name(f"{path.stem}.previous{path.suffix}")
+
+
+def mend(path: Path) -> None:
+    """Put the previous checkpoint, if there is one, in the place of a missing or damaged one, which a warning says."""
+    former = previous(path)
+    if not former.exists():
+        return
+    if path.exists():
+        if not _is_damaged(path):
+            return
+        warnings.warn(f"{path}: is damaged; training continues from the checkpoint before it", stacklevel=2)
+    former.replace(path)  # missing: the process was killed between two renamings
+
+
+def _is_damaged(path: Path) -> bool:
+    """Whether a file is not the whole archive that torch wrote, or a checksum in it is wrong."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is not None
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError):
+        return True
 
 
 def load_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.optim.Optimizer,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from accelerate import Accelerator
-from accelerate.utils import broadcast_object_list, gather_object
+from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from hicm.config import Config
@@ -14,6 +14,7 @@ from hicm.errors import UserError
 from hicm.strict import nearest
 from hicm.systems.base import System
 from hicm.tasks import Task, find_task, summands, value_of
+from hicm.training.processes import on_main, own_share, together
 from hicm.types import Event, Span
 
 
@@ -41,24 +42,22 @@ class Selection:
 
     def check(self, accelerator: Accelerator) -> None:
         """Predict one video, as at every evaluation.  Raises UserError when the settings do not allow it."""
-        if accelerator.is_main_process:
-            next(iter(self.system.predict(self.samples.take([0]), accelerator.device)), None)
+        with together(accelerator):
+            if accelerator.is_main_process:
+                next(iter(self.system.predict(self.samples.take([0]), accelerator.device)), None)
 
     def __call__(self, accelerator: Accelerator) -> Iterator[tuple[str, float]]:
-        rows = range(accelerator.process_index, len(self.samples), accelerator.num_processes)
+        own = own_share(self.system, self.samples, accelerator)
         task = find_task(self.system.task)
         predictions: dict[str, Any] = {}
-        with tqdm(total=len(rows), desc="predict", unit="video", disable=not accelerator.is_local_main_process) as bar:
-            for events in self.system.predict(self.samples.take(rows), accelerator.device):
+        with tqdm(total=len(own), desc="predict", unit="video", disable=not accelerator.is_local_main_process) as bar:
+            for events in self.system.predict(own, accelerator.device) if len(own) else ():
                 predictions |= {video: task.to_json(found) for video, found in events.items()}
                 bar.update(len(events))
         gathered: list[dict[str, Any]] = gather_object([predictions])
-        scores: list[dict[str, float]] = [{}]
-        if accelerator.is_main_process:
-            found = {video: events for part in gathered for video, events in part.items()}
-            scores = [self._score({video: found[video] for video in self.samples.ids})]
-        broadcast_object_list(scores)
-        yield from scores[0].items()
+        found = {video: events for part in gathered for video, events in part.items()}
+        scores = on_main(accelerator, lambda: self._score({video: found[video] for video in self.samples.ids}))
+        yield from scores.items()
 
     def _score(self, predictions: dict[str, Any]) -> dict[str, float]:
         task = find_task(self.system.task)

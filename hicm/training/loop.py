@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
+from accelerate.utils import gather_object
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -25,10 +26,11 @@ from hicm.interrupts import Interrupted, deferred
 from hicm.nn.dropout import masks_of
 from hicm.systems.base import Learner
 from hicm.training.batches import Index, plan_epoch
-from hicm.training.checkpoint import Progress, load_checkpoint, save_checkpoint
+from hicm.training.checkpoint import Progress, load_checkpoint, mend, previous, save_checkpoint
 from hicm.training.evaluators import Evaluator
 from hicm.training.log import Log
 from hicm.training.optim import make_optimiser, optimiser_step, scheduled_rate
+from hicm.training.processes import together
 
 
 def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accelerator: Accelerator,
@@ -44,8 +46,13 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
     module = accelerator.prepare(system.module)
     optimiser = system.optimiser(module, config.lr) or make_optimiser(module, config.lr)
     checkpoint = folder / "checkpoint.pt"
-    progress = load_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser,
-                               accelerator.num_processes)
+    with together(accelerator):
+        if accelerator.is_main_process:
+            mend(checkpoint)
+    with together(accelerator):
+        progress = load_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser,
+                                   accelerator.num_processes)
+    _refuse_different(checkpoint, progress, accelerator)
     for evaluator in evaluators if progress.epoch < config.epochs else ():
         evaluator.check(accelerator)
     lengths = system.lengths() if config.by_length else None
@@ -80,6 +87,7 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
                     if number or progress.step % config.checkpoint_every == 0:
                         save()
                     if number:
+                        accelerator.wait_for_everyone()  # a launcher ends all when the first one has ended
                         raise Interrupted(number)
 
             # evaluation and the best checkpoint so far
@@ -95,12 +103,22 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
         if log is not None:
             with atomic_folder(folder / "last") as last:
                 system.save(last, run=run, step=progress.step)
+            previous(checkpoint).unlink(missing_ok=True)
     finally:
         bar.close()
         if log is not None:
             log.close()
     accelerator.wait_for_everyone()
     return progress
+
+
+def _refuse_different(checkpoint: Path, progress: Progress, accelerator: Accelerator) -> None:
+    """UserError when processes on several machines see different run folders."""
+    steps = gather_object([progress.step])
+    with together(accelerator):
+        if len(set(steps)) > 1 and accelerator.is_main_process:
+            raise UserError(f"{checkpoint}: processes continue from different steps ({', '.join(map(str, steps))}); "
+                            "put the run folder on a disk that all machines share")
 
 
 def seed_all(seed: int, rank: int, step: int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+from hicm import ranks
 from hicm.errors import UserError
 from hicm.verbs.common import ConfigFile, DryRun, Overrides, load_settings, model_path, print_dry
 
@@ -13,7 +14,7 @@ def train(config: ConfigFile, *, out: Annotated[str, "run folder; default: presa
     """Train a system.
 
     The same command continues an interrupted run.  On several GPUs: accelerate launch --num_processes 8 -m hicm train
-    CONFIG.
+    CONFIG, or torchrun --nproc-per-node 8 -m hicm train CONFIG.
     """
     settings, stem = load_settings(config, set_), Path(config).stem
     if dry_run:
@@ -40,8 +41,12 @@ def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth,
     """Caption the videos of a split.
 
     An interrupted prediction continues.  Predictions made with other settings or inputs are not replaced unless
-    --overwrite is given.
+    --overwrite is given.  On several GPUs, with the same result: accelerate launch --num_processes 8 -m hicm predict
+    RUN, or torchrun --nproc-per-node 8 -m hicm predict RUN.
     """
+    if ranks.are_several() and (run.startswith("hub:") or Path(run).is_file()):
+        raise UserError(f"{run}: several processes share the work on a run folder; make it with 'hicm pull' or "
+                        "'hicm convert' first")
     run = model_path(run)
     if Path(run).is_file() or (config and not Path(run).is_dir()):
         if dry_run and config:

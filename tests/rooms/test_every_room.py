@@ -13,8 +13,8 @@ from hicm.data.features import open_features, write_features
 from hicm.data.samples import open_samples
 from hicm.errors import UserError
 from hicm.files import read_json, sha256
+from hicm.journal import Journal
 from hicm.rooms import described_by, is_room, memory_need, quotes_memory, room_module, settings_class, start_files
-from hicm.stages import predict as prediction
 from hicm.stages.predict import prediction_config
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import model_folder
@@ -194,7 +194,7 @@ def test_a_damaged_description_is_one_line(run, capsys):
 
 def test_the_journal_of_other_settings_is_not_mixed_in(run):
     """The mixture that hicm 0.1.0 made of an interrupted prediction and its continuation under other settings."""
-    journal = prediction.Journal(run / ".mixed.json.part", "another identity")
+    journal = Journal(run / ".mixed.json.part", "another identity")
     journal.add({video: [{"sentence": "not mine", "timestamp": [0, 1]}]
                  for video in open_samples(load_config(run / "config.yaml").data, "val").ids})
     assert hicm("predict", run, "--out", run / "mixed.json") == 0

@@ -10,8 +10,8 @@ import pytest
 from hicm import verbs
 from hicm.errors import UserError
 from hicm.files import read_json, sha256, write_json
-from hicm.journal import Journal
 from hicm.stages.predict import predict
+from hicm.stages.record import Record
 from tests.tiny import make_tiny
 
 
@@ -100,7 +100,7 @@ def test_predictions_of_other_events_are_not_replaced(run, truth):
 
 def test_an_interrupted_prediction_of_other_events_is_not_continued(run, truth, monkeypatch):
     with monkeypatch.context() as kept:
-        kept.setattr(Journal, "remove", lambda self: None)
+        kept.setattr(Record, "remove", lambda self: None)
         first = predict(run, events=str(truth))
     assert first.with_name(f".{first.name}.part").exists()
     content = read_json(truth)

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import time
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from safetensors.numpy import load_file
 
 from hicm.cli import main
 from hicm.training import loop
-from tests.processes import start_hicm
+from tests.processes import run_on, start_hicm, start_on
 from tests.tiny import make_tiny
 
 STEPS = 120  # 8 videos, batch 2, 30 epochs
@@ -23,22 +22,6 @@ def train(*arguments: str) -> None:
     process = start_hicm("train", *arguments)
     process.join(600)
     assert process.exitcode == 0
-
-
-def train_on_two(*arguments: str) -> None:
-    """As torchrun starts them (gloo), but forked: importing torch three times takes minutes on a busy machine."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    processes = [start_hicm("train", *arguments, MASTER_ADDR="127.0.0.1", MASTER_PORT=port, WORLD_SIZE="2",
-                            LOCAL_WORLD_SIZE="2", RANK=rank, LOCAL_RANK=rank) for rank in ("0", "1")]
-    try:
-        for process in processes:
-            process.join(600)
-        assert [process.exitcode for process in processes] == [0, 0]
-    finally:
-        for process in processes:
-            process.kill()
 
 
 def lines(run: Path) -> list[dict]:
@@ -87,16 +70,18 @@ DROPOUTS = {"captioner": ("memory_dropout", "visual_dropout", "encoder_dropout",
 OPTIONS = {"parallel": {"objective__overlap": 0.5, "objective__quality": "tiou", "self_attention": False}}
 
 
-@pytest.mark.parametrize("system", DROPOUTS)
-def test_two_processes_learn_what_one_does(system, tmp_path):
+@pytest.mark.parametrize(("system", "batch", "settings"), [
+    ("captioner", 2, {}), ("parallel", 2, {}),
+    pytest.param("captioner", 1, {"train__accumulate": 2, "train__by_length": True}, marks=pytest.mark.slow)])
+def test_two_processes_learn_what_one_does(system, batch, settings, tmp_path):
     """Gradients are averaged over processes: 2 x batch 2 is batch 4."""
-    same = {"system": system, "train__epochs": 3, "train__eval_every": 3,
+    same = {"system": system, "train__epochs": 3, "train__eval_every": 3, "train__batch": batch, **settings,
             **{f"{system}__{name}": 0.0 for name in DROPOUTS[system]},
             **{f"{system}__{name}": value for name, value in OPTIONS.get(system, {}).items()}}
     config = make_tiny(tmp_path, videos=7, **same)
     one, two = tmp_path / "one", tmp_path / "two"
-    train(str(config), "--out", str(one), "--set", "train.batch=4")
-    train_on_two(str(config), "--out", str(two))
+    train(str(config), "--out", str(one), "--set", f"train.batch={2 * batch}")
+    assert run_on(2, "train", str(config), "--out", str(two)) == [0, 0]
     a, b = (load_file(run / "last" / "model.safetensors") for run in (one, two))
     for name in a:
         # the gradient of what nothing sees is rounding, and Adam steps on rounding too: the softmax does not see a key
@@ -105,10 +90,42 @@ def test_two_processes_learn_what_one_does(system, tmp_path):
             a[name], b[name] = (np.delete(x[name].reshape(3, -1), 1, axis=0) for x in (a, b))
         if not (name.startswith("pyramid.convs.") and name.endswith(".bias")):
             np.testing.assert_allclose(a[name], b[name], atol=2e-5, err_msg=name)
-    losses = [[line["loss"] for line in lines(run) if "loss" in line] for run in (one, two)]
-    assert len(losses[0]) == 6 and losses[0] == pytest.approx(losses[1], rel=1e-4)
+    for value in ("loss", "grad_norm"):
+        found = [[line[value] for line in lines(run) if "loss" in line] for run in (one, two)]
+        assert len(found[0]) == 6 and found[0] == pytest.approx(found[1], rel=1e-4)
     scores = [[line["metrics"]["soda_d"] for line in lines(run) if "metrics" in line] for run in (one, two)]
     assert len(scores[0]) == 1 and scores[0] == pytest.approx(scores[1], abs=0.05)
+    assert [json.loads((run / "manifest.json").read_text())["batch"] for run in (one, two)] == [
+        {"videos": 4, "processes": 1}, {"videos": 4, "processes": 2}]
+
+
+@pytest.mark.slow
+def test_two_processes_score_what_one_does(tmp_path):
+    """With equal weights, to the last bit: a rate of 0 leaves them as they are."""
+    config = make_tiny(tmp_path, train__epochs=1, train__eval_every=1, train__lr=0.0, captioner__decode__batch=2)
+    one, two = tmp_path / "one", tmp_path / "two"
+    train(str(config), "--out", str(one))
+    assert run_on(2, "train", str(config), "--out", str(two)) == [0, 0]
+    scores = [[line["metrics"] for line in lines(run) if "metrics" in line] for run in (one, two)]
+    assert len(scores[0]) == 1 and scores[0] == scores[1]
+
+
+@pytest.mark.slow
+def test_sigterm_to_one_of_two_processes_ends_both_and_both_continue(tmp_path):
+    config = make_tiny(tmp_path, train__epochs=15, train__eval_every=15, train__checkpoint_every=1000)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert run_on(2, "train", str(config), "--out", str(whole)) == [0, 0]
+    processes = start_on(2, "train", str(config), "--out", str(broken))
+    while all(process.is_alive() for process in processes) and len(lines(broken)) < 5:
+        time.sleep(0.005)
+    processes[1].terminate()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [128 + signal.SIGTERM] * 2
+    step = torch.load(broken / "checkpoint.pt", weights_only=True)["progress"]["step"]
+    assert 5 <= step == lines(broken)[-1]["step"] < 30
+    assert run_on(2, "train", str(config), "--out", str(broken)) == [0, 0]
+    assert (whole / "last" / "model.safetensors").read_bytes() == (broken / "last" / "model.safetensors").read_bytes()
 
 
 def test_a_run_under_the_step_schedule_continues_at_its_rate(tmp_path, monkeypatch):

@@ -12,7 +12,7 @@ from hicm.config import Config
 from hicm.data.samples import Samples, SplitSamples
 from hicm.errors import UserError
 from hicm.rooms import memory_need
-from hicm.systems.base import Device, Events, Learner, refuse_other_model
+from hicm.systems.base import Device, Events, Learner, longest_first, refuse_other_model
 from hicm.systems.captioner.batch import Batch, collate
 from hicm.systems.captioner.batches import in_batches, in_precision
 from hicm.systems.captioner.dataset import VideoDataset
@@ -101,12 +101,17 @@ class System(Learner):
             raise UserError(f"{samples.where}: features are {samples.width} wide, the captioner reads "
                             f"{self.model.feature_width}; use the features it was trained on")
         dataset = VideoDataset(self.config, samples, self.vocabulary, teaching=False)
-        rows = sorted(range(len(samples)), key=dataset.speech_length, reverse=True)
+        rows = [row for batch in self.prediction_batches(samples) for row in batch]
         self.model.to(device).eval()
         model = in_precision(self.model, settings.precision, device)
         for chosen, events in in_batches(rows, settings.batch, lambda rows: self._events(
                 model, collate([dataset[0, row] for row in rows]).to(device, model.t5.dtype))):
             yield dict(zip((samples.ids[row] for row in chosen), events, strict=True))
+
+    def prediction_batches(self, samples: Samples) -> list[list[int]]:
+        """Rows by length of speech, longest first, ``decode.batch`` at a time."""
+        dataset = VideoDataset(self.config, samples, self.vocabulary, teaching=False)
+        return longest_first(list(map(dataset.speech_length, range(len(samples)))), self.config.room.decode.batch)
 
     def _events(self, model: Captioner, batch: Batch) -> list[list[Event]]:
         settings = self.config.room.decode

@@ -12,7 +12,7 @@ from hicm.config import Config
 from hicm.data.samples import Samples, SplitSamples
 from hicm.errors import UserError
 from hicm.rooms import memory_need
-from hicm.systems.base import Device, Events, Learner, refuse_other_model
+from hicm.systems.base import Device, Events, Learner, longest_first, refuse_other_model
 from hicm.systems.parallel.batch import Batch, collate
 from hicm.systems.parallel.dataset import VideoDataset
 from hicm.systems.parallel.decode import describe
@@ -98,15 +98,19 @@ class System(Learner):
                             f"{self.model.feature_width}; use the features it was trained on")
         dataset = VideoDataset(samples, self.vocabulary, self.config.data.frames, 0, teaching=False,
                                sampling=self.config.data.sampling)
-        rows = sorted(range(len(samples)), key=lambda row: samples.speech_of(row)[1], reverse=True)
         self.model.to(device).eval()
-        for start in range(0, len(rows), settings.batch):
-            taken = [samples[row] for row in rows[start:start + settings.batch]]
+        for rows in self.prediction_batches(samples):
+            taken = [samples[row] for row in rows]
             batch = collate([dataset.item(sample) for sample in taken]).to(device)
             given = [sample.given for sample in taken if sample.given is not None]
             found = (caption_spans(self.model, batch, given, self.vocabulary, settings) if given else
                      describe(self.model, batch, self.vocabulary, settings))
             yield dict(zip(batch.ids, found, strict=True))
+
+    def prediction_batches(self, samples: Samples) -> list[list[int]]:
+        """Rows by duration, longest first, ``decode.batch`` at a time."""
+        durations = [samples.speech_of(row)[1] for row in range(len(samples))]
+        return longest_first(durations, self.config.room.decode.batch)
 
     def save(self, folder: Path, **about: Any) -> None:
         """Write weights, words and description to ``folder``; ``about`` is added to the description."""
