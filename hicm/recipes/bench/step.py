@@ -34,9 +34,8 @@ def measure(asked: Asked) -> dict[str, Any]:
     units = {"videos": case.videos, "tokens": case.tokens}
     timed = race([Run(name, step, "" if name == OURS else OURS, lambda _: units) for name, step in steps.items()],
                  asked, waiter(asked.device), lambda: card_peak(asked.device))
-    speed, costs = measure_speed(asked.device), {}
+    speed, costs, flops = measure_speed(asked.device), {}, count_flops(first)  # as many in any precision
     for name in (OURS, auto):
-        flops = count_flops(steps[name])
         floor = steps[name].floor(flops, speed)
         costs[name] = {"flops": flops, "optimiser_bytes": first.optimiser_bytes, "floor_seconds": floor,
                        "times_the_floor": timed[name].seconds / floor}
