@@ -15,10 +15,11 @@ def bench(parts: Annotated[Sequence[str], "loading, step, generation, retrieval,
           reference: Annotated[str, "clone of the HiCM2 authors' repository, whose code is run beside ours"] = "",
           device: Annotated[str, "cpu, cuda or cuda:N; auto: a card if there is one"] = "auto",
           out: Annotated[str, "json file to write; it is written after every part"] = "presave/bench.json") -> "Bench":
-    """Measure how fast this machine does each part of the work, and where the time goes.
+    """Measure the speed of this machine, part by part.
 
-    Data are made up.  Each part runs as it does by default, plainly, and with --reference as the authors' code does, in
-    turns in one process: what counts is the ratio.  Code in --reference is run.
+    How long each part of the work takes, and where the time goes.  Data are made up.  Each part runs as it does by
+    default, plainly, and with --reference as the authors' code does, in turns in one process: what counts is the ratio.
+    The code in --reference is run.
     """
     from hicm.recipes.bench.run import bench
 
