@@ -146,6 +146,13 @@ def test_evaluation_with_java(monkeypatch):
     assert float(found["checks"][0].split()[-1]) < 1e-9
 
 
+@pytest.mark.gpu
+def test_a_card_is_measured():
+    for part in (step, generation):
+        found = part.measure(Asked("tiny", 1, "cuda"))
+        assert all(run["card_peak_mib"] > 0 for run in found["runs"]) and found["profile"]
+
+
 # the whole
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from hicm.errors import UserError
-from hicm.files import read_json, write_json
+from hicm.files import read_json, sha256, write_json
 from hicm.plugins import find_module, known
 from hicm.provenance import now, revision, versions
 from hicm.recipes.bench import machine
@@ -47,10 +47,13 @@ def bench(names: Sequence[str], size: str, repeat: int, reference: str, device: 
         raise UserError(f"--repeat {repeat}: expected 1 or more")
     parts = find_parts(names)
     _refuse_other_file(out)
+    code = {}
     if reference:
-        room_module("captioner", "bench.reference").load_code(Path(reference))
+        theirs = room_module("captioner", "bench.reference")
+        theirs.load_code(Path(reference))
+        code = {"reference_files": {name: sha256(Path(reference, name)) for name in theirs.FILES}}
     content: dict[str, Any] = {
-        "kind": KIND, "date": now(), "settings": {"size": size, "repeat": repeat, "reference": reference or None},
+        "kind": KIND, "date": now(), "settings": {"size": size, "repeat": repeat, "reference": reference or None} | code,
         "machine": machine.describe(), "versions": versions(), "revision": revision(), "warnings": [], "parts": {}}
     if any(getattr(part, "TORCH", False) for part in parts.values()):
         speed = importlib.import_module("hicm.training.speed")
