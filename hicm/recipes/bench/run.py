@@ -47,21 +47,18 @@ def bench(names: Sequence[str], size: str, repeat: int, reference: str, device: 
         raise UserError(f"--repeat {repeat}: expected 1 or more")
     parts = find_parts(names)
     _refuse_other_file(out)
-    code = {}
-    if reference:
-        theirs = room_module("captioner", "bench.reference")
-        theirs.load_code(Path(reference))
-        code = {"reference_files": {name: sha256(Path(reference, name)) for name in theirs.FILES}}
-    content: dict[str, Any] = {
-        "kind": KIND, "date": now(), "settings": {"size": size, "repeat": repeat, "reference": reference or None} | code,
-        "machine": machine.describe(), "versions": versions(), "revision": revision(), "warnings": [], "parts": {}}
+    settings = {"size": size, "repeat": repeat, "reference": reference or None} | _reference_files(reference)
+    about = machine.describe()
     if any(getattr(part, "TORCH", False) for part in parts.values()):
         speed = importlib.import_module("hicm.training.speed")
         device = speed.find_device(device)
-        content["machine"] |= speed.describe_torch(device)
-    if warning := machine.busy():
-        content["warnings"].append(warning)
-        warnings.warn(warning, stacklevel=2)
+        about |= speed.describe_torch(device)
+    busy = machine.busy()
+    if busy:
+        warnings.warn(busy, stacklevel=2)
+    content: dict[str, Any] = {"kind": KIND, "date": now(), "machine": about, "versions": versions(),
+                               "revision": revision(), "settings": settings, "warnings": [busy] if busy else [],
+                               "parts": {}}
     for name, part in parts.items():
         with tqdm(desc=name, bar_format="{desc} [{elapsed}]", leave=False, disable=None) as line:
             asked = Asked(size, repeat, device, Path(reference) if reference else None,
@@ -79,6 +76,15 @@ def find_parts(names: Sequence[str]) -> dict[str, ModuleType]:
     """
     found = {name: find_module(name=name, what="hicm bench", **PARTS) for name in names or known(**PARTS)}
     return dict(sorted(found.items(), key=lambda pair: getattr(pair[1], "ORDER", 100)))
+
+
+def _reference_files(folder: str) -> dict[str, dict[str, str]]:
+    """The authors' files with their digests, once it is known that they can be imported."""
+    if not folder:
+        return {}
+    code = room_module("captioner", "bench.reference")
+    code.load_code(Path(folder))
+    return {"reference_files": {name: sha256(Path(folder, name)) for name in code.FILES}}
 
 
 def _refuse_other_file(out: Path) -> None:
