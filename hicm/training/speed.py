@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -123,38 +124,35 @@ class Step:
     def __init__(self, trained: Trained, device: str, bf16: bool = False, plain: bool = False,
                  share: "Step | None" = None) -> None:
         self.module, self.loss, self.after = trained
-        self.device, self.bf16 = torch.device(device), bf16
+        self.device, self.bf16, self.wait = torch.device(device), bf16, waiter(device)
+        self.seconds: dict[str, float] = {}  # of the phases of the last step
         self.optimiser = (torch.optim.Adam(self.module.parameters(), lr=RATE) if plain else
                           make_optimiser(self.module, RATE))
         if share is not None and self.device.type == "cpu":  # Adam of another kind keeps its counts elsewhere on a card
             self.optimiser.state = share.optimiser.state
 
-    def __call__(self, passed: Callable[[str], None] = lambda phase: None) -> float:
-        """The loss before the step.  ``passed`` is told the name of every phase at its end."""
+    def __call__(self) -> float:
+        """The loss before the step."""
         self.module.train()
+        times = [time.perf_counter()]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             loss = self.loss()
-        passed("forward")
+        self._pass(times)
         loss.backward()
-        passed("backward")
+        self._pass(times)
         optimiser_step(self.module, self.optimiser, RATE, CLIP)
         self.after()
-        passed("update")
+        self._pass(times)
+        self.seconds = dict(zip(("forward", "backward", "update"), (b - a for a, b in pairwise(times)), strict=True))
         return loss.item()
 
-    def phases(self) -> dict[str, float]:
-        """The shares of forward, backward and update in the time of one step."""
-        wait, times = waiter(str(self.device)), dict[str, float]()
-        wait()
-        last = time.perf_counter()
+    def _pass(self, times: list[float]) -> None:
+        self.wait()
+        times.append(time.perf_counter())
 
-        def passed(phase: str) -> None:
-            nonlocal last
-            wait()
-            times[phase], last = time.perf_counter() - last, time.perf_counter()
-
-        self(passed)
-        return {phase: seconds / sum(times.values()) for phase, seconds in times.items()}
+    def shares(self) -> dict[str, float]:
+        """The shares of forward, backward and update in the time of the last step."""
+        return {phase: seconds / sum(self.seconds.values()) for phase, seconds in self.seconds.items()}
 
     @torch.no_grad()
     def evaluate(self) -> float:

@@ -47,6 +47,12 @@ def test_runs_take_turns_after_a_warm_up(monkeypatch):
     assert told["per_second"] == {"videos": 3} and "ratio" not in race.to_json(found)[0]
 
 
+def test_what_a_run_does_first_takes_the_place_of_its_warm_up():
+    done = []
+    race.race([Run("one", lambda: done.append("work"), first=lambda: done.append("first"))], TINY)
+    assert done == ["first", "work"]
+
+
 @pytest.mark.skipif(not machine.RESET.exists(), reason="only Linux tells the peak of a part")
 def test_the_peak_is_that_of_the_work():
     before = machine.host_peak()
@@ -71,8 +77,9 @@ def test_products_are_counted_and_phases_add_up():
     assert count_flops(lambda: torch.ones(3, 5) @ torch.ones(5, 7)) == 2 * 3 * 5 * 7
     layer = torch.nn.Linear(2, 2, bias=False)
     trained = speed.Step((layer, lambda: layer(torch.ones(1, 2)).sum(), lambda: None), "cpu")
-    phases = trained.phases()
-    assert list(phases) == ["forward", "backward", "update"] and sum(phases.values()) == pytest.approx(1)
+    trained()
+    shares = trained.shares()
+    assert list(shares) == ["forward", "backward", "update"] and sum(shares.values()) == pytest.approx(1)
     assert trained.floor(10, Speed(5.0, 1.0, 8.0)) == 10 / 5 + 10 * 4 * 4 / 8
     before = layer.weight.clone()
     trained.evaluate()

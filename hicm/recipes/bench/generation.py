@@ -1,5 +1,7 @@
 """Generation by the captioner: ours, `generate` of transformers, and the authors' model, with the same weights."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -9,6 +11,7 @@ from hicm.training.speed import card_peak, count_flops, measure_speed, profiled,
 
 ORDER, TORCH = 3, True
 BEAMS = 4  # the default
+ENCODING = "ours, encoding alone"
 REFERENCE = "the authors' model, greedy"
 
 
@@ -19,27 +22,32 @@ def measure(asked: Asked) -> dict[str, Any]:
     def count(ids: Any) -> Counts:
         return {"videos": case.videos, "tokens": sum(len(one) - 1 for one in ids)}
 
+    flops: dict[str, int] = {}
+
+    def counted(name: str, work: Callable[[], object]) -> Run:
+        return Run(name, work, count=count, first=lambda: flops.update({name: count_flops(work)}))
+
     runs = []
     for beams in (BEAMS, 1):
-        runs += [Run(_name("ours", beams), partial(case.ours, beams), count=count),
+        runs += [counted(_name("ours", beams), partial(case.ours, beams)),
                  Run(_name("transformers", beams), partial(case.plain, beams), _name("ours", beams), count)]
-    runs.append(Run("ours, encoding alone", case.encode, _name("ours", 1), lambda _: {"videos": case.videos}))
+    runs.append(replace(counted(ENCODING, case.encode), base=_name("ours", 1), count=lambda _: {"videos": case.videos}))
     if asked.reference is not None:
         runs.append(Run(REFERENCE, case.reference(asked.reference), _name("ours", 1), count))
     timed = race(runs, asked, waiter(asked.device), lambda: card_peak(asked.device))
     speed, costs = measure_speed(asked.device), {}
-    encoding = count_flops(case.encode)
+    encoding = flops[ENCODING]
     for beams in (BEAMS, 1):
         name = _name("ours", beams)
         read, steps = case.bytes_of_tokens(timed[name].output, beams)
-        decoding = count_flops(partial(case.ours, beams)) - encoding
+        decoding = flops[name] - encoding
         floor = encoding / speed.float32 + max(decoding / speed.float32, read / speed.memory)
         costs[name] = {"flops": encoding + decoding, "encoding_flops": encoding, "steps": steps,
                        "bytes_per_step": read / steps, "floor_seconds": floor,
                        "times_the_floor": timed[name].seconds / floor}
     asked.say("profile")
     return {"settings": case.describe(), "runs": to_json(timed), "costs": costs, "speed": vars(speed),
-            "profile": {_name("ours", BEAMS): profiled(partial(case.ours, BEAMS), asked.device)},
+            "profile": {_name("ours", 1): profiled(partial(case.ours, 1), asked.device)},
             "checks": _compare(timed, case.videos), "notes": []}
 
 

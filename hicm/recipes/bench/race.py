@@ -26,12 +26,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Run:
-    """One way to do some work.  ``base``: the run whose time its own is divided by; empty: none."""
+    """One way to do some work.  ``base``: the run whose time its own is divided by; empty: none.
+
+    ``first`` is done before anything is timed; None: the work itself, to warm up.
+    """
 
     name: str
     work: Callable[[], Any]
     base: str = ""
     count: Callable[[Any], Counts] = field(default=lambda output: {})  # what the output of the work amounts to
+    first: Callable[[], object] | None = None
 
 
 @dataclass
@@ -67,7 +71,7 @@ class Timed:
 
 def race(runs: Sequence[Run], asked: Asked, wait: Callable[[], None] = lambda: None,
          card: Callable[[], Callable[[], float | None]] = lambda: lambda: None) -> dict[str, Timed]:
-    """Each run once without a watch, then ``asked.repeat`` times in turns.
+    """What each run does first, then each ``asked.repeat`` times in turns.
 
     ``wait`` waits for the device, ``card`` begins to watch its memory (`hicm.training.speed`).
     """
@@ -75,14 +79,15 @@ def race(runs: Sequence[Run], asked: Asked, wait: Callable[[], None] = lambda: N
     for repeat in range(asked.repeat + 1):
         for name, timed in found.items():
             asked.say(f"{name}: {f'repeat {repeat} of {asked.repeat}' if repeat else 'warm-up'}")
+            if not repeat:
+                (timed.run.first or timed.run.work)()
+                continue
             host, device = host_peak(), card()
             wait()
             before = _now()
             timed.output = timed.run.work()
             wait()
             cpu, wall = (now - then for now, then in zip(_now(), before, strict=True))
-            if not repeat:
-                continue
             timed.cpu.append(cpu)
             timed.wall.append(wall)
             timed.peak, timed.card = _larger(timed.peak, host()), _larger(timed.card, device())

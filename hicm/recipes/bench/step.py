@@ -32,16 +32,18 @@ def measure(asked: Asked) -> dict[str, Any]:
     steps[auto] = Step(case.ours(), asked.device, bf16=chosen == "bf16", share=first)
 
     units = {"videos": case.videos, "tokens": case.tokens}
-    timed = race([Run(name, step, "" if name == OURS else OURS, lambda _: units) for name, step in steps.items()],
-                 asked, waiter(asked.device), lambda: card_peak(asked.device))
-    speed, costs, flops = measure_speed(asked.device), {}, count_flops(first)  # as many in any precision
+    asked.say("counting operations")
+    flops = count_flops(first)  # as many in any precision
+    timed = race([Run(name, step, "" if name == OURS else OURS, lambda _: units, lambda: None)  # each ran forward
+                  for name, step in steps.items()], asked, waiter(asked.device), lambda: card_peak(asked.device))
+    speed, costs, shares = measure_speed(asked.device), {}, first.shares()
     for name in (OURS, auto):
         floor = steps[name].floor(flops, speed)
         costs[name] = {"flops": flops, "optimiser_bytes": first.optimiser_bytes, "floor_seconds": floor,
                        "times_the_floor": timed[name].seconds / floor}
     asked.say("profile")
     return {"settings": case.describe(), "runs": to_json(timed), "costs": costs, "speed": vars(speed),
-            "phases": {OURS: first.phases()}, "profile": {OURS: profiled(first, asked.device)}, "checks": checks,
+            "phases": {OURS: shares}, "profile": {OURS: profiled(first, asked.device)}, "checks": checks,
             "notes": [f"train.precision: auto chooses {'bfloat16' if chosen == 'bf16' else 'float32'} here: {speedup}"]}
 
 
