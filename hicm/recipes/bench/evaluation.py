@@ -37,7 +37,8 @@ def measure(asked: Asked) -> dict[str, Any]:
         notes.append(f"{JAVA}: not measured: {reason}")
     else:
         works[JAVA] = lambda: score_with_java(predictions, references)
-    timed = race([Run(name, work, "" if name == OURS else OURS, count) for name, work in works.items()], asked)
+    timed = race([Run(name, work, "" if name == OURS else OURS, count, first=(lambda: None) if name == JAVA else None)
+                  for name, work in works.items()], asked)  # Java starts anew each time: there is nothing to warm up
     checks = []
     if JAVA in timed:
         own, theirs = timed[OURS].output.scores, timed[JAVA].output.scores
