@@ -65,9 +65,9 @@ def main(arguments: Sequence[str] | None = None, name: str = "hicm") -> int:
     except KeyboardInterrupt as error:
         number = getattr(error, "number", signal.SIGINT)
         by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-        scoring = function in (verbs.evaluate, verbs.compare)  # keeps nothing that it could continue from
+        begins_anew = function in (verbs.evaluate, verbs.compare, verbs.bench)
         if ranks.speaks():
-            say(f"{name}: interrupted{by}{'' if scoring else '; the same command continues'}")
+            say(f"{name}: interrupted{by}{'' if begins_anew else '; the same command continues'}")
         return 128 + number
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

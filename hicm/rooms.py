@@ -27,6 +27,8 @@ A room whose authors released weights reads them in ``convert.py`` (`hicm.stages
     read(source, config, fresh_memory)  the model, as a `hicm.systems.released.Converted`
     VOCABULARY                          the setting that names the file of words, where checkpoints have none
 
+What `hicm bench` runs of a room stands in its folder ``bench``.
+
 A room that knows what its system does not get from the data defines in ``findings.py``
 
     findings(config, split, videos, speech, width, folder)

@@ -145,8 +145,8 @@ def test_every_verb_is_in_one_group_and_has_a_line_of_its_own(capsys):
     assert [title for title in lines if title in verbs.GROUPS] == list(verbs.GROUPS)
     assert all(len(line) <= 80 and len(line.split()) > 2 for line in shown)
     assert list(verbs.GROUPS)[-1] == "Rarely needed"
-    assert {"memory diff", "memory merge", "memory export", "memory import", "protocols", "selftest", "results",
-            "data chapters"} == set(verbs.GROUPS["Rarely needed"])
+    assert {"memory diff", "memory merge", "memory export", "memory import", "protocols", "selftest", "bench",
+            "results", "data chapters"} == set(verbs.GROUPS["Rarely needed"])
 
 
 @each_verb

@@ -9,6 +9,7 @@ Heavy packages are imported when a verb runs, so ``--help`` is quick.
 The first line of a verb's docstring is its line in ``hicm --help``.
 """
 
+from hicm.verbs.bench import bench as bench
 from hicm.verbs.data import data_chapters as data_chapters
 from hicm.verbs.data import data_check as data_check
 from hicm.verbs.data import download as download
@@ -57,5 +58,5 @@ GROUPS = {
     "Score and report": ("evaluate", "compare", "report"),
     "Reproduce and share": ("reproduce", "pull", "push"),
     "Rarely needed": ("data chapters", "memory import", "memory export", "memory merge", "memory diff", "protocols",
-                      "selftest", "results"),
+                      "selftest", "bench", "results"),
 }

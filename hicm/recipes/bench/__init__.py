@@ -1,0 +1,4 @@
+"""``hicm bench``: how fast this machine does each part of the work, and where the time goes.
+
+Each part is one file here that defines ``measure(asked)`` and ``ORDER``, its place among them; it is found by its name.
+"""

@@ -1,0 +1,60 @@
+"""A training step of the captioner: ours in float32 and in the automatic precision, plainly, and the authors' code."""
+
+from typing import Any
+
+from hicm.config import TrainConfig
+from hicm.recipes.bench.race import Asked, Run, race, to_json
+from hicm.rooms import room_module
+from hicm.training.precision import choose_precision
+from hicm.training.speed import Step, card_peak, count_flops, measure_speed, profiled, waiter
+
+ORDER, TORCH = 2, True
+OURS, AUTO, PLAIN, REFERENCE = "float32 (default)", "precision auto", "plain modules, as released", "the authors' code"
+
+
+def measure(asked: Asked) -> dict[str, Any]:
+    """All sides train the same weights with the same batch; losses are compared without dropout, before any step.
+
+    Plainly and by the authors' code, the second pass reads the memory again, as released; what it recalls is given, and
+    its tokens are counted in the losses that are compared.
+    """
+    case = room_module("captioner", "bench.step").StepCase(asked.size, asked.device)
+    first = Step(case.ours(), asked.device)
+    released = Step(case.ours(released=True), asked.device, share=first)
+    steps = {OURS: first, PLAIN: Step(case.plain(), asked.device, plain=True, share=first)}
+    if asked.reference is not None:
+        steps[REFERENCE] = Step(case.reference(asked.reference), asked.device, plain=True, share=first)
+    checks = _compare(released, {name: steps[name] for name in (PLAIN, REFERENCE) if name in steps})
+
+    chosen, how = choose_precision(TrainConfig(precision="auto"), first.device)
+    speedup = f"products are {how['bf16_speedup']:.2f} times as fast in bfloat16, {how['needed']} are needed"
+    auto = f"{AUTO}: {'bfloat16' if chosen == 'bf16' else 'float32'}"
+    steps[auto] = Step(case.ours(), asked.device, bf16=chosen == "bf16", share=first)
+
+    units = {"videos": case.videos, "tokens": case.tokens}
+    asked.say("counting operations")
+    flops = count_flops(first)  # as many in any precision
+    timed = race([Run(name, step, "" if name == OURS else OURS, lambda _: units,
+                      _nothing if first.device.type == "cpu" and not step.bf16 else None)
+                  for name, step in steps.items()], asked, waiter(asked.device), lambda: card_peak(asked.device))
+    speed, costs, shares = measure_speed(asked.device), {}, first.shares()
+    for name in (OURS, auto):
+        floor = steps[name].floor(flops, speed)
+        costs[name] = {"flops": flops, "optimiser_bytes": first.optimiser_bytes, "floor_seconds": floor,
+                       "times_the_floor": timed[name].seconds / floor}
+    asked.say("profile")
+    return {"settings": case.describe(), "runs": to_json(timed), "costs": costs, "speed": vars(speed),
+            "phases": {OURS: shares}, "profile": {OURS: profiled(first, asked.device)}, "checks": checks,
+            "notes": [f"train.precision: auto chooses {'bfloat16' if chosen == 'bf16' else 'float32'} here: {speedup}"]}
+
+
+def _nothing() -> None:
+    """In place of a warm-up: in float32 on a processor, where a step can take minutes, each has run forward before."""
+
+
+def _compare(released: Any, others: dict[str, Any]) -> list[str]:
+    """Losses without dropout, under the released settings."""
+    own = released.evaluate()
+    found = {name: step.evaluate() for name, step in others.items()}
+    return [f"loss of {name}: {loss:.6f}, ours under the same settings {own:.6f}, relative difference "
+            f"{abs(loss - own) / abs(own):.1e}" for name, loss in found.items()]
