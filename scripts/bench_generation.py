@@ -4,16 +4,16 @@
                                        [--beams 1 4] [--attention sdpa] [--reference FOLDER]
 
 The model has t5-base's widths and made-up weights, and an output head of its own: made-up weights with a tied one say
-the same token again and again.  Videos have 100 frames, 10 recalled vectors and 50 to 1,000 tokens of speech, made up as
-well: 1,000 is what the published systems read at most, and talk fills it in five minutes (a transcript of 122 s has 425
-tokens).  Such a model hardly ever ends a sequence.  So both sides are told after how many tokens each video ends: numbers
-spread as the captions of YouCook2's 457 validation videos are, at most --tokens.
+the same token again and again.  Videos have 100 frames, 10 recalled vectors and 50 to 1,000 tokens of speech, made up
+as well: an even spread, for want of real transcripts, up to what the published systems read at most.  Such a model
+hardly ever ends a sequence.  So both sides are told after how many tokens each video ends: numbers spread as those of
+YouCook2's validation captions are, at most --tokens.
 
 The reference does what the evaluation of the published code does: it pads --together videos to the longest of them,
 encodes them, and lets `generate` run until the last has ended.  It is the stock T5 of transformers with its fused
-attention, or with --attention eager as the published code attends; --reference gives a checkout of HiCM2 or VidChapters,
-whose own T5 is run in its place (`bench_generation_released.py`).  Ours gets all videos at once.  Both sides run in one
-process and take turns in every repeat.  Seconds are processor time, wall time in brackets; ratios are reference / ours.
+attention, or with --attention eager without; --reference names a checkout of HiCM2 or VidChapters, whose own T5 is run
+in its place (`bench_generation_released.py`).  Ours gets all videos at once.  Both sides run in one process and take
+turns in every repeat.  Seconds are processor time, wall time in brackets; ratios are reference / ours.
 """
 
 import argparse

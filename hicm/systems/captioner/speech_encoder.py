@@ -16,7 +16,7 @@ from transformers.models.t5.modeling_t5 import T5Attention
 
 from hicm.systems.captioner.vocabulary import PAD
 
-AT_ONCE = 2048  # tokens: what layers compute of more falls out of the cache, and allocators give its memory back each time
+AT_ONCE = 2048  # tokens: memory for larger results is returned to the system after each layer, and cleared again
 
 
 def encode_packed(t5: T5ForConditionalGeneration, speech: Sequence[Tensor]) -> list[Tensor]:
