@@ -1,24 +1,31 @@
 """Speed of generation beside `generate` of transformers, with the same weights, at the size of t5-base.
 
-    python scripts/bench_generation.py [--videos 16] [--together 16] [--tokens 64] [--layers 12] [--repeat 3]
-                                       [--beams 1 4]
+    python scripts/bench_generation.py [--videos 16] [--together 16] [--tokens 256] [--layers 12] [--repeat 3]
+                                       [--beams 1 4] [--attention sdpa] [--reference FOLDER]
 
 The model has t5-base's widths and made-up weights, and an output head of its own: made-up weights with a tied one say
-the same token again and again.  Such a model hardly ever ends a sequence before the limit.  Videos have 100 frames, 10
-recalled vectors and 50 to 1,000 tokens of speech, made up as well.  The reference pads --together videos to the longest
-of them, encodes them with the stock T5, and generates with `generate`; ours gets all videos at once.  Both sides run in
-one process and take turns in every repeat.  Seconds are processor time, wall time in brackets; ratios are reference /
-ours.
+the same token again and again.  Videos have 100 frames, 10 recalled vectors and 50 to 1,000 tokens of speech, made up
+as well: an even spread, for want of real transcripts, up to what the published systems read at most.  Such a model
+hardly ever ends a sequence.  So both sides are told after how many tokens each video ends: numbers spread as those of
+YouCook2's validation captions are, at most --tokens.
+
+The reference does what the evaluation of the published code does: it pads --together videos to the longest of them,
+encodes them, and lets `generate` run until the last has ended.  It is the stock T5 of transformers with its fused
+attention, or with --attention eager without; --reference names a checkout of HiCM2 or VidChapters, whose own T5 is run
+in its place (`bench_generation_released.py`).  Ours gets all videos at once.  Both sides run in one process and take
+turns in every repeat.  Seconds are processor time, wall time in brackets; ratios are reference / ours.
 """
 
 import argparse
 import time
 from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache, EncoderDecoderCache
+from transformers import DynamicCache, EncoderDecoderCache, LogitsProcessorList
 from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.systems.captioner.batch import Batch, pad
@@ -30,6 +37,8 @@ from hicm.systems.captioner.vocabulary import EOS
 
 PIECES, BINS, WIDTH, FRAMES, RECALLED = 32100, 100, 768, 100, 10
 SHORTEST, LONGEST = 50, 1000  # tokens of speech
+# Percentiles of the tokens of YouCook2's validation captions, with times and end, by T5's tokenizer.
+PERCENTILES, CAPTIONS = (0, 5, 25, 50, 75, 95, 100), (27, 52, 72, 94, 124, 194, 357)
 
 
 def make_model(layers: int) -> Captioner:
@@ -53,6 +62,21 @@ def make_batch(videos: int) -> Batch:
                  torch.ones(videos, RECALLED, dtype=torch.bool), pad(speech), none, none, none, none)
 
 
+class Ends:
+    """Ends each video after its number of tokens, and not before; a rule of `hicm.systems.captioner.search`."""
+
+    def __init__(self, videos: int, longest: int) -> None:
+        places = (np.random.default_rng(2).permutation(videos) + 0.5) * 100 / videos
+        self.tokens = torch.from_numpy(np.interp(places, PERCENTILES, CAPTIONS).astype(int)).clamp(max=longest)
+
+    def __call__(self, ids: Tensor, scores: Tensor, videos: Tensor) -> Tensor:
+        over = self.tokens[videos] <= ids.shape[1]
+        scores[:, EOS] = -torch.inf
+        scores[over] = -torch.inf
+        scores[over, EOS] = 0.0
+        return scores
+
+
 def rows(batch: Batch, start: int, end: int) -> Batch:
     """Some videos of a batch, padded to the longest of them."""
     some = replace(batch, **{field.name: getattr(batch, field.name)[start:end] for field in fields(batch)})
@@ -60,7 +84,7 @@ def rows(batch: Batch, start: int, end: int) -> Batch:
 
 
 def reference(model: Captioner, batch: Batch, settings: DecodeSettings, together: int,
-              watch: Callable[[str], None]) -> list[list[int]]:
+              watch: Callable[[str], None], ends: Ends | None = None) -> list[list[int]]:
     """Ids by the stock T5 and `generate`."""
     found: list[list[int]] = []
     for start in range(0, len(batch.ids), together):
@@ -69,17 +93,25 @@ def reference(model: Captioner, batch: Batch, settings: DecodeSettings, together
         ids: Tensor = model.t5.generate(
             encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(), do_sample=False,
             past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()), num_beams=settings.beams,
-            max_new_tokens=settings.max_tokens)
+            max_new_tokens=settings.max_tokens, logits_processor=as_processors(ends, start, settings.beams))
         watch("decoding")
         found += ids.tolist()
     return [until_end(one) for one in found]
 
 
-def ours(model: Captioner, batch: Batch, settings: DecodeSettings, watch: Callable[[str], None]) -> list[list[int]]:
+def as_processors(ends: Ends | None, start: int, beams: int) -> LogitsProcessorList:
+    """The same rule for `generate`, whose first row is of video ``start``."""
+    if ends is None:
+        return LogitsProcessorList()
+    return LogitsProcessorList([lambda ids, scores: ends(ids, scores, start + torch.arange(len(ids)) // beams)])
+
+
+def ours(model: Captioner, batch: Batch, settings: DecodeSettings, watch: Callable[[str], None],
+         ends: Ends | None = None) -> list[list[int]]:
     """Ids by `hicm.systems.captioner.decode`."""
     parts = encode_parts(model, batch)
     watch("encoding")
-    found = generate_from(model, parts, settings)
+    found = generate_from(model, parts, settings, ends)
     watch("decoding")
     return [until_end(one) for one in found]
 
@@ -87,6 +119,9 @@ def ours(model: Captioner, batch: Batch, settings: DecodeSettings, watch: Callab
 def until_end(ids: list[int]) -> list[int]:
     """Ids without padding."""
     return ids[:ids.index(EOS) + 1] if EOS in ids else ids
+
+
+Reference = Callable[[Captioner, Batch, DecodeSettings, int, Callable[[str], None], "Ends | None"], list[list[int]]]
 
 
 class Watch:
@@ -115,30 +150,43 @@ def row(what: str, repeat: int, theirs: tuple[float, float], own: tuple[float, f
             f"{theirs[0] / own[0]:.1f} ({theirs[1] / own[1]:.1f}) |")
 
 
+def compare(theirs: Reference, model: Captioner, batch: Batch, settings: DecodeSettings, together: int, repeat: int,
+            ends: Ends) -> str:
+    """Print rows of the table for one repeat; say whether ids are equal."""
+    how, watches = f"{settings.beams} beam(s)", (Watch(), Watch())
+    found = theirs(model, batch, settings, together, watches[0], ends)
+    watches[1].last = Watch.now()
+    own = ours(model, batch, settings, watches[1], ends)
+    for part in ("encoding", "decoding"):
+        print(row(f"{how}: {part}", repeat, watches[0].spent[part], watches[1].spent[part]))
+    print(row(how, repeat, watches[0].total(), watches[1].total()), flush=True)
+    same = sum(a == b for a, b in zip(found, own, strict=True))
+    return (f"{how}, repeat {repeat}: the ids of {same} of {len(own)} videos are equal; {len(set().union(*own))} "
+            f"different ids, {sum(map(len, own)) / len(own):.1f} per video, at most {max(map(len, own))}")
+
+
 def main() -> None:
     """Print the table, and whether ids are equal."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for name, value in (("videos", 16), ("together", 16), ("tokens", 64), ("layers", 12), ("repeat", 3)):
+    for name, value in (("videos", 16), ("together", 16), ("tokens", 256), ("layers", 12), ("repeat", 3)):
         parser.add_argument(f"--{name}", type=int, default=value)
     parser.add_argument("--beams", type=int, nargs="+", default=[1, 4])
+    parser.add_argument("--attention", choices=["sdpa", "eager"], default="sdpa")
+    parser.add_argument("--reference", type=Path)
     asked = parser.parse_args()
-    model, batch = make_model(asked.layers), make_batch(asked.videos)
+    model, batch, ends = make_model(asked.layers), make_batch(asked.videos), Ends(asked.videos, asked.tokens)
+    model.t5.set_attn_implementation(asked.attention)  # ours does not use it
+    theirs: Reference = reference
+    if asked.reference:
+        from bench_generation_released import load
+        theirs = load(asked.reference, model)
     print("| | repeat | reference | ours | reference / ours |\n|---|--:|--:|--:|--:|", flush=True)
     said = []
     with torch.inference_mode():
         for beams in asked.beams:
-            settings, how = DecodeSettings(beams=beams, max_tokens=asked.tokens), f"{beams} beam(s)"
-            for repeat in range(1, asked.repeat + 1):
-                watches = Watch(), Watch()
-                theirs = reference(model, batch, settings, asked.together, watches[0])
-                watches[1].last = Watch.now()
-                own = ours(model, batch, settings, watches[1])
-                for part in ("encoding", "decoding"):
-                    print(row(f"{how}: {part}", repeat, watches[0].spent[part], watches[1].spent[part]))
-                print(row(how, repeat, watches[0].total(), watches[1].total()), flush=True)
-                same = sum(a == b for a, b in zip(theirs, own, strict=True))
-                said.append(f"{how}, repeat {repeat}: the ids of {same} of {len(own)} videos are equal; "
-                            f"{len(set().union(*own))} different ids, {sum(map(len, own)) / len(own):.1f} per video")
+            settings = DecodeSettings(beams=beams, max_tokens=asked.tokens)
+            said += [compare(theirs, model, batch, settings, asked.together, repeat, ends)
+                     for repeat in range(1, asked.repeat + 1)]
     print("\n" + "\n".join(said))
 
 

@@ -11,6 +11,7 @@ from hicm.config import load_config
 from hicm.data.samples import Sample, SampleList
 from hicm.data.speech import Speech
 from hicm.errors import UserError
+from hicm.systems.captioner import speech_encoder
 from hicm.systems.captioner import system as captioner_system
 from hicm.systems.captioner.batch import pad
 from hicm.systems.captioner.batches import in_precision
@@ -198,7 +199,7 @@ def test_predictions_do_not_depend_on_the_batch_size(system):
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
                                    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")])
-def test_a_batch_for_which_memory_does_not_suffice_is_halved(system, monkeypatch, error):
+def test_a_batch_that_runs_out_of_memory_is_halved(system, monkeypatch, error):
     loaded, samples = system
     whole, sizes, real = predicted(loaded, samples, batch=8), [], captioner_system.generate
 
@@ -209,7 +210,7 @@ def test_a_batch_for_which_memory_does_not_suffice_is_halved(system, monkeypatch
         return real(model, batch, *more)
 
     monkeypatch.setattr(captioner_system, "generate", small)
-    with pytest.warns(UserWarning, match=r"does not suffice for . videos at once .*; going on with 1, set captioner"):
+    with pytest.warns(UserWarning, match=r"^out of memory with 3 videos at once .*; continuing with 1\. To start"):
         assert predicted(loaded, samples, batch=3) == whole
     assert sizes == [3, 1, 1, 1]
 
@@ -229,7 +230,7 @@ def test_finished_predictions_survive_a_batch_too_large(system, monkeypatch):
     loaded.config = with_decoding(loaded.config, batch=2)
     batches = loaded.predict(samples)
     assert len(next(batches)) == 2
-    with pytest.raises(UserError, match="the memory does not suffice for one video"):
+    with pytest.raises(UserError, match=r"^out of memory with one video"):
         next(batches)
     assert [len(ids) for ids in seen] == [2, 1]
 
@@ -271,6 +272,21 @@ def test_parts_hold_what_the_whole_batch_holds(vocabulary):
         for row, video in enumerate(part.videos):
             torch.testing.assert_close(part.states[row][part.mask[row]], states[video][mask[video]])
     assert sorted(video for part in take(parts, [5, 0]) for video in part.videos) == [0, 1]
+
+
+@pytest.mark.parametrize("at_once", [1, 41, 10**6])
+def test_speech_is_encoded_as_by_transformers(vocabulary, monkeypatch, at_once):
+    """However many tokens are taken at once; padding within speech keeps its place."""
+    monkeypatch.setattr(speech_encoder, "AT_ONCE", at_once)
+    model, batch = lively(vocabulary, t5_config={**T5, "num_layers": 2}), mixed(vocabulary)
+    batch.speech[1, 5:9] = PAD
+    speech = [row[:size] for row, size in zip(batch.speech, SIZES, strict=True)]
+    with torch.inference_mode():
+        expected, _ = model.encode_speech(batch.speech)
+        found = speech_encoder.encode_packed(model.t5, [*speech, batch.speech[0, :0]])
+    assert list(map(len, found)) == [*SIZES, 0]
+    for states, whole, ids in zip(found[:-1], expected, speech, strict=True):
+        torch.testing.assert_close(states[ids != PAD], whole[:len(ids)][ids != PAD])
 
 
 def test_beams_stay_in_place_where_they_can():

@@ -106,7 +106,7 @@ def test_a_validation_video_that_evaluation_refuses(tiny, tmp_path, capsys):
 
 @pytest.mark.parametrize(("error", "kind", "said"), [
     (RuntimeError("DefaultCPUAllocator: can't allocate memory"), UserError, "lower captioner.decode.beams or"),
-    (torch.OutOfMemoryError("CUDA out of memory."), UserError, "does not suffice for one video"),
+    (torch.OutOfMemoryError("CUDA out of memory."), UserError, "out of memory with one video"),
     (RuntimeError("The size of tensor a (3) must match the size of tensor b (4)"), RuntimeError, "size of tensor"),
 ])
 def test_only_what_settings_cause_is_no_bug(error, kind, said):

@@ -1,4 +1,4 @@
-"""Prediction batch by batch: smaller batches where the memory does not suffice, and lower precision if wanted."""
+"""Prediction batch by batch: smaller batches after running out of memory, and lower precision if wanted."""
 
 import copy
 import warnings
@@ -17,8 +17,8 @@ NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "ALLOC_FAI
 def in_batches(rows: Sequence[int], size: int, work: Callable[[Sequence[int]], T]) -> Iterator[tuple[Sequence[int], T]]:
     """``work`` of ``size`` rows at once, with the rows; one finished batch after the other, in order.
 
-    A batch for which the memory does not suffice is halved, and so are those after it, which a warning says.  Raises
-    UserError when there is not enough for one row.
+    A batch that runs out of memory is halved, and so are those after it, which a warning says.  Raises UserError when
+    one row is too much.
     """
     done = 0
     while done < len(rows):
@@ -29,11 +29,11 @@ def in_batches(rows: Sequence[int], size: int, work: Callable[[Sequence[int]], T
             if not is_no_memory(error):
                 raise
             if len(chosen) == 1:
-                raise UserError(f"captioner.decode: the memory does not suffice for one video ({reason(error)}); lower "
-                                "captioner.decode.beams or max_tokens") from error
+                raise UserError(f"out of memory with one video ({reason(error)}); lower captioner.decode.beams or "
+                                "captioner.decode.max_tokens") from error
             size = len(chosen) // 2
-            warnings.warn(f"the memory does not suffice for {len(chosen)} videos at once ({reason(error)}); going on "
-                          f"with {size}, set captioner.decode.batch={size} to begin so", stacklevel=2)
+            warnings.warn(f"out of memory with {len(chosen)} videos at once ({reason(error)}); continuing with {size}. "
+                          f"To start with {size}, set captioner.decode.batch={size}", stacklevel=2)
         else:
             yield chosen, found
             done += len(chosen)

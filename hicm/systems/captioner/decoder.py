@@ -3,6 +3,9 @@
 Keys and values of the encoder states are computed once and kept once per video, whatever its number of beams, which
 attend to them together.  Those of earlier tokens are kept per row, in memory that doubles when it is full.
 
+A step has few rows and reads all weights, which is not what matrix products of processors are made for: `_linear` asks
+for them in the order that costs least.
+
 Shape legend: V videos, b beams, N = V * b rows (the beams of a video are neighbours), H heads, k width of a head,
 G videos of one part, S encoder states, d T5 width, C classes.
 """
@@ -11,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import T5ForConditionalGeneration
-from transformers.models.t5.modeling_t5 import T5Attention
+from transformers.models.t5.modeling_t5 import T5Attention, T5DenseActDense, T5DenseGatedActDense
 
 from hicm.systems.captioner.parts import Part
 
@@ -59,12 +62,12 @@ class Decoder:
         for layer, (own, cross, feed_forward) in enumerate(self.blocks):
             x = x + self._attend_to_past(layer, own.SelfAttention, own.layer_norm(x))
             x = x + self._attend_to_sources(layer, cross.EncDecAttention, cross.layer_norm(x))
-            x = feed_forward(x)
+            x = x + _feed_forward(feed_forward.DenseReluDense, feed_forward.layer_norm(x))
         self.length += 1
         x = self.t5.decoder.final_layer_norm(x)
         if self.t5.config.scale_decoder_outputs:
             x = x * self.t5.config.d_model ** -0.5
-        return self.t5.lm_head(x).float()
+        return _linear(self.t5.lm_head, x).float()
 
     def follow(self, rows: Tensor) -> None:
         """Row n continues what row ``rows[n]`` said, int64 [N]; only rows that change are copied."""
@@ -95,17 +98,42 @@ class Decoder:
 
     def _attend_to_past(self, layer: int, attention: T5Attention, x: Tensor) -> Tensor:
         n, t = len(x), self.length
-        query, key, value = (linear(x).view(n, self.heads, self.width)
+        query, key, value = (_linear(linear, x).view(n, self.heads, self.width)
                              for linear in (attention.q, attention.k, attention.v))
         keys, values = self.past[layer]
         keys[:, :, t], values[:, :, t] = key, value
         found = scaled_dot_product_attention(query[:, :, None], keys[:, :, :t + 1], values[:, :, :t + 1],
                                              self.bias[:, :, t:t + 1, :t + 1], scale=1.0)
-        return attention.o(found.reshape(n, -1))
+        return _linear(attention.o, found.reshape(n, -1))
 
     def _attend_to_sources(self, layer: int, attention: T5Attention, x: Tensor) -> Tensor:
-        query = attention.q(x).view(-1, self.beams, self.heads, self.width).transpose(1, 2)  # [V, H, b, k]
+        query = _linear(attention.q, x).view(-1, self.beams, self.heads, self.width).transpose(1, 2)  # [V, H, b, k]
         shares = query.split([source.videos for source in self.sources])
-        found = [scaled_dot_product_attention(share, *source.layers[layer], source.mask, scale=1.0)
+        found = [_attend(share, *source.layers[layer], source.mask)
                  for share, source in zip(shares, self.sources, strict=True)]
-        return attention.o(torch.cat(found).transpose(1, 2).reshape(len(x), -1))
+        return _linear(attention.o, torch.cat(found).transpose(1, 2).reshape(len(x), -1))
+
+
+def _linear(layer: nn.Linear, x: Tensor) -> Tensor:
+    """``layer(x)``, a layer without bias, for the few rows x [N, i] of a step: [N, o].
+
+    In float32 on processors the product is taken as W x^T: for up to 64 rows MKL does this 1.1 to 1.9 times as fast.
+    """
+    if x.device.type != "cpu" or x.dtype != torch.float32:
+        return layer(x)
+    return (layer.weight @ x.t()).t().contiguous()
+
+
+def _feed_forward(layer: T5DenseActDense | T5DenseGatedActDense, x: Tensor) -> Tensor:
+    """[N, d] -> [N, d]."""
+    if isinstance(layer, T5DenseGatedActDense):
+        return _linear(layer.wo, layer.act(_linear(layer.wi_0, x)) * _linear(layer.wi_1, x))
+    return _linear(layer.wo, layer.act(_linear(layer.wi, x)))
+
+
+def _attend(query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
+    """Several beams [G, H, b, k] attend to keys and values [G, H, S, k]; ``mask``: [G, 1, 1, S]."""
+    if query.shape[2] == 1 or query.device.type != "cpu" or query.dtype != torch.float32:
+        return scaled_dot_product_attention(query, keys, values, mask, scale=1.0)
+    scores = (keys @ query.transpose(2, 3)).transpose(2, 3)  # few queries: two products are faster than torch's kernel
+    return (scores if mask is None else scores + mask).softmax(3) @ values

@@ -1,6 +1,6 @@
-"""The encoder states of a batch, in parts: videos with similar amounts of speech are encoded together.
+"""The encoder states of a batch, in parts: videos with similar amounts of speech are attended to together.
 
-Padding costs time and changes nothing, so no part is padded by more than a tenth.
+Padding costs time and changes nothing: speech is encoded without any, and no part is padded by more than a tenth.
 """
 
 from collections.abc import Sequence
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.model import Captioner
+from hicm.systems.captioner.speech_encoder import encode_packed
 from hicm.systems.captioner.vocabulary import PAD
 
 WASTE = 0.1  # share of a part's speech that may be added to it as padding
@@ -28,14 +30,18 @@ class Part:
 def encode_parts(model: Captioner, batch: Batch) -> list[Part]:
     """What `Captioner.encode` returns for the videos of a batch, most speech first; real states are the same."""
     states, seen = model.encode_video(batch)
-    lengths = [0] * len(states)
+    speech = [batch.speech[row, :0] for row in range(len(states))]
     if model.config.use_speech:
         places = torch.arange(1, batch.speech.shape[1] + 1, device=batch.speech.device)
         lengths = ((batch.speech != PAD) * places).amax(1).tolist()
+        speech = [ids[:length] for ids, length in zip(batch.speech, lengths, strict=True)]
+    groups = similar(list(map(len, speech)))
+    encoded = iter(encode_packed(model.t5, [speech[video] for videos in groups for video in videos]))
     parts = []
-    for videos in similar(lengths):
-        speech = batch.speech[videos, :lengths[videos[0]]]
-        parts.append(Part(tuple(videos), *model.concatenate((states[videos], seen[videos]), speech)))
+    for videos in groups:
+        heard = pad_sequence([next(encoded) for _ in videos], batch_first=True)
+        real = pad_sequence([speech[video] != PAD for video in videos], batch_first=True)
+        parts.append(Part(tuple(videos), torch.cat([states[videos], heard], 1), torch.cat([seen[videos], real], 1)))
     return parts
 
 

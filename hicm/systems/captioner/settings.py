@@ -28,7 +28,7 @@ class ObjectiveSettings:
 class DecodeSettings:
     """How captions are generated (decode.py)."""
 
-    batch: int = limited(8, 1)  # videos at once; halved where the memory does not suffice
+    batch: int = limited(8, 1)  # videos at once; halved when out of memory
     precision: Literal["float32", "bf16", "auto"] = "float32"  # auto: bf16 on a GPU that has it
     beams: int = limited(4, 1)
     max_tokens: int = limited(256, 1)  # new tokens

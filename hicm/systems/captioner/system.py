@@ -94,7 +94,7 @@ class System(Learner):
     def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
         """Events in the order of generation; batches hold videos with similar lengths of speech, longest first.
 
-        Batches for which the memory does not suffice are halved.
+        Batches that run out of memory are halved.
         """
         settings = self.config.room.decode
         if self.model.config.use_video and self.model.feature_width != samples.width:
