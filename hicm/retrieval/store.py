@@ -161,10 +161,12 @@ class Retrieved:
 
     def _file(self) -> Any:
         """The open file of this process: HDF5 files that were open before a fork give wrong data after it."""
-        if self._opened is None or self._opened[0] != os.getpid() or not self._opened[1]:
-            if self._opened is not None:
-                self._opened[1].close()
-            self._opened = os.getpid(), _Guarded(self.path).__enter__()
+        process, file = self._opened or (0, None)
+        if process != os.getpid() or not file:  # a closed file is false
+            if file is not None:
+                file.close()
+            self._opened = os.getpid(), _open(self.path)
+        assert self._opened is not None, "opened just now, or before"
         return self._opened[1]
 
 
@@ -178,12 +180,8 @@ class _Guarded:
         self.path, self.file, self.stays = path, file, file is not None
 
     def __enter__(self) -> Any:
-        import h5py
-
-        try:
-            self.file = self.file if self.stays else h5py.File(self.path, "r")
-        except Exception as error:
-            raise self._damaged(error) from error
+        if not self.stays:
+            self.file = _open(self.path)
         return self.file
 
     def __exit__(self, kind: type | None, error: BaseException | None, _: object) -> None:
@@ -191,11 +189,21 @@ class _Guarded:
             with contextlib.suppress(Exception):  # a damaged file
                 self.file.close()
         if isinstance(error, Exception) and not isinstance(error, UserError):  # damage can raise nearly anything
-            raise self._damaged(error) from error
+            raise _damaged(self.path, error) from error
 
-    def _damaged(self, error: BaseException) -> UserError:
-        return UserError(f"{self.path}: damaged or not a file of recalled vectors ({reason(error)}); remove it and "
-                         "retrieve again")
+
+def _open(path: Path) -> Any:
+    import h5py
+
+    try:
+        return h5py.File(path, "r")
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: BaseException) -> UserError:
+    return UserError(f"{path}: damaged or not a file of recalled vectors ({reason(error)}); remove it and "
+                     "retrieve again")
 
 
 def open_retrieved(path: str | Path) -> Retrieved:

@@ -48,10 +48,10 @@ class Batch:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The same batch on another device; ``dtype``: of its frames and recalled vectors, None: as they are."""
-        moved: dict[str, Any] = {
+        there: dict[str, Any] = {
             f.name: moved(value, device, dtype if value.is_floating_point() else None)
             for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
-        return replace(self, **moved)
+        return replace(self, **there)
 
 
 def collate(items: Sequence[Item]) -> Batch:
