@@ -133,7 +133,7 @@ def _serve(pipe: Connection, number: int, count: int) -> None:
     _take_share(number, count)
     quiet_libraries()
     with contextlib.suppress(Interrupted, EOFError, BrokenPipeError), handled():
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        threading.Thread(target=end_with_parent, daemon=True).start()
         loaded = Loaded(pipe.recv())  # may import torch, which reads the environment once
         pipe.send(loaded.error or loaded.messages)
         while loaded.error is None:
@@ -151,7 +151,7 @@ def _take_share(number: int, count: int) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = devices[number % len(devices)]
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
     """End this worker when its parent is killed."""
     parent = multiprocessing.parent_process()
     assert parent is not None, "this is a worker"

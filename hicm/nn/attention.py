@@ -30,16 +30,16 @@ class _Attention(torch.autograd.Function):
         hidden = None if mask is None else ~mask
         kept = 1 / (1 - rounded(rate))
         for i, j in _parts(weights):
-            scores = torch.bmm(q[i, j], k[i, j].transpose(1, 2)).float()
+            scores = (q[i, j] @ k[i, j].transpose(2, 3)).float()
             if scale != 1:
                 scores *= scale
             if bias is not None:
-                scores += bias[0, j]
+                scores += bias[:, j]
             if hidden is not None:
                 scores.masked_fill_(hidden[i], torch.finfo(torch.float32).min)
             weights[i, j] = scores.softmax(-1)
             used = weights[i, j] if keep is None else masked(weights[i, j], keep[i, j])
-            out[i, j] = torch.bmm(used, v[i, j]).mul_(kept)
+            out[i, j] = (used @ v[i, j]).mul_(kept)
         ctx.save_for_backward(q, k, v, weights, keep)
         ctx.scale, ctx.kept, ctx.bias = scale, kept, bias is not None and ctx.needs_input_grad[3]
         return out
@@ -52,25 +52,26 @@ class _Attention(torch.autograd.Function):
         gradient = (gradient * ctx.kept).contiguous()
         for i, j in _parts(weights):
             p, g = weights[i, j], gradient[i, j]
-            of_p, used = torch.bmm(g, v[i, j].transpose(1, 2)), p
+            of_p, used = g @ v[i, j].transpose(2, 3), p
             if keep is not None:
                 of_p, used = masked(of_p, keep[i, j]), masked(p, keep[i, j])
-            of_v[i, j] = torch.bmm(used.transpose(1, 2), g)
+            of_v[i, j] = used.transpose(2, 3) @ g
             of_scores = torch._softmax_backward_data(of_p, p, -1, p.dtype)
             if of_bias is not None:
-                of_bias[0, j] += of_scores
+                of_bias[:, j] += of_scores.sum(0, dtype=of_bias.dtype)
             if ctx.scale != 1:
                 of_scores *= ctx.scale
-            of_q[i, j] = torch.bmm(of_scores, k[i, j])
-            of_k[i, j] = torch.bmm(of_scores.transpose(1, 2), q[i, j])
+            of_q[i, j] = of_scores @ k[i, j]
+            of_k[i, j] = of_scores.transpose(2, 3) @ q[i, j]
         return of_q, of_k, of_v, of_bias, None, None, None
 
 
-def _parts(weights: Tensor) -> list[tuple[int, slice]]:
-    """A row of the batch and some heads at a time."""
+def _parts(weights: Tensor) -> list[tuple[slice, slice]]:
+    """Some rows of the batch at a time, or of one row some heads."""
     b, h, length, keys = weights.shape
-    step = max(1, AT_ONCE // (length * keys))
-    return [(i, slice(j, j + step)) for i in range(b) for j in range(0, h, step)]
+    heads = max(1, AT_ONCE // (length * keys))
+    rows = max(1, heads // h)
+    return [(slice(i, i + rows), slice(j, j + heads)) for i in range(0, b, rows) for j in range(0, h, heads)]
 
 
 def is_faster(q: Tensor) -> bool:

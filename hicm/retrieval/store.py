@@ -14,6 +14,7 @@ an attribute; format 1 also had one slot per window and neither slots nor window
 
 import contextlib
 import json
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,11 +82,12 @@ def _write_level(group: Any, parts: dict[str, np.ndarray], rows: slice, videos: 
 
 
 class Retrieved:
-    """Recalled vectors by video id; opened for each read, so it can be handed to worker processes."""
+    """Recalled vectors by video id; opened at the first read in each process, so workers can be given it."""
 
     def __init__(self, path: str | Path) -> None:
         self.path = require(path, "file of recalled vectors", "make it with `hicm retrieve`")
-        with self._open() as file:
+        self._opened: tuple[int, Any] | None = None  # process id, file
+        with _Guarded(self.path) as file:
             self.format = hdf5.attribute(file, "format") if "format" in file.attrs else 0
             if not 1 <= self.format <= FORMAT:
                 raise UserError(f"{path}: not a file of recalled vectors of format 1 to {FORMAT}; retrieve again")
@@ -99,6 +101,9 @@ class Retrieved:
             self.info: dict[str, Any] = json.loads(info)
             self._rows = {video: row for row, video in enumerate(self.ids)}
             self._check(file)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_opened": None}
 
     def _check(self, file: Any) -> None:
         """Raise ValueError unless the parts have the shapes and types that they should have."""
@@ -146,7 +151,7 @@ class Retrieved:
     def _read(self, video: str, *names: str) -> list[np.ndarray]:
         if video not in self._rows:
             raise UserError(f"{self.path}: nothing recalled for video {video}; retrieve again for its split")
-        with self._open() as file:
+        with _Guarded(self.path, self._file()) as file:
             kinds = {"vectors": "f", "mask": "b", "slots": "i"}
             parts = [hdf5.read(hdf5.find(file, name), kinds.get(name, "fi"), self._rows[video], whole=name in kinds)
                      for name in names]
@@ -154,35 +159,51 @@ class Retrieved:
                 raise ValueError(f"{video}: numbers that are not finite")
             return parts
 
-    def _open(self) -> "_Guarded":
-        return _Guarded(self.path)
+    def _file(self) -> Any:
+        """The open file of this process: HDF5 files that were open before a fork give wrong data after it."""
+        process, file = self._opened or (0, None)
+        if process != os.getpid() or not file:  # a closed file is false
+            if file is not None:
+                file.close()
+            self._opened = os.getpid(), _open(self.path)
+        assert self._opened is not None, "opened just now, or before"
+        return self._opened[1]
 
 
 class _Guarded:
-    """An open HDF5 file that turns every sign of damage into one clear line."""
+    """An open HDF5 file that turns every sign of damage into one clear line.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.file: Any = None
+    ``file``: one that is open and stays so, unless it is damaged.
+    """
+
+    def __init__(self, path: Path, file: Any = None) -> None:
+        self.path, self.file, self.stays = path, file, file is not None
 
     def __enter__(self) -> Any:
-        import h5py
-
-        try:
-            self.file = h5py.File(self.path, "r")
-        except Exception as error:
-            raise self._damaged(error) from error
+        if not self.stays:
+            self.file = _open(self.path)
         return self.file
 
     def __exit__(self, kind: type | None, error: BaseException | None, _: object) -> None:
-        with contextlib.suppress(Exception):  # a damaged file
-            self.file.close()
+        if error is not None or not self.stays:
+            with contextlib.suppress(Exception):  # a damaged file
+                self.file.close()
         if isinstance(error, Exception) and not isinstance(error, UserError):  # damage can raise nearly anything
-            raise self._damaged(error) from error
+            raise _damaged(self.path, error) from error
 
-    def _damaged(self, error: BaseException) -> UserError:
-        return UserError(f"{self.path}: damaged or not a file of recalled vectors ({reason(error)}); remove it and "
-                         "retrieve again")
+
+def _open(path: Path) -> Any:
+    import h5py
+
+    try:
+        return h5py.File(path, "r")
+    except Exception as error:
+        raise _damaged(path, error) from error
+
+
+def _damaged(path: Path, error: BaseException) -> UserError:
+    return UserError(f"{path}: damaged or not a file of recalled vectors ({reason(error)}); remove it and "
+                     "retrieve again")
 
 
 def open_retrieved(path: str | Path) -> Retrieved:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from hicm.config import TrainConfig
+from hicm.nn.bfloat16 import card_has_bf16
 
 Precision = Literal["no", "bf16"]
 
@@ -37,7 +38,7 @@ def choose_precision(config: TrainConfig, device: torch.device,
 
 def measure_speedup(device: torch.device) -> float:
     """Time of a layer's products forwards and backwards in float32, divided by that in bfloat16; 0: there is none."""
-    if device.type not in ("cpu", "cuda") or (device.type == "cuda" and not torch.cuda.is_bf16_supported(False)):
+    if device.type != "cpu" and not card_has_bf16(device):
         return 0.0
     works = [_products(device, dtype) for dtype in (torch.float32, torch.bfloat16)]
     best = [float("inf")] * len(works)

@@ -135,3 +135,16 @@ def test_nothing_is_written_when_batches_are_missing(tmp_path, reads):
     with pytest.raises(ValueError, match="2 videos were read, 5 ids given"):
         save_retrieved(tmp_path / "half.h5", IDS, reads[:1], {})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_file_is_opened_once_and_again_after_damage(stored, monkeypatch):
+    opened = []
+    plain = h5py.File
+    monkeypatch.setattr(h5py, "File", lambda *arguments: opened.append(arguments) or plain(*arguments))
+    retrieved = open_retrieved(stored)
+    opened.clear()
+    expected = [vectors_sum(retrieved, video) for video in IDS]
+    assert len(opened) == 1
+    with pytest.raises(UserError, match="damaged"):
+        retrieved._read(IDS[0], "level_99/nodes")
+    assert [vectors_sum(retrieved, video) for video in IDS] == expected and len(opened) == 2

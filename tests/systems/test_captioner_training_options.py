@@ -1,5 +1,7 @@
 """Options of training that change time and memory, and no gradient."""
 
+import dataclasses
+
 import pytest
 import torch
 
@@ -60,3 +62,27 @@ def test_a_step_sorted_by_length_has_the_same_gradients(config, tmp_path):
 def test_a_system_without_lengths_refuses_to_sort_by_them():
     with pytest.raises(UserError, match="does not know the lengths of its samples"):
         find_system("parallel").lengths(None)
+
+def test_videos_are_read_once_and_only_masked_spans_differ_between_epochs(config, tmp_path, monkeypatch):
+    system = prepared(config, tmp_path)
+    samples, reads = system.dataset.samples, []
+    plain = type(samples).__getitem__
+    monkeypatch.setattr(type(samples), "__getitem__", lambda self, row: reads.append(row) or plain(self, row))
+    epochs = [list(system.batches([[(epoch, 0), (epoch, 1)], [(epoch, 2), (epoch, 3)]])) for epoch in (0, 1, 0)]
+    assert sorted(reads) == [0, 1, 2, 3]
+    fresh = list(prepared(config, tmp_path).batches([[(1, 0), (1, 1)], [(1, 2), (1, 3)]]))
+    for first, second, third, anew in zip(*epochs, fresh, strict=True):
+        for name in ("frames", "memory", "speech", "target"):
+            assert torch.equal(getattr(first, name), getattr(second, name)), name
+        for name in ("noisy_speech", "noisy_target"):
+            assert torch.equal(getattr(first, name), getattr(third, name)), name
+            assert torch.equal(getattr(second, name), getattr(anew, name)), "as if the epoch before had never been"
+    assert any(first.noisy_speech.tolist() != second.noisy_speech.tolist()
+               for first, second in zip(*epochs[:2], strict=True))
+    with_workers = prepared(load_workers(config), tmp_path)
+    for one, other in zip(epochs[1], with_workers.batches([[(1, 0), (1, 1)], [(1, 2), (1, 3)]]), strict=True):
+        assert torch.equal(one.noisy_speech, other.noisy_speech) and torch.equal(one.target, other.target)
+
+
+def load_workers(config):
+    return dataclasses.replace(config, train=dataclasses.replace(config.train, workers=1))

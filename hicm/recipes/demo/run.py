@@ -1,5 +1,6 @@
 """The demo: data, memory, systems, captions, scores, report.  Every stage is also a command."""
 
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from hicm.errors import UserError
 from hicm.memory.show import show_memory
 from hicm.recipes.demo.dataset import make_dataset, write_parallel_settings
 from hicm.recipes.demo.film import write_film
+from hicm.recipes.demo.side_by_side import begin_imports, side_by_side
 from hicm.report import report
 from hicm.stages.build_memory import build_memory
 from hicm.stages.caption import caption_files
@@ -18,9 +20,13 @@ from hicm.stages.predict import predict
 from hicm.stages.train import train
 from hicm.stages.video_captioner import VideoCaptioner
 
-CAPTIONER = {"none": ["retrieval.search=none"], "descend": ["retrieval.search=descend"]}
-RECALL = {"recall": ["system=recall"]}
-FILMED = {"captioner": "descend", "parallel": "parallel"}  # by demo: the run that captions a video file
+# By demo: its runs, by name, with what is set in them.
+RUNS: dict[str, dict[str, list[str]]] = {
+    "captioner": {"none": ["retrieval.search=none"], "descend": ["retrieval.search=descend"],
+                  "recall": ["system=recall"]},
+    "parallel": {"parallel": [], "recall": ["system=recall"]},
+}
+FILMED = {"captioner": "descend", "parallel": "parallel"}  # the run that captions a video file; it takes longest
 
 
 def run_demo(folder: Path, seed: int = 0, system: str = "captioner") -> Path:
@@ -31,45 +37,50 @@ def run_demo(folder: Path, seed: int = 0, system: str = "captioner") -> Path:
     each of them gives to events of others.  One of the systems also captions a video file, in which every frame shows
     its features as grey blocks.
 
-    The same seed gives the same data and the same training.  Running it again continues an interrupted demo.
-    Raises UserError for another ``system``, or when the folder holds something else.
+    The same seed gives the same data and the same training; two systems are trained at a time, each on one thread.
+    Running it again continues an interrupted demo.  Raises UserError for another ``system``, or when the folder holds
+    something else.
     """
-    if system not in FILMED:
-        raise UserError(f"demo --system {system}: expected {' or '.join(FILMED)}")
-    settings = make_dataset(folder / "data", seed=seed)
+    if system not in RUNS:
+        raise UserError(f"demo --system {system}: expected {' or '.join(RUNS)}")
+    begin_imports()
+    base = make_dataset(folder / "data", seed=seed)
     where = [f"memory.path={folder / 'bank'}", f"train.seed={seed}"]
-    check = check_data(load_config(settings, where), deep=True)
+    check = check_data(load_config(base, where), deep=True)
     print(check)
     if not check.ok:
         raise UserError(f"{folder}: the data check above fails; does the folder hold anything but a demo? Choose "
                         "another --out")
 
-    bank = build_memory(load_config(settings, where))
+    bank = build_memory(load_config(base, where))
     print(show_memory(bank, depth=3, children=2))
 
+    settings = write_parallel_settings(base) if system == "parallel" else base
+    first = FILMED[system]
+    print(f"\n{', '.join(RUNS[system])}: two at a time; the progress is that of {first}")
+    names = sorted(RUNS[system], key=lambda name: name != first)
+    made = dict(zip(names, side_by_side([partial(
+        _run, base if name == "recall" else settings, [*where, *RUNS[system][name]], folder, name, name == first)
+        for name in names]), strict=True))
+    runs = [made[name] for name in RUNS[system]]
     if system == "captioner":
-        runs = [_run(settings, where, folder, name, changes) for name, changes in (CAPTIONER | RECALL).items()]
-        filmed, out = settings, folder / "report"
-    else:
-        filmed = write_parallel_settings(settings)
-        runs = [_run(filmed, where, folder, system, []),
-                *(_run(settings, where, folder, name, changes) for name, changes in RECALL.items())]
-        out = folder / f"report_{system}"
-        [truth] = load_config(settings).data.annotations[load_config(settings).data.report]
-        _caption_events(runs[1], str(runs[0]))
-        for run in runs:
-            _caption_events(run, truth)
-    if find_spec("av") is not None:
-        print(f"\n{_caption_a_video(folder, load_config(filmed, where), folder / 'runs' / FILMED[system])}")
-    return report(runs, out)
+        return report(runs, folder / "report")
+    [truth] = load_config(base).data.annotations[load_config(base).data.report]
+    _caption_events(runs[1], str(runs[0]))
+    for run in runs:
+        _caption_events(run, truth)
+    return report(runs, folder / f"report_{system}")
 
 
-def _run(settings: Path, where: list[str], folder: Path, name: str, changes: list[str]) -> Path:
-    """Train, predict and evaluate one system; returns its run folder."""
-    print(f"\n{name}: {', '.join(changes) or settings}")
-    run = train(load_config(settings, [*where, *changes]), settings.stem, folder / "runs" / name)
+def _run(settings: Path, changes: list[str], folder: Path, name: str, filmed: bool) -> Path:
+    """Train, predict and evaluate one system, and with ``filmed`` caption a video file; returns its run folder."""
+    config = load_config(settings, changes)
+    print(f"\n{name}: {settings}, {', '.join(changes)}")
+    run = train(config, settings.stem, folder / "runs" / name)
     predict(run)
     print(evaluate_run(run, bootstrap=1000))
+    if filmed and find_spec("av") is not None:
+        print(f"\n{_caption_a_video(folder, config, run)}")
     return run
 
 

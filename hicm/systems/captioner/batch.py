@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hicm.nn.moving import moved
 from hicm.systems.captioner.vocabulary import PAD
 from hicm.types import Span
 
@@ -47,10 +48,10 @@ class Batch:
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The same batch on another device; ``dtype``: of its frames and recalled vectors, None: as they are."""
-        moved: dict[str, Any] = {
-            f.name: value.to(device, dtype if value.is_floating_point() else None, non_blocking=True)
+        there: dict[str, Any] = {
+            f.name: moved(value, device, dtype if value.is_floating_point() else None)
             for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
-        return replace(self, **moved)
+        return replace(self, **there)
 
 
 def collate(items: Sequence[Item]) -> Batch:

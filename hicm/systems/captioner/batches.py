@@ -8,6 +8,7 @@ from typing import TypeVar
 import torch
 
 from hicm.errors import UserError, reason
+from hicm.nn.bfloat16 import card_has_bf16
 from hicm.systems.captioner.model import Captioner
 
 T = TypeVar("T")
@@ -50,6 +51,5 @@ def is_no_memory(error: BaseException) -> bool:
 def in_precision(model: Captioner, precision: str, device: torch.device | str) -> Captioner:
     """The model itself for ``float32``, else a copy in bfloat16, which ``auto`` is on a GPU that has bfloat16."""
     if precision == "auto":
-        cuda = torch.device(device).type == "cuda"
-        precision = "bf16" if cuda and torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+        precision = "bf16" if card_has_bf16(device) else "float32"
     return copy.deepcopy(model).to(torch.bfloat16) if precision == "bf16" else model

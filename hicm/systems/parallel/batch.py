@@ -7,6 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from hicm.nn.moving import moved
+
 
 @dataclass(frozen=True)
 class Item:
@@ -36,9 +38,9 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
-        moved = {f.name: getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)
+        there = {f.name: moved(getattr(self, f.name), device) for f in fields(self)
                  if isinstance(getattr(self, f.name), Tensor)}
-        return replace(self, **moved)
+        return replace(self, **there)
 
 
 def collate(items: Sequence[Item]) -> Batch:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from hicm.config import Config
+from hicm.data.kept import LIMIT
 from hicm.data.samples import Samples, SplitSamples
 from hicm.errors import UserError
 from hicm.rooms import memory_need
@@ -35,7 +36,7 @@ class System(Learner):
         self.config, self.model, self.vocabulary = config, model, vocabulary
         if samples is not None:
             self.dataset = VideoDataset(samples, vocabulary, config.data.frames, config.room.max_words,
-                                        sampling=config.data.sampling)
+                                        sampling=config.data.sampling, kept=0 if config.train.workers else LIMIT)
             self.losses = loss_names(config.room.decoder_layers, bool(config.room.objective.overlap))
             self.module = LossModule(model, config.room.objective, _shares(config.room, samples))
             self.size = len(samples)
