@@ -49,7 +49,7 @@ def side_by_side(jobs: Sequence[Callable[[], T]], at_once: int = 2) -> list[T]:
             while waiting and len(running) < at_once:
                 number = waiting.popleft()
                 here, there = CONTEXT.Pipe(duplex=False)
-                process = CONTEXT.Process(target=_work, args=(there, jobs[number], number == 0))
+                process: BaseProcess = CONTEXT.Process(target=_work, args=(there, jobs[number], number == 0))
                 process.start()
                 there.close()
                 running[here] = number, process
