@@ -9,6 +9,7 @@ import random
 import signal
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
     ``config.precision`` is ``no`` or ``bf16`` (`hicm.training.precision.choose_precision`).
 
     Writes ``checkpoint.pt``, ``stats.jsonl``, ``best/`` (highest ``select_on``, the first on ties) and ``last/`` to
-    ``folder``.  Raises UserError at the first step whose gradient is not finite, and Interrupted after the step in
-    which a signal came (`hicm.interrupts`), which is then in the checkpoint.
+    ``folder``.  Raises UserError for the first step whose gradient is not finite, before anything of it is saved, and
+    Interrupted after the step in which a signal came (`hicm.interrupts`), which is then in the checkpoint.
     """
     module = accelerator.prepare(system.module)
     optimiser = system.optimiser(module, config.lr) or make_optimiser(module, config.lr)
@@ -58,10 +59,12 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
     lengths = system.lengths() if config.by_length else None
     steps = len(_plan(system, config, accelerator, 0, lengths))
     log = Log(folder, progress.lines, progress.step) if accelerator.is_main_process else None
+    taken: list[_Taken] = []  # steps whose losses have not been waited for
     bar = tqdm(total=steps * config.epochs, initial=progress.step, desc="train", unit="step",
                disable=not accelerator.is_local_main_process)
 
     def save() -> None:
+        _wait_for(taken, progress.window, system.losses)
         if log is not None:
             progress.lines = log.lines
             save_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser, progress)
@@ -76,12 +79,16 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
                     began = time.perf_counter()
                     seed_all(config.seed, accelerator.process_index, progress.step)
                     lr = scheduled_rate(progress.step, steps, config)
-                    losses, norm = _step(system, module, optimiser, batches, lr, config.clip, accelerator,
-                                         progress.step, config.precision == "bf16")
+                    numbers = _step(system, module, optimiser, batches, lr, config.clip, accelerator,
+                                    config.precision == "bf16")
                     progress.step, progress.position = progress.step + 1, progress.position + 1
-                    progress.window.append([*losses, norm, time.perf_counter() - began])
+                    taken.append(_Taken(progress.step, numbers, time.perf_counter() - began, tuple(
+                        video for batch in batches for video in getattr(batch, "ids", ()))))
                     bar.update()
-                    if progress.step % config.log_every == 0:
+                    reports = progress.step % config.log_every == 0
+                    if reports or _is_known_at_once(accelerator.device):
+                        _wait_for(taken, progress.window, system.losses)
+                    if reports:
                         _report(log, bar, system, progress, steps, lr)
                     number = _on_any(signalled(), accelerator)
                     if number or progress.step % config.checkpoint_every == 0:
@@ -149,9 +156,45 @@ def _group(batches: Iterable[Any], sizes: Iterable[int]) -> Iterator[list[Any]]:
         yield [next(iterator) for _ in range(size)]
 
 
+@dataclass(frozen=True)
+class _Taken:
+    """A step whose numbers may still be computed: losses per token and the norm of the gradient, float [n + 1]."""
+
+    step: int  # counted from 1
+    numbers: Tensor
+    seconds: float
+    videos: tuple[str, ...]
+
+
+def _is_known_at_once(device: torch.device) -> bool:
+    """Whether looking at a number does not hold up the program until the device has computed it."""
+    return device.type == "cpu"
+
+
+def _wait_for(taken: list[_Taken], window: list[list[float]], names: Sequence[str]) -> None:
+    """Move steps to the window of the log, with their numbers.
+
+    Raises UserError for the first one whose gradient is not finite; what came after it is of no use.
+    """
+    began = time.perf_counter()
+    rows = torch.stack([one.numbers for one in taken]).tolist() if taken else []
+    waited = time.perf_counter() - began
+    for one, (*losses, norm) in zip(taken, rows, strict=True):
+        if not math.isfinite(norm):
+            values = ", ".join(f"{name} {value:.4g}" for name, value in zip(names, losses, strict=True))
+            raise UserError(f"step {one.step}: the gradient is not finite (losses: {values}; videos: "
+                            f"{', '.join(one.videos)}); check these videos with 'hicm data check', or lower train.lr "
+                            "or train.clip")
+        window.append([*losses, norm, one.seconds + waited / len(taken)])
+    taken.clear()
+
+
 def _step(system: Learner, module: nn.Module, optimiser: torch.optim.Optimizer, batches: list[Any], lr: float,
-          clip: float, accelerator: Accelerator, step: int, bf16: bool) -> tuple[list[float], float]:
-    """Forward, backward and update for the micro-batches of one step; returns losses per token and gradient norm."""
+          clip: float, accelerator: Accelerator, bf16: bool) -> Tensor:
+    """Forward, backward and update for the micro-batches of one step; returns losses per token and gradient norm.
+
+    Where the norm is not finite, the weights are left unchanged if it is known at once, and otherwise lost.
+    """
     batches = [batch.to(accelerator.device) for batch in batches]
     counts = accelerator.reduce(torch.stack([system.counts(batch) for batch in batches]).sum(0), "sum")
     sums = torch.zeros(len(system.losses), device=accelerator.device)
@@ -159,16 +202,14 @@ def _step(system: Learner, module: nn.Module, optimiser: torch.optim.Optimizer, 
         with accelerator.no_sync(module):
             sums += _backward(system, module, batch, counts, accelerator, bf16)
     sums += _backward(system, module, batches[-1], counts, accelerator, bf16)
-    means = (accelerator.reduce(sums, "sum") / counts.clamp(min=1)).tolist()
+    means = accelerator.reduce(sums, "sum") / counts.clamp(min=1)
     try:
-        norm = optimiser_step(module, optimiser, lr, clip)
-    except FloatingPointError as error:
-        videos = ", ".join(video for batch in batches for video in getattr(batch, "ids", ()))
-        values = ", ".join(f"{name} {value:.4g}" for name, value in zip(system.losses, means, strict=True))
-        raise UserError(f"step {step + 1}: the gradient is not finite (losses: {values}; videos: {videos}); check "
-                        "these videos with 'hicm data check', or lower train.lr or train.clip") from error
-    system.after_step()
-    return means, float(norm)
+        norm = optimiser_step(module, optimiser, lr, clip, wait=_is_known_at_once(accelerator.device))
+    except FloatingPointError:
+        norm = means.new_tensor(math.nan)
+    else:
+        system.after_step()
+    return torch.cat([means, norm.detach().float()[None]])
 
 
 def _backward(system: Learner, module: nn.Module, batch: Any, counts: Tensor, accelerator: Accelerator,

@@ -10,9 +10,12 @@ from hicm.config import TrainConfig
 
 
 def make_optimiser(model: nn.Module, lr: float) -> torch.optim.Adam:
-    """Adam with betas 0.9/0.999, eps 1e-8, no weight decay, one group; reads and writes each array once in a step."""
+    """Adam with betas 0.9/0.999, eps 1e-8, no weight decay, one group.
+
+    On processors and CUDA it reads and writes each array once in a step; on other devices it takes all arrays at once.
+    """
     fused = all(parameter.device.type in ("cpu", "cuda") for parameter in model.parameters())
-    return torch.optim.Adam(model.parameters(), lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=fused)
+    return torch.optim.Adam(model.parameters(), lr=lr, betas=(0.9, 0.999), eps=1e-8, fused=fused, foreach=not fused)
 
 
 def scheduled_rate(step: int, steps: int, config: TrainConfig) -> float:
@@ -57,13 +60,15 @@ def learning_rate(step: int, total: int, peak: float, warmup: float, schedule: s
     return peak * (1 + math.cos(math.pi * (step - warm) / max(1, total - warm))) / 2
 
 
-def optimiser_step(model: nn.Module, optimiser: torch.optim.Optimizer, lr: float, clip: float) -> Tensor:
+def optimiser_step(model: nn.Module, optimiser: torch.optim.Optimizer, lr: float, clip: float,
+                   wait: bool = True) -> Tensor:
     """Clip the gradients to a global L2 norm of ``clip``, take a step with rate ``lr``, and clear the gradients.
 
     Returns the norm before clipping.  Raises FloatingPointError, leaving the weights unchanged, if it is not finite.
+    Without ``wait`` nothing waits for the device: the weights are then lost, and the caller has to look at the norm.
     """
     norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
-    if not torch.isfinite(norm):
+    if wait and not torch.isfinite(norm):
         raise FloatingPointError(f"gradient norm {norm}")
     for group in optimiser.param_groups:
         group["lr"] = lr * group.get("scale", 1)

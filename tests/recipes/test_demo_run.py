@@ -45,3 +45,24 @@ def test_the_parallel_demo_ends_with_a_report(tmp_path, monkeypatch, capsys):
         "metrics_val.json", "metrics_val.parallel.json", "metrics_val.val.json"}
     assert f"hicm predict {runs / 'recall'} --events {runs / 'parallel'}" in said
     assert demo.run_demo(tmp_path, system="parallel") == page, "again"
+
+
+@pytest.mark.slow
+def test_the_demo_trains_two_captioners_at_a_time_and_ends_with_a_report(tmp_path, monkeypatch, capsys):
+    def few(folder, seed):
+        path = make_dataset(folder, {"train": 8, "val": 3}, WIDTH, seed)
+        save_config(load_config(path, ["train.epochs=1", "train.eval_every=1"]), path)
+        return path
+
+    monkeypatch.setattr(demo, "make_dataset", few)
+    page = demo.run_demo(tmp_path)
+    runs, said = tmp_path / "runs", capsys.readouterr().out
+    assert page == tmp_path / "report" / "index.html"
+    assert {path.parent.name for path in runs.rglob("metrics_val.json")} == {"none", "descend", "recall"}
+    for name in ("none", "descend"):
+        assert read_json(runs / name / "manifest.json")["device"].get("threads", 1) == 1
+    assert all(f"\n{name}: " in said for name in ("none", "descend", "recall"))
+    assert "hicm caption" in said and list((tmp_path / "captions").glob("*.html"))
+    stamps = {path: path.stat().st_mtime_ns for path in runs.glob("*/best/model.safetensors")}
+    assert len(stamps) == 2
+    assert demo.run_demo(tmp_path) == page and {path: path.stat().st_mtime_ns for path in stamps} == stamps

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 
@@ -62,3 +63,20 @@ def test_a_run_under_auto_records_its_precision_keeps_it_and_stays_near_float32(
     monkeypatch.setattr(precision, "measure_speedup", lambda device: 0.5)
     assert main(command) == 0
     assert json.loads(manifest.read_text())["precision"] == record
+
+
+@pytest.mark.slow
+def test_two_hundred_steps_in_bfloat16_stay_in_the_band_of_float32(tmp_path):
+    """The band that docs/training.md states."""
+    config = make_tiny(tmp_path, train__epochs=50, train__eval_every=0, train__checkpoint_every=1000)
+    found = {}
+    for asked in ("no", "bf16"):
+        assert main(["train", str(config), "--out", str(tmp_path / asked), "--set", f"train.precision={asked}"]) == 0
+        found[asked] = np.array(losses(tmp_path / asked))
+    assert found["no"].shape == found["bf16"].shape == (200,), "every step is logged"
+    ratios = found["bf16"] / found["no"]
+    tens = found["bf16"].reshape(-1, 10).mean(1) / found["no"].reshape(-1, 10).mean(1)
+    print(f"losses in bfloat16 / float32: steps {ratios.min():.4f} to {ratios.max():.4f}, means of 10 steps "
+          f"{tens.min():.4f} to {tens.max():.4f}")
+    assert np.abs(ratios - 1).max() < 0.005 and np.abs(tens - 1).max() < 0.001
+    assert found["no"][-20:].mean() < 0.85 * found["no"][:20].mean(), "nothing was learnt"

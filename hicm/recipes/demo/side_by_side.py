@@ -7,6 +7,7 @@ is lost in a fork, and nothing is imported twice.
 import contextlib
 import multiprocessing
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -48,7 +49,7 @@ def side_by_side(jobs: Sequence[Callable[[], T]], at_once: int = 2) -> list[T]:
             while waiting and len(running) < at_once:
                 number = waiting.popleft()
                 here, there = CONTEXT.Pipe(duplex=False)
-                process = CONTEXT.Process(target=_work, args=(there, jobs[number], number == 0))
+                process: BaseProcess = CONTEXT.Process(target=_work, args=(there, jobs[number], number == 0))
                 process.start()
                 there.close()
                 running[here] = number, process
@@ -78,10 +79,10 @@ def side_by_side(jobs: Sequence[Callable[[], T]], at_once: int = 2) -> list[T]:
 
 def _work(pipe: Connection, job: Callable[[], T], shows: bool) -> None:
     """The main function of a process: send the result of the job, or its UserError, with what it printed."""
-    import torch
-
+    os.environ["OMP_NUM_THREADS"] = "1"  # of what is imported from here on
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
     quiet_libraries()
-    torch.set_num_threads(1)
     threading.Thread(target=end_with_parent, daemon=True).start()
     result: T | UserError
     with contextlib.suppress(Interrupted), handled(), open(os.devnull, "w") as nowhere:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,8 +39,8 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on another device."""
-        there = {f.name: moved(getattr(self, f.name), device) for f in fields(self)
-                 if isinstance(getattr(self, f.name), Tensor)}
+        there: dict[str, Any] = {f.name: moved(value, device) for f in fields(self)
+                                 if isinstance(value := getattr(self, f.name), Tensor)}
         return replace(self, **there)
 
 
