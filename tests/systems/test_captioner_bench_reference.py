@@ -7,9 +7,11 @@ import torch
 from transformers import modeling_utils, utils
 
 from hicm.errors import UserError
+from hicm.systems.captioner.bench.ends import LIMIT, Ends
 from hicm.systems.captioner.bench.generation import GenerationCase
 from hicm.systems.captioner.bench.reference import FILES, Reference, load_code
 from hicm.systems.captioner.bench.step import StepCase
+from hicm.systems.captioner.vocabulary import EOS
 
 CODE = os.environ.get("HICM2_CODE", "")
 needs_code = pytest.mark.skipif(not CODE, reason="needs a clone of the HiCM2 authors' repository, named by HICM2_CODE")
@@ -81,6 +83,22 @@ def test_losses_and_gradients_equal_ours():
 
 
 @needs_code
-def test_greedy_ids_equal_ours():
+def test_ids_equal_ours():
     case = GenerationCase("tiny", "cpu")
-    assert case.reference(CODE)() == case.ours(1) == case.plain(1)
+    reference = case.reference(CODE)
+    for beams in (1, 4):
+        assert reference(beams) == case.ours(beams) == case.plain(beams)
+
+
+def test_videos_end_where_all_sides_are_told():
+    ends = Ends(16, LIMIT, "cpu")
+    assert ends.tokens.max() == 255 and ends.tokens.float().mean() == pytest.approx(107, abs=1)
+    videos = torch.tensor([3, 8])
+    ids = torch.zeros(2, int(ends.tokens[videos].min()), dtype=torch.int64)
+    over = ends.tokens[videos] == ids.shape[1]
+    scores = ends(ids, torch.zeros(2, 5), videos)
+    assert over.tolist() in ([True, False], [False, True])
+    assert scores[over].argmax() == EOS and scores[over].isneginf().sum() == 4
+    assert scores[~over].isneginf().nonzero()[:, 1].tolist() == [EOS]
+    assert torch.equal(ends.processors(1)[0](ids[:1], torch.zeros(1, 5)), Ends(16, LIMIT, "cpu")(
+        ids[:1], torch.zeros(1, 5), torch.tensor([0])))
