@@ -182,7 +182,8 @@ def test_everything_is_measured_and_written(tmp_path):
     assert loading["checks"] == ["plainly, one text after the other: batches equal ours"]
     assert 0 < loading["shares"]["captioner's loader (default)"] < 1
     shown = str(found)
-    for said in ("loading is ", "rows: 1 ", "times the floor", "x CPU", "phases of", "train.precision: auto"):
+    for said in ("loading is ", "products of 1, 4, 8, 16, 64 rows", "times the floor", "x CPU", "phases of",
+                 "train.precision: auto"):
         assert said in shown
 
 
