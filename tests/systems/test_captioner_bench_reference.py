@@ -1,15 +1,18 @@
 """The authors' code beside ours: what it needs that is not there, and with a clone of it (HICM2_CODE), equality."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import modeling_utils, utils
+from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.errors import UserError
 from hicm.systems.captioner.bench.ends import LIMIT, Ends
-from hicm.systems.captioner.bench.generation import GenerationCase
+from hicm.systems.captioner.bench.generation import GenerationCase, until_end
 from hicm.systems.captioner.bench.reference import FILES, Reference, load_code
+from hicm.systems.captioner.bench.reference_search import Search
 from hicm.systems.captioner.bench.step import StepCase
 from hicm.systems.captioner.vocabulary import EOS
 
@@ -88,6 +91,35 @@ def test_ids_equal_ours():
     reference = case.reference(CODE)
     for beams in (1, 4):
         assert reference(beams) == case.ours(beams) == case.plain(beams)
+
+
+class Tuples(torch.nn.Module):
+    """A T5 whose cache is a tuple per layer, of what was said so far: what it needs of the authors' one."""
+
+    def __init__(self, t5):
+        super().__init__()
+        self.t5 = t5
+
+    def forward(self, decoder_input_ids, past_key_values, encoder_outputs, attention_mask, **others):
+        said = decoder_input_ids[:, None, :, None]
+        if past_key_values is not None:
+            said = torch.cat([past_key_values[0][0], said], 2)
+        found = self.t5(decoder_input_ids=said[:, 0, :, 0], encoder_outputs=encoder_outputs,
+                        attention_mask=attention_mask, use_cache=False)
+        return SimpleNamespace(logits=found.logits[:, -1:], past_key_values=((said,),))
+
+    def _reorder_cache(self, past, beam_idx):
+        return tuple(tuple(one.index_select(0, beam_idx) for one in layer) for layer in past)
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+def test_the_search_of_transformers_works_with_tuples(beams):
+    case = GenerationCase("tiny", "cpu")
+    states, mask = case.model.encode(case.batch)
+    ids = Search(case.model.t5, Tuples(case.model.t5)).ids(
+        encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(), num_beams=beams,
+        do_sample=False, max_new_tokens=case.size.tokens, logits_processor=case.ends.processors(beams))
+    assert list(map(until_end, ids.tolist())) == case.plain(beams)
 
 
 def test_videos_end_where_all_sides_are_told():
