@@ -5,8 +5,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import torch
-
 from hicm.recipes.bench.race import Asked, Counts, Run, Timed, race, to_json
 from hicm.rooms import room_module
 from hicm.training.speed import card_peak, count_flops, few_row_speeds, measure_speed, profiled, waiter
@@ -31,7 +29,7 @@ def measure(asked: Asked) -> dict[str, Any]:
     def counted(name: str, work: Callable[[], object]) -> Run:
         return Run(name, work, count=count, first=lambda: flops.update({name: count_flops(work)}))
 
-    runs, most = [], WARM_UP if torch.device(asked.device).type == "cpu" else None
+    runs, most = [], WARM_UP if asked.device.startswith("cpu") else None
     for beams in (BEAMS, 1):
         own = _name(OURS, beams)
         runs += [counted(own, partial(case.ours, beams)),
