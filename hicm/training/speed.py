@@ -18,6 +18,7 @@ from hicm.training.optim import make_optimiser, optimiser_step
 from hicm.training.precision import SHAPE
 
 READ = 2**26  # float32 numbers that are read to measure the memory: more than caches hold
+FEW = (1, 4, 8, 16, 64)  # rows of the small products
 TRIES = 3  # the fastest counts: anything else on the machine only slows them down
 RATE, CLIP = 1e-6, 1.0  # so small a rate that the losses stay what they were
 OPTIMISER_ACCESSES = 10  # per weight: the norm 1, clipping 2, Adam reads 4 arrays and writes 3
@@ -81,6 +82,20 @@ def measure_speed(device: str) -> Speed:
     matrix, vector = torch.ones(READ // k, k, device=device), torch.ones(k, device=device)
     read = min(_fastest(lambda: matrix @ vector, device), _fastest(matrix.sum, device))
     return Speed(products[0], products[1], matrix.nbytes / read)
+
+
+@functools.lru_cache
+def few_row_speeds(device: str) -> dict[int, float]:
+    """Floating-point operations per second in float32 products of few rows, as decoding does them, by rows."""
+    _, k, m = SHAPE
+    weights = torch.ones(READ // (k * m) + 1, m, k, device=device)  # one after the other, so that caches are no help
+
+    def multiply(x: Tensor) -> None:
+        for weight in weights:
+            nn.functional.linear(x, weight)
+
+    return {rows: 2 * rows * weights.numel() / _fastest(functools.partial(
+        multiply, torch.ones(rows, k, device=device)), device) for rows in FEW}
 
 
 def _fastest(work: Callable[[], object], device: str) -> float:

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 def bench(parts: Annotated[Sequence[str], "loading, step, generation, retrieval, evaluation, memory; default: "
                                           "all"] = (), *,
-          size: Annotated[str, "tiny (seconds), small (t5-small) or base (t5-base)"] = "small",
+          size: Annotated[str, "tiny (seconds), small (t5-small) or base (t5-base; wants 16 GB of free "
+                                "memory)"] = "small",
           repeat: Annotated[int, "times that everything runs, in turns"] = 3,
           reference: Annotated[str, "clone of the HiCM2 authors' repository, whose code is run beside ours"] = "",
           device: Annotated[str, "cpu, cuda or cuda:N; auto: a card if there is one"] = "auto",

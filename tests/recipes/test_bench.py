@@ -29,6 +29,7 @@ def quick(monkeypatch):
         monkeypatch.setattr(module, "measure_speed", lambda device: Speed(1e9, 2e9, 1e8))
         monkeypatch.setattr(module, "profiled", lambda work, device: [{"operation": "mm", "share": 1.0, "calls": 1}])
     monkeypatch.setattr(generation, "count_flops", lambda work: [work(), 10**6][1])
+    monkeypatch.setattr(generation, "few_row_speeds", lambda device: {1: 1e8, 4: 4e8})
     monkeypatch.setattr(step, "choose_precision",
                         lambda config, device: ("bf16", {"bf16_speedup": 2.0, "needed": 1.2}))
 
@@ -93,6 +94,8 @@ def test_what_speed_measures_is_positive(monkeypatch):
     monkeypatch.setattr(speed, "READ", 2**12)
     found = speed.measure_speed.__wrapped__("cpu")
     assert min(found.float32, found.bfloat16, found.memory) > 0
+    few = speed.few_row_speeds.__wrapped__("cpu")
+    assert tuple(few) == speed.FEW and min(few.values()) > 0
 
 
 # the parts
@@ -117,7 +120,10 @@ def test_generation_gives_the_ids_of_transformers(quick):
     found = generation.measure(TINY)
     assert len(found["checks"]) == 2 and all("ids of 4 of 4 videos" in check for check in found["checks"])
     costs = found["costs"]["ours, greedy"]
-    assert costs["steps"] == 8
+    lengths = found["settings"]["generated_tokens"]
+    assert costs["steps"] == max(lengths) <= 16 and len(set(lengths)) == 4
+    assert found["runs"][0]["per_second"]["tokens"] * found["runs"][0]["median"]["wall"] == pytest.approx(sum(lengths))
+    assert [run["name"] for run in found["runs"] if run.get("base") == "ours, 4 beams"] == ["transformers, 4 beams"]
     assert found["costs"]["ours, 4 beams"]["bytes_per_step"] > costs["bytes_per_step"] > 4 * 600 * 64  # the head alone
 
 
@@ -176,7 +182,8 @@ def test_everything_is_measured_and_written(tmp_path):
     assert loading["checks"] == ["plainly, one text after the other: batches equal ours"]
     assert 0 < loading["shares"]["captioner's loader (default)"] < 1
     shown = str(found)
-    for said in ("loading is ", "times the floor", "x CPU", "phases of", "train.precision: auto"):
+    for said in ("loading is ", "products of 1, 4, 8, 16, 64 rows", "times the floor", "x CPU", "phases of",
+                 "train.precision: auto"):
         assert said in shown
 
 

@@ -1,15 +1,20 @@
 """The authors' code beside ours: what it needs that is not there, and with a clone of it (HICM2_CODE), equality."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 import torch
 from transformers import modeling_utils, utils
+from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.errors import UserError
-from hicm.systems.captioner.bench.generation import GenerationCase
+from hicm.systems.captioner.bench.ends import LIMIT, Ends
+from hicm.systems.captioner.bench.generation import GenerationCase, until_end
 from hicm.systems.captioner.bench.reference import FILES, Reference, load_code
+from hicm.systems.captioner.bench.reference_search import Search
 from hicm.systems.captioner.bench.step import StepCase
+from hicm.systems.captioner.vocabulary import EOS
 
 CODE = os.environ.get("HICM2_CODE", "")
 needs_code = pytest.mark.skipif(not CODE, reason="needs a clone of the HiCM2 authors' repository, named by HICM2_CODE")
@@ -81,6 +86,51 @@ def test_losses_and_gradients_equal_ours():
 
 
 @needs_code
-def test_greedy_ids_equal_ours():
+def test_ids_equal_ours():
     case = GenerationCase("tiny", "cpu")
-    assert case.reference(CODE)() == case.ours(1) == case.plain(1)
+    reference = case.reference(CODE)
+    for beams in (1, 4):
+        assert reference(beams) == case.ours(beams) == case.plain(beams)
+
+
+class Tuples(torch.nn.Module):
+    """A T5 whose cache is a tuple per layer, of what was said so far: what it needs of the authors' one."""
+
+    def __init__(self, t5):
+        super().__init__()
+        self.t5 = t5
+
+    def forward(self, decoder_input_ids, past_key_values, encoder_outputs, attention_mask, **others):
+        said = decoder_input_ids[:, None, :, None]
+        if past_key_values is not None:
+            said = torch.cat([past_key_values[0][0], said], 2)
+        found = self.t5(decoder_input_ids=said[:, 0, :, 0], encoder_outputs=encoder_outputs,
+                        attention_mask=attention_mask, use_cache=False)
+        return SimpleNamespace(logits=found.logits[:, -1:], past_key_values=((said,),))
+
+    def _reorder_cache(self, past, beam_idx):
+        return tuple(tuple(one.index_select(0, beam_idx) for one in layer) for layer in past)
+
+
+@pytest.mark.parametrize("beams", [1, 4])
+def test_the_search_of_transformers_works_with_tuples(beams):
+    case = GenerationCase("tiny", "cpu")
+    states, mask = case.model.encode(case.batch)
+    ids = Search(case.model.t5, Tuples(case.model.t5)).ids(
+        encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(), num_beams=beams,
+        do_sample=False, max_new_tokens=case.size.tokens, logits_processor=case.ends.processors(beams))
+    assert list(map(until_end, ids.tolist())) == case.plain(beams)
+
+
+def test_videos_end_where_all_sides_are_told():
+    ends = Ends(16, LIMIT, "cpu")
+    assert ends.tokens.max() == 255 and ends.tokens.float().mean() == pytest.approx(107, abs=1)
+    videos = torch.tensor([3, 8])
+    ids = torch.zeros(2, int(ends.tokens[videos].min()), dtype=torch.int64)
+    over = ends.tokens[videos] == ids.shape[1]
+    scores = ends(ids, torch.zeros(2, 5), videos)
+    assert over.tolist() in ([True, False], [False, True])
+    assert scores[over].argmax() == EOS and scores[over].isneginf().sum() == 4
+    assert scores[~over].isneginf().nonzero()[:, 1].tolist() == [EOS]
+    assert torch.equal(ends.processors(1)[0](ids[:1], torch.zeros(1, 5)), Ends(16, LIMIT, "cpu")(
+        ids[:1], torch.zeros(1, 5), torch.tensor([0])))

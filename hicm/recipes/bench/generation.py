@@ -7,17 +7,19 @@ from typing import Any
 
 from hicm.recipes.bench.race import Asked, Counts, Run, Timed, race, to_json
 from hicm.rooms import room_module
-from hicm.training.speed import card_peak, count_flops, measure_speed, profiled, waiter
+from hicm.training.speed import card_peak, count_flops, few_row_speeds, measure_speed, profiled, waiter
 
 ORDER, TORCH = 3, True
 BEAMS = 4  # the default
+OURS, PLAIN, REFERENCE = "ours", "transformers", "the authors' model"
 ENCODING = "ours, encoding alone"
-REFERENCE = "the authors' model, greedy"
+WARM_UP = 4  # tokens, of the other sides on a processor, where there is little to warm up and much to wait for
 
 
 def measure(asked: Asked) -> dict[str, Any]:
-    """Ours gets batches of videos with similar amounts of speech; the others take them in the order given."""
+    """All sides get the same videos at once and end them after as many tokens."""
     case = room_module("captioner", "bench.generation").GenerationCase(asked.size, asked.device)
+    others = {PLAIN: case.plain, **({REFERENCE: case.reference(asked.reference)} if asked.reference else {})}
 
     def count(ids: Any) -> Counts:
         return {"videos": case.videos, "tokens": sum(len(one) - 1 for one in ids)}
@@ -27,18 +29,18 @@ def measure(asked: Asked) -> dict[str, Any]:
     def counted(name: str, work: Callable[[], object]) -> Run:
         return Run(name, work, count=count, first=lambda: flops.update({name: count_flops(work)}))
 
-    runs = []
+    runs, most = [], WARM_UP if asked.device.startswith("cpu") else None
     for beams in (BEAMS, 1):
-        runs += [counted(_name("ours", beams), partial(case.ours, beams)),
-                 Run(_name("transformers", beams), partial(case.plain, beams), _name("ours", beams), count)]
-    runs.append(replace(counted(ENCODING, case.encode), base=_name("ours", 1), count=lambda _: {"videos": case.videos}))
-    if asked.reference is not None:
-        runs.append(Run(REFERENCE, case.reference(asked.reference), _name("ours", 1), count))
+        own = _name(OURS, beams)
+        runs += [counted(own, partial(case.ours, beams)),
+                 *(Run(_name(who, beams), partial(work, beams), own, count, partial(work, beams, most))
+                   for who, work in others.items())]
+    runs.append(replace(counted(ENCODING, case.encode), base=_name(OURS, 1), count=lambda _: {"videos": case.videos}))
     timed = race(runs, asked, waiter(asked.device), lambda: card_peak(asked.device))
     speed, costs = measure_speed(asked.device), {}
     encoding = flops[ENCODING]
     for beams in (BEAMS, 1):
-        name = _name("ours", beams)
+        name = _name(OURS, beams)
         read, steps = case.bytes_of_tokens(timed[name].output, beams)
         decoding = flops[name] - encoding
         floor = encoding / speed.float32 + max(decoding / speed.float32, read / speed.memory)
@@ -47,7 +49,8 @@ def measure(asked: Asked) -> dict[str, Any]:
                        "times_the_floor": timed[name].seconds / floor}
     asked.say("profile")
     return {"settings": case.describe(), "runs": to_json(timed), "costs": costs, "speed": vars(speed),
-            "profile": {_name("ours", 1): profiled(partial(case.ours, 1), asked.device)},
+            "few_row_speeds": few_row_speeds(asked.device),
+            "profile": {_name(OURS, 1): profiled(partial(case.ours, 1), asked.device)},
             "checks": _compare(timed, case.videos), "notes": []}
 
 

@@ -53,6 +53,10 @@ def _costs(part: dict[str, Any]) -> Iterator[str]:
         speed = part["speed"]
         yield (f"  this machine: {_unit(speed['float32'])}FLOP/s in float32, {_unit(speed['bfloat16'])}FLOP/s in "
                f"bfloat16, {_unit(speed['memory'])}B/s from memory")
+    if "few_row_speeds" in part:
+        few = part["few_row_speeds"]
+        yield (f"  products of {', '.join(map(str, few))} rows, float32: "
+               + ", ".join(f"{_unit(speed)}FLOP/s" for speed in few.values()))
     for name, cost in part.get("costs", {}).items():
         moved = (f"{_unit(cost['optimiser_bytes'])}B of the optimiser" if "optimiser_bytes" in cost else
                  f"{_unit(cost['bytes_per_step'])}B in each of {cost['steps']} decoding steps")

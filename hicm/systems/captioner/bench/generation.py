@@ -10,64 +10,61 @@ from transformers import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.systems.captioner.batch import Batch
-from hicm.systems.captioner.bench.made_up import BINS, SIZES, Size, generation_batch, make_model, rows
+from hicm.systems.captioner.bench.ends import Ends
+from hicm.systems.captioner.bench.made_up import SIZES, Size, generation_batch, make_model
 from hicm.systems.captioner.bench.reference import Reference
-from hicm.systems.captioner.decode import generate
+from hicm.systems.captioner.decode import generate_from
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.parts import encode_parts
 from hicm.systems.captioner.settings import DecodeSettings
-from hicm.systems.captioner.vocabulary import EOS, PAD, Vocabulary, train_vocabulary
+from hicm.systems.captioner.vocabulary import EOS, PAD
 
 Ids = list[list[int]]  # of every video, from the decoder start token to the end
 
 
 class GenerationCase:
-    """A model and videos of a size.
+    """A model and videos of a size, which all sides take at once.
 
-    The model has an output head of its own: random weights with a tied one say the same token again and again.  It
-    hardly ever ends a sequence before the limit.
+    The model has an output head of its own: random weights with a tied one say the same token again and again.  All
+    sides are told where each video ends (`Ends`).
     """
 
     def __init__(self, size: str, device: str) -> None:
         self.size: Size = SIZES[size]
         self.model: Captioner = make_model(self.size, device, tied=False)
+        self.model.t5.set_attn_implementation("sdpa")  # of `plain`; ours does not use it
         self.batch: Batch = generation_batch(self.size, device)
-        self.vocabulary: Vocabulary = train_vocabulary(["add the salt and stir"] * 5, 30, BINS)  # only grammar reads it
-        self.together = min(DecodeSettings().batch, self.size.videos)
         self.videos = self.size.videos
+        self.ends = Ends(self.videos, self.size.tokens, device)
 
     def describe(self) -> dict[str, Any]:
         """Who generates how much from what."""
-        return {"parameters": sum(parameter.numel() for parameter in self.model.parameters()), "videos": self.videos,
-                "videos_at_once": self.together, "frames": self.size.frames, "recalled": self.batch.memory.shape[1],
-                "speech_tokens": self._lengths(), "most_tokens": self.size.tokens}
+        return {"parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+                "videos_at_once": self.videos, "frames": self.size.frames, "recalled": self.batch.memory.shape[1],
+                "speech_tokens": self._lengths(), "generated_tokens": self.ends.tokens.tolist(),
+                "most_tokens": self.size.tokens}
 
+    @torch.inference_mode()
     def ours(self, beams: int) -> Ids:
-        """As `hicm predict`: most speech first, in batches."""
-        settings, found = DecodeSettings(beams=beams, max_tokens=self.size.tokens), dict[int, list[int]]()
-        for chosen in self._sorted():
-            ids = generate(self.model, rows(self.batch, chosen), self.vocabulary, settings)
-            found |= dict(zip(chosen, map(until_end, ids), strict=True))
-        return [found[video] for video in range(self.videos)]
+        """As `hicm predict` with captioner.decode.batch at the number of videos, but that `Ends` is the grammar."""
+        settings = DecodeSettings(batch=self.videos, beams=beams, max_tokens=self.size.tokens)
+        return list(map(until_end, generate_from(self.model, encode_parts(self.model, self.batch), settings,
+                                                 self.ends)))
 
     @torch.inference_mode()
     def encode(self) -> None:
         """What `ours` does before the first token."""
-        for chosen in self._sorted():
-            encode_parts(self.model, rows(self.batch, chosen))
+        encode_parts(self.model, self.batch)
 
     @torch.inference_mode()
-    def plain(self, beams: int) -> Ids:
-        """The stock T5 and `generate` of transformers, on videos in the order given."""
-        found: Ids = []
-        for chosen in self._in_order():
-            states, mask = self.model.encode(rows(self.batch, chosen))
-            ids: Tensor = self.model.t5.generate(
-                encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(),
-                do_sample=False, past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()), num_beams=beams,
-                max_new_tokens=self.size.tokens)
-            found += map(until_end, ids.tolist())
-        return found
+    def plain(self, beams: int, most: int | None = None) -> Ids:
+        """The stock T5 with fused attention and `generate` of transformers; ``most``: tokens, default: of the size."""
+        states, mask = self.model.encode(self.batch)
+        ids: Tensor = self.model.t5.generate(
+            encoder_outputs=BaseModelOutput(last_hidden_state=states), attention_mask=mask.long(), do_sample=False,
+            past_key_values=EncoderDecoderCache(DynamicCache(), DynamicCache()), num_beams=beams,
+            max_new_tokens=most or self.size.tokens, logits_processor=self.ends.processors(beams))
+        return list(map(until_end, ids.tolist()))
 
     def reference(self, folder: Path) -> "ReferenceGeneration":
         """The authors' model with the same weights."""
@@ -86,45 +83,29 @@ class GenerationCase:
                       if id(p) not in once and not name.startswith("embed_tokens")) + t5.lm_head.weight.nbytes
         row = 2 * len(t5.decoder.block) * t5.config.num_heads * t5.config.d_kv * size  # a key and a value per layer
         states = [length + self.size.frames + self.batch.memory.shape[1] for length in self._lengths()]
-        total = steps = 0
-        for chosen in self._sorted():
-            generated = [len(ids[video]) - 1 for video in chosen]
-            for said in range(max(generated)):
-                going = [video for video, length in zip(chosen, generated, strict=True) if length > said]
-                total += weights + row * sum(states[video] + beams * said for video in going)
-                steps += 1
-        return total, steps
+        generated = [len(one) - 1 for one in ids]
+        steps = max(generated)
+        read = sum(weights + row * sum(state + beams * said for state, last in zip(states, generated, strict=True)
+                                       if last > said) for said in range(steps))
+        return read, steps
 
     def _lengths(self) -> list[int]:
         return (self.batch.speech != PAD).sum(1).tolist()
 
-    def _sorted(self) -> list[list[int]]:
-        lengths = self._lengths()
-        return _cut(sorted(range(self.videos), key=lambda row: lengths[row], reverse=True), self.together)
-
-    def _in_order(self) -> list[list[int]]:
-        return _cut(list(range(self.videos)), self.together)
-
 
 class ReferenceGeneration:
-    """The authors' model on the videos of a case, in the order given."""
+    """The authors' model on the videos of a case."""
 
     def __init__(self, reference: Reference, case: GenerationCase) -> None:
         self.reference, self.case = reference, case
 
-    def __call__(self) -> Ids:
-        """Greedy ids."""
-        found: Ids = []
-        for chosen in self.case._in_order():
-            found += map(until_end, self.reference.greedy(rows(self.case.batch, chosen), self.case.size.tokens))
-        return found
+    def __call__(self, beams: int, most: int | None = None) -> Ids:
+        """As `GenerationCase.plain`."""
+        return list(map(until_end, self.reference.generate(
+            self.case.batch, beams, most or self.case.size.tokens, self.case.ends.processors(beams))))
 
 
 def until_end(ids: Sequence[int]) -> list[int]:
     """Ids without padding."""
     ids = list(ids)
     return ids[:ids.index(EOS) + 1] if EOS in ids else ids
-
-
-def _cut(videos: list[int], size: int) -> list[list[int]]:
-    return [videos[start:start + size] for start in range(0, len(videos), size)]

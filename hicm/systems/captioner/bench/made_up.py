@@ -28,16 +28,16 @@ class Size:
     speech: int  # tokens, of a training step
     target: int
     batch: int  # videos of a training step
-    videos: int  # of a generation
+    videos: int  # of a generation, all at once
     shortest: int  # tokens of speech, of a generation
     longest: int
     tokens: int  # that are generated at most
 
 
 SIZES = {
-    "tiny": Size(64, 4, 128, 128, 2, 600, 10, 40, 20, 2, 4, 5, 40, 8),
-    "small": Size(512, 8, 2048, 1024, 6, 32100, 100, 300, 100, 2, 8, 50, 500, 32),  # t5-small
-    "base": Size(768, 12, 3072, 2048, 12, 32100, 100, 600, 150, 2, 16, 50, 1000, 64),  # t5-base, as HiCM2
+    "tiny": Size(64, 4, 128, 128, 2, 600, 10, 40, 20, 2, 4, 5, 40, 16),
+    "small": Size(512, 8, 2048, 1024, 6, 32100, 100, 300, 100, 2, 8, 50, 500, 256),  # t5-small
+    "base": Size(768, 12, 3072, 2048, 12, 32100, 100, 600, 150, 2, 16, 50, 1000, 256),  # t5-base, as HiCM2
 }
 
 
@@ -70,15 +70,6 @@ def generation_batch(size: Size, device: str) -> Batch:
     batch, random = _videos(size, size.videos)
     lengths = torch.linspace(size.shortest, size.longest, size.videos)[torch.randperm(size.videos, generator=random)]
     return replace(batch, speech=pad([_ids(size, int(length), random) for length in lengths])).to(device)
-
-
-def rows(batch: Batch, chosen: list[int]) -> Batch:
-    """Some videos of a batch without what training adds, padded to the longest of them."""
-    speech = batch.speech[chosen]
-    return replace(batch, ids=tuple(batch.ids[row] for row in chosen),
-                   durations=tuple(batch.durations[row] for row in chosen), frames=batch.frames[chosen],
-                   frame_mask=batch.frame_mask[chosen], memory=batch.memory[chosen],
-                   memory_mask=batch.memory_mask[chosen], speech=speech[:, :int((speech != 0).sum(1).max())])
 
 
 def _videos(size: Size, count: int) -> tuple[Batch, torch.Generator]:

@@ -2,8 +2,8 @@
 
 It was written for transformers 4.28.  Its T5, visual encoder and losses run as they are.  What it takes from
 transformers that is no longer there, or works differently, is replaced at import: the base class of models (`_Base`,
-with masks and greedy generation as they were) and helpers that are not called here (`_ABSENT`).  Its search in the
-memory is replaced by what is recalled, which is given to all sides.
+with masks as they were, and the search of the installed transformers) and helpers that are not called here (`_ABSENT`).
+Its search in the memory is replaced by what is recalled, which is given to all sides.
 """
 
 import ast
@@ -19,15 +19,16 @@ from typing import Any
 import torch
 import transformers
 from torch import Tensor, nn
-from transformers.modeling_outputs import BaseModelOutput
+from transformers import LogitsProcessorList
 
 from hicm.errors import UserError, reason
 from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.bench.made_up import BINS
+from hicm.systems.captioner.bench.reference_search import Search
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.released.checkpoint import released_name
 from hicm.systems.captioner.t5 import match_norms
-from hicm.systems.captioner.vocabulary import EOS, PAD
+from hicm.systems.captioner.vocabulary import PAD
 
 SOURCE = "https://github.com/ailab-kyunghee/HiCM2-DVC"
 FILES = ("model/HiCM2.py", "model/modeling_t5.py", "model/vit.py")
@@ -46,6 +47,7 @@ class Reference:
         self.model.softattention_select = lambda *_, **__: (self.recalled, None)
         _give_weights(self.model, ours, folder)
         self.model.to(ours.t5.device)
+        self.model.t5_model.__dict__["search"] = Search(ours.t5, self.model.t5_model)  # no module of its own
 
     def training(self, batch: Batch) -> tuple[nn.Module, Callable[[], Tensor], Callable[[], None]]:
         """The model, the loss of a step and what follows a step, as in its dvc_ret.py."""
@@ -63,10 +65,10 @@ class Reference:
         return self.model, loss, after
 
     @torch.inference_mode()
-    def greedy(self, batch: Batch, most: int) -> list[list[int]]:
-        """Ids of every video, from the decoder start token on."""
-        self.recalled = batch.memory
-        return self.model.eval().generate(batch.frames, _tokens(batch.speech), num_beams=1, max_length=most)
+    def generate(self, batch: Batch, beams: int, most: int, processors: LogitsProcessorList) -> list[list[int]]:
+        """Ids of every video, from the decoder start token on; ``most``: new tokens."""
+        self.recalled, self.model.t5_model.processors = batch.memory, processors
+        return self.model.eval().generate(batch.frames, _tokens(batch.speech), num_beams=beams, max_length=most)
 
 
 def load_code(folder: Path) -> ModuleType:
@@ -150,6 +152,9 @@ class _Where(str):
 class _Base(nn.Module):
     """What its T5 needs of the `PreTrainedModel` of transformers 4.28."""
 
+    search: Search
+    processors: LogitsProcessorList
+
     def __init__(self, config: Any) -> None:
         super().__init__()
         self.config = config
@@ -179,24 +184,9 @@ class _Base(nn.Module):
             mask = mask * torch.ones(said, all_, device=mask.device).tril(all_ - said)
         return _added(mask)
 
-    def generate(self, encoder_outputs: BaseModelOutput, attention_mask: Tensor, max_new_tokens: int, num_beams: int,
-                 do_sample: bool, **others: Any) -> Tensor:
-        """Greedy search."""
-        if num_beams != 1 or do_sample:
-            raise ValueError("only greedy search is here")
-        b = len(attention_mask)
-        ids = torch.full((b, 1), PAD, device=attention_mask.device)
-        going, past = torch.ones(b, dtype=torch.bool, device=ids.device), None
-        for _ in range(max_new_tokens):
-            found = self(**self.prepare_inputs_for_generation(  # type: ignore[operator]  # of the class that inherits
-                ids, past_key_values=past, attention_mask=attention_mask, encoder_outputs=encoder_outputs,
-                use_cache=True), return_dict=True)
-            past, best = found.past_key_values, found.logits[:, -1].argmax(-1)
-            ids = torch.cat([ids, torch.where(going, best, PAD)[:, None]], 1)
-            going = going & (best != EOS)
-            if not going.any():
-                break
-        return ids
+    def generate(self, top_p: float, temperature: float, **how: Any) -> Tensor:
+        """What its code asks of `generate`; nothing is sampled."""
+        return self.search.ids(logits_processor=self.processors, **how)
 
 
 def _added(mask: Tensor) -> Tensor:
