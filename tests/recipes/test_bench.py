@@ -200,7 +200,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_begins_anew(tmp_path, mon
         verbs.bench(repeat=1, out=str(out))
     assert list(json.loads(out.read_text())["parts"]) == ["first"]
     parts["second"] = part("second", 2, done)
-    text = str(verbs.bench(repeat=1, out=str(out)))
+    text = str(verbs.bench(repeat=1, out=str(out), overwrite=True))
     assert done == ["first", "second"] * 2 and "note of second" in text and "load unknown" in text
 
 
@@ -218,6 +218,8 @@ def test_a_warning_is_shown_and_kept(tmp_path, monkeypatch):
     ({"repeat": 0}, "--repeat 0: expected 1 or more"),
     ({"parts": ["stepp"]}, "did you mean 'step'?"),
     ({"parts": ["step"], "device": "abacus"}, "--device abacus: cannot be used"),
+    ({"parts": ["memory"], "device": "abacus"}, "--device abacus: cannot be used"),
+    ({"parts": ["step"], "reference": "nowhere"}, "--reference nowhere: "),
 ])
 def test_bad_arguments_are_refused_before_anything_is_measured(tmp_path, arguments, said):
     with pytest.raises(UserError, match=re.escape(said)):
@@ -232,6 +234,37 @@ def test_a_file_that_holds_something_else_is_kept(tmp_path):
         with pytest.raises(UserError, match="holds no measurements"):
             verbs.bench(["memory"], out=str(out))
         assert out.read_text() == content
+
+
+def test_earlier_measurements_are_kept_unless_told(tmp_path, monkeypatch):
+    done, out = [], tmp_path / "bench.json"
+    monkeypatch.setattr(run_module, "find_parts", lambda names: {"one": part("one", 1, done)})
+    monkeypatch.setattr(machine, "load", lambda: None)
+    verbs.bench(repeat=1, out=str(out))
+    before = out.read_text()
+    with pytest.raises(UserError, match="holds earlier measurements; name another file, or add --overwrite"):
+        verbs.bench(repeat=1, out=str(out))
+    assert done == ["one"] and out.read_text() == before
+
+
+def test_a_place_that_cannot_be_written_is_refused_first(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(run_module, "find_parts", lambda names: {"one": part("one", 1, done)})
+    (tmp_path / "file").touch()
+    for out in (tmp_path, tmp_path / "file" / "bench.json"):
+        with pytest.raises(UserError, match="cannot be written"):
+            verbs.bench(repeat=1, out=str(out))
+    assert not done
+
+
+def test_a_reference_that_no_part_uses_is_not_loaded(tmp_path, monkeypatch):
+    assert [name for name, one in run_module.find_parts([]).items() if hasattr(one, "REFERENCE")] == [
+        "step", "generation"]
+    monkeypatch.setattr(run_module, "find_parts", lambda names: {"one": part("one", 1, [])})
+    monkeypatch.setattr(machine, "load", lambda: None)
+    with pytest.warns(UserWarning, match="--reference nowhere: not used; only step and generation"):
+        found = verbs.bench(repeat=1, reference="nowhere", out=str(tmp_path / "bench.json"))
+    assert found.content["settings"]["reference"] is None
 
 
 def test_measurements_are_known_as_the_command_names_them(tmp_path, monkeypatch):
