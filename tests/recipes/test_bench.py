@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from hicm import verbs
+from hicm.data.samples import SplitSamples
 from hicm.errors import UserError
-from hicm.recipes.bench import evaluation, generation, machine, memory, race, retrieval, step
+from hicm.recipes.bench import evaluation, generation, loading, machine, memory, race, retrieval, step
 from hicm.recipes.bench import run as run_module
 from hicm.recipes.bench.race import Asked, Run
 from hicm.recipes.bench.table import table
@@ -102,6 +103,28 @@ def test_the_parts_are_found_in_the_order_of_the_work():
     assert list(run_module.find_parts(["memory", "step"])) == ["step", "memory"]
 
 
+@pytest.mark.slow
+def test_loading_is_measured_in_the_first_epoch_and_in_later_ones(monkeypatch):
+    read = []
+    take = SplitSamples.__getitem__
+    monkeypatch.setattr(SplitSamples, "__getitem__", lambda samples, row: [read.append(row), take(samples, row)][1])
+    turns, counts = loading.race, []
+
+    def count_reads(runs, *others):
+        for run in [*runs[:2], *runs[:2]]:
+            before = len(read)
+            run.work()
+            counts.append((run.name, len(read) - before))
+        return turns(runs, *others)
+
+    monkeypatch.setattr(loading, "race", count_reads)
+    found = loading.measure(TINY)
+    assert counts[2:] == [(loading.FIRST, 4), (loading.LATER, 0)]
+    assert found["checks"] == [f"{loading.PLAIN}: batches equal ours"]
+    assert found["shares"].keys() == {loading.FIRST, loading.LATER, loading.PLAIN}
+    assert 0 < found["shares"][loading.LATER] < found["shares"][loading.FIRST] < 1
+
+
 def test_a_step_equals_the_plain_one_and_is_measured_in_both_precisions(quick):
     found = step.measure(TINY)
     names = [run["name"] for run in found["runs"]]
@@ -172,9 +195,6 @@ def test_everything_is_measured_and_written(tmp_path):
     assert [check.split(": ")[1] for check in memory_["checks"]] == ["partitions equal"] * 2
     assert costs["flops"] > costs["encoding_flops"] > 0
     assert content["parts"]["step"]["profile"][step.OURS][0]["share"] > 0
-    loading = content["parts"]["loading"]
-    assert loading["checks"] == ["plainly, one text after the other: batches equal ours"]
-    assert 0 < loading["shares"]["captioner's loader (default)"] < 1
     shown = str(found)
     for said in ("loading is ", "times the floor", "x CPU", "phases of", "train.precision: auto"):
         assert said in shown
