@@ -118,7 +118,8 @@ class Step:
     """One optimiser step as the training loop takes it: forward, backward, clipping, Adam.
 
     ``trained``: the module, what computes the scalar to minimise, and what follows a step.  ``bf16``: under autocast.
-    ``plain``: torch's default Adam.  ``share``: a step whose optimiser's state is used, so that it is there only once.
+    ``plain``: torch's default Adam.  ``share``: a step whose optimiser's state is used, so that it is there only once;
+    not on a GPU, if one of the two is plain.
     """
 
     def __init__(self, trained: Trained, device: str, bf16: bool = False, plain: bool = False,
@@ -128,7 +129,8 @@ class Step:
         self.seconds: dict[str, float] = {}  # of the phases of the last step
         self.optimiser = (torch.optim.Adam(self.module.parameters(), lr=RATE) if plain else
                           make_optimiser(self.module, RATE))
-        if share is not None and self.device.type == "cpu":  # Adam of another kind keeps its counts elsewhere on a card
+        self.plain = plain
+        if share is not None and (self.device.type == "cpu" or share.plain == plain):  # else counts are kept elsewhere
             self.optimiser.state = share.optimiser.state
 
     def __call__(self) -> float:

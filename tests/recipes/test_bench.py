@@ -128,7 +128,8 @@ def test_loading_is_measured_in_the_first_epoch_and_in_later_ones(monkeypatch):
 def test_a_step_equals_the_plain_one_and_is_measured_in_both_precisions(quick):
     found = step.measure(TINY)
     names = [run["name"] for run in found["runs"]]
-    assert names == [step.OURS, step.PLAIN, "precision auto: bfloat16"]
+    assert names == [step.RELEASED, step.PLAIN, step.OURS, "precision auto: bfloat16"]
+    assert [run.get("base") for run in found["runs"]] == [None, step.RELEASED, None, step.OURS]
     [check] = found["checks"]
     assert step.PLAIN in check and float(check.split()[-1]) < 1e-5
     assert found["costs"][step.OURS]["flops"] == found["costs"]["precision auto: bfloat16"]["flops"] > 1e6
