@@ -142,7 +142,7 @@ class Step:
         self._pass(times)
         loss.backward()
         self._pass(times)
-        optimiser_step(self.module, self.optimiser, RATE, CLIP)
+        optimiser_step(self.module, self.optimiser, RATE, CLIP, wait=self.device.type == "cpu")  # as in training
         self.after()
         self._pass(times)
         self.seconds = dict(zip(("forward", "backward", "update"), (b - a for a, b in pairwise(times)), strict=True))

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -87,6 +88,17 @@ def test_products_are_counted_and_phases_add_up():
     assert torch.equal(before, layer.weight)
     trained()
     assert not torch.equal(before, layer.weight)
+
+
+def test_a_measured_step_waits_for_the_norm_on_a_processor_only(monkeypatch):
+    layer, waits = torch.nn.Linear(1, 1), []
+    monkeypatch.setattr(speed, "optimiser_step", lambda *_, wait: waits.append(wait))
+    trained = speed.Step((layer, lambda: layer(torch.ones(1, 1)).sum(), lambda: None), "cpu")
+    trained()
+    trained.device = torch.device("cuda")
+    with warnings.catch_warnings(action="ignore"):  # there may be none
+        trained()
+    assert waits == [True, False]
 
 
 def test_what_speed_measures_is_positive(monkeypatch):
