@@ -9,21 +9,19 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from hicm.errors import UserError, reason
+from hicm.nn.trained import Trained
 from hicm.training.optim import make_optimiser, optimiser_step
-from hicm.training.precision import SHAPE
+from hicm.training.precision import SHAPE, seconds, waiter
 
 READ = 2**26  # float32 numbers that are read to measure the memory: more than caches hold
 TRIES = 3  # the fastest counts: anything else on the machine only slows them down
 RATE, CLIP = 1e-6, 1.0  # so small a rate that the losses stay what they were
 OPTIMISER_ACCESSES = 10  # per weight: the norm 1, clipping 2, Adam reads 4 arrays and writes 3
-
-
-Trained = tuple[nn.Module, Callable[[], Tensor], Callable[[], None]]
 
 
 @dataclass(frozen=True)
@@ -55,13 +53,6 @@ def describe_torch(device: str) -> dict[str, Any]:
             **({"card": torch.cuda.get_device_name(device), "cuda": torch.version.cuda} if card else {})}
 
 
-def waiter(device: str) -> Callable[[], None]:
-    """What waits until the device has done everything that it was given."""
-    if torch.device(device).type == "cuda":
-        return lambda: torch.cuda.synchronize(device)
-    return lambda: None
-
-
 def card_peak(device: str) -> Callable[[], float | None]:
     """Begin to watch the memory of a card; what is returned tells the peak since then in MiB, None on a processor."""
     if torch.device(device).type != "cuda":
@@ -84,14 +75,7 @@ def measure_speed(device: str) -> Speed:
 
 
 def _fastest(work: Callable[[], object], device: str) -> float:
-    wait, best = waiter(device), float("inf")
-    for _ in range(TRIES + 1):
-        wait()
-        began = time.perf_counter()
-        work()
-        wait()
-        best = min(best, time.perf_counter() - began)
-    return best
+    return min(seconds(work, device) for _ in range(TRIES + 1))
 
 
 def count_flops(work: Callable[[], object]) -> int:

@@ -66,7 +66,7 @@ def test_the_peak_is_that_of_the_work():
 
 
 def test_a_busy_machine_is_warned_of(monkeypatch):
-    monkeypatch.setattr(machine, "cores", lambda: 4)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 4)
     monkeypatch.setattr(machine, "load", lambda: [2.0, 9.0, 9.0])
     assert machine.busy() == ""
     monkeypatch.setattr(machine, "load", lambda: [2.1, 0.0, 0.0])
@@ -240,7 +240,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_begins_anew(tmp_path, mon
 def test_a_warning_is_shown_and_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(run_module, "find_parts", lambda names: {"one": part("one", 1, [])})
     monkeypatch.setattr(machine, "load", lambda: [99.0, 1.0, 1.0])
-    monkeypatch.setattr(machine, "cores", lambda: 2)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
     with pytest.warns(UserWarning, match=r"load average 99\.0 on 2 cores"):
         found = verbs.bench(repeat=1, out=str(tmp_path / "bench.json"))
     assert found.content["warnings"] and "warning: load average 99.0" in table(found.content)
