@@ -33,45 +33,19 @@ from typing import Any
 
 import numpy as np
 
-LATENT = 64  # dimensions in which clusters differ
-CHUNK = 8192  # embeddings made at once
-
-
-def embeddings(count: int, width: int, seed: int = 0) -> np.ndarray:
-    """Float32 [count, width]: topics of groups of captions, some captions far from their group."""
-    rng = np.random.default_rng(seed)
-    topics = rng.standard_normal((max(count // 400, 4), LATENT), dtype=np.float32)
-    groups = topics[rng.integers(0, len(topics), max(count // 12, 8))]
-    groups += 0.7 * rng.standard_normal(groups.shape, dtype=np.float32)
-    spread = rng.standard_normal((LATENT, width), dtype=np.float32) / np.float32(LATENT**0.5)
-    mean = 0.5 * rng.standard_normal(width, dtype=np.float32)
-    points = np.empty((count, width), np.float32)
-    for start in range(0, count, CHUNK):
-        rows = points[start:start + CHUNK]
-        scale = rng.lognormal(-0.7, 0.5, (len(rows), 1)) * np.where(rng.random((len(rows), 1)) < 0.005, 4, 1)
-        own = scale.astype(np.float32) * rng.standard_normal((len(rows), LATENT), dtype=np.float32)
-        np.matmul(groups[rng.integers(0, len(groups), len(rows))] + own, spread, out=rows)
-        rows += mean
-    return points
-
+from hicm.memory.hierarchies.finch import cluster, finch
+from hicm.recipes.bench.memory import by_package, embeddings
 
 # one run, in a process of its own
 
 def work(what: str, count: int, width: int, labels: str, source: str) -> dict[str, Any]:
     """Cluster and save the labels; returns seconds, MiB, clusters per level and agreement.  ``source``: file or ""."""
-    if what == "ours":
-        from hicm.memory.hierarchies.finch import cluster, finch
-    elif what == "finch-clust":
-        import warnings
-
-        warnings.simplefilter("ignore")  # about a package that approximate neighbours would need
-        from finch import FINCH
-    else:
-        from hicm.memory.hierarchies.finch import cluster
+    if what == "finch-clust":
+        by_package(embeddings(100, width))  # imports it
     points, agreement = np.load(source) if source else embeddings(count, width), None
     before, began, processor = memory("VmRSS"), time.perf_counter(), time.process_time()
     if what == "finch-clust":
-        found = FINCH(points, distance="cosine", verbose=False, ann_threshold=max(20_000, count))[0]
+        found = by_package(points)
     else:
         found, agreement = cluster(points, neighbours="exact" if what == "ours" else "approximate")
     seconds, cpu, peak = time.perf_counter() - began, time.process_time() - processor, memory("VmHWM")

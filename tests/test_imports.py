@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "outputs",
         "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
-        "cached_arrays", "quiet", "loading", "progress", "ranks"}
+        "cached_arrays", "quiet", "loading", "progress", "ranks", "cores"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers",
          "executors"}
 STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
@@ -35,6 +35,7 @@ ALLOWED = {
     "locks": {"errors"},
     "interrupts": set(),
     "progress": set(),
+    "cores": set(),
     "ranks": {"errors"},
     "files": {"errors", "locks", "pickles"},
     "new_hdf5": {"files"},
@@ -58,10 +59,10 @@ ALLOWED = {
     "video": CORE | {"encoders", "recognisers"},
     "viewer": {"", "types"},
     "exports": {"errors", "files", "types", "plugins", "viewer"},
-    "executors": {"errors", "interrupts", "loading", "quiet", "plugins"},
+    "executors": {"cores", "errors", "interrupts", "loading", "quiet", "plugins"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
-    "dvc_eval": {"", "errors", "files", "interrupts", "outputs", "types", "plugins"},  # usable alone; formats by name
+    "dvc_eval": {"", "cores", "errors", "files", "interrupts", "outputs", "types", "plugins"},  # usable alone
     "tasks": {"errors", "types", "dvc_eval"},
     "systems": BELOW - {"tasks", "dvc_eval"},
     "training": BELOW | {"systems"},

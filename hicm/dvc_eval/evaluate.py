@@ -2,7 +2,6 @@
 
 import contextlib
 import gc
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from numbers import Integral
@@ -10,6 +9,7 @@ from typing import Any, overload
 
 import numpy as np
 
+from hicm.cores import usable_cores
 from hicm.dvc_eval.inputs.amounts import Amount, amounts
 from hicm.dvc_eval.inputs.case import Case, build_case, coverage, input_warnings, rule_warnings
 from hicm.dvc_eval.inputs.protocols import Protocol, change_rules, find_protocol, select_metrics
@@ -110,7 +110,7 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
     if inputs.given:
         warnings.append(f"predictions: the events were given ({inputs.given}), and only captions are the system's own; "
                         "compare with other captions of the same events")
-    scored = score_case(case, wanted, tokeniser, meteor, jobs or _cores(), progress)
+    scored = score_case(case, wanted, tokeniser, meteor, jobs or usable_cores(), progress)
     digest = references_digest(annotators)
     meteor_name = getattr(meteor, "name", f"{NativeMeteor.name}@{NativeMeteor.data}")
     results = []
@@ -124,11 +124,6 @@ def evaluate(predictions: Any, references: Any, protocol: str | Protocol | Seque
             result = replace(result, warnings=(*result.warnings, *(f"signature: {one}" for one in differences)))
         results.append(result.with_intervals(bootstrap, seed) if bootstrap else result)
     return tuple(results) if several else results[0]
-
-
-def _cores() -> int:
-    """The number of cores that this process may use, on a cluster fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def find_wanted(names: Sequence[str | Protocol], metrics: Iterable[str] | None = None,

@@ -16,6 +16,7 @@ from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+from hicm.cores import usable_cores
 from hicm.errors import UserError
 from hicm.executors import Job, Loaded, Messages, Outcome, attempt_in_worker, died, in_process, replay
 from hicm.interrupts import Interrupted, blocked, handled
@@ -142,8 +143,7 @@ def _serve(pipe: Connection, number: int, count: int) -> None:
 
 def _take_share(number: int, count: int) -> None:
     """Use a share of the cores, and one CUDA device; by environment variables, which all libraries read."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(cores // count, 1)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(usable_cores() // count, 1)))
     os.environ["TQDM_DISABLE"] = "1"  # the parent's bar counts videos
     present = ",".join(str(at) for at, _ in enumerate(Path("/dev").glob("nvidia[0-9]*")))
     devices = os.environ.get("CUDA_VISIBLE_DEVICES", present).split(",")

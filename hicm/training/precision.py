@@ -18,7 +18,7 @@ Precision = Literal["no", "bf16"]
 MARGIN = 1.2  # bfloat16 must be faster by this factor
 SHAPE = (256, 768, 3072)  # of the measured product: positions, widths of a feed-forward layer of t5-base
 REPEATS = 5
-HOPELESS = 2  # bfloat16 that takes so many times as long is not measured again: where it is emulated, seconds count
+TOO_SLOW = 2  # bfloat16 that takes so many times as long is not measured again: where it is emulated, seconds count
 
 
 def choose_precision(config: TrainConfig, device: torch.device,
@@ -43,8 +43,8 @@ def measure_speedup(device: torch.device) -> float:
     works = [_products(device, dtype) for dtype in (torch.float32, torch.bfloat16)]
     best = [float("inf")] * len(works)
     for repeat in range(REPEATS + 1):  # in turns, so that other work on the machine slows both; the first is warm-up
-        best = [min(known, _seconds(work, device)) for known, work in zip(best, works, strict=True)]
-        if repeat and best[1] > HOPELESS * best[0]:
+        best = [min(known, seconds(work, device)) for known, work in zip(best, works, strict=True)]
+        if repeat and best[1] > TOO_SLOW * best[0]:
             break
     return best[0] / best[1]
 
@@ -62,11 +62,18 @@ def _products(device: torch.device, dtype: torch.dtype) -> Callable[[], Tensor]:
     return work
 
 
-def _seconds(work: Callable[[], Tensor], device: torch.device) -> float:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+def seconds(work: Callable[[], object], device: str | torch.device) -> float:
+    """How long ``work`` takes, until the device has done it."""
+    wait = waiter(device)
+    wait()
     began = time.perf_counter()
     work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    wait()
     return time.perf_counter() - began
+
+
+def waiter(device: str | torch.device) -> Callable[[], None]:
+    """What waits until the device has done everything that it was given."""
+    if torch.device(device).type == "cuda":
+        return lambda: torch.cuda.synchronize(device)
+    return lambda: None

@@ -9,22 +9,20 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from hicm.errors import UserError, reason
+from hicm.nn.trained import Trained
 from hicm.training.optim import make_optimiser, optimiser_step
-from hicm.training.precision import SHAPE
+from hicm.training.precision import SHAPE, seconds, waiter
 
 READ = 2**26  # float32 numbers that are read to measure the memory: more than caches hold
 FEW = (1, 4, 8, 16, 64)  # rows of the small products
 TRIES = 3  # the fastest counts: anything else on the machine only slows them down
 RATE, CLIP = 1e-6, 1.0  # so small a rate that the losses stay what they were
 OPTIMISER_ACCESSES = 10  # per weight: the norm 1, clipping 2, Adam reads 4 arrays and writes 3
-
-
-Trained = tuple[nn.Module, Callable[[], Tensor], Callable[[], None]]
 
 
 @dataclass(frozen=True)
@@ -54,13 +52,6 @@ def describe_torch(device: str) -> dict[str, Any]:
     card = torch.device(device).type == "cuda"
     return {"device": device, "threads": torch.get_num_threads(),
             **({"card": torch.cuda.get_device_name(device), "cuda": torch.version.cuda} if card else {})}
-
-
-def waiter(device: str) -> Callable[[], None]:
-    """What waits until the device has done everything that it was given."""
-    if torch.device(device).type == "cuda":
-        return lambda: torch.cuda.synchronize(device)
-    return lambda: None
 
 
 def card_peak(device: str) -> Callable[[], float | None]:
@@ -99,14 +90,7 @@ def few_row_speeds(device: str) -> dict[int, float]:
 
 
 def _fastest(work: Callable[[], object], device: str) -> float:
-    wait, best = waiter(device), float("inf")
-    for _ in range(TRIES + 1):
-        wait()
-        began = time.perf_counter()
-        work()
-        wait()
-        best = min(best, time.perf_counter() - began)
-    return best
+    return min(seconds(work, device) for _ in range(TRIES + 1))
 
 
 def count_flops(work: Callable[[], object]) -> int:
@@ -133,7 +117,8 @@ class Step:
     """One optimiser step as the training loop takes it: forward, backward, clipping, Adam.
 
     ``trained``: the module, what computes the scalar to minimise, and what follows a step.  ``bf16``: under autocast.
-    ``plain``: torch's default Adam.  ``share``: a step whose optimiser's state is used, so that it is there only once.
+    ``plain``: torch's default Adam.  ``share``: a step whose optimiser's state is used, so that it is there only once;
+    not on a GPU, if one of the two is plain.
     """
 
     def __init__(self, trained: Trained, device: str, bf16: bool = False, plain: bool = False,
@@ -143,7 +128,8 @@ class Step:
         self.seconds: dict[str, float] = {}  # of the phases of the last step
         self.optimiser = (torch.optim.Adam(self.module.parameters(), lr=RATE) if plain else
                           make_optimiser(self.module, RATE))
-        if share is not None and self.device.type == "cpu":  # Adam of another kind keeps its counts elsewhere on a card
+        self.plain = plain
+        if share is not None and (self.device.type == "cpu" or share.plain == plain):  # else counts are kept elsewhere
             self.optimiser.state = share.optimiser.state
 
     def __call__(self) -> float:
@@ -155,7 +141,7 @@ class Step:
         self._pass(times)
         loss.backward()
         self._pass(times)
-        optimiser_step(self.module, self.optimiser, RATE, CLIP)
+        optimiser_step(self.module, self.optimiser, RATE, CLIP, wait=self.device.type == "cpu")  # as in training
         self.after()
         self._pass(times)
         self.seconds = dict(zip(("forward", "backward", "update"), (b - a for a, b in pairwise(times)), strict=True))

@@ -1,7 +1,6 @@
 """Measurements on the machine at hand."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 if TYPE_CHECKING:
@@ -13,15 +12,16 @@ def bench(parts: Annotated[Sequence[str], "loading, step, generation, retrieval,
           size: Annotated[str, "tiny (seconds), small (t5-small) or base (t5-base; wants 16 GB of free "
                                 "memory)"] = "small",
           repeat: Annotated[int, "times that everything runs, in turns"] = 3,
-          reference: Annotated[str, "clone of the HiCM2 authors' repository, whose code is run beside ours"] = "",
-          device: Annotated[str, "cpu, cuda or cuda:N; auto: a card if there is one"] = "auto",
-          out: Annotated[str, "json file to write; it is written after every part"] = "presave/bench.json") -> "Bench":
+          reference: Annotated[str, "clone of the HiCM2 authors' repository; step and generation run its code"] = "",
+          device: Annotated[str, "cpu, cuda or cuda:N; auto: a GPU if there is one"] = "auto",
+          out: Annotated[str, "json file to write; it is written after every part"] = "presave/bench.json",
+          overwrite: Annotated[bool, "replace earlier measurements in --out, of all parts"] = False) -> "Bench":
     """Measure the speed of this machine, part by part.
 
     How long each part of the work takes, and where the time goes.  Data are made up.  Each part runs as it does by
-    default, plainly, and with --reference as the authors' code does, in turns in one process: what counts is the ratio.
-    The code in --reference is run.
+    default, plainly, and with --reference as the authors' code does, in turns in one process.  Compare the ratios.
+    --reference executes the code in that folder.
     """
     from hicm.recipes.bench.run import bench
 
-    return bench(parts, size, repeat, reference, device, Path(out))
+    return bench(parts, size, repeat, reference, device, out, overwrite)

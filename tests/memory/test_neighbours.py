@@ -165,9 +165,19 @@ def test_more_cells_are_read_where_few_agree_badly(monkeypatch):
 def test_all_pairs_are_compared_where_no_number_of_cells_is_enough(monkeypatch):
     rows = Rows(np.random.default_rng(4).standard_normal((2000, 24)).astype(np.float32))
     monkeypatch.setattr(approximate, "PROBES", (1, 8))
-    found, agreement = first_neighbours(rows, "approximate")
+    with pytest.warns(UserWarning, match=r"agree .* for \d\d\.\d% of rows.*; all 4\.0e\+06 pairs are compared instead"):
+        found, agreement = first_neighbours(rows, "approximate")
     np.testing.assert_array_equal(found, first_neighbours(rows, "exact")[0])
     assert agreement == 1
+
+
+def test_approximate_neighbours_are_kept_where_there_are_too_many_pairs(monkeypatch):
+    rows = Rows(np.random.default_rng(4).standard_normal((2000, 24)).astype(np.float32))
+    monkeypatch.setattr(approximate, "PROBES", (1, 8))
+    monkeypatch.setattr(approximate, "MOST_PAIRS", 2000**2 - 1)
+    with pytest.warns(UserWarning, match=r"4\.0e\+06 pairs are too many to compare; the approximate ones are used"):
+        found, agreement = first_neighbours(rows, "approximate")
+    assert 0.3 < agreement == np.mean(found == first_neighbours(rows, "exact")[0]) < approximate.WANTED
 
 
 @pytest.mark.parametrize("count", [2, 3, 9, 40])

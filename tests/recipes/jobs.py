@@ -34,3 +34,11 @@ def wait(folder: Path) -> None:
     (folder / "pid").write_text(str(os.getpid()))
     (folder / "wait").touch()
     time.sleep(600)
+
+
+def blas_threads() -> list[int]:
+    """Threads of each library of matrix products that numpy has loaded."""
+    import numpy  # noqa: F401
+    from threadpoolctl import threadpool_info
+
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 from hicm import verbs
+from hicm.data.samples import SplitSamples
 from hicm.errors import UserError
-from hicm.recipes.bench import evaluation, generation, machine, memory, race, retrieval, step
+from hicm.recipes.bench import evaluation, generation, loading, machine, memory, race, retrieval, step
 from hicm.recipes.bench import run as run_module
 from hicm.recipes.bench.race import Asked, Run
 from hicm.recipes.bench.table import table
@@ -65,7 +67,7 @@ def test_the_peak_is_that_of_the_work():
 
 
 def test_a_busy_machine_is_warned_of(monkeypatch):
-    monkeypatch.setattr(machine, "cores", lambda: 4)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 4)
     monkeypatch.setattr(machine, "load", lambda: [2.0, 9.0, 9.0])
     assert machine.busy() == ""
     monkeypatch.setattr(machine, "load", lambda: [2.1, 0.0, 0.0])
@@ -89,6 +91,17 @@ def test_products_are_counted_and_phases_add_up():
     assert not torch.equal(before, layer.weight)
 
 
+def test_a_measured_step_waits_for_the_norm_on_a_processor_only(monkeypatch):
+    layer, waits = torch.nn.Linear(1, 1), []
+    monkeypatch.setattr(speed, "optimiser_step", lambda *_, wait: waits.append(wait))
+    trained = speed.Step((layer, lambda: layer(torch.ones(1, 1)).sum(), lambda: None), "cpu")
+    trained()
+    trained.device = torch.device("cuda")
+    with warnings.catch_warnings(action="ignore"):  # there may be none
+        trained()
+    assert waits == [True, False]
+
+
 def test_what_speed_measures_is_positive(monkeypatch):
     monkeypatch.setattr(speed, "SHAPE", (8, 16, 24))
     monkeypatch.setattr(speed, "READ", 2**12)
@@ -105,10 +118,33 @@ def test_the_parts_are_found_in_the_order_of_the_work():
     assert list(run_module.find_parts(["memory", "step"])) == ["step", "memory"]
 
 
+@pytest.mark.slow
+def test_loading_is_measured_in_the_first_epoch_and_in_later_ones(monkeypatch):
+    read = []
+    take = SplitSamples.__getitem__
+    monkeypatch.setattr(SplitSamples, "__getitem__", lambda samples, row: [read.append(row), take(samples, row)][1])
+    turns, counts = loading.race, []
+
+    def count_reads(runs, *others):
+        for run in [*runs[:2], *runs[:2]]:
+            before = len(read)
+            run.work()
+            counts.append((run.name, len(read) - before))
+        return turns(runs, *others)
+
+    monkeypatch.setattr(loading, "race", count_reads)
+    found = loading.measure(TINY)
+    assert counts[2:] == [(loading.FIRST, 4), (loading.LATER, 0)]
+    assert found["checks"] == [f"{loading.PLAIN}: batches equal ours"]
+    assert found["shares"].keys() == {loading.FIRST, loading.LATER, loading.PLAIN}
+    assert 0 < found["shares"][loading.LATER] < found["shares"][loading.FIRST] < 1
+
+
 def test_a_step_equals_the_plain_one_and_is_measured_in_both_precisions(quick):
     found = step.measure(TINY)
     names = [run["name"] for run in found["runs"]]
-    assert names == [step.OURS, step.PLAIN, "precision auto: bfloat16"]
+    assert names == [step.RELEASED, step.PLAIN, step.OURS, "precision auto: bfloat16"]
+    assert [run.get("base") for run in found["runs"]] == [None, step.RELEASED, None, step.OURS]
     [check] = found["checks"]
     assert step.PLAIN in check and float(check.split()[-1]) < 1e-5
     assert found["costs"][step.OURS]["flops"] == found["costs"]["precision auto: bfloat16"]["flops"] > 1e6
@@ -178,9 +214,6 @@ def test_everything_is_measured_and_written(tmp_path):
     assert [check.split(": ")[1] for check in memory_["checks"]] == ["partitions equal"] * 2
     assert costs["flops"] > costs["encoding_flops"] > 0
     assert content["parts"]["step"]["profile"][step.OURS][0]["share"] > 0
-    loading = content["parts"]["loading"]
-    assert loading["checks"] == ["plainly, one text after the other: batches equal ours"]
-    assert 0 < loading["shares"]["captioner's loader (default)"] < 1
     shown = str(found)
     for said in ("loading is ", "products of 1, 4, 8, 16, 64 rows", "times the floor", "x CPU", "phases of",
                  "train.precision: auto"):
@@ -207,14 +240,14 @@ def test_an_interrupted_run_keeps_what_is_finished_and_begins_anew(tmp_path, mon
         verbs.bench(repeat=1, out=str(out))
     assert list(json.loads(out.read_text())["parts"]) == ["first"]
     parts["second"] = part("second", 2, done)
-    text = str(verbs.bench(repeat=1, out=str(out)))
+    text = str(verbs.bench(repeat=1, out=str(out), overwrite=True))
     assert done == ["first", "second"] * 2 and "note of second" in text and "load unknown" in text
 
 
 def test_a_warning_is_shown_and_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(run_module, "find_parts", lambda names: {"one": part("one", 1, [])})
     monkeypatch.setattr(machine, "load", lambda: [99.0, 1.0, 1.0])
-    monkeypatch.setattr(machine, "cores", lambda: 2)
+    monkeypatch.setattr(machine, "usable_cores", lambda: 2)
     with pytest.warns(UserWarning, match=r"load average 99\.0 on 2 cores"):
         found = verbs.bench(repeat=1, out=str(tmp_path / "bench.json"))
     assert found.content["warnings"] and "warning: load average 99.0" in table(found.content)
@@ -225,6 +258,8 @@ def test_a_warning_is_shown_and_kept(tmp_path, monkeypatch):
     ({"repeat": 0}, "--repeat 0: expected 1 or more"),
     ({"parts": ["stepp"]}, "did you mean 'step'?"),
     ({"parts": ["step"], "device": "abacus"}, "--device abacus: cannot be used"),
+    ({"parts": ["memory"], "device": "abacus"}, "--device abacus: cannot be used"),
+    ({"parts": ["step"], "reference": "nowhere"}, "--reference nowhere: "),
 ])
 def test_bad_arguments_are_refused_before_anything_is_measured(tmp_path, arguments, said):
     with pytest.raises(UserError, match=re.escape(said)):
@@ -239,6 +274,37 @@ def test_a_file_that_holds_something_else_is_kept(tmp_path):
         with pytest.raises(UserError, match="holds no measurements"):
             verbs.bench(["memory"], out=str(out))
         assert out.read_text() == content
+
+
+def test_earlier_measurements_are_kept_unless_told(tmp_path, monkeypatch):
+    done, out = [], tmp_path / "bench.json"
+    monkeypatch.setattr(run_module, "find_parts", lambda names: {"one": part("one", 1, done)})
+    monkeypatch.setattr(machine, "load", lambda: None)
+    verbs.bench(repeat=1, out=str(out))
+    before = out.read_text()
+    with pytest.raises(UserError, match="holds earlier measurements; name another file, or add --overwrite"):
+        verbs.bench(repeat=1, out=str(out))
+    assert done == ["one"] and out.read_text() == before
+
+
+def test_a_place_that_cannot_be_written_is_refused_first(tmp_path, monkeypatch):
+    done = []
+    monkeypatch.setattr(run_module, "find_parts", lambda names: {"one": part("one", 1, done)})
+    (tmp_path / "file").touch()
+    for out in (tmp_path, tmp_path / "file" / "bench.json"):
+        with pytest.raises(UserError, match="cannot be written"):
+            verbs.bench(repeat=1, out=str(out))
+    assert not done
+
+
+def test_a_reference_that_no_part_uses_is_not_loaded(tmp_path, monkeypatch):
+    assert [name for name, one in run_module.find_parts([]).items() if hasattr(one, "REFERENCE")] == [
+        "step", "generation"]
+    monkeypatch.setattr(run_module, "find_parts", lambda names: {"one": part("one", 1, [])})
+    monkeypatch.setattr(machine, "load", lambda: None)
+    with pytest.warns(UserWarning, match="--reference nowhere: not used; only step and generation"):
+        found = verbs.bench(repeat=1, reference="nowhere", out=str(tmp_path / "bench.json"))
+    assert found.content["settings"]["reference"] is None
 
 
 def test_measurements_are_known_as_the_command_names_them(tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ multiplied with it at once, and the rows of the cell learn of those that looked,
 the nearest are found exactly, as in `exact`.
 """
 
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import chain, pairwise
 
@@ -19,7 +20,8 @@ from hicm.memory.neighbours.rows import Rows
 from hicm.memory.neighbours.threads import in_threads
 
 PROBES = (4, 8, 16, 32, 64, 128, 256)  # cells searched per row: the first number that agrees well enough
-WANTED = 0.996  # agreement that is good enough; where no number of cells gives it, all pairs are compared
+WANTED = 0.996  # agreement that is good enough; where no number of cells gives it, all pairs are compared ..
+MOST_PAIRS = 10**11  # .. unless there are more, which would take hours
 SAMPLE = 2000  # rows that the agreement is measured on
 BLOCK = 1024  # rows multiplied with a cell at once
 
@@ -28,7 +30,7 @@ def nearest(rows: Rows, own: np.ndarray, seed: int = 0) -> tuple[np.ndarray, flo
     """A near neighbour among ``own`` [m] for each of ``own``, int64 [m], and the agreement.
 
     The agreement is the share of 2,000 rows drawn with ``seed`` (of all rows, if there are fewer) whose neighbour is
-    the exact one.
+    the exact one.  Warns where it is below `WANTED`, and then compares all pairs if they are not too many.
     """
     cells = Cells(rows, own, seed)
     sample = np.sort(np.random.default_rng(seed).choice(len(own), min(SAMPLE, len(own)), replace=False))
@@ -43,7 +45,13 @@ def nearest(rows: Rows, own: np.ndarray, seed: int = 0) -> tuple[np.ndarray, flo
         if agreement >= WANTED or last >= len(cells.members):
             break
     else:
-        return exact_nearest(rows, own), 1.0
+        pairs, said = len(own)**2, (f"approximate neighbours agree with the exact ones for {agreement:.1%} of rows, "
+                                    f"less than the {WANTED:.1%} wanted")
+        if pairs <= MOST_PAIRS:
+            warnings.warn(f"{said}; all {pairs:.1e} pairs are compared instead", stacklevel=2)
+            return exact_nearest(rows, own), 1.0
+        warnings.warn(f"{said}, and all {pairs:.1e} pairs are too many to compare; the approximate ones are used (or "
+                      "set memory.neighbours=exact)", stacklevel=2)
     alone = np.flatnonzero(result < 0)  # the only row in all its cells
     if len(alone):
         result[alone] = nearest_of(rows, own[alone], own)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hicm.cores import usable_cores
+
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -14,7 +16,7 @@ def describe() -> dict[str, Any]:
     """Processor, cores that this process may use, load averages, and the limits on threads that are set."""
     limits = {name: os.environ[name] for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
               if name in os.environ}
-    return {"processor": processor(), "cores": cores(), "load": load(), "system": platform.platform(), **limits}
+    return {"processor": processor(), "cores": usable_cores(), "load": load(), "system": platform.platform(), **limits}
 
 
 def processor() -> str:
@@ -27,11 +29,6 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def load() -> list[float] | None:
     """Load averages over 1, 5 and 15 minutes; None where the system does not tell."""
     try:
@@ -42,10 +39,10 @@ def load() -> list[float] | None:
 
 def busy() -> str:
     """A warning where the machine does other work; empty where it does not, or does not tell."""
-    found = load()
-    if found is None or found[0] <= cores() / 2:
+    found, cores = load(), usable_cores()
+    if found is None or found[0] <= cores / 2:
         return ""
-    return (f"load average {found[0]:.1f} on {cores()} cores: other work is running, and times mean little, though "
+    return (f"load average {found[0]:.1f} on {cores} cores: other work is running, and times mean little, though "
             "ratios suffer less; run again when the machine is idle")
 
 

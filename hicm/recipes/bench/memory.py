@@ -16,6 +16,7 @@ ORDER = 6
 SIZES = {"tiny": (300, 64), "small": (3000, 384), "base": (10337, 768)}  # captions (YouCook2's) and width
 OURS, PLAIN, PACKAGE = "exact neighbours", "all distances, plainly", "finch-clust"
 LATENT = 64  # dimensions in which clusters differ
+CHUNK = 8192  # embeddings made at once
 MOST = 20_000  # above, the package holds too much at once
 
 
@@ -47,15 +48,21 @@ def same_partitions(own: np.ndarray, theirs: np.ndarray) -> bool:
 
 
 def embeddings(count: int, width: int, seed: int = 0) -> np.ndarray:
-    """Float32 [count, width]: topics of groups of captions around a common mean."""
+    """Float32 [count, width]: topics of groups of captions, some captions far from their group."""
     rng = np.random.default_rng(seed)
-    topics = rng.standard_normal((max(count // 400, 4), LATENT))
+    topics = rng.standard_normal((max(count // 400, 4), LATENT), dtype=np.float32)
     groups = topics[rng.integers(0, len(topics), max(count // 12, 8))]
-    groups += 0.7 * rng.standard_normal(groups.shape)
-    scale = rng.lognormal(-0.7, 0.5, (count, 1))
-    points = groups[rng.integers(0, len(groups), count)] + scale * rng.standard_normal((count, LATENT))
-    spread, mean = rng.standard_normal((LATENT, width)) / LATENT ** 0.5, 0.5 * rng.standard_normal(width)
-    return (points @ spread + mean).astype(np.float32)
+    groups += 0.7 * rng.standard_normal(groups.shape, dtype=np.float32)
+    spread = rng.standard_normal((LATENT, width), dtype=np.float32) / np.float32(LATENT**0.5)
+    mean = 0.5 * rng.standard_normal(width, dtype=np.float32)
+    points = np.empty((count, width), np.float32)
+    for start in range(0, count, CHUNK):
+        rows = points[start:start + CHUNK]
+        scale = rng.lognormal(-0.7, 0.5, (len(rows), 1)) * np.where(rng.random((len(rows), 1)) < 0.005, 4, 1)
+        own = scale.astype(np.float32) * rng.standard_normal((len(rows), LATENT), dtype=np.float32)
+        np.matmul(groups[rng.integers(0, len(groups), len(rows))] + own, spread, out=rows)
+        rows += mean
+    return points
 
 
 def plain(points: np.ndarray) -> np.ndarray:

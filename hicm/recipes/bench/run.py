@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from hicm.errors import UserError
 from hicm.files import read_json, sha256, write_json
+from hicm.outputs import output_file
 from hicm.plugins import find_module, known
 from hicm.provenance import now, revision, versions
 from hicm.recipes.bench import machine
@@ -35,24 +36,31 @@ class Bench:
         return f"{table(self.content)}\n\n{self.out}"
 
 
-def bench(names: Sequence[str], size: str, repeat: int, reference: str, device: str, out: Path) -> Bench:
+def bench(names: Sequence[str], size: str, repeat: int, reference: str, device: str, out: str | Path,
+          overwrite: bool = False) -> Bench:
     """Measure the parts of these names, or all, and write ``out`` after each.
 
     ``reference``: folder with the authors' code, empty: without.  Raises UserError for what cannot be measured, before
-    anything is.  A file that is there is replaced if it holds measurements.
+    anything is.  Earlier measurements in ``out`` are replaced with ``overwrite`` only, other files never.
     """
     if size not in SIZES:
         raise UserError(f"--size {size}: expected one of {', '.join(SIZES)}")
     if repeat < 1:
         raise UserError(f"--repeat {repeat}: expected 1 or more")
     parts = find_parts(names)
-    _refuse_other_file(out)
-    settings = {"size": size, "repeat": repeat, "reference": reference or None} | _reference_files(reference)
+    out = output_file(out)
+    _keep_file(out, overwrite)
+    torch_used = any(getattr(part, "TORCH", False) for part in parts.values())
     about = machine.describe()
-    if any(getattr(part, "TORCH", False) for part in parts.values()):
+    if torch_used or device not in ("auto", "cpu"):  # importing torch takes seconds
         speed = importlib.import_module("hicm.training.speed")
         device = speed.find_device(device)
-        about |= speed.describe_torch(device)
+        about |= speed.describe_torch(device) if torch_used else {}
+    if reference and not any(hasattr(part, "REFERENCE") for part in parts.values()):
+        warnings.warn(f"--reference {reference}: not used; only step and generation run the authors' code",
+                      stacklevel=2)
+        reference = ""
+    settings = {"size": size, "repeat": repeat, "reference": reference or None} | _reference_files(reference)
     busy = machine.busy()
     if busy:
         warnings.warn(busy, stacklevel=2)
@@ -87,7 +95,8 @@ def _reference_files(folder: str) -> dict[str, dict[str, str]]:
     return {"reference_files": {name: sha256(Path(folder, name)) for name in code.FILES}}
 
 
-def _refuse_other_file(out: Path) -> None:
+def _keep_file(out: Path, overwrite: bool) -> None:
+    """Raise UserError for a file that must not be replaced."""
     if not out.exists():
         return
     try:
@@ -96,3 +105,5 @@ def _refuse_other_file(out: Path) -> None:
         content = None
     if not isinstance(content, dict) or content.get("kind") != KIND:
         raise UserError(f"--out {out}: holds no measurements of hicm bench; name another file")
+    if not overwrite:
+        raise UserError(f"--out {out}: holds earlier measurements; name another file, or add --overwrite")

@@ -37,6 +37,23 @@ def test_index_is_built_once_and_read_as_written(small: list[int], tmp_path: Pat
     assert small == [1] and index_file().parent.parent == tmp_path
 
 
+def test_indices_of_former_formats_are_removed_once_the_new_one_is_written(
+        small: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = index_file().parent
+    folder.mkdir()
+    former = folder / "meteor15-en-1.index"
+    kept = [folder / name for name in ("meteor15-en-1.index.txt", "meteor15-en-9.index", "meteor15-loops-1.index")]
+    for file in (former, *kept):
+        file.write_text("something")
+    with monkeypatch.context() as patch:
+        patch.setattr(index, "build_arrays", lambda: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            index.load_index()
+    assert former.exists()
+    index.load_index()
+    assert not former.exists() and all(map(Path.exists, kept)) and index.FORMER[-1] == former.name
+
+
 @pytest.mark.parametrize("harm", ["flipped", "short", "empty", "header", "text"])
 def test_damaged_index_is_rebuilt(small: list[int], harm: str) -> None:
     index.load_index()

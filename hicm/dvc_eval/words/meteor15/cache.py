@@ -8,7 +8,7 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +38,12 @@ def cache_folders() -> Iterator[Path]:
             yield folder
 
 
-def cached_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def cached_arrays(name: str, make: Callable[[], dict[str, np.ndarray]],
+                  former: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """Read-only arrays, mapped from a file in the cache; if it is missing or damaged, they are made first.
 
-    A lock keeps two processes from making them at once.  Where no folder can be written, they are not kept.
+    Files of the names ``former`` are removed once it is written.  A lock keeps two processes from making them at once.
+    Where no folder can be written, they are not kept.
     """
     made: dict[str, np.ndarray] | None = None
     refused: list[str] = []
@@ -56,6 +58,9 @@ def cached_arrays(name: str, make: Callable[[], dict[str, np.ndarray]]) -> dict[
                     made = _made(make) if made is None else made
                     _write(folder / name, made)
                     cached = _read(folder / name)
+                    for other in former if cached is not None else ():
+                        with contextlib.suppress(OSError):  # Windows: another process reads it
+                            (folder / other).unlink()
         except (OSError, UserError) as error:
             if isinstance(error, Unavailable):  # they cannot be made
                 raise

@@ -16,12 +16,12 @@ DIGESTS = {
 }
 DATA = hashlib.sha256("".join(DIGESTS.values()).encode()).hexdigest()[:8]  # identifies both in signatures
 FORMAT = 2  # of the file's content; raise it whenever `build` changes the arrays
-NAME = f"meteor15-en-{FORMAT}.index"
+NAME, *FORMER = (f"meteor15-en-{number}.index" for number in range(FORMAT, 0, -1))
 
 
 def load_index() -> dict[str, np.ndarray]:
     """The arrays of `build`, from the cache.  Raises Unavailable where METEOR 1.5's data are not installed."""
-    return cached_arrays(NAME, build_arrays)
+    return cached_arrays(NAME, build_arrays, FORMER)
 
 
 def find_sources() -> list[Path]:

@@ -1,6 +1,6 @@
 """Training batches plainly: features in memory, frames chosen one by one, every text tokenised whenever it is used."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -14,6 +14,11 @@ from hicm.data.time_tokens import to_bin
 from hicm.systems.captioner.batch import Batch, Item, collate
 from hicm.systems.captioner.sequences import corrupt
 from hicm.systems.captioner.vocabulary import EOS
+
+
+def first_epoch(system: Any, samples: SplitSamples, micro: list[list[tuple[int, int]]]) -> Iterable[Batch]:
+    """The batches of `hicm.systems.captioner.system.System.batches`, with nothing kept of what was read before."""
+    return type(system)(system.config, system.model, system.vocabulary, system.objective, samples).batches(micro)
 
 
 class PlainLoader:

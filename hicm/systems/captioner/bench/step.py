@@ -1,15 +1,15 @@
 """The losses of a training step: ours, and plainly, with the modules of transformers as they come."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
 
 from hicm.nn.dropout import masks_of
+from hicm.nn.trained import Trained
 from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.bench.made_up import BINS, SIZES, Size, make_model, training_batch
 from hicm.systems.captioner.bench.reference import Reference
@@ -17,7 +17,6 @@ from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.objective import LossModule, Objective
 from hicm.systems.captioner.vocabulary import PAD
 
-Trained = tuple[nn.Module, Callable[[], Tensor], Callable[[], None]]  # a module, its loss, what follows a step
 IGNORED = -100  # a label of transformers
 
 
@@ -37,7 +36,7 @@ class StepCase:
                               ("speech", "target", "noisy_speech", "noisy_target")))
 
     def describe(self) -> dict[str, Any]:
-        """What is trained on what."""
+        """Sizes of model and data."""
         batch = self.batch
         return {"parameters": sum(parameter.numel() for parameter in self.model.parameters()), "videos": self.videos,
                 "frames": self.size.frames, "recalled": batch.memory.shape[1], "speech_tokens": batch.speech.shape[1],
