@@ -82,7 +82,7 @@ def _is_damaged(path: Path) -> bool:
         _read(path)
     except PermissionError:  # not damaged; loading it says what is wrong
         return False
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError, OSError, UserError):
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError, UserError):
         return True
     return False
 
