@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from types import FrameType
 
@@ -72,17 +72,37 @@ def deferred() -> Iterator[Callable[[], int]]:
 
 
 @contextlib.contextmanager
-def blocked() -> Iterator[None]:
-    """Block Ctrl-C (SIGINT) in the block; this process receives it at the end.
+def blocked(numbers: Iterable[int] = (signal.SIGINT,)) -> Iterator[None]:
+    """Block signals in the block, Ctrl-C (SIGINT) by default; this process receives them at the end.
 
-    Processes and threads that are started in the block never receive it: their parent has to end them.  By themselves
+    Processes and threads that are started in the block never receive them: their parent has to end them.  By themselves
     they would each print a traceback.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def leave_to_parent(worker: int = 0) -> None:
+    """In a worker process started while `NUMBERS` were `blocked`: it ends on SIGTERM only where its parent sends it.
+
+    ``worker``: its index, which torch passes; not used.  A worker whose parent has died ends by itself (torch).
+    """
+    if hasattr(signal, "sigwaitinfo"):
+        threading.Thread(target=_wait_for_parent, daemon=True).start()
+    else:  # who sends a signal is not known; if none ended the worker, an error in it would keep its parent waiting
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+
+def _wait_for_parent() -> None:
+    import multiprocessing
+
+    parent = multiprocessing.parent_process()  # os.getppid() may be a server that forks (forkserver)
+    while signal.sigwaitinfo(NUMBERS).si_pid != getattr(parent, "pid", None):
+        pass
+    os._exit(0)
 
 
 def _received(number: int, frame: FrameType | None) -> None:

@@ -61,8 +61,8 @@ def previous(path: Path) -> Path:
     return path.with_name(f"{path.stem}.previous{path.suffix}")
 
 
-def mend(path: Path) -> None:
-    """Put the previous checkpoint, if there is one, in the place of a missing or damaged one, which a warning says."""
+def restore_previous(path: Path) -> None:
+    """Put the previous checkpoint, if there is one, in the place of a missing or damaged one, with a warning."""
     former = previous(path)
     if not former.exists():
         return
@@ -74,12 +74,17 @@ def mend(path: Path) -> None:
 
 
 def _is_damaged(path: Path) -> bool:
-    """Whether a file is not the whole archive that torch wrote, or a checksum in it is wrong."""
+    """Whether a file is not the whole archive that torch wrote, a checksum in it is wrong, or it cannot be read."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is not None
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, RuntimeError):
+            if archive.testzip() is not None:
+                return True
+        _read(path)
+    except PermissionError:  # not damaged; loading it says what is wrong
+        return False
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError, UserError):
         return True
+    return False
 
 
 def load_checkpoint(path: Path, run: str, module: nn.Module, optimiser: torch.optim.Optimizer,

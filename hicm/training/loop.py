@@ -27,7 +27,7 @@ from hicm.interrupts import Interrupted, deferred
 from hicm.nn.dropout import masks_of
 from hicm.systems.base import Learner
 from hicm.training.batches import Index, plan_epoch
-from hicm.training.checkpoint import Progress, load_checkpoint, mend, previous, save_checkpoint
+from hicm.training.checkpoint import Progress, load_checkpoint, previous, restore_previous, save_checkpoint
 from hicm.training.evaluators import Evaluator
 from hicm.training.log import Log
 from hicm.training.optim import make_optimiser, optimiser_step, scheduled_rate
@@ -49,7 +49,7 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
     checkpoint = folder / "checkpoint.pt"
     with together(accelerator):
         if accelerator.is_main_process:
-            mend(checkpoint)
+            restore_previous(checkpoint)
     with together(accelerator):
         progress = load_checkpoint(checkpoint, run, accelerator.unwrap_model(module), optimiser,
                                    accelerator.num_processes)

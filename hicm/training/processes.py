@@ -13,7 +13,7 @@ from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs,
 
 from hicm import ranks
 from hicm.data.samples import Samples
-from hicm.errors import UserError
+from hicm.errors import UserError, reason
 from hicm.ranks import Elsewhere
 from hicm.systems.base import System
 
@@ -35,6 +35,10 @@ def start_accelerator() -> Accelerator:
         if os.environ.get(variable, "").lower() == "true":
             raise UserError(f"accelerate: {name} is not supported, each GPU holds the whole model; launch with "
                             "--multi_gpu, or with --config_file configs/accelerate/ddp.yaml")
+    local, cards = int(os.environ.get("LOCAL_WORLD_SIZE") or 1), torch.cuda.device_count()
+    if ranks.are_several() and os.environ.get("ACCELERATE_USE_CPU", "").lower() != "true" and 0 < cards < local:
+        raise UserError(f"{local} processes were started on a machine with {cards} GPU{'s' * (cards > 1)}; start at "
+                        "most one for each")
     precision = os.environ.get("ACCELERATE_MIXED_PRECISION") or "no"
     if precision != "no" and ranks.speaks():
         warnings.warn(f"accelerate: mixed_precision {precision} is not read; train.precision decides", stacklevel=2)
@@ -74,8 +78,8 @@ def connected(accelerator: Accelerator) -> Iterator[None]:
     except RuntimeError as error:
         if accelerator.num_processes == 1 or not _is_of_connection(error):
             raise
-        raise UserError("another process of this command has ended, its own message says why; the same command "
-                        "continues") from error
+        raise UserError("another process of this command ended (see its message); run the same command again to "
+                        f"continue. The connection said: {reason(error)}") from error
 
 
 def _is_of_connection(error: RuntimeError) -> bool:

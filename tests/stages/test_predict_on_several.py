@@ -75,8 +75,9 @@ def test_a_process_that_fails_ends_all_and_its_work_is_kept(run, trained, tmp_pa
     out, said = tmp_path / "p.json", tmp_path / "said.txt"
     command = ["predict", str(run), "--split", "train", "--out", str(out), *BATCH]
     assert run_on(2, *command, said=str(said), patch=fail_on_the_second) == [2, 2]
-    assert sorted(re.findall("hicm: error: (.*)", said.read_text())) == [
-        "another process of this command has ended, its own message says why; the same command continues",
+    errors = re.findall("hicm: error: (.*)", said.read_text())
+    assert sorted(error.partition(". The connection said: ")[0] for error in errors) == [
+        "another process of this command ended (see its message); run the same command again to continue",
         "video v7: cannot be read"]
     assert "Traceback" not in said.read_text() and not out.exists()
     journals = sorted(path.name for path in tmp_path.glob(".*"))

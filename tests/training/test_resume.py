@@ -1,6 +1,7 @@
 """A run ended at any moment continues to exactly the same weights; two processes learn the same as one."""
 
 import json
+import os
 import signal
 import time
 from pathlib import Path
@@ -11,8 +12,9 @@ import torch
 from safetensors.numpy import load_file
 
 from hicm.cli import main
+from hicm.nn.loader import load_batches
 from hicm.training import loop
-from tests.processes import run_on, start_hicm, start_on
+from tests.processes import _quietly, run_on, start, start_hicm, start_on
 from tests.tiny import make_tiny
 
 STEPS = 120  # 8 videos, batch 2, 30 epochs
@@ -144,3 +146,49 @@ def test_a_run_under_the_step_schedule_continues_at_its_rate(tmp_path, monkeypat
     rates = [[line["lr"] for line in lines(run) if "lr" in line] for run in (whole, broken)]
     assert rates[0] == rates[1] == [1e-3] * 2 + [5e-4] * 4 + [2.5e-4] * 2
     assert (whole / "last" / "model.safetensors").read_bytes() == (broken / "last" / "model.safetensors").read_bytes()
+
+
+def train_in_group(arguments: list[str]) -> None:
+    os.setpgrp()
+    _quietly(arguments, {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["captioner", "parallel"])
+def test_a_signal_to_the_process_group_spares_the_workers(system, tmp_path):
+    config = make_tiny(tmp_path, system=system, train__epochs=15, train__eval_every=0, train__workers=1,
+                       train__checkpoint_every=1000)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    train(str(config), "--out", str(whole), "--set", "train.workers=0")
+    process = start(train_in_group, ["train", str(config), "--out", str(broken)])
+    while process.is_alive() and len(lines(broken)) < 6:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGTERM)
+    process.join(120)
+    assert process.exitcode == 128 + signal.SIGTERM
+    step = torch.load(broken / "checkpoint.pt", weights_only=True)["progress"]["step"]
+    assert 6 <= step == lines(broken)[-1]["step"] < 60
+    train(str(config), "--out", str(broken))
+    assert (whole / "last" / "model.safetensors").read_bytes() == (broken / "last" / "model.safetensors").read_bytes()
+
+
+class Rows(torch.utils.data.Dataset):
+    """A data set whose last row cannot be read."""
+
+    def __getitem__(self, row: int) -> int:
+        return [10, 11][row]
+
+
+def read_rows() -> None:
+    for _ in load_batches(Rows(), [[0], [1], [2], [1]], list, 1):
+        pass
+
+
+@pytest.mark.slow
+def test_an_error_in_a_worker_ends_its_parent():
+    """A worker that nothing ends would keep it waiting when it exits."""
+    process = start(read_rows)
+    process.join(120)
+    ended = process.exitcode
+    process.kill()  # its worker ends then, too
+    assert ended == 1

@@ -6,6 +6,7 @@ import random
 import resource
 import signal
 import time
+import zipfile
 from contextlib import nullcontext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -45,6 +46,8 @@ def tear(path: Path, rng: random.Random, kind: str) -> None:
         del content[at:]
     elif kind == "empty":
         content.clear()
+    elif kind == "missing bytes":
+        del content[at:at + 512]
     elif kind == "zeros":
         content[at:at + 4096] = bytes(4096)
     else:
@@ -120,17 +123,20 @@ def test_a_torn_checkpoint_is_told_and_the_one_before_is_used(tmp_path, monkeypa
 
 def test_a_missing_or_damaged_checkpoint_gives_way_to_the_one_before(tmp_path):
     path = tmp_path / "checkpoint.pt"
-    checkpoints.mend(path)
+    checkpoints.restore_previous(path)
     assert not path.exists()
-    for kind in ("missing", "sound", "cut", "empty", "zeros", "flipped"):
+    for kind in ("missing", "sound", "cut", "empty", "zeros", "flipped", "missing bytes", "odd"):
         torch.save({"step": torch.full((9000,), 2)}, path)
         torch.save({"step": torch.full((9000,), 1)}, checkpoints.previous(path))
         if kind == "missing":  # killed between two renamings
             path.unlink()
+        elif kind == "odd":  # every checksum is right, torch cannot read it
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("archive/data.pkl", b"no pickle")
         elif kind != "sound":
             tear(path, random.Random(0), kind)
         with pytest.warns(UserWarning, match="is damaged") if kind not in ("missing", "sound") else nullcontext():
-            checkpoints.mend(path)
+            checkpoints.restore_previous(path)
         assert torch.load(path)["step"][0] == (2 if kind == "sound" else 1)
         assert checkpoints.previous(path).exists() is (kind == "sound")
 

@@ -31,6 +31,15 @@ def test_what_shards_the_model_is_refused_before_any_work(tmp_path, monkeypatch,
     assert not list(tmp_path.iterdir())
 
 
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    for name, value in {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "3", "LOCAL_WORLD_SIZE": "4"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(UserError, match="4 processes were started on a machine with 2 GPUs; start at most one"):
+        start_accelerator()
+
+
 def test_accumulation_and_precision_are_those_of_the_settings(monkeypatch):
     """Accelerate's own accumulation would scale the gradients."""
     monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")
@@ -93,7 +102,8 @@ def test_a_system_that_says_nothing_of_batches():
 
 def test_a_broken_connection_is_one_line():
     lost = RuntimeError("[../third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer [127.0.0.1]:1")
-    with pytest.raises(UserError, match="another process of this command has ended"), connected(Group(0, 2)):
+    with pytest.raises(UserError, match=r"another process of this command ended .*said: .*closed by"), \
+            connected(Group(0, 2)):
         raise lost
     for error, processes in ((lost, 1), (RuntimeError("shapes do not match"), 2)):
         with pytest.raises(RuntimeError, match=r"Connection|shapes"), connected(Group(0, processes)):

@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from hicm.config import Config
 from hicm.data.samples import Samples, SplitSamples
 from hicm.errors import UserError
+from hicm.nn.loader import load_batches
 from hicm.rooms import memory_need
 from hicm.systems.base import Device, Events, Learner, longest_first, refuse_other_model
 from hicm.systems.captioner.batch import Batch, collate
@@ -72,7 +72,7 @@ class System(Learner):
 
     def batches(self, micro: list[list[tuple[int, int]]]) -> Iterable[Batch]:
         """One batch per list of (epoch, row)."""
-        return DataLoader(self.dataset, batch_sampler=micro, collate_fn=collate, num_workers=self.config.train.workers)
+        return load_batches(self.dataset, micro, collate, self.config.train.workers)
 
     def lengths(self) -> list[int]:
         """Speech tokens of each training sample."""
