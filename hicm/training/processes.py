@@ -35,6 +35,7 @@ def start_accelerator() -> Accelerator:
         if os.environ.get(variable, "").lower() == "true":
             raise UserError(f"accelerate: {name} is not supported, each GPU holds the whole model; launch with "
                             "--multi_gpu, or with --config_file configs/accelerate/ddp.yaml")
+    ranks.check_launch()
     local, cards = int(os.environ.get("LOCAL_WORLD_SIZE") or 1), torch.cuda.device_count()
     if ranks.are_several() and os.environ.get("ACCELERATE_USE_CPU", "").lower() != "true" and 0 < cards < local:
         raise UserError(f"{local} processes were started on a machine with {cards} GPU{'s' * (cards > 1)}; start at "
