@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hicm.errors import UserError
 
 
-class Elsewhere(UserError):
+class ReportedElsewhere(UserError):
     """What another process of the command refuses, and reports itself."""
 
 
@@ -54,11 +54,11 @@ def joined() -> None:
     _state.joined = True
 
 
-def speaks(error: BaseException | None = None) -> bool:
+def reports(error: BaseException | None = None) -> bool:
     """Whether this process reports an error, or whatever all of them meet.
 
     Until they have `joined`, all processes of a machine meet the same errors, and the first one there reports them.
     """
-    if isinstance(error, Elsewhere):
+    if isinstance(error, ReportedElsewhere):
         return False
     return not are_several() or _number("LOCAL_RANK", 0) == 0 or (error is not None and _state.joined)

@@ -14,7 +14,7 @@ from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs,
 from hicm import ranks
 from hicm.data.samples import Samples
 from hicm.errors import UserError, reason
-from hicm.ranks import Elsewhere
+from hicm.ranks import ReportedElsewhere
 from hicm.systems.base import System
 
 T = TypeVar("T")
@@ -41,7 +41,7 @@ def start_accelerator() -> Accelerator:
         raise UserError(f"{local} processes were started on a machine with {cards} GPU{'s' * (cards > 1)}; start at "
                         "most one for each")
     precision = os.environ.get("ACCELERATE_MIXED_PRECISION") or "no"
-    if precision != "no" and ranks.speaks():
+    if precision != "no" and ranks.reports():
         warnings.warn(f"accelerate: mixed_precision {precision} is not read; train.precision decides", stacklevel=2)
     accelerator = Accelerator(
         mixed_precision="no", cpu=ranks.are_several() and not torch.accelerator.is_available(),
@@ -66,7 +66,7 @@ def together(accelerator: Accelerator) -> Iterator[None]:
         said: list[str | None] = gather_object([None if failed is None else str(failed)])
         first = next((rank for rank, one in enumerate(said) if one is not None), None)
         if first not in (None, accelerator.process_index):
-            raise Elsewhere(f"process {first}: {said[first or 0]}") from failed
+            raise ReportedElsewhere(f"process {first}: {said[first or 0]}") from failed
     if failed is not None:
         raise failed
 

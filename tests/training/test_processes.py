@@ -13,7 +13,7 @@ from hicm import ranks
 from hicm.cli import main
 from hicm.errors import UserError
 from hicm.files import append, read_json
-from hicm.ranks import Elsewhere
+from hicm.ranks import ReportedElsewhere
 from hicm.systems.base import System
 from hicm.training.processes import connected, own_share, start_accelerator
 from tests.tiny import make_tiny
@@ -67,19 +67,19 @@ def test_accumulation_and_precision_are_those_of_the_settings(monkeypatch):
     assert weight.grad == 2 and accelerator.mixed_precision == "no"
 
 
-def test_one_process_of_a_machine_speaks(monkeypatch):
-    assert ranks.speaks() and ranks.is_first() and not ranks.are_several()
-    assert not ranks.speaks(Elsewhere("said there"))
+def test_one_process_of_a_machine_reports(monkeypatch):
+    assert ranks.reports() and ranks.is_first() and not ranks.are_several()
+    assert not ranks.reports(ReportedElsewhere("said there"))
     monkeypatch.setattr(ranks, "_state", ranks._State())
     for name, value in {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}.items():
         monkeypatch.setenv(name, value)
-    assert not ranks.speaks(UserError("settings"))
+    assert not ranks.reports(UserError("settings"))
     assert ranks.is_first(), "a shell may have the variables of a launcher that has ended"
     ranks.joined()
     assert not ranks.is_first()
-    assert ranks.speaks(UserError("a video of its share")) and not ranks.speaks()
+    assert ranks.reports(UserError("a video of its share")) and not ranks.reports()
     monkeypatch.setenv("LOCAL_RANK", "0")
-    assert ranks.speaks() and not ranks.is_first(), "the first of the second machine"
+    assert ranks.reports() and not ranks.is_first(), "the first of the second machine"
 
 
 class Group:
