@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None, name: str = "hicm") -> int:
         with handled(), _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
             return show(function(**options))
     except UserError as error:
-        return refuse(message_of(error), name) if ranks.speaks(error) else 2
+        return refuse(message_of(error), name) if ranks.reports(error) else 2
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] in ("", "hicm"):
             raise
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None, name: str = "hicm") -> int:
         number = getattr(error, "number", signal.SIGINT)
         by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
         begins_anew = function in (verbs.evaluate, verbs.compare, verbs.bench)
-        if ranks.speaks():
+        if ranks.reports():
             say(f"{name}: interrupted{by}{'' if begins_anew else '; the same command continues'}")
         return 128 + number
     except BrokenPipeError:

@@ -1,4 +1,4 @@
-"""What is made of each video before a step and is the same in every epoch, kept in memory as far as it fits.
+"""A cache of prepared training items: what is the same in every epoch is kept in memory as far as it fits.
 
 Worker processes (``train.workers``) keep nothing: they make the next batches meanwhile, and end with the epoch.
 """
@@ -14,8 +14,8 @@ LIMIT = 2**28  # bytes per process
 class Kept(Generic[T]):
     """``make(row)``, which is called once for each row whose result fits beside those before, else every time.
 
-    ``size``: the bytes of a result; ``limit``: those that are kept at most.  Every epoch asks once for every row, so
-    nothing is gained by making room for later ones.
+    ``size``: the bytes of a result; ``limit``: those that are kept at most.  One process asks for
+    every row once an epoch, so nothing is gained by making room for later ones.
     """
 
     def __init__(self, make: Callable[[int], T], size: Callable[[T], int], limit: int = LIMIT) -> None:

@@ -1,4 +1,4 @@
-"""Batches on their way to the device that computes."""
+"""Copying batches to the device."""
 
 import torch
 from torch import Tensor

@@ -69,7 +69,7 @@ def find_run(stem: str, config: Config, origin: Origin) -> Path:
             manifest = read_manifest(folder)
             if not compare_run(folder, manifest, config, origin):
                 same.append(folder)
-            elif (_may_correct(folder, manifest, origin) and (folder / "checkpoint.pt").exists()
+            elif (_may_correct(folder, manifest, origin) and any(folder.glob("checkpoint*.pt"))  # or the one before it
                   and not is_held(folder / LOCK)):
                 correctable.append(folder)
     return [*same, *correctable, own][0]

@@ -13,6 +13,7 @@ from hicm.config import Config, dump_config, save_config
 from hicm.data.annotations import read_annotations, split_references
 from hicm.data.holdout import describe_selection, describe_split
 from hicm.data.samples import SplitSamples
+from hicm.errors import UserError
 from hicm.files import atomic_folder, read_json, write_json
 from hicm.locks import holding
 from hicm.provenance import Origin, now
@@ -87,6 +88,11 @@ def _train_in(folder: Path, config: Config, kind: type[System], run: str, origin
         return found
 
     run, config = on_main(accelerator, start)
+    with together(accelerator):
+        if not (folder / "manifest.json").exists():
+            raise UserError(f"{folder}: no run on one of the machines; all machines need the folder on a shared "
+                            "disk")
+        recorded = read_manifest(folder).get("precision")
 
     def prepare() -> tuple[System, list[Selection]]:
         teaching = with_recall(config, samples[config.data.train], config.data.train, folder / "retrieved_training.h5",
@@ -101,7 +107,7 @@ def _train_in(folder: Path, config: Config, kind: type[System], run: str, origin
         warn_of_findings(config, samples[config.data.train], folder)
     selected: Any = "nothing to select: the system has no checkpoints"
     if isinstance(system, Learner):
-        precision, _ = choose_precision(config.train, accelerator.device, read_manifest(folder).get("precision"))
+        precision, _ = choose_precision(config.train, accelerator.device, recorded)
         settings = replace(config.train, precision=precision)
         progress = run_loop(system, settings, folder, run, accelerator, evaluators)
         selected = ({"metric": config.train.select_on, "value": progress.best, "step": progress.best_step}

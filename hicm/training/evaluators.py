@@ -39,6 +39,7 @@ class Selection:
 
     def __init__(self, config: Config, system: System, samples: Samples) -> None:
         self.config, self.system, self.samples = config, system, samples
+        self._own: Samples | None = None  # the share of this process: sorting videos reads and tokenises all speech
 
     def check(self, accelerator: Accelerator) -> None:
         """Predict one video, as at every evaluation.  Raises UserError when the settings do not allow it."""
@@ -47,7 +48,8 @@ class Selection:
                 next(iter(self.system.predict(self.samples.take([0]), accelerator.device)), None)
 
     def __call__(self, accelerator: Accelerator) -> Iterator[tuple[str, float]]:
-        own = own_share(self.system, self.samples, accelerator)
+        with together(accelerator):
+            own = self._own = own_share(self.system, self.samples, accelerator) if self._own is None else self._own
         task = find_task(self.system.task)
         predictions: dict[str, Any] = {}
         with tqdm(total=len(own), desc="predict", unit="video", disable=not accelerator.is_local_main_process) as bar:

@@ -96,9 +96,9 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
                     if number:
                         accelerator.wait_for_everyone()  # a launcher ends all when the first one has ended
                         raise Interrupted(number)
+                save()  # in the block: a signal may have come after the last step
 
             # evaluation and the best checkpoint so far
-            save()
             epoch = progress.epoch + 1
             for evaluator in evaluators if config.is_evaluated(epoch) else ():
                 scores = dict(evaluator(accelerator))

@@ -14,7 +14,7 @@ from accelerate.utils import GradientAccumulationPlugin, InitProcessGroupKwargs,
 from hicm import ranks
 from hicm.data.samples import Samples
 from hicm.errors import UserError, reason
-from hicm.ranks import Elsewhere
+from hicm.ranks import ReportedElsewhere
 from hicm.systems.base import System
 
 T = TypeVar("T")
@@ -35,12 +35,13 @@ def start_accelerator() -> Accelerator:
         if os.environ.get(variable, "").lower() == "true":
             raise UserError(f"accelerate: {name} is not supported, each GPU holds the whole model; launch with "
                             "--multi_gpu, or with --config_file configs/accelerate/ddp.yaml")
+    ranks.check_launch()
     local, cards = int(os.environ.get("LOCAL_WORLD_SIZE") or 1), torch.cuda.device_count()
     if ranks.are_several() and os.environ.get("ACCELERATE_USE_CPU", "").lower() != "true" and 0 < cards < local:
         raise UserError(f"{local} processes were started on a machine with {cards} GPU{'s' * (cards > 1)}; start at "
                         "most one for each")
     precision = os.environ.get("ACCELERATE_MIXED_PRECISION") or "no"
-    if precision != "no" and ranks.speaks():
+    if precision != "no" and ranks.reports():
         warnings.warn(f"accelerate: mixed_precision {precision} is not read; train.precision decides", stacklevel=2)
     accelerator = Accelerator(
         mixed_precision="no", cpu=ranks.are_several() and not torch.accelerator.is_available(),
@@ -65,7 +66,7 @@ def together(accelerator: Accelerator) -> Iterator[None]:
         said: list[str | None] = gather_object([None if failed is None else str(failed)])
         first = next((rank for rank, one in enumerate(said) if one is not None), None)
         if first not in (None, accelerator.process_index):
-            raise Elsewhere(f"process {first}: {said[first or 0]}") from failed
+            raise ReportedElsewhere(f"process {first}: {said[first or 0]}") from failed
     if failed is not None:
         raise failed
 

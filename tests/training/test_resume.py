@@ -192,3 +192,19 @@ def test_an_error_in_a_worker_ends_its_parent():
     ended = process.exitcode
     process.kill()  # its worker ends then, too
     assert ended == 1
+
+
+def test_a_signal_after_the_last_step_of_an_epoch_loses_nothing(tmp_path, monkeypatch):
+    config = make_tiny(tmp_path, videos=4, system="parallel", train__epochs=1, train__eval_every=0,
+                       train__checkpoint_every=1000)
+    calls = []
+
+    def at_last(number, accelerator):
+        calls.append(number)
+        if len(calls) == 2:
+            os.kill(os.getpid(), signal.SIGTERM)  # noticed too late for this step
+        return number
+
+    monkeypatch.setattr(loop, "_on_any", at_last)
+    assert main(["train", str(config), "--out", str(tmp_path / "run")]) == 128 + signal.SIGTERM
+    assert torch.load(tmp_path / "run" / "checkpoint.pt", weights_only=True)["progress"]["step"] == 2

@@ -13,7 +13,7 @@ from hicm import ranks
 from hicm.cli import main
 from hicm.errors import UserError
 from hicm.files import append, read_json
-from hicm.ranks import Elsewhere
+from hicm.ranks import ReportedElsewhere
 from hicm.systems.base import System
 from hicm.training.processes import connected, own_share, start_accelerator
 from tests.tiny import make_tiny
@@ -32,12 +32,28 @@ def test_what_shards_the_model_is_refused_before_any_work(tmp_path, monkeypatch,
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
-    for name, value in {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "3", "LOCAL_WORLD_SIZE": "4"}.items():
+    for name, value in {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "3", "LOCAL_WORLD_SIZE": "4",
+                        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "29500"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(UserError, match="4 processes were started on a machine with 2 GPUs; start at most one"):
         start_accelerator()
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({}, "RANK and WORLD_SIZE are set, LOCAL_RANK is not; start with torchrun or accelerate launch"),
+    ({"LOCAL_RANK": "0"}, "RANK and WORLD_SIZE are set, MASTER_ADDR is not"),
+    ({"RANK": "one"}, "RANK: expected a number, found 'one'"),
+    ({"WORLD_SIZE": "-2"}, "WORLD_SIZE: expected a number, found '-2'")])
+def test_an_incomplete_launch_is_refused(monkeypatch, tmp_path, capsys, changes, said):
+    for name in ("LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in ({"RANK": "0", "WORLD_SIZE": "2"} | changes).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "yc2"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"hicm: error: environment: {said}")
 
 
 def test_accumulation_and_precision_are_those_of_the_settings(monkeypatch):
@@ -51,17 +67,19 @@ def test_accumulation_and_precision_are_those_of_the_settings(monkeypatch):
     assert weight.grad == 2 and accelerator.mixed_precision == "no"
 
 
-def test_one_process_of_a_machine_speaks(monkeypatch):
-    assert ranks.speaks() and ranks.is_first() and not ranks.are_several()
-    assert not ranks.speaks(Elsewhere("said there"))
+def test_one_process_of_a_machine_reports(monkeypatch):
+    assert ranks.reports() and ranks.is_first() and not ranks.are_several()
+    assert not ranks.reports(ReportedElsewhere("said there"))
     monkeypatch.setattr(ranks, "_state", ranks._State())
     for name, value in {"WORLD_SIZE": "4", "RANK": "3", "LOCAL_RANK": "1"}.items():
         monkeypatch.setenv(name, value)
-    assert not ranks.speaks(UserError("settings")) and not ranks.is_first()
+    assert not ranks.reports(UserError("settings"))
+    assert ranks.is_first(), "a shell may have the variables of a launcher that has ended"
     ranks.joined()
-    assert ranks.speaks(UserError("a video of its share")) and not ranks.speaks()
+    assert not ranks.is_first()
+    assert ranks.reports(UserError("a video of its share")) and not ranks.reports()
     monkeypatch.setenv("LOCAL_RANK", "0")
-    assert ranks.speaks() and not ranks.is_first(), "the first of the second machine"
+    assert ranks.reports() and not ranks.is_first(), "the first of the second machine"
 
 
 class Group:

@@ -18,7 +18,7 @@ NO_MEMORY = ("out of memory", "allocate memory", "not enough memory", "ALLOC_FAI
 def in_batches(rows: Sequence[int], size: int, work: Callable[[Sequence[int]], T]) -> Iterator[tuple[Sequence[int], T]]:
     """``work`` of ``size`` rows at once, with the rows; one finished batch after the other, in order.
 
-    A batch that runs out of memory is halved, and so are those after it, which a warning says.  Raises UserError when
+    A batch that runs out of memory is halved, and so are those after it, with a warning.  Raises UserError when
     one row is too much.
     """
     done = 0
