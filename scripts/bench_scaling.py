@@ -205,12 +205,14 @@ def measure(part: str, sizes: list[float]) -> list[dict[str, Any]]:
 def draw(found: dict[str, list[dict[str, Any]]], path: Path) -> None:
     """One panel per part, both axes logarithmic."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(3.4 * len(found), 3.4), layout="constrained")
     for axes, (part, points) in zip(figure.subplots(1, len(found), squeeze=False)[0], found.items(), strict=True):
         for name in points[0]["seconds"]:
             axes.loglog([one["size"] for one in points], [one["seconds"][name] for one in points], marker="o",
                         label=name)
+        axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(UNITS[part])
         axes.set_ylabel("processor seconds")
         axes.grid(alpha=0.3)

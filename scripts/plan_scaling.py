@@ -1,11 +1,11 @@
 """A plan for very many videos: work, storage and hours of every stage, as Markdown tables.
 
-    python scripts/plan_scaling.py [--videos 1000000] [--minutes 5] [--cards 64] [--cores 512] [--option value ...]
+    python scripts/plan_scaling.py [--videos 1000000] [--minutes 5] [--gpus 64] [--cores 512] [--option value ...]
 
 FLOPs are counted on the models' code (ViT-L/14 of open_clip, T5-base of transformers), without weights.  Speeds are
-options: those of cards are assumptions, to be replaced by what your cards reach; those of processors were measured on
-two virtual CPUs (docs/scaling.md says by which command).  "Together" are all cards
-or cores that a stage can use, and it is taken to divide evenly among them; some run on one card, core or machine only.
+options: those of GPUs are assumptions, to be replaced by what yours reach; those of processors were measured on two
+virtual CPUs (docs/scaling.md, docs/own_videos.md).  "together": all GPUs or cores that a stage can use, among which it
+is taken to divide evenly; some stages run on one GPU, core or machine only.
 """
 
 import argparse
@@ -21,24 +21,25 @@ OPTIONS = {  # name: (default, what it is)
     "epochs": (10.0, "of training"),
     "speech-tokens": (600.0, "of a video"),
     "caption-tokens": (150.0, "of a video, with its time tokens"),
-    "cards": (64.0, "GPUs"),
+    "gpus": (64.0, "how many"),
     "cores": (512.0, "processor cores"),
-    "card-tflops": (300.0, "assumed: bfloat16 TFLOP/s that a card reaches in training and encoding"),
-    "decode-speed": (60.0, "seconds of video that a core reads in a second, one frame kept of each"),
-    "speech-speed": (100.0, "assumed: seconds of speech that a card transcribes in a second"),
-    "language-tokens": (10000.0, "assumed: tokens that a card reads and writes in a second, questions batched"),
+    "gpu-tflops": (300.0, "assumed: bfloat16 TFLOP/s that a GPU reaches in training and encoding"),
+    "bank": (1e6, "captions in the memory bank"),
+    "decode-speed": (45.0, "seconds of video that a core reads in a second, one frame kept of each"),
+    "speech-speed": (100.0, "assumed: seconds of speech that a GPU transcribes in a second"),
+    "language-tokens": (10000.0, "assumed: tokens that a GPU reads and writes in a second, questions batched"),
     "question-tokens": (200.0, "of a question for a summary, with its answer"),
     "captions-per-node": (4.4, "as YouCook2's tree has"),
-    "generate-tokens": (5000.0, "assumed: new tokens that a card writes in a second, 64 videos at once"),
-    "cluster-hours": (0.1, "core hours for clustering a million captions"),
-    "read-ms": (5.0, "core milliseconds of a memory read of 10 windows, descending"),
-    "score-ms": (2.0, "core milliseconds of scoring a video"),
+    "generate-tokens": (5000.0, "assumed: new tokens that a GPU writes in a second, 64 videos at once"),
+    "cluster-hours": (0.075, "core hours for clustering a million captions"),
+    "read-ms": (120.0, "core milliseconds of a read of 10 windows, descending, per million captions in the bank"),
+    "score-ms": (1.1, "core milliseconds of scoring a video"),
 }
 
 
 @dataclass(frozen=True)
 class Stage:
-    """``amount``: what is worked on.  ``hours`` of one ``device``, "card" or "core", of which it can use ``most``."""
+    """``amount``: what is worked on.  ``hours`` of one ``device``, "GPU" or "core", of which it can use ``most``."""
 
     name: str
     amount: str
@@ -79,34 +80,34 @@ def flops() -> dict[str, float]:
 
 def stages(o: argparse.Namespace) -> list[Stage]:
     """The stages in the order in which they run."""
-    seconds, captions, per = o.videos * o.minutes * 60, o.videos * o.events, flops()
-    images, card = seconds * o.fps, o.card_tflops * 1e12
-    nodes = captions / (o.captions_per_node - 1)  # the sum over all levels of the tree
+    seconds, per = o.videos * o.minutes * 60, flops()
+    images, gpu = seconds * o.fps, o.gpu_tflops * 1e12
+    nodes = o.bank / (o.captions_per_node - 1)  # the sum over all levels of the tree
     written = o.videos * o.caption_tokens
 
     def speed(amount: float, flops: float) -> tuple[str, float]:
-        return f"{flops / 1e9:,.0f} GFLOP each at {o.card_tflops:g} TFLOP/s", amount * flops / card / HOUR
+        return f"{flops / 1e9:,.0f} GFLOP each at {o.gpu_tflops:g} TFLOP/s", amount * flops / gpu / HOUR
 
     return [
         Stage("read frames", f"{seconds / HOUR:,.0f} h of video", f"{o.decode_speed:g} times real time",
               seconds / o.decode_speed / HOUR, "core", "Ray Data: `hicm features --executor ray`"),
-        Stage("encode frames", f"{images:.2g} images", *speed(images, per["image"]), "card", "the same workers"),
+        Stage("encode frames", f"{images:.2g} images", *speed(images, per["image"]), "GPU", "the same workers"),
         Stage("transcribe", f"{seconds / HOUR:,.0f} h of sound", f"{o.speech_speed:g} times real time",
-              seconds / o.speech_speed / HOUR, "card", "Ray Data: `hicm speech --executor ray`"),
-        Stage("encode captions", f"{captions:.2g} captions", *speed(captions, per["caption"]), "card",
+              seconds / o.speech_speed / HOUR, "GPU", "Ray Data: `hicm speech --executor ray`"),
+        Stage("encode captions", f"{o.bank:.2g} captions", *speed(o.bank, per["caption"]), "GPU",
               "`hicm memory build`", 1),
-        Stage("cluster", f"{captions:.2g} captions", f"{o.cluster_hours:g} core hours per million",
-              captions / 1e6 * o.cluster_hours, "core", "`hicm memory build`", MACHINE),
+        Stage("cluster", f"{o.bank:.2g} captions", f"{o.cluster_hours:g} core hours per million",
+              o.bank / 1e6 * o.cluster_hours, "core", "`hicm memory build`", MACHINE),
         Stage("summarise", f"{nodes:.2g} nodes",
               f"{o.question_tokens:g} tokens each, {o.language_tokens:,.0f} a second",
-              nodes * o.question_tokens / o.language_tokens / HOUR, "card", "vLLM: `memory.summariser=openai:...`"),
+              nodes * o.question_tokens / o.language_tokens / HOUR, "GPU", "vLLM: `memory.summariser=openai:...`"),
         Stage("read the memory", f"{o.videos:.2g} videos", f"{o.read_ms:g} ms each", o.videos * o.read_ms / 1e3 / HOUR,
               "core",
               "`hicm retrieve`, or `hicm train` before its first step", 1),
-        Stage("train", f"{o.videos * o.epochs:.2g} videos", *speed(o.videos * o.epochs, per["step"]), "card",
+        Stage("train", f"{o.videos * o.epochs:.2g} videos", *speed(o.videos * o.epochs, per["step"]), "GPU",
               "Accelerate: `accelerate launch -m hicm train`"),
         Stage("caption", f"{written:.2g} tokens", f"{o.generate_tokens:,.0f} tokens a second",
-              written / o.generate_tokens / HOUR, "card", "`accelerate launch -m hicm predict`"),
+              written / o.generate_tokens / HOUR, "GPU", "`accelerate launch -m hicm predict`"),
         Stage("score", f"{o.videos:.2g} videos", f"{o.score_ms:g} ms each", o.videos * o.score_ms / 1e3 / HOUR, "core",
               "`hicm evaluate`", MACHINE),
     ]
@@ -120,8 +121,8 @@ def storage(o: argparse.Namespace) -> list[tuple[str, str, float]]:
         ("transcripts", f"{o.videos:.2g} files of about {o.speech_tokens:g} words with times, 60 bytes each",
          o.videos * o.speech_tokens * 60 / 1e9),
         ("annotations", f"{captions:.2g} events of 100 bytes", captions * 100 / 1e9),
-        ("memory bank", f"{captions:.2g} captions of 768 in float32, and their nodes",
-         captions * 768 * 4 * (1 + 1 / (o.captions_per_node - 1)) / 1e9),
+        ("memory bank", f"{o.bank:.2g} captions of 768 in float32, and their nodes",
+         o.bank * 768 * 4 * (1 + 1 / (o.captions_per_node - 1)) / 1e9),
         ("recalled vectors", f"{o.videos:.2g} videos of 10 windows of 768 in float32", o.videos * 10 * 768 * 4 / 1e9),
     ]
 
@@ -136,7 +137,7 @@ def main() -> None:
         parser.error("expected positive numbers, and more than one caption per node")
     print("| stage | amount | at | hours of one | together, hours | engine |\n|---|---|---|--:|--:|---|")
     for one in stages(asked):
-        together = one.hours / min(asked.cards if one.device == "card" else asked.cores, one.most)
+        together = one.hours / min(asked.gpus if one.device == "GPU" else asked.cores, one.most)
         print(f"| {one.name} | {one.amount} | {one.sum} | {one.hours:,.1f} ({one.device}) | {together:,.2f} "
               f"| {one.engine} |")
     print("\n| kept | sum | GB |\n|---|---|--:|")
