@@ -193,7 +193,7 @@ def measure(part: str, sizes: list[float]) -> list[dict[str, Any]]:
         if len(points) == 1:
             print("", f"| {UNITS[part]} | {' | '.join(f'{name}, s' for name in names)} | peak MiB |",
                   f"|--:|{'--:|' * (len(names) + 1)}", sep="\n")
-        print(f"| {size:,g} | {' | '.join(f'{seconds[name]:.3g}' for name in names)} "
+        print(f"| {size:,.10g} | {' | '.join(f'{seconds[name]:.3g}' for name in names)} "
               f"| {points[-1]['peak']:,.0f} |", flush=True)
     if len(points) > 1:
         a, b = points[-2:]
