@@ -48,14 +48,14 @@ def find_device(name: str) -> str:
 
 
 def describe_torch(device: str) -> dict[str, Any]:
-    """The card, if it is one, and torch's threads."""
-    card = torch.device(device).type == "cuda"
+    """The GPU, if it is one, and torch's threads."""
+    gpu = torch.device(device).type == "cuda"
     return {"device": device, "threads": torch.get_num_threads(),
-            **({"card": torch.cuda.get_device_name(device), "cuda": torch.version.cuda} if card else {})}
+            **({"gpu": torch.cuda.get_device_name(device), "cuda": torch.version.cuda} if gpu else {})}
 
 
 def card_peak(device: str) -> Callable[[], float | None]:
-    """Begin to watch the memory of a card; what is returned tells the peak since then in MiB, None on a processor."""
+    """Begin to watch the memory of a GPU; what is returned tells the peak since then in MiB, None on a processor."""
     if torch.device(device).type != "cuda":
         return lambda: None
     torch.cuda.reset_peak_memory_stats(device)
@@ -102,12 +102,12 @@ def count_flops(work: Callable[[], object]) -> int:
 
 def profiled(work: Callable[[], object], device: str, most: int = 10) -> list[dict[str, Any]]:
     """The operations in which ``work`` spends its time: name, share of all time within operations, calls."""
-    card = torch.device(device).type == "cuda"
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it complains where there is no card
-    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if card else [])]) as found:
+    gpu = torch.device(device).type == "cuda"
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it complains where there is no GPU
+    with profile(activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]) as found:
         work()
         waiter(device)()
-    spent = "self_device_time_total" if card else "self_cpu_time_total"
+    spent = "self_device_time_total" if gpu else "self_cpu_time_total"
     rows = sorted(found.key_averages(), key=lambda row: getattr(row, spent), reverse=True)
     total = sum(getattr(row, spent) for row in rows) or 1.0
     return [{"operation": row.key, "share": getattr(row, spent) / total, "calls": row.count} for row in rows[:most]]

@@ -196,10 +196,10 @@ def test_evaluation_with_java(monkeypatch):
 
 
 @pytest.mark.gpu
-def test_a_card_is_measured():
+def test_a_gpu_is_measured():
     for part in (step, generation):
         found = part.measure(Asked("tiny", 1, "cuda"))
-        assert all(run["card_peak_mib"] > 0 for run in found["runs"]) and found["profile"]
+        assert all(run["gpu_peak_mib"] > 0 for run in found["runs"]) and found["profile"]
 
 
 # the whole

@@ -1,4 +1,4 @@
-"""Works that take turns: in every repeat each runs once, so that whatever else slows the machine slows them all."""
+"""Runs that alternate, so that other load affects all of them alike."""
 
 import os
 import statistics
@@ -46,7 +46,7 @@ class Timed:
     cpu: list[float] = field(default_factory=list)  # processor time of all threads and of finished processes
     wall: list[float] = field(default_factory=list)
     peak: float | None = None  # of the whole process while it ran; None: the system does not tell
-    card: float | None = None  # of the card
+    gpu: float | None = None  # of the memory of the GPU
     output: Any = None
 
     @property
@@ -60,7 +60,7 @@ class Timed:
             "name": self.run.name, "cpu": self.cpu, "wall": self.wall,
             "median": {"cpu": statistics.median(self.cpu), "wall": self.seconds},
             "per_second": {unit: count / self.seconds for unit, count in self.run.count(self.output).items()},
-            "peak_mib": self.peak, **({} if self.card is None else {"card_peak_mib": self.card})}
+            "peak_mib": self.peak, **({} if self.gpu is None else {"gpu_peak_mib": self.gpu})}
         if base is not None:
             ratios = {kind: [own / other for own, other in zip(getattr(self, kind), getattr(base, kind), strict=True)]
                       for kind in ("cpu", "wall")}
@@ -70,10 +70,10 @@ class Timed:
 
 
 def race(runs: Sequence[Run], asked: Asked, wait: Callable[[], None] = lambda: None,
-         card: Callable[[], Callable[[], float | None]] = lambda: lambda: None) -> dict[str, Timed]:
+         gpu: Callable[[], Callable[[], float | None]] = lambda: lambda: None) -> dict[str, Timed]:
     """What each run does first, then each ``asked.repeat`` times in turns.
 
-    ``wait`` waits for the device, ``card`` begins to watch its memory (`hicm.training.speed`).
+    ``wait`` waits for the device, ``gpu`` begins to watch its memory (`hicm.training.speed`).
     """
     found = {run.name: Timed(run) for run in runs}
     for repeat in range(asked.repeat + 1):
@@ -82,7 +82,7 @@ def race(runs: Sequence[Run], asked: Asked, wait: Callable[[], None] = lambda: N
             if not repeat:
                 (timed.run.first or timed.run.work)()
                 continue
-            host, device = host_peak(), card()
+            host, device = host_peak(), gpu()
             wait()
             before = _now()
             timed.output = timed.run.work()
@@ -90,7 +90,7 @@ def race(runs: Sequence[Run], asked: Asked, wait: Callable[[], None] = lambda: N
             cpu, wall = (now - then for now, then in zip(_now(), before, strict=True))
             timed.cpu.append(cpu)
             timed.wall.append(wall)
-            timed.peak, timed.card = _larger(timed.peak, host()), _larger(timed.card, device())
+            timed.peak, timed.gpu = _larger(timed.peak, host()), _larger(timed.gpu, device())
     return found
 
 

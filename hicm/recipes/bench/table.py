@@ -10,13 +10,13 @@ def table(content: dict[str, Any]) -> str:
     """The machine and a table for every part."""
     machine, settings, versions = content["machine"], content["settings"], content["versions"]
     threads = f", {machine['threads']} threads of torch" if "threads" in machine else ""
-    where = f", on {machine.get('card', machine['device'])}" if machine.get("device", "cpu") != "cpu" else ""
+    where = f", on {machine.get('gpu', machine['device'])}" if machine.get("device", "cpu") != "cpu" else ""
     loads = "unknown" if machine["load"] is None else " ".join(map(str, machine["load"]))
     lines = [f"{machine['processor']}, {machine['cores']} cores{threads}{where}; load {loads}; {content['date']}",
              ", ".join(f"{name} {versions[name]}" for name in ("hicm", "python", "torch", "transformers", "numpy")
                        if name in versions),
-             f"size {settings['size']}, median of {settings['repeat']}; CPU s: of all threads; x: times as long as the "
-             "run that it is indented under"]
+             f"size {settings['size']}, median of {settings['repeat']}; CPU s: of all threads; x: relative to the "
+             "run above it that is not indented"]
     lines += [f"warning: {warning}" for warning in content["warnings"]]
     for name, part in content["parts"].items():
         lines += ["", *_part(name, part)]
@@ -26,7 +26,7 @@ def table(content: dict[str, Any]) -> str:
 def _part(name: str, part: dict[str, Any]) -> Iterator[str]:
     yield f"{name}: " + ", ".join(f"{key} {_value(value)}" for key, value in part["settings"].items())
     units = list(dict.fromkeys(unit for run in part["runs"] for unit in run["per_second"]))
-    memory = {"peak_mib": "peak MiB", "card_peak_mib": "card MiB"}
+    memory = {"peak_mib": "peak MiB", "gpu_peak_mib": "GPU MiB"}
     memory = {key: head for key, head in memory.items() if any(run.get(key) is not None for run in part["runs"])}
     rows = [["", "wall s", "CPU s", "x wall", "x CPU", *(f"{unit}/s" for unit in units), *memory.values()]]
     for run in part["runs"]:

@@ -6,7 +6,7 @@
 # phrases
 FNV_START, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3  # FNV-1a, 64 bits: the hash of a word
 BUCKET_BITS = 20  # strings are looked up by the first bits of their hash, then one by one
-BEGIN_BITS = 23  # of the hashes of all beginnings of strings, by which most words that begin none are told
+BEGIN_BITS = 23  # of the hashes of all beginnings of strings, to rule out most words that begin no string
 LONGEST = 7  # words in a phrase of the table
 
 # matches: rows of start2, length2, start1, length1, stage; 1 is the candidate, 2 the reference
