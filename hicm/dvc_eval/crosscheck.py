@@ -15,12 +15,19 @@ from hicm.errors import UserError
 
 def check_java() -> None:
     """UserError if Java, or the jars of pycocoevalcap, are not there: before anything is scored."""
+    if missing := missing_java():
+        raise UserError(f"--check-with-java: {missing}")
+
+
+def missing_java() -> str:
+    """Why the Java tools cannot be run; empty where they can."""
     try:
         find_java()
         for jar in (METEOR_JAR, PTB_JAR):
             find_jar(jar)
     except Unavailable as error:
-        raise UserError(f"--check-with-java: {error}") from error
+        return str(error)
+    return ""
 
 
 def differences_from_java(native: Result, predictions: Any, references: Any, protocol: str | Protocol = "vidchapters",

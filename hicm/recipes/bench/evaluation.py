@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from hicm.dvc_eval import evaluate
+from hicm.dvc_eval.crosscheck import missing_java
 from hicm.dvc_eval.results.score import Result
-from hicm.dvc_eval.words.java import METEOR_JAR, PTB_JAR, Unavailable, find_jar, find_java
 from hicm.dvc_eval.words.meteor import JarMeteor
 from hicm.dvc_eval.words.tokenise import JarTokeniser
 from hicm.recipes.bench.race import Asked, Counts, Run, race, to_json
@@ -33,7 +33,7 @@ def measure(asked: Asked) -> dict[str, Any]:
         ALONE: lambda: [evaluate({video: events}, {video: references[video]}, PROTOCOL)
                         for video, events in predictions.items()]}
     notes = []
-    if reason := "starting Java takes longer than all of size tiny" if asked.size == "tiny" else without_java():
+    if reason := "starting Java takes longer than all of size tiny" if asked.size == "tiny" else missing_java():
         notes.append(f"{JAVA}: not measured: {reason}")
     else:
         works[JAVA] = lambda: score_with_java(predictions, references)
@@ -45,17 +45,6 @@ def measure(asked: Asked) -> dict[str, Any]:
         apart = max(abs(value - theirs[name]) for name, value in own.items() if name in theirs)
         checks.append(f"{JAVA}: {len(own)} scores, largest difference {apart:.1e}")
     return {"settings": {**count(None), "protocol": PROTOCOL}, "runs": to_json(timed), "checks": checks, "notes": notes}
-
-
-def without_java() -> str:
-    """Why the Java tools cannot be run; empty where they can."""
-    try:
-        find_java()
-        for jar in (METEOR_JAR, PTB_JAR):
-            find_jar(jar)
-    except Unavailable as error:
-        return str(error)
-    return ""
 
 
 def score_with_java(predictions: Any, references: Any) -> Result:
