@@ -4,8 +4,8 @@
 
 FLOPs are counted on the models' code (ViT-L/14 of open_clip, T5-base of transformers), without weights.  Speeds are
 options: those of GPUs are assumptions, to be replaced by what yours reach; those of processors were measured on two
-virtual CPUs (docs/scaling.md, docs/own_videos.md).  "together": all GPUs or cores that a stage can use, among which it
-is taken to divide evenly; some stages run on one GPU, core or machine only.
+virtual CPUs (docs/scaling.md, docs/own_videos.md).  "hours on all": on all GPUs or cores that a stage can
+use, among which it is taken to divide evenly; some stages run on one GPU, core or machine only.
 """
 
 import argparse
@@ -43,7 +43,7 @@ class Stage:
 
     name: str
     amount: str
-    sum: str  # how the hours come about
+    rate: str  # how the hours come about
     hours: float
     device: str
     engine: str
@@ -135,12 +135,12 @@ def main() -> None:
     asked = parser.parse_args()
     if min(vars(asked).values()) <= 0 or asked.captions_per_node <= 1:
         parser.error("expected positive numbers, and more than one caption per node")
-    print("| stage | amount | at | hours of one | together, hours | engine |\n|---|---|---|--:|--:|---|")
+    print("| stage | amount | at | hours on one | hours on all | engine |\n|---|---|---|--:|--:|---|")
     for one in stages(asked):
         together = one.hours / min(asked.gpus if one.device == "GPU" else asked.cores, one.most)
-        print(f"| {one.name} | {one.amount} | {one.sum} | {one.hours:,.1f} ({one.device}) | {together:,.2f} "
+        print(f"| {one.name} | {one.amount} | {one.rate} | {one.hours:,.1f} ({one.device}) | {together:,.2f} "
               f"| {one.engine} |")
-    print("\n| kept | sum | GB |\n|---|---|--:|")
+    print("\n| kept | how much | GB |\n|---|---|--:|")
     for name, sum_, size in storage(asked):
         print(f"| {name} | {sum_} | {size:,.1f} |")
 

@@ -29,17 +29,17 @@ def start_accelerator() -> Accelerator:
     """The processes and devices of this command.
 
     Raises UserError for what accelerate may be configured to do and hicm does not: each process has the whole model.
-    Unless told, accelerate takes each of several processes on a machine without a card for the only one.
+    By itself, accelerate would use only one of several processes on a machine without a GPU, so it is told to use CPUs.
     """
     for variable, name in UNSUPPORTED.items():
         if os.environ.get(variable, "").lower() == "true":
             raise UserError(f"accelerate: {name} is not supported, each GPU holds the whole model; launch with "
                             "--multi_gpu, or with --config_file configs/accelerate/ddp.yaml")
     ranks.check_launch()
-    local, cards = int(os.environ.get("LOCAL_WORLD_SIZE") or 1), torch.cuda.device_count()
-    if ranks.are_several() and os.environ.get("ACCELERATE_USE_CPU", "").lower() != "true" and 0 < cards < local:
-        raise UserError(f"{local} processes were started on a machine with {cards} GPU{'s' * (cards > 1)}; start at "
-                        "most one for each")
+    local, gpus = int(os.environ.get("LOCAL_WORLD_SIZE") or 1), torch.cuda.device_count()
+    if ranks.are_several() and os.environ.get("ACCELERATE_USE_CPU", "").lower() != "true" and 0 < gpus < local:
+        raise UserError(f"{local} processes were started on a machine with {gpus} GPU{'s' * (gpus > 1)}; start at "
+                        "most one per GPU")
     precision = os.environ.get("ACCELERATE_MIXED_PRECISION") or "no"
     if precision != "no" and ranks.reports():
         warnings.warn(f"accelerate: mixed_precision {precision} is not read; train.precision decides", stacklevel=2)

@@ -9,18 +9,18 @@ if TYPE_CHECKING:
 
 def bench(parts: Annotated[Sequence[str], "loading, step, generation, retrieval, evaluation, memory; default: "
                                           "all"] = (), *,
-          size: Annotated[str, "tiny (seconds), small (t5-small) or base (t5-base; wants 16 GB of free "
+          size: Annotated[str, "tiny (seconds), small (t5-small) or base (t5-base; needs 16 GB of free "
                                 "memory)"] = "small",
-          repeat: Annotated[int, "times that everything runs, in turns"] = 3,
+          repeat: Annotated[int, "how often each run is repeated; runs take turns"] = 3,
           reference: Annotated[str, "clone of the HiCM2 authors' repository; step and generation run its code"] = "",
           device: Annotated[str, "cpu, cuda or cuda:N; auto: a GPU if there is one"] = "auto",
           out: Annotated[str, "json file to write; it is written after every part"] = "presave/bench.json",
           overwrite: Annotated[bool, "replace earlier measurements in --out, of all parts"] = False) -> "Bench":
     """Measure the speed of this machine, part by part.
 
-    How long each part of the work takes, and where the time goes.  Data are made up.  Each part runs as it does by
-    default, plainly, and with --reference as the authors' code does, in turns in one process.  Compare the ratios.
-    --reference executes the code in that folder.
+    How long each part of the work takes, and where the time goes.  Data are made up.  Each part is timed as hicm does
+    it, in a straightforward way and, with --reference, as the authors' code does it, taking turns in one process, so
+    that the ratios can be compared.  --reference executes the code in that folder.
     """
     from hicm.recipes.bench.run import bench
 

@@ -20,8 +20,8 @@ from hicm.memory.neighbours.rows import Rows
 from hicm.memory.neighbours.threads import in_threads
 
 PROBES = (4, 8, 16, 32, 64, 128, 256)  # cells searched per row: the first number that agrees well enough
-WANTED = 0.996  # agreement that is good enough; where no number of cells gives it, all pairs are compared ..
-MOST_PAIRS = 10**11  # .. unless there are more, which would take hours
+WANTED = 0.996  # agreement that is good enough; if no number of cells reaches it, all pairs are compared
+MOST_PAIRS = 10**11  # at most this many pairs: more would take hours
 SAMPLE = 2000  # rows that the agreement is measured on
 BLOCK = 1024  # rows multiplied with a cell at once
 
@@ -45,8 +45,9 @@ def nearest(rows: Rows, own: np.ndarray, seed: int = 0) -> tuple[np.ndarray, flo
         if agreement >= WANTED or last >= len(cells.members):
             break
     else:
-        pairs, said = len(own)**2, (f"approximate neighbours agree with the exact ones for {agreement:.1%} of rows, "
-                                    f"less than the {WANTED:.1%} wanted")
+        pairs = len(own)**2
+        said = (f"approximate neighbours agree with the exact ones for {agreement:.1%} of rows, less than the "
+                f"{WANTED:.1%} wanted")
         if pairs <= MOST_PAIRS:
             warnings.warn(f"{said}; all {pairs:.1e} pairs are compared instead", stacklevel=2)
             return exact_nearest(rows, own), 1.0

@@ -66,7 +66,7 @@ def measure(asked: Asked) -> dict[str, Any]:
         batch = timed[name].seconds / len(micro)
         shares[name] = batch / (batch + timed[STEP].seconds)
     return {"settings": {"videos": len(samples), "videos_per_batch": config.train.batch, "frames": config.data.frames,
-                         "width": samples.width, "speech_tokens": list(loaded.speech.shape)[1],
+                         "width": samples.width, "speech_tokens": loaded.speech.shape[1],
                          "train.workers": config.train.workers},
             "runs": to_json(timed), "shares": shares,
             "checks": [f"{PLAIN}: batches {'equal ours' if same else 'differ from ours'}"],

@@ -42,8 +42,8 @@ def busy() -> str:
     found, cores = load(), usable_cores()
     if found is None or found[0] <= cores / 2:
         return ""
-    return (f"load average {found[0]:.1f} on {cores} cores: other work is running, and times mean little, though "
-            "ratios suffer less; run again when the machine is idle")
+    return (f"load average {found[0]:.1f} on {cores} cores: other work is running, so times are unreliable, and "
+            "ratios less so; run again when the machine is idle")
 
 
 def host_peak() -> Callable[[], float | None]:
