@@ -45,6 +45,13 @@ def test_sentences_are_split_as_pdvc_splits_them(tmp_path):
     assert built.words == ("fry", "it", "stir", "UNK")
 
 
+@pytest.mark.parametrize(("texts", "found"), [
+    (["Fry it.", "fry it"], "occurs 2 times"), (["...", ""], "occurs 0 times")])
+def test_a_vocabulary_without_words_is_refused(texts, found):
+    with pytest.raises(UserError, match=f"parallel.rarest=3: no word .*{found}"):
+        build_vocabulary(texts, 3)
+
+
 @pytest.mark.parametrize(("content", "told"), [
     ([], "expected a vocabulary"), ({"ix_to_word": {"1": "a", "3": "b"}}, "found none for 2"),
     ({"ix_to_word": {"1": "a", "2": 5}}, "found none for 2"), ({"ix_to_word": {"1": "a", "2": "a"}}, "'a' has several"),

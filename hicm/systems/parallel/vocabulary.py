@@ -59,9 +59,15 @@ class Vocabulary:
 
 
 def build_vocabulary(texts: Iterable[str], rarest: int) -> Vocabulary:
-    """The words that occur ``rarest`` times or more, frequent ones first, and `UNKNOWN`."""
+    """The words that occur ``rarest`` times or more, frequent ones first, and `UNKNOWN`.
+
+    Raises UserError when no word does: every caption would be learnt as unknown words.
+    """
     counts = Counter(word for text in texts for word in split(text))
     words = sorted((word for word, count in counts.items() if count >= rarest), key=lambda word: (-counts[word], word))
+    if not words:
+        raise UserError(f"parallel.rarest={rarest}: no word of the training captions occurs so often (the commonest "
+                        f"occurs {max(counts.values(), default=0)} times); lower it, or correct the captions")
     return Vocabulary([*words, UNKNOWN])
 
 
