@@ -10,7 +10,7 @@ from hicm.rooms import room_module
 from hicm.training.speed import card_peak, count_flops, few_row_speeds, measure_speed, profiled, waiter
 
 ORDER, TORCH = 3, True
-BEAMS = 4  # the default
+BEAMS = 4, 1  # the default, and greedy
 OURS, PLAIN, REFERENCE = "ours", "transformers", "the authors' model"
 ENCODING = "ours, encoding alone"
 WARM_UP = 4  # tokens, of the other sides on a processor, where there is little to warm up and much to wait for
@@ -30,7 +30,8 @@ def measure(asked: Asked) -> dict[str, Any]:
         return Run(name, work, count=count, first=lambda: flops.update({name: count_flops(work)}))
 
     runs, most = [], WARM_UP if asked.device.startswith("cpu") else None
-    for beams in (BEAMS, 1):
+    measured = BEAMS[1:] if asked.greedy else BEAMS
+    for beams in measured:
         own = _name(OURS, beams)
         runs += [counted(own, partial(case.ours, beams)),
                  *(Run(_name(who, beams), partial(work, beams), own, count, partial(work, beams, most))
@@ -39,7 +40,7 @@ def measure(asked: Asked) -> dict[str, Any]:
     timed = race(runs, asked, waiter(asked.device), lambda: card_peak(asked.device))
     speed, costs = measure_speed(asked.device), {}
     encoding = flops[ENCODING]
-    for beams in (BEAMS, 1):
+    for beams in measured:
         name = _name(OURS, beams)
         read, steps = case.bytes_of_tokens(timed[name].output, beams)
         decoding = flops[name] - encoding

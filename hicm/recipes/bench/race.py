@@ -21,6 +21,7 @@ class Asked:
     repeat: int
     device: str
     reference: Path | None = None  # clone of the authors' repository
+    greedy: bool = False  # generation: without beams
     say: Callable[[str], None] = lambda line: None  # shows what is being done
 
 

@@ -37,11 +37,11 @@ class Bench:
 
 
 def bench(names: Sequence[str], size: str, repeat: int, reference: str, device: str, out: str | Path,
-          overwrite: bool = False) -> Bench:
+          overwrite: bool = False, greedy: bool = False) -> Bench:
     """Measure the parts of these names, or all, and write ``out`` after each.
 
-    ``reference``: folder with the authors' code, empty: without.  Raises UserError for what cannot be measured, before
-    anything is.  Earlier measurements in ``out`` are replaced with ``overwrite`` only, other files never.
+    ``reference``: folder with the authors' code, empty: without.  ``greedy``: no generation with beams.  Raises
+    UserError for what cannot be measured, before anything is.  Earlier measurements in ``out`` are replaced with ``overwrite`` only, other files never.
     """
     if size not in SIZES:
         raise UserError(f"--size {size}: expected one of {', '.join(SIZES)}")
@@ -60,7 +60,10 @@ def bench(names: Sequence[str], size: str, repeat: int, reference: str, device: 
         warnings.warn(f"--reference {reference}: not used; only step and generation run the authors' code",
                       stacklevel=2)
         reference = ""
-    settings = {"size": size, "repeat": repeat, "reference": reference or None} | _reference_files(reference)
+    if greedy and "generation" not in parts:
+        warnings.warn("--greedy: not used; only generation has beams", stacklevel=2)
+    settings = {"size": size, "repeat": repeat, "reference": reference or None, "greedy": greedy}
+    settings |= _reference_files(reference)
     busy = machine.busy()
     if busy:
         warnings.warn(busy, stacklevel=2)
@@ -69,7 +72,7 @@ def bench(names: Sequence[str], size: str, repeat: int, reference: str, device: 
                                "parts": {}}
     for name, part in parts.items():
         with tqdm(desc=name, bar_format="{desc} [{elapsed}]", leave=False, disable=None) as line:
-            asked = Asked(size, repeat, device, Path(reference) if reference else None,
+            asked = Asked(size, repeat, device, Path(reference) if reference else None, greedy,
                           lambda said, line=line, name=name: line.set_description(f"{name}: {said}"))  # type: ignore[misc]
             load = machine.load()
             content["parts"][name] = part.measure(asked) | {"load": load}
