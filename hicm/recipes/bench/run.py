@@ -41,7 +41,8 @@ def bench(names: Sequence[str], size: str, repeat: int, reference: str, device: 
     """Measure the parts of these names, or all, and write ``out`` after each.
 
     ``reference``: folder with the authors' code, empty: without.  ``greedy``: no generation with beams.  Raises
-    UserError for what cannot be measured, before anything is.  Earlier measurements in ``out`` are replaced with ``overwrite`` only, other files never.
+    UserError for what cannot be measured, before anything is.  Earlier measurements in ``out`` are replaced with
+    ``overwrite`` only, other files never.
     """
     if size not in SIZES:
         raise UserError(f"--size {size}: expected one of {', '.join(SIZES)}")
