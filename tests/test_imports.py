@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "outputs",
         "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
-        "cached_arrays", "quiet", "loading", "progress", "ranks", "cores"}
+        "cached_arrays", "quiet", "loading", "progress", "ranks", "cores", "heap"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers",
          "executors"}
 STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
@@ -36,6 +36,7 @@ ALLOWED = {
     "interrupts": set(),
     "progress": set(),
     "cores": set(),
+    "heap": set(),
     "ranks": {"errors"},
     "files": {"errors", "locks", "pickles"},
     "new_hdf5": {"files"},

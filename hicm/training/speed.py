@@ -14,6 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from hicm.errors import UserError, reason
+from hicm.heap import keep_freed_memory
 from hicm.nn.trained import Trained
 from hicm.training.optim import make_optimiser, optimiser_step
 from hicm.training.precision import SHAPE, seconds, waiter
@@ -117,8 +118,8 @@ class Step:
     """One optimiser step as the training loop takes it: forward, backward, clipping, Adam.
 
     ``trained``: the module, what computes the scalar to minimise, and what follows a step.  ``bf16``: under autocast.
-    ``plain``: torch's default Adam.  ``share``: a step whose optimiser's state is used, so that it is there only once;
-    not on a GPU, if one of the two is plain.
+    ``plain``: torch's default Adam, and freed memory treated as usual.  ``share``: a step whose optimiser's state is
+    used, so that it is there only once; not on a GPU, if one of the two is plain.
     """
 
     def __init__(self, trained: Trained, device: str, bf16: bool = False, plain: bool = False,
@@ -135,6 +136,7 @@ class Step:
     def __call__(self) -> float:
         """The loss before the step."""
         self.module.train()
+        keep_freed_memory(not self.plain)
         times = [time.perf_counter()]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             loss = self.loss()
