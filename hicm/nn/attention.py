@@ -1,8 +1,8 @@
 """Attention with a learnt bias and dropout that is fast on processors.
 
 torch's fused kernels for processors have neither dropout nor gradients of the bias, so training takes a path there that
-writes about ten matrices of all queries and keys.  Here one is kept for the backward pass, and a mask of booleans.  The
-softmax is computed in float32, whatever the inputs are.
+writes about ten matrices of all queries and keys.  Here one is kept for the backward pass: the softmax, in which dropped
+weights have a minus sign.  The softmax is computed in float32, whatever the inputs are.
 
 Shapes: B videos, H heads, L queries, S keys, d width of a head.
 """
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from hicm.nn.dropout import draw_mask, draws_masks, masked, rounded
+from hicm.nn.dropout import draw_mask, draws_masks, rounded
 
 AT_ONCE = 2**21  # elements of scores that are computed together, so that they stay in the cache
 
@@ -27,7 +27,7 @@ class _Attention(torch.autograd.Function):
         out = q.new_empty(b, length, h, v.shape[3]).transpose(1, 2)
         weights = q.new_empty(b, h, length, k.shape[2])
         keep = draw_mask(weights.shape, rate) if rate else None
-        hidden = None if mask is None else ~mask
+        hidden = None if mask is None or mask.all() else ~mask
         kept = 1 / (1 - rounded(rate))
         for i, j in _parts(weights):
             scores = (q[i, j] @ k[i, j].transpose(2, 3)).float()
@@ -37,33 +37,47 @@ class _Attention(torch.autograd.Function):
                 scores += bias[:, j]
             if hidden is not None:
                 scores.masked_fill_(hidden[i], torch.finfo(torch.float32).min)
-            weights[i, j] = scores.softmax(-1)
-            used = weights[i, j] if keep is None else masked(weights[i, j], keep[i, j])
+            used = weights[i, j]
+            used.copy_(scores.softmax(-1))
+            if keep is not None:
+                torch.where(keep[i, j], used, -used, out=used)
+                used = used.relu()
             out[i, j] = (used @ v[i, j]).mul_(kept)
-        ctx.save_for_backward(q, k, v, weights, keep)
-        ctx.scale, ctx.kept, ctx.bias = scale, kept, bias is not None and ctx.needs_input_grad[3]
+        ctx.save_for_backward(q, k, v, weights)
+        ctx.scale, ctx.kept, ctx.dropout = scale, kept, keep is not None
+        ctx.bias = bias is not None and ctx.needs_input_grad[3]
         return out
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        q, k, v, weights, keep = ctx.saved_tensors
+        q, k, v, weights = ctx.saved_tensors
         of_q, of_k, of_v = (x.new_empty(x.transpose(1, 2).shape).transpose(1, 2) for x in (q, k, v))
-        of_bias = weights.new_zeros(1, *weights.shape[1:], dtype=torch.float32) if ctx.bias else None
+        of_bias = weights.new_empty(1, *weights.shape[1:], dtype=torch.float32) if ctx.bias else None
         gradient = (gradient * ctx.kept).contiguous()
         for i, j in _parts(weights):
             p, g = weights[i, j], gradient[i, j]
             of_p, used = g @ v[i, j].transpose(2, 3), p
-            if keep is not None:
-                of_p, used = masked(of_p, keep[i, j]), masked(p, keep[i, j])
+            if ctx.dropout:
+                of_p, used, p = torch.ops.aten.threshold_backward(of_p, p, 0), p.relu(), p.abs()
             of_v[i, j] = used.transpose(2, 3) @ g
             of_scores = torch._softmax_backward_data(of_p, p, -1, p.dtype)
             if of_bias is not None:
-                of_bias[:, j] += of_scores.sum(0, dtype=of_bias.dtype)
+                _add_rows(of_bias[:, j], of_scores, i.start == 0)
             if ctx.scale != 1:
                 of_scores *= ctx.scale
             of_q[i, j] = of_scores @ k[i, j]
             of_k[i, j] = of_scores.transpose(2, 3) @ q[i, j]
         return of_q, of_k, of_v, of_bias, None, None, None
+
+
+def _add_rows(total: Tensor, parts: Tensor, first: bool) -> None:
+    """Add the rows of parts [n, ...] to total [1, ...], which holds nothing yet at the ``first`` time."""
+    if len(parts) > 1:
+        parts = parts.sum(0, keepdim=True, dtype=total.dtype)  # slow where there is nothing to sum
+    if first:
+        total.copy_(parts)
+    else:
+        total += parts
 
 
 def _parts(weights: Tensor) -> list[tuple[slice, slice]]:
