@@ -31,9 +31,9 @@ def prediction_settings(config: Config) -> dict[str, Any]:
     read, idle = room_constant(config.system, "AT_PREDICTION", None), room_constant(config.system, "WITHOUT_EFFECT", ())
     files = [name.removeprefix(f"{config.system}.") for name in prediction_files(config.system, config.room)]
     room = {name: value for name, value in changes(config.room).items() if name not in (*idle, *files)}
-    retrieval = changes(config.retrieval)
+    retrieval, reads = changes(config.retrieval), memory_need(config) in ("tokens", "texts")
     return _named(config, {"data": _without(changes(config.data), *PLACES, *TRAINING),
-                           "retrieval": retrieval if memory_need(config) == "tokens" else _only(retrieval, "search"),
+                           "retrieval": retrieval if reads else _only(retrieval, "search"),
                            config.system: room if read is None else _only(room, *read)})
 
 

@@ -142,7 +142,7 @@ def check_settings(config: Any) -> None:
 
 
 def memory_need(config: Any) -> str:
-    """What the system of these settings reads of the memory: none, tokens or bank."""
+    """What the system of these settings reads of the memory: none, tokens, texts (tokens with their texts) or bank."""
     found = room_constant(config.system, "memory", None)
     return "none" if found is None else found(config)
 

@@ -30,6 +30,8 @@ class MemoryTokens:
     vectors: np.ndarray  # float32 [S, D]
     mask: np.ndarray  # bool [S], False: nothing was recalled
     slots: np.ndarray  # int32 [S, 3]: window, level, node; -1 for several or all
+    cosines: np.ndarray | None = None  # float32 [S]; None: slots do not stand for one node each
+    texts: tuple[str, ...] | None = None  # S texts of the nodes, where the system reads them
 
 
 Recall = Callable[[str], MemoryTokens]  # by video id

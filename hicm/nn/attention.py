@@ -1,8 +1,8 @@
 """Attention with a learnt bias and dropout that is fast on processors.
 
 torch's fused kernels for processors have neither dropout nor gradients of the bias, so training takes a path there that
-writes about ten matrices of all queries and keys.  Here one is kept for the backward pass: the softmax, in which dropped
-weights have a minus sign.  The softmax is computed in float32, whatever the inputs are.
+writes about ten matrices of all queries and keys.  Here one is kept for the backward pass: the softmax, in which those
+dropped have a minus sign.  The softmax is computed in float32, whatever the inputs are.
 
 Shapes: B videos, H heads, L queries, S keys, d width of a head.
 """

@@ -79,11 +79,11 @@ class Reader:
             return _nothing(batch, width)
         tokens: Tokens = self._read.read(queries, kept, settings)
         _check(tokens, batch, width, f"read {settings.read!r}")
-        return Recalled(*tokens, valid,
+        return Recalled(*tokens[:3], valid,
                         {level: queries.by_video(nodes) for level, nodes in kept.nodes.items()},
                         {level: queries.by_video(scores) for level, scores in kept.scores.items()},
                         {level: queries.by_video(queries.stand_ins(level, nodes))
-                         for level, nodes in kept.nodes.items()})
+                         for level, nodes in kept.nodes.items()}, tokens.scores)
 
     def _own_out(self, exclude: Sequence[str | None] | None, batch: int) -> list[OwnOut | None]:
         if exclude is None or all(video is None for video in exclude) or not self.tables.bank.levels:
@@ -109,8 +109,9 @@ def _nothing(batch: int, width: int) -> Recalled:
 def _check(tokens: Tokens, batch: int, width: int, what: str) -> None:
     """ValueError unless arrays have the agreed shapes and types: a read may come from another package."""
     count = tokens.mask.shape[1]
-    expected = (((batch, count, width), np.float32), ((batch, count), np.bool_), ((batch, count, 3), np.int32))
+    expected = (((batch, count, width), np.float32), ((batch, count), np.bool_), ((batch, count, 3), np.int32),
+                ((batch, count), np.float32))
     for name, array, (shape, dtype) in zip(tokens._fields, tokens, expected, strict=True):
-        if (array.shape, array.dtype) != (shape, dtype):
+        if array is not None and (array.shape, array.dtype) != (shape, dtype):
             raise ValueError(f"{what}: {name} are {array.dtype} {list(array.shape)}, expected {np.dtype(dtype)} "
                              f"{list(shape)}")

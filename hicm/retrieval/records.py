@@ -36,6 +36,7 @@ class Tokens(NamedTuple):
     vectors: np.ndarray  # float32 [B, S, D]; zero where nothing was kept
     mask: np.ndarray  # bool [B, S]; False: nothing is handed over here
     slots: np.ndarray  # int32 [B, S, 3]
+    scores: np.ndarray | None = None  # float32 [B, S]: cosines of the slots that stand for one node; None: of none
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +50,7 @@ class Recalled:
     nodes: dict[int, np.ndarray]  # level -> int32 [B, W, K], best first, -1 padded
     scores: dict[int, np.ndarray]  # level -> float32 [B, W, K] cosines
     stand_in: dict[int, np.ndarray]  # level -> int32 [B, W, K]: caption read in the node's place (own_out.py), or -1
+    slot_scores: np.ndarray | None = None  # float32 [B, S]: see `Tokens`
 
     def visited(self, row: int) -> list[Visited]:
         """What one video of the batch kept on the way; see `visited_nodes`."""

@@ -4,6 +4,7 @@
     vectors  [N, S, D] float32        what each slot hands over
     mask     [N, S] bool              False: nothing is handed over here
     slots    [N, S, 3] int32          window, level, node of each slot, -1 for several or all (`hicm.retrieval.records`)
+    cosines  [N, S] float32           of each slot, where every slot stands for one node; absent with other reads
     level_<l>/nodes, scores, stand_in [N, W, K]   int32, float32, int32: every node kept on the way
     attribute windows                 W, windows per video
     info     text                     json: what the file was made from
@@ -50,6 +51,8 @@ def save_retrieved(path: str | Path, ids: Sequence[str], batches: Iterable[Recal
         for recalled in batches:
             rows = slice(row, row + len(recalled.vectors))
             parts = {"vectors": recalled.vectors, "mask": recalled.mask, "slots": recalled.slots}
+            if recalled.slot_scores is not None:
+                parts["cosines"] = recalled.slot_scores
             if row == 0:
                 file.attrs["windows"] = recalled.windows.shape[1]
                 for name, part in parts.items():
@@ -100,6 +103,7 @@ class Retrieved:
             self.ids: tuple[str, ...] = tuple(ids)
             self.info: dict[str, Any] = json.loads(info)
             self._rows = {video: row for row, video in enumerate(self.ids)}
+            self.of_nodes = "cosines" in file  # each slot stands for one node
             self._check(file)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -112,6 +116,8 @@ class Retrieved:
                                                           "mask": ("b", (videos, slots))}
         if self.format > 1:
             shapes["slots"] = "i", (videos, slots, 3)
+        if self.of_nodes:
+            shapes["cosines"] = "f", (videos, slots)
         for level in self.levels:
             kept = file[f"level_{level}/nodes"].shape[-1:]
             shapes |= {f"level_{level}/{name}": (fill.dtype.kind, (videos, self.windows, *kept))
@@ -139,9 +145,10 @@ class Retrieved:
         return self._read(video, "slots")[0]
 
     def tokens(self, video: str) -> MemoryTokens:
-        """All three.  Raises UserError when the video is missing or the file is damaged."""
+        """All that is handed over.  Raises UserError when the video is missing or the file is damaged."""
         vectors, mask = self._read(video, "vectors", "mask")
-        return MemoryTokens(vectors, mask, self.slots(video))
+        cosines = self._read(video, "cosines")[0] if self.of_nodes else None
+        return MemoryTokens(vectors, mask, self.slots(video), cosines)
 
     def visited(self, video: str) -> list[Visited]:
         """Per window the nodes kept, as (level, node, score, stand-in caption or -1): coarse to fine, best first."""
@@ -152,7 +159,7 @@ class Retrieved:
         if video not in self._rows:
             raise UserError(f"{self.path}: nothing recalled for video {video}; retrieve again for its split")
         with _Guarded(self.path, self._file()) as file:
-            kinds = {"vectors": "f", "mask": "b", "slots": "i"}
+            kinds = {"vectors": "f", "mask": "b", "slots": "i", "cosines": "f"}
             parts = [hdf5.read(hdf5.find(file, name), kinds.get(name, "fi"), self._rows[video], whole=name in kinds)
                      for name in names]
             if not all(np.isfinite(part).all() for part in parts):

@@ -79,7 +79,7 @@ def bank_digest(config: Config) -> dict[str, str]:
 def needs_bank(config: Config) -> bool:
     """Whether the system reads a memory bank under these settings."""
     needs = memory_need(config)
-    return needs == "bank" or (needs == "tokens" and reader.needs_bank(config.retrieval))
+    return needs == "bank" or (needs in ("tokens", "texts") and reader.needs_bank(config.retrieval))
 
 
 def path_digest(path: str | Path, what: str) -> str:

@@ -19,6 +19,7 @@ from hicm.memory.bank import Bank, bank_hash, load_bank
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
+from hicm.retrieval.texts import WithTexts
 from hicm.rooms import memory_need
 
 BATCH = 64  # videos read at once
@@ -65,9 +66,12 @@ def with_recall(config: Config, samples: SplitSamples, split: str, path: Path, t
 
     ``training``: as in `retrieve`.
     """
-    if memory_need(config) != "tokens":
+    need = memory_need(config)
+    if need not in ("tokens", "texts"):
         return samples
-    return samples.with_recall(open_retrieved(retrieve(config, split, path, training, overwrite, samples)).tokens)
+    tokens = open_retrieved(retrieve(config, split, path, training, overwrite, samples)).tokens
+    texts = need == "texts" and needs_bank(config.retrieval)
+    return samples.with_recall(WithTexts(tokens, load_bank(config.bank)) if texts else tokens)
 
 
 def _refuse_held_out(bank: Bank, config: Config) -> None:

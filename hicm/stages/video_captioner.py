@@ -24,6 +24,7 @@ from hicm.progress import Progress, no_progress, progress_line
 from hicm.provenance import Origin
 from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
+from hicm.retrieval.texts import add_texts
 from hicm.retrieval.trees import Memory
 from hicm.rooms import memory_need, quotes_memory, reads_speech
 from hicm.stages.origins import bank_digest, file_digests, path_digest
@@ -182,7 +183,10 @@ class VideoCaptioner:
             return None, []
         frames, mask = sample_or_all(part.rows, data.frames, self.config.retrieval.windows, data.sampling)
         found = self._reader.read(frames[None], mask[None])
-        tokens = MemoryTokens(found.vectors[0], found.mask[0], found.slots[0])
+        tokens = MemoryTokens(found.vectors[0], found.mask[0], found.slots[0],
+                              None if found.slot_scores is None else found.slot_scores[0])
+        if self._memory is not None and memory_need(self.config) == "texts":
+            tokens = add_texts(tokens, self._memory.bank)
         if self._memory is None or not found.nodes:
             return tokens, []
         return tokens, self._memory.windows(found.visited(0), part.duration)
@@ -225,7 +229,7 @@ def _speech_events(speech: Speech) -> tuple[Event, ...]:
 
 def _open_memory(config: Config, bank: Bank | None) -> tuple[Reader | None, Memory | None]:
     """The reader of the memory, if the system reads tokens, and the memory as shown, if the system uses it."""
-    tokens, bank = memory_need(config) == "tokens", bank if memory_need(config) != "none" else None
+    tokens, bank = memory_need(config) in ("tokens", "texts"), bank if memory_need(config) != "none" else None
     if tokens:
         bank = (bank or load_bank(config.bank)) if needs_bank(config.retrieval) else None
     own = replace(config, data=replace(config.data, feature_fps=1 / STEP))  # the rows of these videos

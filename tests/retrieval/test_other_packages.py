@@ -33,7 +33,7 @@ def test_a_read_of_another_package(foreign):
 def test_without_the_package_its_names_are_unknown():
     with pytest.raises(UserError, match=r"retrieval\.search: expected one of 'descend', .* found 'whole-top'"):
         load_config(None, ["retrieval.search=whole-top"])
-    with pytest.raises(UserError, match=r"retrieval\.read: expected one of 'levels', .*'mean'.*found 'best-node'"):
+    with pytest.raises(UserError, match=r"retrieval\.read: expected one of .*'levels', .*'mean'.*found 'best-node'"):
         RetrievalConfig(read="best-node")
 
 

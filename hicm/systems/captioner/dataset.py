@@ -1,6 +1,7 @@
 """From samples to items of the captioner: samples frames, tokenises speech and captions, draws masked spans."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -10,10 +11,14 @@ from hicm.data.features import sample as sample_rows
 from hicm.data.kept import LIMIT, Kept
 from hicm.data.samples import Sample, Samples
 from hicm.data.speech import Speech
+from hicm.retrieval.windows import window_seconds
 from hicm.systems.captioner.batch import Item
-from hicm.systems.captioner.sequences import Shuffler, caption_sequence, corrupt, speech_sequence
+from hicm.systems.captioner.recalled_text import sentences
+from hicm.systems.captioner.sequences import caption_sequence, corrupt, speech_sequence, timed
 from hicm.systems.captioner.vocabulary import EOS, Vocabulary
 from hicm.types import Video
+
+SENTENCE = 64  # most tokens of one recalled sentence
 
 
 class VideoDataset(Dataset[Item]):
@@ -26,6 +31,7 @@ class VideoDataset(Dataset[Item]):
 
     def __init__(self, config: Config, samples: Samples, vocabulary: Vocabulary, teaching: bool = True) -> None:
         self.data, self.settings, self.seed = config.data, config.room, config.train.seed
+        self.retrieval = config.retrieval
         self.teaching = teaching
         self.samples, self.vocabulary = samples, vocabulary
         self._prepared = Kept(self._read, _size, LIMIT if teaching and not config.train.workers else 0)
@@ -35,21 +41,23 @@ class VideoDataset(Dataset[Item]):
 
     def __getitem__(self, index: tuple[int, int]) -> Item:
         epoch, row = index
-        return self._corrupted(self._prepared[row], np.random.default_rng([self.seed, epoch, row]))
+        return self._finished(self._prepared[row], np.random.default_rng([self.seed, epoch, row]), self.teaching)
 
-    def item(self, sample: Sample, rng: Shuffler) -> Item:
+    def item(self, sample: Sample, rng: np.random.Generator) -> Item:
         """The item of one sample; ``rng`` draws the masked spans."""
-        return self._corrupted(self._prepare(sample), rng)
+        return self._finished(self._prepare(sample), rng, False)
 
-    def _read(self, row: int) -> tuple[Item, list[int]]:
+    def _read(self, row: int) -> "Prepared":
         return self._prepare(self.samples[row])
 
-    def _prepare(self, sample: Sample) -> tuple[Item, list[int]]:
-        """The item without masked spans, and the speech in which they are drawn."""
+    def _prepare(self, sample: Sample) -> "Prepared":
+        """The item without masked spans and recalled sentences."""
         settings = self.settings
         frames, frame_mask = sample_rows(sample.rows, self.data.frames, self.data.sampling)
-        memory, memory_mask = np.zeros((0, frames.shape[1]), np.float32), np.zeros(0, bool)
-        if sample.recalled is not None:
+        memory, memory_mask, read = np.zeros((0, frames.shape[1]), np.float32), np.zeros(0, bool), list[list[int]]()
+        if settings.memory_as == "text":
+            read = self._recalled(sample)
+        elif sample.recalled is not None:
             memory, memory_mask = sample.recalled.vectors, sample.recalled.mask
         speech = self._speech(sample.speech, sample.duration)
         if self.data.target == "captions":
@@ -57,14 +65,37 @@ class VideoDataset(Dataset[Item]):
             heard, (target, _) = speech, caption_sequence(video, self.vocabulary, settings.max_caption_tokens)
         else:
             heard, target = [EOS], speech
-        return Item(sample.id, sample.duration, frames, frame_mask, memory, memory_mask, heard, target, [], [],
-                    sample.given), speech
+        return Prepared(Item(sample.id, sample.duration, frames, frame_mask, memory, memory_mask, heard, target, [], [],
+                             sample.given), speech, read)
 
-    def _corrupted(self, prepared: tuple[Item, list[int]], rng: Shuffler) -> Item:
-        (item, speech), objective = prepared, self.settings.objective
-        noisy_speech, noisy_target = corrupt(speech, self.vocabulary, rng, objective.noise_density,
+    def _recalled(self, sample: Sample) -> list[list[int]]:
+        """The ids of each recalled sentence, with its times."""
+        if sample.recalled is None:
+            return []
+        windows = window_seconds(self.retrieval, sample.duration, self.data.frames, self.data.feature_fps,
+                                 self.data.sampling)
+        found = sentences(sample.recalled, windows, self.settings.memory_sentences)
+        return [timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE) for one in found]
+
+    def _finished(self, prepared: "Prepared", rng: np.random.Generator, noise: bool) -> Item:
+        """With masked spans and what is left of the recalled sentences (``noise``: some are left out)."""
+        item, objective = prepared.item, self.settings.objective
+        noisy_speech, noisy_target = corrupt(prepared.speech, self.vocabulary, rng, objective.noise_density,
                                              objective.noise_span)
-        return replace(item, noisy_speech=noisy_speech, noisy_target=noisy_target)
+        if self.settings.memory_as != "text":
+            return replace(item, noisy_speech=noisy_speech, noisy_target=noisy_target)
+        read = self._noisy(prepared.recalled, rng) if noise else prepared.recalled
+        before = [*(token for sentence in read for token in sentence), EOS]
+        return replace(item, speech=before + item.speech, noisy_speech=before + noisy_speech, noisy_target=noisy_target)
+
+    def _noisy(self, recalled: list[list[int]], rng: np.random.Generator) -> list[list[int]]:
+        """Training noise: no sentence at all, or each one with a chance, so that none is relied upon blindly."""
+        settings = self.settings
+        if not settings.memory_drop and not settings.memory_drop_all:
+            return recalled
+        if rng.random() < settings.memory_drop_all:
+            return []
+        return [sentence for sentence in recalled if rng.random() >= settings.memory_drop]
 
     def speech_length(self, row: int) -> int:
         """Number of speech tokens that the encoder gets for one video."""
@@ -76,7 +107,16 @@ class VideoDataset(Dataset[Item]):
         return speech_sequence(speech, duration, self.vocabulary, self.settings.max_speech_tokens)[0]
 
 
-def _size(prepared: tuple[Item, list[int]]) -> int:
+def _size(prepared: "Prepared") -> int:
     """Bytes, roughly: an id takes a pointer and, mostly, an object."""
-    item, speech = prepared
-    return item.frames.nbytes + item.memory.nbytes + 40 * (len(speech) + len(item.target)) + 1000
+    item = prepared.item
+    ids = len(prepared.speech) + len(item.target) + sum(map(len, prepared.recalled))
+    return item.frames.nbytes + item.memory.nbytes + 40 * ids + 1000
+
+
+class Prepared(NamedTuple):
+    """What is the same in every epoch: the item but for masked spans and recalled sentences, and these apart."""
+
+    item: Item
+    speech: list[int]
+    recalled: list[list[int]]

@@ -59,10 +59,10 @@ class Captioner(nn.Module):
                                                   config.visual_mlp, config.visual_dropout)
             if feature_width != d:
                 self.visual_projection = nn.Linear(feature_width, d)
-            if memory_width:
+            if memory_width and config.memory_as == "vectors":
                 self.memory_projection = MemoryProjection(memory_width, d, config.memory_dropout,
                                                           config.memory_projection)
-        if not config.use_speech:  # data parallelism must know which parameters are not trained
+        if not config.reads_text:  # data parallelism must know which parameters are not trained
             for name, parameter in t5.encoder.named_parameters():
                 parameter.requires_grad_(name.startswith("embed_tokens"))
         _set_dropout(t5.encoder, config.encoder_dropout)
@@ -143,7 +143,7 @@ class Captioner(nn.Module):
     def concatenate(self, visual: tuple[Tensor, Tensor], speech: Tensor,
                     embedded: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Append speech tokens to visual and memory tokens; T5's cross-attention ignores their order."""
-        if not self.config.use_speech:
+        if not self.config.reads_text:
             return visual
         states, mask = self.encode_speech(speech, embedded)
         return torch.cat([visual[0], states], 1), torch.cat([visual[1], mask], 1)

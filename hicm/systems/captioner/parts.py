@@ -31,7 +31,7 @@ def encode_parts(model: Captioner, batch: Batch) -> list[Part]:
     """What `Captioner.encode` returns for the videos of a batch, most speech first; real states are the same."""
     states, seen = model.encode_video(batch)
     speech = [batch.speech[row, :0] for row in range(len(states))]
-    if model.config.use_speech:
+    if model.config.reads_text:
         places = torch.arange(1, batch.speech.shape[1] + 1, device=batch.speech.device)
         lengths = ((batch.speech != PAD) * places).amax(1).tolist()
         speech = [ids[:length] for ids, length in zip(batch.speech, lengths, strict=True)]

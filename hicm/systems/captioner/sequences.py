@@ -41,11 +41,12 @@ def caption_sequence(video: Video, vocabulary: Vocabulary, limit: int) -> tuple[
 
 def _sequence(parts: Iterable[tuple[float, float, str]], duration: float, vocabulary: Vocabulary, part_limit: int,
               limit: int) -> tuple[list[int], int]:
-    ids = [token for start, end, text in parts for token in _timed(start, end, text, duration, vocabulary, part_limit)]
+    ids = [token for start, end, text in parts for token in timed(start, end, text, duration, vocabulary, part_limit)]
     return [*ids[: limit - 1], EOS], max(0, len(ids) - (limit - 1))
 
 
-def _timed(start: float, end: float, text: str, duration: float, vocabulary: Vocabulary, limit: int) -> list[int]:
+def timed(start: float, end: float, text: str, duration: float, vocabulary: Vocabulary, limit: int) -> list[int]:
+    """Start, end (seconds) and at most ``limit`` tokens of the words."""
     words = vocabulary.encode(normalise(text), limit)
     if not vocabulary.bins:
         return words

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hicm.config import READS
 from hicm.errors import UserError
+from hicm.plugins import find_module
 from hicm.strict import limited
 from hicm.systems.captioner.start import refuse_no_start, start_path
 from hicm.systems.captioner.t5_settings import t5_values
@@ -70,6 +72,10 @@ class Settings:
     decoder_dropout: float = limited(0.1, 0, 1)
     memory_projection: Literal["deep", "simple"] = "deep"
     memory_dropout: float = limited(0.5, 0, 1)
+    memory_as: Literal["vectors", "text"] = "vectors"  # text: recalled sentences, read before the speech
+    memory_sentences: int = limited(16, 1)  # memory_as text: those with the highest cosines
+    memory_drop: float = limited(0.0, 0, 1)  # memory_as text, in training: the chance of each sentence to be left out
+    memory_drop_all: float = limited(0.0, 0, 1)  # and that of all of a video, so that the model also captions without
     mask_padding: bool = True  # padded frames are not attended (released: attended)
     checkpointing: bool = False  # training: layers are computed again in the backward pass; less memory, more time
     max_speech_tokens: int = limited(1000, 1)
@@ -77,12 +83,17 @@ class Settings:
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
+    @property
+    def reads_text(self) -> bool:
+        """Whether the T5 encoder is used."""
+        return self.use_speech or self.memory_as == "text"
+
 
 FILES = ("model.safetensors",)
 PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
 AT_PREDICTION = ("decode", "use_speech", "mask_padding", "max_speech_tokens")  # may be changed after training
 IN_WEIGHTS = ("t5_config", "time_bins", "use_video", "visual_depth", "visual_heads", "visual_mlp",
-              "memory_projection")  # may not be changed
+              "memory_projection", "memory_as")  # may not be changed
 
 # The behaviour of the published code, including the defects that the defaults correct.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -102,8 +113,10 @@ def speech(config: Any) -> bool:
 
 
 def memory(config: Any) -> str:
-    """Tokens of every window, unless ``retrieval.search`` is none."""
-    return "none" if config.retrieval.search == "none" else "tokens"
+    """Tokens of every window, or texts, unless ``retrieval.search`` is none."""
+    if config.retrieval.search == "none":
+        return "none"
+    return "texts" if config.room.memory_as == "text" else "tokens"
 
 
 def start_files(settings: Settings) -> dict[str, str]:
@@ -136,6 +149,9 @@ def check(config: Any) -> None:
         raise UserError("data.frames: 0, all rows, is not for the captioner, which has a position for each row; give "
                         "their number")
     warn_of_unread(settings.decode)
+    if memory(config) == "texts" and not getattr(find_module(name=config.retrieval.read, **READS), "OF_NODES", False):
+        raise UserError(f"captioner.memory_as: text needs a read that keeps nodes apart, found retrieval.read="
+                        f"{config.retrieval.read}; set retrieval.read=items")
     if settings.t5 == "scratch":
         t5_values(settings.t5_config)
         if not settings.tokenizer:
