@@ -26,7 +26,7 @@ class OwnOut:
     """What one video may not recall; level 0 = captions."""
 
     removed: dict[int, np.ndarray] = field(default_factory=dict)  # level -> ids without a caption of another video
-    stand_ins: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # level -> nodes, their leaves
+    stand_ins: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # -> nodes, ascending; leaves
 
 
 class Provenance:

@@ -16,8 +16,18 @@ def select(candidates: np.ndarray, scores: np.ndarray, rule: str, k: int,
     keep the candidate order; candidates of score -inf are never kept.  rule: "top-k" (all if fewer), "max" (one),
     "similarity" (score >= threshold).
     """
+    return select_listed(candidates, listed_scores(candidates, scores), rule, k, threshold)
+
+
+def listed_scores(candidates: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Of the scores [M, n] of all n ids those of the candidates [M, C]; -inf where padded."""
     listed = np.take_along_axis(scores, np.maximum(candidates, 0), axis=1)
-    listed = np.where(candidates < 0, NEVER, listed)
+    return np.where(candidates < 0, NEVER, listed)
+
+
+def select_listed(candidates: np.ndarray, listed: np.ndarray, rule: str, k: int,
+                  threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """`select` where only the candidates have scores: float32 [M, C], -inf where padded."""
     if rule == "similarity":
         listed = np.where(listed >= threshold, listed, NEVER)
         k = int((listed > NEVER).sum(axis=1).max(initial=0))
