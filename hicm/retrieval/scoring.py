@@ -101,6 +101,12 @@ class Queries:
         ids = np.arange(len(self.tables.matrix(level)))
         return np.where(self.valid[:, None], ids, -1)
 
+    def whole(self, level: int) -> tuple[np.ndarray, np.ndarray]:
+        """`everything` of a level as candidates, and their scores float32 [M, n_l], for `select_listed`."""
+        scores = self.scores(level)
+        ids = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+        return ids, scores if self.valid.all() else np.where(self.valid[:, None], scores, NEVER)
+
     def scores(self, level: int) -> np.ndarray:
         """Cosines float32 [M, n_l]; 0 for a zero query, -inf for what the window may not recall.
 
@@ -133,7 +139,7 @@ class Queries:
         for row, (wanted, query) in enumerate(zip(candidates, self.queries, strict=True)):
             named = wanted >= 0
             scores[row, named] = np.einsum("cd,d->c", unit.take(wanted[named], axis=0), query)
-        self.cosines += count
+        self.cosines += int(count)
         leaves = self.stand_ins(level, candidates)
         places = np.nonzero(leaves >= 0)
         if len(places[0]):
