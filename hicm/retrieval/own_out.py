@@ -26,7 +26,7 @@ class OwnOut:
     """What one video may not recall; level 0 = captions."""
 
     removed: dict[int, np.ndarray] = field(default_factory=dict)  # level -> ids without a caption of another video
-    stand_ins: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # level -> nodes, their leaves
+    stand_ins: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # -> nodes, ascending; leaves
 
 
 class Provenance:
@@ -44,6 +44,8 @@ class Provenance:
         self._number: dict[str, int] = {}
         videos = [self._number.setdefault(youtube_id(video), len(self._number)) for video in bank.leaves.videos]
         self._video = np.asarray(videos, np.int64)  # of each leaf
+        self._by_video = _Groups(self._video)
+        self._by_node: dict[int, _Groups] = {}  # level -> the leaves below each node
         self._known: dict[str, OwnOut | None] = {}
 
     def own_out(self, video: str) -> OwnOut | None:
@@ -54,16 +56,18 @@ class Provenance:
         return self._known[key]
 
     def _find(self, video: int) -> OwnOut:
-        mine = self._video == video
-        removed, stand_ins = {0: np.flatnonzero(mine)}, {}
+        mine = self._by_video.members(video)
+        removed, stand_ins = {0: mine}, {}
         for number, level in enumerate(self.bank.levels, start=1):
             above = self.bank.ancestors(number)
-            authored = (level.authors >= 0) & mine[level.authors]
-            unauthored = np.zeros(len(level), bool)
-            unauthored[above[mine]] = True
+            if number not in self._by_node:
+                self._by_node[number] = _Groups(above)
+            over = np.unique(above[mine])  # a node's author is below it
+            authors = level.authors[over]
             empty, nodes, leaves = [], [], []
-            for node in np.flatnonzero(authored | (unauthored & (level.authors < 0))):
-                others = np.flatnonzero((above == node) & ~mine)
+            for node in over[(authors < 0) | np.isin(authors, mine)]:
+                below = self._by_node[number].members(node)
+                others = below[self._video[below] != video]
                 if len(others):
                     nodes.append(node)
                     leaves.append(others[most_central(self._embeddings[others])])
@@ -74,3 +78,15 @@ class Provenance:
             if nodes:
                 stand_ins[number] = np.asarray(nodes), np.asarray(leaves)
         return OwnOut(removed, stand_ins)
+
+
+class _Groups:
+    """The members of every group of labels [N], found without looking at the others."""
+
+    def __init__(self, labels: np.ndarray) -> None:
+        self._order = np.argsort(labels, kind="stable")
+        self._ends = np.cumsum(np.bincount(labels))
+
+    def members(self, group: int) -> np.ndarray:
+        """Places of a label, ascending."""
+        return self._order[self._ends[group - 1] if group else 0:self._ends[group]]

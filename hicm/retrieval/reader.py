@@ -96,8 +96,12 @@ class Reader:
 
 def _levels(bank: Bank, settings: RetrievalConfig) -> list[int]:
     levels = sorted(set(settings.levels)) or list(range(1, bank.depth + 1))
-    if not 1 <= levels[0] <= levels[-1] <= bank.depth:
-        raise UserError(f"retrieval.levels={settings.levels}: the bank has levels 1 (finest) to {bank.depth}")
+    if not 0 <= levels[0] <= levels[-1] <= bank.depth:
+        raise UserError(f"retrieval.levels={settings.levels}: the bank has levels 1 (finest) to {bank.depth}, and 0 "
+                        "for the captions")
+    if levels[0] == 0 and (bank.leaves is None or bank.leaves.embeddings is None):
+        raise UserError(f"retrieval.levels={settings.levels}: this memory bank does not hold its captions' embeddings; "
+                        f"choose levels from 1 (finest) to {bank.depth}")
     return levels
 
 

@@ -17,7 +17,7 @@ Visited = list[tuple[int, int, float, int]]  # of one window: level, node, score
 class Kept:
     """The nodes that a search kept, and which of them a read hands over.
 
-    ``nodes`` also names what was kept on the way at levels that are passed through but not read.
+    ``nodes`` also names what was kept on the way only: at levels that are passed through, or in a beam.
     """
 
     nodes: dict[int, np.ndarray]  # level -> int32 [M, K], best first, -1 padded

@@ -10,9 +10,10 @@ import scipy.sparse
 
 from hicm.memory.bank import Bank, Leaves, Level
 from hicm.retrieval.own_out import OwnOut
-from hicm.retrieval.select import NEVER
+from hicm.retrieval.select import NEVER, listed_scores
 
 SMALLEST_NORM = 1e-8
+GATHER = 32  # cosines that a dense product computes while one node is looked up and scored by itself
 
 
 class Tables:
@@ -83,6 +84,7 @@ class Queries:
         self.own = own
         self.ids = ids
         self.best_out = best_out
+        self.cosines = 0  # how many were computed so far
         self._norms = np.maximum(np.linalg.norm(self.queries, axis=1, keepdims=True), SMALLEST_NORM).astype(np.float32)
         self._scores: dict[int, np.ndarray] = {}
 
@@ -99,6 +101,12 @@ class Queries:
         ids = np.arange(len(self.tables.matrix(level)))
         return np.where(self.valid[:, None], ids, -1)
 
+    def whole(self, level: int) -> tuple[np.ndarray, np.ndarray]:
+        """`everything` of a level as candidates, and their scores float32 [M, n_l], for `select_listed`."""
+        scores = self.scores(level)
+        ids = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
+        return ids, scores if self.valid.all() else np.where(self.valid[:, None], scores, NEVER)
+
     def scores(self, level: int) -> np.ndarray:
         """Cosines float32 [M, n_l]; 0 for a zero query, -inf for what the window may not recall.
 
@@ -106,6 +114,7 @@ class Queries:
         """
         if level not in self._scores:
             scores = self.queries @ self.tables.unit(level).T
+            self.cosines += scores.size
             for rows, own in zip(self.rows(), self.own, strict=True):
                 if own is not None and level in own.stand_ins:
                     nodes, leaves = own.stand_ins[level]
@@ -117,6 +126,31 @@ class Queries:
             self._scores[level] = scores
         return self._scores[level]
 
+    def listed(self, level: int, candidates: np.ndarray) -> np.ndarray:
+        """The `scores` of the candidates [M, C] of a level, float32 [M, C]; -inf where padded.
+
+        Few candidates are scored one by one, which takes as long for a large level as for a small one.  Equal
+        embeddings then have equal scores too: einsum adds up every row in the same order, which BLAS does not.
+        """
+        nodes, count = len(self.tables.matrix(level)), np.count_nonzero(candidates >= 0)
+        if self.best_out or count * GATHER > len(candidates) * nodes:  # the best of a level is among all its nodes
+            return listed_scores(candidates, self.scores(level))
+        unit, scores = self.tables.unit(level), np.full(candidates.shape, NEVER)
+        for row, (wanted, query) in enumerate(zip(candidates, self.queries, strict=True)):
+            named = wanted >= 0
+            scores[row, named] = np.einsum("cd,d->c", unit.take(wanted[named], axis=0), query)
+        self.cosines += int(count)
+        leaves = self.stand_ins(level, candidates)
+        places = np.nonzero(leaves >= 0)
+        if len(places[0]):
+            others = unit_rows(self.tables.matrix(0)[leaves[places]])
+            scores[places] = np.einsum("cd,cd->c", others, self.queries[places[0]])
+        scores /= self._norms
+        for rows, own in zip(self.rows(), self.own, strict=True):
+            if own is not None and level in own.removed:
+                scores[rows][np.isin(candidates[rows], own.removed[level])] = NEVER
+        return scores
+
     def hide(self, level: int, scores: np.ndarray) -> None:
         """Set the scores [M, n_l] of what the windows' videos may not recall to -inf."""
         for rows, own in zip(self.rows(), self.own, strict=True):
@@ -125,15 +159,13 @@ class Queries:
 
     def stand_ins(self, level: int, kept: np.ndarray) -> np.ndarray:
         """Leaf int32 [M, K] that stands in for each kept node [M, K] of a level; -1: the node itself is read."""
-        if all(own is None or level not in own.stand_ins for own in self.own):
-            return np.full(kept.shape, -1, np.int32)
-        table = np.full((self.batch, len(self.tables.matrix(level))), -1, np.int32)
-        for video, own in enumerate(self.own):
+        found = np.full(kept.shape, -1, np.int32)
+        for rows, own in zip(self.rows(), self.own, strict=True):
             if own is not None and level in own.stand_ins:
                 nodes, leaves = own.stand_ins[level]
-                table[video, nodes] = leaves
-        found = table[np.repeat(np.arange(self.batch), self.windows)[:, None], kept]
-        return np.where(kept >= 0, found, -1)
+                places = np.minimum(np.searchsorted(nodes, kept[rows]), len(nodes) - 1)
+                found[rows] = np.where(nodes[places] == kept[rows], leaves[places], -1)
+        return found
 
     def mean(self, level: int, kept: np.ndarray) -> np.ndarray:
         """Plain mean of the kept nodes' embeddings, float32 [M, D]; zero where nothing was kept (g_l of 2.5).
@@ -151,7 +183,7 @@ class Queries:
 def unit_rows(matrix: np.ndarray) -> np.ndarray:
     """Rows divided by their L2 norm (at least 1e-8), float32."""
     norms = np.linalg.norm(matrix.astype(np.float32, copy=False), axis=1, keepdims=True)
-    return (matrix / np.maximum(norms, SMALLEST_NORM)).astype(np.float32)
+    return (matrix / np.maximum(norms, SMALLEST_NORM)).astype(np.float32, copy=False)
 
 
 def _sums(ids: np.ndarray, matrix: np.ndarray) -> np.ndarray:

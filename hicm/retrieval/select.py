@@ -16,8 +16,18 @@ def select(candidates: np.ndarray, scores: np.ndarray, rule: str, k: int,
     keep the candidate order; candidates of score -inf are never kept.  rule: "top-k" (all if fewer), "max" (one),
     "similarity" (score >= threshold).
     """
+    return select_listed(candidates, listed_scores(candidates, scores), rule, k, threshold)
+
+
+def listed_scores(candidates: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Of the scores [M, n] of all n ids those of the candidates [M, C]; -inf where padded."""
     listed = np.take_along_axis(scores, np.maximum(candidates, 0), axis=1)
-    listed = np.where(candidates < 0, NEVER, listed)
+    return np.where(candidates < 0, NEVER, listed)
+
+
+def select_listed(candidates: np.ndarray, listed: np.ndarray, rule: str, k: int,
+                  threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """`select` where only the candidates have scores: float32 [M, C], -inf where padded."""
     if rule == "similarity":
         listed = np.where(listed >= threshold, listed, NEVER)
         k = int((listed > NEVER).sum(axis=1).max(initial=0))
@@ -36,12 +46,14 @@ def _best(scores: np.ndarray, k: int) -> np.ndarray:
     count = scores.shape[1]
     if k == 0:
         return np.zeros((len(scores), 0), np.int64)
-    if k < count:  # all above the k-th largest score, and as many of the first ones equal to it as fit
-        kth = np.partition(scores, count - k, axis=1)[:, count - k, None]
-        above, equal = scores > kth, scores == kth
-        room = k - above.sum(axis=1, keepdims=True)
-        positions = np.nonzero(above | (equal & (np.cumsum(equal, axis=1) <= room)))[1].reshape(-1, k)
-        scores = np.take_along_axis(scores, positions, axis=1)
-    else:
-        positions = np.broadcast_to(np.arange(count), scores.shape)
-    return np.take_along_axis(positions, np.argsort(-scores, axis=1, kind="stable"), axis=1)
+    if k >= count:
+        return np.argsort(-scores, axis=1, kind="stable")
+    kth = np.partition(scores, count - k, axis=1)[:, count - k, None]
+    rows, positions = np.nonzero(scores >= np.maximum(kth, np.finfo(scores.dtype).min))  # not -inf, which may be all
+    positions = positions[np.lexsort((-scores[rows, positions], rows))]  # stable
+    place = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    best = np.zeros((len(scores), k), np.int64)
+    if (kth == NEVER).any():  # where fewer than k may be kept, a position of -inf fills up
+        best[:] = scores.argmin(axis=1)[:, None]
+    best[rows[place < k], place[place < k]] = positions[place < k]
+    return best

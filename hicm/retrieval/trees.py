@@ -111,10 +111,14 @@ class Memory:
 
 
 def _joined(node: RecalledNode) -> RecalledNode:
-    """The node merged with its only child, if that has the same text and score."""
+    """The node merged with its only child, if that has the same text and, but for rounding, the same score."""
     if len(node.below) != 1:
         return node
     child = node.below[0]
-    if (child.text, child.score, child.replaced) != (node.text, node.score, node.replaced):
+    if (child.text, child.replaced) != (node.text, node.replaced) or not _same(child.score, node.score):
         return node
-    return replace(node, below=child.below, more=child.more, lowest=child.reaches)
+    return replace(node, source=node.source or child.source, below=child.below, more=child.more, lowest=child.reaches)
+
+
+def _same(one: float | None, other: float | None) -> bool:
+    return one == other or (one is not None and other is not None and abs(one - other) < 1e-5)

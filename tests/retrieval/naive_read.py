@@ -1,5 +1,7 @@
 """Made-up banks, and the read of hicm2.md 2.5 written as loops over windows and nodes, straight from its equations."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from hicm.config import RetrievalConfig
@@ -111,6 +113,11 @@ def naive_select(bank: Bank, level: int, candidates: list[int], query: np.ndarra
             cosine = query @ embedding / max(np.linalg.norm(embedding), 1e-8) / max(np.linalg.norm(query), 1e-8)
             scored.append((node, float(cosine), leaf))
     scored.sort(key=lambda entry: -entry[1])
+    return naive_picked(scored, settings)
+
+
+def naive_picked(scored: list[tuple[int, float, int]], settings: RetrievalConfig) -> list[tuple[int, float, int]]:
+    """Of entries (node, score, stand-in), best first, those that the rule picks."""
     if settings.select == "similarity":
         return [entry for entry in scored if entry[1] >= settings.threshold]
     return scored[: 1 if settings.select == "max" else settings.top_k]
@@ -137,7 +144,9 @@ def naive_read(bank: Bank, query: np.ndarray, video: str | None,
     candidates = list(range(len(bank.level(top))))
     for level in range(top, min(used) - 1, -1):
         if settings.search == "descend" or level == top:
-            kept[level] = naive_select(bank, level, candidates, query, video, settings)
+            wide = replace(settings, select="top-k", top_k=settings.beam) if settings.beam and level > min(used) and \
+                settings.search == "descend" else settings
+            kept[level] = naive_select(bank, level, candidates, query, video, wide)
             chosen = kept[level]
             if not chosen:
                 break
@@ -145,8 +154,9 @@ def naive_read(bank: Bank, query: np.ndarray, video: str | None,
             children = [child for node, _, _ in kept[top] for child in bank.level(top).children[node]]
             if not naive_select(bank, level, children, query, video, settings):
                 break
-        if level in used:
-            collected.append(mean(level if settings.search == "descend" else top, chosen))
-        if settings.search == "descend" and level > 1:
+        read = naive_picked(chosen, settings)
+        if level in used and read:
+            collected.append(mean(level if settings.search == "descend" else top, read))
+        if settings.search == "descend" and level > min(used):
             candidates = [child for node, _, _ in chosen for child in bank.level(level).children[node]]
     return (half(np.mean(collected, axis=0)) if collected else np.zeros(len(query))), kept

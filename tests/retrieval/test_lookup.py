@@ -60,6 +60,17 @@ def test_a_text_finds_its_captions(folder):
     assert "level 1: 2 of 3 kept" in lines and any("1.00  fry the bacon  [w #1]" in line for line in lines)
 
 
+def test_a_way_down_to_the_captions(folder):
+    settings = RetrievalConfig(top_k=1, beam=3, levels=[0])
+    found = search_text(folder, "fry the bacon", settings, HASHING)
+    (window,) = found.windows
+    first, captions = window.levels
+    assert (first.level, first.kept) == (1, 3) and (captions.level, captions.nodes, captions.kept) == (0, 5, 1)
+    assert captions.hits[0].text == "fry the bacon" and captions.hits[0].source == "w #1" and window.captions == ()
+    lines = str(found).splitlines()
+    assert lines[0].endswith("descend, best 1 per level, a beam of 3") and "captions: 1 of 5 kept" in lines
+
+
 @given(st.integers(0, 2**31), st.sampled_from(["descend", "flat"]), st.sampled_from(["top-k", "max", "similarity"]),
        st.integers(0, 3))
 @settings(max_examples=25)

@@ -59,7 +59,8 @@ def test_zero_queries_and_zero_embeddings_score_zero(bank):
 
 @pytest.mark.parametrize(("settings", "message"), [
     ({"levels": [1, 4]}, r"retrieval.levels=\[1, 4\]: the bank has levels 1 \(finest\) to 3"),
-    ({"levels": [0]}, r"retrieval.levels=\[0\]"),
+    ({"levels": [-1, 2]}, r"retrieval.levels=\[-1, 2\]: .* and 0 for the captions"),
+    ({"beam": 4, "top_k": 5}, "retrieval.beam=4: fewer nodes than the top_k=5"),
     ({"search": "flat", "flat_level": 4}, "retrieval.flat_level=4"),
     ({"top_k": 0}, "top_k=0; expected 1 or more"),
     ({"windows": 0}, "windows=0"),
@@ -99,6 +100,8 @@ def test_leaving_out_needs_provenance(bank, frames):
         reader.read(*frames, exclude=["video-00000", None])
     with pytest.raises(UserError, match="flat_level=0: this memory bank does not hold"):
         Reader(bare, RetrievalConfig(search="flat", flat_level=0))
+    with pytest.raises(UserError, match=r"levels=\[0, 1\]: this memory bank does not hold .* from 1 \(finest\) to 3"):
+        Reader(bare, RetrievalConfig(levels=[0, 1]))
 
 
 def test_a_constant_read_is_announced_and_is_constant(bank, frames):

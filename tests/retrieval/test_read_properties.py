@@ -1,6 +1,7 @@
 """The batched read against the loops of naive_read.py, and what must hold for any bank."""
 
 import dataclasses
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from naive_read import WIDTH, frames_of, garbled, naive_query, naive_read, random_bank
 
 from hicm.config import RetrievalConfig
+from hicm.retrieval import scoring
 from hicm.retrieval.reader import Reader
 
 pytestmark = pytest.mark.filterwarnings("ignore:retrieval.search=top_only")
@@ -20,18 +22,20 @@ searches = st.builds(
     windows=st.sampled_from([1, 3, 4]),
     top_k=st.integers(1, 5),
     threshold=st.sampled_from([0.13, 0.37, 0.61]),
-    levels=st.lists(st.integers(1, 3), max_size=3, unique=True),
+    beam=st.sampled_from([0, 0, 5, 8]),
+    levels=st.lists(st.integers(0, 3), max_size=3, unique=True),
     flat_level=st.integers(0, 3),
     tail=st.sampled_from(["spread", "drop"]),
     mask_padding=st.booleans(),
     precision=st.sampled_from(["float32", "stored"]),
 )
 seeds = st.integers(0, 2**31)
+gathers = st.sampled_from([0, scoring.GATHER])  # 0: candidates are scored one by one, however many they are
 
 
-@given(searches, seeds, st.booleans(), st.booleans(), st.booleans())
-@settings(max_examples=200, deadline=None)
-def test_batched_read_equals_the_loops(retrieval, seed, exact, half, leave_out):
+@given(searches, seeds, st.booleans(), st.booleans(), st.booleans(), gathers)
+@settings(max_examples=300, deadline=None)
+def test_batched_read_equals_the_loops(retrieval, seed, exact, half, leave_out, gather):
     """``exact`` banks are full of ties, which the candidate order decides; zero queries come from the padding."""
     if exact:  # windows of four like rows have means without rounding
         retrieval = dataclasses.replace(retrieval, windows=3)
@@ -39,7 +43,8 @@ def test_batched_read_equals_the_loops(retrieval, seed, exact, half, leave_out):
     bank = random_bank(rng, exact=exact, dtype=np.float16 if half else np.float32)
     frames, mask = frames_of(rng, 3, 12, exact)
     exclude = ["video-00000", None, "video-00009"] if leave_out else None
-    read = Reader(bank, retrieval).read(frames, mask, exclude)
+    with mock.patch.object(scoring, "GATHER", gather):
+        read = Reader(bank, retrieval).read(frames, mask, exclude)
     assert read.vectors.shape == (3, retrieval.windows, WIDTH)
     assert read.vectors.dtype == np.float32
     for b in range(3):
@@ -80,9 +85,9 @@ def test_every_visited_node_is_a_child_of_a_kept_one(retrieval, seed):
             assert len(set(visited)) == len(visited)
 
 
-@given(searches, seeds, st.sampled_from([0.0, 0.5, 1.0]))
-@settings(max_examples=120, deadline=None)
-def test_what_a_video_wrote_never_reaches_it(retrieval, seed, written):
+@given(searches, seeds, st.sampled_from([0.0, 0.5, 1.0]), gathers)
+@settings(max_examples=160, deadline=None)
+def test_what_a_video_wrote_never_reaches_it(retrieval, seed, written, gather):
     rng = np.random.default_rng(seed)
     bank = random_bank(rng, exact=False, written=written)
     video = bank.leaves.videos[0]
@@ -90,7 +95,9 @@ def test_what_a_video_wrote_never_reaches_it(retrieval, seed, written):
     frames, mask = frames_of(rng, 2, 12, exact=False)
     for search in (retrieval.search, "random"):
         retrieval = dataclasses.replace(retrieval, search=search)
-        read, again = (Reader(b, retrieval).read(frames, mask, [video, video], ["a", "b"]) for b in (bank, changed))
+        with mock.patch.object(scoring, "GATHER", gather):
+            read, again = (Reader(b, retrieval).read(frames, mask, [video, video], ["a", "b"])
+                           for b in (bank, changed))
         np.testing.assert_array_equal(read.vectors, again.vectors)
         for level, nodes in read.nodes.items():
             np.testing.assert_array_equal(nodes, again.nodes[level])

@@ -75,8 +75,24 @@ def test_one_text_on_several_levels_is_one_entry(bank):
     same, = Memory(ONE, bank).windows([[(2, node, 0.5, -1), (1, child, 0.5, -1)]], 10.0)
     entry, = same.nodes
     assert (entry.level, entry.reaches) == (2, 1) and entry.below[0].level == 0
+    near, = Memory(ONE, bank).windows([[(2, node, 0.5, -1), (1, child, np.nextafter(np.float32(0.5), 1), -1)]], 10.0)
+    assert near.nodes[0].reaches == 1, "two ways of computing a cosine may differ by rounding"
     other, = Memory(ONE, bank).windows([[(2, node, 0.5, -1), (1, child, 0.4, -1)]], 10.0)
     assert (other.nodes[0].reaches, other.nodes[0].below[0].level) == (2, 1)
+
+
+def test_a_caption_that_was_recalled_hangs_below_its_node(bank):
+    node, author, other = next((node, int(author), int(leaf)) for node, author in enumerate(bank.level(1).authors)
+                               for leaf in bank.level(1).children[node]
+                               if bank.leaves.texts[leaf] != bank.leaves.texts[author])
+    part, = Memory(ONE, bank).windows([[(1, node, 0.5, -1), (0, other, 0.4, -1)]], 10.0)
+    root, = part.nodes
+    assert (root.level, root.reaches) == (1, 1)
+    assert [(leaf.level, leaf.text, leaf.score, leaf.source) for leaf in root.below] == \
+        [(0, bank.leaves.texts[other], 0.4, bank.leaves.videos[other])]
+    part, = Memory(ONE, bank).windows([[(1, node, 0.5, -1), (0, author, 0.5, -1)]], 10.0)
+    root, = part.nodes
+    assert (root.level, root.reaches, root.source, root.below) == (1, 0, bank.leaves.videos[author], ())
 
 
 def test_bank_without_captions_and_flat_search(bank):

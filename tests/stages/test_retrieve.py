@@ -5,17 +5,20 @@ import dataclasses
 import numpy as np
 import pytest
 
-from hicm.config import Config, DataConfig, MemoryConfig, RetrievalConfig
+from hicm.cli import main
+from hicm.config import Config, DataConfig, MemoryConfig, RetrievalConfig, load_config
 from hicm.data.features import open_features, sample, write_features
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
-from hicm.memory.bank import load_bank
+from hicm.memory.bank import load_bank, save_bank
 from hicm.retrieval.reader import Reader
 from hicm.retrieval.store import open_retrieved
+from hicm.retrieval.trees import Memory
 from hicm.stages.build_memory import build_memory
 from hicm.stages.retrieve import BATCH, retrieve
 from tests.older import make_older
+from tests.tiny import make_tiny
 
 VERBS, THINGS = ("add", "cut", "boil", "fry", "serve"), ("salt", "onion", "rice", "meat", "sauce", "egg", "soup")
 ENCODER = "hashing:16"
@@ -67,6 +70,46 @@ def test_training_leaves_a_videos_own_captions_out(config, tmp_path):
                         for window in retrieved.visited(video) for _, node, _, _ in window)
     assert own["train"] == 0
     assert own["all"] > 100
+
+
+@pytest.mark.parametrize("read", ["mean", "levels"])
+def test_the_captions_below_a_beam_are_recalled_and_shown(tmp_path, read):
+    """By the command: the nearest captions under the kept nodes, and in training none of the video's own."""
+    settings = make_tiny(tmp_path, videos=6, retrieval__levels=[1, 0], retrieval__beam=5, retrieval__read=read)
+    config = load_config(settings)
+    bank, features, reader = (load_bank(config.bank), open_features(config.data.features),
+                              Reader(load_bank(config.bank), config.retrieval))
+    for name, extra in (("test", []), ("train", ["--training"])):
+        out = tmp_path / f"{name}.h5"
+        assert main(["retrieve", str(settings), "--split", "train", "--out", str(out), *extra]) == 0
+        retrieved = open_retrieved(out)
+        assert retrieved.levels == list(range(bank.depth, -1, -1)) and retrieved.info["retrieval"]["beam"] == 5
+        for video in retrieved.ids:
+            frames, mask = sample(features.read(video), 20)
+            expected = reader.read(frames[None], mask[None], [video] if extra else None)
+            np.testing.assert_allclose(retrieved.vectors(video), expected.vectors[0], atol=1e-6)
+            visited = retrieved.visited(video)
+            for window in visited:
+                finest = {node for level, node, *_ in window if level == 1}
+                recalled = [node for level, node, *_ in window if level == 0]
+                assert len(recalled) == 2 and {bank.ancestors(1)[leaf] for leaf in recalled} <= finest
+                assert not extra or video not in {bank.leaves.videos[leaf] for leaf in recalled}
+            parts = Memory(config, bank).windows(visited, 60.0, video if extra else "")
+            assert len(parts) == 4 and all(lowest(part.nodes) == 0 for part in parts)
+
+
+def lowest(nodes) -> int:
+    return min(min(node.reaches, lowest(node.below) if node.below else node.reaches) for node in nodes)
+
+
+def test_a_bank_without_embedded_captions_ends_at_its_nodes(tmp_path, capsys):
+    settings = make_tiny(tmp_path, videos=4, retrieval__levels=[0])
+    folder = load_config(settings).bank
+    bank = load_bank(folder)
+    save_bank(dataclasses.replace(bank, leaves=dataclasses.replace(bank.leaves, embeddings=None)), folder)
+    assert main(["retrieve", str(settings), "--out", str(tmp_path / "out.h5")]) == 2
+    assert "retrieval.levels=[0]: this memory bank does not hold its captions' embeddings; choose" in \
+        capsys.readouterr().err
 
 
 def test_leave_own_out_can_be_switched_off(config, tmp_path):

@@ -5,14 +5,13 @@ from hicm.errors import UserError
 from hicm.memory.bank import Bank
 from hicm.retrieval.records import Kept
 from hicm.retrieval.scoring import Queries
-from hicm.retrieval.select import select
+from hicm.retrieval.select import select_listed
 
 
 def search(queries: Queries, settings: RetrievalConfig, levels: list[int]) -> Kept:
     """Keep the best of all nodes of level ``flat_level`` (0: of the captions); ``levels`` plays no part."""
     level = settings.flat_level
-    nodes, scores = select(queries.everything(level), queries.scores(level), settings.select, settings.top_k,
-                           settings.threshold)
+    nodes, scores = select_listed(*queries.whole(level), settings.select, settings.top_k, settings.threshold)
     return Kept({level: nodes}, {level: scores}, {level: nodes})
 
 
