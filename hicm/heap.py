@@ -22,4 +22,5 @@ def keep_freed_memory(keep: bool = True) -> bool:
     library = ctypes.CDLL(None)
     if not hasattr(library, "gnu_get_libc_version"):
         return False
-    return all([library.mallopt(name, value) for name, value in (KEPT if keep else USUAL).items()])
+    done = [library.mallopt(name, value) for name, value in (KEPT if keep else USUAL).items()]
+    return all(done)

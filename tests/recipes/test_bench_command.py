@@ -13,6 +13,7 @@ import torch
 from hicm import verbs
 from hicm.data.samples import SplitSamples
 from hicm.errors import UserError
+from hicm.heap import keep_freed_memory
 from hicm.recipes.bench import evaluation, generation, loading, machine, memory, race, retrieval, step
 from hicm.recipes.bench import run as run_module
 from hicm.recipes.bench.race import Asked, Run
@@ -58,6 +59,7 @@ def test_what_a_run_does_first_takes_the_place_of_its_warm_up():
 
 @pytest.mark.skipif(not machine.RESET.exists(), reason="only Linux tells the peak of a part")
 def test_the_peak_is_that_of_the_work():
+    keep_freed_memory(False)  # a training before this test has it kept
     before = machine.host_peak()
     large = bytearray(os.urandom(1) * 2**27)
     with_large = before()
@@ -311,6 +313,6 @@ def test_measurements_are_known_as_the_command_names_them(tmp_path, monkeypatch)
     monkeypatch.setattr(run_module, "find_parts", lambda names: {"one": part("one", 1, [])})
     monkeypatch.setattr(machine, "load", lambda: None)
     found = verbs.bench(size="base", repeat=2, out=str(tmp_path / "bench.json"))
-    assert found.content["settings"] == {"size": "base", "repeat": 2, "reference": None}
+    assert found.content["settings"] == {"size": "base", "repeat": 2, "reference": None, "greedy": False}
     assert len(found.content["parts"]["one"]["runs"][0]["wall"]) == 2
     assert Path(found.out).is_file()
