@@ -4,6 +4,7 @@ import json
 import os
 import re
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -307,6 +308,19 @@ def test_a_reference_that_no_part_uses_is_not_loaded(tmp_path, monkeypatch):
     with pytest.warns(UserWarning, match="--reference nowhere: not used; only step and generation"):
         found = verbs.bench(repeat=1, reference="nowhere", out=str(tmp_path / "bench.json"))
     assert found.content["settings"]["reference"] is None
+
+
+def test_greedy_alone_leaves_beams_out(quick):
+    found = generation.measure(replace(TINY, greedy=True))
+    assert [run["name"] for run in found["runs"]] == ["ours, greedy", "transformers, greedy", "ours, encoding alone"]
+    assert found["costs"].keys() == {"ours, greedy"} and len(found["checks"]) == 1
+
+
+def test_greedy_without_generation_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "find_parts", lambda names: {"one": part("one", 1, [])})
+    monkeypatch.setattr(machine, "load", lambda: None)
+    with pytest.warns(UserWarning, match="--greedy: not used"):
+        verbs.bench(repeat=1, greedy=True, out=str(tmp_path / "bench.json"))
 
 
 def test_measurements_are_known_as_the_command_names_them(tmp_path, monkeypatch):
