@@ -5,21 +5,48 @@ gigabytes of them then waits for the system to clear the same pages again and ag
 """
 
 import ctypes
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 TRIM, MAP = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of <malloc.h>
-KEPT = {MAP: 2**30, TRIM: 2**31 - 1}  # bytes
-USUAL = {MAP: 2**25, TRIM: 2**26}  # what glibc's thresholds grow to as arrays are freed
+LARGEST = 2**30  # bytes of an array that is kept; glibc before 2.35 refuses more than USUAL
+USUAL = 2**25  # what glibc's own threshold grows to as arrays are freed
+CHOSEN = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")  # settings of the user, left alone
 
 
 def keep_freed_memory(keep: bool = True) -> bool:
-    """Whether arrays of up to 1 GiB that are freed stay with the process, to be used again; ``keep=False`` undoes it.
+    """Keep arrays of up to 1 GiB that the main thread frees, to be used again; with ``keep=False`` give them back.
 
-    Returns False where the C library is not glibc; then nothing changes.
+    Returns whether that is possible: the C library is glibc, and no environment variable has set its thresholds.
     """
-    if not sys.platform.startswith("linux"):
+    library = _glibc()
+    if library is None:
         return False
+    if keep:
+        return bool((library.mallopt(MAP, LARGEST) or library.mallopt(MAP, USUAL))
+                    and library.mallopt(TRIM, 2**31 - 1))
+    library.mallopt(MAP, USUAL)
+    library.mallopt(TRIM, 2 * USUAL)
+    library.malloc_trim(0)
+    return True
+
+
+@contextmanager
+def kept_memory(wanted: bool = True) -> Iterator[None]:
+    """`keep_freed_memory` within a block, if ``wanted``."""
+    if wanted:
+        keep_freed_memory()
+    try:
+        yield
+    finally:
+        if wanted:
+            keep_freed_memory(False)
+
+
+def _glibc() -> ctypes.CDLL | None:
+    if not sys.platform.startswith("linux") or any(name in os.environ for name in CHOSEN):
+        return None
     library = ctypes.CDLL(None)
-    if not hasattr(library, "gnu_get_libc_version"):
-        return False
-    return all([library.mallopt(name, value) for name, value in (KEPT if keep else USUAL).items()])
+    return library if hasattr(library, "gnu_get_libc_version") else None

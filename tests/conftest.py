@@ -37,6 +37,21 @@ def golden() -> Path:
     return ROOT / "tests" / "golden"
 
 
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports whose pictures are empty, since drawing takes most of the time."""
+    from hicm.files import atomic
+    from hicm.report import page
+
+    def save(figure: Any, path: Path | None, about: str) -> bytes:
+        if path is not None:
+            with atomic(path):
+                pass
+        return b""
+
+    monkeypatch.setattr(page, "save", save)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A browser, or a skipped test.  There is one for all tests: Playwright starts once per process."""

@@ -4,6 +4,7 @@ The golden is read from HICM_PARITY (a path without ending; default: the committ
 t5tiny beside it (or the committed one), so that another golden of the same form can be checked.
 """
 
+import copy
 import json
 import os
 import zlib
@@ -127,19 +128,26 @@ def batch(golden, vocabulary, frames, tmp_path_factory):
     return collate(items)
 
 
-@pytest.fixture
-def model(golden, vocabulary, tmp_path) -> Captioner:
-    """The released key names, read through the loader for released checkpoints."""
+@pytest.fixture(scope="module")
+def loaded(golden, vocabulary, tmp_path_factory) -> Captioner:
+    """The released key names, read through the loader for released checkpoints; read only."""
     shapes = golden.parameter_shapes
     state = {name: weight(golden.salt, name, shape) for name, shape in shapes.items()}
-    torch.save({"model": state, "epoch": 3}, tmp_path / "released.pth")
+    path = tmp_path_factory.mktemp("parity") / "released.pth"
+    torch.save({"model": state, "epoch": 3}, path)
     count, width = shapes["visual_encoder.pos_embed"][1:]
     config = Settings(t5="scratch", t5_config=golden.t5_config, mask_padding=False,
                              visual_depth=golden.depth, visual_heads=golden.heads, visual_mlp=golden.mlp_dim)
     memory = shapes["ret2t5_proj.0.net.1.weight"][1]
     model = Captioner(config, make_t5(config, vocabulary.size, vocabulary.text_size), width, count, memory)
-    load_state(model, read_released(tmp_path / "released.pth"), "released.pth")
+    load_state(model, read_released(path), "released.pth")
     return model.eval()
+
+
+@pytest.fixture
+def model(loaded) -> Captioner:
+    """A copy, to be trained."""
+    return copy.deepcopy(loaded)
 
 
 def close(found, expected, tolerance: float) -> None:

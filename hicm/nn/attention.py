@@ -52,7 +52,8 @@ class _Attention(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         q, k, v, weights = ctx.saved_tensors
         of_q, of_k, of_v = (x.new_empty(x.transpose(1, 2).shape).transpose(1, 2) for x in (q, k, v))
-        of_bias = weights.new_empty(1, *weights.shape[1:], dtype=torch.float32) if ctx.bias else None
+        make = weights.new_empty if len(q) else weights.new_zeros
+        of_bias = make(1, *weights.shape[1:], dtype=torch.float32) if ctx.bias else None
         gradient = (gradient * ctx.kept).contiguous()
         for i, j in _parts(weights):
             p, g = weights[i, j], gradient[i, j]

@@ -15,6 +15,7 @@ from hicm.data.holdout import describe_selection, describe_split
 from hicm.data.samples import SplitSamples
 from hicm.errors import UserError
 from hicm.files import atomic_folder, read_json, write_json
+from hicm.heap import kept_memory
 from hicm.locks import holding
 from hicm.provenance import Origin, now
 from hicm.rooms import check_settings, described_by, start_files
@@ -109,7 +110,8 @@ def _train_in(folder: Path, config: Config, kind: type[System], run: str, origin
     if isinstance(system, Learner):
         precision, _ = choose_precision(config.train, accelerator.device, recorded)
         settings = replace(config.train, precision=precision)
-        progress = run_loop(system, settings, folder, run, accelerator, evaluators)
+        with kept_memory(accelerator.device.type == "cpu"):
+            progress = run_loop(system, settings, folder, run, accelerator, evaluators)
         selected = ({"metric": config.train.select_on, "value": progress.best, "step": progress.best_step}
                     if progress.best is not None else "last checkpoint: the selecting metric was never computed")
     elif isinstance(system, Chooser) and accelerator.is_main_process:

@@ -23,7 +23,6 @@ from tqdm import tqdm
 from hicm.config import TrainConfig
 from hicm.errors import UserError
 from hicm.files import atomic_folder
-from hicm.heap import keep_freed_memory
 from hicm.interrupts import Interrupted, deferred
 from hicm.nn.dropout import masks_of
 from hicm.systems.base import Learner
@@ -45,8 +44,6 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
     ``folder``.  Raises UserError for the first step whose gradient is not finite, before anything of it is saved, and
     Interrupted after the step in which a signal came (`hicm.interrupts`), which is then in the checkpoint.
     """
-    if accelerator.device.type == "cpu":
-        keep_freed_memory()
     module = accelerator.prepare(system.module)
     optimiser = system.optimiser(module, config.lr) or make_optimiser(module, config.lr)
     checkpoint = folder / "checkpoint.pt"

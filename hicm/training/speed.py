@@ -118,7 +118,7 @@ class Step:
     """One optimiser step as the training loop takes it: forward, backward, clipping, Adam.
 
     ``trained``: the module, what computes the scalar to minimise, and what follows a step.  ``bf16``: under autocast.
-    ``plain``: torch's default Adam, and freed memory treated as usual.  ``share``: a step whose optimiser's state is
+    ``plain``: torch's default Adam, and freed memory is given back.  ``share``: a step whose optimiser's state is
     used, so that it is there only once; not on a GPU, if one of the two is plain.
     """
 
@@ -133,10 +133,14 @@ class Step:
         if share is not None and (self.device.type == "cpu" or share.plain == plain):  # else counts are kept elsewhere
             self.optimiser.state = share.optimiser.state
 
+    def settle(self) -> None:
+        """To be called before a step is timed: have freed memory kept as in training, or given back as usual."""
+        if self.device.type == "cpu":
+            keep_freed_memory(not self.plain)
+
     def __call__(self) -> float:
         """The loss before the step."""
         self.module.train()
-        keep_freed_memory(not self.plain)
         times = [time.perf_counter()]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             loss = self.loss()

@@ -13,7 +13,7 @@ def bench(parts: Annotated[Sequence[str], "loading, step, generation, retrieval,
                                 "memory)"] = "small",
           repeat: Annotated[int, "how often each run is repeated; runs take turns"] = 3,
           reference: Annotated[str, "clone of the HiCM2 authors' repository; step and generation run its code"] = "",
-          greedy: Annotated[bool, "generation: greedy alone; 4 beams take more than twice as long"] = False,
+          greedy: Annotated[bool, "generation: greedy search alone, without beams"] = False,
           device: Annotated[str, "cpu, cuda or cuda:N; auto: a GPU if there is one"] = "auto",
           out: Annotated[str, "json file to write; it is written after every part"] = "presave/bench.json",
           overwrite: Annotated[bool, "replace earlier measurements in --out, of all parts"] = False) -> "Bench":

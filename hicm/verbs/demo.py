@@ -12,6 +12,9 @@ def demo(*, out: Annotated[str, "folder for data, memory, runs and report"] = "p
 
     Data, memory, training, captions, scores and a report that compares systems; minutes on a CPU.
     """
+    from hicm.recipes.demo.side_by_side import begin_imports
+
+    begin_imports()  # they take seconds; what this process needs is imported meanwhile
     from hicm.recipes.demo.run import run_demo
 
     return run_demo(Path(out), seed, system)

@@ -11,6 +11,7 @@ import pytest
 
 from hicm.cli import main
 from hicm.files import read_json, sha256
+from hicm.recipes.demo import side_by_side
 
 # places that cannot be written
 
@@ -26,7 +27,8 @@ def below(tmp_path) -> Path:
     "memory build {config} --set memory.path={below}", "retrieve {config} --out {below}/x.h5",
     "train {config} --out {below}", "predict {run} --out {below}/p.json",
     "evaluate {run} --metrics soda_d --out {below}/m.json", "demo --out {below}"])
-def test_output_below_a_file(sound, refused, below, command):
+def test_output_below_a_file(sound, refused, below, monkeypatch, command):
+    monkeypatch.setattr(side_by_side, "FORKS", False)  # the demo would begin imports in vain, and instead of ours
     said = refused(*command.format(config=sound.config, run=sound.run, below=below).split())
     assert said.startswith(f"{below}") and re.search("Not a directory|File exists", said)
 

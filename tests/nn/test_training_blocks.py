@@ -47,6 +47,21 @@ def test_attention_with_dropout_has_the_gradients_of_the_mask_it_drew(monkeypatc
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
+def test_attention_without_rows_has_gradients_of_zero():
+    q, bias = torch.zeros(0, 2, 6, 4, requires_grad=True), torch.ones(1, 2, 6, 6, requires_grad=True)
+    torch.full((72,), torch.nan)  # what lies in the memory that is used next
+    attention.attend(q, q, q, bias).sum().backward()
+    assert (bias.grad == 0).all()
+
+
+def test_several_rows_add_up_in_the_gradient_of_the_bias(monkeypatch):
+    monkeypatch.setattr(attention, "AT_ONCE", 36)  # one head of one row at a time
+    q, bias = leaves((3, 2, 6, 4), (1, 2, 6, 6), dtype=torch.float32)
+    ours = torch.autograd.grad(attention.attend(q, q, q, bias).square().sum(), bias)[0]
+    theirs = torch.autograd.grad((((q @ q.transpose(2, 3) + bias).softmax(-1)) @ q).square().sum(), bias)[0]
+    torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
 def test_attention_in_bfloat16_is_close_to_that_in_float32():
     q, k, v, bias = leaves((2, 2, 9, 8), (2, 2, 9, 8), (2, 2, 9, 8), (1, 2, 9, 9), dtype=torch.float32)
     exact = attention.attend(q, k, v, bias)

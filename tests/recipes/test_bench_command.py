@@ -4,6 +4,7 @@ import json
 import os
 import re
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +14,7 @@ import torch
 from hicm import verbs
 from hicm.data.samples import SplitSamples
 from hicm.errors import UserError
+from hicm.heap import keep_freed_memory
 from hicm.recipes.bench import evaluation, generation, loading, machine, memory, race, retrieval, step
 from hicm.recipes.bench import run as run_module
 from hicm.recipes.bench.race import Asked, Run
@@ -58,6 +60,7 @@ def test_what_a_run_does_first_takes_the_place_of_its_warm_up():
 
 @pytest.mark.skipif(not machine.RESET.exists(), reason="only Linux tells the peak of a part")
 def test_the_peak_is_that_of_the_work():
+    keep_freed_memory(False)  # a training before this test has it kept
     before = machine.host_peak()
     large = bytearray(os.urandom(1) * 2**27)
     with_large = before()
@@ -307,10 +310,23 @@ def test_a_reference_that_no_part_uses_is_not_loaded(tmp_path, monkeypatch):
     assert found.content["settings"]["reference"] is None
 
 
+def test_greedy_alone_leaves_beams_out(quick):
+    found = generation.measure(replace(TINY, greedy=True))
+    assert [run["name"] for run in found["runs"]] == ["ours, greedy", "transformers, greedy", "ours, encoding alone"]
+    assert found["costs"].keys() == {"ours, greedy"} and len(found["checks"]) == 1
+
+
+def test_greedy_without_generation_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_module, "find_parts", lambda names: {"one": part("one", 1, [])})
+    monkeypatch.setattr(machine, "load", lambda: None)
+    with pytest.warns(UserWarning, match="--greedy: not used"):
+        verbs.bench(repeat=1, greedy=True, out=str(tmp_path / "bench.json"))
+
+
 def test_measurements_are_known_as_the_command_names_them(tmp_path, monkeypatch):
     monkeypatch.setattr(run_module, "find_parts", lambda names: {"one": part("one", 1, [])})
     monkeypatch.setattr(machine, "load", lambda: None)
     found = verbs.bench(size="base", repeat=2, out=str(tmp_path / "bench.json"))
-    assert found.content["settings"] == {"size": "base", "repeat": 2, "reference": None}
+    assert found.content["settings"] == {"size": "base", "repeat": 2, "reference": None, "greedy": False}
     assert len(found.content["parts"]["one"]["runs"][0]["wall"]) == 2
     assert Path(found.out).is_file()

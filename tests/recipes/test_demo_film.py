@@ -9,7 +9,7 @@ from hicm.encoders import make_image_encoder
 from hicm.encoders.blocks import draw
 from hicm.files import read_json
 from hicm.recipes.demo.film import write_film
-from hicm.recipes.demo.run import _caption_a_video
+from hicm.recipes.demo.one_system import caption_a_video
 from hicm.stages.predict import predict
 from hicm.stages.train import train
 from hicm.stages.video_captioner import VideoCaptioner
@@ -39,6 +39,6 @@ def test_a_film_is_captioned_as_its_features_are(tmp_path):
              for event in captioner.events(film)]
     assert found
     assert found == [{"sentence": one["sentence"], "timestamp": one["timestamp"]} for one in expected[sample.id]]
-    said = _caption_a_video(tmp_path, config, run)
+    said = caption_a_video(tmp_path, config, run)
     assert f"hicm caption {tmp_path / 'video' / sample.id}.mp4 --model {run}" in said
     assert all(one["sentence"] in said for one in found)

@@ -1,5 +1,8 @@
 """The demo from data to report, on fewer videos."""
 
+import subprocess
+import sys
+
 import pytest
 
 from hicm.config import dump_config, load_config, save_config
@@ -23,6 +26,23 @@ def test_another_system_is_refused_before_anything_is_made(tmp_path):
     with pytest.raises(UserError, match="demo --system recal: expected captioner or parallel"):
         demo.run_demo(tmp_path / "demo", system="recal")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_processes_import_while_the_command_still_has_to():
+    script = """
+import sys
+from hicm.recipes.demo import side_by_side
+
+def begin():
+    print(sorted({"torch", "matplotlib", "hicm.recipes.demo.run"} & sys.modules.keys()))
+    sys.exit()
+
+side_by_side.begin_imports = begin
+from hicm import verbs
+verbs.demo()
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout == "[]\n"
 
 
 @pytest.mark.slow

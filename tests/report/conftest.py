@@ -10,9 +10,8 @@ import pytest
 
 from hicm.config import load_config
 from hicm.dvc_eval import evaluate
-from hicm.files import atomic, write_json
+from hicm.files import write_json
 from hicm.recipes.demo.dataset import make_dataset
-from hicm.report import page
 from hicm.stages.build_memory import build_memory
 from hicm.stages.origins import training_origin, training_samples
 from hicm.stages.retrieve import retrieve
@@ -66,13 +65,6 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture
-def runs(world, tmp_path, monkeypatch):
-    """Copies of both runs, to be damaged; their pictures are empty, since drawing takes most of the time."""
-    def save(figure, path, about):
-        if path is not None:
-            with atomic(path):
-                pass
-        return b""
-
-    monkeypatch.setattr(page, "save", save)
+def runs(world, tmp_path, no_pictures):
+    """Copies of both runs, to be damaged."""
     return [Path(shutil.copytree(world / name, tmp_path / name)) for name in ("none", "descend")]

@@ -98,7 +98,7 @@ def test_a_chosen_setting_can_be_set_back(runs, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["descend", "none", "zero", "recall"])
-def test_the_report_does_not_cry_wolf(runs, tmp_path, name):
+def test_the_report_does_not_cry_wolf(runs, tmp_path, no_pictures, name):
     run = shutil.copytree(runs / name, tmp_path / "run")
     verbs.predict(str(run))
     page = Path(verbs.report([str(run)], out=str(tmp_path / "report"), videos=0)).read_text()

@@ -162,14 +162,21 @@ def test_the_manifest_names_device_and_parents(tiny, tmp_path):
 
 # predictions and scores
 
+@pytest.fixture(scope="module")
+def finished(tiny, tmp_path_factory):
+    """A trained run with predictions; read only."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    verbs.train(str(tiny), out=str(folder))
+    verbs.predict(str(folder))
+    return folder
+
+
 @pytest.fixture
-def run(tiny, tmp_path):
-    verbs.train(str(tiny), out=str(tmp_path / "run"))
-    verbs.predict(str(tmp_path / "run"))
-    return tmp_path / "run"
+def run(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "run")
 
 
-def test_predictions_are_not_replaced_by_those_of_other_settings(run, capsys):
+def test_predictions_are_not_replaced_by_those_of_other_settings(run, no_pictures, capsys):
     """hicm 0.1.0 printed the first scores over the second predictions."""
     verbs.evaluate(str(run), metrics=["F1"])
     before = (run / "predictions_val.json").read_bytes()
@@ -226,7 +233,7 @@ def test_an_interrupted_run_of_0_1_0_continues_to_its_own_end(old, recwarn):
     assert [line["step"] for line in lines[0]] == [line["step"] for line in lines[1]]
 
 
-def test_a_finished_run_of_0_1_0_predicts_scores_and_reports(old, capsys):
+def test_a_finished_run_of_0_1_0_predicts_scores_and_reports(old, no_pictures, capsys):
     before = read_json("run/predictions_val.json")["results"]
     assert main(["predict", "run"]) == 2, "its predictions do not say what made them"
     assert "does not say with which settings it was made" in capsys.readouterr().err

@@ -17,7 +17,7 @@ from hicm.training import loop
 from tests.processes import _quietly, run_on, start, start_hicm, start_on
 from tests.tiny import make_tiny
 
-STEPS = 120  # 8 videos, batch 2, 30 epochs
+STEPS = 80  # 8 videos, batch 2, 20 epochs
 
 
 def train(*arguments: str) -> None:
@@ -34,12 +34,12 @@ def lines(run: Path) -> list[dict]:
 
 
 def test_killed_three_times_the_run_ends_with_the_same_weights(tmp_path):
-    config = make_tiny(tmp_path, train__epochs=30, train__eval_every=10, train__checkpoint_every=7)
+    config = make_tiny(tmp_path, train__epochs=20, train__eval_every=10, train__checkpoint_every=7)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     train(str(config), "--out", str(whole))
 
     killed = []
-    for step in (5, 43, 90):
+    for step in (5, 29, 52):
         process = start_hicm("train", str(config), "--out", str(broken))
         while process.is_alive() and (not lines(broken) or lines(broken)[-1]["step"] < step):
             time.sleep(0.005)

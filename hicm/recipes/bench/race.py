@@ -29,7 +29,8 @@ class Asked:
 class Run:
     """One way to do some work.  ``base``: the run whose time its own is divided by; empty: none.
 
-    ``first`` is done before anything is timed; None: the work itself, to warm up.
+    ``first`` is done before anything is timed; None: the work itself, to warm up.  ``before`` is done, untimed, each
+    time before the work.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Run:
     base: str = ""
     count: Callable[[Any], Counts] = field(default=lambda output: {})  # what the output of the work amounts to
     first: Callable[[], object] | None = None
+    before: Callable[[], object] = lambda: None
 
 
 @dataclass
@@ -80,6 +82,7 @@ def race(runs: Sequence[Run], asked: Asked, wait: Callable[[], None] = lambda: N
     for repeat in range(asked.repeat + 1):
         for name, timed in found.items():
             asked.say(f"{name}: {f'repeat {repeat} of {asked.repeat}' if repeat else 'warm-up'}")
+            timed.run.before()
             if not repeat:
                 (timed.run.first or timed.run.work)()
                 continue

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hicm.config import TrainConfig
+from hicm.heap import keep_freed_memory
 from hicm.recipes.bench.race import Asked, Run, race, to_json
 from hicm.rooms import room_module
 from hicm.training.precision import choose_precision
@@ -37,8 +38,7 @@ def measure(asked: Asked) -> dict[str, Any]:
     asked.say("counting operations")
     flops = count_flops(first)  # as many in any precision
     bases = {PLAIN: RELEASED, REFERENCE: RELEASED, auto: OURS}
-    timed = race([Run(name, step, bases.get(name, ""), lambda _: units,
-                      _nothing if first.device.type == "cpu" and not step.bf16 else None)
+    timed = race([Run(name, step, bases.get(name, ""), lambda _: units, before=step.settle)
                   for name, step in steps.items()], asked, waiter(asked.device), lambda: card_peak(asked.device))
     speed, costs, shares = measure_speed(asked.device), {}, first.shares()
     for name in (OURS, auto):
@@ -46,13 +46,12 @@ def measure(asked: Asked) -> dict[str, Any]:
         costs[name] = {"flops": flops, "optimiser_bytes": first.optimiser_bytes, "floor_seconds": floor,
                        "times_the_floor": timed[name].seconds / floor}
     asked.say("profile")
+    profile = {OURS: profiled(first, asked.device)}
+    if first.device.type == "cpu":
+        keep_freed_memory(False)  # of the parts that follow
     return {"settings": case.describe(), "runs": to_json(timed), "costs": costs, "speed": vars(speed),
-            "phases": {OURS: shares}, "profile": {OURS: profiled(first, asked.device)}, "checks": checks,
+            "phases": {OURS: shares}, "profile": profile, "checks": checks,
             "notes": [f"train.precision: auto chooses {'bfloat16' if chosen == 'bf16' else 'float32'} here: {speedup}"]}
-
-
-def _nothing() -> None:
-    """In place of a warm-up: in float32 on a processor, where a step can take minutes, each has run forward before."""
 
 
 def _compare(steps: dict[str, Step]) -> list[str]:

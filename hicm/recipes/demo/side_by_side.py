@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 FORKS = "forkserver" in multiprocessing.get_all_start_methods()
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")  # read once, when numpy or torch is imported
-IMPORTS = ["hicm.stages.train", "hicm.stages.predict", "hicm.stages.caption", "hicm.systems.captioner.system"]
+IMPORTS = ["hicm.recipes.demo.one_system", "hicm.systems.captioner.system"]
 PATIENCE = 30.0  # seconds that a process has to save what it has done before it is killed
 
 
