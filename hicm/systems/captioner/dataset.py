@@ -41,7 +41,10 @@ class VideoDataset(Dataset[Item]):
 
     def __getitem__(self, index: tuple[int, int]) -> Item:
         epoch, row = index
-        return self._finished(self._prepared[row], np.random.default_rng([self.seed, epoch, row]), self.teaching)
+        prepared, rng = self._prepared[row], np.random.default_rng([self.seed, epoch, row])
+        if self.teaching and prepared.own and rng.random() < 1 - epoch / self.settings.memory_own:
+            prepared = prepared._replace(recalled=prepared.own)
+        return self._finished(prepared, rng, self.teaching)
 
     def item(self, sample: Sample, rng: np.random.Generator) -> Item:
         """The item of one sample; ``rng`` draws the masked spans."""
@@ -66,7 +69,14 @@ class VideoDataset(Dataset[Item]):
         else:
             heard, target = [EOS], speech
         return Prepared(Item(sample.id, sample.duration, frames, frame_mask, memory, memory_mask, heard, target, [], [],
-                             sample.given), speech, read)
+                             sample.given), speech, read, self._own(sample))
+
+    def _own(self, sample: Sample) -> list[list[int]]:
+        """The ids of the video's own captions, as if it recalled them, where training begins with that."""
+        if not (self.teaching and self.settings.memory_own):
+            return []
+        return [timed(event.span.start, event.span.end, event.text, sample.duration, self.vocabulary, SENTENCE)
+                for event in sample.events or ()]
 
     def _recalled(self, sample: Sample) -> list[list[int]]:
         """The ids of each recalled sentence, with its times."""
@@ -120,3 +130,4 @@ class Prepared(NamedTuple):
     item: Item
     speech: list[int]
     recalled: list[list[int]]
+    own: list[list[int]]
