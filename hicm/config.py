@@ -106,7 +106,8 @@ class RetrievalConfig:
     windows: int = limited(10, 1)  # queries per video, W (YC2: 10, ViTT: 30)
     top_k: int = limited(10, 1)  # nodes kept per level (YC2: 10, ViTT: 30)
     threshold: float = 0.7  # cosine a node needs under select=similarity
-    beam: int = limited(0, 0)  # search=descend: nodes kept on the way down, of which select picks; 0: what it picks
+    # With select=similarity, a beam limits how many nodes are read above the lowest level, whatever the threshold.
+    beam: int = limited(0, 0)  # search=descend: nodes kept per level on the way down; 0: those that select keeps
     levels: list[int] = field(default_factory=list)  # levels that are read, 1 = finest, 0 = captions; empty: all from 1
     flat_level: int = limited(1, 0)  # the level of search=flat; 0 = the captions themselves
     tail: Literal["spread", "drop"] = "spread"  # W nearly equal windows; or floor(T/W) rows each, the rest unused

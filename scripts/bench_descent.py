@@ -10,7 +10,8 @@ A node's embedding is the mean of its children's.
 
 Time is the processor time of a read, per video of 10 windows, with 4 videos at once: the median of --repeat runs over
 all videos, in which the searches take turns.  The ratio is the median of those of each repeat.  "found" is the share of
-windows whose nearest caption is among the 10 captions that the descent keeps.  The peak is that of the process so far.
+windows whose nearest caption is among the 10 captions that the descent keeps.  The peak is that of the process, from
+its start to the end of this tree's searches: one value per tree, and never less than that of the trees before it.
 """
 
 import argparse
@@ -36,7 +37,10 @@ from hicm.retrieval.records import Recalled
 from hicm.retrieval.scoring import Queries, unit_rows
 
 WIDTH, WINDOWS, KEPT, AT_ONCE = 384, 10, 10, 4
-CHILDREN, CAPTIONS, TOP, STEPS = 4, 4.4, 8, 2  # children a node, captions a finest node, fewest top nodes; of 2-means
+CAPTIONS = 4.4  # of a finest node of a halved tree, on average
+TOP = 8  # fewest nodes at the top of a halved tree
+STEPS = 2  # of 2-means, by which a node is halved
+FEWEST = 25  # captions: fewer make no halved tree with TOP nodes
 CHUNK = 20_000  # rows
 
 
@@ -155,6 +159,10 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write every repeat")
     asked = parser.parse_args()
+    for name, least in {"captions": FEWEST, "finch": FEWEST, "beams": KEPT, "videos": 1, "repeat": 1}.items():
+        value = getattr(asked, name)
+        if np.min(value, initial=least) < least:
+            parser.error(f"--{name}: expected {least} or more, found {np.min(value)}")
     found = []
     print("| captions | tree | search | ms per video | flat / this | cosines per window | found | peak MiB |",
           "|--:|---|---|--:|--:|--:|--:|--:|", sep="\n", flush=True)

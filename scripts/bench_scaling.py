@@ -26,8 +26,8 @@ from typing import Any
 
 import numpy as np
 
-SIZES = {"hours": (0.1, 1, 4, 12), "speech": (125, 500, 1000, 2000, 4000), "bank": (1_000, 10_000, 100_000, 1_000_000),
-         "videos": (1_000, 10_000, 100_000)}
+SIZES = {"hours": (0.1, 1, 4, 12), "speech": (125, 500, 1000, 2000, 4000), "bank": (1_000, 10_000, 100_000, 300_000),
+         "videos": (1_000, 10_000, 100_000)}  # a bank of a million captions needs about 8 GB
 UNITS = {"hours": "hours of video", "speech": "tokens of speech", "bank": "captions in the bank",
          "videos": "annotated videos"}
 WIDTH, WINDOWS, EVENTS, CAPTIONS, NEW_TOKENS = 768, 10, 8, 10_000, 128

@@ -4,7 +4,8 @@
 
 FLOPs are counted on the models' code (ViT-L/14 of open_clip, T5-base of transformers), without weights.  Speeds are
 options: those of GPUs are assumptions, to be replaced by what yours reach; those of processors were measured on two
-virtual CPUs (docs/scaling.md, docs/own_videos.md).  "hours on all": on all GPUs or cores that a stage can
+virtual CPUs (docs/scaling.md, docs/own_videos.md), that of reading the memory with 300,000 captions: --bank does not
+change it, as the time hardly depends on their number.  "hours on all": on all GPUs or cores that a stage can
 use, among which it is taken to divide evenly; some stages run on one GPU, core or machine only.
 """
 
@@ -32,7 +33,7 @@ OPTIONS = {  # name: (default, what it is)
     "captions-per-node": (4.4, "as YouCook2's tree has"),
     "generate-tokens": (5000.0, "assumed: new tokens that a GPU writes in a second, 64 videos at once"),
     "cluster-hours": (0.075, "core hours for clustering a million captions"),
-    "read-ms": (1.4, "core milliseconds of a read of 10 windows, descending"),
+    "read-ms": (1.4, "core milliseconds of a read of 10 windows, descending: measured with 300,000 captions"),
     "score-ms": (1.1, "core milliseconds of scoring a video"),
 }
 

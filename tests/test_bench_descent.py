@@ -35,6 +35,21 @@ def test_the_halved_tree_is_balanced_and_nested(script):
     assert np.mean([len(set(kinds[labels[:, 1] == node])) == 1 for node in range(16)]) > 0.7
 
 
+@pytest.mark.parametrize(("option", "value", "least"), [("--captions", "24", 25), ("--finch", "9", 25),
+                                                        ("--beams", "5", 10), ("--videos", "0", 1),
+                                                        ("--repeat", "0", 1)])
+def test_sizes_that_cannot_be_measured(script, monkeypatch, capsys, option, value, least):
+    monkeypatch.setattr(sys, "argv", ["bench_descent.py", option, value])
+    with pytest.raises(SystemExit):
+        script.main()
+    assert f"{option}: expected {least} or more, found {value}" in capsys.readouterr().err
+
+
+def test_the_smallest_trees_can_be_measured(script):
+    for tree in ("halved", "finch"):
+        assert script.measure(script.FEWEST, tree, [script.KEPT], 1, 1)[1]["found"] >= 0
+
+
 def test_a_row_per_search(script, monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["bench_descent.py", "--captions", "300", "--finch", "200", "--beams", "10", "400",
                                       "--videos", "6", "--repeat", "2", "--json", str(tmp_path / "found.json")])

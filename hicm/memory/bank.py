@@ -125,9 +125,7 @@ class Bank:
 
     def leaves_by_node(self, number: int) -> list[np.ndarray]:
         """`leaves_of` for every node of a level; empty arrays when the bank holds no captions."""
-        above = self.ancestors(number)
-        order = np.argsort(above, kind="stable")
-        return np.split(order, np.searchsorted(above[order], np.arange(1, len(self.level(number)))))
+        return grouped(self.ancestors(number), len(self.level(number)))
 
     def validate(self, where: str | Path = "memory bank") -> "Bank":
         """Return this bank.  Raises UserError naming the level and node that break the rules above."""
@@ -149,6 +147,12 @@ class Bank:
             for number, level in enumerate(self.levels, start=1):
                 _check_authors(level, number, self.ancestors(number), where)
         return self
+
+
+def grouped(labels: np.ndarray, count: int) -> list[np.ndarray]:
+    """Of labels [N] from 0 to ``count`` - 1, the places of each, ascending."""
+    order = np.argsort(labels, kind="stable")
+    return np.split(order, np.searchsorted(labels[order], np.arange(1, count)))
 
 
 def save_bank(bank: Bank, folder: str | Path) -> Path:

@@ -131,8 +131,9 @@ def _refuse_blind(settings: RetrievalConfig, blind: bool = False) -> None:
 def _how(settings: RetrievalConfig) -> str:
     rule = {"top-k": f"best {settings.top_k} per level", "max": "the best per level",
             "similarity": f"cosine {settings.threshold:g} or more"}[settings.select]
-    beam = f", a beam of {settings.beam}" if settings.search == "descend" and settings.beam else ""
-    return f"{settings.search}, {rule}{beam}"
+    if settings.search == "descend" and settings.beam:
+        return f"{settings.search}, a beam of {settings.beam} kept on the way, {rule} read"
+    return f"{settings.search}, {rule}"
 
 
 def _window(bank: Bank, recalled: Recalled, number: int, span: tuple[float | None, float | None],

@@ -17,7 +17,7 @@ import numpy as np
 
 from hicm.data.ids import youtube_id
 from hicm.errors import UserError
-from hicm.memory.bank import Bank
+from hicm.memory.bank import Bank, grouped
 from hicm.memory.summarisers.medoid import most_central
 
 
@@ -26,7 +26,8 @@ class OwnOut:
     """What one video may not recall; level 0 = captions."""
 
     removed: dict[int, np.ndarray] = field(default_factory=dict)  # level -> ids without a caption of another video
-    stand_ins: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)  # -> nodes, ascending; leaves
+    # level -> (nodes, ascending; the leaf of each)
+    stand_ins: dict[int, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
 
 class Provenance:
@@ -44,8 +45,8 @@ class Provenance:
         self._number: dict[str, int] = {}
         videos = [self._number.setdefault(youtube_id(video), len(self._number)) for video in bank.leaves.videos]
         self._video = np.asarray(videos, np.int64)  # of each leaf
-        self._by_video = _Groups(self._video)
-        self._by_node: dict[int, _Groups] = {}  # level -> the leaves below each node
+        self._by_video = grouped(self._video, len(self._number))
+        self._by_node: dict[int, list[np.ndarray]] = {}  # level -> the leaves below each node
         self._known: dict[str, OwnOut | None] = {}
 
     def own_out(self, video: str) -> OwnOut | None:
@@ -56,17 +57,17 @@ class Provenance:
         return self._known[key]
 
     def _find(self, video: int) -> OwnOut:
-        mine = self._by_video.members(video)
+        mine = self._by_video[video]
         removed, stand_ins = {0: mine}, {}
         for number, level in enumerate(self.bank.levels, start=1):
             above = self.bank.ancestors(number)
             if number not in self._by_node:
-                self._by_node[number] = _Groups(above)
+                self._by_node[number] = self.bank.leaves_by_node(number)
             over = np.unique(above[mine])  # a node's author is below it
             authors = level.authors[over]
             empty, nodes, leaves = [], [], []
             for node in over[(authors < 0) | np.isin(authors, mine)]:
-                below = self._by_node[number].members(node)
+                below = self._by_node[number][node]
                 others = below[self._video[below] != video]
                 if len(others):
                     nodes.append(node)
@@ -78,15 +79,3 @@ class Provenance:
             if nodes:
                 stand_ins[number] = np.asarray(nodes), np.asarray(leaves)
         return OwnOut(removed, stand_ins)
-
-
-class _Groups:
-    """The members of every group of labels [N], found without looking at the others."""
-
-    def __init__(self, labels: np.ndarray) -> None:
-        self._order = np.argsort(labels, kind="stable")
-        self._ends = np.cumsum(np.bincount(labels))
-
-    def members(self, group: int) -> np.ndarray:
-        """Places of a label, ascending."""
-        return self._order[self._ends[group - 1] if group else 0:self._ends[group]]

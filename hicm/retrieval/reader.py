@@ -6,6 +6,7 @@ The search named by ``retrieval.search`` decides which nodes are kept (`hicm.ret
 B videos, T rows per video, W windows, K nodes kept, S slots, D width.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import get_args, get_type_hints
 
@@ -41,6 +42,8 @@ class Reader:
         self.levels: list[int] = []  # to be read, ascending
         if settings.windows < 1 or settings.top_k < 1:
             raise UserError(f"retrieval: windows={settings.windows}, top_k={settings.top_k}; expected 1 or more")
+        if settings.beam < 0:
+            raise UserError(f"retrieval.beam={settings.beam}; expected 0 (no beam) or more")
         for name in ("select", "tail", "precision"):  # set in Python, nobody has checked them yet
             choices = get_args(get_type_hints(RetrievalConfig)[name])
             if getattr(settings, name) not in choices:
@@ -55,6 +58,9 @@ class Reader:
         stored = bank.levels[0].embeddings.dtype
         self.tables = Tables(bank, settings.precision == "stored" and stored == np.float16)
         self.levels = _levels(bank, settings)
+        if settings.beam and not getattr(self._search, "BEAM", True):
+            warnings.warn(f"retrieval.beam={settings.beam} has no effect with retrieval.search={settings.search}",
+                          stacklevel=2)
         if hasattr(self._search, "check"):
             self._search.check(bank, settings)
 

@@ -13,7 +13,9 @@ from hicm.retrieval.own_out import OwnOut
 from hicm.retrieval.select import NEVER, listed_scores
 
 SMALLEST_NORM = 1e-8
-GATHER = 32  # cosines that a dense product computes while one node is looked up and scored by itself
+# Cosines that a dense product computes while one node is looked up and scored by itself.  A rough estimate: the best
+# value depends on the machine and the number of windows.  But for ties and rounding, it only changes the time.
+GATHER = 32
 
 
 class Tables:
@@ -113,42 +115,63 @@ class Queries:
         The query's norm divides last, so that equal products stay equal scores.
         """
         if level not in self._scores:
-            scores = self.queries @ self.tables.unit(level).T
-            self.cosines += scores.size
-            for rows, own in zip(self.rows(), self.own, strict=True):
-                if own is not None and level in own.stand_ins:
-                    nodes, leaves = own.stand_ins[level]
-                    scores[rows, nodes] = self.queries[rows] @ unit_rows(self.tables.matrix(0)[leaves]).T
-            scores /= self._norms
-            self.hide(level, scores)
-            if self.best_out:
-                scores[np.arange(len(scores)), scores.argmax(axis=1)] = NEVER
-            self._scores[level] = scores
+            self._scores[level] = self._dense(level, np.arange(self.batch))
         return self._scores[level]
 
     def listed(self, level: int, candidates: np.ndarray) -> np.ndarray:
         """The `scores` of the candidates [M, C] of a level, float32 [M, C]; -inf where padded.
 
-        Few candidates are scored one by one, which takes as long for a large level as for a small one.  Equal
-        embeddings then have equal scores too: einsum adds up every row in the same order, which BLAS does not.
+        A video with few candidates has them scored one by one, which takes as long for a large level as for a small
+        one; a video with many has the whole level scored.  Which of the two depends on the video alone.  One by one,
+        equal embeddings have equal scores, as einsum adds up every row in the same order; in the product of a whole
+        level, BLAS may round them differently, also with the number of videos.
         """
-        nodes, count = len(self.tables.matrix(level)), np.count_nonzero(candidates >= 0)
-        if self.best_out or count * GATHER > len(candidates) * nodes:  # the best of a level is among all its nodes
+        nodes, by_video = len(self.tables.matrix(level)), self.by_video(candidates)
+        many = np.count_nonzero(by_video >= 0, axis=(1, 2)) * GATHER > self.windows * nodes
+        if self.best_out or many.all():  # the best of a level is among all its nodes
             return listed_scores(candidates, self.scores(level))
-        unit, scores = self.tables.unit(level), np.full(candidates.shape, NEVER)
-        for row, (wanted, query) in enumerate(zip(candidates, self.queries, strict=True)):
+        scores = np.full(by_video.shape, NEVER)
+        if many.any():
+            wanted = by_video[many]
+            scores[many] = listed_scores(wanted.reshape(-1, wanted.shape[2]),
+                                         self._dense(level, np.flatnonzero(many))).reshape(wanted.shape)
+        for video in np.flatnonzero(~many).tolist():
+            scores[video] = self._one_by_one(level, video, by_video[video])
+        return scores.reshape(candidates.shape)
+
+    def _dense(self, level: int, videos: np.ndarray) -> np.ndarray:
+        """The `scores` of all windows of some videos [V], float32 [V * W, n_l]."""
+        rows = np.arange(len(self.queries)).reshape(self.batch, self.windows)[videos].ravel()
+        scores = self.queries[rows] @ self.tables.unit(level).T
+        self.cosines += scores.size
+        for part, video in zip(scores.reshape(len(videos), self.windows, scores.shape[1]), videos, strict=True):
+            own = self.own[video]
+            if own is not None and level in own.stand_ins:
+                nodes, leaves = own.stand_ins[level]
+                part[:, nodes] = self.by_video(self.queries)[video] @ unit_rows(self.tables.matrix(0)[leaves]).T
+            if own is not None:
+                part[:, own.removed.get(level, [])] = NEVER
+        scores /= self._norms[rows]
+        if self.best_out:
+            scores[np.arange(len(scores)), scores.argmax(axis=1)] = NEVER
+        return scores
+
+    def _one_by_one(self, level: int, video: int, candidates: np.ndarray) -> np.ndarray:
+        """The scores of a video's candidates [W, C], float32 [W, C]; -inf where padded."""
+        unit, own, queries = self.tables.unit(level), self.own[video], self.by_video(self.queries)[video]
+        scores = np.full(candidates.shape, NEVER)
+        for row, (wanted, query) in enumerate(zip(candidates, queries, strict=True)):
             named = wanted >= 0
             scores[row, named] = np.einsum("cd,d->c", unit.take(wanted[named], axis=0), query)
-        self.cosines += int(count)
-        leaves = self.stand_ins(level, candidates)
+            self.cosines += int(np.count_nonzero(named))
+        leaves = _stand_ins(own, level, candidates)
         places = np.nonzero(leaves >= 0)
         if len(places[0]):
             others = unit_rows(self.tables.matrix(0)[leaves[places]])
-            scores[places] = np.einsum("cd,cd->c", others, self.queries[places[0]])
-        scores /= self._norms
-        for rows, own in zip(self.rows(), self.own, strict=True):
-            if own is not None and level in own.removed:
-                scores[rows][np.isin(candidates[rows], own.removed[level])] = NEVER
+            scores[places] = np.einsum("cd,cd->c", others, queries[places[0]])
+        scores /= self.by_video(self._norms)[video]
+        if own is not None and level in own.removed:
+            scores[np.isin(candidates, own.removed[level])] = NEVER
         return scores
 
     def hide(self, level: int, scores: np.ndarray) -> None:
@@ -159,12 +182,9 @@ class Queries:
 
     def stand_ins(self, level: int, kept: np.ndarray) -> np.ndarray:
         """Leaf int32 [M, K] that stands in for each kept node [M, K] of a level; -1: the node itself is read."""
-        found = np.full(kept.shape, -1, np.int32)
+        found = np.empty(kept.shape, np.int32)
         for rows, own in zip(self.rows(), self.own, strict=True):
-            if own is not None and level in own.stand_ins:
-                nodes, leaves = own.stand_ins[level]
-                places = np.minimum(np.searchsorted(nodes, kept[rows]), len(nodes) - 1)
-                found[rows] = np.where(nodes[places] == kept[rows], leaves[places], -1)
+            found[rows] = _stand_ins(own, level, kept[rows])
         return found
 
     def mean(self, level: int, kept: np.ndarray) -> np.ndarray:
@@ -184,6 +204,15 @@ def unit_rows(matrix: np.ndarray) -> np.ndarray:
     """Rows divided by their L2 norm (at least 1e-8), float32."""
     norms = np.linalg.norm(matrix.astype(np.float32, copy=False), axis=1, keepdims=True)
     return (matrix / np.maximum(norms, SMALLEST_NORM)).astype(np.float32, copy=False)
+
+
+def _stand_ins(own: OwnOut | None, level: int, kept: np.ndarray) -> np.ndarray:
+    """`Queries.stand_ins` of one video's rows [W, K]."""
+    if own is None or level not in own.stand_ins:
+        return np.full(kept.shape, -1, np.int32)
+    nodes, leaves = own.stand_ins[level]
+    places = np.minimum(np.searchsorted(nodes, kept), len(nodes) - 1)
+    return np.where(nodes[places] == kept, leaves[places], -1).astype(np.int32)
 
 
 def _sums(ids: np.ndarray, matrix: np.ndarray) -> np.ndarray:

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from hicm.config import Config
 from hicm.data.ids import youtube_id
 from hicm.memory.bank import Bank
@@ -63,15 +65,30 @@ class Memory:
         return level + 1, int(self._parents[level][node])
 
     def _shown(self, visited: Visited) -> Visited:
-        """The best nodes of each level and their ancestors, fine to coarse, best first."""
+        """The best nodes read of each level, and their ancestors among those kept; fine to coarse, best first."""
         wanted: set[tuple[int, int] | None] = set()
         kept: Visited = []
         for level in sorted({entry[0] for entry in visited}):
             nodes = [entry for entry in visited if entry[0] == level]
-            chosen = [entry for place, entry in enumerate(nodes) if place < NODES or entry[:2] in wanted]
+            best = self._read(nodes)[:NODES]
+            chosen = [entry for place, entry in enumerate(nodes) if place < len(best) or entry[:2] in wanted]
             wanted |= {self._parent(*entry[:2]) for entry in chosen}
             kept += chosen
         return kept
+
+    def _read(self, nodes: Visited) -> Visited:
+        """Of a window's kept nodes of a level, best first, those that were read: ``descend`` keeps others on the way.
+        """
+        settings, level = self.config.retrieval, nodes[0][0]
+        if settings.search != "descend":
+            return nodes
+        if settings.levels and level not in settings.levels:
+            return []
+        if not settings.beam or level == min(settings.levels, default=1):
+            return nodes
+        if settings.select == "similarity":
+            return [entry for entry in nodes if entry[2] >= np.float32(settings.threshold)]
+        return nodes[:1 if settings.select == "max" else settings.top_k]
 
     def _trees(self, shown: Visited, own: str) -> tuple[RecalledNode, ...]:
         """Trees of the recalled nodes; a node whose parent was not recalled is a root."""

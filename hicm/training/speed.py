@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -122,6 +122,8 @@ class Step:
     used, so that it is there only once; not on a GPU, if one of the two is plain.
     """
 
+    kept: ClassVar[bool] = False  # whether freed memory is kept now
+
     def __init__(self, trained: Trained, device: str, bf16: bool = False, plain: bool = False,
                  share: "Step | None" = None) -> None:
         self.module, self.loss, self.after = trained
@@ -134,9 +136,21 @@ class Step:
             self.optimiser.state = share.optimiser.state
 
     def settle(self) -> None:
-        """To be called before a step is timed: have freed memory kept as in training, or given back as usual."""
-        if self.device.type == "cpu":
+        """To be called before a step is timed: have freed memory kept as in training, or given back as usual.
+
+        Where the step before was of the other kind, a step that is not timed brings the heap to what it is in the midst
+        of many steps.
+        """
+        if self.device.type == "cpu" and Step.kept == self.plain:
             keep_freed_memory(not self.plain)
+            Step.kept = not self.plain
+            self()
+
+    def release(self) -> None:
+        """After the last step: freed memory is given back as usual."""
+        if Step.kept:
+            keep_freed_memory(False)
+            Step.kept = False
 
     def __call__(self) -> float:
         """The loss before the step."""

@@ -1,6 +1,7 @@
 """The way down: what is scored, how wide it is, and that it may end at the captions."""
 
 import dataclasses
+import warnings
 from unittest import mock
 
 import numpy as np
@@ -16,6 +17,8 @@ from hicm.retrieval.reader import Reader
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.scoring import Queries, Tables
 from hicm.retrieval.search import descend
+
+pytestmark = pytest.mark.filterwarnings("ignore:retrieval.beam=.* with select=similarity")
 
 ONE_BY_ONE, ALL_AT_ONCE = 0, 10**9
 descents = st.builds(RetrievalConfig, select=st.sampled_from(["top-k", "max", "similarity"]), windows=st.just(3),
@@ -112,6 +115,57 @@ def test_equal_embeddings_have_equal_scores_wherever_they_stand():
     queries = Queries(Tables(Bank((level,))), rng.standard_normal((1, 1, 300)).astype("f"), np.ones((1, 1), bool),
                       [None])
     assert len(np.unique(queries.listed(1, np.arange(47)[None]))) == 1
+
+
+def test_the_scores_of_a_video_do_not_depend_on_the_others():
+    """Its few candidates are scored one by one though another video has many, whose level is scored as a whole."""
+    rng = np.random.default_rng(0)
+    matrix = np.tile(rng.standard_normal(300).astype(np.float32), (4000, 1))
+    tables = Tables(Bank((Level(("x",) * 4000, matrix, (np.zeros(0, int),) * 4000, np.full(4000, -1)),)))
+    means = rng.standard_normal((3, 2, 300)).astype("f")
+    candidates = np.full((6, 4000), -1)
+    candidates[2:4, :47] = np.arange(4000 - 47, 4000)
+    candidates[:2] = candidates[4:] = np.arange(4000)
+    together = Queries(tables, means, np.ones((3, 2), bool), [None] * 3)
+    alone = Queries(tables, means[1:2], np.ones((1, 2), bool), [None])
+    scores = together.listed(1, candidates)
+    np.testing.assert_array_equal(scores[2:4, :47], alone.listed(1, candidates[2:4, :47]))
+    np.testing.assert_allclose(scores[[0, 1, 4, 5]], together.scores(1)[[0, 1, 4, 5]], atol=1e-6)
+    assert (scores[2:4, 47:] == -np.inf).all()
+    assert alone.cosines == 2 * 47 and together.cosines == 2 * 47 + 4 * 4000 + 6 * 4000
+
+
+@given(descents.filter(lambda s: s.beam), seeds, st.integers(0, 60), st.booleans())
+@settings(max_examples=100, deadline=None)
+def test_any_division_of_the_videos_among_the_two_ways_keeps_the_same(retrieval, seed, gather, own_out):
+    rng = np.random.default_rng(seed)
+    bank = random_bank(rng, captions=40)
+    frames, mask = frames_of(rng, 3, 12)
+    mask[2, 3:] = False
+    asked = (frames * mask[..., None], mask, ["video-00000", None, "video-00001"] if own_out else None)
+    mixed, every = (read(bank, retrieval, way, *asked) for way in (gather, ALL_AT_ONCE))
+    np.testing.assert_array_equal(mixed.vectors, every.vectors)
+    for level, nodes in mixed.nodes.items():
+        np.testing.assert_array_equal(nodes, every.nodes[level])
+
+
+@pytest.mark.filterwarnings("default")
+def test_a_beam_that_may_cut_what_passes_the_threshold_is_announced():
+    bank, _ = planted()
+    with pytest.warns(UserWarning, match="retrieval.beam=3 with select=similarity: .* at most 3 nodes per level"):
+        Reader(bank, RetrievalConfig(select="similarity", beam=3))
+    for quiet in (RetrievalConfig(select="similarity"), RetrievalConfig(top_k=2, beam=3)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            Reader(bank, quiet)
+
+
+@pytest.mark.filterwarnings("ignore:retrieval.search=top_only")
+def test_a_beam_without_effect_is_announced():
+    bank, _ = planted()
+    for search in ("flat", "random", "top_only"):
+        with pytest.warns(UserWarning, match=f"retrieval.beam=20 has no effect with retrieval.search={search}"):
+            Reader(bank, RetrievalConfig(search=search, beam=20))
 
 
 def test_the_way_down_a_large_tree_scores_few_of_its_nodes():

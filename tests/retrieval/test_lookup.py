@@ -68,7 +68,8 @@ def test_a_way_down_to_the_captions(folder):
     assert (first.level, first.kept) == (1, 3) and (captions.level, captions.nodes, captions.kept) == (0, 5, 1)
     assert captions.hits[0].text == "fry the bacon" and captions.hits[0].source == "w #1" and window.captions == ()
     lines = str(found).splitlines()
-    assert lines[0].endswith("descend, best 1 per level, a beam of 3") and "captions: 1 of 5 kept" in lines
+    assert lines[0].endswith("descend, a beam of 3 kept on the way, best 1 per level read")
+    assert "level 1: 3 of 3 kept" in lines and "captions: 1 of 5 kept" in lines
 
 
 @given(st.integers(0, 2**31), st.sampled_from(["descend", "flat"]), st.sampled_from(["top-k", "max", "similarity"]),

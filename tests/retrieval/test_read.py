@@ -61,6 +61,8 @@ def test_zero_queries_and_zero_embeddings_score_zero(bank):
     ({"levels": [1, 4]}, r"retrieval.levels=\[1, 4\]: the bank has levels 1 \(finest\) to 3"),
     ({"levels": [-1, 2]}, r"retrieval.levels=\[-1, 2\]: .* and 0 for the captions"),
     ({"beam": 4, "top_k": 5}, "retrieval.beam=4: fewer nodes than the top_k=5"),
+    ({"beam": -1}, r"retrieval.beam=-1; expected 0 \(no beam\) or more"),
+    ({"search": "top_only", "levels": [0, 1]}, r"levels=\[0, 1\]: search=top_only reads the top"),
     ({"search": "flat", "flat_level": 4}, "retrieval.flat_level=4"),
     ({"top_k": 0}, "top_k=0; expected 1 or more"),
     ({"windows": 0}, "windows=0"),

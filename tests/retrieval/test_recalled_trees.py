@@ -68,6 +68,24 @@ def test_of_many_nodes_the_best_and_their_parents_are_shown(bank):
     assert all(root.level == 2 for root in part.nodes) and len(walk(part.nodes)) < len(visited)
 
 
+def test_nodes_of_a_beam_that_were_not_read_are_shown_on_the_way_only(bank):
+    """Level 2 and the captions are read; level 1 is passed through."""
+    def shown(**settings) -> set[tuple[int, int]]:
+        config = Config(data=DataConfig(frames=10), retrieval=RetrievalConfig(windows=1, beam=4, **settings))
+        return {entry[:2] for entry in Memory(config, bank)._shown(visited)}
+
+    first, second, third = (int(np.flatnonzero(bank.ancestors(2) == top)[0]) for top in range(3))
+    visited = [(2, top, 0.9 - top / 10, -1) for top in range(3)]
+    visited += [(1, int(bank.ancestors(1)[leaf]), 0.5, -1) for leaf in (second, first, third)]
+    visited += [(0, second, 0.8, -1)]
+    below = {(1, int(bank.ancestors(1)[second])), (2, 1), (0, second)}
+    assert shown(levels=[2, 0], top_k=1) == {(2, 0), *below}
+    assert shown(levels=[0], top_k=1) == below
+    assert shown(levels=[2, 0], select="max") == {(2, 0), *below}
+    assert shown(levels=[2, 0], select="similarity", threshold=0.75) == {(2, 0), (2, 1), *below}
+    assert shown(levels=[2, 0], top_k=1, search="flat") == {entry[:2] for entry in visited}
+
+
 def test_one_text_on_several_levels_is_one_entry(bank):
     node = int(np.argmax([bank.level(1).texts[children[0]] == text for text, children
                           in zip(bank.level(2).texts, bank.level(2).children, strict=True)]))

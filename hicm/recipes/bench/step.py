@@ -3,7 +3,6 @@
 from typing import Any
 
 from hicm.config import TrainConfig
-from hicm.heap import keep_freed_memory
 from hicm.recipes.bench.race import Asked, Run, race, to_json
 from hicm.rooms import room_module
 from hicm.training.precision import choose_precision
@@ -47,8 +46,7 @@ def measure(asked: Asked) -> dict[str, Any]:
                        "times_the_floor": timed[name].seconds / floor}
     asked.say("profile")
     profile = {OURS: profiled(first, asked.device)}
-    if first.device.type == "cpu":
-        keep_freed_memory(False)  # of the parts that follow
+    first.release()
     return {"settings": case.describe(), "runs": to_json(timed), "costs": costs, "speed": vars(speed),
             "phases": {OURS: shares}, "profile": profile, "checks": checks,
             "notes": [f"train.precision: auto chooses {'bfloat16' if chosen == 'bf16' else 'float32'} here: {speedup}"]}

@@ -1,5 +1,7 @@
 """The hierarchical search: from the top of the tree down."""
 
+import warnings
+
 import numpy as np
 
 from hicm.config import RetrievalConfig
@@ -31,10 +33,15 @@ def search(queries: Queries, settings: RetrievalConfig, levels: list[int]) -> Ke
 
 
 def check(bank: Bank, settings: RetrievalConfig) -> None:
-    """UserError when a beam is too narrow for what is to be read."""
+    """UserError when a beam is too narrow for what is to be read; a warning when it may cut what a threshold lets pass.
+    """
     if settings.select == "top-k" and 0 < settings.beam < settings.top_k:
         raise UserError(f"retrieval.beam={settings.beam}: fewer nodes than the top_k={settings.top_k} that are read; "
                         "set it to top_k or more, or to 0")
+    if settings.select == "similarity" and settings.beam:
+        warnings.warn(f"retrieval.beam={settings.beam} with select=similarity: above the lowest level at most "
+                      f"{settings.beam} nodes per level are read, however many reach the threshold; beam=0 reads them "
+                      "all", stacklevel=3)
 
 
 def _picked(nodes: np.ndarray, scores: np.ndarray, settings: RetrievalConfig) -> np.ndarray:

@@ -7,6 +7,8 @@ from hicm.retrieval.records import Kept
 from hicm.retrieval.scoring import Queries
 from hicm.retrieval.select import select_listed
 
+BEAM = False
+
 
 def search(queries: Queries, settings: RetrievalConfig, levels: list[int]) -> Kept:
     """Keep the best of all nodes of level ``flat_level`` (0: of the captions); ``levels`` plays no part."""

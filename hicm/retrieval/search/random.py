@@ -9,6 +9,8 @@ from hicm.retrieval.records import Kept
 from hicm.retrieval.scoring import Queries
 from hicm.retrieval.select import select
 
+BEAM = False
+
 
 def search(queries: Queries, settings: RetrievalConfig, levels: list[int]) -> Kept:
     """Keep as many nodes of every level to be read as another search would, drawn at random.

@@ -5,10 +5,13 @@ import warnings
 import numpy as np
 
 from hicm.config import RetrievalConfig
+from hicm.errors import UserError
 from hicm.memory.bank import Bank
 from hicm.retrieval.records import Kept
 from hicm.retrieval.scoring import Queries
 from hicm.retrieval.select import select
+
+BEAM = False
 
 
 def search(queries: Queries, settings: RetrievalConfig, levels: list[int]) -> Kept:
@@ -31,7 +34,10 @@ def search(queries: Queries, settings: RetrievalConfig, levels: list[int]) -> Ke
 
 
 def check(bank: Bank, settings: RetrievalConfig) -> None:
-    """Warn when every window will recall the same."""
+    """UserError when the captions are to be read; a warning when every window will recall the same."""
+    if 0 in settings.levels:
+        raise UserError(f"retrieval.levels={settings.levels}: search=top_only reads the top level, never level 0 "
+                        "(the captions); set retrieval.search=descend, or leave 0 out")
     top = len(bank.levels[-1])
     if settings.select == "top-k" and settings.top_k >= top:
         warnings.warn(f"retrieval.search=top_only with top_k={settings.top_k} reads all {top} top nodes: every window "
