@@ -101,7 +101,7 @@ class SummaryConfig:
 @dataclass(frozen=True)
 class RetrievalConfig:
     search: str = "descend"  # which nodes are kept: descend, top_only, flat, random, zero, none, or another package's
-    read: str = "mean"  # what of them is handed over: mean (a vector per window), levels (one per window and level)
+    read: str = "mean"  # what of them is handed over: mean (a vector per window), levels, items; docs/memory.md
     select: Literal["top-k", "max", "similarity"] = "top-k"
     windows: int = limited(10, 1)  # queries per video, W (YC2: 10, ViTT: 30)
     top_k: int = limited(10, 1)  # nodes kept per level (YC2: 10, ViTT: 30)

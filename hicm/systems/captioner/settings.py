@@ -75,8 +75,8 @@ class Settings:
     memory_as: Literal["vectors", "text"] = "vectors"  # text: recalled sentences, read before the speech
     memory_sentences: int = limited(16, 1)  # memory_as text: those with the highest cosines
     memory_drop: float = limited(0.0, 0, 1)  # memory_as text, in training: the chance of each sentence to be left out
-    memory_own: int = limited(0, 0)  # memory_as text, in training: epochs in which ever fewer videos recall their own captions
     memory_drop_all: float = limited(0.0, 0, 1)  # and that of all of a video, so that the model also captions without
+    memory_own: int = limited(0, 0)  # and epochs in which ever fewer videos recall their own captions
     mask_padding: bool = True  # padded frames are not attended (released: attended)
     checkpointing: bool = False  # training: layers are computed again in the backward pass; less memory, more time
     max_speech_tokens: int = limited(1000, 1)
