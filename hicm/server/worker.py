@@ -37,6 +37,10 @@ class Reports:
         self._stream.write(json.dumps(report) + "\n")
         self._stream.flush()
 
+    def begin(self) -> None:
+        """Another job: its first stage is reported, even if the one before just ended in the same."""
+        self._stage = ""
+
     def __call__(self, stage: str, done: float, total: float) -> None:
         if stage != self._stage or time.monotonic() - self._time >= OFTEN:
             self._stage, self._time = stage, time.monotonic()
@@ -94,6 +98,7 @@ def _caption(captioner: "VideoCaptioner", request: dict[str, Any], progress: Rep
 
     video, name = request["video"], request["name"]
     captioner.cache = Path(request["cache"])
+    progress.begin()
     with warnings.catch_warnings(record=True) as noted:
         warnings.simplefilter("always")
         found = captioner.caption(video, progress)

@@ -1,20 +1,24 @@
 """The HTTP API: submit, status, result, cancel, delete; the queue and what it survives."""
 
 import asyncio
+import io
 import json
 import os
 import signal
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
+from hicm.errors import UserError
 from hicm.exports.json import read
+from hicm.server import worker
 from hicm.server.jobs import Jobs
 from hicm.server.results import Video
 from hicm.server.settings import Settings
 from tests.server.serving import OPTIONS, children, serving, start, until
-from tests.server.tiny_worker import marked
+from tests.server.tiny_worker import VideoCaptioner, marked
 
 HELD = {"jobs/ID/job.json", "jobs/ID/video", "jobs/ID/captions.json", "jobs/ID/cache/features"}
 
@@ -89,9 +93,8 @@ def test_a_result_that_cannot_be_had_is_explained(server, video):
 def test_jobs_run_one_at_a_time_and_can_be_cancelled(server, video):
     running = server.submit(marked(video, "wait"))
     assert server.wait(running, "running")["state"] == "running"
-    while not (progress := server.job(running)["progress"]):
-        time.sleep(0.01)
-    assert progress == {"stage": "frames", "done": 1.0, "total": 2.0}
+    until(lambda: server.job(running)["progress"])
+    assert server.job(running)["progress"] == {"stage": "frames", "done": 1.0, "total": 2.0}
     queued, after, deleted = (server.submit(video) for _ in range(3))
     assert {server.job(one)["state"] for one in (queued, after, deleted)} == {"queued"}
     assert server.ask("POST", f"/api/jobs/{queued}/cancel").json["state"] == "cancelled"
@@ -102,6 +105,16 @@ def test_jobs_run_one_at_a_time_and_can_be_cancelled(server, video):
     server.wait(again, "running")
     assert server.ask("DELETE", f"/api/jobs/{again}").status == 204
     assert server.wait(server.submit(video))["state"] == "done"
+
+
+def test_the_first_stage_of_a_job_is_reported_even_if_the_job_before_just_failed_in_it(tmp_path):
+    reports = worker.Reports(stream := io.StringIO())
+    request = {"video": str(tmp_path / "video"), "name": "full.mp4", "cache": str(tmp_path / "cache")}
+    Path(request["video"]).write_bytes(marked(b"", "disk"))
+    for _ in range(2):
+        with pytest.raises(UserError, match="No space left"):
+            worker._caption(VideoCaptioner(model=""), request, reports)
+    assert [json.loads(line)["stage"] for line in stream.getvalue().splitlines()] == ["frames", "frames"]
 
 
 def test_what_ends_the_worker_costs_one_job(server, video):
