@@ -4,7 +4,7 @@ from typing import Any
 
 from hicm.config import Config, changes
 from hicm.former import FORMER
-from hicm.rooms import memory_need, prediction_files, room_constant, start_files
+from hicm.rooms import memory_need, prediction_files, reads_tokens, room_constant, start_files
 
 # Of section data: names and places, which decide nothing (inputs are known by content), and what only reports read.
 PLACES = ("name", "annotations", "features", "speech", "report")
@@ -31,9 +31,9 @@ def prediction_settings(config: Config) -> dict[str, Any]:
     read, idle = room_constant(config.system, "AT_PREDICTION", None), room_constant(config.system, "WITHOUT_EFFECT", ())
     files = [name.removeprefix(f"{config.system}.") for name in prediction_files(config.system, config.room)]
     room = {name: value for name, value in changes(config.room).items() if name not in (*idle, *files)}
-    retrieval, reads = changes(config.retrieval), memory_need(config) in ("tokens", "texts")
+    retrieval = changes(config.retrieval)
     return _named(config, {"data": _without(changes(config.data), *PLACES, *TRAINING),
-                           "retrieval": retrieval if reads else _only(retrieval, "search"),
+                           "retrieval": retrieval if reads_tokens(config) else _only(retrieval, "search"),
                            config.system: room if read is None else _only(room, *read)})
 
 

@@ -147,6 +147,11 @@ def memory_need(config: Any) -> str:
     return "none" if found is None else found(config)
 
 
+def reads_tokens(config: Any) -> bool:
+    """Whether the system of these settings reads what a read of the memory hands over, as vectors or as texts."""
+    return memory_need(config) in ("tokens", "texts")
+
+
 def reads_speech(config: Any) -> bool:
     """Whether the system of these settings reads speech."""
     found = room_constant(config.system, "speech", None)

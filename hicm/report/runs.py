@@ -17,7 +17,7 @@ from hicm.memory.bank import OWN, TEXTS, Bank, bank_hash, load_bank
 from hicm.retrieval.reader import needs_bank
 from hicm.retrieval.store import Retrieved, open_retrieved
 from hicm.retrieval.trees import Memory
-from hicm.rooms import memory_need, quotes_memory
+from hicm.rooms import memory_need, quotes_memory, reads_tokens
 from hicm.types import Event, RecalledPart, Span, Video
 
 Found = TypeVar("Found")
@@ -142,7 +142,7 @@ def _run_file(folder: Path, name: str) -> Path:
 
 def _labels(folders: Sequence[Path], configs: list[Config], ids: list[str]) -> list[str]:
     """What runs are called: their memory search or system where that tells them apart, else run id or folder."""
-    kinds = [config.retrieval.search if memory_need(config) in ("tokens", "texts") or config.system == Config.system
+    kinds = [config.retrieval.search if reads_tokens(config) or config.system == Config.system
              else config.system for config in configs]
     for names in (kinds, ids, [Path(folder).name for folder in folders]):
         if len(set(names)) == len(names):

@@ -20,7 +20,7 @@ from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
 from hicm.retrieval.texts import WithTexts
-from hicm.rooms import memory_need
+from hicm.rooms import memory_need, reads_tokens
 
 BATCH = 64  # videos read at once
 
@@ -66,11 +66,10 @@ def with_recall(config: Config, samples: SplitSamples, split: str, path: Path, t
 
     ``training``: as in `retrieve`.
     """
-    need = memory_need(config)
-    if need not in ("tokens", "texts"):
+    if not reads_tokens(config):
         return samples
     tokens = open_retrieved(retrieve(config, split, path, training, overwrite, samples)).tokens
-    texts = need == "texts" and needs_bank(config.retrieval)
+    texts = memory_need(config) == "texts" and needs_bank(config.retrieval)
     return samples.with_recall(WithTexts(tokens, load_bank(config.bank)) if texts else tokens)
 
 

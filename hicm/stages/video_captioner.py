@@ -26,7 +26,7 @@ from hicm.recognisers import NoSound, Recogniser, make_recogniser
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.texts import add_texts
 from hicm.retrieval.trees import Memory
-from hicm.rooms import memory_need, quotes_memory, reads_speech
+from hicm.rooms import memory_need, quotes_memory, reads_speech, reads_tokens
 from hicm.stages.origins import bank_digest, file_digests, path_digest
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
@@ -229,7 +229,7 @@ def _speech_events(speech: Speech) -> tuple[Event, ...]:
 
 def _open_memory(config: Config, bank: Bank | None) -> tuple[Reader | None, Memory | None]:
     """The reader of the memory, if the system reads tokens, and the memory as shown, if the system uses it."""
-    tokens, bank = memory_need(config) in ("tokens", "texts"), bank if memory_need(config) != "none" else None
+    tokens, bank = reads_tokens(config), bank if memory_need(config) != "none" else None
     if tokens:
         bank = (bank or load_bank(config.bank)) if needs_bank(config.retrieval) else None
     own = replace(config, data=replace(config.data, feature_fps=1 / STEP))  # the rows of these videos

@@ -116,8 +116,9 @@ def test_a_run_trains_predicts_and_captions_without_its_memory(tmp_path):
     run = verbs.train(str(make_tiny(tmp_path, videos=4, train__epochs=1, train__eval_every=1, **TEXT)),
                       out=str(tmp_path / "run"))
     found = json.loads(verbs.predict(str(run)).read_text())["results"]
-    without = verbs.predict(str(run), set_=["retrieval.search=none"], out=str(tmp_path / "without.json"))
-    assert found.keys() == json.loads(without.read_text())["results"].keys()
+    for search in ("none", "zero", "random", "flat", "top_only"):
+        other = verbs.predict(str(run), set_=[f"retrieval.search={search}"], out=str(tmp_path / f"{search}.json"))
+        assert found.keys() == json.loads(other.read_text())["results"].keys()
     with pytest.raises(UserError, match="memory_as"):
         verbs.predict(str(run), set_=["captioner.memory_as=vectors"], out=str(tmp_path / "no.json"))
 

@@ -29,6 +29,8 @@ def sentences(tokens: MemoryTokens, windows: Sequence[Window], limit: int) -> li
     Consecutive windows that recall the same text give it once, for the time of both.  ``windows``: the span of each.
     Raises ValueError when the read does not name a node with a text for each slot.
     """
+    if not tokens.mask.any():
+        return []
     if tokens.cosines is None or tokens.texts is None:
         raise ValueError("the read hands over vectors that stand for several nodes, which have no text")
     found: list[Sentence] = []
