@@ -1,22 +1,17 @@
 """The script that sets descending beside a flat search: its trees, and a row per search."""
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-SCRIPT = Path(__file__).parent.parent / "scripts" / "bench_descent.py"
+from tests.scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("bench_descent", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("bench_descent")
 
 
 def test_the_halved_tree_is_balanced_and_nested(script):

@@ -1,35 +1,24 @@
 """The floor of the parallel benchmark and its tables: what is chosen, what is counted, what is refused."""
 
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
 import pytest
 
 from hicm.config import load_config
 from hicm.errors import UserError
 from hicm.types import Event, Span, Video
+from tests.scripts import load_script
 from tests.tiny import make_tiny
-
-SCRIPTS = Path(__file__).resolve().parent.parent / "scripts"
-
-
-def load(name):
-    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
-    module = sys.modules[name] = importlib.util.module_from_spec(spec)  # its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
 def constants():
-    return load("constant_events")
+    return load_script("constant_events")
 
 
 @pytest.fixture(scope="module")
 def tables():
-    return load("tabulate_runs")
+    return load_script("tabulate_runs")
 
 
 def video(name, duration, *texts):

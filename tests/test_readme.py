@@ -1,6 +1,6 @@
 """The commands in README and docs parse, the files they name exist, their Python runs, and no page is stale."""
 
-import importlib.util
+import importlib
 import re
 import shlex
 import sys
@@ -18,6 +18,7 @@ from hicm.rooms import room_package
 from hicm.stages.build_memory import build_memory
 from tests.memory_data import write_config
 from tests.rooms.conftest import hicm
+from tests.scripts import load_script
 from tests.tiny import make_tiny
 from tests.video.videos import write_video
 
@@ -81,9 +82,7 @@ def test_links_lead_somewhere(page):
 
 
 def test_the_page_of_commands_is_up_to_date():
-    spec = importlib.util.spec_from_file_location("write_commands", ROOT / "scripts" / "write_commands.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    script = load_script("write_commands")
     page, expected = script.PAGE.read_text(encoding="utf-8"), script.commands_page()
     assert page == expected, "run: python scripts/write_commands.py"
     assert all(f"\n### hicm {command}\n" in page for command in commands_of_hicm())

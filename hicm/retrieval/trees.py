@@ -132,10 +132,11 @@ def _joined(node: RecalledNode) -> RecalledNode:
     if len(node.below) != 1:
         return node
     child = node.below[0]
-    if (child.text, child.replaced) != (node.text, node.replaced) or not _same(child.score, node.score):
+    if (child.text, child.replaced) != (node.text, node.replaced) or not _same_score(child.score, node.score):
         return node
     return replace(node, source=node.source or child.source, below=child.below, more=child.more, lowest=child.reaches)
 
 
-def _same(one: float | None, other: float | None) -> bool:
+def _same_score(one: float | None, other: float | None) -> bool:
+    """Equal but for rounding: scores may be computed in two ways."""
     return one == other or (one is not None and other is not None and abs(one - other) < 1e-5)

@@ -1,27 +1,18 @@
 """The benchmark of evaluation: its reference way, its made-up predictions, its exit status."""
 
-import importlib.util
 import json
 import re
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+
+from tests.scripts import load_script
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 REFERENCES = {f"v_{k}": {"duration": 60.0 + k, "timestamps": [[9.0 * n, 9.0 * n + 8 + k % 3] for n in range(6)],
                          "sentences": [f"stir pot {k} with spoon {n}" for n in range(6)]} for k in range(200)}
-
-
-def script(name: str) -> ModuleType:
-    """A module of the folder scripts, which is no package."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "scripts" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess:
@@ -51,17 +42,17 @@ def test_ours_alone(golden: Path) -> None:
 ])
 def test_bad_calls(arguments: list[str], message: str, capsys: pytest.CaptureFixture) -> None:
     with pytest.raises(SystemExit, match="2"):
-        script("bench_evaluation").main(arguments)
+        load_script("bench_evaluation").main(arguments)
     assert message in capsys.readouterr().err
 
 
 def test_a_run_that_fails_says_why() -> None:
     with pytest.raises(SystemExit, match="ours failed: ZeroDivisionError: division by zero"):
-        script("bench_evaluation").run("ours", ["-c", "1 / 0"])
+        load_script("bench_evaluation").run("ours", ["-c", "1 / 0"])
 
 
 def test_differences() -> None:
-    module = script("bench_evaluation")
+    module = load_script("bench_evaluation")
     ours = dict.fromkeys(module.MUST_SHARE, 0.5) | {"soda_d_f": 0.1}
     assert module.largest_difference(ours, ours) == (0.0, "METEOR")
     assert module.largest_difference(ours, ours | {"F1": 0.75, "more": 1.0}) == (0.25, "F1")
@@ -74,15 +65,15 @@ def test_differences() -> None:
 def test_perturbed_predictions_are_reproducible() -> None:
     code = ("import json, sys; sys.path.insert(0, 'scripts'); from bench_evaluation import perturb; "
             "print(json.dumps(perturb(json.load(sys.stdin), 3)))")
-    once = script("bench_evaluation").perturb(REFERENCES, 3)
+    once = load_script("bench_evaluation").perturb(REFERENCES, 3)
     again = subprocess.run([sys.executable, "-c", code], cwd=ROOT, input=json.dumps(REFERENCES), capture_output=True,
                            text=True, check=True)
     assert json.loads(again.stdout) == once
-    assert script("bench_evaluation").perturb(REFERENCES, 4) != once
+    assert load_script("bench_evaluation").perturb(REFERENCES, 4) != once
 
 
 def test_perturbed_predictions_look_like_predictions() -> None:
-    results = script("bench_evaluation").perturb(REFERENCES, 0)["results"]
+    results = load_script("bench_evaluation").perturb(REFERENCES, 0)["results"]
     assert len(results) == 198 and sum(not events for events in results.values()) >= 2
     events = [(video, event) for video, rows in results.items() for event in rows]
     assert 5.5 < len(events) / len(results) < 6.5
@@ -114,7 +105,8 @@ def test_reference_way_on_the_golden_case(golden: Path, monkeypatch: pytest.Monk
     predictions, *references = (json.loads(Path(path).read_text(encoding="utf-8"))
                                 for path in files(golden, annotators))
     expected = json.loads((golden / "dvc_eval" / "scores.json").read_text())[case]["scores"]
-    assert script("reference_scoring").reference_scores(predictions, references) == pytest.approx(expected, abs=1e-9)
+    found = load_script("reference_scoring").reference_scores(predictions, references)
+    assert found == pytest.approx(expected, abs=1e-9)
 
 
 def test_overlapping_events_beside_another_checkout(golden: Path) -> None:
@@ -127,7 +119,7 @@ def test_overlapping_events_beside_another_checkout(golden: Path) -> None:
 
 
 def test_all_events_overlap() -> None:
-    predictions, references = script("bench_evaluation").overlapping(REFERENCES, 20)
+    predictions, references = load_script("bench_evaluation").overlapping(REFERENCES, 20)
     starts, ends = zip(*(event["timestamp"] for event in predictions["results"]["dense"]), strict=True)
     assert max(starts) <= 100 < 900 <= min(ends) and len(starts) == 20
     assert len(references["dense"]["sentences"]) == len(references["dense"]["timestamps"]) == 20

@@ -1,21 +1,15 @@
 """The evaluator gives the published scores of a system from its released predictions, to the digit."""
 
-import importlib.util
-from pathlib import Path
 
 import pytest
 
 from hicm.results.published import benchmarks
-
-SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "record_bmt.py"
+from tests.scripts import load_script
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("record_bmt", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("record_bmt")
 
 
 @pytest.mark.slow  # 10 s

@@ -18,7 +18,7 @@ from hicm.systems.captioner.sequences import caption_sequence, corrupt, speech_s
 from hicm.systems.captioner.vocabulary import EOS, Vocabulary
 from hicm.types import Video
 
-SENTENCE = 64  # most tokens of one recalled sentence
+SENTENCE_LIMIT = 64  # most tokens of one recalled sentence
 
 
 class VideoDataset(Dataset[Item]):
@@ -73,9 +73,9 @@ class VideoDataset(Dataset[Item]):
 
     def _own(self, sample: Sample) -> list[list[int]]:
         """The ids of the video's own captions, as if it recalled them, where training begins with that."""
-        if not (self.teaching and self.settings.memory_own):
+        if not (self.teaching and self.settings.memory_as == "text" and self.settings.memory_own):
             return []
-        return [timed(event.span.start, event.span.end, event.text, sample.duration, self.vocabulary, SENTENCE)
+        return [timed(event.span.start, event.span.end, event.text, sample.duration, self.vocabulary, SENTENCE_LIMIT)
                 for event in sample.events or ()]
 
     def _recalled(self, sample: Sample) -> list[list[int]]:
@@ -85,7 +85,7 @@ class VideoDataset(Dataset[Item]):
         windows = window_seconds(self.retrieval, sample.duration, self.data.frames, self.data.feature_fps,
                                  self.data.sampling)
         found = sentences(sample.recalled, windows, self.settings.memory_sentences)
-        return [timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE) for one in found]
+        return [timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE_LIMIT) for one in found]
 
     def _finished(self, prepared: "Prepared", rng: np.random.Generator, noise: bool) -> Item:
         """With masked spans and what is left of the recalled sentences (``noise``: some are left out)."""
@@ -101,8 +101,6 @@ class VideoDataset(Dataset[Item]):
     def _noisy(self, recalled: list[list[int]], rng: np.random.Generator) -> list[list[int]]:
         """Training noise: no sentence at all, or each one with a chance, so that none is relied upon blindly."""
         settings = self.settings
-        if not settings.memory_drop and not settings.memory_drop_all:
-            return recalled
         if rng.random() < settings.memory_drop_all:
             return []
         return [sentence for sentence in recalled if rng.random() >= settings.memory_drop]
@@ -120,7 +118,7 @@ class VideoDataset(Dataset[Item]):
 def _size(prepared: "Prepared") -> int:
     """Bytes, roughly: an id takes a pointer and, mostly, an object."""
     item = prepared.item
-    ids = len(prepared.speech) + len(item.target) + sum(map(len, prepared.recalled))
+    ids = len(prepared.speech) + len(item.target) + sum(map(len, [*prepared.recalled, *prepared.own]))
     return item.frames.nbytes + item.memory.nbytes + 40 * ids + 1000
 
 

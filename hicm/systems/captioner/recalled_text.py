@@ -5,7 +5,7 @@ Ramos et al., CVPR 2023, writes retrieved captions into the decoder's prompt).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hicm.data.samples import MemoryTokens
 
@@ -42,8 +42,7 @@ def sentences(tokens: MemoryTokens, windows: Sequence[Window], limit: int) -> li
             continue
         place, before = last.get(text, (-1, -2))
         if before >= number - 1:
-            known = found[place]
-            found[place] = Sentence(known.start, window[1], text, max(known.cosine, cosine), known.window)
+            found[place] = replace(found[place], end=window[1], cosine=max(found[place].cosine, cosine))
         else:
             place = len(found)
             found.append(Sentence(window[0], window[1], text, cosine, number))

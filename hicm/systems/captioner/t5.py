@@ -47,7 +47,8 @@ def new_t5(config: T5Config) -> T5ForConditionalGeneration:
         return _settled(T5ForConditionalGeneration(config))
     t5 = UntiedT5(config)
     with torch.no_grad():
-        t5.lm_head.weight.normal_(std=config.initializer_factor * config.d_model ** -0.5)  # what it reads is not scaled
+        # A tied head's input is scaled by d_model ** -0.5; this one's is not, so its weights are.
+        t5.lm_head.weight.normal_(std=config.initializer_factor * config.d_model ** -0.5)
     return _settled(t5)
 
 

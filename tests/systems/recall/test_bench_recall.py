@@ -1,20 +1,15 @@
 """The benchmark: on a small made-up data set recall is better than every floor, and what it writes can be scored."""
 
-import importlib.util
 import sys
-from pathlib import Path
 
 from hicm.dvc_eval import evaluate
+from tests.scripts import load_script
 from tests.tiny import make_tiny
-
-SCRIPT = Path(__file__).resolve().parents[3] / "scripts" / "bench_recall.py"
 
 
 def test_recall_is_better_than_the_floors(tmp_path, monkeypatch, capsys):
     config = make_tiny(tmp_path, videos=30)
-    spec = importlib.util.spec_from_file_location("bench_recall", SCRIPT)
-    bench = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(bench)
+    bench = load_script("bench_recall")
     monkeypatch.setattr(bench, "METRICS", ("CIDEr", "F1"))
     monkeypatch.setattr(sys, "argv", ["bench_recall.py", str(config), "--metric", "CIDEr", "--videos", "10", "--out",
                                       str(tmp_path / "out")])
