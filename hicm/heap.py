@@ -14,6 +14,7 @@ TRIM, MAP = -1, -3  # M_TRIM_THRESHOLD, M_MMAP_THRESHOLD of <malloc.h>
 LARGEST = 2**30  # bytes of an array that is kept; glibc before 2.35 refuses more than USUAL
 USUAL = 2**25  # what glibc's own threshold grows to as arrays are freed
 CHOSEN = ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_", "GLIBC_TUNABLES")  # settings of the user, left alone
+TUNABLES = ("glibc.malloc.mmap_threshold", "glibc.malloc.trim_threshold")  # of the last one
 
 
 def keep_freed_memory(keep: bool = True) -> bool:
@@ -46,7 +47,9 @@ def kept_memory(wanted: bool = True) -> Iterator[None]:
 
 
 def _glibc() -> ctypes.CDLL | None:
-    if not sys.platform.startswith("linux") or any(name in os.environ for name in CHOSEN):
+    chosen = [*CHOSEN[:2], *TUNABLES]
+    said = [*filter(os.environ.__contains__, CHOSEN[:2]), os.environ.get(CHOSEN[2], "")]
+    if not sys.platform.startswith("linux") or any(name in one for name in chosen for one in said):
         return None
     library = ctypes.CDLL(None)
     return library if hasattr(library, "gnu_get_libc_version") else None

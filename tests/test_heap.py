@@ -53,6 +53,8 @@ def test_freed_memory_is_used_again_until_that_is_undone():
 def test_the_users_own_choice_stays():
     possible, usual, kept, *_ = run(MALLOC_MMAP_THRESHOLD_="65536")
     assert not possible and kept > 100 and usual > 100
+    assert not run(GLIBC_TUNABLES="glibc.malloc.trim_threshold=131072")[0]
+    assert run(GLIBC_TUNABLES="glibc.malloc.check=0")[0] == run()[0], "says nothing of these"
 
 
 def test_other_c_libraries_are_left_alone(monkeypatch):

@@ -41,6 +41,12 @@ def test_the_same_text_in_consecutive_windows_is_one_sentence():
     assert [one.text for one in sentences(tokens((0, "a", 0.1), (1, "b", 0.5), (2, "c", 0.25)), spans, 2)] == ["b", "c"]
 
 
+def test_equal_cosines_come_from_all_of_the_video():
+    found = sentences(tokens(*((window, f"{window} {rank}", 0.0) for window in range(30) for rank in range(5))),
+                      [(10.0 * window, 10.0 * window + 10) for window in range(30)], 16)
+    assert len({one.window for one in found}) > 8 and max(one.window for one in found) > 20
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from(["", "a", "b", "c"]), st.floats(-1, 1, width=32)),
                 max_size=20), st.integers(1, 5))
 def test_sentences_are_the_best_in_order_of_time(slots, limit):
@@ -119,6 +125,8 @@ def test_a_run_trains_predicts_and_captions_without_its_memory(tmp_path):
     for search in ("none", "zero", "random", "flat", "top_only"):
         other = verbs.predict(str(run), set_=[f"retrieval.search={search}"], out=str(tmp_path / f"{search}.json"))
         assert found.keys() == json.loads(other.read_text())["results"].keys()
+    with pytest.raises(UserError, match=r"set retrieval\.read=items"):
+        verbs.predict(str(run), set_=["retrieval.read=mean"], out=str(tmp_path / "mean.json"))
     with pytest.raises(UserError, match="memory_as"):
         verbs.predict(str(run), set_=["captioner.memory_as=vectors"], out=str(tmp_path / "no.json"))
 
@@ -126,4 +134,18 @@ def test_a_run_trains_predicts_and_captions_without_its_memory(tmp_path):
 def test_a_read_without_nodes_is_refused_before_anything_is_read(tmp_path):
     config = load_config(make_tiny(tmp_path, videos=2, captioner__memory_as="text"))
     with pytest.raises(UserError, match=r"set retrieval\.read=items"):
+        check_settings(config)
+
+
+@pytest.mark.parametrize("changes", [{"retrieval__search": "none"}, {"captioner__memory_as": "vectors"},
+                                     {"data__target": "speech"}])
+def test_own_captions_are_refused_where_nothing_of_the_kind_is_recalled(tmp_path, changes):
+    config = load_config(make_tiny(tmp_path, videos=2, **TEXT | changes, captioner__memory_own=2))
+    with pytest.raises(UserError, match="memory_own"):
+        check_settings(config)
+
+
+def test_noise_without_recalled_texts_is_announced(tmp_path):
+    config = load_config(make_tiny(tmp_path, videos=2, captioner__memory_drop=0.5))
+    with pytest.warns(UserWarning, match="without effect where no texts are recalled: captioner.memory_drop"):
         check_settings(config)

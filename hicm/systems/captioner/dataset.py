@@ -76,7 +76,7 @@ class VideoDataset(Dataset[Item]):
         if not (self.teaching and self.settings.memory_as == "text" and self.settings.memory_own):
             return []
         return [timed(event.span.start, event.span.end, event.text, sample.duration, self.vocabulary, SENTENCE_LIMIT)
-                for event in sample.events or ()]
+                for event in (sample.events or ())[:self.settings.memory_sentences]]
 
     def _recalled(self, sample: Sample) -> list[list[int]]:
         """The ids of each recalled sentence, with its times."""

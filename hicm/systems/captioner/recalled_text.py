@@ -6,8 +6,10 @@ Ramos et al., CVPR 2023, writes retrieved captions into the decoder's prompt).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 from hicm.data.samples import MemoryTokens
+from hicm.errors import UserError
 
 Window = tuple[float, float] | None  # start and end in seconds; None: the window is padding
 
@@ -27,12 +29,14 @@ def sentences(tokens: MemoryTokens, windows: Sequence[Window], limit: int) -> li
     """At most ``limit`` recalled texts, those with the highest cosines, in order of time, then of cosine.
 
     Consecutive windows that recall the same text give it once, for the time of both.  ``windows``: the span of each.
-    Raises ValueError when the read does not name a node with a text for each slot.
+    Of equal cosines (search random) a hash of window and text decides, so that no part of the video is preferred.
+    Raises UserError when the slots do not stand for one node each.
     """
     if not tokens.mask.any():
         return []
     if tokens.cosines is None or tokens.texts is None:
-        raise ValueError("the read hands over vectors that stand for several nodes, which have no text")
+        raise UserError("captioner.memory_as: text needs a read that keeps nodes apart, which what was recalled does "
+                        "not; set retrieval.read=items, and remove retrieved_*.h5 of an earlier version")
     found: list[Sentence] = []
     last: dict[str, tuple[int, int]] = {}  # text -> its latest place in found, and the last window that recalled it
     slots = zip(tokens.mask.tolist(), tokens.slots[:, 0].tolist(), tokens.texts, tokens.cosines.tolist(), strict=True)
@@ -47,5 +51,5 @@ def sentences(tokens: MemoryTokens, windows: Sequence[Window], limit: int) -> li
             place = len(found)
             found.append(Sentence(window[0], window[1], text, cosine, number))
         last[text] = place, number
-    best = sorted(found, key=lambda one: -one.cosine)[:limit]
+    best = sorted(found, key=lambda one: (-one.cosine, crc32(f"{one.window} {one.text}".encode())))[:limit]
     return sorted(best, key=lambda one: (one.window, -one.cosine))

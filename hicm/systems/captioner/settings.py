@@ -150,7 +150,17 @@ def check(config: Any) -> None:
         raise UserError("data.frames: 0, all rows, is not for the captioner, which has a position for each row; give "
                         "their number")
     warn_of_unread(settings.decode)
-    if memory(config) == "texts" and not getattr(find_module(name=config.retrieval.read, **READS), "OF_NODES", False):
+    text = memory(config) == "texts"
+    if settings.memory_own and not (text and config.data.target == "captions"):
+        raise UserError("captioner.memory_own: needs recalled texts (captioner.memory_as: text, and a search) and "
+                        "data.target: captions; set it to 0")
+    if text and objective.denoising_memory == "requeried":
+        warnings.warn("captioner.objective.denoising_memory=requeried has no effect with captioner.memory_as=text",
+                      stacklevel=2)
+    if idle := [name for name in ("memory_drop", "memory_drop_all") if getattr(settings, name) and not text]:
+        warnings.warn(f"without effect where no texts are recalled: captioner.{', captioner.'.join(idle)}",
+                      stacklevel=2)
+    if text and not getattr(find_module(name=config.retrieval.read, **READS), "OF_NODES", False):
         raise UserError(f"captioner.memory_as: text needs a read that keeps nodes apart, found retrieval.read="
                         f"{config.retrieval.read}; set retrieval.read=items")
     if settings.t5 == "scratch":
