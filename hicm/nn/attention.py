@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hicm.nn.dropout import draw_mask, draws_masks, rounded
 
+LOWEST = torch.finfo(torch.float32).min  # the score of what may not be attended to
 AT_ONCE = 2**21  # elements of scores that are computed together, so that they stay in the cache
 
 
@@ -36,7 +37,7 @@ class _Attention(torch.autograd.Function):
             if bias is not None:
                 scores += bias[:, j]
             if hidden is not None:
-                scores.masked_fill_(hidden[i], torch.finfo(torch.float32).min)
+                scores.masked_fill_(hidden[i] if hidden.shape[1] == 1 else hidden[i, j], LOWEST)
             used = weights[i, j]
             used.copy_(scores.softmax(-1))
             if keep is not None:
@@ -107,8 +108,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None, mask: Te
     """softmax(scale * q k^T + bias) v, with gradients, dropout on the softmax and no attention where ``mask`` is False.
 
     q [B, H, L, d], k and v [B, H, S, d] in float32 or bfloat16, on the processor; bias float32 [1, H, L, S], mask bool
-    [B or 1, 1, L or 1, S].  A query that may attend to nothing attends to everything alike.  Returns [B, H, L, d].
+    [B or 1, H or 1, L or 1, S].  A query that may attend to nothing attends to everything alike.  Returns [B, H, L, d].
     """
     if mask is not None:
-        mask = mask.expand(len(q), 1, *mask.shape[2:])
+        mask = mask.expand(len(q), *mask.shape[1:])
     return _Attention.apply(q, k, v, bias, mask, scale, rate)

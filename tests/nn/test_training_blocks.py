@@ -19,12 +19,12 @@ def plain_attention(q, k, v, bias, mask, scale):
 
 
 @pytest.mark.parametrize("at_once", [1, 80, 2**21])
-@pytest.mark.parametrize("scale", [1.0, 0.5])
-def test_attention_and_its_gradients_are_those_of_the_formula(monkeypatch, at_once, scale):
+@pytest.mark.parametrize(("scale", "heads"), [(1.0, 1), (0.5, 1), (1.0, 3)], ids=str)
+def test_attention_and_its_gradients_are_those_of_the_formula(monkeypatch, at_once, scale, heads):
     monkeypatch.setattr(attention, "AT_ONCE", at_once)
     inputs = leaves((2, 3, 5, 4), (2, 3, 7, 4), (2, 3, 7, 4), (1, 3, 5, 7), dtype=torch.float32)
-    mask = torch.rand(2, 1, 5, 7) > 0.3
-    mask[1, 0, 2] = False  # attends to nothing, so to everything
+    mask = torch.rand(2, heads, 5, 7) > 0.3
+    mask[1, :, 2] = False  # attends to nothing, so to everything
     weight = torch.randn(2, 3, 5, 4)
     weight[1, :, 2] = 0  # such a query is padding, and nothing depends on it
     found = attention.attend(*inputs, mask, scale)

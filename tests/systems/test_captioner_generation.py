@@ -141,7 +141,7 @@ def test_log_probabilities_are_those_of_the_whole_model(vocabulary, own_head):
         expected = model.logits(model.encode(batch), target).float().log_softmax(2)
         parts = encode_parts(model, batch)
         order = [video for part in parts for video in part.videos]
-        decoder = Decoder(model.t5, parts, 1, 40)
+        decoder = Decoder(model, parts, 1, 40)
         inputs = torch.cat([torch.full_like(target[:, :1], PAD), target[:, :-1]], 1)[order]
         found = torch.stack([decoder.step(ids) for ids in inputs.T], 1).log_softmax(2)
     torch.testing.assert_close(found, expected[order], rtol=0, atol=1e-5)
@@ -155,7 +155,8 @@ def test_other_videos_of_a_batch_change_nothing(vocabulary, settings):
     together = generate(model, batch, vocabulary, settings)
     for row in range(len(SIZES)):
         alone = dataclasses.replace(batch, **{
-            field.name: getattr(batch, field.name)[row:row + 1] for field in dataclasses.fields(batch)})
+            field.name: getattr(batch, field.name)[row:row + 1] for field in dataclasses.fields(batch)
+            if getattr(batch, field.name) is not None})
         [own] = generate(model, alone, vocabulary, settings)
         assert own + [PAD] * (len(together[row]) - len(own)) == together[row]
 

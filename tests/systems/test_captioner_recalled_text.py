@@ -101,23 +101,6 @@ def test_training_noise_drops_sentences_by_epoch_and_prediction_none(tmp_path):
                                    ) == 1
 
 
-def test_training_may_begin_with_a_videos_own_captions(tmp_path):
-    config = tiny_config(tmp_path, videos=6, **TEXT, captioner__memory_own=4)
-    data, samples, vocabulary = dataset(config, tmp_path)
-
-    def shares() -> list[float]:
-        reads = [[data[epoch, row].speech for row in range(len(samples))] for epoch in range(6)]
-        own = [[token for ids in data._prepared[row].own for token in ids] for row in range(len(samples))]
-        return [sum(read[:len(mine)] == mine for read, mine in zip(one, own, strict=True)) / len(own) for one in reads]
-
-    found = shares()
-    assert found[0] == 1 and 0 < sum(found[1:4]) < 3 and found[4] == found[5] == 0
-    captions = " ".join(vocabulary.decode(ids[2:]) for ids in data._prepared[0].own)
-    assert captions and all(event.text.split()[0].lower() in captions.lower() for event in samples[0].events)
-    untaught, _, _ = dataset(config, tmp_path, teaching=False)
-    assert not untaught._prepared[0].own
-
-
 def test_a_run_trains_predicts_and_captions_without_its_memory(tmp_path):
     run = verbs.train(str(make_tiny(tmp_path, videos=4, train__epochs=1, train__eval_every=1, **TEXT)),
                       out=str(tmp_path / "run"))
@@ -134,14 +117,6 @@ def test_a_run_trains_predicts_and_captions_without_its_memory(tmp_path):
 def test_a_read_without_nodes_is_refused_before_anything_is_read(tmp_path):
     config = load_config(make_tiny(tmp_path, videos=2, captioner__memory_as="text"))
     with pytest.raises(UserError, match=r"set retrieval\.read=items"):
-        check_settings(config)
-
-
-@pytest.mark.parametrize("changes", [{"retrieval__search": "none"}, {"captioner__memory_as": "vectors"},
-                                     {"data__target": "speech"}])
-def test_own_captions_are_refused_where_nothing_of_the_kind_is_recalled(tmp_path, changes):
-    config = load_config(make_tiny(tmp_path, videos=2, **TEXT | changes, captioner__memory_own=2))
-    with pytest.raises(UserError, match="memory_own"):
         check_settings(config)
 
 

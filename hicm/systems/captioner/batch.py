@@ -12,6 +12,8 @@ from hicm.nn.moving import moved
 from hicm.systems.captioner.vocabulary import PAD
 from hicm.types import Span
 
+EXACT = ("spans", "cosines")  # stay in float32
+
 
 @dataclass(frozen=True)
 class Item:
@@ -28,6 +30,8 @@ class Item:
     noisy_speech: list[int]
     noisy_target: list[int]
     given: tuple[Span, ...] | None = None  # events to word, in seconds
+    spans: np.ndarray | None = None  # float32 [T + W, 2]: when frames and memory are, as shares of the duration
+    cosines: tuple[float, ...] = ()  # of the sentences that the first of the ids in ``speech`` belong to, by id
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,13 @@ class Batch:
     noisy_speech: Tensor  # [B, L'']
     noisy_target: Tensor  # [B, L''']
     given: tuple[tuple[Span, ...], ...] = ()  # the events of each video that are to be worded, if there are any
+    spans: Tensor | None = None  # float32 [B, T + W, 2]
+    cosines: Tensor | None = None  # float32 [B, L], 0 for speech
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The same batch on another device; ``dtype``: of its frames and recalled vectors, None: as they are."""
         there: dict[str, Any] = {
-            f.name: moved(value, device, dtype if value.is_floating_point() else None)
+            f.name: moved(value, device, dtype if value.is_floating_point() and f.name not in EXACT else None)
             for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
         return replace(self, **there)
 
@@ -68,7 +74,18 @@ def collate(items: Sequence[Item]) -> Batch:
         noisy_speech=pad([item.noisy_speech for item in items]),
         noisy_target=pad([item.noisy_target for item in items]),
         given=() if items[0].given is None else tuple(item.given or () for item in items),
+        spans=None if any(item.spans is None for item in items) else torch.from_numpy(
+            np.stack([item.spans for item in items if item.spans is not None])),
+        cosines=_scores([item.cosines for item in items], max(len(item.speech) for item in items)),
     )
+
+
+def _scores(rows: Sequence[Sequence[float]], length: int) -> Tensor:
+    """Numbers, right-padded with 0: float32 [B, length]."""
+    padded = torch.zeros(len(rows), length)
+    for row, numbers in zip(padded, rows, strict=True):
+        row[: len(numbers)] = torch.as_tensor(numbers)
+    return padded
 
 
 def pad(sequences: Sequence[Sequence[int]]) -> Tensor:

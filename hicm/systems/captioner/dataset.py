@@ -9,7 +9,7 @@ from torch.utils.data import Dataset
 from hicm.config import Config
 from hicm.data.features import sample as sample_rows
 from hicm.data.kept import LIMIT, Kept
-from hicm.data.samples import Sample, Samples
+from hicm.data.samples import MemoryTokens, Sample, Samples
 from hicm.data.speech import Speech
 from hicm.retrieval.windows import window_seconds
 from hicm.systems.captioner.batch import Item
@@ -41,10 +41,7 @@ class VideoDataset(Dataset[Item]):
 
     def __getitem__(self, index: tuple[int, int]) -> Item:
         epoch, row = index
-        prepared, rng = self._prepared[row], np.random.default_rng([self.seed, epoch, row])
-        if self.teaching and prepared.own and rng.random() < 1 - epoch / self.settings.memory_own:
-            prepared = prepared._replace(recalled=prepared.own)
-        return self._finished(prepared, rng, self.teaching)
+        return self._finished(self._prepared[row], np.random.default_rng([self.seed, epoch, row]), self.teaching)
 
     def item(self, sample: Sample, rng: np.random.Generator) -> Item:
         """The item of one sample; ``rng`` draws the masked spans."""
@@ -57,11 +54,13 @@ class VideoDataset(Dataset[Item]):
         """The item without masked spans and recalled sentences."""
         settings = self.settings
         frames, frame_mask = sample_rows(sample.rows, self.data.frames, self.data.sampling)
-        memory, memory_mask, read = np.zeros((0, frames.shape[1]), np.float32), np.zeros(0, bool), list[list[int]]()
+        memory, memory_mask, read = np.zeros((0, frames.shape[1]), np.float32), np.zeros(0, bool), list[Read]()
+        spans = frame_spans(frame_mask, sample.seconds_per_row / sample.duration)
         if settings.memory_as == "text":
             read = self._recalled(sample)
         elif sample.recalled is not None:
             memory, memory_mask = sample.recalled.vectors, sample.recalled.mask
+            spans = np.concatenate([spans, self._slot_spans(sample.recalled, sample.duration)])
         speech = self._speech(sample.speech, sample.duration)
         if self.data.target == "captions":
             video = Video(sample.id, sample.duration, sample.events or () if self.teaching else ())
@@ -69,23 +68,28 @@ class VideoDataset(Dataset[Item]):
         else:
             heard, target = [EOS], speech
         return Prepared(Item(sample.id, sample.duration, frames, frame_mask, memory, memory_mask, heard, target, [], [],
-                             sample.given), speech, read, self._own(sample))
+                             sample.given, spans), speech, read)
 
-    def _own(self, sample: Sample) -> list[list[int]]:
-        """The ids of the video's own captions, as if it recalled them, where training begins with that."""
-        if not (self.teaching and self.settings.memory_as == "text" and self.settings.memory_own):
-            return []
-        return [timed(event.span.start, event.span.end, event.text, sample.duration, self.vocabulary, SENTENCE_LIMIT)
-                for event in (sample.events or ())[:self.settings.memory_sentences]]
+    def _slot_spans(self, recalled: MemoryTokens, duration: float) -> np.ndarray:
+        """When the window of each slot is, as shares of the duration: float32 [W, 2]; [0, 1] for several windows."""
+        found = np.tile(np.array([0.0, 1.0], np.float32), (len(recalled.slots), 1))
+        windows = self._windows(duration)
+        for row, window in enumerate(recalled.slots[:, 0].tolist()):
+            span = windows[window] if window >= 0 else None
+            if span is not None:
+                found[row] = np.array(span) / duration
+        return found
 
-    def _recalled(self, sample: Sample) -> list[list[int]]:
-        """The ids of each recalled sentence, with its times."""
+    def _windows(self, duration: float) -> list[tuple[float, float] | None]:
+        return window_seconds(self.retrieval, duration, self.data.frames, self.data.feature_fps, self.data.sampling)
+
+    def _recalled(self, sample: Sample) -> list["Read"]:
+        """The recalled sentences."""
         if sample.recalled is None:
             return []
-        windows = window_seconds(self.retrieval, sample.duration, self.data.frames, self.data.feature_fps,
-                                 self.data.sampling)
-        found = sentences(sample.recalled, windows, self.settings.memory_sentences)
-        return [timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE_LIMIT) for one in found]
+        found = sentences(sample.recalled, self._windows(sample.duration), self.settings.memory_sentences)
+        return [Read(timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE_LIMIT), one.cosine)
+                for one in found]
 
     def _finished(self, prepared: "Prepared", rng: np.random.Generator, noise: bool) -> Item:
         """With masked spans and what is left of the recalled sentences (``noise``: some are left out)."""
@@ -95,10 +99,11 @@ class VideoDataset(Dataset[Item]):
         if self.settings.memory_as != "text":
             return replace(item, noisy_speech=noisy_speech, noisy_target=noisy_target)
         read = self._noisy(prepared.recalled, rng) if noise else prepared.recalled
-        before = [*(token for sentence in read for token in sentence), EOS]
-        return replace(item, speech=before + item.speech, noisy_speech=before + noisy_speech, noisy_target=noisy_target)
+        before = [*(token for sentence in read for token in sentence.ids), EOS]
+        return replace(item, speech=before + item.speech, noisy_speech=before + noisy_speech, noisy_target=noisy_target,
+                       cosines=tuple(sentence.cosine for sentence in read for _ in sentence.ids))
 
-    def _noisy(self, recalled: list[list[int]], rng: np.random.Generator) -> list[list[int]]:
+    def _noisy(self, recalled: list["Read"], rng: np.random.Generator) -> list["Read"]:
         """Training noise: no sentence at all, or each one with a chance, so that none is relied upon blindly."""
         settings = self.settings
         if rng.random() < settings.memory_drop_all:
@@ -118,8 +123,26 @@ class VideoDataset(Dataset[Item]):
 def _size(prepared: "Prepared") -> int:
     """Bytes, roughly: an id takes a pointer and, mostly, an object."""
     item = prepared.item
-    ids = len(prepared.speech) + len(item.target) + sum(map(len, [*prepared.recalled, *prepared.own]))
+    ids = len(prepared.speech) + len(item.target) + sum(len(read.ids) for read in prepared.recalled)
     return item.frames.nbytes + item.memory.nbytes + 40 * ids + 1000
+
+
+def frame_spans(mask: np.ndarray, share: float) -> np.ndarray:
+    """When each frame is, as shares of the duration: float32 [T, 2].
+
+    Frames that fill ``mask`` [T] are spread over the whole video; fewer real ones stand for ``share`` of it each.
+    """
+    real = int(mask.sum())
+    edges = np.arange(len(mask) + 1) * (1 / max(1, real) if real == len(mask) else share)
+    edges[real:] = 1.0  # the last real frame lasts to the end; padding is nowhere
+    return np.clip(np.stack([edges[:-1], edges[1:]], 1), 0, 1).astype(np.float32)
+
+
+class Read(NamedTuple):
+    """A recalled sentence: its times and words as ids, and its cosine."""
+
+    ids: list[int]
+    cosine: float
 
 
 class Prepared(NamedTuple):
@@ -127,5 +150,4 @@ class Prepared(NamedTuple):
 
     item: Item
     speech: list[int]
-    recalled: list[list[int]]
-    own: list[list[int]]
+    recalled: list[Read]

@@ -41,7 +41,7 @@ def generate_from(model: Captioner, parts: Sequence[Part], settings: DecodeSetti
             raise UserError(f"captioner.decode: {name}={getattr(settings, name)}: expected a strictly positive float; "
                             "correct it")
     beams = 1 if settings.sample else settings.beams
-    decoder = Decoder(model.t5, parts, beams, settings.max_tokens)
+    decoder = Decoder(model, parts, beams, settings.max_tokens)
     videos = torch.tensor([video for part in parts for video in part.videos], device=parts[0].states.device)
     if beams > 1:
         found = beam_search(decoder, videos, settings, rule)

@@ -15,8 +15,12 @@ from transformers import T5Config, T5ForConditionalGeneration
 from hicm.errors import UserError
 from hicm.nn.dropout import replace_dropout
 from hicm.nn.projection import ProjectionLayer
+from hicm.nn.standardise import Standardise
 from hicm.nn.temporal_encoder import TemporalEncoder
 from hicm.systems.captioner.batch import Batch
+from hicm.systems.captioner.context import Context
+from hicm.systems.captioner.event_spans import open_spans, overlaps
+from hicm.systems.captioner.pointing import Pointing, last_two
 from hicm.systems.captioner.settings import Settings, require_input
 from hicm.systems.captioner.t5 import is_untied, load_t5, match_norms, new_t5, read_config, resize, t5_config
 from hicm.systems.captioner.t5_parts import use_fast_parts
@@ -47,6 +51,9 @@ class Captioner(nn.Module):
         """``feature_width`` is the D of frames, ``memory_width`` that of recalled vectors; 0: no memory."""
         super().__init__()
         require_input(config)
+        if config.event_heads > t5.config.num_heads:
+            raise UserError(f"captioner.event_heads: {config.event_heads} of the T5's {t5.config.num_heads} heads; give "
+                            "that number or a smaller one")
         self.config = config
         self.t5 = t5
         use_fast_parts(t5)
@@ -62,6 +69,10 @@ class Captioner(nn.Module):
             if memory_width and config.memory_as == "vectors":
                 self.memory_projection = MemoryProjection(memory_width, d, config.memory_dropout,
                                                           config.memory_projection)
+        text_size = t5.config.vocab_size - config.time_bins
+        self.standardise = Standardise(feature_width) if config.standardise and config.use_video else None
+        self.pointing = Pointing(d, text_size, config.time_bins, config.point_times and config.use_video,
+                                 config.copy_words and config.reads_text) if config.points else None
         if not config.reads_text:  # data parallelism must know which parameters are not trained
             for name, parameter in t5.encoder.named_parameters():
                 parameter.requires_grad_(name.startswith("embed_tokens"))
@@ -101,7 +112,8 @@ class Captioner(nn.Module):
         states, masks = [], []
         if self.visual_encoder is not None:
             mask = batch.frame_mask if self.config.mask_padding else torch.ones_like(batch.frame_mask)
-            visual = self.visual_encoder(batch.frames, mask if self.config.mask_padding else None)
+            frames = batch.frames if self.standardise is None else self.standardise(batch.frames, batch.frame_mask)
+            visual = self.visual_encoder(frames, mask if self.config.mask_padding else None)
             states.append(visual if self.visual_projection is None else self.visual_projection(visual))
             masks.append(mask)
         if self.memory_projection is not None:
@@ -148,12 +160,59 @@ class Captioner(nn.Module):
         states, mask = self.encode_speech(speech, embedded)
         return torch.cat([visual[0], states], 1), torch.cat([visual[1], mask], 1)
 
-    def decode(self, encoded: tuple[Tensor, Tensor], embedded: Tensor) -> Tensor:
-        """What the output head reads, [B, L, d], for the embeddings [B, L, d] of the decoder input."""
+    def decode(self, encoded: tuple[Tensor, Tensor], embedded: Tensor, seen: Tensor | None = None) -> Tensor:
+        """What the output head reads, [B, L, d], for the embeddings [B, L, d] of the decoder input.
+
+        ``seen``: which states each head may attend to, bool [B, H, L, S]; None: all that are real.
+        """
         states, mask = encoded
-        out = self.t5.decoder(inputs_embeds=embedded, encoder_hidden_states=states, encoder_attention_mask=mask.long(),
+        out = self.t5.decoder(inputs_embeds=embedded, encoder_hidden_states=states,
+                              encoder_attention_mask=mask.long() if seen is None else seen,
                               use_cache=False).last_hidden_state
         return out * self.t5.config.d_model ** -0.5 if self.t5.config.scale_decoder_outputs else out
+
+    def context(self, spans: Tensor | None, mask: Tensor, text: Tensor, cosines: Tensor | None) -> Context | None:
+        """What `Context` says of the encoder states with the mask bool [B, S]; None: this model does not ask for it.
+
+        ``spans`` [B, T + W, 2] of frames and recalled vectors, ``text`` int64 [B, L] and its ``cosines`` as in a
+        `Batch`.  Raises ValueError when the model asks for times that the batch lacks.
+        """
+        if self.pointing is None and not self.config.event_heads:
+            return None
+        if spans is None or cosines is None:
+            raise ValueError("this captioner needs the times of frames and recalled vectors")
+        text = text if self.config.reads_text else text[:, :0]
+        parts = [spans[:, :mask.shape[1] - text.shape[1]], open_spans(text, self.text_size, self.config.time_bins)]
+        return Context(torch.cat(parts, 1), mask, self.frames, text, cosines[:, :text.shape[1]])
+
+    def seen(self, events: Tensor, context: Context) -> Tensor | None:
+        """Which states each head may attend to for events [B, L, 2]: bool [B, H, L, S]; None: all that are real."""
+        heads = self.t5.config.num_heads
+        if not self.config.event_heads:
+            return None
+        real = context.mask[:, None, None].expand(-1, heads, events.shape[1], -1)
+        inside = real[:, 0] & overlaps(events, context.spans, self.config.time_bins)
+        bound = (torch.arange(heads, device=events.device) < self.config.event_heads)[None, :, None, None]
+        return torch.where(bound, inside[:, None], real)
+
+    def scores(self, encoded: tuple[Tensor, Tensor], context: Context, target: Tensor, embedded: Tensor) -> Tensor:
+        """Teacher-forced scores [B, L, C] for target ids [B, L]: log-probabilities if the model points, else logits.
+
+        ``embedded``: the embeddings of the shifted target.
+        """
+        before = shifted(target)
+        events = open_spans(before, self.text_size, self.config.time_bins)
+        hidden = self.decode(encoded, embedded, self.seen(events, context))
+        logits = self.t5.lm_head(hidden)
+        if self.pointing is None:
+            return logits
+        return self.pointing(logits, hidden, last_two(before), events, encoded[0], context,
+                             self.pointing.keys(encoded[0], context))
+
+    @property
+    def text_size(self) -> int:
+        """V, the number of text pieces."""
+        return self.t5.config.vocab_size - self.config.time_bins
 
     def logits(self, encoded: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
         """Teacher-forced logits [B, L, C] for target ids [B, L]; the decoder input is the target shifted right."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from hicm.nn.smoothed_loss import smoothed_loss
 from hicm.systems.captioner.batch import Batch
@@ -45,7 +46,7 @@ class Objective:
         embedded = model.embed(*(ids for speech, target in passes for ids in (speech, shifted(target))))
         generative = denoising = zero
         if self.generative:
-            generative = self._pass(model, visual, *passes[0], *embedded[:2])
+            generative = self._generative(model, visual, batch, *embedded[:2])
         if self.denoising:
             if self.reread is not None:
                 visual = _with_second_read(model, visual, batch.ids, self.reread)
@@ -57,10 +58,22 @@ class Objective:
         weights = sums.new_tensor([self.generative, self.denoising])
         return (weights * sums / counts.clamp(min=1)).sum()
 
+    def _generative(self, model: Captioner, visual: tuple[Tensor, Tensor], batch: Batch, heard: Tensor,
+                    written: Tensor) -> Tensor:
+        encoded = model.concatenate(visual, batch.speech, heard)
+        context = model.context(batch.spans, encoded[1], batch.speech, batch.cosines)
+        if context is None:
+            return self._loss(model, model.decode(encoded, written), batch.target)
+        scores = model.scores(encoded, context, batch.target, written).float()
+        return cross_entropy(scores.transpose(1, 2), batch.target, ignore_index=PAD, reduction="sum",
+                             label_smoothing=self.label_smoothing)
+
     def _pass(self, model: Captioner, visual: tuple[Tensor, Tensor], speech: Tensor, target: Tensor,
               heard: Tensor, written: Tensor) -> Tensor:
         """``heard`` and ``written`` are the embeddings of the speech and of the decoder input."""
-        hidden = model.decode(model.concatenate(visual, speech, heard), written)
+        return self._loss(model, model.decode(model.concatenate(visual, speech, heard), written), target)
+
+    def _loss(self, model: Captioner, hidden: Tensor, target: Tensor) -> Tensor:
         return smoothed_loss(hidden.flatten(0, 1), model.t5.lm_head.weight, target.flatten(), self.label_smoothing, PAD)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from hicm.systems.captioner.batch import Batch
+from hicm.systems.captioner.context import Context
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.speech_encoder import encode_packed
 from hicm.systems.captioner.vocabulary import PAD
@@ -25,6 +26,7 @@ class Part:
     videos: tuple[int, ...]  # rows of the batch
     states: Tensor  # [G, S, d]
     mask: Tensor  # bool [G, S], True = real
+    context: Context | None = None  # for models that ask for it
 
 
 def encode_parts(model: Captioner, batch: Batch) -> list[Part]:
@@ -41,7 +43,10 @@ def encode_parts(model: Captioner, batch: Batch) -> list[Part]:
     for videos in groups:
         heard = pad_sequence([next(encoded) for _ in videos], batch_first=True)
         real = pad_sequence([speech[video] != PAD for video in videos], batch_first=True)
-        parts.append(Part(tuple(videos), torch.cat([states[videos], heard], 1), torch.cat([seen[videos], real], 1)))
+        mask, text = torch.cat([seen[videos], real], 1), batch.speech[videos, :heard.shape[1]]
+        context = model.context(None if batch.spans is None else batch.spans[videos], mask, text,
+                                None if batch.cosines is None else batch.cosines[videos])
+        parts.append(Part(tuple(videos), torch.cat([states[videos], heard], 1), mask, context))
     return parts
 
 
@@ -52,7 +57,8 @@ def take(parts: Sequence[Part], videos: Sequence[int]) -> list[Part]:
     for part in parts:
         rows = [row for row, video in enumerate(part.videos) if video in number]
         if rows:
-            found.append(Part(tuple(number[part.videos[row]] for row in rows), part.states[rows], part.mask[rows]))
+            found.append(Part(tuple(number[part.videos[row]] for row in rows), part.states[rows], part.mask[rows],
+                              None if part.context is None else part.context.take(rows)))
     return found
 
 

@@ -76,13 +76,21 @@ class Settings:
     memory_sentences: int = limited(16, 1)  # memory_as text: those with the highest cosines
     memory_drop: float = limited(0.0, 0, 1)  # memory_as text, in training: the chance of each sentence to be left out
     memory_drop_all: float = limited(0.0, 0, 1)  # and that of all of a video, so that the model also captions without
-    memory_own: int = limited(0, 0)  # and epochs in which ever fewer videos recall their own captions
+    event_heads: int = limited(0, 0)  # cross-attention heads of each layer that see only the event that is being worded
+    point_times: bool = False  # a time token's score also depends on the frame at that time
+    copy_words: bool = False  # words can be taken from the text that is read: recalled sentences and speech
+    standardise: bool = False  # frame features: less the mean of the training split, divided by their deviation
     mask_padding: bool = True  # padded frames are not attended (released: attended)
     checkpointing: bool = False  # training: layers are computed again in the backward pass; less memory, more time
     max_speech_tokens: int = limited(1000, 1)
     max_caption_tokens: int = limited(256, 1)
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)
+
+    @property
+    def points(self) -> bool:
+        """Whether the output points at frames or at text."""
+        return (self.point_times and self.use_video) or (self.copy_words and self.reads_text)
 
     @property
     def reads_text(self) -> bool:
@@ -94,7 +102,8 @@ FILES = ("model.safetensors",)
 PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
 AT_PREDICTION = ("decode", "use_speech", "mask_padding", "max_speech_tokens")  # may be changed after training
 IN_WEIGHTS = ("t5_config", "time_bins", "use_video", "visual_depth", "visual_heads", "visual_mlp",
-              "memory_projection", "memory_as")  # may not be changed
+              "memory_projection", "memory_as", "event_heads", "point_times", "copy_words",
+              "standardise")  # may not be changed
 
 # The behaviour of the published code, including the defects that the defaults correct.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -151,9 +160,9 @@ def check(config: Any) -> None:
                         "their number")
     warn_of_unread(settings.decode)
     text = memory(config) == "texts"
-    if settings.memory_own and not (text and config.data.target == "captions"):
-        raise UserError("captioner.memory_own: needs recalled texts (captioner.memory_as: text, and a search) and "
-                        "data.target: captions; set it to 0")
+    if settings.copy_words and not settings.reads_text:
+        raise UserError("captioner.copy_words: there is no text to copy from; set captioner.memory_as=text or "
+                        "captioner.use_speech=true, or copy_words=false")
     if text and objective.denoising_memory == "requeried":
         warnings.warn("captioner.objective.denoising_memory=requeried has no effect with captioner.memory_as=text",
                       stacklevel=2)

@@ -22,6 +22,8 @@ from hicm.systems.captioner.start import DESCRIPTION, checkpoint_folder, start_p
 from hicm.systems.captioner.t5 import is_untied, new_t5
 from hicm.systems.captioner.vocabulary import Vocabulary, digest_of, load_pieces, load_vocabulary, refuse_other_pieces
 
+# Parts that a captioner may gain when it is trained further.
+LATER = ("memory_projection.", "pointing.", "standardise.")
 # Values of a T5 that decide what its weights do, and show in no shape.
 UNSEEN = ("layer_norm_epsilon", "relative_attention_max_distance", "scale_decoder_outputs", "dense_act_fn")
 
@@ -29,7 +31,8 @@ UNSEEN = ("layer_norm_epsilon", "relative_attention_max_distance", "scale_decode
 def load_state(model: Captioner, state: dict[str, Tensor], where: str) -> list[str]:
     """Copy ``state`` into ``model``; returns the names that ``state`` lacks.
 
-    Only ``memory_projection.*`` may be missing, all of it: training with a memory may start from a Vid2Seq checkpoint.
+    Only what `LATER` lists may be missing, each part wholly: training with a memory may start from a Vid2Seq
+    checkpoint.
     Raises UserError that lists unused and missing names and wrong shapes; ``where`` names the file.
     """
     own = own_state(model)
@@ -40,9 +43,8 @@ def load_state(model: Captioner, state: dict[str, Tensor], where: str) -> list[s
     missing = sorted(set(own) - set(state))
     shapes = sorted(f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
                     for name in set(own) & set(state) if own[name].shape != state[name].shape)
-    fatal = [name for name in missing if not name.startswith("memory_projection.")]
-    if len(fatal) < len(missing) and any(name.startswith("memory_projection.") for name in state):
-        fatal = missing  # an incomplete memory projection, so this is not a Vid2Seq checkpoint
+    whole = [part for part in LATER if not any(name.startswith(part) for name in state)]  # else a part is incomplete
+    fatal = [name for name in missing if not name.startswith(tuple(whole))]
     problems = [f"{what}: {some(names)}" for what, names in
                 (("unused keys", unused), ("missing keys", fatal), ("other shapes", shapes)) if names]
     if problems:
