@@ -145,7 +145,7 @@ def test_frames_outside_of_the_event_do_not_matter_where_all_heads_see_the_event
             context = model.context(batch.spans, encoded[1], batch.speech, batch.cosines)
             return model.scores(encoded, context, batch.target, model.t5.shared(shifted(batch.target)))[0]
 
-    one, other = scores(batch.frames), scores(frames)  # of a decoder with one layer: words see no earlier token's frames
+    one, other = scores(batch.frames), scores(frames)  # of one decoder layer: no frames by way of earlier tokens
     assert (one[0] - other[0]).abs().max() > 1e-3
     torch.testing.assert_close(one[words], other[words], rtol=0, atol=1e-5)
 
@@ -156,9 +156,11 @@ def test_probabilities_add_up_and_the_next_word_of_a_sentence_is_likely():
         copying.gate.bias.fill_(3.0)
     text = torch.tensor([[V + 1, V + 3, 20, 21, 22, V + 3, V + 5, 30, 31, EOS]])
     context = Context(open_spans(text, V, BINS), torch.ones(1, 10, dtype=torch.bool), 0, text, torch.zeros(1, 10))
-    said, events = torch.tensor([[[20, V + 3], [V + 5, V + 3], [22, 21]]]), torch.tensor([[[0.1, 0.3], [0.3, 0.5], [0.1, 0.3]]])
+    said = torch.tensor([[[20, V + 3], [V + 5, V + 3], [22, 21]]])
+    events = torch.tensor([[[0.1, 0.3], [0.3, 0.5], [0.1, 0.3]]])
     torch.manual_seed(0)
-    found = copying(torch.zeros(1, 3, V + BINS), torch.zeros(1, 3, 8), said, events, torch.zeros(1, 10, 8), context).exp()
+    logits, hidden, states = torch.zeros(1, 3, V + BINS), torch.zeros(1, 3, 8), torch.zeros(1, 10, 8)
+    found = copying(logits, hidden, said, events, states, context).exp()
     torch.testing.assert_close(found.sum(2), torch.ones(1, 3))
     assert found[0, 0].argmax() == 21 and found[0, 0, 21] > 0.6
     assert found[0, 1].argmax() == 30, "the first word of the sentence at that time"

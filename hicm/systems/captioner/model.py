@@ -52,8 +52,8 @@ class Captioner(nn.Module):
         super().__init__()
         require_input(config)
         if config.event_heads > t5.config.num_heads:
-            raise UserError(f"captioner.event_heads: {config.event_heads} of the T5's {t5.config.num_heads} heads; give "
-                            "that number or a smaller one")
+            raise UserError(f"captioner.event_heads: {config.event_heads} of the T5's {t5.config.num_heads} heads; "
+                            "give that number or a smaller one")
         self.config = config
         self.t5 = t5
         use_fast_parts(t5)
