@@ -108,8 +108,8 @@ def test_a_step_of_generation_says_what_training_says(vocabulary, changes, beams
     target = torch.where(torch.rand(target.shape, generator=torch.Generator().manual_seed(2)) < 0.2, inside, target)
     with torch.inference_mode():
         states, mask = (part.repeat_interleave(beams, 0) for part in model.encode(batch))
-        text, cosines, spans = (part.repeat_interleave(beams, 0) for part in (batch.speech, batch.cosines, batch.spans))
-        expected = model.scores((states, mask), model.context(spans, mask, text, cosines), target,
+        several = batch.take([video for video in range(5) for _ in range(beams)], batch.speech.shape[1])
+        expected = model.scores((states, mask), model.context(several, mask), target,
                                 model.t5.shared(shifted(target))).float().log_softmax(2)
         parts = encode_parts(model, batch)
         order = torch.tensor([video * beams + beam for part in parts for video in part.videos for beam in range(beams)])
@@ -142,7 +142,7 @@ def test_frames_outside_of_the_event_do_not_matter_where_all_heads_see_the_event
     def scores(x):
         with torch.inference_mode():
             encoded = model.encode(dataclasses.replace(batch, frames=x))
-            context = model.context(batch.spans, encoded[1], batch.speech, batch.cosines)
+            context = model.context(batch, encoded[1])
             return model.scores(encoded, context, batch.target, model.t5.shared(shifted(batch.target)))[0]
 
     one, other = scores(batch.frames), scores(frames)  # of one decoder layer: no frames by way of earlier tokens
@@ -155,7 +155,8 @@ def test_probabilities_add_up_and_the_next_word_of_a_sentence_is_likely():
     with torch.no_grad():
         copying.gate.bias.fill_(3.0)
     text = torch.tensor([[V + 1, V + 3, 20, 21, 22, V + 3, V + 5, 30, 31, EOS]])
-    context = Context(open_spans(text, V, BINS), torch.ones(1, 10, dtype=torch.bool), 0, text, torch.zeros(1, 10))
+    context = Context(open_spans(text, V, BINS), torch.ones(1, 10, dtype=torch.bool), 0, text, torch.zeros(1, 10),
+                      torch.zeros(1, 0, 6))
     said = torch.tensor([[[20, V + 3], [V + 5, V + 3], [22, 21]]])
     events = torch.tensor([[[0.1, 0.3], [0.3, 0.5], [0.1, 0.3]]])
     torch.manual_seed(0)

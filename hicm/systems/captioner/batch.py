@@ -59,6 +59,15 @@ class Batch:
             for f in fields(self) if isinstance(value := getattr(self, f.name), Tensor)}
         return replace(self, **there)
 
+    def take(self, rows: Sequence[int], speech: int) -> "Batch":
+        """Some of the videos, with the first ``speech`` ids of what the encoder reads."""
+        chosen: dict[str, Any] = {f.name: value[list(rows)] for f in fields(self)
+                                  if isinstance(value := getattr(self, f.name), Tensor)}
+        chosen |= {name: chosen[name][:, :speech] for name in ("speech", "cosines") if name in chosen}
+        chosen |= {name: tuple(value[row] for row in rows) for name in ("ids", "durations", "given")
+                   if (value := getattr(self, name))}
+        return replace(self, **chosen)
+
 
 def collate(items: Sequence[Item]) -> Batch:
     """Stack videos; each kind of sequence is padded to the length of its longest."""

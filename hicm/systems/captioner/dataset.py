@@ -88,8 +88,10 @@ class VideoDataset(Dataset[Item]):
         if sample.recalled is None:
             return []
         found = sentences(sample.recalled, self._windows(sample.duration), self.settings.memory_sentences)
-        return [Read(timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE_LIMIT), one.cosine)
-                for one in found]
+        cosines = np.array([one.cosine for one in found])
+        scaled = (cosines - cosines.mean()) / (cosines.std() or 1.0) if found else cosines
+        return [Read(timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE_LIMIT), cosine)
+                for one, cosine in zip(found, scaled.tolist(), strict=True)]
 
     def _finished(self, prepared: "Prepared", rng: np.random.Generator, noise: bool) -> Item:
         """With masked spans and what is left of the recalled sentences (``noise``: some are left out)."""
@@ -139,7 +141,7 @@ def frame_spans(mask: np.ndarray, share: float) -> np.ndarray:
 
 
 class Read(NamedTuple):
-    """A recalled sentence: its times and words as ids, and its cosine."""
+    """A recalled sentence: its times and words as ids; its cosine, scaled to mean 0 and deviation 1 over the video."""
 
     ids: list[int]
     cosine: float

@@ -13,6 +13,7 @@ from hicm.systems.captioner.decoder import Decoder
 from hicm.systems.captioner.grammar import EventGrammar
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.parts import Part, encode_parts
+from hicm.systems.captioner.repeats import NoRepeats
 from hicm.systems.captioner.search import Rule, beam_search, best_of, one_by_one, sampled
 from hicm.systems.captioner.settings import DecodeSettings
 from hicm.systems.captioner.vocabulary import EOS, PAD, Vocabulary
@@ -26,8 +27,8 @@ def generate(model: Captioner, batch: Batch, vocabulary: Vocabulary, settings: D
     Raises UserError when the settings allow no generation, e.g. temperature 0, and when sampling finds no finite
     probabilities.
     """
-    return generate_from(model, encode_parts(model, batch), settings,
-                         EventGrammar(vocabulary) if settings.grammar else None, make_generators(batch, settings))
+    rule: Rule | None = EventGrammar(vocabulary) if settings.grammar else None
+    return generate_from(model, encode_parts(model, batch), settings, rule, make_generators(batch, settings))
 
 
 def generate_from(model: Captioner, parts: Sequence[Part], settings: DecodeSettings, rule: Rule | None = None,
@@ -40,6 +41,8 @@ def generate_from(model: Captioner, parts: Sequence[Part], settings: DecodeSetti
         if not getattr(settings, name) > 0:
             raise UserError(f"captioner.decode: {name}={getattr(settings, name)}: expected a strictly positive float; "
                             "correct it")
+    if settings.no_repeats:
+        rule = NoRepeats(settings.no_repeats, model.text_size, rule)
     beams = 1 if settings.sample else settings.beams
     decoder = Decoder(model, parts, beams, settings.max_tokens)
     videos = torch.tensor([video for part in parts for video in part.videos], device=parts[0].states.device)

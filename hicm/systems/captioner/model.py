@@ -18,7 +18,7 @@ from hicm.nn.projection import ProjectionLayer
 from hicm.nn.standardise import Standardise
 from hicm.nn.temporal_encoder import TemporalEncoder
 from hicm.systems.captioner.batch import Batch
-from hicm.systems.captioner.context import Context
+from hicm.systems.captioner.context import Context, novelty
 from hicm.systems.captioner.event_spans import open_spans, overlaps
 from hicm.systems.captioner.pointing import Pointing, last_two
 from hicm.systems.captioner.settings import Settings, require_input
@@ -112,8 +112,7 @@ class Captioner(nn.Module):
         states, masks = [], []
         if self.visual_encoder is not None:
             mask = batch.frame_mask if self.config.mask_padding else torch.ones_like(batch.frame_mask)
-            frames = batch.frames if self.standardise is None else self.standardise(batch.frames, batch.frame_mask)
-            visual = self.visual_encoder(frames, mask if self.config.mask_padding else None)
+            visual = self.visual_encoder(self._frames(batch), mask if self.config.mask_padding else None)
             states.append(visual if self.visual_projection is None else self.visual_projection(visual))
             masks.append(mask)
         if self.memory_projection is not None:
@@ -171,19 +170,23 @@ class Captioner(nn.Module):
                               use_cache=False).last_hidden_state
         return out * self.t5.config.d_model ** -0.5 if self.t5.config.scale_decoder_outputs else out
 
-    def context(self, spans: Tensor | None, mask: Tensor, text: Tensor, cosines: Tensor | None) -> Context | None:
+    def context(self, batch: Batch, mask: Tensor) -> Context | None:
         """What `Context` says of the encoder states with the mask bool [B, S]; None: this model does not ask for it.
 
-        ``spans`` [B, T + W, 2] of frames and recalled vectors, ``text`` int64 [B, L] and its ``cosines`` as in a
-        `Batch`.  Raises ValueError when the model asks for times that the batch lacks.
+        Raises ValueError when the model asks for times that the batch lacks.
         """
         if self.pointing is None and not self.config.event_heads:
             return None
-        if spans is None or cosines is None:
+        if batch.spans is None or batch.cosines is None:
             raise ValueError("this captioner needs the times of frames and recalled vectors")
-        text = text if self.config.reads_text else text[:, :0]
-        parts = [spans[:, :mask.shape[1] - text.shape[1]], open_spans(text, self.text_size, self.config.time_bins)]
-        return Context(torch.cat(parts, 1), mask, self.frames, text, cosines[:, :text.shape[1]])
+        text = batch.speech if self.config.reads_text else batch.speech[:, :0]
+        times = [batch.spans[:, :mask.shape[1] - text.shape[1]],
+                 open_spans(text, self.text_size, self.config.time_bins)]
+        return Context(torch.cat(times, 1), mask, self.frames, text, batch.cosines[:, :text.shape[1]],
+                       novelty(self._frames(batch), batch.frame_mask))
+
+    def _frames(self, batch: Batch) -> Tensor:
+        return batch.frames if self.standardise is None else self.standardise(batch.frames, batch.frame_mask)
 
     def seen(self, events: Tensor, context: Context) -> Tensor | None:
         """Which states each head may attend to for events [B, L, 2]: bool [B, H, L, S]; None: all that are real."""

@@ -61,7 +61,7 @@ class Objective:
     def _generative(self, model: Captioner, visual: tuple[Tensor, Tensor], batch: Batch, heard: Tensor,
                     written: Tensor) -> Tensor:
         encoded = model.concatenate(visual, batch.speech, heard)
-        context = model.context(batch.spans, encoded[1], batch.speech, batch.cosines)
+        context = model.context(batch, encoded[1])
         if context is None:
             return self._loss(model, model.decode(encoded, written), batch.target)
         scores = model.scores(encoded, context, batch.target, written).float()

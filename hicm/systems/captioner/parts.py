@@ -43,9 +43,8 @@ def encode_parts(model: Captioner, batch: Batch) -> list[Part]:
     for videos in groups:
         heard = pad_sequence([next(encoded) for _ in videos], batch_first=True)
         real = pad_sequence([speech[video] != PAD for video in videos], batch_first=True)
-        mask, text = torch.cat([seen[videos], real], 1), batch.speech[videos, :heard.shape[1]]
-        context = model.context(None if batch.spans is None else batch.spans[videos], mask, text,
-                                None if batch.cosines is None else batch.cosines[videos])
+        mask = torch.cat([seen[videos], real], 1)
+        context = model.context(batch.take(videos, heard.shape[1]), mask)
         parts.append(Part(tuple(videos), torch.cat([states[videos], heard], 1), mask, context))
     return parts
 

@@ -15,36 +15,57 @@ Shape legend: B videos, L target tokens, T frames, W text tokens, d T5 width, k 
 import torch
 from torch import Tensor, nn
 
-from hicm.systems.captioner.context import Context
+from hicm.systems.captioner.context import SCALES, Context
 from hicm.systems.captioner.event_spans import overlaps, shared
 from hicm.systems.captioner.vocabulary import EOS, PAD
 
 WIDTH = 64  # k
 FOLLOWS = 2.0  # initial bonus of what follows, in the text, the word that was just written; again if two words agree
-NEAR = 5.0  # initial weight of a sentence's cosine
+GAIN = 10.0  # numbers that stand alone and not in a matrix are multiplied by this, so that they are learnt as soon
 LOW = torch.finfo(torch.float32).min
 
 
 class TimePointer(nn.Module):
-    """Adds to the logit of each time token the product of a query and the key of the frame at that time."""
+    """Adds to the logit of each time token what speaks for that time.
+
+    That is the product of a query and the key of the frame there, which also holds how much changes at that frame, and
+    a bias by the distance from the time before: the end of the event before if a start is sought, the start if an end
+    is.
+    """
 
     def __init__(self, width: int, text_size: int, bins: int) -> None:
         super().__init__()
         self.text_size, self.bins = text_size, bins
         self.query, self.key = nn.Linear(width, WIDTH), nn.Linear(width, WIDTH, bias=False)
+        self.change = nn.Linear(2 * len(SCALES), WIDTH, bias=False)
+        self.distance = nn.Parameter(torch.zeros(3, 2 * bins - 1))  # to an end, to a start, to the beginning
 
     def keys(self, states: Tensor, context: Context) -> Tensor:
         """The key of each time, [B, bins, k]: that of the frame whose middle is nearest to it."""
         spans, mask = context.spans[:, :context.frames], context.mask[:, :context.frames]
         times = torch.linspace(0, 1, self.bins, device=states.device)
         far = (spans.mean(2)[:, None] - times[:, None]).abs().masked_fill(~mask[:, None], torch.inf)
-        keys = self.key(states[:, :context.frames])
+        keys = self.key(states[:, :context.frames]) + GAIN * self.change(context.novelty.to(states.dtype))
         return keys.gather(1, far.argmin(2)[:, :, None].expand(-1, -1, keys.shape[2]))
 
-    def forward(self, logits: Tensor, hidden: Tensor, keys: Tensor) -> Tensor:
-        """logits [B, L, C], hidden [B, L, d] and the keys [B, bins, k] -> logits [B, L, C]."""
+    def forward(self, logits: Tensor, hidden: Tensor, keys: Tensor, said: Tensor, events: Tensor) -> Tensor:
+        """logits [B, L, C], hidden [B, L, d] and the keys [B, bins, k] -> logits [B, L, C].
+
+        said [B, L, 2] and events [B, L, 2]: see `Copying.forward`.
+        """
         scores = self.query(hidden) @ keys.transpose(1, 2) * WIDTH ** -0.5
+        scores = scores + GAIN * self._bias(said, events)
         return torch.cat([logits[:, :, :self.text_size], logits[:, :, self.text_size:] + scores.to(logits.dtype)], 2)
+
+    def _bias(self, said: Tensor, events: Tensor) -> Tensor:
+        """By the distance of each time from the one before: [B, L, bins]."""
+        start, has_end = said[..., 0] - self.text_size, (events[..., 1] - events[..., 0]) < 1
+        seeks_end = (start >= 0) & (said[..., 1] < self.text_size)
+        end = (events[..., 1] * (self.bins - 1)).round().long()
+        kind = torch.where(seeks_end, 1, torch.where(has_end, 0, 2))
+        before = torch.where(seeks_end, start, torch.where(has_end, end, 0))
+        times = torch.arange(self.bins, device=said.device)
+        return self.distance[kind[..., None], times - before[..., None] + self.bins - 1]
 
 
 class Copying(nn.Module):
@@ -55,8 +76,8 @@ class Copying(nn.Module):
         self.text_size, self.bins = text_size, bins
         self.query, self.key = nn.Linear(width, WIDTH), nn.Linear(width, WIDTH, bias=False)
         self.gate = nn.Linear(2 * width, 1)
-        self.follows = nn.Parameter(torch.full((2,), FOLLOWS))  # one word agrees; the one before it, too
-        self.near, self.inside = nn.Parameter(torch.tensor(NEAR)), nn.Parameter(torch.tensor(1.0))
+        self.follows = nn.Parameter(torch.full((2,), FOLLOWS / GAIN))  # one word agrees; the one before it, too
+        self.near, self.inside = nn.Parameter(torch.tensor(1 / GAIN)), nn.Parameter(torch.tensor(1 / GAIN))
 
     def forward(self, logits: Tensor, hidden: Tensor, said: Tensor, events: Tensor, states: Tensor,
                 context: Context) -> Tensor:
@@ -72,8 +93,8 @@ class Copying(nn.Module):
         states, spans, real = (part[:, -text.shape[1]:] for part in (states, context.spans, context.mask))
         real = real[:, None] & overlaps(events, spans, self.bins)
         scores = (self.query(hidden) @ self.key(states).transpose(1, 2)).float() * WIDTH ** -0.5
-        scores = scores + self.near * context.cosines[:, None] + self.inside * shared(events, spans)
-        scores = scores + _agreement(self._alike(said), _before(self._alike(text))) @ self.follows
+        scores = scores + GAIN * (self.near * context.cosines[:, None] + self.inside * shared(events, spans))
+        scores = scores + GAIN * _agreement(self._alike(said), _before(self._alike(text))) @ self.follows
         attention = scores.masked_fill(~real, LOW).softmax(2) * real
         read = (attention.to(states.dtype) @ states)
         gate = self.gate(torch.cat([hidden, read], 2)).float().sigmoid()
@@ -118,7 +139,7 @@ class Pointing(nn.Module):
                 keys: Tensor | None) -> Tensor:
         """Log-probabilities float32 [B, L, C]; see `Copying.forward`.  ``keys``: see `keys`."""
         if self.times is not None and keys is not None:
-            logits = self.times(logits, hidden, keys)
+            logits = self.times(logits, hidden, keys, said, events)
         if self.words is None:
             return logits.float().log_softmax(2)
         return self.words(logits, hidden, said, events, states, context)

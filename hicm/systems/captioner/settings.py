@@ -36,6 +36,7 @@ class DecodeSettings:
     max_tokens: int = limited(256, 1)  # new tokens
     length_penalty: float = 1.0
     repetition_penalty: float = 1.0
+    no_repeats: int = limited(0, 0)  # a caption says no so many tokens in a row twice; 0: it may
     sample: bool = False  # nucleus sampling instead of beams
     top_p: float = limited(0.9, 0, 1)
     temperature: float = 1.0
