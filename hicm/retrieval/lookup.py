@@ -116,7 +116,8 @@ def search_video(config: Config, video: str, nodes: int = 3, training: bool = Fa
     own = [video] if training and config.retrieval.leave_own_out else None
     best_out = training and config.retrieval.leave_best_out
     recalled = Reader(bank, config.retrieval).read(frames[None], mask[None], own, [video], best_out)
-    spans = _seconds(config, len(rows), _duration(config, video))
+    spans = _seconds(config, len(rows), _duration(config, video), None if recalled.window_rows is None else
+                     recalled.window_rows[0])
     windows = tuple(_window(bank, recalled, number, spans[number], nodes)
                     for number in np.flatnonzero(recalled.windows[0]).tolist())
     return Found(video, str(config.bank), _how(config.retrieval), windows)
@@ -185,13 +186,18 @@ def _duration(config: Config, video: str) -> float | None:
     return None
 
 
-def _seconds(config: Config, rows: int, duration: float | None) -> list[tuple[float, float]]:
-    """Start and end of each window of a video with ``rows`` rows of features; the end, twice, if it is all padding."""
+def _seconds(config: Config, rows: int, duration: float | None,
+             windows: np.ndarray | None) -> list[tuple[float, float]]:
+    """Start and end of each window of a video with ``rows`` rows of features; the end, twice, if it is all padding.
+
+    ``windows`` int32 [W, 2]: rows of each.
+    """
     covered = rows / min(config.data.feature_fps, 1.0)
     last = covered if duration is None else min(covered, duration)
     return [(min(start, last), min(end, last))
             for start, end in (span or (last, last) for span in window_seconds(
-                config.retrieval, covered, config.data.frames, config.data.feature_fps, config.data.sampling))]
+                config.retrieval, covered, config.data.frames, config.data.feature_fps, config.data.sampling,
+                windows))]
 
 
 def _lines(window: Window) -> Iterator[str]:

@@ -78,7 +78,7 @@ class Reader:
         if bank.levels and width != bank.width:
             raise UserError(f"features are {width} wide and the memory bank {bank.width}; build the bank with the text "
                             "encoder that belongs to the features (memory.encoder)")
-        means, valid = window_means(frames, mask, settings.windows, settings.tail, settings.mask_padding)
+        means, valid, rows = window_means(frames, mask, settings)
         queries = Queries(self.tables, means, valid, self._own_out(exclude, batch), ids, best_out)
         kept: Kept | None = self._search.search(queries, settings, self.levels)
         if kept is None:
@@ -89,7 +89,7 @@ class Reader:
                         {level: queries.by_video(nodes) for level, nodes in kept.nodes.items()},
                         {level: queries.by_video(scores) for level, scores in kept.scores.items()},
                         {level: queries.by_video(queries.stand_ins(level, nodes))
-                         for level, nodes in kept.nodes.items()}, tokens.scores)
+                         for level, nodes in kept.nodes.items()}, tokens.scores, rows)
 
     def _own_out(self, exclude: Sequence[str | None] | None, batch: int) -> list[OwnOut | None]:
         if exclude is None or all(video is None for video in exclude) or not self.tables.bank.levels:
@@ -113,7 +113,8 @@ def _levels(bank: Bank, settings: RetrievalConfig) -> list[int]:
 
 def _nothing(batch: int, width: int) -> Recalled:
     none = np.zeros((batch, 0), bool)
-    return Recalled(np.zeros((batch, 0, width), np.float32), none, np.zeros((batch, 0, 3), np.int32), none, {}, {}, {})
+    return Recalled(np.zeros((batch, 0, width), np.float32), none, np.zeros((batch, 0, 3), np.int32), none, {}, {}, {},
+                    window_rows=np.zeros((batch, 0, 2), np.int32))
 
 
 def _check(tokens: Tokens, batch: int, width: int, what: str) -> None:

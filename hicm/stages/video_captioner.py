@@ -184,12 +184,13 @@ class VideoCaptioner:
         frames, mask = sample_or_all(part.rows, data.frames, self.config.retrieval.windows, data.sampling)
         found = self._reader.read(frames[None], mask[None])
         tokens = MemoryTokens(found.vectors[0], found.mask[0], found.slots[0],
-                              None if found.slot_scores is None else found.slot_scores[0])
+                              None if found.slot_scores is None else found.slot_scores[0],
+                              window_rows=None if found.window_rows is None else found.window_rows[0])
         if self._memory is not None and memory_need(self.config) == "texts":
             tokens = add_texts(tokens, self._memory.bank)
         if self._memory is None or not found.nodes:
             return tokens, []
-        return tokens, self._memory.windows(found.visited(0), part.duration)
+        return tokens, self._memory.windows(found.visited(0), part.duration, rows=tokens.window_rows)
 
 
 def shared_captioner(**options: Any) -> VideoCaptioner:

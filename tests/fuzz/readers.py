@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from hicm.cached_arrays import cached_arrays
-from hicm.config import load_config
+from hicm.config import RetrievalConfig, load_config
 from hicm.data.annotations import read_annotations
 from hicm.data.features import open_features
 from hicm.data.pretraining import convert_chapters, read_listing
@@ -28,6 +28,7 @@ from hicm.memory.summarisers.journal import Journal
 from hicm.memory.summarisers.prompt import load_prompt
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
+from hicm.retrieval.windows import window_seconds
 from hicm.stages.given import read_given
 from hicm.systems.parallel.vocabulary import load_vocabulary
 from tests.fuzz.captions import CAPTIONS, read_captions
@@ -219,7 +220,8 @@ def recalled(folder: Path) -> list[bytes]:
         vectors=np.ones((len(IDS), windows, WIDTH), np.float32), mask=np.ones((len(IDS), windows), bool),
         slots=np.zeros((len(IDS), windows, 3), np.int32), windows=np.ones((len(IDS), windows), bool), nodes=nodes,
         scores={level: np.ones(shape, np.float32) for level in (1, 2)},
-        stand_in={level: np.full(shape, -1, np.int32) for level in (1, 2)})
+        stand_in={level: np.full(shape, -1, np.int32) for level in (1, 2)},
+        window_rows=np.full((len(IDS), windows, 2), [0, 4], np.int32))
     return [save_retrieved(folder / "made.h5", IDS, [batch], {"made": "for a test"}).read_bytes()]
 
 
@@ -229,6 +231,7 @@ def read_recalled(file: Path) -> None:
         tokens = found.tokens(video)
         assert tokens.vectors.shape == (found.count, found.width) and np.isfinite(tokens.vectors).all()
         found.visited(video)
+        window_seconds(RetrievalConfig(), 20.5, 12, rows=found.window_rows(video))
 
 
 # json and yaml

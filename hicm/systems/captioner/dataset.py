@@ -9,9 +9,9 @@ from torch.utils.data import Dataset
 from hicm.config import Config
 from hicm.data.features import sample as sample_rows
 from hicm.data.kept import LIMIT, Kept
-from hicm.data.samples import Sample, Samples
+from hicm.data.samples import MemoryTokens, Sample, Samples
 from hicm.data.speech import Speech
-from hicm.retrieval.windows import window_seconds
+from hicm.retrieval.windows import slot_seconds, window_seconds
 from hicm.systems.captioner.batch import Item
 from hicm.systems.captioner.recalled_text import sentences
 from hicm.systems.captioner.sequences import caption_sequence, corrupt, speech_sequence, timed
@@ -82,10 +82,14 @@ class VideoDataset(Dataset[Item]):
         """The ids of each recalled sentence, with its times."""
         if sample.recalled is None:
             return []
-        windows = window_seconds(self.retrieval, sample.duration, self.data.frames, self.data.feature_fps,
-                                 self.data.sampling)
-        found = sentences(sample.recalled, windows, self.settings.memory_sentences)
+        found = sentences(sample.recalled, self._slot_seconds(sample, sample.recalled), self.settings.memory_sentences)
         return [timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE_LIMIT) for one in found]
+
+    def _slot_seconds(self, sample: Sample, recalled: MemoryTokens) -> np.ndarray:
+        """Start and end of each slot's window, float64 [S, 2] in seconds; NaN for all windows and for padding."""
+        windows = window_seconds(self.retrieval, sample.duration, self.data.frames, 1 / sample.seconds_per_row,
+                                 self.data.sampling, recalled.window_rows)
+        return slot_seconds(recalled.slots, windows)
 
     def _finished(self, prepared: "Prepared", rng: np.random.Generator, noise: bool) -> Item:
         """With masked spans and what is left of the recalled sentences (``noise``: some are left out)."""
