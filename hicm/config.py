@@ -109,6 +109,9 @@ class RetrievalConfig:
     window_shape: str = "uniform"  # where windows end: uniform (see tail), ward (where the picture changes), ...
     top_k: int = limited(10, 1)  # nodes kept per level (YC2: 10, ViTT: 30)
     threshold: float = 0.7  # cosine a node needs under select=similarity
+    # What is moved to zero mean before cosines are taken: nothing; the queries, by the mean frame of the training
+    # split; or also the memory, by the mean of its captions.  What is handed over is never moved.
+    centring: Literal["none", "queries", "both"] = "none"
     # With select=similarity, a beam limits how many nodes are read above the lowest level, whatever the threshold.
     beam: int = limited(0, 0)  # search=descend: nodes kept per level on the way down; 0: those that select keeps
     levels: list[int] = field(default_factory=list)  # levels that are read, 1 = finest, 0 = captions; empty: all from 1

@@ -23,6 +23,7 @@ from hicm.outputs import output_folder
 from hicm.progress import Progress, no_progress, progress_line
 from hicm.provenance import Origin
 from hicm.recognisers import NoSound, Recogniser, make_recogniser
+from hicm.retrieval.mean_frame import make_reader
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.texts import add_texts
 from hicm.retrieval.trees import Memory
@@ -234,7 +235,7 @@ def _open_memory(config: Config, bank: Bank | None) -> tuple[Reader | None, Memo
     if tokens:
         bank = (bank or load_bank(config.bank)) if needs_bank(config.retrieval) else None
     own = replace(config, data=replace(config.data, feature_fps=1 / STEP))  # the rows of these videos
-    return Reader(bank, config.retrieval) if tokens else None, None if bank is None else Memory(own, bank)
+    return make_reader(bank, config) if tokens else None, None if bank is None else Memory(own, bank)
 
 
 def _open_system(model: str, memory: str, overrides: Sequence[str]) -> tuple[Config, System, dict[str, str]]:

@@ -9,7 +9,7 @@ from hicm.data.hub.share import pull, push, shared_files
 from hicm.errors import UserError
 from tests.hub_server import COMMIT, serve_hub
 
-SHARED = ["README.md", "config.yaml", "manifest.json", "bank/bank.json", "bank/bank.npz",
+SHARED = ["README.md", "config.yaml", "manifest.json", "bank/bank.json", "bank/bank.npz", "bank/mean_frame.json",
           "best/captioner.json", "best/model.safetensors", "best/tokenizer/spiece.model",
           "best/tokenizer/tokenizer.json"]
 PRIVATE = ["checkpoint.pt", "stats.jsonl", "uncommitted.diff", "predictions_val.json", "metrics_val.json",

@@ -26,6 +26,7 @@ from hicm.memory.imports import import_bank
 from hicm.memory.released_pickle import write_released
 from hicm.memory.summarisers.journal import Journal
 from hicm.memory.summarisers.prompt import load_prompt
+from hicm.retrieval.mean_frame import load_mean
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
 from hicm.retrieval.windows import window_seconds
@@ -234,6 +235,10 @@ def read_recalled(file: Path) -> None:
         window_seconds(RetrievalConfig(), 20.5, 12, rows=found.window_rows(video))
 
 
+def read_mean(file: Path) -> None:
+    assert np.isfinite(load_mean(file).mean).all()
+
+
 # json and yaml
 
 ANNOTATIONS = {video: {"duration": 20.5, "timestamps": [[0, 4.5], [5, 20]], "sentences": ["boil water", "add ä"]}
@@ -242,6 +247,7 @@ PREDICTIONS = {"version": "1", "results": {video: [{"timestamp": [0, 4.5], "sent
                                            for video in IDS}}
 CHAPTERS = {video: {"duration": 20.5, "chapters": [{"time": 0, "label": "start"}, {"time": 9.5, "label": "end"}]}
             for video in IDS}
+MEAN = {"features": "ab12", "mean": [0.5, -0.25]}
 PARTS = "".join(json.dumps({"identity": "id", "parts": {f"v{line}": [[0.5, "text"]]}}) + "\n" for line in range(3))
 JOURNAL = "".join(json.dumps([{"key": f"k{line}", "text": "a text", "fallback": "", "level": 1, "node": line,
                                "rejected": ["no"]}]) + "\n" for line in range(3))
@@ -352,6 +358,7 @@ READERS = {
     "json, finished parts": Reader("x.jsonl", as_text(PARTS), read_parts, damage_lines, True),
     "json, vocabulary": Reader("x.json", as_json(VOCABULARY), lambda file: load_vocabulary(file).decode([1]),
                                damage_json, True),
+    "json, mean frame": Reader("x.json", as_json(MEAN), read_mean, damage_json, True),
     "json, job": Reader("job.json", as_json(JOB), read_job, damage_json, True),
     "npz": Reader("bank.npz", bank_arrays, read_bank_arrays, in_zip("", damage_npy)),
     "npz, encoder": Reader("x.npz", npz(sentences=np.array(["a", "ä"]), embeddings=MATRIX[:2]), read_encoder,
