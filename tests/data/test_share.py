@@ -188,5 +188,5 @@ def test_push_needs_a_token(run, uploads, monkeypatch):
 def test_a_dry_push_lists(run, uploads, capsys):
     assert main(["push", str(run), "us/yc2", "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in SHARED) and "9 files" in out and uploads == []
+    assert all(name in out for name in SHARED) and "10 files" in out and uploads == []
     assert not any(name in out.split() for name in PRIVATE)

@@ -15,6 +15,7 @@ from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.memory.bank import Bank, load_bank
+from hicm.retrieval import scoring
 from hicm.retrieval.lookup import search_text, search_video
 from hicm.retrieval.mean_frame import find_mean
 from hicm.retrieval.reader import Reader
@@ -55,11 +56,13 @@ def test_cosines_are_those_of_a_memory_and_frames_that_were_moved(search, centri
         np.testing.assert_array_equal(vector, (bank.level(level) if level else bank.leaves).embeddings[node])
 
 
-@pytest.mark.parametrize("top_k", [2, 50])  # one by one, and the whole level
-def test_a_caption_that_stands_in_is_centred_too(top_k):
+@pytest.mark.parametrize("gather", [0, scoring.GATHER])
+def test_a_caption_that_stands_in_is_centred_too(gather, monkeypatch):
+    """Whether nodes are scored one by one, or the whole level is."""
+    monkeypatch.setattr(scoring, "GATHER", gather)
     rng = np.random.default_rng(1)
     bank, (frames, mask) = random_bank(rng, captions=60), frames_of(rng, 1, 12)
-    settings = RetrievalConfig(windows=3, top_k=top_k, centring="both")
+    settings = RetrievalConfig(windows=3, top_k=2, centring="both")
     found = Reader(bank, settings, MEAN).read(frames, mask, [bank.leaves.videos[0]])
     centre, seen = captions_mean(bank), 0
     for window, visited in enumerate(found.visited(0)):

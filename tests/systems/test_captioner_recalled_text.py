@@ -1,6 +1,7 @@
 """The captioner reads what is recalled as sentences with times, before the speech."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,6 +104,10 @@ def test_the_times_are_those_of_the_windows_that_were_recalled(tmp_path):
         np.testing.assert_allclose(seconds, np.minimum(windows, sample.duration)[sample.recalled.slots[:, 0]])
         shown |= set(np.diff(sample.recalled.window_rows).ravel().tolist())
     assert len(shown) > 2, "windows differ in length"
+    slow = replace(samples[0], duration=40.0, seconds_per_row=5.0)  # as a video file is read, whatever the data's rows
+    rows = np.minimum(slow.recalled.window_rows * 5.0, 40)[slow.recalled.slots[:, 0]]
+    rows[rows[:, 0] >= 40] = np.nan
+    np.testing.assert_allclose(data._slot_seconds(slow, slow.recalled), rows)
 
 
 def test_training_noise_drops_sentences_by_epoch_and_prediction_none(tmp_path):
