@@ -53,6 +53,8 @@ HIERARCHIES = {"package": "hicm.memory.hierarchies", "group": "hicm.hierarchies"
                "defines": "partition"}
 SEARCHES = {"package": "hicm.retrieval.search", "group": "hicm.searches", "what": "retrieval.search",
             "defines": "search"}
+SHAPES = {"package": "hicm.retrieval.shapes", "group": "hicm.window_shapes", "what": "retrieval.window_shape",
+          "defines": "windows"}
 READS = {"package": "hicm.retrieval.reads", "group": "hicm.reads", "what": "retrieval.read", "defines": "read"}
 
 
@@ -104,8 +106,12 @@ class RetrievalConfig:
     read: str = "mean"  # what of them is handed over: mean (a vector per window), levels, items; docs/memory.md
     select: Literal["top-k", "max", "similarity"] = "top-k"
     windows: int = limited(10, 1)  # queries per video, W (YC2: 10, ViTT: 30)
+    window_shape: str = "uniform"  # where windows end: uniform (see tail), ward (where the picture changes), ...
     top_k: int = limited(10, 1)  # nodes kept per level (YC2: 10, ViTT: 30)
     threshold: float = 0.7  # cosine a node needs under select=similarity
+    # What is moved to zero mean before cosines are taken: nothing; the queries, by the mean frame of the training
+    # split; or also the memory, by the mean of its captions.  What is handed over is never moved.
+    centring: Literal["none", "queries", "both"] = "none"
     # With select=similarity, a beam limits how many nodes are read above the lowest level, whatever the threshold.
     beam: int = limited(0, 0)  # search=descend: nodes kept per level on the way down; 0: those that select keeps
     levels: list[int] = field(default_factory=list)  # levels that are read, 1 = finest, 0 = captions; empty: all from 1
@@ -120,6 +126,7 @@ class RetrievalConfig:
     def __post_init__(self) -> None:
         check_name(name=self.search, **SEARCHES)
         check_name(name=self.read, **READS)
+        check_name(name=self.window_shape, **SHAPES)
 
 
 @dataclass(frozen=True)

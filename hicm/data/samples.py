@@ -32,6 +32,7 @@ class MemoryTokens:
     slots: np.ndarray  # int32 [S, 3]: window, level, node; -1 for several or all
     cosines: np.ndarray | None = None  # float32 [S]; None: slots do not stand for one node each
     texts: tuple[str, ...] | None = None  # S texts of the nodes, where the system reads them
+    window_rows: np.ndarray | None = None  # int32 [W, 2]: see `hicm.retrieval.records`; None: files of earlier versions
 
 
 Recall = Callable[[str], MemoryTokens]  # by video id

@@ -120,10 +120,11 @@ def recalled_by(run: Run, video: str, duration: float) -> tuple[list[RecalledPar
     if run.memory is None:
         return [], "the memory bank could not be read; see the notes at the top"
     try:
-        visited = run.retrieved.visited(video)
+        visited, rows = run.retrieved.visited(video), run.retrieved.window_rows(video)
+        own = video if run.retrieved.info.get("leave_own_out") else ""
+        found = run.memory.windows(visited, duration, own, rows)
     except UserError as error:
         return [], str(error)
-    found = run.memory.windows(visited, duration, video if run.retrieved.info.get("leave_own_out") else "")
     return found, "" if found else "nothing was recalled"
 
 

@@ -18,9 +18,10 @@ from hicm.encoders import Encoder
 from hicm.errors import UserError
 from hicm.memory.bank import Bank, load_bank
 from hicm.memory.show import origin_of
+from hicm.retrieval.mean_frame import make_reader
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.records import Recalled
-from hicm.retrieval.scoring import unit_rows
+from hicm.retrieval.scoring import captions_mean, unit_rows
 from hicm.retrieval.windows import window_seconds
 
 
@@ -93,11 +94,13 @@ def search_text(bank_folder: str | Path, text: str, settings: RetrievalConfig, e
         raise UserError(f"{bank_folder}: the encoder of its embeddings is {made_by}, that of the text {encoder.name}; "
                         "use the bank's (memory.encoder), or import the bank again naming its encoder")
     query = np.asarray(encoder.encode([text]), np.float32)
-    settings = replace(settings, windows=1)
-    recalled = Reader(bank, settings).read(query[None], np.ones((1, 1), bool))
-    window = _window(bank, recalled, 0, (None, None), nodes)
-    return Found(text, str(bank_folder), _how(settings),
-                 (replace(window, captions=_captions(bank, recalled, query[0], nodes)),))
+    settings = replace(settings, windows=1, centring="both" if settings.centring == "both" else "none")
+    mean = captions_mean(bank) if settings.centring == "both" else None  # a text is no frame
+    reader = Reader(bank, settings, mean)
+    recalled = reader.read(query[None], np.ones((1, 1), bool))
+    captions = _captions(reader, recalled, query if mean is None else query - mean, nodes)
+    window = replace(_window(bank, recalled, 0, (None, None), nodes), captions=captions)
+    return Found(text, str(bank_folder), _how(settings), (window,))
 
 
 def search_video(config: Config, video: str, nodes: int = 3, training: bool = False) -> Found:
@@ -115,8 +118,9 @@ def search_video(config: Config, video: str, nodes: int = 3, training: bool = Fa
     frames, mask = sample_or_all(rows, config.data.frames, config.retrieval.windows, config.data.sampling)
     own = [video] if training and config.retrieval.leave_own_out else None
     best_out = training and config.retrieval.leave_best_out
-    recalled = Reader(bank, config.retrieval).read(frames[None], mask[None], own, [video], best_out)
-    spans = _seconds(config, len(rows), _duration(config, video))
+    recalled = make_reader(bank, config).read(frames[None], mask[None], own, [video], best_out)
+    spans = _seconds(config, len(rows), _duration(config, video), None if recalled.window_rows is None else
+                     recalled.window_rows[0])
     windows = tuple(_window(bank, recalled, number, spans[number], nodes)
                     for number in np.flatnonzero(recalled.windows[0]).tolist())
     return Found(video, str(config.bank), _how(config.retrieval), windows)
@@ -131,6 +135,7 @@ def _refuse_blind(settings: RetrievalConfig, blind: bool = False) -> None:
 def _how(settings: RetrievalConfig) -> str:
     rule = {"top-k": f"best {settings.top_k} per level", "max": "the best per level",
             "similarity": f"cosine {settings.threshold:g} or more"}[settings.select]
+    rule += "" if settings.centring == "none" else ", cosines centred"
     if settings.search == "descend" and settings.beam:
         return f"{settings.search}, a beam of {settings.beam} kept on the way, {rule} read"
     return f"{settings.search}, {rule}"
@@ -159,8 +164,11 @@ def _hit(bank: Bank, level: int, node: int, score: float | None, stand_in: int =
     return Hit(level, node, score, leaves.texts[stand_in], captions, origin_of(leaves, stand_in), text)
 
 
-def _captions(bank: Bank, recalled: Recalled, query: np.ndarray, count: int) -> tuple[Hit, ...]:
-    """Captions below the finest kept nodes, nearest first; without their embeddings, in the order of the nodes."""
+def _captions(reader: Reader, recalled: Recalled, query: np.ndarray, count: int) -> tuple[Hit, ...]:
+    """Captions below the finest kept nodes, nearest to the query [1, D], which may be centred, first; without their
+    embeddings, in the order of the nodes.
+    """
+    bank = reader.tables.bank
     level = min(recalled.nodes, default=0)
     if bank.leaves is None or level == 0:
         return ()
@@ -168,7 +176,7 @@ def _captions(bank: Bank, recalled: Recalled, query: np.ndarray, count: int) -> 
     ids = np.concatenate([bank.leaves_of(level, node) for node in kept[kept >= 0]] or [kept[:0]])
     if bank.leaves.embeddings is None:
         return tuple(_hit(bank, 0, int(leaf), None) for leaf in ids[:count])
-    cosines = unit_rows(bank.leaves.embeddings[ids]) @ unit_rows(query[None])[0]
+    cosines = reader.tables.unit_captions(ids) @ unit_rows(query)[0]
     return tuple(_hit(bank, 0, int(ids[place]), float(cosines[place]))
                  for place in np.argsort(-cosines, kind="stable")[:count])
 
@@ -185,13 +193,18 @@ def _duration(config: Config, video: str) -> float | None:
     return None
 
 
-def _seconds(config: Config, rows: int, duration: float | None) -> list[tuple[float, float]]:
-    """Start and end of each window of a video with ``rows`` rows of features; the end, twice, if it is all padding."""
+def _seconds(config: Config, rows: int, duration: float | None,
+             windows: np.ndarray | None) -> list[tuple[float, float]]:
+    """Start and end of each window of a video with ``rows`` rows of features; the end, twice, if it is all padding.
+
+    ``windows`` int32 [W, 2]: rows of each.
+    """
     covered = rows / min(config.data.feature_fps, 1.0)
     last = covered if duration is None else min(covered, duration)
     return [(min(start, last), min(end, last))
             for start, end in (span or (last, last) for span in window_seconds(
-                config.retrieval, covered, config.data.frames, config.data.feature_fps, config.data.sampling))]
+                config.retrieval, covered, config.data.frames, config.data.feature_fps, config.data.sampling,
+                windows))]
 
 
 def _lines(window: Window) -> Iterator[str]:

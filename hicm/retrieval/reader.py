@@ -18,7 +18,7 @@ from hicm.memory.bank import Bank
 from hicm.plugins import find_module
 from hicm.retrieval.own_out import OwnOut, Provenance
 from hicm.retrieval.records import Kept, Recalled, Tokens
-from hicm.retrieval.scoring import Queries, Tables
+from hicm.retrieval.scoring import Queries, Tables, captions_mean
 from hicm.retrieval.windows import window_means
 
 
@@ -31,10 +31,12 @@ def needs_bank(settings: RetrievalConfig) -> bool:
 class Reader:
     """Reads a bank as ``retrieval`` says.  ``bank`` may be None for a search that needs none.
 
-    Raises UserError when the settings do not fit the bank; a search may warn when every read will be the same.
+    ``mean`` float32 [D]: what ``retrieval.centring`` subtracts from the queries (`hicm.retrieval.mean_frame`).  Raises
+    UserError when the settings do not fit the bank, or ``mean`` is missing; a search may warn when every read will be
+    the same.
     """
 
-    def __init__(self, bank: Bank | None, settings: RetrievalConfig) -> None:
+    def __init__(self, bank: Bank | None, settings: RetrievalConfig, mean: np.ndarray | None = None) -> None:
         self.settings = settings
         self._search = find_module(name=settings.search, **SEARCHES)
         self._read = find_module(name=settings.read, **READS)
@@ -44,11 +46,12 @@ class Reader:
             raise UserError(f"retrieval: windows={settings.windows}, top_k={settings.top_k}; expected 1 or more")
         if settings.beam < 0:
             raise UserError(f"retrieval.beam={settings.beam}; expected 0 (no beam) or more")
-        for name in ("select", "tail", "precision"):  # set in Python, nobody has checked them yet
+        for name in ("select", "tail", "precision", "centring"):  # set in Python, nobody has checked them yet
             choices = get_args(get_type_hints(RetrievalConfig)[name])
             if getattr(settings, name) not in choices:
                 raise UserError(f"retrieval.{name}: expected one of {', '.join(map(repr, choices))}, found "
                                 f"{getattr(settings, name)!r}")
+        self._mean: np.ndarray | None = None  # subtracted from the queries
         if not needs_bank(settings):
             self.tables = Tables(Bank(()))
             return
@@ -56,7 +59,10 @@ class Reader:
             raise UserError(f"retrieval.search={settings.search} needs a memory bank; build one, or set "
                             "retrieval.search=none")
         stored = bank.levels[0].embeddings.dtype
-        self.tables = Tables(bank, settings.precision == "stored" and stored == np.float16)
+        if settings.centring != "none":
+            self._mean = _check_mean(mean, bank, settings)
+        centre = captions_mean(bank) if settings.centring == "both" else None
+        self.tables = Tables(bank, settings.precision == "stored" and stored == np.float16, centre)
         self.levels = _levels(bank, settings)
         if settings.beam and not getattr(self._search, "BEAM", True):
             warnings.warn(f"retrieval.beam={settings.beam} has no effect with retrieval.search={settings.search}",
@@ -78,7 +84,9 @@ class Reader:
         if bank.levels and width != bank.width:
             raise UserError(f"features are {width} wide and the memory bank {bank.width}; build the bank with the text "
                             "encoder that belongs to the features (memory.encoder)")
-        means, valid = window_means(frames, mask, settings.windows, settings.tail, settings.mask_padding)
+        means, valid, rows = window_means(frames, mask, settings)
+        if self._mean is not None:
+            means = np.where(valid[..., None], means - self._mean, np.float32(0))
         queries = Queries(self.tables, means, valid, self._own_out(exclude, batch), ids, best_out)
         kept: Kept | None = self._search.search(queries, settings, self.levels)
         if kept is None:
@@ -89,7 +97,7 @@ class Reader:
                         {level: queries.by_video(nodes) for level, nodes in kept.nodes.items()},
                         {level: queries.by_video(scores) for level, scores in kept.scores.items()},
                         {level: queries.by_video(queries.stand_ins(level, nodes))
-                         for level, nodes in kept.nodes.items()}, tokens.scores)
+                         for level, nodes in kept.nodes.items()}, tokens.scores, rows)
 
     def _own_out(self, exclude: Sequence[str | None] | None, batch: int) -> list[OwnOut | None]:
         if exclude is None or all(video is None for video in exclude) or not self.tables.bank.levels:
@@ -111,9 +119,21 @@ def _levels(bank: Bank, settings: RetrievalConfig) -> list[int]:
     return levels
 
 
+def _check_mean(mean: np.ndarray | None, bank: Bank, settings: RetrievalConfig) -> np.ndarray:
+    if mean is None:
+        raise UserError(f"retrieval.centring={settings.centring} needs the mean frame of the training split; make the "
+                        "reader with hicm.retrieval.mean_frame, or set retrieval.centring=none")
+    if mean.shape != (bank.width,):
+        raise UserError(f"retrieval.centring={settings.centring}: the mean frame is {mean.size} wide and the memory "
+                        f"bank {bank.width}; build the bank with the text encoder that belongs to the features "
+                        "(memory.encoder)")
+    return mean.astype(np.float32)
+
+
 def _nothing(batch: int, width: int) -> Recalled:
     none = np.zeros((batch, 0), bool)
-    return Recalled(np.zeros((batch, 0, width), np.float32), none, np.zeros((batch, 0, 3), np.int32), none, {}, {}, {})
+    return Recalled(np.zeros((batch, 0, width), np.float32), none, np.zeros((batch, 0, 3), np.int32), none, {}, {}, {},
+                    window_rows=np.zeros((batch, 0, 2), np.int32))
 
 
 def _check(tokens: Tokens, batch: int, width: int, what: str) -> None:

@@ -51,6 +51,8 @@ class Recalled:
     scores: dict[int, np.ndarray]  # level -> float32 [B, W, K] cosines
     stand_in: dict[int, np.ndarray]  # level -> int32 [B, W, K]: caption read in the node's place (own_out.py), or -1
     slot_scores: np.ndarray | None = None  # float32 [B, S]: see `Tokens`
+    # int32 [B, W, 2]: first row of the frames and the one after the last, -1, -1: none (`windows.window_means`)
+    window_rows: np.ndarray | None = None
 
     def visited(self, row: int) -> list[Visited]:
         """What one video of the batch kept on the way; see `visited_nodes`."""

@@ -18,15 +18,24 @@ SMALLEST_NORM = 1e-8
 GATHER = 32
 
 
+def captions_mean(bank: Bank) -> np.ndarray:
+    """Float32 [D]: the mean embedding of the bank's captions, or of its finest level where it does not hold theirs."""
+    leaves = bank.leaves
+    own = None if leaves is None else leaves.embeddings
+    return (bank.level(1).embeddings if own is None else own).mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
 class Tables:
     """What all searches of one bank share; matrices are made when first asked for.
 
-    ``rounding``: round means to float16, as the released code does with its float16 bank.
+    ``rounding``: round means to float16, as the released code does with its float16 bank.  ``centre`` float32 [D]: what
+    is subtracted from embeddings before cosines are taken; None: nothing.
     """
 
-    def __init__(self, bank: Bank, rounding: bool = False) -> None:
+    def __init__(self, bank: Bank, rounding: bool = False, centre: np.ndarray | None = None) -> None:
         self.bank = bank
         self.rounding = rounding
+        self.centre = centre
         self._matrices: dict[int, np.ndarray] = {}
         self._units: dict[int, np.ndarray] = {}
         self._children: dict[int, tuple[np.ndarray, np.ndarray]] = {}
@@ -41,10 +50,17 @@ class Tables:
         return self._matrices[level]
 
     def unit(self, level: int) -> np.ndarray:
-        """Embeddings divided by their norms, float32 [n_l, D]; a zero embedding stays zero."""
+        """Embeddings, less ``centre``, divided by their norms, float32 [n_l, D]; a zero embedding stays zero."""
         if level not in self._units:
-            self._units[level] = unit_rows(self.matrix(level))
+            self._units[level] = self._scaled(self.matrix(level))
         return self._units[level]
+
+    def unit_captions(self, captions: np.ndarray) -> np.ndarray:
+        """`unit` of some captions [n], float32 [n, D]."""
+        return self._scaled(self.matrix(0)[captions])
+
+    def _scaled(self, embeddings: np.ndarray) -> np.ndarray:
+        return unit_rows(embeddings if self.centre is None else embeddings - self.centre)
 
     def children(self, level: int, kept: np.ndarray) -> np.ndarray:
         """The children of the kept nodes [M, K] as candidates of the level below, int64 [M, C], -1 padded.
@@ -148,7 +164,7 @@ class Queries:
             own = self.own[video]
             if own is not None and level in own.stand_ins:
                 nodes, leaves = own.stand_ins[level]
-                part[:, nodes] = self.by_video(self.queries)[video] @ unit_rows(self.tables.matrix(0)[leaves]).T
+                part[:, nodes] = self.by_video(self.queries)[video] @ self.tables.unit_captions(leaves).T
             if own is not None:
                 part[:, own.removed.get(level, [])] = NEVER
         scores /= self._norms[rows]
@@ -167,7 +183,7 @@ class Queries:
         leaves = _stand_ins(own, level, candidates)
         places = np.nonzero(leaves >= 0)
         if len(places[0]):
-            others = unit_rows(self.tables.matrix(0)[leaves[places]])
+            others = self.tables.unit_captions(leaves[places])
             scores[places] = np.einsum("cd,cd->c", others, queries[places[0]])
         scores /= self.by_video(self._norms)[video]
         if own is not None and level in own.removed:

@@ -5,6 +5,8 @@
     mask     [N, S] bool              False: nothing is handed over here
     slots    [N, S, 3] int32          window, level, node of each slot, -1 for several or all (`hicm.retrieval.records`)
     cosines  [N, S] float32           of each slot, where every slot stands for one node; absent with other reads
+    window_rows [N, W, 2] int32       first frame of each window and the one after its last, -1, -1 for none; absent in
+                                      files of earlier versions
     level_<l>/nodes, scores, stand_in [N, W, K]   int32, float32, int32: every node kept on the way
     attribute windows                 W, windows per video
     info     text                     json: what the file was made from
@@ -51,8 +53,8 @@ def save_retrieved(path: str | Path, ids: Sequence[str], batches: Iterable[Recal
         for recalled in batches:
             rows = slice(row, row + len(recalled.vectors))
             parts = {"vectors": recalled.vectors, "mask": recalled.mask, "slots": recalled.slots}
-            if recalled.slot_scores is not None:
-                parts["cosines"] = recalled.slot_scores
+            optional = {"cosines": recalled.slot_scores, "window_rows": recalled.window_rows}
+            parts |= {name: part for name, part in optional.items() if part is not None}
             if row == 0:
                 file.attrs["windows"] = recalled.windows.shape[1]
                 for name, part in parts.items():
@@ -104,6 +106,7 @@ class Retrieved:
             self.info: dict[str, Any] = json.loads(info)
             self._rows = {video: row for row, video in enumerate(self.ids)}
             self.of_nodes = "cosines" in file  # each slot stands for one node
+            self._with_rows = "window_rows" in file
             self._check(file)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -118,6 +121,8 @@ class Retrieved:
             shapes["slots"] = "i", (videos, slots, 3)
         if self.of_nodes:
             shapes["cosines"] = "f", (videos, slots)
+        if self._with_rows:
+            shapes["window_rows"] = "i", (videos, self.windows, 2)
         for level in self.levels:
             kept = file[f"level_{level}/nodes"].shape[-1:]
             shapes |= {f"level_{level}/{name}": (fill.dtype.kind, (videos, self.windows, *kept))
@@ -148,7 +153,11 @@ class Retrieved:
         """All that is handed over.  Raises UserError when the video is missing or the file is damaged."""
         vectors, mask = self._read(video, "vectors", "mask")
         cosines = self._read(video, "cosines")[0] if self.of_nodes else None
-        return MemoryTokens(vectors, mask, self.slots(video), cosines)
+        return MemoryTokens(vectors, mask, self.slots(video), cosines, window_rows=self.window_rows(video))
+
+    def window_rows(self, video: str) -> np.ndarray | None:
+        """int32 [W, 2]: the first row of each window and the one after its last, -1, -1: none; None: not recorded."""
+        return self._read(video, "window_rows")[0] if self._with_rows else None
 
     def visited(self, video: str) -> list[Visited]:
         """Per window the nodes kept, as (level, node, score, stand-in caption or -1): coarse to fine, best first."""
@@ -159,7 +168,7 @@ class Retrieved:
         if video not in self._rows:
             raise UserError(f"{self.path}: nothing recalled for video {video}; retrieve again for its split")
         with _Guarded(self.path, self._file()) as file:
-            kinds = {"vectors": "f", "mask": "b", "slots": "i", "cosines": "f"}
+            kinds = {"vectors": "f", "mask": "b", "slots": "i", "cosines": "f", "window_rows": "i"}
             parts = [hdf5.read(hdf5.find(file, name), kinds.get(name, "fi"), self._rows[video], whole=name in kinds)
                      for name in names]
             if not all(np.isfinite(part).all() for part in parts):

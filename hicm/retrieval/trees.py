@@ -26,13 +26,15 @@ class Memory:
         self._parents = [level.parents for level in bank.levels]  # by level, from 0, the captions
         self._videos = () if bank.leaves is None else bank.leaves.videos
 
-    def windows(self, visited: Sequence[Visited], duration: float, own: str = "") -> list[RecalledPart]:
+    def windows(self, visited: Sequence[Visited], duration: float, own: str = "",
+                rows: np.ndarray | None = None) -> list[RecalledPart]:
         """The windows that recalled something, in order of time; of ``visited`` one entry per window.
 
         ``own``: the video itself, if its own captions were excluded from recall; they are then not shown either.
+        ``rows``: of each window, as in `window_seconds`.
         """
         retrieval, data = self.config.retrieval, self.config.data
-        spans = window_seconds(retrieval, duration, data.frames, data.feature_fps, data.sampling)
+        spans = window_seconds(retrieval, duration, data.frames, data.feature_fps, data.sampling, rows)
         return [RecalledPart(Span(*span), self._trees(self._shown(nodes), own))
                 for span, nodes in zip(spans, visited, strict=True) if nodes and span is not None]
 

@@ -13,6 +13,7 @@ from hicm.files import require, sha256
 from hicm.memory.bank import bank_hash
 from hicm.provenance import Origin
 from hicm.retrieval import reader
+from hicm.retrieval.mean_frame import find_mean
 from hicm.rooms import memory_need, prediction_files, reads_tokens, start_files
 
 
@@ -72,8 +73,10 @@ def sample_digests(samples: SplitSamples, split: str) -> dict[str, str]:
 
 
 def bank_digest(config: Config) -> dict[str, str]:
-    """Digest of the memory bank, where the system reads one."""
-    return {"memory bank": bank_hash(config.bank)} if needs_bank(config) else {}
+    """Digests of the memory bank and of the mean frame (``retrieval.centring``), where the system reads them."""
+    found = {"memory bank": bank_hash(config.bank)} if needs_bank(config) else {}
+    mean = find_mean(config) if reads_tokens(config) else None
+    return found | ({} if mean is None else {"mean frame": mean.digest})
 
 
 def needs_bank(config: Config) -> bool:

@@ -16,6 +16,7 @@ from hicm.data.samples import SplitSamples, open_samples
 from hicm.errors import UserError
 from hicm.files import plain
 from hicm.memory.bank import Bank, bank_hash, load_bank
+from hicm.retrieval.mean_frame import find_mean, make_reader
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
@@ -43,6 +44,9 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     info = plain({"retrieval": changes(settings), "leave_own_out": leave_own_out, "split": split,
                   "videos": list(videos), "bank": bank_hash(config.bank) if with_bank else None,
                   "frames": _frames(config.data), "features": features.fingerprint(videos)})
+    mean = find_mean(config)
+    if mean is not None:
+        info["mean_frame"] = mean.digest
     if settings.leave_best_out:  # files of runs without it do not say so
         info["leave_best_out"] = best_out
     _refuse_input(out, config)
@@ -55,7 +59,7 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
         raise UserError(f"{config.data.features}: features are {features.width} wide and the memory bank {bank.width} "
                         f"({config.bank}); build the bank with the text encoder that belongs to the features "
                         "(memory.encoder)")
-    reader = Reader(bank, settings)
+    reader = make_reader(bank, config)
     reads = _reads(reader, features, videos, config.data, leave_own_out, best_out, split)
     return save_retrieved(out, list(videos), reads, info)
 
@@ -148,7 +152,7 @@ def _is_same(out: Path, info: dict[str, Any], settings: dict[str, Any], overwrit
 def _change(key: str, there: Any, here: Any) -> str:
     if key == "videos":
         return f"videos: {len(there or [])} there, {len(here)} here"
-    if key in ("features", "bank"):
+    if key in ("features", "bank", "mean_frame"):
         return f"{key}: other content"
     if isinstance(there, dict):
         return ", ".join(f"{key}.{name}: {there.get(name, 'default')!r} there, {here.get(name, 'default')!r} here"

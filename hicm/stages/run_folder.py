@@ -17,7 +17,8 @@ from hicm.files import read_json, require, write_json, write_text
 from hicm.locks import is_held
 from hicm.memory.bank import OWN, TEXTS, copy_bank
 from hicm.provenance import Origin, describe, now, uncommitted
-from hicm.rooms import described_by, room_constant
+from hicm.retrieval.mean_frame import keep_mean
+from hicm.rooms import described_by, reads_tokens, room_constant
 from hicm.stages.origins import needs_bank
 
 RUNS = Path("presave/runs")
@@ -91,9 +92,13 @@ def compare_run(folder: Path, manifest: dict[str, Any], config: Config, origin: 
 
 
 def keep_bank(folder: Path, config: Config) -> None:
-    """Give a run folder the memory bank that its system reads, so that it can be used and shared alone."""
+    """Give a run folder the memory bank that its system reads, and the mean frame that queries are centred by, so that
+    it can be used and shared alone.
+    """
     if needs_bank(config):
         copy_bank(config.bank, folder / OWN)
+    if reads_tokens(config):
+        keep_mean(config, folder / OWN)
 
 
 def with_own_bank(folder: Path, config: Config, overrides: Sequence[str] = ()) -> Config:

@@ -23,6 +23,7 @@ from hicm.outputs import output_folder
 from hicm.progress import Progress, no_progress, progress_line
 from hicm.provenance import Origin
 from hicm.recognisers import NoSound, Recogniser, make_recogniser
+from hicm.retrieval.mean_frame import make_reader
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.texts import add_texts
 from hicm.retrieval.trees import Memory
@@ -184,12 +185,13 @@ class VideoCaptioner:
         frames, mask = sample_or_all(part.rows, data.frames, self.config.retrieval.windows, data.sampling)
         found = self._reader.read(frames[None], mask[None])
         tokens = MemoryTokens(found.vectors[0], found.mask[0], found.slots[0],
-                              None if found.slot_scores is None else found.slot_scores[0])
+                              None if found.slot_scores is None else found.slot_scores[0],
+                              window_rows=None if found.window_rows is None else found.window_rows[0])
         if self._memory is not None and memory_need(self.config) == "texts":
             tokens = add_texts(tokens, self._memory.bank)
         if self._memory is None or not found.nodes:
             return tokens, []
-        return tokens, self._memory.windows(found.visited(0), part.duration)
+        return tokens, self._memory.windows(found.visited(0), part.duration, rows=tokens.window_rows)
 
 
 def shared_captioner(**options: Any) -> VideoCaptioner:
@@ -233,7 +235,7 @@ def _open_memory(config: Config, bank: Bank | None) -> tuple[Reader | None, Memo
     if tokens:
         bank = (bank or load_bank(config.bank)) if needs_bank(config.retrieval) else None
     own = replace(config, data=replace(config.data, feature_fps=1 / STEP))  # the rows of these videos
-    return Reader(bank, config.retrieval) if tokens else None, None if bank is None else Memory(own, bank)
+    return make_reader(bank, config) if tokens else None, None if bank is None else Memory(own, bank)
 
 
 def _open_system(model: str, memory: str, overrides: Sequence[str]) -> tuple[Config, System, dict[str, str]]:

@@ -9,7 +9,7 @@ from hicm.data.hub.share import pull, push, shared_files
 from hicm.errors import UserError
 from tests.hub_server import COMMIT, serve_hub
 
-SHARED = ["README.md", "config.yaml", "manifest.json", "bank/bank.json", "bank/bank.npz",
+SHARED = ["README.md", "config.yaml", "manifest.json", "bank/bank.json", "bank/bank.npz", "bank/mean_frame.json",
           "best/captioner.json", "best/model.safetensors", "best/tokenizer/spiece.model",
           "best/tokenizer/tokenizer.json"]
 PRIVATE = ["checkpoint.pt", "stats.jsonl", "uncommitted.diff", "predictions_val.json", "metrics_val.json",
@@ -188,5 +188,5 @@ def test_push_needs_a_token(run, uploads, monkeypatch):
 def test_a_dry_push_lists(run, uploads, capsys):
     assert main(["push", str(run), "us/yc2", "--dry-run"]) == 0
     out = capsys.readouterr().out
-    assert all(name in out for name in SHARED) and "9 files" in out and uploads == []
+    assert all(name in out for name in SHARED) and "10 files" in out and uploads == []
     assert not any(name in out.split() for name in PRIVATE)

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from hicm.cached_arrays import cached_arrays
-from hicm.config import load_config
+from hicm.config import RetrievalConfig, load_config
 from hicm.data.annotations import read_annotations
 from hicm.data.features import open_features
 from hicm.data.pretraining import convert_chapters, read_listing
@@ -26,8 +26,10 @@ from hicm.memory.imports import import_bank
 from hicm.memory.released_pickle import write_released
 from hicm.memory.summarisers.journal import Journal
 from hicm.memory.summarisers.prompt import load_prompt
+from hicm.retrieval.mean_frame import load_mean
 from hicm.retrieval.records import Recalled
 from hicm.retrieval.store import open_retrieved, save_retrieved
+from hicm.retrieval.windows import window_seconds
 from hicm.stages.given import read_given
 from hicm.systems.parallel.vocabulary import load_vocabulary
 from tests.fuzz.captions import CAPTIONS, read_captions
@@ -219,7 +221,8 @@ def recalled(folder: Path) -> list[bytes]:
         vectors=np.ones((len(IDS), windows, WIDTH), np.float32), mask=np.ones((len(IDS), windows), bool),
         slots=np.zeros((len(IDS), windows, 3), np.int32), windows=np.ones((len(IDS), windows), bool), nodes=nodes,
         scores={level: np.ones(shape, np.float32) for level in (1, 2)},
-        stand_in={level: np.full(shape, -1, np.int32) for level in (1, 2)})
+        stand_in={level: np.full(shape, -1, np.int32) for level in (1, 2)},
+        window_rows=np.full((len(IDS), windows, 2), [0, 4], np.int32))
     return [save_retrieved(folder / "made.h5", IDS, [batch], {"made": "for a test"}).read_bytes()]
 
 
@@ -229,6 +232,11 @@ def read_recalled(file: Path) -> None:
         tokens = found.tokens(video)
         assert tokens.vectors.shape == (found.count, found.width) and np.isfinite(tokens.vectors).all()
         found.visited(video)
+        window_seconds(RetrievalConfig(), 20.5, 12, rows=found.window_rows(video))
+
+
+def read_mean(file: Path) -> None:
+    assert np.isfinite(load_mean(file).mean).all()
 
 
 # json and yaml
@@ -239,6 +247,7 @@ PREDICTIONS = {"version": "1", "results": {video: [{"timestamp": [0, 4.5], "sent
                                            for video in IDS}}
 CHAPTERS = {video: {"duration": 20.5, "chapters": [{"time": 0, "label": "start"}, {"time": 9.5, "label": "end"}]}
             for video in IDS}
+MEAN = {"features": "ab12", "mean": [0.5, -0.25]}
 PARTS = "".join(json.dumps({"identity": "id", "parts": {f"v{line}": [[0.5, "text"]]}}) + "\n" for line in range(3))
 JOURNAL = "".join(json.dumps([{"key": f"k{line}", "text": "a text", "fallback": "", "level": 1, "node": line,
                                "rejected": ["no"]}]) + "\n" for line in range(3))
@@ -349,6 +358,7 @@ READERS = {
     "json, finished parts": Reader("x.jsonl", as_text(PARTS), read_parts, damage_lines, True),
     "json, vocabulary": Reader("x.json", as_json(VOCABULARY), lambda file: load_vocabulary(file).decode([1]),
                                damage_json, True),
+    "json, mean frame": Reader("x.json", as_json(MEAN), read_mean, damage_json, True),
     "json, job": Reader("job.json", as_json(JOB), read_job, damage_json, True),
     "npz": Reader("bank.npz", bank_arrays, read_bank_arrays, in_zip("", damage_npy)),
     "npz, encoder": Reader("x.npz", npz(sentences=np.array(["a", "ä"]), embeddings=MATRIX[:2]), read_encoder,

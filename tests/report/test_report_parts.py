@@ -1,19 +1,23 @@
 """Tables, timelines, curves and memory paths by themselves."""
 
 import math
+import re
 from pathlib import Path
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from hicm.config import Config
+from hicm.config import Config, load_config
 from hicm.report.curves import Panel, Series, panels
 from hicm.report.facts import coverage_lines
 from hicm.report.figures import LIGHT, draw_metrics, draw_panel, draw_timeline, timeline_figure
-from hicm.report.runs import Run
+from hicm.report.runs import Run, read_runs, recalled_by
 from hicm.report.score_tables import comparable, left_out, score_rows
 from hicm.report.timeline import make_track, spread, ticks
+from hicm.retrieval.store import open_retrieved
+from hicm.stages.retrieve import retrieve
 from hicm.types import Event, Span
 
 
@@ -131,3 +135,19 @@ def test_drawing_returns_its_axes():
     assert draw_timeline(axes, tracks, 10, LIGHT) is axes and len(axes.patches) == 1
     texts = {text.get_text() for text in timeline_figure("t", tracks, 10, LIGHT).axes[1].texts}
     assert {"1  $not_math$", "no events"} <= texts
+
+
+# windows
+
+def test_recalled_windows_have_the_times_that_were_recorded(world, runs):
+    settings = runs[1] / "config.yaml"
+    settings.write_text(re.sub(r"window_shape: \w+", "window_shape: ward", settings.read_text()))
+    config = load_config(settings)
+    (runs[1] / "retrieved_val.h5").unlink()
+    stored = open_retrieved(retrieve(config, "val", runs[1] / "retrieved_val.h5"))
+    (found,), _ = read_runs(runs[1:])
+    for video in stored.ids:
+        parts, _ = recalled_by(found, video, 90.0)
+        rows = stored.window_rows(video)[[bool(nodes) for nodes in stored.visited(video)]]
+        assert [[part.span.start, part.span.end] for part in parts] == (rows * 1.5).tolist(), "60 frames of 90 s"
+    assert len(set(np.diff(rows).ravel().tolist())) > 1

@@ -1,4 +1,4 @@
-"""A search and a read that another package offers: modules and entry points written into a folder on the path."""
+"""Parts that another package offers: modules and entry points written into a folder on the path."""
 
 from pathlib import Path
 
@@ -40,18 +40,30 @@ def search(queries, settings, levels):
     nodes, scores = select(candidates, queries.scores(top), "top-k", candidates.shape[1], 0)
     return Kept({top: nodes}, {top: scores}, {top: nodes})
 '''
+SHAPE = '''
+"""One window per frame; the last has the rest."""
+
+import numpy as np
+
+
+def windows(frames, counted, settings):
+    return np.minimum(np.arange(len(frames)), settings.windows - 1) == np.arange(settings.windows)[:, None]
+'''
 BROKEN = "def read(queries, kept, settings):\n    from hicm.retrieval.reads import mean\n" \
          "    return mean.read(queries, kept, settings)._replace(vectors=queries.queries)\n"
 
 
 def plant(folder: Path) -> Path:
-    """Install the package ``foreign`` in ``folder``: search "whole-top", reads "best-node" and "broken"."""
+    """Install the package ``foreign`` in ``folder``: search "whole-top", reads "best-node" and "broken", shape
+    "first-frames".
+    """
     package, info = folder / "foreign", folder / "foreign-1.0.dist-info"
     package.mkdir()
     info.mkdir()
-    for name, text in {"__init__": "", "best": READ, "top": SEARCH, "broken": BROKEN}.items():
+    for name, text in {"__init__": "", "best": READ, "top": SEARCH, "shape": SHAPE, "broken": BROKEN}.items():
         (package / f"{name}.py").write_text(text)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[hicm.reads]\nbest-node = foreign.best\nbroken = foreign.broken\n"
-                                           "[hicm.searches]\nwhole-top = foreign.top\n")
+                                           "[hicm.searches]\nwhole-top = foreign.top\n"
+                                           "[hicm.window_shapes]\nfirst-frames = foreign.shape\n")
     return folder

@@ -169,6 +169,17 @@ def test_padding_is_no_window_and_a_stray_video_ends_with_its_frames(config):
     assert times(search_video(fast, "stray")) == [(0, 3), (3, 6)]
 
 
+def test_windows_that_follow_the_picture(config):
+    """Stretches of 2, 10, 8 and 4 s; thinned to every second frame."""
+    rows = HASHING.encode([CAPTIONS[row] for row in np.repeat([0, 2, 3, 4], [2, 10, 8, 4])])
+    write_features(config.data.features, {"v": rows, "short": rows[:3]})
+    ward = dataclasses.replace(config, retrieval=dataclasses.replace(config.retrieval, window_shape="ward"))
+    found = search_video(ward, "v")
+    assert times(found) == [(0, 2), (2, 12), (12, 20), (20, 23.5)]
+    assert [window.levels[0].hits[0].text for window in found.windows] == ["bread", "fry", "fry", "serve"]
+    assert times(search_video(ward, "short")) == [(0, 1), (1, 2), (2, 3)], "three frames make three windows"
+
+
 def test_in_training_a_video_reads_others_in_place_of_its_own(config):
     assert search_video(config, "v").windows[0].levels[0].hits[0].replaced == ""
     bank = load_bank(config.bank)

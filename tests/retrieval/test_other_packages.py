@@ -1,4 +1,4 @@
-"""A search and a read of another package, from the settings to the stored file, without a change here."""
+"""Searches, reads and windows of another package, from the settings to the stored file, without a change here."""
 
 import sys
 
@@ -30,11 +30,19 @@ def test_a_read_of_another_package(foreign):
         np.testing.assert_array_equal(vector, bank.level(level).embeddings[node])
 
 
+def test_windows_of_another_package(foreign):
+    settings = load_config(None, ["retrieval.window_shape=first-frames", "retrieval.windows=3"]).retrieval
+    recalled = Reader(random_bank(np.random.default_rng(0)), settings).read(*frames_of(np.random.default_rng(1), 2, 12))
+    assert recalled.window_rows.tolist() == [[[0, 1], [1, 2], [2, 12]]] * 2
+
+
 def test_without_the_package_its_names_are_unknown():
     with pytest.raises(UserError, match=r"retrieval\.search: expected one of 'descend', .* found 'whole-top'"):
         load_config(None, ["retrieval.search=whole-top"])
     with pytest.raises(UserError, match=r"retrieval\.read: expected one of .*'levels', .*'mean'.*found 'best-node'"):
         RetrievalConfig(read="best-node")
+    with pytest.raises(UserError, match=r"retrieval\.window_shape: expected one of 'uniform', 'ward', found 'x'"):
+        RetrievalConfig(window_shape="x")
 
 
 def test_a_read_that_breaks_the_agreement_is_named(foreign):

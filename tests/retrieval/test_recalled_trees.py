@@ -121,6 +121,8 @@ def test_bank_without_captions_and_flat_search(bank):
     part, = Memory(ONE, bank).windows([[(0, 3, 0.5, -1)]], 10.0)
     assert (part.nodes[0].text, part.nodes[0].source) == (bank.leaves.texts[3], bank.leaves.videos[3])
     assert Memory(ONE, bank).windows([[]], 10.0) == []
+    part, = Memory(ONE, bank).windows([[(1, 0, 0.5, -1)]], 10.0, rows=np.array([[2, 7]]))
+    assert part.span == Span(2, 7)
 
 
 def test_own_captions_are_not_shown_when_left_out(bank):

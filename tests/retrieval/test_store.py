@@ -41,7 +41,9 @@ def test_round_trip(stored, reads):
         np.testing.assert_array_equal(retrieved.vectors(video), read.vectors[row])
         np.testing.assert_array_equal(retrieved.mask(video), read.mask[row])
         np.testing.assert_array_equal(retrieved.slots(video), read.slots[row])
+        np.testing.assert_array_equal(retrieved.tokens(video).window_rows, read.window_rows[row])
         assert retrieved.mask(video).dtype == bool
+        assert retrieved.window_rows(video).tolist() == [[0, 4], [4, 8], [8, 12]]
         expected = [[(level, int(node), float(score), int(leaf)) for level in (3, 2, 1)
                      for node, score, leaf in zip(read.nodes[level][row, w], read.scores[level][row, w],
                                                   read.stand_in[level][row, w], strict=True) if node >= 0]
@@ -66,6 +68,7 @@ def test_a_file_of_format_1_is_still_read(stored, reads):
     np.testing.assert_array_equal(retrieved.vectors(IDS[0]), reads[0].vectors[0])
     np.testing.assert_array_equal(retrieved.slots(IDS[0]), reads[0].slots[0])
     assert retrieved.slots(IDS[0]).dtype == np.int32 and len(retrieved.visited(IDS[0])) == 3
+    assert retrieved.window_rows(IDS[0]) is None and retrieved.tokens(IDS[0]).window_rows is None
 
 
 def test_a_file_of_format_2_is_still_read(stored):
@@ -80,7 +83,7 @@ def test_a_file_of_format_2_is_still_read(stored):
 def test_ids_and_info_keep_every_character(tmp_path, reads):
     ids, info = ["ä", "b" * 300, "c/d e"], {"text": "crème" * 20000}
     part = dataclasses.replace(reads[0], **{name: np.repeat(getattr(reads[0], name)[:1], 3, axis=0) for name in (
-        "vectors", "mask", "slots", "windows")}, nodes={}, scores={}, stand_in={})
+        "vectors", "mask", "slots", "windows", "window_rows")}, nodes={}, scores={}, stand_in={})
     retrieved = open_retrieved(save_retrieved(tmp_path / "x.h5", ids, [part], info))
     assert (list(retrieved.ids), retrieved.info) == (ids, info)
     np.testing.assert_array_equal(retrieved.vectors("ä"), reads[0].vectors[0])

@@ -5,19 +5,22 @@ import json
 import re
 import urllib.parse
 
+import numpy as np
 import pytest
 
 import hicm
 from hicm.cli import main
+from hicm.data.samples import single_sample
 from hicm.data.speech import open_speech
 from hicm.errors import UserError
 from hicm.exports.json import read
 from hicm.stages.build_memory import build_memory
 from hicm.stages.caption import caption_files
 from hicm.stages.each_video import find_videos
-from hicm.stages.video_captioner import VideoCaptioner
+from hicm.stages.video_captioner import VideoCaptioner, _open_memory
 from hicm.types import Event, Span
 from tests.memory_data import write_config
+from tests.tiny import WIDTH, tiny_config
 from tests.video.videos import write_video
 from tests.viewer.pages import views_in
 
@@ -55,6 +58,18 @@ def test_features_are_made_once(captioner, videos, monkeypatch):
     first = captioner.events(videos / "scenes.mp4")
     monkeypatch.setattr(captioner.encoder, "encode_images", None, raising=False)
     assert captioner.events(videos / "scenes.mp4") == first
+
+
+def test_what_a_part_recalls_is_timed_by_its_windows(tmp_path):
+    """Stretches of 2, 9 and 4 seconds; without a trained model, which plays no part in it."""
+    config = tiny_config(tmp_path, videos=4, retrieval__windows=3, retrieval__window_shape="ward")
+    captioner = VideoCaptioner.__new__(VideoCaptioner)
+    captioner.config = config
+    captioner._reader, captioner._memory = _open_memory(config, None)
+    rows = np.repeat(np.random.default_rng(0).standard_normal((3, WIDTH)), [2, 9, 4], axis=0)
+    tokens, parts = captioner._recall(single_sample("v", rows))
+    assert tokens.window_rows.tolist() == [[0, 2], [2, 11], [11, 15]]
+    assert [part.span for part in parts] == [Span(0, 2), Span(2, 11), Span(11, 15)]
 
 
 def test_images_that_are_not_like_texts(bank, tmp_path):

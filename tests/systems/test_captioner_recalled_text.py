@@ -1,6 +1,7 @@
 """The captioner reads what is recalled as sentences with times, before the speech."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hicm.config import load_config
 from hicm.data.samples import MemoryTokens
 from hicm.errors import UserError
 from hicm.memory.bank import load_bank
+from hicm.retrieval.windows import slot_seconds
 from hicm.rooms import check_settings
 from hicm.stages.origins import training_samples
 from hicm.stages.retrieve import with_recall
@@ -34,16 +36,19 @@ def tokens(*slots: tuple[int, str, float]) -> MemoryTokens:
 
 def test_the_same_text_in_consecutive_windows_is_one_sentence():
     spans = [(0.0, 2.0), (2.0, 4.0), (4.0, 6.0), (6.0, 8.0), None]
-    found = sentences(tokens((0, "stir", 0.5), (0, "cut", 0.25), (1, "stir", 0.75), (3, "stir", 0.5), (3, "", 0.0),
-                             (4, "pour", 1.0)), spans, 16)
+    read = tokens((0, "stir", 0.5), (0, "cut", 0.25), (1, "stir", 0.75), (3, "stir", 0.5), (3, "", 0.0),
+                  (4, "pour", 1.0))
+    found = sentences(read, slot_seconds(read.slots, spans), 16)
     assert found == [Sentence(0.0, 4.0, "stir", 0.75, 0), Sentence(0.0, 2.0, "cut", 0.25, 0),
                      Sentence(6.0, 8.0, "stir", 0.5, 3)]
-    assert [one.text for one in sentences(tokens((0, "a", 0.1), (1, "b", 0.5), (2, "c", 0.25)), spans, 2)] == ["b", "c"]
+    read = tokens((0, "a", 0.1), (1, "b", 0.5), (2, "c", 0.25))
+    assert [one.text for one in sentences(read, slot_seconds(read.slots, spans), 2)] == ["b", "c"]
 
 
 def test_equal_cosines_come_from_all_of_the_video():
-    found = sentences(tokens(*((window, f"{window} {rank}", 0.0) for window in range(30) for rank in range(5))),
-                      [(10.0 * window, 10.0 * window + 10) for window in range(30)], 16)
+    read = tokens(*((window, f"{window} {rank}", 0.0) for window in range(30) for rank in range(5)))
+    spans = [(10.0 * window, 10.0 * window + 10) for window in range(30)]
+    found = sentences(read, slot_seconds(read.slots, spans), 16)
     assert len({one.window for one in found}) > 8 and max(one.window for one in found) > 20
 
 
@@ -52,8 +57,8 @@ def test_equal_cosines_come_from_all_of_the_video():
 def test_sentences_are_the_best_in_order_of_time(slots, limit):
     slots = sorted(slots, key=lambda slot: slot[0])
     spans = [(float(second), float(second + 1)) for second in range(6)]
-    found = sentences(tokens(*slots), spans, limit)
-    every = sentences(tokens(*slots), spans, 100)
+    read = tokens(*slots)
+    found, every = (sentences(read, slot_seconds(read.slots, spans), most) for most in (limit, 100))
     assert found == [one for one in every if one in found] and len(found) == min(limit, len(every))
     assert min((one.cosine for one in found), default=1) >= max((one.cosine for one in every if one not in found),
                                                                 default=-1)
@@ -83,11 +88,26 @@ def test_items_begin_with_the_texts_of_other_videos_and_a_separator(config, tmp_
         assert item.memory.shape[0] == 0 and heard == data._speech(sample.speech, sample.duration)
         assert item.noisy_speech[:len(read) + 1] == [*read, EOS]
         assert sum(token >= vocabulary.text_size for token in read) == 2 * len(sentences(
-            sample.recalled, [(0.0, 1.0)] * 4, 16)) > 0
+            sample.recalled, data._slot_seconds(sample, sample.recalled), 16)) > 0
         named = [(level, node) for level, node in sample.recalled.slots[sample.recalled.mask][:, 1:].tolist()]
         own = {text for text, video in zip(leaves.texts, leaves.videos, strict=True) if video == sample.id}
         others = {text for text, video in zip(leaves.texts, leaves.videos, strict=True) if video != sample.id}
         assert named and not {text for text in sample.recalled.texts if text} & (own - others), "leave_own_out"
+
+
+def test_the_times_are_those_of_the_windows_that_were_recalled(tmp_path):
+    data, samples, _ = dataset(tiny_config(tmp_path, videos=6, **TEXT, retrieval__window_shape="ward"), tmp_path)
+    shown = set()
+    for sample in samples:
+        windows = sample.recalled.window_rows * max(sample.duration / 20, 1.0)
+        seconds = data._slot_seconds(sample, sample.recalled)
+        np.testing.assert_allclose(seconds, np.minimum(windows, sample.duration)[sample.recalled.slots[:, 0]])
+        shown |= set(np.diff(sample.recalled.window_rows).ravel().tolist())
+    assert len(shown) > 2, "windows differ in length"
+    slow = replace(samples[0], duration=40.0, seconds_per_row=5.0)  # as a video file is read, whatever the data's rows
+    rows = np.minimum(slow.recalled.window_rows * 5.0, 40)[slow.recalled.slots[:, 0]]
+    rows[rows[:, 0] >= 40] = np.nan
+    np.testing.assert_allclose(data._slot_seconds(slow, slow.recalled), rows)
 
 
 def test_training_noise_drops_sentences_by_epoch_and_prediction_none(tmp_path):

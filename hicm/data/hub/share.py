@@ -17,7 +17,7 @@ from hicm.errors import UserError
 from hicm.files import write_json
 from hicm.rooms import model_files, room_names
 
-BANK = ("bank/bank.json", "bank/bank.npz")
+BANK = ("bank/bank.json", "bank/bank.npz", "bank/mean_frame.json")
 ABOUT = ("README.md", "config.yaml", "manifest.json")
 TOKENIZER = (".json", ".txt", ".model")  # .model: SentencePiece
 FETCHED = ["*.json", "*.yaml", "*.safetensors", "*.txt", "*.md", "*tokenizer/*.model", "bank/*.npz"]

@@ -11,7 +11,7 @@ from hicm.data.features import sample as sample_rows
 from hicm.data.kept import LIMIT, Kept
 from hicm.data.samples import MemoryTokens, Sample, Samples
 from hicm.data.speech import Speech
-from hicm.retrieval.windows import window_seconds
+from hicm.retrieval.windows import slot_seconds, window_seconds
 from hicm.systems.captioner.batch import Item
 from hicm.systems.captioner.recalled_text import sentences
 from hicm.systems.captioner.sequences import caption_sequence, corrupt, speech_sequence, timed
@@ -60,7 +60,7 @@ class VideoDataset(Dataset[Item]):
             read = self._recalled(sample)
         elif sample.recalled is not None:
             memory, memory_mask = sample.recalled.vectors, sample.recalled.mask
-            spans = np.concatenate([spans, self._slot_spans(sample.recalled, sample.duration)])
+            spans = np.concatenate([spans, self._slot_spans(sample, sample.recalled)])
         speech = self._speech(sample.speech, sample.duration)
         if self.data.target == "captions":
             video = Video(sample.id, sample.duration, sample.events or () if self.teaching else ())
@@ -70,28 +70,26 @@ class VideoDataset(Dataset[Item]):
         return Prepared(Item(sample.id, sample.duration, frames, frame_mask, memory, memory_mask, heard, target, [], [],
                              sample.given, spans), speech, read)
 
-    def _slot_spans(self, recalled: MemoryTokens, duration: float) -> np.ndarray:
+    def _slot_spans(self, sample: Sample, recalled: MemoryTokens) -> np.ndarray:
         """When the window of each slot is, as shares of the duration: float32 [W, 2]; [0, 1] for several windows."""
-        found = np.tile(np.array([0.0, 1.0], np.float32), (len(recalled.slots), 1))
-        windows = self._windows(duration)
-        for row, window in enumerate(recalled.slots[:, 0].tolist()):
-            span = windows[window] if window >= 0 else None
-            if span is not None:
-                found[row] = np.array(span) / duration
-        return found
-
-    def _windows(self, duration: float) -> list[tuple[float, float] | None]:
-        return window_seconds(self.retrieval, duration, self.data.frames, self.data.feature_fps, self.data.sampling)
+        found = self._slot_seconds(sample, recalled) / sample.duration
+        return np.where(np.isnan(found), np.array([0.0, 1.0]), found).astype(np.float32)
 
     def _recalled(self, sample: Sample) -> list["Read"]:
         """The recalled sentences."""
         if sample.recalled is None:
             return []
-        found = sentences(sample.recalled, self._windows(sample.duration), self.settings.memory_sentences)
+        found = sentences(sample.recalled, self._slot_seconds(sample, sample.recalled), self.settings.memory_sentences)
         cosines = np.array([one.cosine for one in found])
         scaled = (cosines - cosines.mean()) / (cosines.std() or 1.0) if found else cosines
         return [Read(timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE_LIMIT), cosine)
                 for one, cosine in zip(found, scaled.tolist(), strict=True)]
+
+    def _slot_seconds(self, sample: Sample, recalled: MemoryTokens) -> np.ndarray:
+        """Start and end of each slot's window, float64 [S, 2] in seconds; NaN for all windows and for padding."""
+        windows = window_seconds(self.retrieval, sample.duration, self.data.frames, 1 / sample.seconds_per_row,
+                                 self.data.sampling, recalled.window_rows)
+        return slot_seconds(recalled.slots, windows)
 
     def _finished(self, prepared: "Prepared", rng: np.random.Generator, noise: bool) -> Item:
         """With masked spans and what is left of the recalled sentences (``noise``: some are left out)."""

@@ -167,6 +167,11 @@ def check(config: Any) -> None:
     if text and objective.denoising_memory == "requeried":
         warnings.warn("captioner.objective.denoising_memory=requeried has no effect with captioner.memory_as=text",
                       stacklevel=2)
+    requeried, centring = objective.denoising_memory == "requeried", config.retrieval.centring
+    if requeried and memory(config) == "tokens" and centring != "none":
+        raise UserError("captioner.objective.denoising_memory: requeried reads the memory by rows of T5, which the "
+                        f"mean frame of retrieval.centring={centring} does not fit; set it to shared, or centring to "
+                        "none")
     if idle := [name for name in ("memory_drop", "memory_drop_all") if getattr(settings, name) and not text]:
         warnings.warn(f"without effect where no texts are recalled: captioner.{', captioner.'.join(idle)}",
                       stacklevel=2)
