@@ -18,9 +18,9 @@ from hicm.errors import UserError
 from hicm.rooms import memory_need
 from hicm.systems.base import find_system
 
-OWN = "own"
+OWN, EVENTS = "own", "events"
 MEMORY = ("random", "zero", "none", "swapped")
-CONDITIONS = (OWN, *MEMORY, "frames", "events")
+CONDITIONS = (OWN, *MEMORY, "frames", EVENTS)
 
 
 def parse_condition(name: str) -> tuple[str, ...]:
@@ -32,6 +32,12 @@ def parse_condition(name: str) -> tuple[str, ...]:
     if len(set(parts)) < len(parts) or len(set(parts) & {*MEMORY}) > 1 or (OWN in parts and len(parts) > 1):
         raise UserError(f"condition {name!r}: its parts contradict each other; give one source of memory at most")
     return parts
+
+
+def base_of(name: str) -> str:
+    """The condition that another one is compared with: `OWN`, or given events where the events are given."""
+    parts = parse_condition(name)
+    return EVENTS if EVENTS in parts and len(parts) > 1 else OWN
 
 
 def why_not(config: Config, parts: Sequence[str]) -> str:
@@ -46,11 +52,13 @@ def why_not(config: Config, parts: Sequence[str]) -> str:
         return "is how it was trained"
     if memory == "zero" and (need == "texts" or retrieval.read != "mean"):
         return "no token is read then: the same as none"
+    if memory == "random" and retrieval.search == "top_only" and not retrieval.levels:
+        return "retrieval.levels does not name the top level, which random nodes should be of"
     if memory == "swapped" and retrieval.search in ("none", "zero"):
         return "every video reads the same"
     if "frames" in parts and not getattr(config.room, "use_video", True):
         return "sees no frames"
-    if "events" in parts and not find_system(config.system).captions_given:
+    if EVENTS in parts and not find_system(config.system).captions_given:
         return "cannot caption given events"
     return ""
 
@@ -63,7 +71,4 @@ def overrides(config: Config, parts: Sequence[str], seed: int) -> list[str]:
         found.append(f"retrieval.seed={seed}")
         if config.retrieval.search == "flat":  # it reads one level, whatever retrieval.levels says
             found.append(f"retrieval.levels=[{config.retrieval.flat_level}]")
-        elif config.retrieval.search == "top_only" and not config.retrieval.levels:
-            raise UserError("condition random: with retrieval.search=top_only, set retrieval.levels to the top level, "
-                            "so that random nodes are of the same level")
     return found

@@ -28,7 +28,8 @@ def examples(references: Mapping[str, Video], found: Measurements, cells: Sequen
         for event in sorted(video.events, key=lambda one: (one.span.start, one.span.end))[:EVENTS]:
             rows.append([video.id, f"{event.span.start:.0f}-{event.span.end:.0f}", event.text,
                          *(nearest_caption(told[name].get(video.id, ()), event) for name in cells)])
-    return markdown(["video", "seconds", "reference", *cells], rows)
+    head = ["video", "seconds", "reference", *cells]
+    return markdown(head, rows, len(head))
 
 
 def nearest_caption(predicted: Sequence[Mapping[str, Any]], event: Event) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hicm.recipes.memory_reads.conditions import OWN
+from hicm.recipes.memory_reads.conditions import CONDITIONS, EVENTS, OWN, base_of, parse_condition
 from hicm.recipes.memory_reads.measured import METRICS
 from hicm.recipes.memory_reads.table import Measurements
 
@@ -17,8 +17,8 @@ def draw(found: Measurements, cells: Sequence[str], path: Path, about: str) -> P
 
     from hicm.report.figures import LIGHT, save, style
 
-    changed = [(name, condition) for name in cells for cell, condition in found.entries
-               if cell == name and condition != OWN]
+    changed = [(name, condition) for name in cells for cell, condition in sorted(found.entries, key=_place)
+               if cell == name and condition not in (OWN, EVENTS)]
     rows = [len(cells), *([len(changed)] if changed else [])]
     figure = Figure(figsize=(8.4, 1.5 + 0.3 * sum(rows)), layout="constrained", facecolor=LIGHT.paper)
     parts = figure.subfigures(len(rows), 1, height_ratios=[count + 2 for count in rows], squeeze=False)[:, 0]
@@ -34,9 +34,14 @@ def draw(found: Measurements, cells: Sequence[str], path: Path, about: str) -> P
         for place, key in enumerate(changed):
             _draw_change(axes, found, key, place, LIGHT.run(cells.index(key[0])))
         axes.axvline(0, color=LIGHT.reference, linewidth=0.8)
-        _rows(axes, [" / ".join(key) for key in changed], "change in CIDEr against own inputs, %")
+        _rows(axes, [": ".join(key) for key in changed], "change in CIDEr against own inputs, %")
     save(figure, path, about)
     return path
+
+
+def _place(key: tuple[str, str]) -> list[int]:
+    """Where a condition stands: in the order of `CONDITIONS`, part by part."""
+    return [CONDITIONS.index(part) for part in parse_condition(key[1])]
 
 
 def _draw_cell(axes: Any, found: Measurements, metric: str, name: str, place: int, colour: str) -> None:
@@ -52,7 +57,7 @@ def _draw_cell(axes: Any, found: Measurements, metric: str, name: str, place: in
 
 def _draw_change(axes: Any, found: Measurements, key: tuple[str, str], place: int, colour: str) -> None:
     try:
-        change = found.bootstraps["CIDEr"].change(key, (key[0], OWN))
+        change = found.bootstraps["CIDEr"].change(key, (key[0], base_of(key[1])))
     except KeyError:  # no seed has both yet
         return
     if change.interval is not None:

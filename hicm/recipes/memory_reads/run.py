@@ -22,30 +22,35 @@ def run_cells(spec: Spec, out: Path, only: Sequence[str] = (), say: Say = print)
     ``say`` is given a line per training and test.  Raises UserError where a folder was made otherwise, and the errors
     of the stages; what is finished is kept.
     """
-    trainer = Trainer(spec, out)
+    trainer, leaving = Trainer(spec, out), skipped(spec)
     todo = [(cell, seed) for seed in spec.seeds for cell in spec.cells if not only or cell.name in only]
     for number, (cell, seed) in enumerate(todo, start=1):
-        _run_cell(trainer, cell, seed, f"{number} of {len(todo)}: {cell.name}, seed {seed}", say)
+        _run_cell(trainer, cell, seed, f"{number} of {len(todo)}: {cell.name}, seed {seed}", leaving, say)
 
 
 def skipped(spec: Spec) -> Skipped:
     """The conditions that say nothing about a cell, and why."""
-    return {cell.name: {condition: why for condition in spec.conditions_of(cell)
-                        if (why := why_not(spec.config(cell, spec.seeds[0]), parse_condition(condition)))}
-            for cell in spec.cells}
+    found: Skipped = {}
+    for cell in spec.cells:
+        config = spec.config(cell, spec.seeds[0])
+        whys = {condition: why_not(config, parse_condition(condition)) for condition in spec.conditions_of(cell)}
+        found[cell.name] = {condition: why for condition, why in whys.items() if why}
+    return found
 
 
-def write_results(spec: Spec, out: Path) -> list[Measured]:
-    """Write ``results.json`` from what lies in ``out``; returns the entries of the split and seeds."""
+def write_results(spec: Spec, out: Path, leaving: Skipped) -> list[Measured]:
+    """Write ``results.json`` from what lies in ``out``; returns the entries of the split and seeds.
+
+    ``leaving``: as `skipped` says.
+    """
     with holding(out / ".results.json.lock", "bench_memory_reads", wait=True):
         entries = gather(out, [cell.name for cell in spec.cells])
-        write_json(out / "results.json", results_content(entries, skipped(spec)))
+        write_json(out / "results.json", results_content(entries, leaving))
     return [one for one in entries if one.split == spec.split and one.seed in spec.seeds]
 
 
-def _run_cell(trainer: Trainer, cell: Cell, seed: int, name: str, say: Say) -> None:
+def _run_cell(trainer: Trainer, cell: Cell, seed: int, name: str, leaving: Skipped, say: Say) -> None:
     spec, folder, config = trainer.spec, trainer.folder(cell, seed), trainer.config(cell, seed)
-    leaving = skipped(spec)[cell.name]
     origin = trainer.origin(config)
     trainer.claim(folder, origin)
     began = time.monotonic()
@@ -53,10 +58,12 @@ def _run_cell(trainer: Trainer, cell: Cell, seed: int, name: str, say: Say) -> N
     say(f"{name}: trained in {seconds:.0f} s" + (" before" if time.monotonic() - began < 0.9 * seconds else ""))
     tester = Tester(run, origin.identity, config, Split(config, spec.split, trainer.out), seconds)
     for condition in spec.conditions_of(cell):
-        if condition in leaving:
-            say(f"{name}: {condition}: left out, {leaving[condition]}")
+        if why := leaving[cell.name].get(condition):
+            say(f"{name}: {condition}: left out, {why}")
             continue
-        one = tester.test(cell.name, seed, condition)
-        write_results(spec, trainer.out)
+        one, new = tester.test(cell.name, seed, condition)
+        if new:
+            write_results(spec, trainer.out, leaving)
         say(f"{name}: {condition}: CIDEr {100 * one.scores['CIDEr']:.2f}, METEOR {100 * one.scores['METEOR']:.2f}, "
-            f"SODA_c {100 * one.scores['soda_c']:.2f}, predicted in {one.seconds['predicting']:.0f} s")
+            f"SODA_c {100 * one.scores['soda_c']:.2f}, "
+            + (f"predicted in {one.seconds['predicting']:.0f} s" if new else "measured before"))

@@ -9,7 +9,7 @@ from typing import Any
 
 from hicm.config import HOLDOUT, Config, load_config
 from hicm.errors import UserError
-from hicm.recipes.memory_reads.conditions import CONDITIONS, OWN, parse_condition
+from hicm.recipes.memory_reads.conditions import CONDITIONS, OWN, base_of, parse_condition
 from hicm.strict import build, read_yaml
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -43,8 +43,9 @@ class Spec:
         return load_config(self.base, [f"{name}={json.dumps(value)}" for name, value in settings.items()])
 
     def conditions_of(self, cell: Cell) -> list[str]:
-        """The conditions of a cell, `OWN` first: the others are compared with it."""
-        return list(dict.fromkeys([OWN, *(cell.conditions or self.conditions)]))
+        """The conditions of a cell: `OWN` and given events, where others are compared with these, before the others."""
+        asked = cell.conditions or self.conditions
+        return list(dict.fromkeys(name for one in [OWN, *asked] for name in (base_of(one), one)))
 
 
 def read_spec(path: str | Path, only: Sequence[str] = (), seeds: Sequence[int] = (), split: str = "") -> Spec:
@@ -68,7 +69,7 @@ def read_spec(path: str | Path, only: Sequence[str] = (), seeds: Sequence[int] =
     if not spec.seeds or min(spec.seeds) < 0:
         raise UserError(f"{path}: seeds: expected whole numbers from 0, found {spec.seeds}")
     for condition in [*spec.conditions, *(name for cell in cells for name in cell.conditions)]:
-        parse_condition(condition)
+        parse_condition(condition)  # refuses an unknown one
     _check_settings(spec, path)
     return spec
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hicm.dvc_eval.metrics.measures import Measure
 from hicm.errors import UserError
-from hicm.recipes.memory_reads.conditions import OWN
+from hicm.recipes.memory_reads.conditions import OWN, base_of
 from hicm.recipes.memory_reads.intervals import Bootstrap, Change
 from hicm.recipes.memory_reads.measured import METRICS, Measured, paths, read_statistics
 from hicm.recipes.memory_reads.spec import Spec
@@ -53,7 +53,8 @@ def tables(spec: Spec, found: Measurements, skipped: Mapping[str, Mapping[str, s
     if len(cells) > 1 and spec.baseline in cells:
         parts += [f"Difference to `{spec.baseline}`, in percent of its score, with 95 % intervals over videos and "
                   "seeds.", difference_table(found, cells, spec.baseline)]
-    parts += ["The same weights with other inputs: the change against the run's own inputs, in percent.",
+    parts += ["The same weights with other inputs: the change against the run's own inputs (`events+...`: against "
+              "`events`), in percent.",
               condition_table(spec, found, cells, skipped)]
     return "\n\n".join(parts)
 
@@ -91,7 +92,7 @@ def condition_table(spec: Spec, found: Measurements, cells: Sequence[str],
                 changes = ["" if condition == OWN else _changed(found, metric, key) for metric in COMPARED]
                 rows.append([*start, _seeds([100 * one.scores["CIDEr"] for one in runs], 2), *changes,
                              *(said(runs, name) for name in ("distinct", "copied", "copied_control"))])
-    return markdown(head, rows)
+    return markdown(head, rows, 2)
 
 
 def said(runs: Sequence[Measured], name: str) -> str:
@@ -112,15 +113,15 @@ def shown(change: Change) -> str:
                                               f" [{NONE}]")
 
 
-def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table whose first column is text and the others numbers."""
-    lines = [head, ["---"] + ["--:"] * (len(head) - 1), *rows]
+def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
+    """A Markdown table whose first ``texts`` columns are text and the others numbers."""
+    lines = [head, ["---"] * texts + ["--:"] * (len(head) - texts), *rows]
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
 def _changed(found: Measurements, metric: str, key: Key) -> str:
     try:
-        return shown(found.bootstraps[metric].change(key, (key[0], OWN)))
+        return shown(found.bootstraps[metric].change(key, (key[0], base_of(key[1]))))
     except KeyError:  # no seed has both yet
         return NONE
 

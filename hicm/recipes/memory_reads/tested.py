@@ -17,7 +17,7 @@ from hicm.memory.bank import OWN as OWN_BANK
 from hicm.memory.bank import load_bank
 from hicm.provenance import Origin, now, revision
 from hicm.recipes.bench.machine import processor
-from hicm.recipes.memory_reads.conditions import overrides, parse_condition
+from hicm.recipes.memory_reads.conditions import OWN, overrides, parse_condition
 from hicm.recipes.memory_reads.measured import (
     METRICS,
     PROTOCOL,
@@ -80,8 +80,8 @@ class Tester:
         self.run, self.identity, self.config, self.split, self.seconds = run, identity, config, split, seconds
         self.folder = run.parent / split.name
 
-    def test(self, cell: str, seed: int, condition: str) -> Measured:
-        """Predict and measure, unless that was done; returns the entry.
+    def test(self, cell: str, seed: int, condition: str) -> tuple[Measured, bool]:
+        """Predict and measure, unless that was done; returns the entry, and whether it is new.
 
         Raises UserError when the folder holds an entry that was made otherwise, and the errors of the stages.
         """
@@ -93,7 +93,7 @@ class Tester:
             if found.made_of != made_of:
                 raise UserError(f"{path}: was measured otherwise; choose another --out, or remove {self.folder}")
             read_statistics(rows, found.statistics)
-            return found
+            return found, False
         began = time.monotonic()
         predictions = self._predict(parse_condition(condition), condition, seed)
         predicted = time.monotonic()
@@ -112,7 +112,7 @@ class Tester:
                            "training": self.seconds, "predicting": predicted - began,
                            "scoring": time.monotonic() - predicted})
         write_measured(one, path)
-        return one
+        return one, True
 
     def _predict(self, parts: Sequence[str], condition: str, seed: int) -> Path:
         settings = overrides(self.config, parts, seed)
@@ -126,12 +126,14 @@ class Tester:
     def _said(self, predictions: Path, condition: str) -> dict[str, float | None]:
         said: dict[str, float | None] = dict(variety(predicted := sentences_of(
             read_json(predictions, "predictions")["results"])))
-        recalled, bank = self.folder / f"retrieved_{predictions.stem}.h5", self.run / OWN_BANK
-        if not recalled.exists() or not bank.exists() or {"none", "zero"} & set(parse_condition(condition)):
+        parts, bank = parse_condition(condition), self.run / OWN_BANK
+        source = OWN if {"none", "zero"} & {*parts} else condition  # what would be there to copy from
+        recalled = self.folder / f"retrieved_predictions_{source}.h5"
+        if not recalled.exists() or not bank.exists():
             return said | {"copied": None, "copied_control": None}
         others = self.split.others
         texts = texts_read(recalled, load_bank(bank), predicted)
-        if "swapped" in parse_condition(condition):
+        if "swapped" in parts:
             texts = {video: texts[others[video]] for video in predicted}
         return said | {"copied": copy_rate(predicted, texts), "copied_control": copy_rate(predicted, texts, others)}
 

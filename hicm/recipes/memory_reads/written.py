@@ -31,12 +31,13 @@ def write_tables(spec: Spec, out: Path, name: str, command: str, samples: int = 
     for cell in spec.cells:
         for one in spec.seeds:
             trainer.check_settings(cell, one)
-    entries = write_results(spec, out)
+    leaving = skipped(spec)
+    entries = write_results(spec, out, leaving)
     found = measurements(entries, out, samples, seed)
     cells = [cell.name for cell in spec.cells if (cell.name, OWN) in found.entries]
     if not cells:
         raise UserError(f"{out}: nothing was measured on split {spec.split} yet; run without --table-only")
-    table = f"{tables(spec, found, skipped(spec))}\n\n{notes(entries, found, command, samples)}"
+    table = f"{tables(spec, found, leaving)}\n\n{notes(entries, found, command, samples)}"
     shown = f"{_rule(spec)}\n\n{_examples(spec, found, cells, out)}"
     picture = draw(found, cells, out / PICTURE, f"{name}: {', '.join(cells)}")
     write_text(out / EXAMPLES, shown + "\n")
@@ -57,8 +58,9 @@ def notes(entries: Sequence[Measured], found: Measurements, command: str, sample
     trained = {(one.cell, one.seed): one.seconds["training"] for one in entries}
     return (f"`{command}`, {when}, {machines}; protocol `{PROTOCOL}`, {entries[0].videos} videos, {samples:,} "
             f"bootstrap samples of videos and seeds; {sum(trained.values()) / 60:.0f} minutes of training in all. "
-            "*copied* is the share of the predicted runs of four words that stand in a text that the video recalled, "
-            "*of another* the share that stands in what another video recalled.")
+            "*copied* is the share of the predicted runs of four words that stand in a text that the video read, *of "
+            "another* the share that stands in what another video read; with `none` and `zero`, of what they read "
+            "with own inputs.")
 
 
 def _rule(spec: Spec) -> str:
