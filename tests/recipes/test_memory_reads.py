@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicm.config import DataConfig, load_config
-from hicm.data.annotations import read_annotations
 from hicm.data.features import open_features
 from hicm.data.holdout import is_held_out
 from hicm.data.ids import youtube_id
@@ -34,6 +34,8 @@ from hicm.stages.retrieve import with_recall
 from hicm.types import Event, Span, Video
 from tests.scripts import load_script
 from tests.tiny import make_tiny
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 # other videos
@@ -138,7 +140,7 @@ def test_seeds_widen_an_interval_and_it_covers_the_difference():
     widths = [(one := found.change((name, "own"), ("x", "own")).interval).high - one.low for name in "yz"]
     assert widths[1] > 2 * widths[0] > 0
     one = found.change(("z", "own"), ("x", "own"))
-    assert one.interval.low < one.relative == pytest.approx(0.5) < one.interval.high
+    assert one.relative == pytest.approx(0.5) and one.interval.low < 0.5 < one.interval.high
 
 
 def test_where_there_is_no_interval():
@@ -179,7 +181,7 @@ def test_held_out_files_are_the_parts_of_data_holdout(tiny, tmp_path, capsys):
     assert [path.stat().st_mtime_ns for path in sorted(tmp_path.iterdir())] == stamps
     assert script.main([str(source), "--out", str(tmp_path), "--share", "0.5", "--seed", "1"]) == 2
     assert "holds other videos or captions" in capsys.readouterr().err
-    with pytest.raises(UserError, match="share is 0.9"):
+    with pytest.raises(UserError, match="share is 0"):
         write_parts(source, tmp_path / "new", 0.9)
     assert not (tmp_path / "new").exists()
 
@@ -220,7 +222,8 @@ def test_what_is_no_condition(name):
 
 def test_what_conditions_are_compared_with():
     assert [base_of(name) for name in ("frames", "events", "events+random")] == ["own", "own", "events"]
-    assert Spec(conditions=["events+none", "random"]).conditions_of(Cell()) == ["own", "events", "events+none", "random"]
+    spec = Spec(conditions=["events+none", "random"])
+    assert spec.conditions_of(Cell()) == ["own", "events", "events+none", "random"]
 
 
 def write_spec(tiny, folder, **changes):
@@ -251,7 +254,7 @@ def test_what_is_no_specification(tiny, tmp_path, changes, message):
 
 
 def test_the_committed_specification_is_one():
-    spec = read_spec("configs/bench/memory_yc2_sim.yaml")
+    spec = read_spec(ROOT / "configs" / "bench" / "memory_yc2_sim.yaml")
     assert {cell.name for cell in spec.cells} >= {"none", "text"} and spec.split == "holdout"
 
 
@@ -275,8 +278,8 @@ def test_tables():
     assert "| none | 25.00 (20.00, 30.00) | 25.00 (25.00, 25.00) |" in text and "later" not in text
     assert "| text\\|2 | 2 | +40.0 [" in text
     assert "| none | random | – (reads no memory) |" in text and "| text\\|2 | random" not in text
-    line = next(line for line in text.splitlines() if line.startswith("| text\\|2 | frames | 10.00 (10.00, 10.00) | -71.4"))
-    assert line.endswith("| 50.0 | 25.0 | 12.5 |")
+    [line] = [line for line in text.splitlines() if line.startswith("| text\\|2 | frames | 10.00 (10.00, 10.00) ")]
+    assert "| -71.4 [" in line and line.endswith("| 50.0 | 25.0 | 12.5 |")
     for block in text.split("\n\n"):
         rows = [line.replace("\\|", "") for line in block.splitlines() if line.startswith("|")]
         assert len({row.count("|") for row in rows}) <= 1, "a table has as many cells in every row"
@@ -286,7 +289,7 @@ def test_examples_are_chosen_by_rule(tmp_path):
     events = tuple(Event(Span(start, start + 5.0), f"event {start}") for start in (10, 0, 30, 20))
     references = {name: Video(name, 40.0, events) for name in map(str, range(12))}
     told = [{"timestamp": [1, 5], "sentence": "first"}, {"timestamp": [19, 26], "sentence": "later"}]
-    (tmp_path / "told.json").write_text(json.dumps({"results": {name: told for name in references}}))
+    (tmp_path / "told.json").write_text(json.dumps({"results": dict.fromkeys(references, told)}))
     found = Measurements({("a", "own"): {0: replace(entry("a", "own", 0, 0), predictions="told.json")}}, {})
     lines = examples(references, found, ["a"], tmp_path).splitlines()[2:]
     assert len(lines) == 30 and [line.split(" | ")[0][2:] for line in lines[::3]] == by_hash(list(references))[:10]
@@ -314,6 +317,5 @@ def test_a_page_without_marks_is_left_alone(tmp_path):
 
 
 def test_the_page_of_benchmarks_has_a_place_for_the_committed_specification():
-    page = open("docs/benchmarks.md", encoding="utf-8").read()
+    page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
     assert all(page.count(mark) == 1 for mark in marks("memory_reads_memory_yc2_sim"))
-    assert read_annotations is not None

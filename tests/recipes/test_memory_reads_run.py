@@ -1,4 +1,4 @@
-"""The memory benchmark from specification to tables, on made-up data: what it leaves, how it goes on, what it refuses."""
+"""The memory benchmark from specification to tables: what it leaves, how it goes on, what it refuses."""
 
 import json
 
@@ -75,7 +75,8 @@ def test_held_out_captions_are_not_in_the_memory(done):
 
 
 def test_it_continues_where_it_was_interrupted(spec, bench, done, capsys):
-    stamps = {path: path.stat().st_mtime_ns for path in done.rglob("*") if path.suffix in (".safetensors", ".h5", ".npz")}
+    stamps = {path: path.stat().st_mtime_ns for path in done.rglob("*")
+              if path.suffix in (".safetensors", ".h5", ".npz")}
     lost = done / "text" / "seed_0" / "holdout" / "measured_swapped.json"
     before = lost.read_text()
     lost.unlink()
