@@ -318,4 +318,5 @@ def test_a_page_without_marks_is_left_alone(tmp_path):
 
 def test_the_page_of_benchmarks_has_a_place_for_the_committed_specification():
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    assert all(page.count(mark) == 1 for mark in marks("memory_reads_memory_yc2_sim"))
+    for split in ("holdout", "val"):
+        assert all(page.count(mark) == 1 for mark in marks(f"memory_reads_memory_yc2_sim_{split}"))

@@ -52,7 +52,7 @@ def test_every_condition_that_applies_is_measured(done):
         assert (done / one["run"] / "manifest.json").exists() and (done / one["predictions"]).exists()
         assert one["seconds"]["training"] > 0 and one["machine"] and one["date"] and len(one["settings"]) == 16
     assert found["text", "events"]["scores"]["F1_of_means"] == 1, "their events are the annotated ones"
-    assert (done / "picture.png").read_bytes().startswith(b"\x89PNG")
+    assert (done / "picture_holdout.png").read_bytes().startswith(b"\x89PNG")
     assert len({one["settings"] for one in found.values()}) == 2, "one per cell"
     assert found["text", "own"]["said"]["copied"] is not None is found["none", "own"]["said"]["copied"]
 
@@ -98,14 +98,15 @@ def test_it_continues_where_it_was_interrupted(spec, bench, done, undrawn, capsy
 
 
 def test_tables_go_into_a_page_and_other_settings_are_refused(spec, bench, done, undrawn, tmp_path, capsys):
-    page, (first, last) = tmp_path / "page.md", marks("memory_reads_tiny_spec")
+    page, (first, last) = tmp_path / "page.md", marks("memory_reads_tiny_spec_holdout")
     page.write_text(f"head\n{first}\n{last}\nfoot\n")
     again = [str(spec), "--out", str(done), "--samples", "50", "--table-only"]
-    assert bench([*again, "--docs", str(page)]) == 0 and capsys.readouterr().out == f"{done}/table.md\n"
+    assert bench([*again, "--docs", str(page)]) == 0 and capsys.readouterr().out == f"{done}/table_holdout.md\n"
     text = page.read_text()
     assert text.startswith(f"head\n{first}\n") and text.endswith(f"{last}\nfoot\n")
-    assert (done / "table.md").read_text().strip() in text and (done / "examples.md").read_text().strip() in text
-    assert (tmp_path / "images" / "memory_reads_tiny_spec.png").read_text() == "a picture"
+    for name in ("table_holdout.md", "examples_holdout.md"):
+        assert (done / name).read_text().strip() in text
+    assert (tmp_path / "images" / "memory_reads_tiny_spec_holdout.png").read_text() == "a picture"
     changed = yaml.safe_load(spec.read_text())
     changed["cells"][1]["set"]["train.lr"] = 1.0
     other = tmp_path / "tiny_spec.yaml"
@@ -114,7 +115,7 @@ def test_tables_go_into_a_page_and_other_settings_are_refused(spec, bench, done,
         assert bench([str(other), "--out", str(done), *words]) == 2
         assert "seed_0: was made otherwise (train.lr is 0.001 there and 1.0 here" in capsys.readouterr().err
     assert bench([str(other), "--out", str(tmp_path / "none"), "--table-only"]) == 2
-    assert "nothing was measured on split holdout yet" in capsys.readouterr().err
+    assert "nothing was measured on split holdout yet" in capsys.readouterr().err and not (tmp_path / "none").exists()
 
 
 def test_a_dry_run_trains_nothing(spec, bench, tmp_path, capsys):

@@ -116,7 +116,8 @@ def shown(change: Change) -> str:
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], texts: int = 1) -> str:
     """A Markdown table whose first ``texts`` columns are text and the others numbers."""
     lines = [head, ["---"] * texts + ["--:"] * (len(head) - texts), *rows]
-    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(' '.join(cell.split()).replace('|', chr(92) + '|') for cell in line)} |"
+                     for line in lines)
 
 
 def _changed(found: Measurements, metric: str, key: Key) -> str:

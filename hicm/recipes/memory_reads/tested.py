@@ -67,8 +67,8 @@ class Split:
     def events(self) -> Path:
         """A file with the annotated events of the first annotator."""
         videos: dict[str, Video] = read_split(self.config.data, self.name)
-        path = self.inputs / f"events_{self.name}.json"
-        return write_json(path, {name: {
+        path = self.inputs / f"events_{self.name}_{self.digests[0][:16]}.json"
+        return path if path.exists() else write_json(path, {name: {
             "duration": video.duration, "timestamps": [[one.span.start, one.span.end] for one in video.events],
             "sentences": [one.text for one in video.events]} for name, video in videos.items()})
 

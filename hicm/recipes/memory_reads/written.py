@@ -16,34 +16,34 @@ from hicm.recipes.memory_reads.spec import Spec
 from hicm.recipes.memory_reads.table import Measurements, measurements, tables
 from hicm.recipes.memory_reads.trained import Trainer
 
-TABLE, EXAMPLES, PICTURE = "table.md", "examples.md", "picture.png"
-
 
 def write_tables(spec: Spec, out: Path, name: str, command: str, samples: int = 1000, seed: int = 0,
                  page: str = "") -> Path:
-    """Write ``table.md``, ``examples.md`` and ``picture.png`` to ``out``; returns the first.
+    """Write ``table_<split>.md``, ``examples_<split>.md`` and ``picture_<split>.png`` to ``out``; returns the first.
 
-    ``name``: of the benchmark.  ``page``: one with the marks of `page` for ``memory_reads_<name>``; tables and examples
-    are put between them, the picture into its folder ``images``.  Raises UserError where nothing was measured yet, or a
-    cell was made with other settings than the specification has.
+    ``name``: of the benchmark.  ``page``: one with the marks of `page` for ``memory_reads_<name>_<split>``; tables and
+    examples are put between them, the picture into its folder ``images``.  Raises UserError where nothing was measured
+    yet, or a cell was made with other settings than the specification has.
     """
     trainer = Trainer(spec, out)
     for cell in spec.cells:
         for one in spec.seeds:
             trainer.check_settings(cell, one)
     leaving = skipped(spec)
+    if not any(out.glob(f"*/seed_*/{spec.split}/measured_{OWN}.json")):
+        raise UserError(f"{out}: nothing was measured on split {spec.split} yet; run without --table-only")
     entries = write_results(spec, out, leaving)
     found = measurements(entries, out, samples, seed)
     cells = [cell.name for cell in spec.cells if (cell.name, OWN) in found.entries]
     if not cells:
-        raise UserError(f"{out}: nothing was measured on split {spec.split} yet; run without --table-only")
+        raise UserError(f"{out}: no cell and seed of the specification was measured on split {spec.split} yet")
     table = f"{tables(spec, found, leaving)}\n\n{notes(entries, found, command, samples)}"
     shown = f"{_rule(spec)}\n\n{_examples(spec, found, cells, out)}"
-    picture = draw(found, cells, out / PICTURE, f"{name}: {', '.join(cells)}")
-    write_text(out / EXAMPLES, shown + "\n")
-    path = write_text(out / TABLE, table + "\n")
+    picture = draw(found, cells, out / f"picture_{spec.split}.png", f"{name}: {', '.join(cells)}")
+    write_text(out / f"examples_{spec.split}.md", shown + "\n")
+    path = write_text(out / f"table_{spec.split}.md", table + "\n")
     if page:
-        part = f"memory_reads_{name}"
+        part = f"memory_reads_{name}_{spec.split}"
         image = f"images/{part}.png"
         replace_part(page, part, f"{table}\n\n![Scores of the cells, and what other inputs change]({image})\n\n{shown}")
         copy_file(picture, Path(page).parent / image)
