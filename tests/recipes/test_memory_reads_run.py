@@ -5,6 +5,7 @@ import json
 import pytest
 import yaml
 
+import hicm.stages.predict as stage
 from hicm.files import read_json, write_text
 from hicm.memory.bank import load_bank
 from hicm.recipes.memory_reads import written
@@ -122,3 +123,18 @@ def test_a_dry_run_trains_nothing(spec, bench, tmp_path, capsys):
     assert bench([str(spec), "--out", str(tmp_path / "new"), "--dry-run", "--seeds", "1", "2"]) == 0
     assert capsys.readouterr().out.startswith("none, seeds 1, 2: own, swapped (left out: reads no memory)\n")
     assert not (tmp_path / "new").exists()
+
+
+def test_the_memory_of_another_video_reaches_the_system(done, tmp_path, monkeypatch):
+    caught = []
+
+    def catch(system, samples, *rest):
+        caught.append({sample.id: sample.recalled.texts for sample in samples})
+        return {}, {}
+
+    monkeypatch.setattr(stage, "_predict", catch)
+    others = other_videos(list(read_json(done / "text" / "seed_0" / "holdout" / "predictions_own.json")["results"]))
+    for place, memory_of in enumerate((None, others)):
+        stage.predict(done / "text" / "seed_0" / "run", "holdout", out=tmp_path / f"{place}.json", memory_of=memory_of)
+    own, swapped = caught
+    assert swapped == {video: own[other] for video, other in others.items()} != own
