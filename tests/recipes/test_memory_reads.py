@@ -296,6 +296,7 @@ def test_examples_are_chosen_by_rule(tmp_path):
     assert [line.partition(" | ")[2] for line in lines[:3]] == ["0-5 | event 0 | 1-5 first |", "10-15 | event 10 | – |",
                                                              "20-25 | event 20 | 19-26 later |"]
     assert nearest_caption([], events[0]) == "–"
+    assert nearest_caption([{"timestamp": [10, 15], "sentence": "x" * 200}], events[0]) == f"10-15 {'x' * 120} ..."
 
 
 @settings(max_examples=20)

@@ -11,6 +11,7 @@ from hicm.recipes.memory_reads.table import Measurements, markdown
 from hicm.types import Event, Span, Video
 
 VIDEOS, EVENTS = 10, 3
+SHOWN = 120  # characters of a caption
 Told = Mapping[str, Sequence[Mapping[str, Any]]]  # the results of a predictions file
 
 
@@ -37,7 +38,8 @@ def nearest_caption(predicted: Sequence[Mapping[str, Any]], event: Event) -> str
     best = max(predicted, key=lambda one: iou(event.span, Span(*one["timestamp"])), default=None)
     if best is None or not iou(event.span, Span(*best["timestamp"])):
         return "–"
-    return "{:.0f}-{:.0f} {}".format(*best["timestamp"], best["sentence"])
+    sentence = best["sentence"] if len(best["sentence"]) <= SHOWN else best["sentence"][:SHOWN] + " ..."
+    return "{:.0f}-{:.0f} {}".format(*best["timestamp"], sentence)
 
 
 def iou(one: Span, other: Span) -> float:

@@ -101,11 +101,11 @@ class Tester:
         left_out = [name for name in METRICS if name not in result.scores]
         if left_out:
             raise UserError(f"{predictions}: {left_out[0]} cannot be computed here ({result.left_out[left_out[0]]})")
-        said = self._said(predictions, condition)
+        said, cores = self._said(predictions, condition), usable_cores()
         one = Measured(cell=cell, seed=seed, split=self.split.name, condition=condition, settings=self.identity,
                        made_of=made_of, run=str(self.run.relative_to(self.split.out)), date=now(),
                        predictions=str(predictions.relative_to(self.split.out)),
-                       machine=f"{processor()}, {usable_cores()} cores", commit=revision().get("commit", ""),
+                       machine=f"{processor()}, {cores} core{'s' * (cores > 1)}", commit=revision().get("commit", ""),
                        signature=result.signature, videos=len(result.videos), said=said,
                        scores={name: result.scores[name] for name in METRICS},
                        statistics=write_statistics(result, rows), seconds={

@@ -10,6 +10,7 @@ from hicm.data.samples import SplitSamples
 from hicm.decisive import prediction_settings, training_settings
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
+from hicm.locks import holding
 from hicm.provenance import Origin
 from hicm.recipes.memory_reads.spec import Cell, Spec
 from hicm.stages.build_memory import build_memory
@@ -46,7 +47,8 @@ class Trainer:
         Raises UserError when an input is missing.
         """
         if needs_bank(config):
-            build_memory(config)
+            with holding(self.out / ".banks.lock", "bench_memory_reads", wait=True):  # another may build the same one
+                build_memory(config)
         return Origin(_settings(config), training_origin(config, self._read(config)).inputs)
 
     def claim(self, folder: Path, origin: Origin) -> None:
