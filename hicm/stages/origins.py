@@ -37,10 +37,17 @@ def training_samples(config: Config, *splits: str) -> dict[str, SplitSamples]:
             for split in dict.fromkeys([config.data.train, *splits])}
 
 
-def prediction_origin(config: Config, checkpoint: Path, samples: SplitSamples, split: str) -> Origin:
-    """What decides predictions: the model, what it is asked about, and how."""
+def prediction_origin(config: Config, checkpoint: Path, samples: SplitSamples, split: str,
+                      memory_of: Mapping[str, str] | None = None) -> Origin:
+    """What decides predictions: the model, what it is asked about, and how.
+
+    ``memory_of``: by video, the one whose recall it reads, where that is not its own.
+    """
     durations = Origin({}, {video.id: repr(video.duration) for video in samples.videos}).identity
     inputs = {"model": path_digest(checkpoint, "checkpoint"), f"videos of {split}": durations} | file_digests(config)
+    if memory_of is not None:
+        read = {video: str(memory_of.get(video)) for video in samples.ids}
+        inputs["videos whose memory is read"] = Origin({}, read).identity
     return Origin(prediction_settings(config),
                   inputs | given_digest(samples, split) | sample_digests(samples, split) | bank_digest(config))
 

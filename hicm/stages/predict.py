@@ -2,7 +2,7 @@
 
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from hicm.files import read_json, require, write_json
 from hicm.former import FORMER
 from hicm.locks import holding
 from hicm.provenance import Origin
+from hicm.retrieval.others import of_others
 from hicm.stages.given import about_events, events_file, predictions_file, with_events
 from hicm.stages.origins import prediction_origin
 from hicm.stages.record import Record
@@ -30,11 +31,13 @@ from hicm.training.processes import connected, main_first, on_main, own_share, s
 
 
 def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None = None, overrides: Sequence[str] = (),
-            overwrite: bool = False, events: str = "", format: str = "") -> Path:
+            overwrite: bool = False, events: str = "", format: str = "",
+            memory_of: Mapping[str, str] | None = None) -> Path:
     """Caption the videos of a split with the model of a run; returns the predictions file.
 
     ``events``: a file (in ``format``, if it has to be named) or a run folder whose events are captioned in place of
-    those that the system would find (`hicm.stages.given`).
+    those that the system would find (`hicm.stages.given`).  ``memory_of``: by video, the video of the split whose
+    recall it reads in place of its own, a control for the memory's content.
 
     The file says by which settings and inputs it was made; made by the same ones before, it is left as it is.  What
     the videos recall stands beside it, and so do finished videos of an interrupted call, which are not asked for again.
@@ -54,7 +57,7 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
             samples = open_samples(config.data, split, captions=False)
             if file is not None:
                 samples = with_events(samples, split, file, format)
-        origin = on_main(accelerator, lambda: prediction_origin(config, folder, samples, split))
+        origin = on_main(accelerator, lambda: prediction_origin(config, folder, samples, split, memory_of))
         if on_main(accelerator, lambda: _is_there(out, origin, overwrite)):
             return out  # without loading the model
         with together(accelerator):
@@ -69,6 +72,8 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
         name = split if out.name == predictions_file(run, split).name else out.stem
         recalled = out.parent / f"retrieved_{name}.h5"
         samples = main_first(accelerator, lambda: with_recall(config, samples, split, recalled, overwrite=overwrite))
+        if memory_of is not None:
+            samples = samples.with_recall(of_others(samples, memory_of))
         results, outcomes = _predict(system, samples, todo, accelerator, record)
         if accelerator.is_main_process:
             about |= system.about | _counted(outcomes)
