@@ -17,7 +17,7 @@ from hicm.systems.captioner.decode import generate
 from hicm.systems.captioner.decoder import Decoder
 from hicm.systems.captioner.event_spans import open_spans, overlaps, shared
 from hicm.systems.captioner.model import shifted
-from hicm.systems.captioner.objective import Objective
+from hicm.systems.captioner.objective import Objective, _without_some_words
 from hicm.systems.captioner.parts import encode_parts
 from hicm.systems.captioner.pointing import Copying
 from hicm.systems.captioner.settings import DecodeSettings
@@ -185,6 +185,23 @@ def test_a_captioner_that_points_can_be_trained_saved_and_started_from(vocabular
     state = {name: value for name, value in own_state(model).items() if name != "pointing.words.near"}
     with pytest.raises(UserError, match=r"missing keys: pointing\.words\.near"):
         load_state(lively(vocabulary), state, "torn")
+
+
+def test_word_dropout_hides_words_from_the_decoder_but_no_times():
+    ids = torch.tensor([[PAD, V + 1, V + 3, *range(3, 43)]])
+    embedded = torch.ones(1, ids.shape[1], 4)
+    assert _without_some_words(embedded, ids, 1.0, V)[0, :, 0].tolist() == [1.0] * 3 + [0.0] * 40
+    torch.manual_seed(0)
+    assert 5 < _without_some_words(embedded, ids, 0.5, V)[0, 3:, 0].sum() < 35
+
+
+def test_word_dropout_acts_in_training_only(vocabulary):
+    model, batch = make_model(vocabulary), batch_of(vocabulary)
+    plain, hiding = (Objective(denoising=0.0, word_dropout=rate) for rate in (0.0, 1.0))
+    with torch.no_grad():
+        torch.testing.assert_close(plain(model, batch), hiding(model, batch))
+        model.training = True  # but not its layers, whose dropout would be another difference
+        assert abs(float(plain(model, batch)[0] - hiding(model, batch)[0])) > 0.1
 
 
 def test_more_event_heads_than_heads_are_refused(vocabulary):

@@ -20,14 +20,17 @@ Reread = Callable[[Tensor, Tensor, Sequence[str]], tuple[Tensor, Tensor]]
 class Objective:
     """Weights of the losses; a weight of 0 skips the forward pass of its loss.
 
-    ``reread`` is None when the denoising pass shares the memory tokens of the generative pass (the default).  Otherwise
-    it is the released second pass: the concatenated visual and memory tokens are treated as frames, the memory is read
-    again with them, and the vectors recalled are appended as further tokens.
+    With ``word_dropout`` the decoder does not see that share of the words before, so that it has to look at what it is
+    given (Bowman et al., CoNLL 2016); it does see all times.  ``reread`` is None when the denoising pass shares the
+    memory tokens of the generative pass (the default).  Otherwise it is the released second pass: the concatenated
+    visual and memory tokens are treated as frames, the memory is read again with them, and the vectors recalled are
+    appended as further tokens.
     """
 
     generative: float = 1.0
     denoising: float = 1.0
     label_smoothing: float = 0.1
+    word_dropout: float = 0.0
     reread: Reread | None = None
 
     def token_counts(self, batch: Batch) -> Tensor:
@@ -61,6 +64,8 @@ class Objective:
     def _generative(self, model: Captioner, visual: tuple[Tensor, Tensor], batch: Batch, heard: Tensor,
                     written: Tensor) -> Tensor:
         encoded = model.concatenate(visual, batch.speech, heard)
+        if self.word_dropout and model.training:
+            written = _without_some_words(written, shifted(batch.target), self.word_dropout, model.text_size)
         context = model.context(batch, encoded[1])
         if context is None:
             return self._loss(model, model.decode(encoded, written), batch.target)
@@ -75,6 +80,12 @@ class Objective:
 
     def _loss(self, model: Captioner, hidden: Tensor, target: Tensor) -> Tensor:
         return smoothed_loss(hidden.flatten(0, 1), model.t5.lm_head.weight, target.flatten(), self.label_smoothing, PAD)
+
+
+def _without_some_words(embedded: Tensor, ids: Tensor, rate: float, text_size: int) -> Tensor:
+    """Embeddings [B, L, d] of the ids [B, L], zero for a share of the words."""
+    hidden = (torch.rand(ids.shape, device=ids.device) < rate) & (ids != PAD) & (ids < text_size)
+    return embedded.masked_fill(hidden[:, :, None], 0.0)
 
 
 def _with_second_read(model: Captioner, visual: tuple[Tensor, Tensor], ids: Sequence[str],

@@ -21,6 +21,7 @@ class ObjectiveSettings:
     denoising: float = limited(1.0, 0)  # loss weight: corrupted speech -> spans
     denoising_memory: Literal["shared", "requeried"] = "shared"  # requeried: the released second pass
     label_smoothing: float = limited(0.1, 0, 1)
+    word_dropout: float = limited(0.0, 0, 1)  # generative loss: share of the words before that the decoder does not see
     noise_density: float = limited(0.25, 0, 1)  # share of speech tokens that are masked
     noise_span: float = limited(5.0, 1)  # tokens per masked span on average
     rescale_time_tokens: bool = True  # after every step, to the mean norm of the text tokens

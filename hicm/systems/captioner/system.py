@@ -55,7 +55,7 @@ class System(Learner):
         if model.standardise is not None and not config.room.init:
             model.standardise.measure(samples[row].rows for row in range(len(samples)))
         model.recompute(config.room.checkpointing)
-        objective = Objective(settings.generative, settings.denoising, settings.label_smoothing,
+        objective = Objective(settings.generative, settings.denoising, settings.label_smoothing, settings.word_dropout,
                               make_rereader(config, model.t5.config.d_model, model.memory_width))
         keep_vocabulary(vocabulary, folder)
         return cls(config, model, vocabulary, objective, samples)
