@@ -32,10 +32,9 @@ def open_spans(ids: Tensor, text_size: int, bins: int) -> Tensor:
 def overlaps(events: Tensor, spans: Tensor, bins: int) -> Tensor:
     """Which states [B, S, 2] lie at least partly in each of the events [B, L, 2]: bool [B, L, S].
 
-    Times are known to one bin, so an event is taken to be half a bin longer at both ends.
+    A time lies at its bin or up to one bin later (`to_bin` truncates), so an event is taken to end one bin later.
     """
-    slack = 0.5 / (bins - 1)
-    starts, ends = events[:, :, None, 0] - slack, events[:, :, None, 1] + slack
+    starts, ends = events[:, :, None, 0], events[:, :, None, 1] + 1 / (bins - 1)
     return (spans[:, None, :, 0] < ends) & (spans[:, None, :, 1] > starts)
 
 

@@ -182,7 +182,8 @@ class Captioner(nn.Module):
         text = batch.speech if self.config.reads_text else batch.speech[:, :0]
         times = [batch.spans[:, :mask.shape[1] - text.shape[1]],
                  open_spans(text, self.text_size, self.config.time_bins)]
-        return Context(torch.cat(times, 1), mask, self.frames, text, batch.cosines[:, :text.shape[1]],
+        frames = batch.frames.shape[1] if self.config.use_video else 0
+        return Context(torch.cat(times, 1), mask, frames, text, batch.cosines[:, :text.shape[1]],
                        novelty(self._frames(batch), batch.frame_mask))
 
     def _frames(self, batch: Batch) -> Tensor:
@@ -195,6 +196,7 @@ class Captioner(nn.Module):
             return None
         real = context.mask[:, None, None].expand(-1, heads, events.shape[1], -1)
         inside = real[:, 0] & overlaps(events, context.spans, self.config.time_bins)
+        inside |= real[:, 0] & ~inside.any(2, keepdim=True)  # an event that ends before it begins
         bound = (torch.arange(heads, device=events.device) < self.config.event_heads)[None, :, None, None]
         return torch.where(bound, inside[:, None], real)
 

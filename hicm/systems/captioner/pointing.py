@@ -30,7 +30,7 @@ class TimePointer(nn.Module):
 
     That is the product of a query and the key of the frame there, which also holds how much changes at that frame, and
     a bias by the distance from the time before: the end of the event before if a start is sought, the start if an end
-    is.
+    is.  An event that lasts for the whole video counts as none.
     """
 
     def __init__(self, width: int, text_size: int, bins: int) -> None:
@@ -42,9 +42,10 @@ class TimePointer(nn.Module):
 
     def keys(self, states: Tensor, context: Context) -> Tensor:
         """The key of each time, [B, bins, k]: that of the frame whose middle is nearest to it."""
-        spans, mask = context.spans[:, :context.frames], context.mask[:, :context.frames]
-        times = torch.linspace(0, 1, self.bins, device=states.device)
-        far = (spans.mean(2)[:, None] - times[:, None]).abs().masked_fill(~mask[:, None], torch.inf)
+        spans = context.spans[:, :context.frames]
+        real = context.mask[:, :context.frames] & (spans[:, :, 1] > spans[:, :, 0])  # padding lasts no time
+        times = (torch.arange(self.bins, device=states.device) + 0.5) / (self.bins - 1)  # to_bin truncates
+        far = (spans.mean(2)[:, None] - times[:, None]).abs().masked_fill(~real[:, None], torch.inf)
         keys = self.key(states[:, :context.frames]) + GAIN * self.change(context.novelty.to(states.dtype))
         return keys.gather(1, far.argmin(2)[:, :, None].expand(-1, -1, keys.shape[2]))
 
@@ -94,7 +95,7 @@ class Copying(nn.Module):
         real = real[:, None] & overlaps(events, spans, self.bins)
         scores = (self.query(hidden) @ self.key(states).transpose(1, 2)).float() * WIDTH ** -0.5
         scores = scores + GAIN * (self.near * context.cosines[:, None] + self.inside * shared(events, spans))
-        scores = scores + GAIN * _agreement(self._alike(said), _before(self._alike(text))) @ self.follows
+        scores = scores + GAIN * _agreement(self._alike(said), _before(self._alike(text))) @ self.follows.float()
         attention = scores.masked_fill(~real, LOW).softmax(2) * real
         read = (attention.to(states.dtype) @ states)
         gate = self.gate(torch.cat([hidden, read], 2)).float().sigmoid()
