@@ -18,6 +18,11 @@ class Standardise(nn.Module):
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(()))
 
+    @property
+    def measured(self) -> bool:
+        """Whether mean and scale are known, from `measure` or from a checkpoint."""
+        return bool(self.mean.any()) or float(self.scale) != 1
+
     @torch.no_grad()
     def measure(self, videos: Iterable[np.ndarray]) -> None:
         """Take mean and deviation over all rows of features [T, D], in one pass and float64."""

@@ -9,6 +9,7 @@ own bank of a run holds the one that it was trained with as ``mean_frame.json``,
 """
 
 import hashlib
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,8 @@ def find_mean(config: Config) -> MeanFrame | None:
     except UserError as error:
         raise UserError(f"retrieval.centring={config.retrieval.centring}: needs the mean frame of split "
                         f"{config.data.train}, and its features are not there ({error}); use the bank of a run that "
-                        "was trained with it (memory.path=RUN/bank), or set retrieval.centring=none") from error
+                        f"was trained with it (memory.path=RUN/bank), copy RUN/bank/{OWN} into {config.bank}, or set "
+                        "retrieval.centring=none") from error
     known = features.fingerprint(videos)
     path = config.bank / f"mean_frame_{digest(known)}.json"
     if path.exists():
@@ -67,7 +69,10 @@ def find_mean(config: Config) -> MeanFrame | None:
         if found.features == known:
             return found
     found = _compute(videos, features, known)
-    found.save(path)
+    try:
+        found.save(path)
+    except (OSError, UserError):  # a shared bank that may only be read: the mean is computed again next time
+        warnings.warn(f"{path}: cannot be written; the mean frame is not kept", stacklevel=2)
     return found
 
 

@@ -1,4 +1,7 @@
-"""What other videos recall: a control that keeps the form of the memory and exchanges its content."""
+"""What other videos recall: a control that exchanges the memory, and with it when its windows are.
+
+A window that begins after the end of the video that reads it is lost.
+"""
 
 from collections.abc import Mapping
 

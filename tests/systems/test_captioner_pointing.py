@@ -1,5 +1,6 @@
 """Heads that see one event, times that point at frames, words that are copied."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -7,9 +8,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from hicm.errors import UserError
 from hicm.nn.standardise import Standardise
+from hicm.rooms import check_settings
 from hicm.systems.captioner.batch import Item, collate
 from hicm.systems.captioner.context import Context
 from hicm.systems.captioner.dataset import frame_spans
@@ -24,6 +27,7 @@ from hicm.systems.captioner.settings import DecodeSettings
 from hicm.systems.captioner.vocabulary import EOS, PAD, train_vocabulary
 from hicm.systems.captioner.weights import load_captioner, load_state, own_state, save_captioner
 from tests.systems.test_captioner_parts import T5, WORDS, make_model
+from tests.tiny import tiny_config
 
 POINTING = {"event_heads": 2, "point_times": True, "copy_words": True, "standardise": True}
 V, BINS = 50, 11
@@ -202,6 +206,38 @@ def test_word_dropout_acts_in_training_only(vocabulary):
         torch.testing.assert_close(plain(model, batch), hiding(model, batch))
         model.training = True  # but not its layers, whose dropout would be another difference
         assert abs(float(plain(model, batch)[0] - hiding(model, batch)[0])) > 0.1
+
+
+def test_parts_that_point_are_new_or_whole(vocabulary, tmp_path):
+    times = lively(vocabulary, copy_words=False)
+    missing = load_state(lively(vocabulary), own_state(times), "times")
+    assert {name.split(".")[1] for name in missing} == {"words"}
+    save_captioner(lively(vocabulary), vocabulary, tmp_path / "torn")
+    state = load_file(tmp_path / "torn" / "model.safetensors")
+    save_file({name: value for name, value in state.items() if not name.startswith("pointing.")},
+              tmp_path / "torn" / "model.safetensors")
+    with pytest.raises(UserError, match=r"missing keys: pointing\."):
+        load_captioner(tmp_path / "torn")
+
+
+def test_generation_in_bfloat16_and_with_other_numbers_of_frames(vocabulary):
+    model, batch = lively(vocabulary), batch_of(vocabulary)
+    settings = DecodeSettings(beams=2, max_tokens=20, grammar=True, no_repeats=2)
+    fewer = dataclasses.replace(batch, frames=batch.frames[:, :6], frame_mask=batch.frame_mask[:, :6],
+                                spans=torch.cat([batch.spans[:, :6], batch.spans[:, 10:]], 1))
+    for one in (batch, fewer):
+        assert len(generate(model, one, vocabulary, settings)) == 5
+    half = copy.deepcopy(model).to(torch.bfloat16)
+    assert len(generate(half, batch.to("cpu", torch.bfloat16), vocabulary, settings)) == 5
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"captioner__point_times": True, "captioner__objective__generative": 0.0}, "generative: 0, but point_times"),
+    ({"captioner__event_heads": 99}, "event_heads: 99, but the T5 has"),
+    ({"captioner__copy_words": True, "captioner__use_speech": False}, "no text to copy from")])
+def test_settings_that_contradict_each_other_are_refused_before_anything_is_read(tmp_path, changes, said):
+    with pytest.raises(UserError, match=said):
+        check_settings(tiny_config(tmp_path, videos=2, **changes))
 
 
 def test_more_event_heads_than_heads_are_refused(vocabulary):

@@ -19,7 +19,6 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers.models.t5.modeling_t5 import T5Attention, T5DenseActDense, T5DenseGatedActDense
 
 from hicm.systems.captioner.context import Context
-from hicm.systems.captioner.event_spans import open_spans
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.parts import Part
 from hicm.systems.captioner.pointing import last_two
@@ -116,7 +115,7 @@ class Decoder:
         """The span of the open event of every beam, by source: each [G, b, 2]."""
         if all(source.context is None for source in self.sources):
             return [self.said.new_zeros(source.videos, self.beams, 2) for source in self.sources]
-        spans = open_spans(self.said, self.model.text_size, self.model.config.time_bins)[:, -1]
+        spans = self.model.events(self.said)[:, -1]
         return list(spans.view(-1, self.beams, 2).split([source.videos for source in self.sources]))
 
     def _mask(self, source: _Source, events: Tensor) -> Tensor | None:

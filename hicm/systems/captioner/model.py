@@ -181,13 +181,17 @@ class Captioner(nn.Module):
             raise ValueError("this captioner needs the times of frames and recalled vectors")
         text = batch.speech if self.config.reads_text else batch.speech[:, :0]
         times = [batch.spans[:, :mask.shape[1] - text.shape[1]],
-                 open_spans(text, self.text_size, self.config.time_bins)]
+                 self.events(text)]
         frames = batch.frames.shape[1] if self.config.use_video else 0
         return Context(torch.cat(times, 1), mask, frames, text, batch.cosines[:, :text.shape[1]],
                        novelty(self._frames(batch), batch.frame_mask))
 
     def _frames(self, batch: Batch) -> Tensor:
         return batch.frames if self.standardise is None else self.standardise(batch.frames, batch.frame_mask)
+
+    def events(self, ids: Tensor) -> Tensor:
+        """The span of the event that is open after each of the ids [B, L], as shares of the duration: [B, L, 2]."""
+        return open_spans(ids, self.text_size, self.config.time_bins)
 
     def seen(self, events: Tensor, context: Context) -> Tensor | None:
         """Which states each head may attend to for events [B, L, 2]: bool [B, H, L, S]; None: all that are real."""
@@ -206,7 +210,7 @@ class Captioner(nn.Module):
         ``embedded``: the embeddings of the shifted target.
         """
         before = shifted(target)
-        events = open_spans(before, self.text_size, self.config.time_bins)
+        events = self.events(before)
         hidden = self.decode(encoded, embedded, self.seen(events, context))
         logits = self.t5.lm_head(hidden)
         if self.pointing is None:

@@ -67,8 +67,9 @@ class Objective:
         if self.word_dropout and model.training:
             written = _without_some_words(written, shifted(batch.target), self.word_dropout, model.text_size)
         context = model.context(batch, encoded[1])
-        if context is None:
-            return self._loss(model, model.decode(encoded, written), batch.target)
+        if context is None or model.pointing is None:
+            seen = None if context is None else model.seen(model.events(shifted(batch.target)), context)
+            return self._loss(model, model.decode(encoded, written, seen), batch.target)
         scores = model.scores(encoded, context, batch.target, written).float()
         return cross_entropy(scores.transpose(1, 2), batch.target, ignore_index=PAD, reduction="sum",
                              label_smoothing=self.label_smoothing)

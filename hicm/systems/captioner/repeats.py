@@ -1,4 +1,4 @@
-"""Decoding in which no caption says the same n words twice."""
+"""Decoding in which no caption says the same n tokens in a row twice."""
 
 import torch
 from torch import Tensor

@@ -10,7 +10,7 @@ from hicm.errors import UserError
 from hicm.plugins import find_module
 from hicm.strict import limited
 from hicm.systems.captioner.start import refuse_no_start, start_path
-from hicm.systems.captioner.t5_settings import t5_values
+from hicm.systems.captioner.t5_settings import T5Values, t5_values
 
 
 @dataclass(frozen=True)
@@ -162,6 +162,18 @@ def check(config: Any) -> None:
                         "their number")
     warn_of_unread(settings.decode)
     text = memory(config) == "texts"
+    if not settings.use_video:
+        idle = [name for name in ("point_times", "standardise") if getattr(settings, name)]
+        if idle:
+            warnings.warn(f"without effect with captioner.use_video=false: captioner.{', captioner.'.join(idle)}",
+                          stacklevel=2)
+    if settings.points and not objective.generative:
+        raise UserError("captioner.objective.generative: 0, but point_times and copy_words are learnt from captions; "
+                        "give it a weight, or set both to false")
+    heads = settings.t5_config.get("num_heads", T5Values.num_heads) if settings.t5 == "scratch" else None
+    if isinstance(heads, int) and settings.event_heads > heads:
+        raise UserError(f"captioner.event_heads: {settings.event_heads}, but the T5 has {heads} heads; give "
+                        "that number or a smaller one")
     if settings.copy_words and not settings.reads_text:
         raise UserError("captioner.copy_words: there is no text to copy from; set captioner.memory_as=text or "
                         "captioner.use_speech=true, or copy_words=false")

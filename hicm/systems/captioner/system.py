@@ -52,7 +52,7 @@ class System(Learner):
         check_sentinels(config, vocabulary)
         model = build(config.room, vocabulary, samples.width, config.data.frames,
                       0 if samples.recall is None else samples.width, config.offline)
-        if model.standardise is not None and not config.room.init:
+        if model.standardise is not None and not model.standardise.measured:
             model.standardise.measure(samples[row].rows for row in range(len(samples)))
         model.recompute(config.room.checkpointing)
         objective = Objective(settings.generative, settings.denoising, settings.label_smoothing, settings.word_dropout,

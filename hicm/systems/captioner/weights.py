@@ -23,17 +23,17 @@ from hicm.systems.captioner.t5 import is_untied, new_t5
 from hicm.systems.captioner.vocabulary import Vocabulary, digest_of, load_pieces, load_vocabulary, refuse_other_pieces
 
 # Parts that a captioner may gain when it is trained further.
-LATER = ("memory_projection.", "pointing.", "standardise.")
+LATER = ("memory_projection.", "pointing.times.", "pointing.words.", "standardise.")
 # Values of a T5 that decide what its weights do, and show in no shape.
 UNSEEN = ("layer_norm_epsilon", "relative_attention_max_distance", "scale_decoder_outputs", "dense_act_fn")
 
 
-def load_state(model: Captioner, state: dict[str, Tensor], where: str) -> list[str]:
+def load_state(model: Captioner, state: dict[str, Tensor], where: str, whole: bool = False) -> list[str]:
     """Copy ``state`` into ``model``; returns the names that ``state`` lacks.
 
-    Only what `LATER` lists may be missing, each part wholly: training with a memory may start from a Vid2Seq
-    checkpoint.
-    Raises UserError that lists unused and missing names and wrong shapes; ``where`` names the file.
+    Only what `LATER` lists may be missing, each part wholly, and unless ``whole``: training with a memory may start
+    from a Vid2Seq checkpoint.  ``where`` names the file, for errors.  Raises UserError that lists unused and missing
+    names and wrong shapes.
     """
     own = own_state(model)
     if HEAD in state and HEAD not in own:
@@ -43,8 +43,8 @@ def load_state(model: Captioner, state: dict[str, Tensor], where: str) -> list[s
     missing = sorted(set(own) - set(state))
     shapes = sorted(f"{name} {tuple(state[name].shape)} instead of {tuple(own[name].shape)}"
                     for name in set(own) & set(state) if own[name].shape != state[name].shape)
-    whole = [part for part in LATER if not any(name.startswith(part) for name in state)]  # else a part is incomplete
-    fatal = [name for name in missing if not name.startswith(tuple(whole))]
+    new = [part for part in LATER if not any(name.startswith(part) for name in state)]  # else a part is incomplete
+    fatal = missing if whole else [name for name in missing if not name.startswith(tuple(new))]
     problems = [f"{what}: {some(names)}" for what, names in
                 (("unused keys", unused), ("missing keys", fatal), ("other shapes", shapes)) if names]
     if problems:
@@ -139,7 +139,7 @@ def load_captioner(folder: str | Path) -> tuple[Captioner, Vocabulary, dict[str,
     vocabulary = load_vocabulary(str(folder / "tokenizer"), about["time_bins"], offline=True)
     refuse_replaced(vocabulary.digest, about, folder)
     model = Captioner(config, new_t5(t5), *widths)
-    load_state(model, read_folder(folder), str(folder))
+    load_state(model, read_folder(folder), str(folder), whole=True)
     return model.eval(), vocabulary, about
 
 

@@ -104,7 +104,7 @@ def check_pieces(args: Mapping[str, Any], vocabulary: Vocabulary, where: str) ->
 
 def check_memory(state: Mapping[str, Tensor], config: Config, fresh: bool, where: str) -> bool:
     """Whether the model gets a memory projection.  Raises UserError when file, settings and ``fresh`` disagree."""
-    wanted = config.room.use_video and config.retrieval.search != "none"
+    wanted = config.room.use_video and config.retrieval.search != "none" and config.room.memory_as == "vectors"
     given = has_memory(state)
     if given and not wanted:
         raise UserError(f"{where}: has a memory projection, but the settings have no memory (retrieval.search=none); "

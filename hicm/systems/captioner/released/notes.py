@@ -16,6 +16,7 @@ SHOWN = ("model_name", "combine_datasets", "epochs", "lr", "batch_size", "schedu
          "hier_use", "ret2t5_proj", "LLM_ver")  # arguments of the training program that the card lists
 READING = ("captioner.mask_padding",)  # of the preset: how the model reads its input, without memory
 RECALLING = ("retrieval.search", "retrieval.tail", "retrieval.mask_padding", "retrieval.precision")  # with one
+NEW = {"memory_projection.": "memory projection", "pointing.": "output that points (point_times, copy_words)"}
 
 
 def kind_of(source: Source, content: Checkpoint) -> str:
@@ -36,7 +37,8 @@ def make_notes(source: Source, content: Checkpoint, config: Config, missing: lis
     elif not source.ours:
         notes += unlike_released(config, (*READING, *(RECALLING if memory else ())))
     if missing:
-        notes.append("its memory projection has random weights; train it before you trust its captions")
+        parts = [what for part, what in NEW.items() if any(name.startswith(part) for name in missing)]
+        notes += [f"its {what} has random weights; train it before you trust its captions" for what in parts]
     return notes
 
 
