@@ -1,8 +1,8 @@
 """Long videos in parts, each of which is captioned as a video of its own, with its own windows and recall.
 
-Times that a captioner writes are shares of a video's duration, it reads a fixed number of frames, and it writes a limited
-number of words: of a video much longer than those of the training it misses events.  Cuts lie where nobody speaks and
-the picture changes (`hicm.video.windows`), so parts do not overlap.
+A captioner reads a fixed number of frames, writes times as shares of the duration, and a limited number of words: of a
+video much longer than those of the training it misses events.  Cuts lie where nobody speaks and the picture changes
+(`hicm.video.windows`), so parts do not overlap.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

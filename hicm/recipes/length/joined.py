@@ -83,8 +83,8 @@ class Source:
 def join(source: Source, factor: int, folder: Path) -> Joined:
     """Write long videos of ``factor`` videos each to ``folder``, unless they are there.
 
-    Consecutive videos of ``source`` are joined, each once; the last one may be made of fewer.  With factor 1 videos keep
-    their ids.  Raises UserError when ``folder`` holds something else.
+    Consecutive videos of ``source`` are joined, each once; the last long one may be made of fewer.  With factor 1
+    videos keep their ids.  Raises UserError when ``folder`` holds something else.
     """
     groups = grouped(source.ids, factor)
     members = {name: starts(videos, source.durations) for name, videos in groups.items()}
