@@ -47,6 +47,12 @@ def read_measured(path: Path) -> Measured:
         raise UserError(f"{path}: not a measured result of this version; remove it, and run again") from error
 
 
+def gather(out: Path) -> list[Measured]:
+    """All entries below ``out``, by factor and way: whole, in parts, alone."""
+    found = [read_measured(path) for path in out.glob("x*/measured_*.json")]
+    return sorted(found, key=lambda one: (one.factor, one.way == ALONE, one.longest))
+
+
 def write_results(out: Path, about: dict[str, Any], entries: Sequence[Measured]) -> Path:
     """Write ``results.json``: what was measured, how (``about``), and the entries."""
     content = {"protocol": PROTOCOL, **about, "entries": [asdict(one) for one in entries]}

@@ -23,6 +23,7 @@ from hicm.recipes.length.measured import (
     FORM,
     WHOLE,
     Measured,
+    gather,
     read_measured,
     way_name,
     write_measured,
@@ -97,25 +98,25 @@ def make_plan(run: Path, factors: Sequence[int], split: str = "", longest: Seque
 def run_plan(plan: Plan, out: Path, say: Say = print) -> list[Measured]:
     """Measure every factor and way; ``results.json`` in ``out`` grows with every entry.
 
-    ``say`` is given a line per entry.  Raises UserError where ``out`` holds something else, and the errors of the
-    stages; what is finished is kept.
+    Returns all entries of ``out``, also those of earlier calls with other factors or parts.  ``say`` is given a line
+    per entry.  Raises UserError where ``out`` holds something else, and the errors of the stages; what is finished is
+    kept.
     """
     about = plan.about()
     _claim(out, about)
     source = Source(plan.config, plan.split, open_samples(plan.config.data, plan.split, captions=False), plan.most)
-    entries: list[Measured] = []
     for factor in plan.factors:
         joined = join(source, factor, out / f"x{factor}" / "data")
         tester = Tester(plan, joined, factor, source.step, out)
         ways = [(way_name(longest), longest) for longest in (0.0, *plan.parts)]
         for way, longest in [*ways, *([(ALONE, 0.0)] if factor > 1 and 1 in plan.factors else [])]:
             one, new = tester.test(way, longest)
-            entries.append(one)
             if new:
-                write_results(out, about, entries)
+                write_results(out, about, gather(out))
             say(f"{factor} x, {way}: CIDEr {100 * one.scores['CIDEr']:.2f}, SODA_c {100 * one.scores['soda_c']:.2f}, "
                 f"F1 {100 * one.scores['F1_of_means']:.2f}, {one.predicted:.1f} of {one.annotated:.1f} events"
                 + ("" if new else ", measured before"))
+    entries = gather(out)
     write_results(out, about, entries)
     return entries
 
