@@ -1,7 +1,7 @@
 """Long videos in parts, each of which is captioned as a video of its own, with its own windows and recall.
 
-A captioner reads a fixed number of frames, writes times as shares of the duration, and a limited number of words: of a
-video much longer than those of the training it misses events.  Cuts lie where nobody speaks and the picture changes
+A captioner reads a fixed number of frames, writes times as shares of the duration, and about as many events as training
+videos have: of a much longer video it misses most.  Cuts lie where nobody speaks and the picture changes
 (`hicm.video.windows`), so parts do not overlap.
 """
 

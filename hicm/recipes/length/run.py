@@ -14,7 +14,7 @@ from hicm.data.samples import open_samples
 from hicm.decisive import prediction_settings
 from hicm.dvc_eval import evaluate
 from hicm.errors import UserError
-from hicm.files import read_json, sha256, write_json
+from hicm.files import plain, read_json, sha256, write_json
 from hicm.provenance import Origin, now, revision
 from hicm.recipes.bench.machine import processor
 from hicm.recipes.length.joined import Joined, Source, join
@@ -76,8 +76,10 @@ class Plan:
 
     def about(self) -> dict[str, Any]:
         """What decides all entries beside the data."""
-        return {"run": self.run.resolve().name, "split": self.split, "most_videos": self.most,
-                "model": path_digest(self.model, "checkpoint"), "settings": prediction_settings(self.config)}
+        found: dict[str, Any] = plain({
+            "run": self.run.resolve().name, "split": self.split, "most_videos": self.most,
+            "model": path_digest(self.model, "checkpoint"), "settings": prediction_settings(self.config)})
+        return found
 
 
 def make_plan(run: Path, factors: Sequence[int], split: str = "", longest: Sequence[float] = (), most: int = 0,

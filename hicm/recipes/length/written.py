@@ -64,7 +64,7 @@ def draw(entries: Sequence[Measured], path: Path, about: str) -> Path:
 
     from hicm.report.figures import DASHES, LIGHT, MARKERS, legend, save, style
 
-    ways = sorted({one.way for one in entries}, key=lambda way: (way == ALONE, way != WHOLE, way))
+    ways = list(dict.fromkeys(one.way for one in sorted(entries, key=lambda one: (one.way == ALONE, one.longest))))
     factors = sorted({one.factor for one in entries})
     figure = Figure(figsize=(8.4, 2.9), layout="constrained", facecolor=LIGHT.paper)
     handles = {}
