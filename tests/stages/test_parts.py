@@ -16,6 +16,7 @@ from hicm.files import read_json
 from hicm.retrieval.store import open_retrieved
 from hicm.stages.parts import Part, by_video, in_parts
 from hicm.stages.predict import predict
+from hicm.systems.recall.system import System
 from hicm.types import Span, Video
 from tests.tiny import make_tiny
 
@@ -95,6 +96,25 @@ def test_predictions_in_parts_say_so_and_are_in_seconds_of_the_video(run, tmp_pa
         assert {start for start, _ in times} >= set(starts), "events of this run begin with the part"
         for start, end in times:
             assert not any(start < border < end for border in starts)
+
+
+def test_an_interrupted_prediction_continues_with_the_parts_that_are_left(run, tmp_path, monkeypatch):
+    settings, asked = [*RUN_SETTINGS, "data.longest=30"], []
+    expected = predict(run, out=tmp_path / "one.json", overrides=settings).read_bytes()
+    real = System.predict
+
+    def interrupted(self, samples, device="cpu"):
+        asked.append(samples.ids)
+        for number, events in enumerate(real(self, samples, device)):
+            if number == 2 and len(asked) == 1:
+                raise KeyboardInterrupt
+            yield events
+
+    monkeypatch.setattr(System, "predict", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        predict(run, out=tmp_path / "two.json", overrides=settings)
+    assert predict(run, out=tmp_path / "two.json", overrides=settings).read_bytes() == expected
+    assert asked[1] == asked[0][2:] and "/" in asked[0][0], "two parts were finished"
 
 
 def test_what_is_known_of_whole_videos_is_refused_in_parts(run, tiny, tmp_path):
