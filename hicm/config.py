@@ -39,6 +39,7 @@ class DataConfig:
     report: str = "val"  # split whose scores are reported; empty: none
     frames: int = limited(100, 0)  # rows given to the model (HiCM2: 100); 0: all, for systems that take any number
     sampling: Literal["even", "nearest"] = "even"  # how rows are resampled to frames; nearest: as PDVC does
+    longest: float = limited(0.0, 0)  # seconds that `hicm predict` captions at once; longer videos are cut; 0: none are
     missing_features: Literal["refuse", "skip"] = "refuse"  # videos of a split without features
     holdout: float = limited(0.0, 0, 0.5)  # share of the training videos that select the checkpoint instead
     holdout_seed: int = limited(0, 0)  # which ones

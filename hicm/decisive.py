@@ -8,6 +8,7 @@ from hicm.rooms import memory_need, prediction_files, reads_tokens, room_constan
 
 # Of section data: names and places, which decide nothing (inputs are known by content), and what only reports read.
 PLACES = ("name", "annotations", "features", "speech", "report")
+PREDICTING = ("longest",)  # of section data: what training does not read
 TRAINING = ("train", "select", "holdout", "holdout_seed")  # of section data: what prediction does not read
 SELECTING = ("evaluate.protocol", "train.select_on")  # decide which weights are kept, and no weight
 WRITING = ("workers", "log_every", "checkpoint_every")  # of section train: how fast, and how often it is written down
@@ -21,7 +22,8 @@ def training_settings(config: Config) -> dict[str, Any]:
     later = (*room_constant(config.system, "PREDICTION_ONLY", ()),
              *(name.removeprefix(f"{config.system}.") for name in start_files(config.system, config.room)))
     scored = _only(changes(config.evaluate), "protocol") if config.train.evaluates else {}  # it selects
-    return _named(config, {"data": _without(changes(config.data), *PLACES), "retrieval": changes(config.retrieval),
+    return _named(config, {"data": _without(changes(config.data), *PLACES, *PREDICTING),
+                           "retrieval": changes(config.retrieval),
                            "train": _without(changes(config.train), *WRITING), "evaluate": scored,
                            config.system: _without(changes(config.room), *later)})
 

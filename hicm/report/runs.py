@@ -100,6 +100,8 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
         notes.append(f"System {config.system} reads the memory bank itself; there is no recall per window to show.")
     elif not needs_bank(config.retrieval):
         notes.append(f"Search “{config.retrieval.search}” recalls nothing from the memory.")
+    elif _in_parts(decided) and (folder / f"retrieved_{split}.parts.h5").exists():
+        notes.append("Long videos were captioned in parts (data.longest); what their parts recalled is not shown.")
     else:
         retrieved = _attempt(lambda: _open_retrieved(folder, config, split), notes)
         bank = _attempt(lambda: _load_bank(folder, config, retrieved), notes) if retrieved is not None else None
@@ -177,6 +179,12 @@ def asked_otherwise(config: Config, manifest: dict[str, Any], decided: dict[str,
     if None not in banks and banks[0] != banks[1]:
         notes.append("The predictions were made with another memory bank than the run was trained with.")
     return notes
+
+
+def _in_parts(decided: dict[str, Any]) -> bool:
+    """Whether predictions were made with `data.longest`."""
+    found = decided.get("settings")
+    return isinstance(found, dict) and "data.longest" in found
 
 
 def read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any], dict[str, Any]]:

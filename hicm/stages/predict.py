@@ -12,7 +12,7 @@ from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from hicm.config import Config, load_config
-from hicm.data.samples import Samples, open_samples
+from hicm.data.samples import Samples, SplitSamples, open_samples
 from hicm.decisive import not_read
 from hicm.errors import UserError
 from hicm.files import read_json, require, write_json
@@ -22,6 +22,7 @@ from hicm.provenance import Origin
 from hicm.retrieval.others import of_others
 from hicm.stages.given import about_events, events_file, predictions_file, with_events
 from hicm.stages.origins import prediction_origin
+from hicm.stages.parts import Part, by_video, in_parts, in_video
 from hicm.stages.record import Record
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import LOCK, model_folder, with_own_bank
@@ -39,11 +40,15 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     those that the system would find (`hicm.stages.given`).  ``memory_of``: by video, the video of the split whose
     recall it reads in place of its own, a control for the memory's content.
 
+    Videos of more than ``data.longest`` seconds are cut into parts, each captioned as a video of its own
+    (`hicm.stages.parts`).
+
     The file says by which settings and inputs it was made; made by the same ones before, it is left as it is.  What
     the videos recall stands beside it, and so do finished videos of an interrupted call, which are not asked for again.
     Raises UserError when the file was made differently (unless ``overwrite``) or holds no predictions, when another
     command is writing it or training the run, when an override names a setting that training decided, or when the model
-    does not fit the data or cannot caption given events.
+    does not fit the data or cannot caption given events, and when a video is to be cut that has given events or the
+    memory of another one.
     """
     config = prediction_config(run, overrides)
     split = split or config.data.report
@@ -61,26 +66,41 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
         if on_main(accelerator, lambda: _is_there(out, origin, overwrite)):
             return out  # without loading the model
         with together(accelerator):
+            samples, parts = _divided(samples, config, memory_of)
             system = find_system(config.system).load(folder, config)
             about = {"run": read_json(run / "manifest.json", "run manifest")["run"], "task": system.task,
                      "split": split, "checkpoint": {"name": folder.name, **_step(folder, config)}}
             about |= about_events(file) if file else {}
         record = Record(out, origin.identity, accelerator.process_index)
+        if parts and accelerator.is_main_process:
+            print(f"videos of more than {config.data.longest:g} seconds are captioned in parts, {len(parts)} in all")
         todo = on_main(accelerator, lambda: _begin(held, out, origin, overwrite, record, samples))
         if todo is None:
             return out
         name = split if out.name == predictions_file(run, split).name else out.stem
-        recalled = out.parent / f"retrieved_{name}.h5"
+        recalled = out.parent / f"retrieved_{name}{'.parts' if parts else ''}.h5"
         samples = main_first(accelerator, lambda: with_recall(config, samples, split, recalled, overwrite=overwrite))
         if memory_of is not None:
             samples = samples.with_recall(of_others(samples, memory_of))
-        results, outcomes = _predict(system, samples, todo, accelerator, record)
+        results, outcomes = _predict(system, samples, todo, accelerator, record, parts)
         if accelerator.is_main_process:
             about |= system.about | _counted(outcomes)
             write_json(out, {"version": "VERSION 1.0", "external_data": {}, **about, "identity": origin.identity,
                              "decided_by": origin.to_json(), "device": _device(accelerator).type, "results": results})
             record.remove()
     return out
+
+
+def _divided(samples: SplitSamples, config: Config,
+             memory_of: Mapping[str, str] | None) -> tuple[SplitSamples, dict[str, Part]]:
+    """The samples in parts, as `in_parts` makes them; UserError where they are to read what is known of whole videos.
+    """
+    found, parts = in_parts(samples, config.data.longest)
+    if parts and (samples.given is not None or memory_of is not None):
+        what = "given events" if samples.given is not None else "the memory of another video"
+        raise UserError(f"data.longest={config.data.longest:g}: {what} cannot be used in parts of a video; set "
+                        "data.longest=0")
+    return found, parts
 
 
 def _is_there(out: Path, origin: Origin, overwrite: bool) -> bool:
@@ -163,27 +183,29 @@ def _differences(out: Path, origin: Origin) -> list[str]:
 
 
 def _predict(system: System, samples: Samples, todo: Sequence[int], accelerator: Accelerator,
-             record: Record) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Predict the rows ``todo``, each process its share; on the main process, the events of every sample in the form
-    of the task, in the order of ``samples``, and how they came about."""
+             record: Record, parts: Mapping[str, Part]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Predict the rows ``todo``, each process its share; on the main process, the events of every video in the form
+    of the task, in the order of ``samples``, and how they came about.  ``parts``: of videos, if samples are that."""
     task, device = find_task(system.task), _device(accelerator)
     with together(accelerator):
         own = own_share(system, samples.take(todo), accelerator)
     finished = len(samples) - len(todo)
-    with tqdm(total=finished + len(own), initial=finished, desc="predict", unit="video",
+    with tqdm(total=finished + len(own), initial=finished, desc="predict", unit="part" if parts else "video",
               disable=not accelerator.is_local_main_process) as bar:
         for events in system.predict(own, device) if len(own) else ():
+            if parts:
+                events = {name: in_video(found, parts[name].span) for name, found in events.items()}
             record.add({video: task.to_json(found) for video, found in events.items()},
                        {video: found for video in events if (found := system.outcomes(video))})
             bar.update(len(events))
     new = gather_object([record.own()])
     if not accelerator.is_main_process:
         return {}, {}
-    found, outcomes = record.of_all()
+    done, outcomes = record.of_all()
     for part, how in new:  # machines need not share the folder of the journals
-        found |= part
+        done |= part
         outcomes |= how
-    return {video: found[video] for video in samples.ids}, outcomes
+    return by_video(done, parts) if parts else {video: done[video] for video in samples.ids}, outcomes
 
 
 def _device(accelerator: Accelerator) -> torch.device:

@@ -29,6 +29,7 @@ from hicm.retrieval.texts import add_texts
 from hicm.retrieval.trees import Memory
 from hicm.rooms import memory_need, quotes_memory, reads_speech, reads_tokens
 from hicm.stages.origins import bank_digest, file_digests, path_digest
+from hicm.stages.parts import in_video, rows_within, speech_within
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
 from hicm.systems.base import System, find_system
@@ -52,7 +53,7 @@ class VideoCaptioner:
         trained with speech
     cache: folder of features and transcripts
     window: seconds that are captioned at once; a longer video is cut at pauses where the picture changes; 0:
-        as the system says (`System.longest`)
+        ``data.longest``, or else as the system says (`System.longest`)
     overrides: settings, as ``section.key=value``
 
     Raises UserError when there is nothing to caption with, its parts do not fit, or the cache cannot be written.
@@ -102,7 +103,8 @@ class VideoCaptioner:
         video = Path(video)
         features = self.features(video, progress)
         rows, speech = features.rows.astype(np.float32), self.read_speech(video, features.duration, progress)
-        windows = cut(rows, features.step, features.duration, self.window or self.system.longest,
+        longest = self.window or self.config.data.longest or self.system.longest
+        windows = cut(rows, features.step, features.duration, longest,
                       tuple(zip(speech.start, speech.end, strict=True)))
         if len(windows) > 1:
             print(printable(f"{video}: {features.duration:.0f} seconds, captioned in {len(windows)} windows"))
@@ -120,8 +122,8 @@ class VideoCaptioner:
             progress("captions", len(found), len(parts))
         events, quotes = [], list[Event]()
         for part, window in zip(parts, windows, strict=True):
-            events += _inside(found[part.id], window)
-            quotes += _inside(self.system.quotes(part.id) or found[part.id], window)
+            events += in_video(found[part.id], window)
+            quotes += in_video(self.system.quotes(part.id) or found[part.id], window)
         events.sort(key=lambda event: (event.span.start, event.span.end))
         recalled = [_later(one, window.start) for own, window in zip(recalls, windows, strict=True) for one in own]
         if quotes_memory(self.config.system) and self._memory is not None:
@@ -203,20 +205,9 @@ _kept = functools.lru_cache(maxsize=2)(VideoCaptioner)
 
 
 def _part(name: str, features: VideoFeatures, rows: np.ndarray, speech: Speech, window: Span) -> Sample:
-    """One window of a video as a video of its own; speech that crosses its ends is left out."""
-    first, last = (round(second / features.step) for second in (window.start, window.end))
-    said = [(start - window.start, end - window.start, text)
-            for start, end, text in zip(speech.start, speech.end, speech.text, strict=True)
-            if window.start <= start and end <= window.end]
-    return single_sample(name, rows[first:max(last, first + 1)], features.step, window.end - window.start,
-                         Speech(*map(tuple, zip(*said, strict=True))) if said else Speech())
-
-
-def _inside(events: Sequence[Event], window: Span) -> list[Event]:
-    """The events of a window that begin within it, cut at its end, in seconds of the whole video."""
-    length = window.end - window.start
-    return [replace(event, span=Span(window.start + event.span.start, window.start + min(event.span.end, length)))
-            for event in events if 0 <= event.span.start < length]
+    """One window of a video as a video of its own."""
+    return single_sample(name, rows_within(rows, features.step, window), features.step, window.end - window.start,
+                         speech_within(speech, window))
 
 
 def _later(recalled: RecalledPart, seconds: float) -> RecalledPart:

@@ -40,7 +40,8 @@ def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth,
             dry_run: DryRun = False) -> Path | None:
     """Caption the videos of a split.
 
-    An interrupted prediction continues.  Predictions made with other settings or inputs are not replaced unless
+    Videos of more than data.longest seconds, if that is set, are cut into parts.  An interrupted prediction continues.
+    Predictions made with other settings or inputs are not replaced unless
     --overwrite is given.  On several GPUs, with the same result: accelerate launch --num_processes 8 -m hicm predict
     RUN, or torchrun --nproc-per-node 8 -m hicm predict RUN.
     """

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from hicm.config import Config, load_config
+from hicm.files import read_json, write_json
 from hicm.report.curves import Panel, Series, panels
 from hicm.report.facts import coverage_lines
 from hicm.report.figures import LIGHT, draw_metrics, draw_panel, draw_timeline, timeline_figure
@@ -151,3 +152,15 @@ def test_recalled_windows_have_the_times_that_were_recorded(world, runs):
         rows = stored.window_rows(video)[[bool(nodes) for nodes in stored.visited(video)]]
         assert [[part.span.start, part.span.end] for part in parts] == (rows * 1.5).tolist(), "60 frames of 90 s"
     assert len(set(np.diff(rows).ravel().tolist())) > 1
+
+
+def test_what_whole_videos_recall_is_not_shown_for_predictions_in_parts(runs):
+    path = runs[1] / "predictions_val.json"
+    content = read_json(path)
+    content["decided_by"] = {"settings": {"data.longest": 30.0}}
+    write_json(path, content)
+    (found,), _ = read_runs(runs[1:])
+    assert found.retrieved is not None, "no video was cut: there is no other file"
+    (runs[1] / "retrieved_val.parts.h5").touch()
+    (found,), _ = read_runs(runs[1:])
+    assert found.retrieved is None and any("captioned in parts (data.longest)" in note for note in found.notes)

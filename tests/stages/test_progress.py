@@ -19,7 +19,7 @@ def test_stages_of_a_video(tmp_path):
     bank = build_memory(write_config(tmp_path, summariser="medoid"))
     captioner = VideoCaptioner(memory=str(bank), encoder="blocks:32", cache=tmp_path / "cache", window=20)
     reports = []
-    captioner.caption(video, lambda *one: reports.append(one))
+    captioned = captioner.caption(video, lambda *one: reports.append(one))
     frames = [one for one in reports if one[0] == "frames"]
     assert frames == [("frames", 32.0, 70), ("frames", 64.0, 70), ("frames", 70.0, 70)]
     windows = int(reports[-1][2])
@@ -28,6 +28,9 @@ def test_stages_of_a_video(tmp_path):
     reports.clear()
     captioner.caption(video, lambda *one: reports.append(one))
     assert "frames" not in {stage for stage, _, _ in reports}, "they are in the cache"
+    by_setting = VideoCaptioner(memory=str(bank), encoder="blocks:32", cache=tmp_path / "cache",
+                                overrides=["data.longest=20"])
+    assert by_setting.caption(video).events == captioned.events, "as --window"
 
 
 class Terminal(io.StringIO):

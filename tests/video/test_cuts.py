@@ -41,8 +41,8 @@ def test_windows_cover_the_video(count, step, longest, seed):
 
 def test_an_event_never_ends_after_its_window():
     pytest.importorskip("torch")
-    from hicm.stages.video_captioner import _inside
+    from hicm.stages.parts import in_video
     from hicm.types import Event
 
     events = [Event(Span(0, 5), "a"), Event(Span(9, 30), "b"), Event(Span(10, 11), "late")]
-    assert _inside(events, Span(100, 110)) == [Event(Span(100, 105), "a"), Event(Span(109, 110), "b")]
+    assert in_video(events, Span(100, 110)) == [Event(Span(100, 105), "a"), Event(Span(109, 110), "b")]

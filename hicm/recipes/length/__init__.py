@@ -1,0 +1,1 @@
+"""How well a system captions videos that are several times as long as those it was trained on."""
