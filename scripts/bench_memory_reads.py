@@ -6,19 +6,22 @@ Every cell is trained once per seed.  Its weights then caption the same videos u
 recall, random nodes, zero vectors, no memory, what another video recalls, the frames of another video, annotated
 events (hicm/recipes/memory_reads/conditions.py).  Scores are those of activitynet-2018.  Differences have 95 %
 intervals over videos and seeds.  OUT gets results.json, table_<split>.md, examples_<split>.md and
-picture_<split>.png.  Run again, it continues; a folder that was made with other settings is refused.
+picture_<split>.png, of all that was measured, whatever --only and --seeds say.  Run again, it continues; a folder that
+was made with other settings is refused.
 """
 
 import argparse
 import shlex
 import sys
+import warnings
 from pathlib import Path
 
 from hicm.errors import UserError
 from hicm.interrupts import Interrupted, handled
+from hicm.quiet import quiet_libraries
 from hicm.recipes.memory_reads.run import run_cells, skipped
 from hicm.recipes.memory_reads.spec import Spec, read_spec
-from hicm.recipes.memory_reads.written import write_tables
+from hicm.recipes.memory_reads.written import check_tables, write_tables
 
 
 def planned(spec: Spec, only: list[str]) -> str:
@@ -33,6 +36,13 @@ def planned(spec: Spec, only: list[str]) -> str:
     return "\n".join(lines)
 
 
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected 0 or more, found {value}")
+    return value
+
+
 def main(words: list[str] | None = None) -> int:
     """The exit status: 0, 2 for bad input, after one line that says what is wrong, or 128 + n after signal n."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -44,24 +54,29 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--split", default="",
                         help="in place of that of the specification; the same trainings are used")
     parser.add_argument("--table-only", action="store_true", help="tables of what was measured; nothing is trained")
-    parser.add_argument("--samples", type=int, default=1000, help="of the bootstrap (default: %(default)s)")
-    parser.add_argument("--bootstrap-seed", type=int, default=0, help="(default: %(default)s)")
+    parser.add_argument("--samples", type=_count, default=1000, help="of the bootstrap (default: %(default)s)")
+    parser.add_argument("--bootstrap-seed", type=_count, default=0, help="(default: %(default)s)")
     parser.add_argument("--docs", default="", metavar="PAGE", help="page to put tables and examples into, between its "
                         "lines '<!-- generated: memory_reads_<name>_<split> -->' and '<!-- end of generated: ... -->'")
     parser.add_argument("--dry-run", action="store_true", help="list cells and conditions, and stop")
     asked = parser.parse_args(words)
     name = Path(asked.spec).stem
     out = Path(asked.out or f"presave/bench_memory/{name}")
-    command = shlex.join(["python", "scripts/bench_memory_reads.py", asked.spec])
+    command = shlex.join(["python", "scripts/bench_memory_reads.py", asked.spec,
+                          *(["--split", asked.split] if asked.split else [])])
+    warnings.formatwarning = lambda message, *_, **__: f"bench_memory_reads: warning: {message}\n"
+    quiet_libraries()
     try:
         spec = read_spec(asked.spec, asked.only, asked.seeds, asked.split)
+        whole = read_spec(asked.spec, seeds=[*read_spec(asked.spec).seeds, *asked.seeds], split=asked.split)
         if asked.dry_run:
             print(planned(spec, asked.only))
             return 0
+        check_tables(whole, out, name, asked.docs)
         if not asked.table_only:
             with handled():  # a signal: the training keeps a checkpoint first
                 run_cells(spec, out, asked.only, lambda line: print(line, flush=True))
-        print(write_tables(spec, out, name, command, asked.samples, asked.bootstrap_seed, asked.docs))
+        print(write_tables(whole, out, name, command, asked.samples, asked.bootstrap_seed, asked.docs))
     except UserError as error:
         print(f"bench_memory_reads: {error}", file=sys.stderr)
         return 2

@@ -138,3 +138,25 @@ def test_the_memory_of_another_video_reaches_the_system(done, tmp_path, monkeypa
         stage.predict(done / "text" / "seed_0" / "run", "holdout", out=tmp_path / f"{place}.json", memory_of=memory_of)
     own, swapped = caught
     assert swapped == {video: own[other] for video, other in others.items()} != own
+
+
+def test_tables_hold_all_that_was_measured_whatever_is_asked_for(spec, bench, done, undrawn, capsys):
+    whole = (done / "table_holdout.md").read_text()
+    assert bench([str(spec), "--out", str(done), "--samples", "50", "--table-only", "--seeds", "7", "--only",
+                  "none"]) == 0
+    assert (done / "table_holdout.md").read_text() == whole and "| text |" in whole
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["--split", "vla"], "split vla: expected one of data.annotations (train, val), or holdout"),
+    (["--docs", "README.md"], "README.md: expected the lines '<!-- generated: memory_reads_tiny_spec_holdout -->'")])
+def test_what_cannot_be_written_is_refused_before_anything_is_trained(spec, bench, tmp_path, words, said, capsys):
+    assert bench([str(spec), "--out", str(tmp_path / "new"), *words]) == 2
+    assert said in capsys.readouterr().err and not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["--samples", "--bootstrap-seed"])
+def test_numbers_below_0_are_refused(spec, bench, name, capsys):
+    with pytest.raises(SystemExit):
+        bench([str(spec), name, "-3"])
+    assert f"{name}: expected 0 or more, found -3" in capsys.readouterr().err

@@ -16,10 +16,17 @@ def replace_part(path: str | Path, name: str, text: str) -> Path:
 
     Raises UserError where the page does not have each mark once, in this order.
     """
+    page = require_marks(path, name)
+    first, last = marks(name)
+    before, after = page.partition(first)[0], page.partition(last)[2]
+    return write_text(path, f"{before}{first}\n{text.strip()}\n{last}{after}")
+
+
+def require_marks(path: str | Path, name: str) -> str:
+    """The page, if it has each mark of ``name`` once, in this order.  Raises UserError where it does not."""
     page = read_text(path, "page")
     first, last = marks(name)
     if page.count(first) != 1 or page.count(last) != 1 or page.index(first) > page.index(last):
         raise UserError(f"{path}: expected the lines '{first}' and '{last}', each once; add them where the part is to "
                         "stand")
-    before, after = page.partition(first)[0], page.partition(last)[2]
-    return write_text(path, f"{before}{first}\n{text.strip()}\n{last}{after}")
+    return page

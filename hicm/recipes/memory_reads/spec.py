@@ -84,6 +84,9 @@ def _check_settings(spec: Spec, path: str | Path) -> None:
         if spec.split == data.train:
             raise UserError(f"{path}: split {spec.split} trains, and the memory holds its captions; score another "
                             f"split, or set data.holdout and split: {HOLDOUT}")
+        if spec.split != HOLDOUT and spec.split not in data.annotations:
+            raise UserError(f"{path}: split {spec.split}: expected one of data.annotations "
+                            f"({', '.join(sorted(data.annotations))}), or {HOLDOUT}")
         if spec.split == HOLDOUT and not data.holdout and not data.annotations.get(HOLDOUT):
             raise UserError(f"{path}: split {HOLDOUT} needs data.holdout, the share of the training videos that is "
                             "held out, in set")

@@ -9,7 +9,7 @@ from hicm.files import copy_file, write_text
 from hicm.recipes.memory_reads.conditions import OWN
 from hicm.recipes.memory_reads.examples import examples
 from hicm.recipes.memory_reads.measured import PROTOCOL, Measured
-from hicm.recipes.memory_reads.page import replace_part
+from hicm.recipes.memory_reads.page import replace_part, require_marks
 from hicm.recipes.memory_reads.picture import draw
 from hicm.recipes.memory_reads.run import skipped, write_results
 from hicm.recipes.memory_reads.spec import Spec
@@ -25,10 +25,7 @@ def write_tables(spec: Spec, out: Path, name: str, command: str, samples: int = 
     examples are put between them, the picture into its folder ``images``.  Raises UserError where nothing was measured
     yet, or a cell was made with other settings than the specification has.
     """
-    trainer = Trainer(spec, out)
-    for cell in spec.cells:
-        for one in spec.seeds:
-            trainer.check_settings(cell, one)
+    check_tables(spec, out, name, page)
     leaving = skipped(spec)
     if not any(out.glob(f"*/seed_*/{spec.split}/measured_{OWN}.json")):
         raise UserError(f"{out}: nothing was measured on split {spec.split} yet; run without --table-only")
@@ -48,6 +45,16 @@ def write_tables(spec: Spec, out: Path, name: str, command: str, samples: int = 
         replace_part(page, part, f"{table}\n\n![Scores of the cells, and what other inputs change]({image})\n\n{shown}")
         copy_file(picture, Path(page).parent / image)
     return path
+
+
+def check_tables(spec: Spec, out: Path, name: str, page: str = "") -> None:
+    """UserError, before anything is trained, where a cell was made otherwise or ``page`` lacks the marks."""
+    trainer = Trainer(spec, out)
+    for cell in spec.cells:
+        for one in spec.seeds:
+            trainer.check_settings(cell, one)
+    if page:
+        require_marks(page, f"memory_reads_{name}_{spec.split}")
 
 
 def notes(entries: Sequence[Measured], found: Measurements, command: str, samples: int) -> str:

@@ -167,6 +167,12 @@ def check(config: Any) -> None:
         if idle:
             warnings.warn(f"without effect with captioner.use_video=false: captioner.{', captioner.'.join(idle)}",
                           stacklevel=2)
+    if settings.copy_words and settings.memory_as == "vectors" and not config.data.speech:
+        warnings.warn("captioner.copy_words: without data.speech and captioner.memory_as=text there is nothing to copy",
+                      stacklevel=2)
+    if objective.word_dropout and not objective.generative:
+        warnings.warn("without effect with captioner.objective.generative=0: captioner.objective.word_dropout",
+                      stacklevel=2)
     if settings.points and not objective.generative:
         raise UserError("captioner.objective.generative: 0, but point_times and copy_words are learnt from captions; "
                         "give it a weight, or set both to false")
