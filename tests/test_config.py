@@ -346,7 +346,7 @@ def test_settings_files_are_there_and_set_what_their_recipes_say():
     assert {"yc2", "vitt", "anet", "yc2_sim", "parallel_yc2_sim"} <= recipes.keys()
     found = {name: (c.retrieval.windows, c.retrieval.top_k, c.train.epochs, c.train.lr, c.train.batch, c.data.select,
                     c.data.report)
-             for name, c in recipes.items() if not name.endswith("yc2_sim")}
+             for name, c in recipes.items() if "yc2_sim" not in name}
     assert found == {"yc2": (10, 10, 20, 3e-4, 2, "val", "val"), "vitt": (30, 30, 20, 3e-4, 2, "dev", "test"),
                      "anet": (10, 10, 10, 3e-4, 2, "val", "val"),
                      "vid2seq_yc2": (10, 10, 40, 3e-4, 2, "val", "val"),

@@ -239,5 +239,5 @@ def test_any_other_path_is_left_to_its_reader(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["yc3", "yc3.yaml", "configs/yc3.yaml"])
 def test_an_unknown_recipe_is_told_the_known_ones(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UserError, match=rf"^{name}: .*: anet, .*, vitt, yc2, yc2_sim$"):
+    with pytest.raises(UserError, match=rf"^{name}: .*: anet, .*, vitt, yc2, yc2_sim, yc2_sim_text$"):
         packaged_config(name)

@@ -119,10 +119,10 @@ def asked(runs):
 class Noise:
     """A decoder whose scores are noise of video, step and last token, some tokens likelier; notes what it is given."""
 
-    def __init__(self, seen, t5, parts, beams, longest) -> None:
+    def __init__(self, seen, model, parts, beams, longest) -> None:
         seen.append((beams, longest, [(part.videos, tuple(part.states.shape), float(part.states.sum()),
                                        part.mask.tolist()) for part in parts]))
-        size = t5.config.vocab_size
+        size = model.t5.config.vocab_size
         self.scores = 2 * torch.randn(size, size, generator=torch.Generator().manual_seed(0))
         ends, times = (4.0, 0.0) if beams > 1 else (2.0, 0.5)  # beams prefer long sequences
         self.scores[:, EOS] += ends

@@ -175,7 +175,7 @@ class Captioner(nn.Module):
 
         Raises ValueError when the model asks for times that the batch lacks.
         """
-        if self.pointing is None and not self.config.event_heads:
+        if not self.config.asks_when:
             return None
         if batch.spans is None or batch.cosines is None:
             raise ValueError("this captioner needs the times of frames and recalled vectors")

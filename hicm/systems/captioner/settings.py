@@ -95,6 +95,11 @@ class Settings:
         return (self.point_times and self.use_video) or (self.copy_words and self.reads_text)
 
     @property
+    def asks_when(self) -> bool:
+        """Whether the model must know when its encoder states are."""
+        return self.points or self.event_heads > 0
+
+    @property
     def reads_text(self) -> bool:
         """Whether the T5 encoder is used."""
         return self.use_speech or self.memory_as == "text"
