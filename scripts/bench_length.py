@@ -15,10 +15,10 @@ import shlex
 import sys
 from pathlib import Path
 
-from hicm.errors import UserError
-from hicm.interrupts import Interrupted, handled
+from hicm.interrupts import handled
 from hicm.recipes.length.run import make_plan, run_plan
 from hicm.recipes.length.written import write_tables
+from hicm.recipes.script import run_script
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,7 +51,8 @@ def shown(asked: argparse.Namespace) -> str:
 def main(words: list[str] | None = None) -> int:
     """The exit status: 0, 2 for bad input, after one line that says what is wrong, or 128 + n after signal n."""
     asked = parser().parse_args(words)
-    try:
+
+    def work() -> None:
         plan = make_plan(Path(asked.run), asked.factors, asked.split, asked.longest, asked.videos, asked.set)
         run = plan.run.resolve().name
         out = Path(asked.out or f"presave/bench_length/{run}_{plan.split}")
@@ -59,13 +60,8 @@ def main(words: list[str] | None = None) -> int:
             entries = run_plan(plan, out, lambda line: print(line, flush=True))
         print(write_tables(entries, out, run, plan.split, shown(asked),
                            f"{plan.config.data.name}_{plan.split}", asked.docs))
-    except UserError as error:
-        print(f"bench_length: {error}", file=sys.stderr)
-        return 2
-    except Interrupted as error:
-        print("bench_length: interrupted; run the same command again to continue", file=sys.stderr)
-        return 128 + error.number
-    return 0
+
+    return run_script("bench_length", work)
 
 
 if __name__ == "__main__":

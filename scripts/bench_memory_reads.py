@@ -13,15 +13,13 @@ was made with other settings is refused.
 import argparse
 import shlex
 import sys
-import warnings
 from pathlib import Path
 
-from hicm.errors import UserError
-from hicm.interrupts import Interrupted, handled
-from hicm.quiet import quiet_libraries
+from hicm.interrupts import handled
 from hicm.recipes.memory_reads.run import run_cells, skipped
 from hicm.recipes.memory_reads.spec import Spec, read_spec
 from hicm.recipes.memory_reads.written import check_tables, write_tables
+from hicm.recipes.script import run_script
 
 
 def planned(spec: Spec, only: list[str]) -> str:
@@ -64,26 +62,20 @@ def main(words: list[str] | None = None) -> int:
     out = Path(asked.out or f"presave/bench_memory/{name}")
     command = shlex.join(["python", "scripts/bench_memory_reads.py", asked.spec,
                           *(["--split", asked.split] if asked.split else [])])
-    warnings.formatwarning = lambda message, *_, **__: f"bench_memory_reads: warning: {message}\n"
-    quiet_libraries()
-    try:
+
+    def work() -> None:
         spec = read_spec(asked.spec, asked.only, asked.seeds, asked.split)
         whole = read_spec(asked.spec, seeds=[*read_spec(asked.spec).seeds, *asked.seeds], split=asked.split)
         if asked.dry_run:
             print(planned(spec, asked.only))
-            return 0
+            return
         check_tables(whole, out, name, asked.docs)
         if not asked.table_only:
             with handled():  # a signal: the training keeps a checkpoint first
                 run_cells(spec, out, asked.only, lambda line: print(line, flush=True))
         print(write_tables(whole, out, name, command, asked.samples, asked.bootstrap_seed, asked.docs))
-    except UserError as error:
-        print(f"bench_memory_reads: {error}", file=sys.stderr)
-        return 2
-    except Interrupted as error:
-        print("bench_memory_reads: interrupted; run the same command again to continue", file=sys.stderr)
-        return 128 + error.number
-    return 0
+
+    return run_script("bench_memory_reads", work)
 
 
 if __name__ == "__main__":

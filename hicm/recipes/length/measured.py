@@ -5,9 +5,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hicm.errors import UserError
-from hicm.files import read_json, write_json
-from hicm.recipes.memory_reads.measured import PROTOCOL
+from hicm.files import write_json
+from hicm.recipes.memory_reads.measured import PROTOCOL, read_entry
 
 WHOLE, ALONE = "whole", "alone"  # ways beside parts
 FORM = 1  # of what is measured: one higher when the same predictions would give other entries
@@ -39,17 +38,9 @@ def write_measured(one: Measured, path: Path) -> Path:
     return write_json(path, asdict(one))
 
 
-def read_measured(path: Path) -> Measured:
-    """Read an entry.  Raises UserError when the file is none."""
-    try:
-        return Measured(**read_json(path, "measured result"))
-    except TypeError as error:
-        raise UserError(f"{path}: not a measured result of this version; remove it, and run again") from error
-
-
 def gather(out: Path) -> list[Measured]:
     """All entries below ``out``, by factor and way: whole, in parts, alone."""
-    found = [read_measured(path) for path in out.glob("x*/measured_*.json")]
+    found = [read_entry(Measured, path) for path in out.glob("x*/measured_*.json")]
     return sorted(found, key=lambda one: (one.factor, one.way == ALONE, one.longest))
 
 

@@ -24,12 +24,11 @@ from hicm.recipes.length.measured import (
     WHOLE,
     Measured,
     gather,
-    read_measured,
     way_name,
     write_measured,
     write_results,
 )
-from hicm.recipes.memory_reads.measured import METRICS, PROTOCOL
+from hicm.recipes.memory_reads.measured import METRICS, PROTOCOL, read_entry
 from hicm.stages.origins import path_digest
 from hicm.stages.predict import predict, prediction_config
 from hicm.stages.run_folder import model_folder
@@ -157,7 +156,7 @@ class Tester:
     def _measure(self, way: str, longest: float, predictions: Path, predicting: float) -> tuple[Measured, bool]:
         path = self.folder / f"measured_{way}.json"
         made_of = Origin({"form": FORM}, {"data": self.joined.identity, "predictions": sha256(predictions)}).identity
-        if path.exists() and (found := read_measured(path)).made_of == made_of:
+        if path.exists() and (found := read_entry(Measured, path)).made_of == made_of:
             return found, False
         began = time.monotonic()
         result = evaluate(predictions, self.joined.references, PROTOCOL, metrics=list(METRICS))

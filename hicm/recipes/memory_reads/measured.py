@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,8 @@ from hicm.files import atomic, read_json, sha256, write_json
 PROTOCOL = "activitynet-2018"
 METRICS = {"CIDEr": "CIDEr", "METEOR": "METEOR", "soda_c": "SODA_c", "F1_of_means": "F1", "Recall": "recall",
            "Precision": "precision"}
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -79,10 +81,10 @@ def write_measured(one: Measured, path: Path) -> Path:
     return write_json(path, asdict(one))
 
 
-def read_measured(path: Path) -> Measured:
-    """Read an entry.  Raises UserError when the file is none."""
+def read_entry(kind: type[T], path: Path) -> T:
+    """Read an entry of a benchmark, a dataclass of this kind.  Raises UserError when the file is none."""
     try:
-        return Measured(**read_json(path, "measured result"))
+        return kind(**read_json(path, "measured result"))
     except TypeError as error:
         raise UserError(f"{path}: not a measured result of this version; remove it, and run again") from error
 
@@ -90,7 +92,7 @@ def read_measured(path: Path) -> Measured:
 def gather(out: Path, cells: Sequence[str]) -> list[Measured]:
     """All entries of the cells below ``out``, by cell in the order given, seed, split and condition."""
     place = {name: number for number, name in enumerate(cells)}
-    found = [read_measured(path) for name in cells for path in out.glob(f"{name}/seed_*/*/measured_*.json")]
+    found = [read_entry(Measured, path) for name in cells for path in out.glob(f"{name}/seed_*/*/measured_*.json")]
     return sorted(found, key=lambda one: (place[one.cell], one.seed, one.split, one.condition))
 
 

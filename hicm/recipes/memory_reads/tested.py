@@ -23,7 +23,7 @@ from hicm.recipes.memory_reads.measured import (
     PROTOCOL,
     Measured,
     paths,
-    read_measured,
+    read_entry,
     read_statistics,
     write_measured,
     write_statistics,
@@ -89,7 +89,7 @@ class Tester:
         made_of = Origin({"condition": condition, "form": FORM}, {
             "cell": self.identity, **{f"references {at}": one for at, one in enumerate(self.split.digests)}}).identity
         if path.exists():
-            found = read_measured(path)
+            found = read_entry(Measured, path)
             if found.made_of != made_of:
                 raise UserError(f"{path}: was measured otherwise; choose another --out, or remove {self.folder}")
             read_statistics(rows, found.statistics)

@@ -1,4 +1,4 @@
-"""Where the encoder states of a batch come from: their times, and the words that some of them stand for."""
+"""The times of the encoder states of a batch, and the words of those that are text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

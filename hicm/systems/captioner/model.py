@@ -69,9 +69,8 @@ class Captioner(nn.Module):
             if memory_width and config.memory_as == "vectors":
                 self.memory_projection = MemoryProjection(memory_width, d, config.memory_dropout,
                                                           config.memory_projection)
-        text_size = t5.config.vocab_size - config.time_bins
         self.standardise = Standardise(feature_width) if config.standardise and config.use_video else None
-        self.pointing = Pointing(d, text_size, config.time_bins, config.point_times and config.use_video,
+        self.pointing = Pointing(d, self.text_size, config.time_bins, config.point_times and config.use_video,
                                  config.copy_words and config.reads_text) if config.points else None
         if not config.reads_text:  # data parallelism must know which parameters are not trained
             for name, parameter in t5.encoder.named_parameters():
@@ -175,13 +174,12 @@ class Captioner(nn.Module):
 
         Raises ValueError when the model asks for times that the batch lacks.
         """
-        if not self.config.asks_when:
+        if not self.config.uses_times:
             return None
         if batch.spans is None or batch.cosines is None:
             raise ValueError("this captioner needs the times of frames and recalled vectors")
         text = batch.speech if self.config.reads_text else batch.speech[:, :0]
-        times = [batch.spans[:, :mask.shape[1] - text.shape[1]],
-                 self.events(text)]
+        times = [batch.spans[:, :mask.shape[1] - text.shape[1]], self.events(text)]
         frames = batch.frames.shape[1] if self.config.use_video else 0
         return Context(torch.cat(times, 1), mask, frames, text, batch.cosines[:, :text.shape[1]],
                        novelty(self._frames(batch), batch.frame_mask))

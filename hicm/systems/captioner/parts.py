@@ -44,7 +44,7 @@ def encode_parts(model: Captioner, batch: Batch) -> list[Part]:
         heard = pad_sequence([next(encoded) for _ in videos], batch_first=True)
         real = pad_sequence([speech[video] != PAD for video in videos], batch_first=True)
         mask = torch.cat([seen[videos], real], 1)
-        context = model.context(batch.take(videos, heard.shape[1]), mask) if model.config.asks_when else None
+        context = model.context(batch.take(videos, heard.shape[1]), mask) if model.config.uses_times else None
         parts.append(Part(tuple(videos), torch.cat([states[videos], heard], 1), mask, context))
     return parts
 

@@ -21,16 +21,16 @@ from hicm.systems.captioner.vocabulary import EOS, PAD
 
 WIDTH = 64  # k
 FOLLOWS = 2.0  # initial bonus of what follows, in the text, the word that was just written; again if two words agree
-GAIN = 10.0  # numbers that stand alone and not in a matrix are multiplied by this, so that they are learnt as soon
+GAIN = 10.0  # factor of scalars, which Adam's steps, as large as for a weight of a matrix, would move too slowly
 LOW = torch.finfo(torch.float32).min
 
 
 class TimePointer(nn.Module):
-    """Adds to the logit of each time token what speaks for that time.
+    """Adds two scores to the logit of each time token.
 
-    That is the product of a query and the key of the frame there, which also holds how much changes at that frame, and
-    a bias by the distance from the time before: the end of the event before if a start is sought, the start if an end
-    is.  An event that lasts for the whole video counts as none.
+    The first is the product of a query and the key of the frame at that time, which also encodes how much changes at
+    that frame.  The second is a bias by the distance from the previous time: a start is compared with the end of the
+    previous event, an end with its own start.  An event that lasts for the whole video counts as none.
     """
 
     def __init__(self, width: int, text_size: int, bins: int) -> None:
@@ -97,7 +97,7 @@ class Copying(nn.Module):
         scores = scores + GAIN * (self.near * context.cosines[:, None] + self.inside * shared(events, spans))
         scores = scores + GAIN * _agreement(self._alike(said), _before(self._alike(text))) @ self.follows.float()
         attention = scores.masked_fill(~real, LOW).softmax(2) * real
-        read = (attention.to(states.dtype) @ states)
+        read = attention.to(states.dtype) @ states
         gate = self.gate(torch.cat([hidden, read], 2)).float().sigmoid()
         words = (text < self.text_size) & (text != EOS) & (text != PAD)
         copied = gate * attention * words[:, None]
@@ -128,7 +128,6 @@ class Pointing(nn.Module):
 
     def __init__(self, width: int, text_size: int, bins: int, times: bool, words: bool) -> None:
         super().__init__()
-        self.text_size, self.bins = text_size, bins
         self.times = TimePointer(width, text_size, bins) if times else None
         self.words = Copying(width, text_size, bins) if words else None
 

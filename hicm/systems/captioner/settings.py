@@ -95,8 +95,8 @@ class Settings:
         return (self.point_times and self.use_video) or (self.copy_words and self.reads_text)
 
     @property
-    def asks_when(self) -> bool:
-        """Whether the model must know when its encoder states are."""
+    def uses_times(self) -> bool:
+        """Whether the model uses the times of its encoder states."""
         return self.points or self.event_heads > 0
 
     @property
