@@ -85,9 +85,9 @@ class Server:
         return self.process.exitcode
 
     def files(self) -> set[str]:
-        """What is on disk: paths below the data folder, ids left out."""
-        return {"/".join("ID" if len(part) == 32 else part for part in path.relative_to(self.data).parts)
-                for path in self.data.rglob("*") if path.is_file()} - {".lock"}
+        """What is on disk: paths below the data folder, ids left out; a folder may vanish while it is listed."""
+        found = (Path(folder, name).relative_to(self.data) for folder, _, names in os.walk(self.data) for name in names)
+        return {"/".join("ID" if len(part) == 32 else part for part in path.parts) for path in found} - {".lock"}
 
     def left(self) -> list[Path]:
         """Files of jobs and uploads, and their folders."""
