@@ -12,7 +12,7 @@ from hicm.nn.moving import moved
 from hicm.systems.captioner.vocabulary import PAD
 from hicm.types import Span
 
-EXACT = ("spans", "cosines")  # stay in float32
+EXACT = ("spans", "cosines", "marks")  # stay in float32
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Item:
     given: tuple[Span, ...] | None = None  # events to word, in seconds
     spans: np.ndarray | None = None  # float32 [T + W, 2]: when frames and memory are, as shares of the duration
     cosines: tuple[float, ...] = ()  # of the sentences that the first of the ids in ``speech`` belong to, by id
+    marks: np.ndarray | None = None  # float32 [W, 5]: what each recalled vector stands for (memory_positions.py)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Batch:
     given: tuple[tuple[Span, ...], ...] = ()  # the events of each video that are to be worded, if there are any
     spans: Tensor | None = None  # float32 [B, T + W, 2]
     cosines: Tensor | None = None  # float32 [B, L], 0 for speech
+    marks: Tensor | None = None  # float32 [B, W, 5]
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The same batch on another device; ``dtype``: of its frames and recalled vectors, None: as they are."""
@@ -83,10 +85,16 @@ def collate(items: Sequence[Item]) -> Batch:
         noisy_speech=pad([item.noisy_speech for item in items]),
         noisy_target=pad([item.noisy_target for item in items]),
         given=() if items[0].given is None else tuple(item.given or () for item in items),
-        spans=None if any(item.spans is None for item in items) else torch.from_numpy(
-            np.stack([item.spans for item in items if item.spans is not None])),
+        spans=_stacked([item.spans for item in items]),
         cosines=_scores([item.cosines for item in items], max(len(item.speech) for item in items)),
+        marks=_stacked([item.marks for item in items]),
     )
+
+
+def _stacked(arrays: Sequence[np.ndarray | None]) -> Tensor | None:
+    """The arrays in one; None where one of them is missing."""
+    there = [array for array in arrays if array is not None]
+    return torch.from_numpy(np.stack(there)) if len(there) == len(arrays) else None
 
 
 def _scores(rows: Sequence[Sequence[float]], length: int) -> Tensor:
