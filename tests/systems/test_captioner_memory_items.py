@@ -20,7 +20,7 @@ from hicm.systems.captioner.dataset import VideoDataset
 from hicm.systems.captioner.memory_noise import chosen, exchanged
 from hicm.systems.captioner.memory_positions import TIMES, MemoryPositions, marks, ranks
 from hicm.systems.captioner.objective import Objective
-from hicm.systems.captioner.prepare import open_random_items, open_vocabulary
+from hicm.systems.captioner.prepare import open_vocabulary
 from hicm.systems.captioner.vocabulary import train_vocabulary
 from hicm.systems.captioner.weights import load_captioner, load_state, own_state, save_captioner
 from tests.systems.test_captioner_parts import WORDS, make_batch, make_model
@@ -172,7 +172,7 @@ def test_every_item_is_as_likely():
 def dataset(config, tmp_path, teaching=True):
     samples = with_recall(config, training_samples(config)["train"], "train", tmp_path / "recalled.h5", training=True)
     vocabulary = open_vocabulary(config, tmp_path / "run", samples.speech)
-    return VideoDataset(config, samples, vocabulary, teaching, open_random_items(config)), samples
+    return VideoDataset(config, samples, vocabulary, teaching), samples
 
 
 def test_exchanged_items_are_of_their_level_and_not_the_videos_own(tmp_path):
@@ -181,8 +181,8 @@ def test_exchanged_items_are_of_their_level_and_not_the_videos_own(tmp_path):
     bank, rng, names = load_bank(config.bank), np.random.default_rng(0), set()
     for sample in samples:
         read = sample.recalled
-        assert exchanged(read, 0.0, data.items, sample.id, rng).texts == read.texts
-        found = exchanged(read, 1.0, data.items, sample.id, rng)
+        assert exchanged(read, 0.0, data.others, sample.id, rng).texts == read.texts
+        found = exchanged(read, 1.0, data.others, sample.id, rng)
         for real, (_, level, node), text, vector in zip(found.mask, found.slots.tolist(), found.texts, found.vectors,
                                                         strict=True):
             if real:

@@ -31,8 +31,8 @@ class Item:
     noisy_target: list[int]
     given: tuple[Span, ...] | None = None  # events to word, in seconds
     spans: np.ndarray | None = None  # float32 [T + W, 2]: when frames and memory are, as shares of the duration
-    cosines: tuple[float, ...] = ()  # of the sentences that the first of the ids in ``speech`` belong to, by id
     marks: np.ndarray | None = None  # float32 [W, 5]: what each recalled vector stands for (memory_positions.py)
+    cosines: tuple[float, ...] = ()  # of the sentences that the first of the ids in ``speech`` belong to, by id
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Batch:
     noisy_target: Tensor  # [B, L''']
     given: tuple[tuple[Span, ...], ...] = ()  # the events of each video that are to be worded, if there are any
     spans: Tensor | None = None  # float32 [B, T + W, 2]
-    cosines: Tensor | None = None  # float32 [B, L], 0 for speech
     marks: Tensor | None = None  # float32 [B, W, 5]
+    cosines: Tensor | None = None  # float32 [B, L], 0 for speech
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The same batch on another device; ``dtype``: of its frames and recalled vectors, None: as they are."""
@@ -84,10 +84,10 @@ def collate(items: Sequence[Item]) -> Batch:
         target=pad([item.target for item in items]),
         noisy_speech=pad([item.noisy_speech for item in items]),
         noisy_target=pad([item.noisy_target for item in items]),
+        marks=_stacked([item.marks for item in items]),
         given=() if items[0].given is None else tuple(item.given or () for item in items),
         spans=_stacked([item.spans for item in items]),
         cosines=_scores([item.cosines for item in items], max(len(item.speech) for item in items)),
-        marks=_stacked([item.marks for item in items]),
     )
 
 

@@ -11,10 +11,9 @@ from hicm.data.features import sample as sample_rows
 from hicm.data.kept import LIMIT, Kept
 from hicm.data.samples import MemoryTokens, Sample, Samples
 from hicm.data.speech import Speech
-from hicm.retrieval.random_items import RandomItems
 from hicm.retrieval.windows import slot_seconds, window_seconds
 from hicm.systems.captioner.batch import Item
-from hicm.systems.captioner.memory_noise import chosen, exchanged
+from hicm.systems.captioner.memory_noise import chosen, exchanged, open_random_items
 from hicm.systems.captioner.memory_positions import MARKS, marks
 from hicm.systems.captioner.recalled_text import sentences
 from hicm.systems.captioner.sequences import caption_sequence, corrupt, speech_sequence, timed
@@ -32,13 +31,12 @@ class VideoDataset(Dataset[Item]):
     Without ``teaching`` the captions, which may be blank, are not read.
     """
 
-    def __init__(self, config: Config, samples: Samples, vocabulary: Vocabulary, teaching: bool = True,
-                 items: RandomItems | None = None) -> None:
-        """``items``: what ``captioner.memory_swap`` exchanges recalled items for in training."""
+    def __init__(self, config: Config, samples: Samples, vocabulary: Vocabulary, teaching: bool = True) -> None:
         self.data, self.settings, self.seed = config.data, config.room, config.train.seed
         self.retrieval = config.retrieval
         self.teaching = teaching
-        self.samples, self.vocabulary, self.items = samples, vocabulary, items
+        self.samples, self.vocabulary = samples, vocabulary
+        self.others = open_random_items(config) if teaching else None  # what recalled items are exchanged for
         self._prepared = Kept(self._read, _size, LIMIT if teaching and not config.train.workers else 0)
 
     def __len__(self) -> int:
@@ -50,58 +48,77 @@ class VideoDataset(Dataset[Item]):
 
     def item(self, sample: Sample, rng: np.random.Generator) -> Item:
         """The item of one sample; ``rng`` draws the masked spans."""
-        return self._finished(self._prepare(sample, False), rng, False)
+        return self._finished(self._recalling(sample), rng, False)
 
     def _read(self, row: int) -> "Prepared":
-        return self._prepare(self.samples[row], self.teaching)
+        sample = self.samples[row]
+        drawn = self.teaching and bool(self.settings.memory_sample or self.others)
+        rest = replace(sample, rows=sample.rows[:0].copy()) if drawn else None
+        return self._recalling(sample)._replace(sample=rest)
 
-    def _prepare(self, sample: Sample, noise: bool) -> "Prepared":
-        """The item without masked spans and recalled sentences; ``noise``: recalled items are drawn later."""
+    def _recalling(self, sample: Sample) -> "Prepared":
+        """What is prepared of a sample that reads the nearest of its recalled items."""
+        if sample.recalled is not None:
+            sample = replace(sample, recalled=chosen(sample.recalled, self.settings.memory_sample))
+        prepared = self._prepare(sample)
+        return prepared._replace(item=replace(prepared.item, marks=self._marks(sample)))
+
+    def _marks(self, sample: Sample) -> np.ndarray | None:
+        """What each recalled vector stands for; None: the model does not ask for it."""
+        if not self.settings.memory_positions:
+            return None
+        if sample.recalled is None:
+            return np.zeros((0, MARKS), np.float32)
+        return marks(sample.recalled, self._slot_seconds(sample, sample.recalled), sample.duration)
+
+    def _drawn(self, prepared: "Prepared", rng: np.random.Generator) -> "Prepared":
+        """Training noise: items sampled from what was recalled, and exchanged for others."""
+        sample = prepared.sample
+        if sample is None or sample.recalled is None:
+            return prepared
+        tokens = chosen(sample.recalled, self.settings.memory_sample, rng)
+        if self.others is not None:
+            tokens = exchanged(tokens, self.settings.memory_swap, self.others, sample.id, rng)
+        sample = replace(sample, recalled=tokens)
+        if self.settings.memory_as == "text":
+            return prepared._replace(recalled=self._recalled(sample))
+        return prepared._replace(item=replace(prepared.item, memory=tokens.vectors, memory_mask=tokens.mask,
+                                              marks=self._marks(sample)))
+
+    def _prepare(self, sample: Sample) -> "Prepared":
+        """The item without masked spans and recalled sentences."""
         settings = self.settings
         frames, frame_mask = sample_rows(sample.rows, self.data.frames, self.data.sampling)
-        memory, memory_mask = np.zeros((0, frames.shape[1]), np.float32), np.zeros(0, bool)
+        memory, memory_mask, read = np.zeros((0, frames.shape[1]), np.float32), np.zeros(0, bool), list[Read]()
         spans = frame_spans(frame_mask, sample.seconds_per_row / sample.duration)
-        found = None if sample.recalled is None else Found(sample.recalled, self._slot_seconds(sample, sample.recalled))
-        if found is not None and settings.memory_as == "vectors":
-            spans = np.concatenate([spans, _slot_spans(found.seconds, sample.duration)])
+        if settings.memory_as == "text":
+            read = self._recalled(sample)
+        elif sample.recalled is not None:
+            memory, memory_mask = sample.recalled.vectors, sample.recalled.mask
+            spans = np.concatenate([spans, self._slot_spans(sample, sample.recalled)])
         speech = self._speech(sample.speech, sample.duration)
         if self.data.target == "captions":
             video = Video(sample.id, sample.duration, sample.events or () if self.teaching else ())
             heard, (target, _) = speech, caption_sequence(video, self.vocabulary, settings.max_caption_tokens)
         else:
             heard, target = [EOS], speech
-        item = Item(sample.id, sample.duration, frames, frame_mask, memory, memory_mask, heard, target, [], [],
-                    sample.given, spans, marks=np.zeros((0, MARKS), np.float32) if settings.memory_positions else None)
-        if found is None:
-            return Prepared(item, speech, [])
-        if noise and (settings.memory_sample or self.items is not None):
-            return Prepared(item, speech, [], found)
-        nearest = chosen(found.tokens, settings.memory_sample)
-        return self._with_memory(Prepared(item, speech, []), found._replace(tokens=nearest))
+        return Prepared(Item(sample.id, sample.duration, frames, frame_mask, memory, memory_mask, heard, target, [], [],
+                             sample.given, spans), speech, read)
 
-    def _with_memory(self, prepared: "Prepared", found: "Found") -> "Prepared":
-        """With the recalled vectors, or sentences."""
-        item, tokens, settings = prepared.item, found.tokens, self.settings
-        if settings.memory_as == "text":
-            return prepared._replace(recalled=self._sentences(found, item.duration))
-        return prepared._replace(item=replace(
-            item, memory=tokens.vectors, memory_mask=tokens.mask,
-            marks=marks(tokens, found.seconds, item.duration) if settings.memory_positions else None))
+    def _slot_spans(self, sample: Sample, recalled: MemoryTokens) -> np.ndarray:
+        """When the window of each slot is, as shares of the duration: float32 [W, 2]; [0, 1] for several windows."""
+        found = self._slot_seconds(sample, recalled) / sample.duration
+        return np.where(np.isnan(found), np.array([0.0, 1.0]), found).astype(np.float32)
 
-    def _drawn(self, found: "Found", video: str, rng: np.random.Generator) -> "Found":
-        """Training noise: items sampled from what was recalled, and exchanged for others."""
-        tokens = chosen(found.tokens, self.settings.memory_sample, rng)
-        if self.items is not None:
-            tokens = exchanged(tokens, self.settings.memory_swap, self.items, video, rng)
-        return found._replace(tokens=tokens)
-
-    def _sentences(self, found: "Found", duration: float) -> list["Read"]:
+    def _recalled(self, sample: Sample) -> list["Read"]:
         """The recalled sentences."""
-        best = sentences(found.tokens, found.seconds, self.settings.memory_sentences)
-        cosines = np.array([one.cosine for one in best])
-        scaled = (cosines - cosines.mean()) / (cosines.std() or 1.0) if best else cosines
-        return [Read(timed(one.start, one.end, one.text, duration, self.vocabulary, SENTENCE_LIMIT), cosine)
-                for one, cosine in zip(best, scaled.tolist(), strict=True)]
+        if sample.recalled is None:
+            return []
+        found = sentences(sample.recalled, self._slot_seconds(sample, sample.recalled), self.settings.memory_sentences)
+        cosines = np.array([one.cosine for one in found])
+        scaled = (cosines - cosines.mean()) / (cosines.std() or 1.0) if found else cosines
+        return [Read(timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE_LIMIT), cosine)
+                for one, cosine in zip(found, scaled.tolist(), strict=True)]
 
     def _slot_seconds(self, sample: Sample, recalled: MemoryTokens) -> np.ndarray:
         """Start and end of each slot's window, float64 [S, 2] in seconds; NaN for all windows and for padding."""
@@ -110,13 +127,12 @@ class VideoDataset(Dataset[Item]):
         return slot_seconds(recalled.slots, windows)
 
     def _finished(self, prepared: "Prepared", rng: np.random.Generator, noise: bool) -> Item:
-        """With masked spans and what is read of what was recalled (``noise``: some is left out or exchanged)."""
-        item, objective = prepared.item, self.settings.objective
+        """With masked spans and what is read of what was recalled (``noise``: some is exchanged or left out)."""
+        objective = self.settings.objective
         noisy_speech, noisy_target = corrupt(prepared.speech, self.vocabulary, rng, objective.noise_density,
                                              objective.noise_span)
-        if prepared.found is not None:
-            prepared = self._with_memory(prepared, self._drawn(prepared.found, item.id, rng))
-            item = prepared.item
+        prepared = self._drawn(prepared, rng) if noise else prepared
+        item = prepared.item
         if self.settings.memory_as != "text":
             return replace(item, noisy_speech=noisy_speech, noisy_target=noisy_target)
         read = self._noisy(prepared.recalled, rng) if noise else prepared.recalled
@@ -145,14 +161,9 @@ def _size(prepared: "Prepared") -> int:
     """Bytes, roughly: an id takes a pointer and, mostly, an object."""
     item = prepared.item
     ids = len(prepared.speech) + len(item.target) + sum(len(read.ids) for read in prepared.recalled)
-    recalled = item.memory.nbytes if prepared.found is None else prepared.found.tokens.vectors.nbytes
-    return item.frames.nbytes + recalled + 40 * ids + 1000
-
-
-def _slot_spans(seconds: np.ndarray, duration: float) -> np.ndarray:
-    """When the window of each slot is, as shares of the duration: float32 [S, 2]; [0, 1] for several windows."""
-    found = seconds / duration
-    return np.where(np.isnan(found), np.array([0.0, 1.0]), found).astype(np.float32)
+    recalled = None if prepared.sample is None else prepared.sample.recalled
+    drawn = 0 if recalled is None else recalled.vectors.nbytes
+    return item.frames.nbytes + item.memory.nbytes + drawn + 40 * ids + 1000
 
 
 def frame_spans(mask: np.ndarray, share: float) -> np.ndarray:
@@ -173,17 +184,10 @@ class Read(NamedTuple):
     cosine: float
 
 
-class Found(NamedTuple):
-    """What was recalled, and start and end of each slot's window in seconds, float64 [S, 2] (`slot_seconds`)."""
-
-    tokens: MemoryTokens
-    seconds: np.ndarray
-
-
 class Prepared(NamedTuple):
     """What is the same in every epoch: the item but for masked spans and recalled sentences, and these apart."""
 
     item: Item
     speech: list[int]
     recalled: list[Read]
-    found: Found | None = None  # where recalled items are drawn anew in every epoch
+    sample: Sample | None = None  # without frames, where what is read of it is drawn anew in every epoch

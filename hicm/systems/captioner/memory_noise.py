@@ -9,9 +9,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from hicm.config import Config
 from hicm.data.samples import MemoryTokens
+from hicm.memory.bank import load_bank
 from hicm.retrieval.random_items import RandomItems
+from hicm.retrieval.reader import needs_bank
 from hicm.systems.captioner.memory_positions import ranks
+from hicm.systems.captioner.settings import reads_items
+
+
+def open_random_items(config: Config) -> RandomItems | None:
+    """What ``captioner.memory_swap`` exchanges recalled items for; None where it has no effect."""
+    if not (config.room.memory_swap and reads_items(config) and needs_bank(config.retrieval)):
+        return None
+    return RandomItems(load_bank(config.bank), config.retrieval.leave_own_out)
 
 
 def chosen(tokens: MemoryTokens, count: int, rng: np.random.Generator | None = None) -> MemoryTokens:

@@ -62,8 +62,6 @@ class Captioner(nn.Module):
         self.visual_encoder: TemporalEncoder | None = None
         self.visual_projection: nn.Linear | None = None
         self.memory_projection: MemoryProjection | None = None
-        self.memory_positions: MemoryPositions | None = None
-        self.memory_gate: nn.Parameter | None = None
         if config.use_video:
             self.visual_encoder = TemporalEncoder(feature_width, frames, config.visual_depth, config.visual_heads,
                                                   config.visual_mlp, config.visual_dropout)
@@ -72,11 +70,12 @@ class Captioner(nn.Module):
             if memory_width and config.memory_as == "vectors":
                 self.memory_projection = MemoryProjection(memory_width, d, config.memory_dropout,
                                                           config.memory_projection)
-                self.memory_positions = MemoryPositions(d) if config.memory_positions else None
-                self.memory_gate = nn.Parameter(torch.zeros(1)) if config.memory_gate else None
         self.standardise = Standardise(feature_width) if config.standardise and config.use_video else None
         self.pointing = Pointing(d, self.text_size, config.time_bins, config.point_times and config.use_video,
                                  config.copy_words and config.reads_text) if config.points else None
+        vectors = self.memory_projection is not None
+        self.memory_positions = MemoryPositions(d) if vectors and config.memory_positions else None
+        self.memory_gate = nn.Parameter(torch.zeros(1)) if vectors and config.memory_gate else None
         if not config.reads_text:  # data parallelism must know which parameters are not trained
             for name, parameter in t5.encoder.named_parameters():
                 parameter.requires_grad_(name.startswith("embed_tokens"))

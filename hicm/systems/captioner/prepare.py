@@ -14,11 +14,9 @@ from hicm.data.text import normalise
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.memory.bank import load_bank
-from hicm.retrieval.random_items import RandomItems
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.systems.captioner.objective import Reread
 from hicm.systems.captioner.sequences import masked
-from hicm.systems.captioner.settings import reads_items
 from hicm.systems.captioner.vocabulary import Vocabulary, load_vocabulary, train_vocabulary
 
 TOKENIZER, PIECES = "tokenizer", "vocabulary.json"  # of a run: the tokenizer, and the digest of its pieces
@@ -81,13 +79,6 @@ def check_sentinels(config: Config, vocabulary: Vocabulary) -> None:
         warnings.warn(f"captioner.max_speech_tokens={settings.max_speech_tokens}: the longest transcripts would be "
                       f"masked in {spans} spans, and the tokenizer has {found} sentinels; they are masked in {found} "
                       "longer spans, as many tokens in all", stacklevel=2)
-
-
-def open_random_items(config: Config) -> RandomItems | None:
-    """What ``captioner.memory_swap`` exchanges recalled items for; None where it has no effect."""
-    if not (config.room.memory_swap and reads_items(config) and needs_bank(config.retrieval)):
-        return None
-    return RandomItems(load_bank(config.bank), config.retrieval.leave_own_out)
 
 
 def make_rereader(config: Config, t5_width: int, width: int) -> Reread | None:

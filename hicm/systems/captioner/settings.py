@@ -76,12 +76,12 @@ class Settings:
     memory_dropout: float = limited(0.5, 0, 1)
     memory_as: Literal["vectors", "text"] = "vectors"  # text: recalled sentences, read before the speech
     memory_sentences: int = limited(16, 1)  # memory_as text: those with the highest cosines
-    memory_drop: float = limited(0.0, 0, 1)  # memory_as text, in training: the chance of each sentence to be left out
-    memory_drop_all: float = limited(0.0, 0, 1)  # and that of all of a video, so that the model also captions without
     memory_sample: int = limited(0, 0)  # recalled items per window: in training any, then the nearest; 0: all of them
     memory_swap: float = limited(0.0, 0, 1)  # in training: the chance of each recalled item to become a random one
     memory_positions: bool = False  # memory_as vectors: tokens carry time, level, rank and cosine
     memory_gate: bool = False  # memory_as vectors: tokens are multiplied by a learned number that begins at 0
+    memory_drop: float = limited(0.0, 0, 1)  # memory_as text, in training: the chance of each sentence to be left out
+    memory_drop_all: float = limited(0.0, 0, 1)  # and that of all of a video, so that the model also captions without
     event_heads: int = limited(0, 0)  # cross-attention heads of each layer that see only the event that is being worded
     point_times: bool = False  # a time token's score also depends on the frame at that time
     copy_words: bool = False  # words can be taken from the text that is read: recalled sentences and speech
@@ -140,28 +140,6 @@ def memory(config: Any) -> str:
     return "texts" if config.room.memory_as == "text" else "tokens"
 
 
-def start_files(settings: Settings) -> dict[str, str]:
-    """The local files and folders that training starts from, by setting: weights, T5 and tokenizer."""
-    found = {"captioner.init": str(start_path(settings.init))} if settings.init else {}
-    named = {"captioner.t5": settings.t5, "captioner.tokenizer": settings.tokenizer}
-    words = ("", "scratch", "train")  # no folders, whatever lies in the current one
-    return found | {name: path for name, path in named.items() if path not in words and Path(path).is_dir()}
-
-
-def warn_of_unread(decode: DecodeSettings) -> None:
-    """Warn of decoding settings that have no effect beside the others."""
-    if idle := decode.unread():
-        names = ", ".join(f"captioner.decode.{name}={getattr(decode, name)}" for name in idle)
-        why = "with decode.sample=true" if decode.sample else f"with decode.sample=false and {decode.beams} beam(s)"
-        warnings.warn(f"without effect {why}: {names}", stacklevel=3)
-
-
-def require_input(settings: Settings) -> None:
-    """Raise UserError when video and speech are both switched off."""
-    if not (settings.use_video or settings.use_speech):
-        raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption, set one to true")
-
-
 def reads_items(config: Any) -> bool:
     """Whether what the memory hands over stands for single nodes."""
     return memory(config) != "none" and getattr(find_module(name=config.retrieval.read, **READS), "OF_NODES", False)
@@ -186,6 +164,28 @@ def check_items(config: Any) -> None:
             again := [name for name in (*noise, *tokens) if name != "memory_gate"]):
         raise UserError("captioner.objective.denoising_memory: requeried reads the memory a second time, without "
                         f"captioner.{', captioner.'.join(again)}; set it to shared, or leave these out")
+
+
+def start_files(settings: Settings) -> dict[str, str]:
+    """The local files and folders that training starts from, by setting: weights, T5 and tokenizer."""
+    found = {"captioner.init": str(start_path(settings.init))} if settings.init else {}
+    named = {"captioner.t5": settings.t5, "captioner.tokenizer": settings.tokenizer}
+    words = ("", "scratch", "train")  # no folders, whatever lies in the current one
+    return found | {name: path for name, path in named.items() if path not in words and Path(path).is_dir()}
+
+
+def warn_of_unread(decode: DecodeSettings) -> None:
+    """Warn of decoding settings that have no effect beside the others."""
+    if idle := decode.unread():
+        names = ", ".join(f"captioner.decode.{name}={getattr(decode, name)}" for name in idle)
+        why = "with decode.sample=true" if decode.sample else f"with decode.sample=false and {decode.beams} beam(s)"
+        warnings.warn(f"without effect {why}: {names}", stacklevel=3)
+
+
+def require_input(settings: Settings) -> None:
+    """Raise UserError when video and speech are both switched off."""
+    if not (settings.use_video or settings.use_speech):
+        raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption, set one to true")
 
 
 def check(config: Any) -> None:

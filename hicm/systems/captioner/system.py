@@ -20,13 +20,7 @@ from hicm.systems.captioner.decode import generate, parse_events
 from hicm.systems.captioner.given import caption_events
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.objective import LossModule, Objective
-from hicm.systems.captioner.prepare import (
-    check_sentinels,
-    keep_vocabulary,
-    make_rereader,
-    open_random_items,
-    open_vocabulary,
-)
+from hicm.systems.captioner.prepare import check_sentinels, keep_vocabulary, make_rereader, open_vocabulary
 from hicm.systems.captioner.settings import IN_WEIGHTS, require_input, warn_of_unread
 from hicm.systems.captioner.vocabulary import Vocabulary
 from hicm.systems.captioner.weights import build, load_captioner, save_captioner
@@ -47,7 +41,7 @@ class System(Learner):
         self.longest = model.frames * SPREAD
         if objective is not None and samples is not None:
             self.objective = objective
-            self.dataset = VideoDataset(config, samples, vocabulary, items=open_random_items(config))
+            self.dataset = VideoDataset(config, samples, vocabulary)
             self.module = LossModule(model, objective)
             self.size = len(samples)
 
