@@ -1,5 +1,7 @@
 """Random items of a memory: every one that a video may recall, and no other."""
 
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -39,3 +41,10 @@ def test_own_captions_are_drawn_where_they_may_be_recalled():
     assert {items.draw("video-00000", 0, rng) for _ in range(200)} == {(0, leaf) for leaf in range(6)}
     with pytest.raises(UserError, match=r"retrieval\.leave_own_out=false"):
         RandomItems(Bank(bank.levels))
+
+
+def test_a_worker_process_draws_the_same():
+    items = RandomItems(random_bank(np.random.default_rng(0), captions=12))
+    drawn = [[one.draw("video-00001", 1, rng) for _ in range(20)] for one, rng in (
+        (items, np.random.default_rng(1)), (pickle.loads(pickle.dumps(items)), np.random.default_rng(1)))]
+    assert drawn[0] == drawn[1] and len(set(drawn[0])) > 2
