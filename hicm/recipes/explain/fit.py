@@ -30,6 +30,11 @@ class Fit:
     nearest: float | None
     right: float | None
 
+    @property
+    def whole(self) -> bool:
+        """Whether these are all events, however well the window fits."""
+        return self.high - self.low == 1
+
 
 def fits(case: Case, memory: Memory) -> Columns:
     """Of one video, by shape: intersection over union, cosines, and whether the right caption is read."""

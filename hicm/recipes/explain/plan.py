@@ -66,6 +66,21 @@ class Plan:
                                    if event.text.strip()))
         return dict(zip(texts, encode_texts(self.encoder, texts), strict=True))
 
+    @cached_property
+    def _nodes(self) -> dict[str, tuple[int, int]]:
+        """Where each text of the memory stands: level and node."""
+        return {text: (level, node) for level in self.levels for node, text in enumerate(self.bank.texts(level))}
+
+    def embed(self, text: str) -> np.ndarray:
+        """The embedding [D] of an annotated caption, or of a text of the memory, which the encoder need not know."""
+        if text in self.embeddings:
+            return self.embeddings[text]
+        level, node = self._nodes[text]
+        leaves = self.bank.leaves
+        rows = self.bank.level(level).embeddings if level or leaves is None else leaves.embeddings
+        assert rows is not None, "levels has 0 only where they are there"
+        return rows[node].astype(np.float32)
+
     @property
     def read(self) -> SplitSamples:
         """The videos for which the captioner's reading is measured: the first ones in the order of a hash."""

@@ -17,7 +17,7 @@ from hicm.recipes.explain.fit import Fit
 from hicm.recipes.explain.levels import Level
 from hicm.recipes.explain.plan import Plan
 from hicm.recipes.explain.recall import Memory, joined
-from hicm.recipes.explain.taken import Attention, Copying, Example, Located, Taken, taken
+from hicm.recipes.explain.taken import Attention, Choice, Copying, Example, Located, Taken, taken
 from hicm.rooms import room_module
 from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import model_folder
@@ -87,7 +87,8 @@ def _recall(plan: Plan, memory: Memory) -> dict[str, Any]:
         if plan.holds_captions:
             columns["branches"].append(branches.branches(case, memory))
     if not columns["levels"]:
-        raise UserError(f"split {plan.split}: no annotated event lies in a window; are its times those of the features?")
+        raise UserError(f"split {plan.split}: no annotated event lies in a window; correct its times (seconds), or "
+                        "data.feature_fps")
     nodes = {level: len(plan.bank.texts(level)) for level in plan.levels}
     fits = joined(columns["fits"])
     return {"nodes": nodes, "compared": len(fits[memory.shape, "iou"]),
@@ -107,7 +108,8 @@ def _taken(plan: Plan, out: Path) -> Taken:
         for one in room.readings(system, samples):
             readings[one.video] = one
             bar.update()
-    return taken([readings[video] for video in samples.ids], room.GROUPS, room.POSITIONS)
+    annotated = {video.id: [event for event in video.events if event.text.strip()] for video in samples.videos}
+    return taken([readings[video] for video in samples.ids], room.GROUPS, room.POSITIONS, annotated, plan.embed)
 
 
 def _read(path: Path, identity: str) -> Explained:
@@ -128,8 +130,8 @@ def _explained(content: dict[str, Any]) -> Explained:
     for name, kind in ROWS.items():
         place = content if name in content else own
         place[name] = tuple(_row(kind, row) for row in place[name])
-    if own["copying"] is not None:
-        own["copying"] = _row(Copying, own["copying"])
+    for name, kind in (("copying", Copying), ("choice", Choice)):
+        own[name] = None if own[name] is None else _row(kind, own[name])
     return Explained(**{**content, "taken": Taken(**own)})
 
 

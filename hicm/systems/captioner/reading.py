@@ -8,6 +8,7 @@ Shape legend: B videos, L tokens, S encoder states, W text tokens, H heads, G = 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from hicm.data.samples import Samples
 from hicm.systems.captioner.batch import Batch, collate
 from hicm.systems.captioner.batches import in_batches, in_precision
 from hicm.systems.captioner.context import Context
-from hicm.systems.captioner.dataset import VideoDataset
+from hicm.systems.captioner.dataset import Read, VideoDataset
 from hicm.systems.captioner.decode import generate
 from hicm.systems.captioner.event_spans import overlaps
 from hicm.systems.captioner.model import Captioner, shifted
@@ -34,7 +35,7 @@ LOW = torch.finfo(torch.float32).min
 
 @dataclass(frozen=True)
 class Source:
-    """A recalled sentence that lies in an event.
+    """A recalled sentence that lies in an event, as the memory has it.
 
     ``rank``: its place by cosine among those that do, from 1; ``copied``: how many pieces of the caption were copied
     from it, in expectation.
@@ -93,15 +94,19 @@ def readings(system: System, samples: Samples) -> Iterator[Reading]:
     def read(chosen: Sequence[int]) -> list[Reading]:
         batch = collate([dataset[0, row] for row in chosen]).to(device, model.t5.dtype)
         written = torch.tensor(generate(model, batch, system.vocabulary, settings), device=device)[:, 1:]
-        return reread(model, batch, written, system.vocabulary)
+        return reread(model, batch, written, system.vocabulary, [dataset.recalled(row) for row in chosen])
 
     for _, found in in_batches(rows, settings.batch, read):
         yield from found
 
 
 @torch.inference_mode()
-def reread(model: Captioner, batch: Batch, written: Tensor, vocabulary: Vocabulary) -> list[Reading]:
-    """What the model reads when it writes the ids ``written`` [B, L], padded with 0 after their EOS."""
+def reread(model: Captioner, batch: Batch, written: Tensor, vocabulary: Vocabulary,
+           recalled: Sequence[Sequence[Read]]) -> list[Reading]:
+    """What the model reads when it writes the ids ``written`` [B, L], padded with 0 after their EOS.
+
+    ``recalled``: the sentences that stand at the beginning of the text of each video; none for other models.
+    """
     encoded = model.encode(batch)
     before = shifted(written)
     events, context = model.events(before), model.context(batch, encoded[1])
@@ -123,7 +128,8 @@ def reread(model: Captioner, batch: Batch, written: Tensor, vocabulary: Vocabula
         torch.stack(attention, 1), torch.stack(on_places, 1), torch.stack([part.sum((1, 2)) for part in located], 1)))
     return [Reading(video, tokens[row], states[row], shares[row], on_located[row], in_located[row],
                     None if copied is None else tuple(_wordings(
-                        model, batch, row, written[row], events[row], [part[row] for part in copied], vocabulary)))
+                        model, batch, row, written[row], events[row], [part[row] for part in copied], vocabulary,
+                        recalled[row])))
             for row, video in enumerate(batch.ids)]
 
 
@@ -220,38 +226,26 @@ def _copied(model: Captioner, encoded: tuple[Tensor, Tensor], hidden: Tensor, be
 
 
 def _wordings(model: Captioner, batch: Batch, row: int, written: Tensor, events: Tensor, copied: Sequence[Tensor],
-              vocabulary: Vocabulary) -> Iterator[Wording]:
+              vocabulary: Vocabulary, recalled: Sequence[Read]) -> Iterator[Wording]:
     """The captions of one video, from ids [L], the events [L, 2] that were open, and what `_copied` found for it."""
     words, times = _is_word(written, model.text_size), written >= model.text_size
     numbers = times.long().cumsum(0)
-    text, cosines = batch.speech[row], [] if batch.cosines is None else batch.cosines[row].tolist()
-    sentences = _sentences(model, text) if model.config.memory_as == "text" else []
+    spans, places = model.events(batch.speech[row:row + 1]), _places(recalled)
     for number in numbers[words & _has_time(events)].unique().tolist():
         own = words & (numbers == number)
         start, end = events[own][0].tolist()
         gate, by_token = copied[0][own], copied[1][own]
-        inside = overlaps(events[own][None, :1], model.events(text[None]), model.config.time_bins)[0, 0]
-        there = [tokens for tokens in sentences if bool(inside[tokens].any())]
-        there.sort(key=lambda tokens: -cosines[tokens[0]])
-        sources = tuple(Source(vocabulary.decode(text[tokens].tolist()), rank, float(by_token[:, tokens].sum()))
-                        for rank, tokens in enumerate(there, start=1))
+        inside = overlaps(events[own][None, :1], spans, model.config.time_bins)[0, 0]
+        there = sorted((at for at, place in enumerate(places) if bool(inside[place].any())),
+                       key=lambda at: -recalled[at].cosine)
+        sources = tuple(Source(recalled[at].text, rank, float(by_token[:, places[at]].sum()))
+                        for rank, at in enumerate(there, start=1))
         duration = batch.durations[row]
         yield Wording(start * duration, end * duration, vocabulary.decode(written[own].tolist()), tuple(gate.tolist()),
                       tuple(by_token.sum(1).tolist()), sources)
 
 
-def _sentences(model: Captioner, text: Tensor) -> list[list[int]]:
-    """The places of the words of each recalled sentence in a text [W]: two times stand before them, an end after all.
-    """
-    found: list[list[int]] = []
-    times = 0
-    for place, token in enumerate(text.tolist()):
-        if token in (EOS, PAD):
-            break
-        if token >= model.text_size:
-            times += 1
-            if times % 2 == 0:
-                found.append([])
-        else:
-            found[-1].append(place)
-    return [words for words in found if words]
+def _places(recalled: Sequence[Read]) -> list[slice]:
+    """Where the words of each recalled sentence stand in the text: after its two times."""
+    ends = np.cumsum([0, *(len(one.ids) for one in recalled)]).tolist()
+    return [slice(start + 2, end) for start, end in pairwise(ends)]
