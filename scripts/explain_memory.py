@@ -10,10 +10,10 @@ For every annotated event it takes the window of the run's retrieval that overla
     what is taken       cross-attention on frames, recalled text or vectors, and speech; which words are copied from
                         which recalled sentence, in the captions that the run writes for N videos
 
-Similarity is the cosine of text embeddings (memory.encoder).  Videos whose captions are in the memory do not recall
-them.  Videos are taken whole, whatever data.longest says.  What does not apply to a run is left out with a line that
-says so.  DIR gets results.json, table.md, recall.png and taken.png.  Run again, it draws them anew; a folder with the
-results of another run, split or setting is refused.
+Similarity is the cosine of text embeddings.  Videos whose captions are in the memory do not recall them.  Videos are
+taken whole, whatever data.longest says.  What does not apply to a run is left out with a line that says so.  DIR gets
+results.json, table.md, recall.png and taken.png.  Run again, it draws them anew; a folder with the results of another
+run, split or setting is refused.
 """
 
 import argparse
@@ -36,6 +36,8 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--videos", type=int, default=100, metavar="N", help="captions are written for N videos, the "
                        "first in the order of a hash of their ids; 0: all (default: 100)")
     found.add_argument("--out", default="", help="folder to write (default: presave/explain_memory/<run>_<split>)")
+    found.add_argument("--encoder", default="", help="text encoder of the annotated captions, which has to be that of "
+                       "the memory (default: memory.encoder of the run)")
     found.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of prediction")
     found.add_argument("--docs", default="", metavar="PAGE", help="page to put the tables into, between its lines "
                        f"'<!-- generated: {part_of('<data.name>_<split>')} -->' and '<!-- end of generated: ... -->'")
@@ -55,7 +57,7 @@ def main(words: list[str] | None = None) -> int:
     asked = parser().parse_args(words)
 
     def work() -> None:
-        plan = make_plan(Path(asked.run), asked.split, asked.videos, asked.set)
+        plan = make_plan(Path(asked.run), asked.split, asked.videos, asked.set, asked.encoder)
         check_page(asked.docs, plan.name)
         out = Path(asked.out or f"presave/explain_memory/{plan.run.resolve().name}_{plan.split}")
         with handled():

@@ -94,8 +94,10 @@ class Plan:
         return Origin(made.settings | settings, made.inputs | annotation_digests(self.config, self.split))
 
 
-def make_plan(run: Path, split: str = "", most: int = 100, overrides: Sequence[str] = ()) -> Plan:
+def make_plan(run: Path, split: str = "", most: int = 100, overrides: Sequence[str] = (), encoder: str = "") -> Plan:
     """A plan; ``split`` defaults to the one that the run reports, ``overrides`` are settings of prediction.
+
+    ``encoder``: that of the annotated captions, by default ``memory.encoder`` of the run.
 
     Raises UserError for a run without a memory or of a system that does not tell what it reads, and where split and
     memory do not fit.
@@ -111,12 +113,12 @@ def make_plan(run: Path, split: str = "", most: int = 100, overrides: Sequence[s
                         "captioner with one")
     model_folder(run)
     split = split or config.data.report
-    bank, encoder = load_bank(config.bank), make_encoder(config.memory.encoder, config.offline)
-    if (made_by := bank.info.get("encoder", "unknown")) != encoder.name:
+    bank, embedding = load_bank(config.bank), make_encoder(encoder or config.memory.encoder, config.offline)
+    if (made_by := bank.info.get("encoder", "unknown")) != embedding.name:
         raise UserError(f"{config.bank}: the encoder of its embeddings is {made_by}, that of the annotated captions "
-                        f"{encoder.name}; name the bank's (--set memory.encoder=...)")
+                        f"{embedding.name}; name the bank's (--encoder)")
     samples = open_samples(config.data, split, captions=False)
-    plan = Plan(run, config, split, most, samples, bank, encoder)
+    plan = Plan(run, config, split, most, samples, bank, embedding)
     if not any(event.text.strip() for video in samples.videos for event in video.events):
         raise UserError(f"split {split}: has no annotated captions to compare with; choose another --split")
     if plan.own_out and not plan.holds_captions:
