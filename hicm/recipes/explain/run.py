@@ -39,6 +39,7 @@ class Explained:
     commit: str
     search: str  # of the run, in words
     nodes: dict[int, int]  # of each level, coarse to fine
+    videos: int  # of the split
     events: int  # annotated, with a caption
     compared: int  # of those, the ones that a window overlaps
     own_out: bool
@@ -91,7 +92,7 @@ def _recall(plan: Plan, memory: Memory) -> dict[str, Any]:
                         "data.feature_fps")
     nodes = {level: len(plan.bank.texts(level)) for level in plan.levels}
     fits = joined(columns["fits"])
-    return {"nodes": nodes, "compared": len(fits[memory.shape, "iou"]),
+    return {"nodes": nodes, "videos": len(plan.samples), "compared": len(fits[memory.shape, "iou"]),
             "events": sum(bool(event.text.strip()) for video in plan.samples.videos for event in video.events),
             "levels": tuple(levels.rows(joined(columns["levels"]), nodes)),
             "branches": tuple(branches.rows(joined(columns["branches"]))) if columns["branches"] else (),

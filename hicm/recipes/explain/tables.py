@@ -36,7 +36,7 @@ NO_CHOICE = "*The choice of the sentence* is left out: no caption has recalled s
 def tables(found: Explained, command: str) -> str:
     """All tables and how they came about."""
     parts = [_about(found), LEVELS, level_table(found), *([BRANCHES, branch_table(found)] if found.branches else [
-        NO_BRANCHES]), FITS, fit_table(found.fits), *_taken(found.taken), notes(found, command)]
+        NO_BRANCHES]), FITS, fit_table(found.fits), *_taken(found.taken, found.videos), notes(found, command)]
     return "\n\n".join(parts)
 
 
@@ -103,10 +103,11 @@ def way_name(way: str, count: int, search: str) -> str:
 
 # what the captioner takes
 
-def _taken(found: Taken) -> Iterator[str]:
-    yield (f"**What the captioner takes**, in its own captions of {found.videos:,} videos, the first in the order of "
-           "a hash of their ids; each token is given those before it. Percent of the cross-attention, mean over heads "
-           "and tokens; *even*: if all states got the same.")
+def _taken(found: Taken, videos: int) -> Iterator[str]:
+    which = f"all {videos:,} videos" if found.videos == videos else (
+        f"{found.videos:,} videos, the first in the order of a hash of their ids")
+    yield (f"**What the captioner takes**, in its own captions of {which}; each token is given those before it. "
+           "Percent of the cross-attention, mean over heads and tokens; *even*: if all states got the same.")
     yield attention_table(found)
     yield INSIDE if found.located else NO_PLACES
     if found.copying is None:
