@@ -219,15 +219,17 @@ def test_it_is_measured_once_and_fills_a_page(run, main, done, tmp_path, monkeyp
     assert (tmp_path / "images" / "why_tiny_val_taken.png").read_text() == "a picture"
 
 
-def test_parts_that_do_not_apply_are_left_out(vectors, main, tmp_path):
+def test_parts_that_do_not_apply_are_left_out(vectors, main, tmp_path, capsys):
     lacking = shutil.copytree(vectors, tmp_path / "run")
     bank = load_bank(vectors / OWN)
     save_bank(dataclasses.replace(bank, leaves=dataclasses.replace(bank.leaves, embeddings=None)), lacking / OWN)
     assert main([str(lacking), "--split", "val", "--videos", "1", "--out", str(tmp_path / "out")]) == 0
     text = (tmp_path / "out" / "table.md").read_text()
     assert "*Where the right branch is lost* is left out:" in text and "*Copied words* are left out:" in text
-    assert "| recalled vectors |" in text and "| captions |" not in text and "| uniform | all |" in text
-    assert "recalled for the event |" in text
+    assert "| recalled vectors |" in text and "| uniform | all |" in text and "recalled for the event |" in text
+    assert "| level 1 |" in text and "| captions |" not in text
+    assert main([str(lacking), "--split", "train", "--out", str(tmp_path / "train")]) == 2
+    assert "holds captions of split train without their embeddings" in capsys.readouterr().err
 
 
 # --- refusals

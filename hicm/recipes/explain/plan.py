@@ -51,7 +51,7 @@ class Plan:
     @property
     def levels(self) -> list[int]:
         """Of the memory, coarse to fine; 0 are the captions."""
-        return list(range(self.bank.depth, 0 if self.holds_captions else 1, -1)) + [0] * self.holds_captions
+        return [*range(self.bank.depth, 0, -1), *([0] if self.holds_captions else [])]
 
     @cached_property
     def own_out(self) -> bool:

@@ -57,7 +57,7 @@ def _about(found: Explained) -> str:
 def level_table(found: Explained) -> str:
     """A row per level, a column per source."""
     cells = {(one.level, one.source): f"{one.mean:.3f} ({', '.join(f'{q:.2f}' for q in one.quantiles)})"
-             for one in found.levels}
+             + (f", {one.events:,} events" if one.events < found.compared else "") for one in found.levels}
     return markdown(["level", "nodes", *SOURCES], [
         [level_name(level), f"{nodes:,}", *(cells.get((level, source), NONE) for source in SOURCES)]
         for level, nodes in found.nodes.items()])
