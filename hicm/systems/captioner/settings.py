@@ -43,6 +43,10 @@ class DecodeSettings:
     temperature: float = 1.0
     grammar: bool = False  # allow only <start><end>text, with end > start
     isolated_time_tokens: Literal["drop", "keep"] = "drop"  # keep: written into the caption, as released
+    event_bias: float = 0.0  # taken from the score of ending the sequence: above 0 more events, below 0 fewer
+    word_bias: float = 0.0  # taken from the scores of ending a caption: above 0 longer captions, below 0 shorter
+    confidence: Literal["none", "words", "times", "both"] = "none"  # score of each event: how probable its tokens are
+    min_confidence: float = limited(0.0, 0, 1)  # events below it are left out, but not given ones
     seed: int = limited(0, 0)
 
     def unread(self) -> list[str]:
@@ -149,13 +153,21 @@ def warn_of_unread(decode: DecodeSettings) -> None:
     if idle := decode.unread():
         names = ", ".join(f"captioner.decode.{name}={getattr(decode, name)}" for name in idle)
         why = "with decode.sample=true" if decode.sample else f"with decode.sample=false and {decode.beams} beam(s)"
-        warnings.warn(f"without effect {why}: {names}", stacklevel=3)
+        warnings.warn(f"without effect {why}: {names}", stacklevel=4)
 
 
 def require_input(settings: Settings) -> None:
     """Raise UserError when video and speech are both switched off."""
     if not (settings.use_video or settings.use_speech):
         raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption, set one to true")
+
+
+def check_decode(decode: DecodeSettings) -> None:
+    """Warn of decoding settings without effect; UserError where events are to be left out by a score they lack."""
+    warn_of_unread(decode)
+    if decode.min_confidence and decode.confidence == "none":
+        raise UserError(f"captioner.decode.min_confidence: {decode.min_confidence:g}, but events get no confidence; "
+                        "set captioner.decode.confidence=both (or words, or times)")
 
 
 def check(config: Any) -> None:
@@ -165,7 +177,7 @@ def check(config: Any) -> None:
     if not config.data.frames:
         raise UserError("data.frames: 0, all rows, is not for the captioner, which has a position for each row; give "
                         "their number")
-    warn_of_unread(settings.decode)
+    check_decode(settings.decode)
     text = memory(config) == "texts"
     if not settings.use_video:
         idle = [name for name in ("point_times", "standardise") if getattr(settings, name)]

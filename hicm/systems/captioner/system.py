@@ -16,12 +16,12 @@ from hicm.systems.base import Device, Events, Learner, longest_first, refuse_oth
 from hicm.systems.captioner.batch import Batch, collate
 from hicm.systems.captioner.batches import in_batches, in_precision
 from hicm.systems.captioner.dataset import VideoDataset
-from hicm.systems.captioner.decode import generate, parse_events
+from hicm.systems.captioner.decode import find_events
 from hicm.systems.captioner.given import caption_events
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.objective import LossModule, Objective
 from hicm.systems.captioner.prepare import check_sentinels, keep_vocabulary, make_rereader, open_vocabulary
-from hicm.systems.captioner.settings import IN_WEIGHTS, require_input, warn_of_unread
+from hicm.systems.captioner.settings import IN_WEIGHTS, check_decode, require_input
 from hicm.systems.captioner.vocabulary import Vocabulary
 from hicm.systems.captioner.weights import build, load_captioner, save_captioner
 from hicm.types import Event
@@ -66,7 +66,7 @@ class System(Learner):
         model, vocabulary, _ = load_captioner(folder)
         refuse_other_model("captioner", model.config, config.room, IN_WEIGHTS, folder)
         require_input(config.room)
-        warn_of_unread(config.room.decode)
+        check_decode(config.room.decode)
         if memory_need(config) == "tokens" and model.config.use_video and model.memory_projection is None:
             raise UserError(f"{folder}: was trained without a memory and cannot read one; set retrieval.search=none")
         model.config = replace(model.config, use_speech=config.room.use_speech, mask_padding=config.room.mask_padding)
@@ -119,9 +119,7 @@ class System(Learner):
         settings = self.config.room.decode
         if batch.given:
             return caption_events(model, batch, batch.given, self.vocabulary, settings)
-        keep = settings.isolated_time_tokens == "keep"
-        return [parse_events(row, duration, self.vocabulary, keep) for duration, row in
-                zip(batch.durations, generate(model, batch, self.vocabulary, settings), strict=True)]
+        return find_events(model, batch, self.vocabulary, settings)
 
     def save(self, folder: Path, **about: Any) -> None:
         """Write weights, tokenizer and description to ``folder``; ``about`` is added to the description."""
