@@ -153,7 +153,7 @@ def warn_of_unread(decode: DecodeSettings) -> None:
     if idle := decode.unread():
         names = ", ".join(f"captioner.decode.{name}={getattr(decode, name)}" for name in idle)
         why = "with decode.sample=true" if decode.sample else f"with decode.sample=false and {decode.beams} beam(s)"
-        warnings.warn(f"without effect {why}: {names}", stacklevel=4)
+        warnings.warn(f"without effect {why}: {names}", stacklevel=3)
 
 
 def require_input(settings: Settings) -> None:
@@ -162,9 +162,8 @@ def require_input(settings: Settings) -> None:
         raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption, set one to true")
 
 
-def check_decode(decode: DecodeSettings) -> None:
-    """Warn of decoding settings without effect; UserError where events are to be left out by a score they lack."""
-    warn_of_unread(decode)
+def require_confidence(decode: DecodeSettings) -> None:
+    """Raise UserError when events are to be left out by a confidence that they do not get."""
     if decode.min_confidence and decode.confidence == "none":
         raise UserError(f"captioner.decode.min_confidence: {decode.min_confidence:g}, but events get no confidence; "
                         "set captioner.decode.confidence=both (or words, or times)")
@@ -177,7 +176,8 @@ def check(config: Any) -> None:
     if not config.data.frames:
         raise UserError("data.frames: 0, all rows, is not for the captioner, which has a position for each row; give "
                         "their number")
-    check_decode(settings.decode)
+    warn_of_unread(settings.decode)
+    require_confidence(settings.decode)
     text = memory(config) == "texts"
     if not settings.use_video:
         idle = [name for name in ("point_times", "standardise") if getattr(settings, name)]

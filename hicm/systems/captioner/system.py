@@ -21,7 +21,7 @@ from hicm.systems.captioner.given import caption_events
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.objective import LossModule, Objective
 from hicm.systems.captioner.prepare import check_sentinels, keep_vocabulary, make_rereader, open_vocabulary
-from hicm.systems.captioner.settings import IN_WEIGHTS, check_decode, require_input
+from hicm.systems.captioner.settings import IN_WEIGHTS, require_confidence, require_input, warn_of_unread
 from hicm.systems.captioner.vocabulary import Vocabulary
 from hicm.systems.captioner.weights import build, load_captioner, save_captioner
 from hicm.types import Event
@@ -66,7 +66,8 @@ class System(Learner):
         model, vocabulary, _ = load_captioner(folder)
         refuse_other_model("captioner", model.config, config.room, IN_WEIGHTS, folder)
         require_input(config.room)
-        check_decode(config.room.decode)
+        require_confidence(config.room.decode)
+        warn_of_unread(config.room.decode)
         if memory_need(config) == "tokens" and model.config.use_video and model.memory_projection is None:
             raise UserError(f"{folder}: was trained without a memory and cannot read one; set retrieval.search=none")
         model.config = replace(model.config, use_speech=config.room.use_speech, mask_padding=config.room.mask_padding)
