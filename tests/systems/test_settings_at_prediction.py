@@ -35,7 +35,7 @@ ACTED_ON = ("use_speech", "mask_padding", "max_speech_tokens")  # of the caption
 OTHER = {"captioner.t5_config": "{d_model: 8}", "captioner.tokenizer": "t5-base", "captioner.init": "x.pth",
          "captioner.t5": "t5-base", "captioner.decode.top_p": 0.5, "captioner.decode.max_tokens": 3,
          "captioner.max_speech_tokens": 5, "captioner.decode.batch": 1, "captioner.decode.precision": "bf16",
-         "captioner.decode.grammar": "false", "captioner.decode.event_bias": 9.0,
+         "captioner.decode.grammar": "false", "captioner.decode.event_bias": -9.0,
          "captioner.decode.confidence": "times",
          "parallel.vocabulary": "x.json", "parallel.init": "x", "parallel.decode.batch": 1,
          "recall.shortest": 20.0, "recall.penalty": 40.0, "recall.threshold": 1.0, "recall.centring": "none",
