@@ -3,8 +3,8 @@
     python scripts/calibrate.py RUN [--split holdout] [--try event_bias=-1,1 word_bias=0.5] [--drop 0.1 0.2]
 
 The run captions videos that it was not trained on, by default the part that data.holdout held out.  One setting of
-captioner.decode is tried after the other, each beside the best values so far; in the end the events of the least
-confidence are left out (captioner.decode.min_confidence).  The table says how many events and words there are beside
+captioner.decode is tried after the other, each beside the best values so far, with all events and without those of the
+least confidence (captioner.decode.min_confidence).  The table says how many events and words there are beside
 the annotated ones, and F1, SODA_c and CIDEr under the protocol of the run; the best settings are those of the highest
 SODA_c.  OUT gets calibration.json, table.md and the predictions.  Run again, it continues.  The reported split is
 refused unless --on-report is given, as scores on it would be too good.

@@ -26,7 +26,7 @@ CHOSEN_BY = "soda_c"
 class Plan:
     """A run, a split, and what is tried: values of settings of ``captioner.decode``, one setting after the other.
 
-    ``dropped``: shares of the events of the least ``confidence`` that are left out in the end, for ``min_confidence``;
+    ``dropped``: shares of the events of the least ``confidence`` that are left out, each time, for ``min_confidence``;
     ``overrides``: further settings of prediction.
     """
 

@@ -1,4 +1,8 @@
-"""The trials: one setting after the other, each beside the best values so far.  Running it again continues it."""
+"""The trials: one setting after the other, each beside the best values so far.  Running it again continues it.
+
+Whatever is tried, the least sure events may be left out of it: many events of which the surest are kept may be better
+than few.  That takes scoring, and no captioning.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +22,7 @@ from hicm.recipes.calibration.plan import CHOSEN_BY, Plan, override
 from hicm.stages.predict import predict
 
 FILE = "calibration.json"
+UNSURE = ("confidence", "min_confidence")  # settings of leaving out what is unsure
 Say = Callable[[str], None]
 Events = dict[str, list[dict[str, Any]]]  # of a predictions file
 
@@ -60,12 +65,12 @@ def calibrate(plan: Plan, out: Path, samples: int = 1000, say: Say = print) -> C
     trials of another run, split or settings, and the errors of the stages; what is captioned is kept.
     """
     tester = Tester(plan, out, say)
-    best = tester.test({})
+    best = tester.best(tester.test({}))
     for name, values in plan.tried.items():
-        best = tester.best([best, *(tester.test(best.settings | {name: value}) for value in values
-                                    if not tester.is_own(name, value))])
-    if plan.dropped:
-        best = tester.best([best, *tester.without_unsure(best)])
+        start = {known: value for known, value in best.settings.items() if known not in UNSURE}
+        trials = [trial for value in values if not tester.is_own(name, value)
+                  for trial in tester.test(start | {name: value})]
+        best = tester.best([best, *trials])
     return tester.finish(best, samples)
 
 
@@ -87,20 +92,16 @@ class Tester:
         return str(getattr(self.plan.config.room.decode, name)) == value or (
             _is_number(value) and getattr(self.plan.config.room.decode, name) == float(value))
 
-    def test(self, settings: dict[str, str]) -> Trial:
-        """The trial of these settings."""
-        return self._score(settings, self._predict(settings))
-
-    def without_unsure(self, start: Trial) -> list[Trial]:
-        """Trials of the settings of another one without the events of the least confidence."""
-        settings = {**start.settings, "confidence": self.plan.confidence}
-        events = self._predict(settings)
-        scores = [event["score"] for found in events.values() for event in found]
-        if not scores:
-            return []
-        thresholds = {share: f"{np.quantile(scores, share):.3g}" for share in self.plan.dropped}
-        return [self._score({**settings, "min_confidence": threshold}, sure_of(events, float(threshold)))
-                for threshold in dict.fromkeys(thresholds.values())]
+    def test(self, settings: dict[str, str]) -> list[Trial]:
+        """The trial of these settings, and those without the shares of the events of the least confidence."""
+        if not self.plan.dropped:
+            return [self._score(settings, self._predict(settings))]
+        sure = {**settings, UNSURE[0]: self.plan.confidence}
+        events = self._predict(sure)
+        scores = [event["score"] for found in events.values() for event in found] or [0.0]
+        thresholds = dict.fromkeys(f"{np.quantile(scores, share):.3g}" for share in self.plan.dropped)
+        return [self._score(settings, events), *(
+            self._score({**sure, UNSURE[1]: threshold}, sure_of(events, float(threshold))) for threshold in thresholds)]
 
     def best(self, trials: Sequence[Trial]) -> Trial:
         """The first of those with the highest score."""

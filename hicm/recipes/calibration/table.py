@@ -1,10 +1,11 @@
 """The table of a calibration, and what follows from it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from hicm.files import write_text
 from hicm.recipes.calibration.plan import CHOSEN_BY, Plan
-from hicm.recipes.calibration.run import Calibration, named
+from hicm.recipes.calibration.run import UNSURE, Calibration, Trial, named
 
 
 def write_table(found: Calibration, plan: Plan, out: Path) -> Path:
@@ -13,17 +14,30 @@ def write_table(found: Calibration, plan: Plan, out: Path) -> Path:
 
 
 def table(found: Calibration, metrics: dict[str, str]) -> str:
-    """Markdown: scores x 100, a row per trial; the best one is bold."""
+    """Markdown: scores x 100, a row per trial; the best one is bold.
+
+    Of the thresholds that were tried beside the same settings only the best one is shown.
+    """
     heads = ["captioner.decode", *metrics.values(), "events a video", "words a sentence"]
     lines = ["| " + " | ".join(heads) + " |", "|---|" + "--:|" * (len(heads) - 1),
              "| annotated |" + " |" * len(metrics) + f" {found.events:.2f} | {found.words:.2f} |"]
-    for trial in found.trials:
+    for trial in shown(found.trials):
         cells = [named(trial.settings), *(f"{100 * trial.scores[name]:.2f}" for name in metrics),
                  f"{trial.events:.2f}", f"{trial.words:.2f}"]
         if trial.settings == found.best.settings:
             cells = [f"**{cell}**" for cell in cells]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
+
+
+def shown(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials without thresholds, and of those with some the best one of each settings."""
+    best: dict[str, Trial] = {}
+    for trial in trials:
+        beside = named({name: value for name, value in trial.settings.items() if name != UNSURE[1]})
+        if beside not in best or trial.scores[CHOSEN_BY] > best[beside].scores[CHOSEN_BY]:
+            best[beside] = trial
+    return list(best.values())
 
 
 def choice(found: Calibration, plan: Plan) -> str:

@@ -9,7 +9,7 @@ from hicm.config import digest
 from hicm.data.time_tokens import to_seconds
 from hicm.errors import UserError
 from hicm.systems.captioner.batch import Batch
-from hicm.systems.captioner.biases import Biases
+from hicm.systems.captioner.biases import with_biases
 from hicm.systems.captioner.confidence import Confidence, confidences
 from hicm.systems.captioner.decoder import Decoder
 from hicm.systems.captioner.grammar import EventGrammar
@@ -30,7 +30,7 @@ def generate(model: Captioner, batch: Batch, vocabulary: Vocabulary, settings: D
     ``parts``: the encoder states of the batch, where they are known.  Raises UserError when the settings allow no
     generation, e.g. temperature 0, and when sampling finds no finite probabilities.
     """
-    rule: Rule | None = EventGrammar(vocabulary) if settings.grammar else None
+    rule = with_biases(settings, vocabulary, EventGrammar(vocabulary) if settings.grammar else None)
     return generate_from(model, parts or encode_parts(model, batch), settings, rule, make_generators(batch, settings))
 
 
@@ -60,8 +60,6 @@ def generate_from(model: Captioner, parts: Sequence[Part], settings: DecodeSetti
         if not getattr(settings, name) > 0:
             raise UserError(f"captioner.decode: {name}={getattr(settings, name)}: expected a strictly positive float; "
                             "correct it")
-    if settings.event_bias or settings.word_bias:
-        rule = Biases(settings.event_bias, settings.word_bias, model.text_size, rule)
     if settings.no_repeats:
         rule = NoRepeats(settings.no_repeats, model.text_size, rule)
     beams = 1 if settings.sample else settings.beams

@@ -10,6 +10,7 @@ from torch import Tensor
 from hicm.data.time_tokens import to_bin
 from hicm.errors import UserError
 from hicm.systems.captioner.batch import Batch, pad
+from hicm.systems.captioner.biases import with_biases
 from hicm.systems.captioner.confidence import Confidence, confidences
 from hicm.systems.captioner.decode import generate_from, make_generators
 from hicm.systems.captioner.grammar import TEXT, WORDS, EventGrammar
@@ -90,7 +91,7 @@ def caption_events(model: Captioner, batch: Batch, given: Sequence[Sequence[Span
         grammar = GivenEvents(vocabulary, [times[row][2 * len(captions[row]):] for row in left], settings.sample)
         own = [generators[row] for row in left] if generators else []
         pass_parts = take(parts, left)
-        found = generate_from(model, pass_parts, settings, grammar, own)
+        found = generate_from(model, pass_parts, settings, with_biases(settings, vocabulary, grammar), own)
         sure = confidences(model, pass_parts, found, settings)
         for row, ids, confidence in zip(left, found, sure, strict=True):
             captions[row] += _captions(ids, vocabulary, confidence)

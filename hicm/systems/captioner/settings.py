@@ -44,7 +44,7 @@ class DecodeSettings:
     grammar: bool = False  # allow only <start><end>text, with end > start
     isolated_time_tokens: Literal["drop", "keep"] = "drop"  # keep: written into the caption, as released
     event_bias: float = 0.0  # taken from the score of ending the sequence: above 0 more events, below 0 fewer
-    word_bias: float = 0.0  # taken from the scores of ending a caption: above 0 longer captions, below 0 shorter
+    word_bias: float = 0.0  # from those of full stop and end of a caption: above 0 longer, below 0 shorter
     confidence: Literal["none", "words", "times", "both"] = "none"  # score of each event: how probable its tokens are
     min_confidence: float = limited(0.0, 0, 1)  # events below it are left out, but not given ones
     seed: int = limited(0, 0)
