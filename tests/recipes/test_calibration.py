@@ -94,7 +94,7 @@ def test_it_continues_with_what_was_captioned(run, calibrate, done, capsys):
     (["--try", "event_bias"], "--try event_bias: expected NAME=VALUE,VALUE"),
     (["--try", "event_bais=1"], "the nearest known one is captioner.decode.event_bias"),
     (["--try", "event_bias=much"], "captioner.decode.event_bias"),
-    (["--try", "min_confidence=0.5"], "min_confidence: 0.5, but events get no confidence"),
+    (["--try", "min_confidence=0.5"], "--try min_confidence: what is unsure is left out with --drop"),
     (["--drop", "1.5"], "--drop: expected shares between 0 and 1, found 1.5"),
     (["--set", "captioner.decode.max_tokens=20"], "was made with other values of settings; choose another --out")])
 def test_what_does_not_fit_is_refused_in_one_line(run, calibrate, done, words, said, capsys):

@@ -15,10 +15,10 @@ from hicm.files import plain
 from hicm.stages.origins import path_digest
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
-from hicm.systems.captioner.settings import require_confidence
 
 TRIED = {"event_bias": ("-1", "-0.5", "0.5", "1", "2"), "word_bias": ("-1", "-0.5", "0.5", "1")}
 DROPPED = (0.1, 0.2, 0.3)  # shares of events
+UNSURE = ("confidence", "min_confidence")  # settings of leaving out what is unsure
 CHOSEN_BY = "soda_c"
 
 
@@ -84,9 +84,13 @@ def make_plan(run: Path, split: str = "", tried: Mapping[str, Sequence[str]] | N
             raise UserError(f"--drop: expected shares between 0 and 1, found {share:g}")
     plan = Plan(run, split, TRIED if tried is None else tried, tuple(dict.fromkeys(dropped)), confidence,
                 tuple(overrides))
-    for name, values in [*plan.tried.items(), *([("confidence", [confidence])] if dropped else [])]:
+    for name in UNSURE:
+        if name in plan.tried:
+            raise UserError(f"--try {name}: what is unsure is left out with --drop and --confidence; leave it out of "
+                            "--try")
+    for name, values in plan.tried.items():
         for value in values:
-            require_confidence(prediction_config(run, [*overrides, override(name, value)]).room.decode)
+            prediction_config(run, [*overrides, override(name, value)])
     return plan
 
 

@@ -18,11 +18,10 @@ from hicm.dvc_eval.results.significance import Versus, compare
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.provenance import now, revision
-from hicm.recipes.calibration.plan import CHOSEN_BY, Plan, override
+from hicm.recipes.calibration.plan import CHOSEN_BY, UNSURE, Plan, override
 from hicm.stages.predict import predict
 
 FILE = "calibration.json"
-UNSURE = ("confidence", "min_confidence")  # settings of leaving out what is unsure
 Say = Callable[[str], None]
 Events = dict[str, list[dict[str, Any]]]  # of a predictions file
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hicm.files import write_text
-from hicm.recipes.calibration.plan import CHOSEN_BY, Plan
-from hicm.recipes.calibration.run import UNSURE, Calibration, Trial, named
+from hicm.recipes.calibration.plan import CHOSEN_BY, UNSURE, Plan
+from hicm.recipes.calibration.run import Calibration, Trial, named
 
 
 def write_table(found: Calibration, plan: Plan, out: Path) -> Path:

@@ -20,6 +20,7 @@ from hicm.systems.captioner.decode import find_events
 from hicm.systems.captioner.given import caption_events
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.objective import LossModule, Objective
+from hicm.systems.captioner.precision import frame_precisions
 from hicm.systems.captioner.prepare import check_sentinels, keep_vocabulary, make_rereader, open_vocabulary
 from hicm.systems.captioner.settings import IN_WEIGHTS, require_confidence, require_input, warn_of_unread
 from hicm.systems.captioner.vocabulary import Vocabulary
@@ -32,7 +33,6 @@ SPREAD = 8.0  # seconds per frame: 100 frames then span what 99 % of YouCook2's 
 class System(Learner):
     """Model and vocabulary, and in training also objective and data; see `hicm.systems.base`."""
 
-    losses = ("generative", "denoising")
     captions_given = True
 
     def __init__(self, config: Config, model: Captioner, vocabulary: Vocabulary, objective: Objective | None = None,
@@ -42,6 +42,7 @@ class System(Learner):
         if objective is not None and samples is not None:
             self.objective = objective
             self.dataset = VideoDataset(config, samples, vocabulary)
+            self.losses = tuple(objective.weights)
             self.module = LossModule(model, objective)
             self.size = len(samples)
 
@@ -56,7 +57,8 @@ class System(Learner):
             model.standardise.measure(samples[row].rows for row in range(len(samples)))
         model.recompute(config.room.checkpointing)
         objective = Objective(settings.generative, settings.denoising, settings.label_smoothing, settings.word_dropout,
-                              make_rereader(config, model.t5.config.d_model, model.memory_width))
+                              make_rereader(config, model.t5.config.d_model, model.memory_width),
+                              settings.saliency if config.room.scores_frames else 0.0)
         keep_vocabulary(vocabulary, folder)
         return cls(config, model, vocabulary, objective, samples)
 
@@ -88,6 +90,17 @@ class System(Learner):
     def total(self, sums: Tensor, counts: Tensor) -> Tensor:
         """Weighted sum of the token means."""
         return self.objective.total(sums, counts)
+
+    def watched(self, samples: Samples, device: Device = "cpu") -> dict[str, float]:
+        """The average precision of frame saliency, if the model has it: mean over videos with frames of both kinds."""
+        if self.model.saliency is None:
+            return {}
+        dataset, size = VideoDataset(self.config, samples, self.vocabulary, False), self.config.room.decode.batch
+        model, found = self.model.to(device).eval(), list[float]()
+        for start in range(0, len(samples), size):
+            batch = collate([dataset[0, row] for row in range(start, min(start + size, len(samples)))])
+            found += frame_precisions(model, batch.to(device))
+        return {"saliency_AP": sum(found) / len(found)} if found else {}
 
     def after_step(self) -> None:
         """Rescale the time tokens, if the settings say so."""
