@@ -1,12 +1,17 @@
 """Calibration of decoding: what is tried, on which videos, what is written, and what is refused."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 
 from hicm import verbs
 from hicm.config import load_config
 from hicm.data.annotations import read_split
+from hicm.dvc_eval.metrics.measures import Measure, mean_of_means
 from hicm.files import read_json
 from hicm.recipes.calibration.run import sure_of
+from hicm.recipes.calibration.unseen import unseen_difference
 from hicm.stages.predict import predict
 from tests.scripts import load_script
 from tests.tiny import make_tiny
@@ -58,6 +63,19 @@ def test_every_setting_is_tried_beside_the_best_so_far_and_the_best_is_named(run
     text = (done / "table.md").read_text()
     assert text.count("\n| ") == 1 + len(trials) and "| annotated |" in text
     assert "**" in text or "Nothing that was tried" in text
+
+
+def test_a_choice_is_measured_on_videos_that_did_not_make_it():
+    """The second trial is lucky with the two videos of the first fold, the third is a little better everywhere."""
+    def measure(rows):
+        return Measure("soda_c", np.stack([rows, np.ones(10)], 1), mean_of_means)
+
+    base, lucky, steady = np.full(10, 0.2), np.where(np.arange(10) % 5 == 0, 0.9, 0.1), np.full(10, 0.25)
+    assert unseen_difference([{"soda_c": measure(base)}] * 2, "soda_c") == {"soda_c": 0.0}
+    found = unseen_difference([{"soda_c": measure(rows)} for rows in (base, lucky, steady)], "soda_c")
+    # the two videos of fold 0 are not among those that choose for it, so that steady is taken; for all others, lucky
+    assert found["soda_c"] == pytest.approx((2 * 0.25 + 8 * 0.1) / 10 - 0.2)
+    assert unseen_difference([{"soda_c": replace(measure(base), statistics=np.ones((4, 2)))}], "soda_c") == {}
 
 
 def test_annotated_numbers_are_those_of_the_held_out_videos(run, done):

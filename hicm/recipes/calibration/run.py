@@ -19,6 +19,7 @@ from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.provenance import now, revision
 from hicm.recipes.calibration.plan import CHOSEN_BY, UNSURE, Plan, override
+from hicm.recipes.calibration.unseen import unseen_difference
 from hicm.stages.predict import predict
 
 FILE = "calibration.json"
@@ -40,7 +41,7 @@ class Trial:
 class Calibration:
     """All trials, the best one, and how it differs from the run's own settings, by metric; ``versus``: {} if it is it.
 
-    ``events``, ``words``: those of the annotations, as in `Trial`.
+    ``events``, ``words``: those of the annotations, as in `Trial`.  ``unseen``: see `unseen_difference`.
     """
 
     videos: int
@@ -49,6 +50,7 @@ class Calibration:
     trials: tuple[Trial, ...]
     best: Trial
     versus: dict[str, Versus]
+    unseen: dict[str, float]
     signature: str
 
     @property
@@ -117,6 +119,8 @@ class Tester:
         calibration = Calibration(
             videos=len(base.videos), events=float(base.counts[:, 1:].mean()), words=_mean(told),
             trials=tuple(trial for trial, _ in self.trials.values()), best=best, versus=versus,
+            unseen=unseen_difference([{name: result.measures[name] for name in names} for _, result in
+                                      self.trials.values()], CHOSEN_BY),
             signature=base.signature)
         write_json(self.out / FILE, {
             "about": self.about, "date": now(), **revision(), "chosen_by": CHOSEN_BY, "signature": base.signature,
@@ -124,7 +128,8 @@ class Tester:
             "trials": [asdict(trial) for trial in calibration.trials], "best": asdict(best),
             "set": calibration.overrides,
             "difference": {name: {"difference": row.difference, "interval": None if row.interval is None else
-                                  [row.interval.low, row.interval.high]} for name, row in versus.items()}})
+                                  [row.interval.low, row.interval.high]} for name, row in versus.items()},
+            "difference_on_unseen": calibration.unseen})
         return calibration
 
     def _predict(self, settings: dict[str, str]) -> Events:
