@@ -16,7 +16,7 @@ from hicm.stages.origins import path_digest
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
 
-TRIED = {"event_bias": ("-1", "-0.5", "0.5", "1"), "word_bias": ("-1", "-0.5", "0.5", "1")}
+TRIED = {"event_bias": ("-0.5", "0.5"), "word_bias": ("-1", "1")}  # few: the more is tried, the more is due to chance
 DROPPED = (0.1, 0.2, 0.3, 0.4)  # shares of events
 UNSURE = ("confidence", "min_confidence")  # settings of leaving out what is unsure
 CHOSEN_BY = "soda_c"
