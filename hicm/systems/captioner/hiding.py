@@ -10,8 +10,8 @@ import numpy as np
 def chance_of(chance: float, grows: bool, epoch: int, epochs: int) -> float:
     """The chance of a video to be hidden in an epoch, counted from 0; if it grows, from 0 to ``chance`` in the last.
 
-    >>> [chance_of(0.6, True, epoch, 4) for epoch in range(4)], chance_of(0.6, True, 0, 1)
-    ([0.0, 0.2, 0.4, 0.6], 0.6)
+    >>> [chance_of(0.5, True, epoch, 3) for epoch in range(3)], chance_of(0.5, True, 0, 1)
+    ([0.0, 0.25, 0.5], 0.5)
     """
     return chance * epoch / (epochs - 1) if grows and epochs > 1 else chance
 
