@@ -33,6 +33,8 @@ class Item:
     spans: np.ndarray | None = None  # float32 [T + W, 2]: when frames and memory are, as shares of the duration
     marks: np.ndarray | None = None  # float32 [W, 5]: what each recalled vector stands for (memory_positions.py)
     cosines: tuple[float, ...] = ()  # of the sentences that the first of the ids in ``speech`` belong to, by id
+    hidden: np.ndarray | None = None  # bool [T]: frames that the model is not to see
+    inside: np.ndarray | None = None  # bool [T]: frames in annotated events
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class Batch:
     spans: Tensor | None = None  # float32 [B, T + W, 2]
     marks: Tensor | None = None  # float32 [B, W, 5]
     cosines: Tensor | None = None  # float32 [B, L], 0 for speech
+    hidden: Tensor | None = None  # bool [B, T]
+    inside: Tensor | None = None  # bool [B, T]
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The same batch on another device; ``dtype``: of its frames and recalled vectors, None: as they are."""
@@ -88,6 +92,8 @@ def collate(items: Sequence[Item]) -> Batch:
         given=() if items[0].given is None else tuple(item.given or () for item in items),
         spans=_stacked([item.spans for item in items]),
         cosines=_scores([item.cosines for item in items], max(len(item.speech) for item in items)),
+        hidden=_stacked([item.hidden for item in items]),
+        inside=_stacked([item.inside for item in items]),
     )
 
 
