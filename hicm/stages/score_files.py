@@ -49,7 +49,7 @@ class Plan:
 
     def write(self, results: Sequence[Any]) -> None:
         """Write what is planned.  Raises UserError when it cannot be written."""
-        from hicm.dvc_eval.results.output import write_table
+        from hicm.evaluation.output import write_table
 
         for path, result, about in zip(self.scores, results, self.about, strict=False):
             write_json(path, result.to_json() | about)
@@ -66,8 +66,8 @@ def plan_files(scored: Scored, asked: Asked, names: Sequence[str], out: str = ""
     their ``names``.  Raises UserError for a file that cannot be written, is an input, is meant for both, or holds
     anything but scores made from the same inputs and settings (``overwrite`` replaces other scores).
     """
-    from hicm.dvc_eval.results.output import paths
-    from hicm.dvc_eval.results.targets import check_replaced, check_targets
+    from hicm.evaluation.output import paths
+    from hicm.evaluation.targets import check_replaced, check_targets
 
     given = {option: Path(path) for option, path in (("--out", out), ("--per-video", per_video)) if path}
     targets = {option: paths(names, path) for option, path in given.items()}
@@ -88,7 +88,7 @@ def plan_files(scored: Scored, asked: Asked, names: Sequence[str], out: str = ""
 
 def _about(scored: Scored, asked: Asked) -> list[dict[str, Any]]:
     """For each protocol: the digests of predictions and references, and the settings."""
-    from hicm.dvc_eval.results.output import numbered
+    from hicm.evaluation.output import numbered
 
     files = [one for one in scored.references if isinstance(one, str | Path)]
     inputs = {"predictions": {"file": scored.path.name, "sha256": _digest(scored.path),
@@ -115,7 +115,7 @@ def _identity(path: Path) -> Any:
 
 def _may_keep(paths: Sequence[Path], about: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a run's own files can be written; says so if not, and if they hold other scores now."""
-    from hicm.dvc_eval.results.targets import held_scores, made_from
+    from hicm.evaluation.targets import held_scores, made_from
 
     for path, made in zip(paths, about, strict=True):
         problem = unwritable(path)

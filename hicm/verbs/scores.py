@@ -11,9 +11,9 @@ from hicm.files import read_json
 from hicm.verbs.common import model_path
 
 if TYPE_CHECKING:
-    from hicm.dvc_eval.results.output import Scores
     from hicm.dvc_eval.results.score import Result
     from hicm.dvc_eval.selftest import SelfTest
+    from hicm.evaluation.output import Scores
     from hicm.stages.score_files import Scored
 
 Format = Annotated[str, "format of the predictions, e.g. timechat; default: detected (docs/evaluation.md)"]
@@ -52,8 +52,8 @@ def evaluate(predictions: Annotated[str, "predictions file in any known format (
 
     METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, under one or several protocols, with coverage and a signature.
     """
-    from hicm.dvc_eval.inputs.pipes import read_once
-    from hicm.dvc_eval.results import output as reporting
+    from hicm.evaluation import output as reporting
+    from hicm.pipes import read_once
     from hicm.stages.evaluate import find_scored
     from hicm.stages.score_files import Asked, plan_files
     from hicm.tasks import find_task
@@ -115,10 +115,11 @@ def compare(files: Annotated[Sequence[str], "predictions files, run folders or h
     Differences to the first one, with intervals, paired bootstrap and randomisation tests.
     """
     from hicm.dvc_eval import evaluate
-    from hicm.dvc_eval.inputs.pipes import read_once
-    from hicm.dvc_eval.results import output as reporting
-    from hicm.dvc_eval.results.intervals import check_draws
-    from hicm.dvc_eval.results.significance import compare
+    from hicm.dvc_eval.inputs.detect import sides_of
+    from hicm.evaluation import output as reporting
+    from hicm.evaluation.intervals import check_draws
+    from hicm.evaluation.significance import compare
+    from hicm.pipes import read_once
     from hicm.stages.evaluate import find_scored
 
     style = reporting.choose_style(json, markdown, latex)
@@ -127,7 +128,7 @@ def compare(files: Annotated[Sequence[str], "predictions files, run folders or h
     systems: dict[str, Result] = {}
     with read_once([model_path(name) for name in files]) as paths:
         given = dict(zip(paths, files, strict=True))
-        names, references = reporting.split_files(paths)
+        names, references = reporting.split_files(paths, sides_of)
         found_of = {name: find_scored(name, references) for name in names}
         for name, scored in found_of.items():
             task = _task_of(scored.path)
@@ -152,9 +153,10 @@ def protocols() -> str:
 
     A Markdown table, one row per rule.
     """
-    from hicm.dvc_eval.results.output import protocol_table
+    from hicm.dvc_eval import PROTOCOLS
+    from hicm.evaluation.output import protocol_table
 
-    return protocol_table()
+    return protocol_table(list(PROTOCOLS.values()))
 
 
 def selftest() -> "SelfTest":

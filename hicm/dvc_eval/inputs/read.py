@@ -11,8 +11,8 @@ from hicm.dvc_eval.inputs.detect import OPTIONS, detect
 from hicm.dvc_eval.inputs.formats import _rows
 from hicm.dvc_eval.inputs.match import in_seconds, match_files
 from hicm.dvc_eval.inputs.reading import Reading, Track, Tracks, kind_of
-from hicm.dvc_eval.inputs.source import Source, open_source
 from hicm.errors import UserError
+from hicm.source import Source, open_source
 
 __all__ = ["Inputs", "Track", "Tracks", "odd_spans", "read_events", "read_inputs", "read_predictions",
            "read_references"]

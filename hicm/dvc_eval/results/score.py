@@ -11,12 +11,13 @@ import numpy as np
 
 from hicm.dvc_eval.inputs.amounts import Amount
 from hicm.dvc_eval.inputs.protocols import F1_NAMES, Protocol
-from hicm.dvc_eval.metrics.measures import Measure, divide, harmonic_mean
 from hicm.dvc_eval.metrics.part import Columns, EventPairs
 from hicm.dvc_eval.results import tables
-from hicm.dvc_eval.results.intervals import Interval, bootstrap
-from hicm.dvc_eval.results.signature import of_parts, parts_of
 from hicm.errors import UserError
+from hicm.evaluation.intervals import Interval, bootstrap
+from hicm.evaluation.measures import Measure, divide, harmonic_mean
+from hicm.evaluation.signatures import of_parts, parts_of
+from hicm.evaluation.tables import latex, markdown
 
 
 @dataclass(frozen=True)
@@ -201,11 +202,40 @@ class Result:
 
     def to_markdown(self, decimals: int = 2) -> str:
         """A table with one row, times 100, and the signature below it."""
-        return tables.markdown(*tables.result_table([self], decimals), notes=[self.signature])
+        return markdown(*tables.result_table([self], decimals), notes=[self.signature])
 
     def to_latex(self, decimals: int = 2) -> str:
         """A booktabs table with one row, times 100, and the signature as a comment."""
-        return tables.latex(*tables.result_table([self], decimals), notes=[self.signature])
+        return latex(*tables.result_table([self], decimals), notes=[self.signature])
+
+    @property
+    def item(self) -> str:
+        """What a row of `rows` is about."""
+        return "video"
+
+    @property
+    def rows(self) -> dict[str, dict[str, dict[str, float]]]:
+        """The table per video, `video_table`."""
+        return self.video_table
+
+    def text(self) -> str:
+        """The result for the terminal, without notes."""
+        return tables.text(self)
+
+    def caveats(self) -> list[str]:
+        """What to know beside the scores, one line each."""
+        return tables.caveats(self)
+
+    def gaps(self) -> list[str]:
+        """Lines on coverage and metrics left out; none if all was scored."""
+        whole = not self.left_out and not any(self.coverage[kind] for kind in ("missing", "empty", "unknown"))
+        return [] if whole else tables.coverage_lines(self)
+
+    @staticmethod
+    def tabulate(results: "Sequence[Result]", decimals: int, labels: Sequence[str] = (),
+                 ) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows of several results (`tables.result_table`)."""
+        return tables.result_table(results, decimals, labels)
 
     def __str__(self) -> str:
         """A table in per cent, with coverage, warnings, notes and the signature."""

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hicm.dvc_eval.metrics.measures import Measure, f1_measure, mean_measure
-from hicm.dvc_eval.results.intervals import Interval, bootstrap
-from hicm.dvc_eval.results.significance import compare, holm
 from hicm.errors import UserError
+from hicm.evaluation.intervals import Interval, bootstrap
+from hicm.evaluation.measures import Measure, f1_measure, mean_measure
+from hicm.evaluation.significance import compare, holm
 
 SIGNATURE = "proto:vidchapters|missing:skip|cap:1000|refs:1@0a1b2c3d|cov:{0}/{0}|v:0.2.0"
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from hicm.dvc_eval.inputs.reading import Reading, kind_of
-from hicm.dvc_eval.inputs.source import Source
 from hicm.errors import UserError
+from hicm.source import Source
 from hicm.types import Video
 
 FORM = '{video: {"duration", "timestamps": [[start, end]], "sentences": [..]}}'

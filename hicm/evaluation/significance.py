@@ -18,12 +18,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hicm.dvc_eval.inputs.protocols import nearest
-from hicm.dvc_eval.metrics.measures import Measure
-from hicm.dvc_eval.results import tables
-from hicm.dvc_eval.results.intervals import LEVEL, Interval, blocks, check_draws, percentile_interval, resampled_scores
-from hicm.dvc_eval.results.signature import of_parts, parts_of, unlike
 from hicm.errors import UserError
+from hicm.evaluation import tables
+from hicm.evaluation.intervals import LEVEL, Interval, blocks, check_draws, percentile_interval, resampled_scores
+from hicm.evaluation.measures import Measure
+from hicm.evaluation.rules import nearest
+from hicm.evaluation.signatures import of_parts, parts_of, unlike
 
 NOT_TESTED = "n/a"
 TIE = 1e-12  # differences below it are rounding
