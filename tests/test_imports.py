@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "outputs",
         "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
-        "cached_arrays", "quiet", "loading", "progress", "ranks", "cores", "heap", "pipes", "source"}
-BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "evaluation", "dvc_eval", "tasks", "video", "exports",
-         "recognisers", "executors"}
+        "cached_arrays", "quiet", "loading", "progress", "ranks", "cores", "heap", "pipes", "source", "values"}
+BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "evaluation", "dvc_eval", "moments", "moments_eval",
+         "tasks", "video", "exports", "recognisers", "executors"}
 STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
 
 # part of hicm -> the other parts it may import
@@ -40,6 +40,7 @@ ALLOWED = {
     "ranks": {"errors"},
     "files": {"errors", "locks", "pickles"},
     "pipes": {"errors"},
+    "values": {"errors"},
     "source": {"errors", "files", "pipes"},
     "new_hdf5": {"files"},
     "outputs": {"errors", "files"},
@@ -66,10 +67,12 @@ ALLOWED = {
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
     "evaluation": {"errors", "files", "outputs"},
-    "dvc_eval": {"", "cores", "errors", "evaluation", "files", "interrupts", "pipes", "plugins", "source",
-                 "types"},  # usable alone
+    "dvc_eval": {"", "cores", "errors", "evaluation", "files", "interrupts", "pipes", "plugins", "source", "types",
+                 "values"},  # usable alone
+    "moments": {"errors", "plugins", "source", "values"},
+    "moments_eval": {"", "errors", "evaluation", "moments"},  # usable alone
     "tasks": {"errors", "types", "evaluation", "dvc_eval"},
-    "systems": BELOW - {"tasks", "evaluation", "dvc_eval"},
+    "systems": BELOW - {"tasks", "evaluation", "dvc_eval", "moments_eval"},
     "training": BELOW | {"systems"},
     "results": CORE | {"evaluation", "dvc_eval"},
     "report": CORE | {"data", "memory", "retrieval", "evaluation", "dvc_eval", "viewer"},
