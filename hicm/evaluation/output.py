@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from hicm.errors import UserError
 from hicm.evaluation import tables
+from hicm.evaluation.significance import Comparison
 from hicm.files import write_json, write_text
 
 Style = Literal["text", "json", "markdown", "latex"]
@@ -81,6 +82,12 @@ def choose_style(json_: bool, markdown: bool, latex: bool) -> Style:
     if len(styles) > 1:
         raise UserError(f"--{styles[0]} and --{styles[1]} are both given; choose one")
     return styles[0] if styles else "text"
+
+
+def styled(comparison: Comparison, style: Style) -> str:
+    """A comparison in the given style."""
+    return {"text": lambda: str(comparison), "json": lambda: to_text(comparison.to_json()),
+            "markdown": comparison.to_markdown, "latex": comparison.to_latex}[style]()
 
 
 def split_files(files: Sequence[str], sides_of: Callable[[str], set[str]]) -> tuple[list[str], list[str]]:

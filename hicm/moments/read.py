@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from pathlib import Path
 from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
@@ -45,6 +44,18 @@ def claims_of(source: Source) -> dict[str, ModuleType]:
 def sides_of(source: Source) -> set[str]:
     """What content may be, by its format: "predictions", "annotations", "durations"; empty if no format claims it."""
     return {part.SIDE for part in claims_of(source).values()}
+
+
+def file_sides(path: str) -> set[str]:
+    """What a file may be: "predictions", or "references" for annotations and durations.
+
+    Raises UserError when no format claims it.
+    """
+    source = open_source(path, "file", [])
+    sides = {"predictions" if side == "predictions" else "references" for side in sides_of(source)}
+    if not sides:
+        raise _unknown(source, "predictions")
+    return sides
 
 
 def read_submission(source: Any, warnings: list[str], format: str = "") -> Submission:
@@ -145,8 +156,3 @@ def _unknown(source: Source, side: str) -> UserError:
 def _is_rows(content: Sequence[Any]) -> bool:
     """Whether a list is the content of one file, not a list of files."""
     return len(content) > 0 and all(isinstance(row, Mapping) and "qid" in row for row in content)
-
-
-def name_of(source: Any) -> str:
-    """The name of a file, for tables; "" for content."""
-    return Path(source).name if isinstance(source, str | Path) else ""

@@ -58,18 +58,19 @@ class Plan:
 
 
 def plan_files(scored: Scored, asked: Asked, names: Sequence[str], out: str = "", per_video: str = "",
-               overwrite: bool = False) -> Plan:
+               overwrite: bool = False, table_option: str = "--per-video") -> Plan:
     """Where the scores go: to ``out`` and ``per_video``, where given; without ``out`` those of a run into the run.
 
     A run's own file is replaced, with a line on standard error if it held other scores; a run folder that cannot be
     written keeps none, with a line as well.  Of several protocols, those after the first are written beside it under
     their ``names``.  Raises UserError for a file that cannot be written, is an input, is meant for both, or holds
-    anything but scores made from the same inputs and settings (``overwrite`` replaces other scores).
+    anything but scores made from the same inputs and settings (``overwrite`` replaces other scores).  ``table_option``:
+    what errors call the option of the table.
     """
     from hicm.evaluation.output import paths
     from hicm.evaluation.targets import check_replaced, check_targets
 
-    given = {option: Path(path) for option, path in (("--out", out), ("--per-video", per_video)) if path}
+    given = {option: Path(path) for option, path in (("--out", out), (table_option, per_video)) if path}
     targets = {option: paths(names, path) for option, path in given.items()}
     own = scored.path.with_name(scored.path.name.replace("predictions_", "metrics_", 1))
     keep = paths(names, own) if scored.settings is not None and not out and own != scored.path else []
@@ -83,7 +84,7 @@ def plan_files(scored: Scored, asked: Asked, names: Sequence[str], out: str = ""
             check_replaced(option, path, made, overwrite)
     if keep and not _may_keep(keep, about):
         keep = []
-    return Plan(targets.get("--out", keep), targets.get("--per-video", []), about)
+    return Plan(targets.get("--out", keep), targets.get(table_option, []), about)
 
 
 def _about(scored: Scored, asked: Asked) -> list[dict[str, Any]]:

@@ -63,7 +63,8 @@ def test_sizes_after_cleaning(name: str, annotated: Path) -> None:
 
 
 def whole_videos(annotations: Annotations) -> Submission:
-    return Submission({query.id: Prediction(np.array([[0.0, query.duration, 1.0]])) for query in annotations.queries}, "")
+    whole = {query.id: Prediction(np.array([[0.0, query.duration, 1.0]])) for query in annotations.queries}
+    return Submission(whole, "")
 
 
 @pytest.mark.parametrize(("name", "protocol", "expected"), [

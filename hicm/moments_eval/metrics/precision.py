@@ -17,27 +17,26 @@ def average_precision(predicted: Padded, true: Padded, thresholds: np.ndarray) -
     for chosen in blocks(np.where(predicted.counts > 0, true.counts, 0), most * len(thresholds)):
         one, two = predicted.of(chosen), true.of(chosen)
         overlap = np.where(one.real[:, :, None] & two.real[:, None, :], cross_iou(one.rows, two.rows), -1.0)
-        found[chosen] = interpolated_area(match(overlap, thresholds), two.counts)
+        found[chosen] = interpolated_area(match(overlap, thresholds) >= 0, two.counts)
     return found
 
 
 def match(overlap: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """Whether each prediction (Q, P, T) matches a true window at each threshold, from their IoU (Q, P, G).
+    """The true window that each prediction takes at each threshold (Q, P, T), or -1, from their IoU (Q, P, G).
 
     One after the other, each takes the true window that it overlaps most among those not taken yet, if their IoU is not
     below the threshold; of equal ones the later.
     """
     queries, predictions, windows = overlap.shape
-    hits = np.zeros((queries, predictions, len(thresholds)), dtype=bool)
+    found = np.full((queries, predictions, len(thresholds)), -1)
     free = np.ones((queries, len(thresholds), windows), dtype=bool)
     for place in range(predictions):
         left = np.where(free, overlap[:, place, None, :], -1.0)
         best = windows - 1 - left[..., ::-1].argmax(axis=2)
         value = np.take_along_axis(left, best[..., None], axis=2)[..., 0]
-        hits[:, place] = value >= thresholds
-        taken = hits[:, place, :, None] & (np.arange(windows) == best[..., None])
-        free &= ~taken
-    return hits
+        found[:, place] = np.where(value >= thresholds, best, -1)
+        free &= np.arange(windows) != found[:, place, :, None]
+    return found
 
 
 def interpolated_area(hits: np.ndarray, positives: np.ndarray) -> np.ndarray:

@@ -116,15 +116,16 @@ class Result:
         Queries of one video are not independent, so ``videos`` gives honest intervals.  Queries whose video is not
         known stand for themselves.
         """
+        parts = parts_of(self.signature) | {"over": unit}
         if unit == "queries":
-            return Drawn(self.queries, self.measures, self.signature)
+            return Drawn(self.queries, self.measures, of_parts(parts))
         names = [video or f"query {query}" for video, query in zip(self.videos, self.queries, strict=True)]
         places = {name: at for at, name in enumerate(dict.fromkeys(names))}
         rows = np.array([places[name] for name in names])
         summed = {name: replace(measure, statistics=np.stack(
             [np.bincount(rows, weights=column, minlength=len(places)) for column in measure.statistics.T], axis=1))
             for name, measure in self.measures.items()}
-        return Drawn(tuple(places), summed, self.signature)
+        return Drawn(tuple(places), summed, of_parts(parts | {"cov": f"{len(places)}/{len(places)}"}))
 
     def with_intervals(self, samples: int = 1000, seed: int = 0, unit: Unit = "videos") -> "Result":
         """The same result with 95 % percentile bootstrap intervals over videos or queries, noted in the signature."""

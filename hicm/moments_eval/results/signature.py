@@ -14,7 +14,7 @@ from hicm.moments_eval.inputs.protocols import PROTOCOLS, Protocol, change_rules
 RULES = {"r1": "recall", "iou": "tious", "miou": "miou", "ranges": "ranges", "order": "order", "cap": "max_windows",
          "clamp": "clamp", "video": "clamp_to_video", "round": "round", "missing": "missing", "unknown": "unknown",
          "highlights": "highlights", "clip": "clip_length"}
-OTHERS = ("proto", "metrics", "refs", "v", *FREE)
+OTHERS = ("proto", "metrics", "refs", "v", "over", *FREE)  # over: what compared results draw
 
 
 def signature(rules: Protocol, metrics: Sequence[str], annotations: str, scored: int, queries: int) -> str:

@@ -101,14 +101,21 @@ def _by_threshold(result: Reportable) -> list[str]:
     """A row for R1 and one for mAP, a column for each threshold."""
     thresholds = sorted({*result.rules.recall, *result.rules.tious})
     rows = [[kind, *(_number(result.scores.get(f"{kind}@{number(t)}")) for t in thresholds)] for kind in ("R1", "mAP")]
-    rows = [row for row in rows if any(cell != "-" for cell in row[1:])]
-    return _aligned([["IoU", *map(number, thresholds)], *rows]) if rows and len(thresholds) > 2 else []
+    return _filled([["IoU", *map(number, thresholds)], *rows]) if len(thresholds) > 2 else []
 
 
 def _highlights(result: Reportable) -> list[str]:
     kinds = [kind for kind in ("mAP", "Hit1") if any(f"HL-{kind}-{level}" in result.scores for level in LEVELS)]
     rows = [[level, *(_number(result.scores.get(f"HL-{kind}-{level}")) for kind in kinds)] for level in LEVELS]
-    return _aligned([["highlights", *kinds], *rows]) if kinds else []
+    return _filled([["highlights", *kinds], *rows]) if kinds else []
+
+
+def _filled(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table without rows and columns that hold no number; none if there is no number at all."""
+    rows = [row for at, row in enumerate(rows) if at == 0 or any(cell != "-" for cell in row[1:])]
+    columns = [column for at, column in enumerate(zip(*rows, strict=True))
+               if at == 0 or any(cell != "-" for cell in column[1:])]
+    return _aligned(list(zip(*columns, strict=True))) if len(rows) > 1 else []
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:

@@ -334,7 +334,7 @@ def test_what_changes_no_score_may_differ(signature):
     ({"a": scored(33), "b": scored(34)}, [], "metrics is empty"),
     ({"a": system(mean_of(np.ones(3), "x")), "b": system(mean_of(np.ones(3), "y"))}, None, "a, b share no metric"),
     ({"a": system(mean_of(np.ones(2)), videos=("p", "q")), "b": system(mean_of(np.ones(2)), videos=("r", "s"))}, None,
-     r"no video was scored for all systems \(a 2, b 2\)"),
+     r"no videos were scored for all systems \(a 2, b 2\)"),
 ])
 def test_what_cannot_be_compared_is_refused(systems: Mapping[str, System], metrics, message):
     with pytest.raises(UserError, match=message):
