@@ -40,11 +40,11 @@ def score_moments(predictions: str, annotations: Sequence[str], request: Request
     can.
     """
     from hicm.evaluation import output
+    from hicm.evaluation.result import not_scored
     from hicm.moments.read import read_annotations, read_submission
     from hicm.moments_eval import evaluate
     from hicm.moments_eval.evaluate import find_wanted, usual_protocol
     from hicm.moments_eval.results.explain import explain
-    from hicm.moments_eval.results.score import not_scored
 
     if not annotations:
         raise UserError(f"{predictions}: name the annotation file after the predictions")
@@ -58,7 +58,7 @@ def score_moments(predictions: str, annotations: Sequence[str], request: Request
     wanted = find_wanted(names, metrics, request.rules)
     ids = [one.id for one in annotated.queries]
     if query and query not in ids:
-        raise not_scored(query, ids)
+        raise not_scored("query", query, ids)
     asked = Asked(names, request.metrics, request.rules, request.samples, request.seed)
     plan = plan_files(Scored(path, list(annotations)), asked, [one.name for one, _ in wanted], out, per_query,
                       overwrite, option)

@@ -2,10 +2,10 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,8 +16,8 @@ from hicm.dvc_eval.results import tables
 from hicm.errors import UserError
 from hicm.evaluation.intervals import Interval, bootstrap
 from hicm.evaluation.measures import Measure, divide, harmonic_mean
+from hicm.evaluation.result import Scored, join_measures
 from hicm.evaluation.signatures import of_parts, parts_of
-from hicm.evaluation.tables import latex, markdown
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class EventPair:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Result(Scored):
     """What `evaluate` returns.  Scores are fractions, CIDEr 0..10; papers print them times 100.
 
     ``measures``: {metric: `Measure`} in the protocol's order.  ``columns``: {metric: values and counts (V,
@@ -48,6 +48,9 @@ class Result:
     ``intervals``: {metric: `Interval`}, empty without bootstrap.  Results of different videos can be added:
     ``evaluate(half) + evaluate(other_half)``.
     """
+
+    item: ClassVar[str] = "video"
+    items: ClassVar[str] = "videos"
 
     protocol: str
     videos: tuple[str, ...]
@@ -66,10 +69,10 @@ class Result:
     with_missing: dict[str, Measure] = field(default_factory=dict, repr=False)
     intervals: dict[str, Interval] = field(default_factory=dict, repr=False)
 
-    @cached_property
-    def scores(self) -> dict[str, float]:
-        """The scores of the data set by name."""
-        return {name: measure.score() for name, measure in self.measures.items()}
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The videos."""
+        return self.videos
 
     @property
     def missing_as_zero(self) -> dict[str, float]:
@@ -134,12 +137,6 @@ class Result:
                     found[video].setdefault(label or "mean", {})[metric] = value
         return found
 
-    def place_of(self, video: str) -> int:
-        """The row of a video.  Raises UserError for an unknown id."""
-        if video not in self.videos:
-            raise not_scored(video, self.videos)
-        return self.videos.index(video)
-
     def event_pairs(self, video: str) -> list[EventPair]:
         """Which predictions of a video match which events, with the scores of each pair.
 
@@ -163,10 +160,8 @@ class Result:
 
     def __add__(self, other: "Result") -> "Result":
         """The result for both sets of videos.  Raises UserError if they share videos or were scored differently."""
-        both = set(self.videos) & set(other.videos)
-        if both:
-            raise UserError(f"results share {len(both)} videos (first: {min(both)}), so they cannot be added")
-        if self.rules != other.rules or set(self.measures) != set(other.measures):
+        self.check_addable(other)
+        if set(self.measures) != set(other.measures):
             raise UserError(f"results were scored by different rules: {self.signature} and {other.signature}")
         fixed = [name for name, measure in self.measures.items() if not measure.additive]
         if fixed:
@@ -200,19 +195,6 @@ class Result:
         writer.writerows([row.get(name, "") for name in names] for row in rows)
         return stream.getvalue()
 
-    def to_markdown(self, decimals: int = 2) -> str:
-        """A table with one row, times 100, and the signature below it."""
-        return markdown(*tables.result_table([self], decimals), notes=[self.signature])
-
-    def to_latex(self, decimals: int = 2) -> str:
-        """A booktabs table with one row, times 100, and the signature as a comment."""
-        return latex(*tables.result_table([self], decimals), notes=[self.signature])
-
-    @property
-    def item(self) -> str:
-        """What a row of `rows` is about."""
-        return "video"
-
     @property
     def rows(self) -> dict[str, dict[str, dict[str, float]]]:
         """The table per video, `video_table`."""
@@ -226,10 +208,9 @@ class Result:
         """What to know beside the scores, one line each."""
         return tables.caveats(self)
 
-    def gaps(self) -> list[str]:
-        """Lines on coverage and metrics left out; none if all was scored."""
-        whole = not self.left_out and not any(self.coverage[kind] for kind in ("missing", "empty", "unknown"))
-        return [] if whole else tables.coverage_lines(self)
+    def coverage_lines(self) -> list[str]:
+        """Which videos were scored, the scores with missing ones counted as 0, and metrics left out."""
+        return tables.coverage_lines(self)
 
     @staticmethod
     def tabulate(results: "Sequence[Result]", decimals: int, labels: Sequence[str] = (),
@@ -251,11 +232,6 @@ class Result:
             yield row
 
 
-def not_scored(video: str, videos: Sequence[str]) -> UserError:
-    """The error for a video that is not among those scored."""
-    return UserError(f"video {video}: not scored; scored are {', '.join(videos[:3])} ...")
-
-
 def _add(one: Result, two: Result) -> Result:
     """The rows of both, sorted by video."""
     order = np.argsort(np.array([*one.videos, *two.videos], dtype=object), kind="stable")
@@ -263,22 +239,18 @@ def _add(one: Result, two: Result) -> Result:
     def rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.concatenate([first, second])[order]
 
-    def measures(first: dict[str, Measure], second: dict[str, Measure], join: Callable) -> dict[str, Measure]:
-        return {name: replace(measure, statistics=join(measure.statistics, second[name].statistics))
-                for name, measure in first.items()}
-
     if any(measure.statistics.shape[1:] != two.measures[name].statistics.shape[1:]
            for name, measure in one.measures.items()):
         raise UserError("results have different numbers of reference files, so they cannot be added")
     with_missing = {}
     if one.with_missing or two.with_missing:
-        with_missing = measures(one.with_missing or one.measures, two.with_missing or two.measures,
-                                lambda first, second: np.concatenate([first, second]))
+        with_missing = join_measures(one.with_missing or one.measures, two.with_missing or two.measures,
+                                lambda *both: np.concatenate(both))
     covered = _add_coverage(one, two)
     return Result(
         protocol=one.protocol, videos=tuple((*one.videos, *two.videos)[at] for at in order.tolist()), pairs=None,
         rules=one.rules, coverage=covered, counts=rows(one.counts, two.counts),
-        measures=measures(one.measures, two.measures, rows), with_missing=with_missing,
+        measures=join_measures(one.measures, two.measures, rows), with_missing=with_missing,
         columns={name: (rows(values, two.columns[name][0]), rows(counts, two.columns[name][1]))
                  for name, (values, counts) in one.columns.items()},
         left_out=one.left_out | two.left_out, warnings=tuple(dict.fromkeys(one.warnings + two.warnings)),

@@ -5,15 +5,14 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from hicm.errors import UserError
 from hicm.evaluation.intervals import Interval, bootstrap
 from hicm.evaluation.measures import Measure
+from hicm.evaluation.result import Scored
 from hicm.evaluation.signatures import of_parts, parts_of
-from hicm.evaluation.tables import latex, markdown
 from hicm.moments_eval.inputs.protocols import LEVELS, Protocol
 from hicm.moments_eval.results import tables
 
@@ -30,7 +29,7 @@ class Drawn:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Result(Scored):
     """What `evaluate` returns.  Scores are fractions; papers print them times 100.
 
     ``queries``, ``videos``: ids, one of each per row of statistics ("" for a video that is not known).  ``measures``:
@@ -40,6 +39,9 @@ class Result:
     `Interval`}, empty without bootstrap.  Results of different queries can be added:
     ``evaluate(half) + evaluate(other_half)``.
     """
+
+    item: ClassVar[str] = "query"
+    items: ClassVar[str] = "queries"
 
     protocol: str
     queries: tuple[str, ...]
@@ -56,10 +58,10 @@ class Result:
     notes: tuple[str, ...] = ()
     intervals: dict[str, Interval] = field(default_factory=dict, repr=False)
 
-    @cached_property
-    def scores(self) -> dict[str, float]:
-        """The scores of the data set by name."""
-        return {name: measure.score() for name, measure in self.measures.items()}
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The queries."""
+        return self.queries
 
     @cached_property
     def per_query(self) -> dict[str, dict[str, float]]:
@@ -71,11 +73,6 @@ class Result:
                 if takes_part:
                     row[name] = value
         return rows
-
-    @property
-    def item(self) -> str:
-        """What a row of `rows` is about."""
-        return "query"
 
     @property
     def rows(self) -> dict[str, dict[str, float]]:
@@ -104,12 +101,6 @@ class Result:
     def _printed(self, name: str) -> float:
         return float(f"{100 * self.scores[name]:.2f}")
 
-    def place_of(self, query: str) -> int:
-        """The row of a query.  Raises UserError for an unknown id."""
-        if query not in self.queries:
-            raise not_scored(query, self.queries)
-        return self.queries.index(query)
-
     def drawn(self, unit: Unit = "videos") -> Drawn:
         """The statistics summed over the queries of each video, or as they are.
 
@@ -135,11 +126,7 @@ class Result:
 
     def __add__(self, other: "Result") -> "Result":
         """The result for both sets of queries.  Raises UserError if they share queries or were scored differently."""
-        both = set(self.queries) & set(other.queries)
-        if both:
-            raise UserError(f"results share {len(both)} queries (first: {min(both)}), so they cannot be added")
-        if self.rules != other.rules:
-            raise UserError(f"results were scored by different rules: {self.signature} and {other.signature}")
+        self.check_addable(other)
         return _add(self, other)
 
     def to_json(self) -> dict[str, Any]:
@@ -162,14 +149,6 @@ class Result:
             writer.writerow([query, video, *counts, *(row.get(name, "") for name in self.measures)])
         return stream.getvalue()
 
-    def to_markdown(self, decimals: int = 2) -> str:
-        """A table with one row, times 100, and the signature below it."""
-        return markdown(*tables.result_table([self], decimals), notes=[self.signature])
-
-    def to_latex(self, decimals: int = 2) -> str:
-        """A booktabs table with one row, times 100, and the signature as a comment."""
-        return latex(*tables.result_table([self], decimals), notes=[self.signature])
-
     def text(self) -> str:
         """The result for the terminal."""
         return tables.text(self)
@@ -178,10 +157,9 @@ class Result:
         """What to know beside the scores, one line each."""
         return tables.caveats(self)
 
-    def gaps(self) -> list[str]:
-        """Lines on coverage and metrics left out; none if all was scored."""
-        whole = not self.left_out and not any(self.coverage[kind] for kind in ("missing", "empty", "unknown"))
-        return [] if whole else tables.coverage_lines(self)
+    def coverage_lines(self) -> list[str]:
+        """Which queries were scored, and metrics left out with the reason."""
+        return tables.coverage_lines(self)
 
     @staticmethod
     def tabulate(results: "Sequence[Result]", decimals: int, labels: Sequence[str] = (),
@@ -192,11 +170,6 @@ class Result:
     def __str__(self) -> str:
         """A table in per cent, with coverage, warnings and the signature."""
         return self.text()
-
-
-def not_scored(query: str, queries: Sequence[str]) -> UserError:
-    """The error for a query that is not among those scored."""
-    return UserError(f"query {query}: not scored; scored are {', '.join(queries[:3])} ...")
 
 
 def _label(name: str, kind: str) -> str:

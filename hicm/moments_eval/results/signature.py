@@ -67,7 +67,7 @@ def annotations_digest(queries: Sequence[Query]) -> str:
 def _text(part: str, value: object) -> str:
     """The value of a rule in a signature: all its digits, so that it can be read back."""
     if isinstance(value, bool):
-        return "yes"
+        return "true"
     if isinstance(value, tuple):
         return ",".join(number(one).lstrip("0") or "0" if part in ("r1", "iou") else number(one) for one in value)
     return number(value) if isinstance(value, float) else str(value)
