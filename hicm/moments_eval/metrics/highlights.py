@@ -22,15 +22,17 @@ def rank_quality(scores: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> 
     last[:, :-1] = ordered[:, 1:] != ordered[:, :-1]
     last |= np.arange(clips) == counts[:, None] - 1
     last &= real
-    shape = (slice(None), slice(None), *[None] * (labels.ndim - 2))
-    labels = np.take_along_axis(labels & real[shape], np.broadcast_to(order[shape], labels.shape), axis=1)
-    found = labels.cumsum(axis=1)
-    precision = np.where(last[shape], found / np.arange(1, clips + 1)[(None, slice(None), *shape[2:])], 0.0)
-    envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    at_last = np.maximum.accumulate(np.where(last[shape], found, 0), axis=1)
-    gained = last[shape] & (np.diff(at_last, axis=1, prepend=0) > 0)
-    points = gained.sum(axis=1)
-    return np.divide(np.where(gained, envelope, 0.0).sum(axis=1), points, out=np.zeros(points.shape), where=points > 0)
+    # Clips come last, (Q, K, C): sums along the last axis are fastest.
+    rows = (np.arange(queries)[:, None] * clips + order).ravel()
+    positive = labels.reshape(queries * clips, -1)[rows].reshape(queries, clips, -1).transpose(0, 2, 1) & real[:, None]
+    found = positive.cumsum(axis=2, dtype=np.int32)
+    precision = np.where(last[:, None], found / np.arange(1, clips + 1), 0.0)
+    envelope = np.maximum.accumulate(precision[..., ::-1], axis=2)[..., ::-1]
+    at_last = np.maximum.accumulate(np.where(last[:, None], found, 0), axis=2)
+    gained = last[:, None] & (np.diff(at_last, axis=2, prepend=0) > 0)
+    points = gained.sum(axis=2)
+    areas = np.where(gained, envelope, 0.0).sum(axis=2)
+    return np.divide(areas, points, out=np.zeros(points.shape), where=points > 0).reshape(queries, *labels.shape[2:])
 
 
 def first_hits(best: np.ndarray, labels: np.ndarray, counts: np.ndarray) -> np.ndarray:
