@@ -133,6 +133,13 @@ def test_annotations_without_labels() -> None:
         evaluate({"1": [[0, 1, 1]]}, rows, "hicm")
 
 
+def test_more_windows_than_a_query_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hicm.moments_eval.inputs.case.MOST_WINDOWS", 1)
+    rows = [{"qid": 1, "query": "", "duration": 9, "relevant_windows": [[0, 5], [6, 7]]}]
+    with pytest.raises(UserError, match="annotations: query 1: 2 true windows, more than 1; is it the right file"):
+        evaluate({"1": [[0, 1, 1]]}, rows, "hicm")
+
+
 def test_highlights_need_both_sides(files: tuple[Annotations, Submission]) -> None:
     annotations, submission = files
     bare = Submission({name: Prediction(one.windows) for name, one in submission.predictions.items()}, "")
@@ -142,6 +149,16 @@ def test_highlights_need_both_sides(files: tuple[Annotations, Submission]) -> No
     only = Submission({name: Prediction(None, one.saliency) for name, one in submission.predictions.items()}, "")
     scored = evaluate(only, annotations, "qvhighlights")
     assert scored.left_out["mAP"] == "the predictions have no windows" and "HL-mAP-Good" in scored.scores
+
+
+@pytest.mark.parametrize(("rules", "message"), [
+    ({"clip_length": 5}, "query q0: a video of 100 s has 20 clips of 5 s, but clip .* is rated; correct"),
+    ({"clip_length": 1e-9}, "query q0: a video of 100 s has .* clips of 1e-09 s, more than 10000"),
+])
+def test_clips_that_the_video_does_not_have(rules: dict[str, Any], message: str,
+                                            files: tuple[Annotations, Submission]) -> None:
+    with pytest.raises(UserError, match=message):
+        evaluate(files[1], files[0], "hicm", rules=rules)
 
 
 def test_odd_windows_are_told() -> None:
@@ -180,7 +197,8 @@ def test_a_signature_tells_other_annotations(files: tuple[Annotations, Submissio
     ({"round": "x"}, "rule round is 'x', expected seconds, or 0 for none, e.g. round=1"),
     ({"round": -1}, "rule round is -1"), ({"tious": "0.5,2"}, "rule tious is '0.5,2', expected numbers above 0, at"),
     ({"tious": ""}, "rule tious"), ({"ranges": "10"}, "expected 2 to 5 ascending seconds"),
-    ({"max_windows": 2.5}, "a whole number, 1 or more"), ({"missing": "skip"}, "expected one of error, zero"),
+    ({"max_windows": 2.5}, "a whole number from 1 to 1000"), ({"max_windows": 1001}, "a whole number from 1 to 1000"),
+    ({"missing": "skip"}, "expected one of error, zero"),
     ({"miou": "maybe"}, "expected one of true, false"), ({"rond": 1}, "rule 'rond' is unknown; the nearest is 'round'"),
     ({"name": "x"}, "rule 'name' is unknown"), ({"clip_length": 0}, "expected seconds above 0"),
     ({"clamp": float("inf")}, "rule clamp is inf"), ({"recall": None}, "rule recall is None"),

@@ -34,14 +34,20 @@ def numbers(values: Any, columns: int, where: str, what: str) -> np.ndarray:
     """
     rows = list_of(values, where, f"a list of {what}")
     if all(type(row) is list and len(row) == columns and PLAIN.issuperset(map(type, row)) for row in rows):
-        try:
-            made = np.array(rows, dtype=np.float64).reshape(-1, columns)
-        except OverflowError:
-            made = np.full((1, columns), np.inf)
-        if (np.abs(made) < LARGEST).all():
-            return made
+        made = _finite(rows)
+        if made is not None:
+            return made.reshape(-1, columns)
     return np.array([_row(row, columns, f"{where}, item {at}", what) for at, row in enumerate(rows)],
                     dtype=np.float64).reshape(-1, columns)
+
+
+def _finite(values: Sequence[Any]) -> np.ndarray | None:
+    """Plain numbers as an array; None if one is not finite, or too large for a float."""
+    try:
+        made = np.array(values, dtype=np.float64)
+    except OverflowError:
+        return None
+    return made if (np.abs(made) < LARGEST).all() else None
 
 
 def _row(row: Any, columns: int, where: str, what: str) -> list[float]:
@@ -66,8 +72,8 @@ def column(values: Any, where: str) -> np.ndarray:
     """Finite numbers as float64 (n,).  Raises UserError naming the first that is none."""
     found = list_of(values, where, "a list of numbers")
     if PLAIN.issuperset(map(type, found)):
-        made = np.array(found, dtype=np.float64)
-        if (np.abs(made) < LARGEST).all():
+        made = _finite(found)
+        if made is not None:
             return made
     return numbers([[value] for value in found], 1, where, "a finite number")[:, 0]
 

@@ -46,10 +46,9 @@ def _ratings(row: Mapping[str, Any], duration: float, where: str) -> tuple[np.nd
     if len(clips) != len(scores):
         raise UserError(f"{where}: {len(clips)} relevant_clip_ids but {len(scores)} saliency_scores; expected one "
                         "rating of each annotator for each clip")
-    most = int(duration / CLIP)
     for clip in clips:
-        if type(clip) is not int or not 0 <= clip < most:
-            raise UserError(f"{where}: clip {brief(clip)}, expected whole numbers from 0 to {most - 1}, as the video "
-                            f"has {most} clips of {CLIP:g} s")
+        if type(clip) is not int or not 0 <= clip < duration / CLIP:
+            raise UserError(f"{where}: clip {brief(clip)}, expected whole numbers from 0, of clips of {CLIP:g} s in a "
+                            f"video of {duration:g} s")
     return (np.array(clips, dtype=np.int64),
             _checks.numbers(scores, 3, f"{where}: saliency_scores", "the ratings of three annotators"))

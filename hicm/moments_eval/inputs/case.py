@@ -14,6 +14,7 @@ from hicm.moments_eval.inputs.protocols import Protocol
 from hicm.moments_eval.inputs.windows import Padded, pad
 
 SHOWN = 5  # ids that a message names
+MOST_WINDOWS = 10_000  # true windows of a query: arrays have room for as many in every query
 
 
 @dataclass(frozen=True)
@@ -119,9 +120,12 @@ def _some(ids: Sequence[str]) -> str:
 def input_warnings(annotations: Annotations, submission: Submission) -> list[str]:
     """Warnings about windows that the formula gives no overlap, or that lie outside the video.
 
-    Raises UserError for a query without a true window.
+    Raises UserError for a query without a true window, or with more than MOST_WINDOWS.
     """
     for query in annotations.queries:
+        if len(query.windows) > MOST_WINDOWS:
+            raise UserError(f"annotations: query {query.id}: {len(query.windows)} true windows, more than "
+                            f"{MOST_WINDOWS}; is it the right file?")
         if not len(query.windows):
             raise UserError(f"annotations: query {query.id}: no true window; a release without labels cannot be scored")
     durations = {query.id: np.inf if query.duration is None else query.duration for query in annotations.queries}

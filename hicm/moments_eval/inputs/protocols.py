@@ -135,7 +135,7 @@ _NUMBERS = {
     "clamp": ("seconds, or 0 for none", "150", lambda value: 0 <= value < math.inf),
     "round": ("seconds, or 0 for none", "1", lambda value: 0 <= value < math.inf),
     "clip_length": ("seconds above 0", "2", lambda value: 0 < value < math.inf),
-    "max_windows": ("a whole number, 1 or more", "10", lambda value: value >= 1 and value == int(value)),
+    "max_windows": ("a whole number from 1 to 1000", "10", lambda value: 1 <= value <= 1000 and value == int(value)),
 }
 
 

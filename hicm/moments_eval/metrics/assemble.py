@@ -5,14 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hicm.errors import UserError
 from hicm.evaluation.measures import Measure, mean_measure
 from hicm.evaluation.signatures import number
+from hicm.moments.records import Query
 from hicm.moments_eval.inputs.case import Case
 from hicm.moments_eval.inputs.protocols import LEVELS, Protocol
 from hicm.moments_eval.inputs.windows import Padded, pad
 from hicm.moments_eval.metrics.highlights import first_hits, rank_quality
 from hicm.moments_eval.metrics.overlaps import best_overlaps
 from hicm.moments_eval.metrics.precision import average_precision
+
+MOST_CLIPS = 10_000  # of a video: tables have a row for each
 
 
 @dataclass(frozen=True)
@@ -83,8 +87,7 @@ def _no_highlights(case: Case) -> str:
 
 
 def _highlights(case: Case, rules: Protocol) -> Mapping[str, Measure]:
-    ratings = pad([rating_table(query.clips, query.ratings, query.duration, rules.clip_length)
-                   for query in case.queries], _annotators(case))
+    ratings = pad([rating_table(query, rules.clip_length) for query in case.queries], _annotators(case))
     none = np.zeros(0)
     given = [none if scores is None else scores for scores in case.saliency]
     best = np.array([scores.argmax() if len(scores) else ratings.rows.shape[1] for scores in given])
@@ -107,11 +110,20 @@ def _annotators(case: Case) -> int:
     return next(query.ratings.shape[1] for query in case.queries if query.ratings is not None)
 
 
-def rating_table(clips: np.ndarray | None, ratings: np.ndarray | None, duration: float | None,
-                 clip_length: float) -> np.ndarray:
-    """The ratings (clips of the video, annotators) of every clip: 0 for those that are not relevant."""
-    if clips is None or ratings is None or duration is None:
-        return np.zeros((0, 0 if ratings is None else ratings.shape[1]))
-    table = np.zeros((int(duration / clip_length), ratings.shape[1]))
-    table[clips] = ratings
+def rating_table(query: Query, clip_length: float) -> np.ndarray:
+    """The ratings (clips of the video, annotators) of every clip: 0 for those that are not relevant.
+
+    Raises UserError for a rated clip beyond the video, and for a video of more than MOST_CLIPS.
+    """
+    if query.clips is None or query.ratings is None or query.duration is None:
+        return np.zeros((0, 0 if query.ratings is None else query.ratings.shape[1]))
+    clips = query.duration / clip_length
+    where = f"query {query.id}: a video of {query.duration:g} s has {int(clips)} clips of {clip_length:g} s"
+    if clips > MOST_CLIPS:
+        raise UserError(f"{where}, more than {MOST_CLIPS}; correct the duration, or --rule clip_length")
+    if len(query.clips) and not query.clips.max() < int(clips):
+        raise UserError(f"{where}, but clip {query.clips.max()} is rated; correct the annotations, or --rule "
+                        "clip_length")
+    table = np.zeros((int(clips), query.ratings.shape[1]))
+    table[query.clips] = query.ratings
     return table
