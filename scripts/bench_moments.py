@@ -93,7 +93,7 @@ def unpacked(path: str, folder: Path) -> Path:
 
 def bench(predictions: Path, annotations: Path, other: str, repeat: int, saved: Path) -> int:
     """Print a line for each turn; the exit status."""
-    rows = predictions.read_text(encoding="utf-8").count("\n")
+    rows = len(predictions.read_text(encoding="utf-8").splitlines())
     print(machine(), f"{rows} queries", "", f"{'':10}{'seconds':>18}{'processor seconds':>28}{'peak, MiB':>20}",
           f"{'repeat':10}{'ours':>9}{'official':>9}{'ours':>10}{'official':>9}{'ratio':>9}{'ours':>11}{'official':>9}",
           sep="\n", flush=True)
