@@ -82,7 +82,8 @@ class VideoDataset(Dataset[Item]):
         found = sentences(sample.recalled, self._slot_seconds(sample, sample.recalled), self.settings.memory_sentences)
         cosines = np.array([one.cosine for one in found])
         scaled = (cosines - cosines.mean()) / (cosines.std() or 1.0) if found else cosines
-        return [Read(timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE_LIMIT), cosine)
+        return [Read(timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE_LIMIT), cosine,
+                     one.text)
                 for one, cosine in zip(found, scaled.tolist(), strict=True)]
 
     def _slot_seconds(self, sample: Sample, recalled: MemoryTokens) -> np.ndarray:
@@ -109,6 +110,10 @@ class VideoDataset(Dataset[Item]):
         if rng.random() < settings.memory_drop_all:
             return []
         return [sentence for sentence in recalled if rng.random() >= settings.memory_drop]
+
+    def recalled(self, row: int) -> list["Read"]:
+        """The recalled sentences of one video in the order in which the encoder gets them; none without text."""
+        return self._prepared[row].recalled
 
     def speech_length(self, row: int) -> int:
         """Number of speech tokens that the encoder gets for one video."""
@@ -139,10 +144,13 @@ def frame_spans(mask: np.ndarray, share: float) -> np.ndarray:
 
 
 class Read(NamedTuple):
-    """A recalled sentence: its times and words as ids; its cosine, scaled to mean 0 and deviation 1 over the video."""
+    """A recalled sentence: its two times and its words as ids; its cosine, scaled to mean 0 and deviation 1 over the
+    video; the text that the memory has.
+    """
 
     ids: list[int]
     cosine: float
+    text: str
 
 
 class Prepared(NamedTuple):
