@@ -59,7 +59,7 @@ def score_moments(predictions: str, annotations: Sequence[str], request: Request
     ids = [one.id for one in annotated.queries]
     if query and query not in ids:
         raise not_scored("query", query, ids)
-    asked = Asked(names, request.metrics, request.rules, request.samples, request.seed)
+    asked = Asked(names, request.metrics, request.rules, request.samples, request.seed, request.unit)
     plan = plan_files(Scored(path, list(annotations)), asked, [one.name for one, _ in wanted], out, per_query,
                       overwrite, option)
     found = evaluate(submission, annotated, names, metrics=metrics, rules=request.rules, bootstrap=request.samples,

@@ -32,10 +32,12 @@ class Asked:
     rules: Mapping[str, str]
     bootstrap: int = 0
     seed: int = 0
+    over: str = ""  # what intervals draw, where there is a choice
 
     def to_json(self, at: int) -> dict[str, Any]:
         """The settings of the protocol at a place, as they stand in its file."""
-        intervals = {"bootstrap": self.bootstrap, "seed": self.seed} if self.bootstrap else {}
+        over = {"over": self.over} if self.over else {}
+        intervals = {"bootstrap": self.bootstrap, "seed": self.seed, **over} if self.bootstrap else {}
         return {"protocol": self.protocols[at], "metrics": sorted(self.metrics), "rules": dict(self.rules), **intervals}
 
 

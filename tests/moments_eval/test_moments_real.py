@@ -1,5 +1,6 @@
 """Real predictions have the scores that their authors published; real annotations have the known sizes and ceilings."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,20 @@ def test_published_scores_to_the_printed_digit(system: str, qvhighlights: Path) 
 def test_univtg(qvhighlights: Path) -> None:
     result = evaluate(qvhighlights / "univtg_val.jsonl.gz", qvhighlights / "highlight_val_release.jsonl.gz")
     assert {name: percent(result.scores)[name] for name in UNIVTG} == UNIVTG
+
+
+def test_moment_detrs_own_sample(qvhighlights: Path) -> None:
+    """The sample in Moment-DETR's repository, a checkout of which HICM_MOMENT_DETR names."""
+    folder = os.environ.get("HICM_MOMENT_DETR")
+    if not folder:
+        pytest.skip("needs HICM_MOMENT_DETR, a folder with a checkout of Moment-DETR")
+    result = evaluate(Path(folder) / "standalone_eval" / "sample_val_preds.jsonl",
+                      qvhighlights / "highlight_val_release.jsonl.gz", "charades", rules={"highlights": True})
+    assert result.ranges == {"short": 429, "middle": 957, "long": 574}
+    names = ("R1@0.3", "R1@0.5", "R1@0.7", "mIoU", "mAP", "mAP@0.5", "mAP@0.75", "short-mAP", "middle-mAP", "long-mAP",
+             *(f"HL-{kind}-{level}" for level in ("VeryGood", "Good", "Fair") for kind in ("mAP", "Hit1")))
+    assert [percent(result.scores)[name] for name in names] == [
+        67.48, 53.94, 34.84, 49.21, 32.20, 54.96, 31.01, 3.28, 32.30, 41.11, 35.65, 55.55, 58.09, 64.45, 67.77, 66.45]
 
 
 def read(folder: Path, name: str) -> tuple[Annotations, list[str]]:

@@ -151,6 +151,15 @@ def test_highlights_need_both_sides(files: tuple[Annotations, Submission]) -> No
     assert scored.left_out["mAP"] == "the predictions have no windows" and "HL-mAP-Good" in scored.scores
 
 
+def test_queries_without_ratings_are_not_rated(files: tuple[Annotations, Submission], result: Result) -> None:
+    some = [one if at < 40 else Query(one.id, "", one.video, one.duration, one.windows)
+            for at, one in enumerate(files[0].queries)]
+    scored = evaluate(files[1], Annotations(tuple(some), ""), "hicm")
+    rated = [result.per_query[f"q{at}"]["HL-mAP-Fair"] for at in range(40)]
+    assert scored.scores["HL-mAP-Fair"] == pytest.approx(np.mean(rated), abs=1e-12)
+    assert "HL-mAP-Fair" not in scored.per_query["q40"] and scored.scores["mAP"] == result.scores["mAP"]
+
+
 @pytest.mark.parametrize(("rules", "message"), [
     ({"clip_length": 5}, "query q0: a video of 100 s has 20 clips of 5 s, but clip .* is rated; correct"),
     ({"clip_length": 1e-9}, "query q0: a video of 100 s has .* clips of 1e-09 s, more than 10000"),

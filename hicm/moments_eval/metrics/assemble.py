@@ -96,12 +96,13 @@ def _highlights(case: Case, rules: Protocol) -> Mapping[str, Measure]:
     scores = np.pad(scores[..., 0], ((0, 0), (0, ratings.rows.shape[1] - scores.shape[1])))
     labels = ratings.rows[..., None] >= np.array(list(LEVELS.values()), dtype=float)  # (Q, clips, annotators, levels)
     answered = np.array([one is not None for one in case.saliency])[:, None, None]
+    rated = np.array([query.ratings is not None for query in case.queries], dtype=np.float64)[:, None]
     precision = rank_quality(scores, labels, ratings.counts) * answered
     hits = np.any(first_hits(best, labels, ratings.counts), axis=1)
     found = {}
     for at, level in enumerate(LEVELS):
         for kind, values in (("mAP", precision[..., at]), ("Hit1", hits[:, at:at + 1].astype(np.float64))):
-            one = mean_measure("", values)
+            one = mean_measure("", values * rated, np.repeat(rated, values.shape[1], axis=1))
             found[f"HL-{kind}-{level}"] = Measure(f"HL-{kind}-{level}", one.statistics, one.finish)
     return found
 
