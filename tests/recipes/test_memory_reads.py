@@ -17,10 +17,10 @@ from hicm.data.holdout import is_held_out
 from hicm.data.ids import youtube_id
 from hicm.data.samples import open_samples
 from hicm.dvc_eval import evaluate
-from hicm.dvc_eval.metrics.measures import mean_measure
-from hicm.dvc_eval.results.intervals import Interval, bootstrap, resampled_scores
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
+from hicm.evaluation.intervals import Interval, bootstrap, resampled_scores
+from hicm.evaluation.measures import mean_measure
 from hicm.recipes.memory_reads.asking import caption_queries
 from hicm.recipes.memory_reads.conditions import CONDITIONS, base_of, overrides, parse_condition, why_not
 from hicm.recipes.memory_reads.examples import examples, nearest_caption
