@@ -97,8 +97,8 @@ def make_plan(run: Path, split: str = "", tried: Mapping[str, Sequence[str]] | N
             raise UserError(f"--drop: expected shares between 0 and 1, found {share:g}")
     if dropped and config.room.decode.min_confidence:
         raise UserError(f"{run}: leaves out unsure events already (captioner.decode.min_confidence="
-                        f"{config.room.decode.min_confidence:g}), so --drop would be of the rest; start from all events "
-                        "with --set captioner.decode.min_confidence=0, or give --drop without shares")
+                        f"{config.room.decode.min_confidence:g}), so --drop would be of the rest; start from all "
+                        "events with --set captioner.decode.min_confidence=0, or give --drop without shares")
     protocol = protocol or config.evaluate.protocol
     known = available_metrics(protocol)
     if lacking := [title for name, title in table_metrics(protocol).items() if name not in known]:

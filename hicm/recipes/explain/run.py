@@ -115,7 +115,7 @@ def _taken(plan: Plan, out: Path) -> Taken:
 
 
 def _recalled(plan: Plan, out: Path) -> SplitSamples:
-    """The videos with what they recall: of the memory that `Memory` asks, so without own captions where it has none."""
+    """The videos with what they recall; own captions are left out wherever `Memory` does so, and the best never are."""
     if not plan.own_out:
         return with_recall(plan.config, plan.read, plan.split, out / f"retrieved_{plan.split}.h5")
     retrieval = replace(plan.config.retrieval, leave_own_out=True, leave_best_out=False)
