@@ -8,12 +8,6 @@ from torch import Tensor
 TINY, SMALL = 1e-8, 1e-5
 
 
-def ends(boxes: Tensor) -> Tensor:
-    """(centre, length) [..., 2] as (start, end) [..., 2]."""
-    centre, length = boxes.unbind(-1)
-    return torch.stack([centre - length / 2, centre + length / 2], -1)
-
-
 def giou(boxes: Tensor, others: Tensor, small: float = SMALL) -> Tensor:
     """Generalised IoU (Rezatofighi et al., CVPR 2019) of segments (centre, length) [..., 2] with others: [...].
 
