@@ -25,9 +25,21 @@ class ObjectiveSettings:
 
 
 @dataclass(frozen=True)
-class Settings:
-    """Settings of the network and its losses."""
+class DecodeSettings:
+    """What is predicted (decode.py)."""
 
+    batch: int = limited(8, 1)  # videos at once
+    moments: int = limited(1, 1)  # likeliest windows that are kept of every sentence
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the network, its losses and its predictions."""
+
+    # where word vectors come from: clip:<model>/<pretrained>, glove:<text file> or each:<encoder> (words/)
+    words: str = "clip:ViT-B-32/openai"
+    tags: str = ""  # json file {sentence: [part of speech of each word]}; empty: all words are masked alike
+    sentences: int = limited(10, 1)  # of a video, at most, in one training item; a video with more makes several
     max_words: int = limited(16, 3)  # L, tokens of a query that are read; QVHighlights: 32
     classes: int = limited(1111, 1)  # most frequent words that are told apart when they are masked
     width: int = limited(256, 8)  # d
@@ -48,10 +60,19 @@ class Settings:
     grouping: Literal["video", "youtube"] = "video"
     released: bool = False  # attention heads of one query use the padding of another, as in the published code
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
 
 
+FILES = ("model.safetensors", "vocabulary.json")
+PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
+AT_PREDICTION = ("decode",)
 IN_WEIGHTS = ("width", "hidden", "heads", "queries", "word_layers", "shared_feed", "sentence_layers",
               "aligner_layers", "encoder_layers", "decoder_layers")  # may not be changed
+
+
+def start_files(settings: Settings) -> dict[str, str]:
+    """The parts of speech, where they are given."""
+    return {"moments.tags": settings.tags} if settings.tags else {}
 
 
 def check(config: Any) -> None:
