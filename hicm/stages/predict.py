@@ -96,8 +96,10 @@ def _divided(samples: SplitSamples, config: Config,
     """The samples in parts, as `in_parts` makes them; UserError where they are to read what is known of whole videos.
     """
     found, parts = in_parts(samples, config.data.longest)
-    if parts and (samples.given is not None or memory_of is not None):
-        what = "given events" if samples.given is not None else "the memory of another video"
+    sentences = find_system(config.system).needs_sentences
+    if parts and (samples.given is not None or memory_of is not None or sentences):
+        what = ("sentences" if sentences else "given events" if samples.given is not None else
+                "the memory of another video")
         raise UserError(f"data.longest={config.data.longest:g}: {what} cannot be used in parts of a video; set "
                         "data.longest=0")
     return found, parts

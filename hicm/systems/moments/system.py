@@ -31,6 +31,8 @@ ENDPOINTS = 2  # columns that say where a row starts and ends
 class System(Learner):
     """Model, word vectors and classes of words, and in training also losses and data; see `hicm.systems.base`."""
 
+    needs_sentences = True
+
     def __init__(self, config: Config, model: Moments, vocabulary: Vocabulary, words: Words,
                  samples: SplitSamples | None = None) -> None:
         self.config, self.model, self.vocabulary, self.words = config, model, vocabulary, words
