@@ -30,6 +30,7 @@ class DataConfig:
     name: str = "dataset"  # names the folders of what is derived from this data
     annotations: dict[str, list[str]] = field(default_factory=dict)  # split -> json files; several = several annotators
     features: str = ""  # a .pth, .npz or HDF5 file of all videos, or a folder with a file per video (.npy, .pt, ...)
+    streams: list[str] = field(default_factory=list)  # more features; their rows stand beside those, all normalised
     feature_fps: float = 1.0  # rows per second in the features file; thinned to 1 per second when higher
     feature_array: str = ""  # name of the array to use, where a video has several (HDF5 groups, .npz)
     speech: str = ""  # ASR: a .pkl, .json or .jsonl file, or a folder with a file per video (also .srt, .vtt, .json3)

@@ -109,7 +109,8 @@ def _reads(reader: Reader, features: Features, ids: Sequence[str], data: DataCon
 def _refuse_input(out: Path, config: Config) -> None:
     """UserError when ``out`` is a file that is read, by whatever links."""
     data = config.data
-    inputs = [data.features, data.speech, *(file for files in data.annotations.values() for file in files)]
+    annotations = (file for files in data.annotations.values() for file in files)
+    inputs = [data.features, *data.streams, data.speech, *annotations]
     for path in [*(Path(name) for name in inputs if name), *config.bank.glob("*")]:
         if out.exists() and path.is_file() and out.samefile(path):
             raise UserError(f"{out}: is the input {path}, which would be lost; choose another --out")

@@ -26,16 +26,19 @@ def sentences_of(events: Sequence[Event]) -> dict[str, list[Span]]:
 
 
 class Preparation:
-    """What makes items of samples: word vectors, classes of words, and the most rows that are kept (0: all)."""
+    """What makes items of samples: word vectors, classes of words, and the most rows that are kept (0: all).
 
-    def __init__(self, words: Words, vocabulary: Vocabulary, frames: int, max_words: int, tags: Tags | None = None,
-                 tags_file: str = "") -> None:
+    ``normalise``: whether rows have to be normalised, which those of several stores are already.
+    """
+
+    def __init__(self, words: Words, vocabulary: Vocabulary, frames: int, max_words: int, normalise: bool = True,
+                 tags: Tags | None = None, tags_file: str = "") -> None:
         self.words, self.vocabulary, self.frames, self.max_words = words, vocabulary, frames, max_words
-        self.tags, self.tags_file = tags, tags_file
+        self.normalise, self.tags, self.tags_file = normalise, tags, tags_file
 
     def rows(self, sample: Sample) -> np.ndarray:
         """The features as the network reads them, float32 [T, D + 2]."""
-        rows = normalise_rows(sample.rows)
+        rows = normalise_rows(sample.rows) if self.normalise else sample.rows
         return with_endpoints(pool_rows(rows, self.frames) if self.frames else rows)
 
     def sentence(self, text: str) -> Sentence:

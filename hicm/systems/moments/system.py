@@ -38,9 +38,9 @@ class System(Learner):
         self.config, self.model, self.vocabulary, self.words = config, model, vocabulary, words
         settings = config.room
         self.prepared = Preparation(words, vocabulary, config.data.frames, settings.max_words,
-                                    load_tags(settings.tags) if samples is not None and settings.tags else None,
-                                    settings.tags)
+                                    normalise=not config.data.streams, tags_file=settings.tags)
         if samples is not None:
+            self.prepared.tags = load_tags(settings.tags) if settings.tags else None
             self.dataset = QueryDataset(samples, self.prepared, settings.sentences,
                                         kept=0 if config.train.workers else LIMIT)
             self.losses = loss_names(settings.decoder_layers)
