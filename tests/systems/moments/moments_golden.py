@@ -29,8 +29,6 @@ from hicm.systems.moments.targets import rated_rows, relevant_rows, target_windo
 from hicm.systems.moments.vocabulary import Vocabulary
 from hicm.systems.moments.words.clip import ClipWords, split_pieces
 
-MODES = ("corrected", "released")
-
 
 def base() -> Path:
     own = os.environ.get("HICM_MESM_PARITY")

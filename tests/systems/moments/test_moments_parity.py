@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from hicm.systems.moments.decode import ranked_windows
 from hicm.systems.moments.matcher import match
 from hicm.systems.moments.names import UNUSED, own_name
 from hicm.systems.moments.objective import LossModule, loss_counts, loss_names, loss_weights
@@ -64,7 +65,7 @@ def test_targets(golden):
         close(padded(batch.ratings, 75), arrays["batch.saliency_label"], 0)
 
 
-@pytest.fixture(scope="module", params=made.MODES)
+@pytest.fixture(scope="module", params=["corrected", pytest.param("released", marks=pytest.mark.slow)])
 def case(request, golden) -> SimpleNamespace:
     """The model and its output, the golden's arrays of one mode."""
     arrays = {name.removeprefix(f"{request.param}."): array for name, array in golden.arrays.items()
@@ -117,6 +118,35 @@ def test_every_moment_is_matched_to_its_window(case):
     for number, layer in enumerate(case.output.layers):
         found = match(layer, case.batch.windows, case.batch.counts, case.losses.settings)
         np.testing.assert_array_equal(torch.stack(found, 1), case.arrays[f"matched_layer{number}"])
+
+
+def test_submissions(case):
+    """Windows in seconds before the published rounding, which is applied here; `hicm.systems.moments` cuts them to the
+    video instead."""
+    config, batch = case.golden.config, case.batch
+    with torch.no_grad():
+        output = case.model(batch)
+    durations = torch.tensor(batch.durations, dtype=torch.float64)[batch.video]
+    found = ranked_windows(output.layers[-1], durations)
+    lines, swapped = case.golden.submission[case.mode], 0
+    assert [(line["query"], line["vid"]) for line in lines] == [
+        (text, batch.ids[video]) for text, video in zip(batch.texts, batch.video.tolist(), strict=True)]
+    for row, line in enumerate(lines):
+        expected = np.array(line["pred_relevant_windows"])
+        close(found[row, :, 2], expected[:, 2], 1e-4)
+        windows = found[row, :, :2].clamp(0, config.max_ts_val).numpy()
+        ends = windows if config.clip_len <= 0 else np.rint(windows / config.clip_len) * config.clip_len
+        tolerance = np.full(ends.shape, 2e-4)
+        if config.clip_len > 0:
+            steps = windows / config.clip_len
+            tolerance[np.abs(steps - np.floor(steps) - 0.5) * config.clip_len < 1e-4] = config.clip_len + 1e-6
+        for place in np.flatnonzero((np.abs(ends - expected[:, :2]) > tolerance).any(1)):
+            others = np.abs(found[row, :, 2].numpy() - found[row, place, 2].item()) < 1e-5
+            assert others.sum() > 1, (row, place)  # such rows may change places
+            swapped += 1
+        saliency = output.encoded.saliency[row][batch.row_mask[row]]
+        close(saliency, line["pred_saliency_scores"], 2e-3 * max(1, saliency.abs().max().item()))
+    assert swapped <= 2
 
 
 def weighted(case) -> torch.Tensor:
