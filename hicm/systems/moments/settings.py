@@ -80,5 +80,8 @@ def check(config: Any) -> None:
     settings, objective = config.room, config.room.objective
     if settings.width % 2 or settings.width % settings.heads:
         raise UserError(f"moments.width={settings.width}: expected an even multiple of moments.heads={settings.heads}")
+    if settings.grouping != "video":
+        raise UserError(f"moments.grouping={settings.grouping}: training compares the moments of one video; leave the "
+                        "setting out")
     if not (objective.label and (objective.span or objective.giou)):
         raise UserError("moments.objective: label and one of span and giou need a weight, or no windows are learnt")
