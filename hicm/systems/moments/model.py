@@ -121,7 +121,8 @@ class Moments(nn.Module):
         text_mask = torch.cat([torch.ones_like(word_mask[:, :1]), word_mask], 1)
         aligned = self.aligner(aware, texts, mask, text_mask, position)
         memory, pooled = self.encoder(aligned, position, mask)
-        saliency = (self.salient(memory) * self.salient_pooled(pooled)[:, None]).sum(2) / self.settings.width ** 0.5
+        content, whole = self.salient(memory).float(), self.salient_pooled(pooled).float()
+        saliency = (content * whole[:, None]).sum(2) / self.settings.width ** 0.5
         return Encoded(aware, aligned, memory, pooled, saliency)
 
     def tell_words(self, batch: Batch, masked: Tensor, words: Tensor, frames: Tensor, position: Tensor) -> Tensor:

@@ -119,6 +119,18 @@ def test_a_batch_of_one_query_is_trained(item):
     assert all(torch.isfinite(weight.grad).all() for weight in model.parameters() if weight.grad is not None)
 
 
+def test_mixed_precision_is_close():
+    model, batch = make_model(), together([make_item(1, 12, 2), make_item(2, 9)])
+    torch.manual_seed(0)
+    draws = draw(batch, rated=False)
+    with torch.no_grad():
+        expected = losses_of(model, batch, draws)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = losses_of(model, batch, draws)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(found, expected, rtol=0.05, atol=0.05)
+
+
 def test_a_query_without_relevant_rows_is_trained():
     item = make_item(1, 12, 2)
     blank = tuple(replace(query, relevant=query.relevant & False, ratings=0 * query.ratings) for query in item.queries)

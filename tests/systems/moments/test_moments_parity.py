@@ -3,6 +3,7 @@
 "released" has the published mix-up of padding, "corrected" has not; see `moments_golden`.
 """
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,7 +12,8 @@ import torch
 
 from hicm.systems.moments.decode import ranked_windows
 from hicm.systems.moments.matcher import match
-from hicm.systems.moments.names import UNUSED, own_name
+from hicm.systems.moments.model import Moments
+from hicm.systems.moments.names import UNUSED, own_name, own_state
 from hicm.systems.moments.objective import LossModule, loss_counts, loss_names, loss_weights
 from hicm.training.optim import optimiser_step
 from tests.systems.moments import moments_golden as made
@@ -50,6 +52,18 @@ def test_batches_are_exact(golden):
     seen = batch.rows[batch.video]
     close(seen[:, ::4, :8], arrays["batch.video_feat_head"], 1e-6)
     close(seen[:, ::4, -4:], arrays["batch.video_feat_tail"], 1e-6)
+
+
+def test_names_of_separate_networks(golden):
+    """TACoS: both directions of frames and words have a feed-forward network of their own, ``linear1_1`` and so on."""
+    shapes = dict(golden.parameter_shapes)
+    for name, shape in golden.parameter_shapes.items():
+        if name.startswith("enhance_encoder.") and (".linear" in name or ".norm" in name):
+            stem, kind = name.rsplit(".", 1)
+            shapes[f"{stem}_1.{kind}"] = shape
+    own = replace(made.settings_of(golden, "corrected"), shared_feed=False)
+    model = Moments(own, golden.config.v_feat_dim, golden.config.t_feat_dim, len(made.vocabulary(golden)))
+    model.load_state_dict(own_state({name: torch.zeros(shape) for name, shape in shapes.items()}))
 
 
 def test_targets(golden):

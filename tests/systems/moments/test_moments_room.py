@@ -8,7 +8,7 @@ from hicm.data.features import open_features, write_features
 from hicm.data.samples import open_samples
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
-from hicm.rooms import check_settings
+from hicm.rooms import check_settings, room_findings
 from hicm.strict import setting_names
 from hicm.systems.base import find_system
 from hicm.systems.moments import __file__ as room
@@ -138,6 +138,24 @@ def test_data_without_sentences_are_refused(settings, tmp_path, capsys):
     assert hicm("train", settings, "--set", f"data.annotations.train=[{tmp_path / 'none.json'}]", "--out",
                 tmp_path / "run") == 2
     assert "split train: no sentences with moments to learn from" in capsys.readouterr().err
+
+
+def test_what_is_lost_is_said(settings):
+    config = load_config(settings, ["moments.queries=1", "moments.max_words=3"])
+    samples = open_samples(config.data, "train")
+    found = room_findings(config, "train", samples.videos, samples.speech, WIDTH, settings.parent)
+    assert [str(one) for one in found] == [
+        "1 of 3 videos have no sentences: ccccccccccc; nothing is learnt from them, or sought in them",
+        "2 of 3 videos have sentences whose moments start after the video: aaaaaaaaaaa (1), bbbbbbbbbbb (1); these "
+        "sentences are not learnt",
+        "2 of 3 videos have a sentence with more moments than moments.queries=1: aaaaaaaaaaa (2), bbbbbbbbbbb (2); the "
+        "rest is never found; raise it"]
+    [*_, long] = room_findings(load_config(settings, ["moments.words=clip:ViT-B-32/openai", "moments.max_words=4"]),
+                               "train", samples.videos, samples.speech, WIDTH, settings.parent)
+    assert "2 of 3 videos have a sentence with more than 2 words: aaaaaaaaaaa (3), bbbbbbbbbbb (3)" in str(long)
+    [*_, note] = room_findings(load_config(settings, ["moments.words=glove:none.txt"]), "train", samples.videos,
+                               samples.speech, WIDTH, settings.parent)
+    assert "not counted: words of sentences (none.txt: file of word vectors not found" in str(note)
 
 
 def test_tags_weigh_words(settings, tmp_path, capsys):
