@@ -49,7 +49,7 @@ class GloveWords:
         try:
             from nltk.tokenize import NLTKWordTokenizer  # type: ignore[import-not-found,unused-ignore]
         except ImportError as error:
-            raise UserError("moments.words: glove splits sentences by the package nltk; pip install nltk") from error
+            raise UserError("moments.words: glove splits sentences by the package nltk; pip install 'hicm[glove]'") from error
         return NLTKWordTokenizer()
 
     @cached_property
