@@ -117,6 +117,10 @@ class SplitSamples(Samples):
         """The same samples with what a memory recalls for them."""
         return SplitSamples({video.id: video for video in self.videos}, self.features, self.speech, recall, self.given)
 
+    def with_features(self, features: Features) -> "SplitSamples":
+        """The same samples with other features, which must have all of their videos."""
+        return SplitSamples({video.id: video for video in self.videos}, features, self.speech, self.recall, self.given)
+
     def with_given(self, given: Mapping[str, tuple[Span, ...]]) -> "SplitSamples":
         """The samples of the videos that ``given`` has, with its events to word, in seconds."""
         chosen = {video.id: video for video in self.videos if video.id in given}

@@ -12,6 +12,7 @@ from accelerate.utils import gather_object
 from tqdm import tqdm
 
 from hicm.config import Config, load_config
+from hicm.data.features import open_features
 from hicm.data.samples import Samples, SplitSamples, open_samples
 from hicm.decisive import not_read
 from hicm.errors import UserError
@@ -33,12 +34,14 @@ from hicm.training.processes import connected, main_first, on_main, own_share, s
 
 def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None = None, overrides: Sequence[str] = (),
             overwrite: bool = False, events: str = "", format: str = "",
-            memory_of: Mapping[str, str] | None = None) -> Path:
+            memory_of: Mapping[str, str] | None = None, queries: Path | None = None) -> Path:
     """Caption the videos of a split with the model of a run; returns the predictions file.
 
     ``events``: a file (in ``format``, if it has to be named) or a run folder whose events are captioned in place of
     those that the system would find (`hicm.stages.given`).  ``memory_of``: by video, the video of the split whose
-    recall it reads in place of its own, a control for the memory's content.
+    recall it reads in place of its own, a control for the memory's content.  ``queries``: a features file, of
+    ``data.feature_fps`` rows per second but one at most, which asks the memory in place of the videos' own features, to
+    tell what better queries would bring.
 
     Videos of more than ``data.longest`` seconds are cut into parts, each captioned as a video of its own
     (`hicm.stages.parts`).
@@ -47,8 +50,8 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     the videos recall stands beside it, and so do finished videos of an interrupted call, which are not asked for again.
     Raises UserError when the file was made differently (unless ``overwrite``) or holds no predictions, when another
     command is writing it or training the run, when an override names a setting that training decided, or when the model
-    does not fit the data or cannot caption given events, and when a video is to be cut that has given events or the
-    memory of another one.
+    does not fit the data or cannot caption given events, and when a video is to be cut that has given events, other
+    queries or the memory of another one.
     """
     config = prediction_config(run, overrides)
     split = split or config.data.report
@@ -62,11 +65,15 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
             samples = open_samples(config.data, split, captions=False)
             if file is not None:
                 samples = with_events(samples, split, file, format)
-        origin = on_main(accelerator, lambda: prediction_origin(config, folder, samples, split, memory_of))
+            asking = samples if queries is None else samples.with_features(
+                open_features(queries, min(config.data.feature_fps, 1.0)))
+        origin = on_main(accelerator, lambda: prediction_origin(
+            config, folder, samples, split, memory_of, None if queries is None else asking.features))
         if on_main(accelerator, lambda: _is_there(out, origin, overwrite)):
             return out  # without loading the model
         with together(accelerator):
-            samples, parts = _divided(samples, config, memory_of)
+            samples, parts = _divided(samples, config, memory_of, queries)
+            asking = asking if queries is not None else samples
             system = find_system(config.system).load(folder, config)
             about = {"run": read_json(run / "manifest.json", "run manifest")["run"], "task": system.task,
                      "split": split, "checkpoint": {"name": folder.name, **_step(folder, config)}}
@@ -79,7 +86,8 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
             return out
         name = split if out.name == predictions_file(run, split).name else out.stem
         recalled = out.parent / f"retrieved_{name}{'.parts' if parts else ''}.h5"
-        samples = main_first(accelerator, lambda: with_recall(config, samples, split, recalled, overwrite=overwrite))
+        asking = main_first(accelerator, lambda: with_recall(config, asking, split, recalled, overwrite=overwrite))
+        samples = samples.with_recall(asking.recall)
         if memory_of is not None:
             samples = samples.with_recall(of_others(samples, memory_of))
         results, outcomes = _predict(system, samples, todo, accelerator, record, parts)
@@ -91,15 +99,15 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
     return out
 
 
-def _divided(samples: SplitSamples, config: Config,
-             memory_of: Mapping[str, str] | None) -> tuple[SplitSamples, dict[str, Part]]:
+def _divided(samples: SplitSamples, config: Config, memory_of: Mapping[str, str] | None,
+             queries: Path | None) -> tuple[SplitSamples, dict[str, Part]]:
     """The samples in parts, as `in_parts` makes them; UserError where they are to read what is known of whole videos.
     """
     found, parts = in_parts(samples, config.data.longest)
-    sentences = find_system(config.system).needs_sentences
-    if parts and (samples.given is not None or memory_of is not None or sentences):
-        what = ("sentences" if sentences else "given events" if samples.given is not None else
-                "the memory of another video")
+    told = {"sentences": find_system(config.system).needs_sentences, "given events": samples.given is not None,
+            "the memory of another video": memory_of is not None, "other queries": queries is not None}
+    if parts and any(told.values()):
+        what = next(name for name, used in told.items() if used)
         raise UserError(f"data.longest={config.data.longest:g}: {what} cannot be used in parts of a video; set "
                         "data.longest=0")
     return found, parts

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicm.config import DataConfig, load_config
+from hicm.data.annotations import read_split
 from hicm.data.features import open_features
 from hicm.data.holdout import is_held_out
 from hicm.data.ids import youtube_id
@@ -18,7 +19,9 @@ from hicm.data.samples import open_samples
 from hicm.dvc_eval import evaluate
 from hicm.dvc_eval.metrics.measures import mean_measure
 from hicm.dvc_eval.results.intervals import Interval, bootstrap, resampled_scores
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
+from hicm.recipes.memory_reads.asking import caption_queries
 from hicm.recipes.memory_reads.conditions import CONDITIONS, base_of, overrides, parse_condition, why_not
 from hicm.recipes.memory_reads.examples import examples, nearest_caption
 from hicm.recipes.memory_reads.held import write_parts
@@ -73,6 +76,24 @@ def test_exchanged_features_are_those_of_the_other_video_at_one_row_per_second(t
     assert exchanged_settings(data, path) == [f"data.features={path}", "data.feature_array=", "data.feature_fps=1.0"]
     for video, other in others.items():
         np.testing.assert_array_equal(open_features(path).read(video), samples.features.read(other))
+
+
+def test_captions_ask_in_the_time_of_their_events(tiny, tmp_path):
+    config = load_config(tiny, ["retrieval.read=items", "captioner.memory_as=text", "retrieval.search=flat",
+                                "retrieval.flat_level=0", "retrieval.top_k=1", "retrieval.window_shape=ward",
+                                "retrieval.windows=10"])
+    annotated = dict(read_split(config.data, "train"))
+    samples, encoder = open_samples(config.data, "train"), make_encoder(config.memory.encoder)
+    path = caption_queries(samples, annotated, encoder, tmp_path)
+    assert caption_queries(samples, annotated, encoder, tmp_path) == path
+    asked = with_recall(config, samples.with_features(open_features(path)), "train", tmp_path / "recalled.h5")
+    for row, video in enumerate(samples.ids):
+        tokens = asked[row].recalled
+        assert {one.text for one in annotated[video].events} <= {*tokens.texts}, "a caption recalls itself"
+    rows, event = open_features(path).read(video), annotated[video].events[0]
+    middle = int((event.span.start + event.span.end) / 2)
+    np.testing.assert_allclose(rows[middle], encoder.encode([event.text])[0], atol=1e-3)
+    assert {len(rows)} == {len(samples.features.read(video))}
 
 
 def test_what_another_video_recalls_is_read(tiny, tmp_path):
@@ -200,8 +221,12 @@ def test_conditions_that_say_nothing_are_named():
     text = config_of(captioner__memory_as="text", retrieval__read="items")
     assert [why_not(none, [name]) for name in ("own", "frames", "events")] == ["", "", ""]
     assert all(why_not(none, [name]) == "reads no memory" for name in ("random", "zero", "none", "swapped"))
-    assert not any(why_not(vectors, [name]) for name in CONDITIONS)
-    assert [name for name in CONDITIONS if why_not(text, [name])] == ["zero"]
+    assert [name for name in CONDITIONS if why_not(vectors, [name])] == ["flat"], "it reads several levels"
+    assert [name for name in CONDITIONS if why_not(text, [name])] == ["zero", "flat"]
+    leaves = config_of(captioner__memory_as="text", retrieval__read="items", retrieval__levels="[0]")
+    assert [name for name in CONDITIONS if why_not(leaves, [name])] == ["zero"]
+    assert why_not(config_of(retrieval__search="flat"), ["flat"]) == "is how it was trained"
+    assert why_not(config_of(retrieval__search="random"), ["captions"]) == "does not look into the memory"
     assert why_not(config_of(system="recall"), ["random"]) == "searches the memory itself"
     assert why_not(config_of(retrieval__search="random"), ["random"]) == "is how it was trained"
     assert why_not(config_of(captioner__use_video="false", retrieval__search="none"), ["frames"]) == "sees no frames"
@@ -211,6 +236,8 @@ def test_random_nodes_come_from_the_level_that_is_read():
     assert overrides(config_of(), ["random"], 3) == ["retrieval.search=random", "retrieval.seed=3"]
     flat = config_of(retrieval__search="flat", retrieval__flat_level=0)
     assert overrides(flat, ["events", "random"], 3)[-1] == "retrieval.levels=[0]"
+    descend = config_of(retrieval__levels="[2]", retrieval__beam=4)
+    assert overrides(descend, ["flat"], 3) == ["retrieval.search=flat", "retrieval.flat_level=2", "retrieval.beam=0"]
     assert overrides(flat, ["none"], 3) == ["retrieval.search=none"] and overrides(flat, ["frames"], 3) == []
 
 

@@ -14,14 +14,14 @@ from hicm.recipes.memory_reads.page import marks
 from tests.scripts import load_script
 from tests.tiny import make_tiny
 
-CONDITIONS = ["none", "swapped", "frames", "events", "random"]
+CONDITIONS = ["none", "swapped", "captions", "frames", "events", "random"]
 
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bench")
     tiny = make_tiny(folder, videos=12, train__epochs=1, train__eval_every=0, captioner__decode__max_tokens=12)
-    content = {"base": str(tiny), "seeds": [0], "conditions": CONDITIONS, "baseline": "none",
+    content = {"base": str(tiny), "seeds": [0], "conditions": [*CONDITIONS, "flat"], "baseline": "none",
                "set": {"data.holdout": 0.5, "memory.path": ""}, "cells": [
                    {"name": "none", "set": {"retrieval.search": "none"}, "conditions": ["swapped"]},
                    {"name": "text", "set": {"captioner.memory_as": "text", "retrieval.read": "items",
@@ -48,7 +48,8 @@ def test_every_condition_that_applies_is_measured(done):
     results = read_json(done / "results.json")
     found = {(one["cell"], one["condition"]): one for one in results["entries"]}
     assert found.keys() == {("none", "own"), *(("text", name) for name in ("own", *CONDITIONS))}
-    assert results["skipped"] == {"none": {"swapped": "reads no memory"}, "text": {}}
+    assert results["skipped"] == {"none": {"swapped": "reads no memory"},
+                                  "text": {"flat": "is how it was trained"}}
     for one in found.values():
         assert (done / one["run"] / "manifest.json").exists() and (done / one["predictions"]).exists()
         assert one["seconds"]["training"] > 0 and one["machine"] and one["date"] and len(one["settings"]) == 16
@@ -65,7 +66,8 @@ def test_predictions_say_what_they_read(done):
     assert {name: sorted(key for key in {**own["inputs"], **one["inputs"]}
                          if own["inputs"].get(key) != one["inputs"].get(key)) for name, one in made.items()} == {
         "own": [], "random": [], "none": ["memory bank"], "swapped": ["videos whose memory is read"],
-        "frames": ["features of holdout"], "events": ["events given for holdout"]}
+        "captions": ["queries to the memory"], "frames": ["features of holdout"],
+        "events": ["events given for holdout"]}
     assert made["random"]["settings"]["retrieval.levels"] == [0], "captions, as with the flat search of captions"
     assert made["swapped"]["settings"] == own["settings"]
 
@@ -90,7 +92,7 @@ def test_it_continues_where_it_was_interrupted(spec, bench, done, undrawn, capsy
     lost.unlink()
     assert bench([str(spec), "--out", str(done), "--only", "text", "--samples", "50"]) == 0
     said = capsys.readouterr().out
-    assert said.count("measured before") == 5 and "swapped: CIDEr" in said and "trained in" in said
+    assert said.count("measured before") == len(CONDITIONS) and "swapped: CIDEr" in said and "trained in" in said
     after = json.loads(lost.read_text())
     assert {key: after[key] for key in ("scores", "said", "made_of")} == {
         key: json.loads(before)[key] for key in ("scores", "said", "made_of")}

@@ -81,7 +81,7 @@ def write_parallel_settings(demo: Path) -> Path:
     """Write ``parallel.yaml``, settings of the system parallel for the dataset of ``demo``, beside it."""
     own, base = load_config(PARALLEL), load_config(demo)
     data = dataclasses.replace(base.data, frames=own.data.frames, speech="")
-    own = dataclasses.replace(own, data=data, memory=base.memory, retrieval=base.retrieval)
+    own = dataclasses.replace(own, data=data, memory=base.memory)
     save_config(own, demo.with_name(PARALLEL.name))
     return demo.with_name(PARALLEL.name)
 

@@ -4,7 +4,9 @@
     random   random nodes of the same memory (retrieval.search=random)
     zero     a zero vector per window (retrieval.search=zero)
     none     no memory (retrieval.search=none)
+    flat     the nearest nodes of the level that it reads, all of which are compared (retrieval.search=flat)
     swapped  what another video of the split recalls
+    captions what the annotated captions recall, each in the time of its event: a ceiling of what is recalled
     frames   the features of another video of the split, which also decide what is recalled
     events   the annotated events, which are only to be captioned
 
@@ -19,7 +21,8 @@ from hicm.rooms import memory_need
 from hicm.systems.base import find_system
 
 OWN, EVENTS = "own", "events"
-MEMORY = ("random", "zero", "none", "swapped")
+CAPTIONS = "captions"
+MEMORY = ("random", "zero", "none", "flat", "swapped", CAPTIONS)
 CONDITIONS = (OWN, *MEMORY, "frames", EVENTS)
 
 
@@ -56,6 +59,10 @@ def why_not(config: Config, parts: Sequence[str]) -> str:
         return "retrieval.levels does not name the top level, which random nodes should be of"
     if memory == "swapped" and retrieval.search in ("none", "zero"):
         return "every video reads the same"
+    if memory == "flat" and (retrieval.search != "descend" or len(set(retrieval.levels)) != 1):
+        return "reads several levels, or does not descend to one"
+    if memory == CAPTIONS and retrieval.search in ("none", "zero", "random"):
+        return "does not look into the memory"
     if "frames" in parts and not getattr(config.room, "use_video", True):
         return "sees no frames"
     if EVENTS in parts and not find_system(config.system).captions_given:
@@ -65,8 +72,12 @@ def why_not(config: Config, parts: Sequence[str]) -> str:
 
 def overrides(config: Config, parts: Sequence[str], seed: int) -> list[str]:
     """The settings of retrieval that a condition changes, as for ``--set``; ``seed``: of random nodes."""
-    memory = next((part for part in parts if part in ("random", "zero", "none")), "")
+    if CAPTIONS in parts:  # captions are no frames: neither side is moved to zero mean
+        return ["retrieval.centring=none"]
+    memory = next((part for part in parts if part in ("random", "zero", "none", "flat")), "")
     found = [f"retrieval.search={memory}"] if memory else []
+    if memory == "flat":
+        found += [f"retrieval.flat_level={config.retrieval.levels[0]}", "retrieval.beam=0"]
     if memory == "random":
         found.append(f"retrieval.seed={seed}")
         if config.retrieval.search == "flat":  # it reads one level, whatever retrieval.levels says

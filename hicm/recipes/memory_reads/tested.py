@@ -11,13 +11,15 @@ from hicm.cores import usable_cores
 from hicm.data.annotations import read_split, split_references
 from hicm.data.samples import SplitSamples, open_samples
 from hicm.dvc_eval import evaluate
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import read_json, sha256, write_json
 from hicm.memory.bank import OWN as OWN_BANK
 from hicm.memory.bank import load_bank
 from hicm.provenance import Origin, now, revision
 from hicm.recipes.bench.machine import processor
-from hicm.recipes.memory_reads.conditions import OWN, overrides, parse_condition
+from hicm.recipes.memory_reads.asking import caption_queries
+from hicm.recipes.memory_reads.conditions import CAPTIONS, OWN, overrides, parse_condition
 from hicm.recipes.memory_reads.measured import (
     METRICS,
     PROTOCOL,
@@ -64,9 +66,14 @@ class Split:
                 else sha256(one) for one in self.references]
 
     @cached_property
+    def annotated(self) -> dict[str, Video]:
+        """The videos with the events and captions of the first annotator."""
+        return read_split(self.config.data, self.name)
+
+    @cached_property
     def events(self) -> Path:
         """A file with the annotated events of the first annotator."""
-        videos: dict[str, Video] = read_split(self.config.data, self.name)
+        videos = self.annotated
         path = self.inputs / f"events_{self.name}_{self.digests[0][:16]}.json"
         return path if path.exists() else write_json(path, {name: {
             "duration": video.duration, "timestamps": [[one.span.start, one.span.end] for one in video.events],
@@ -121,7 +128,12 @@ class Tester:
             settings += exchanged_settings(self.config.data, features)
         return predict(self.run, self.split.name, out=self.folder / f"predictions_{condition}.json",
                        overrides=settings, events=str(self.split.events) if "events" in parts else "",
-                       memory_of=self.split.others if "swapped" in parts else None)
+                       memory_of=self.split.others if "swapped" in parts else None,
+                       queries=self._queries() if CAPTIONS in parts else None)
+
+    def _queries(self) -> Path:
+        encoder = make_encoder(self.config.memory.encoder, self.config.offline)
+        return caption_queries(self.split.samples, self.split.annotated, encoder, self.split.inputs)
 
     def _said(self, predictions: Path, condition: str) -> dict[str, float | None]:
         said: dict[str, float | None] = dict(variety(predicted := sentences_of(

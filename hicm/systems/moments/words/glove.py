@@ -49,7 +49,8 @@ class GloveWords:
         try:
             from nltk.tokenize import NLTKWordTokenizer  # type: ignore[import-not-found,unused-ignore]
         except ImportError as error:
-            raise UserError("moments.words: glove splits sentences by the package nltk; pip install 'hicm[glove]'") from error
+            raise UserError("moments.words: glove splits sentences by the package nltk; pip install "
+                            "'hicm[glove]'") from error
         return NLTKWordTokenizer()
 
     @cached_property
