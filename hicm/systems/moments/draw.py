@@ -9,11 +9,10 @@ PAIRS = 2  # of rows, drawn for each query
 SHARE = 3  # one of so many words is masked
 
 
-def draw(batch: Batch, rated: bool) -> Draws:
-    """The draws of one training step; ``rated``: rows have ratings, of which the extreme ones are taken (QVHighlights).
-    """
+def draw(batch: Batch) -> Draws:
+    """The draws of one training step."""
     negative, has_negative = draw_negatives(batch.video)
-    above, below, has_pairs = draw_pairs(batch.relevant, batch.ratings, batch.row_mask, rated)
+    above, below, has_pairs = draw_pairs(batch.relevant, batch.ratings, batch.row_mask)
     return Draws(negative, has_negative, draw_masked(batch.weights, batch.word_lengths), above, below, has_pairs)
 
 
@@ -36,19 +35,19 @@ def draw_masked(weights: Tensor, lengths: Tensor) -> Tensor:
     return (ranks < count[:, None]) & (weights > 0)
 
 
-def draw_pairs(relevant: Tensor, ratings: Tensor, mask: Tensor, rated: bool) -> tuple[Tensor, Tensor, Tensor]:
+def draw_pairs(relevant: Tensor, ratings: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Rows that fit a query and rows that fit less, int64 [B, 2] each, and whether there are any, bool [B].
 
-    Each from ``relevant`` rows and the other rows in ``mask``, bool [B, T].  ``rated``: the best row and a relevant
-    one, against the worst relevant one and another row (Moment-DETR, Lei et al., NeurIPS 2021).
+    Each from ``relevant`` rows and the other rows in ``mask``, bool [B, T].  Where ``ratings`` float32 [B, T] say more
+    than that (above 1), the best row and a relevant one stand against the worst relevant one and another row
+    (Moment-DETR, Lei et al., NeurIPS 2021).
     """
     other = mask & ~relevant
     some = relevant.any(1) & other.any(1)
     above, below = _choose(relevant), _choose(other)
-    if rated:
-        noise = torch.rand_like(ratings) * 1e-3  # among equals, any
-        above[:, 0] = (ratings + noise).masked_fill(~relevant, -torch.inf).argmax(1)
-        below[:, 0] = (ratings + noise).masked_fill(~relevant, torch.inf).argmin(1)
+    rated, noise = (ratings > 1).any(1), torch.rand_like(ratings) * 1e-3  # among equals, any
+    above[:, 0] = torch.where(rated, (ratings + noise).masked_fill(~relevant, -torch.inf).argmax(1), above[:, 0])
+    below[:, 0] = torch.where(rated, (ratings + noise).masked_fill(~relevant, torch.inf).argmin(1), below[:, 0])
     return above, below, some
 
 

@@ -47,7 +47,8 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Output:
-    """What the network computes; ``negative`` and ``word_logits`` in training only."""
+    """What the network computes; ``negative`` and ``word_logits`` in training only, where their losses have a weight.
+    """
 
     frames: Tensor  # [V, T, d], projected
     words: Tensor  # [B, L, d], projected
@@ -103,9 +104,10 @@ class Moments(nn.Module):
                   for one in decoded]
         if draws is None:
             return Output(frames, words, sentence, encoded, layers)
-        other = draws.negative
-        negative = self.encode(seen, position, mask, words[other], word_mask[other], sentence[other])
-        logits = self.tell_words(batch, draws.masked, words, seen, position) if self.settings.objective.words else None
+        other, wanted = draws.negative, self.settings.objective
+        negative = (self.encode(seen, position, mask, words[other], word_mask[other], sentence[other])
+                    if wanted.saliency else None)
+        logits = self.tell_words(batch, draws.masked, words, seen, position) if wanted.words else None
         return Output(frames, words, sentence, encoded, layers, negative, logits)
 
     def positions(self, batch: Batch) -> Tensor:

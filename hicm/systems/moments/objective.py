@@ -39,14 +39,13 @@ def loss_counts(batch: Batch, queries: int, layers: int) -> Tensor:
 class LossModule(nn.Module):
     """Model and losses as one module, which the training loop calls."""
 
-    def __init__(self, model: Moments, settings: ObjectiveSettings, rated: bool = False) -> None:
-        """``rated``: see `draw`."""
+    def __init__(self, model: Moments, settings: ObjectiveSettings) -> None:
         super().__init__()
-        self.model, self.settings, self.rated = model, settings, rated
+        self.model, self.settings = model, settings
 
     def forward(self, batch: Batch) -> Tensor:
         """Sums in the order of `loss_names`: float32 [n]."""
-        draws = draw(batch, self.rated)
+        draws = draw(batch)
         return self.of(self.model(batch, draws), batch, draws)
 
     def of(self, output: Output, batch: Batch, draws: Draws) -> Tensor:

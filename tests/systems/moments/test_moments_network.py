@@ -91,7 +91,7 @@ def test_one_sentence_token_serves_all_queries_of_a_video():
 def losses_of(model: Moments, batch: Batch, draws: Draws | None = None) -> torch.Tensor:
     """Means, in the order of `loss_names`."""
     losses = LossModule(model, model.settings.objective)
-    draws = draw(batch, rated=False) if draws is None else draws
+    draws = draw(batch) if draws is None else draws
     return losses.of(model(batch, draws), batch, draws) / loss_counts(batch, model.settings.queries, 2)
 
 
@@ -122,7 +122,7 @@ def test_a_batch_of_one_query_is_trained(item):
 def test_mixed_precision_is_close():
     model, batch = make_model(), together([make_item(1, 12, 2), make_item(2, 9)])
     torch.manual_seed(0)
-    draws = draw(batch, rated=False)
+    draws = draw(batch)
     with torch.no_grad():
         expected = losses_of(model, batch, draws)
         with torch.autocast("cpu", torch.bfloat16):
@@ -157,6 +157,15 @@ def test_losses_are_means_over_micro_batches():
     assert loss_counts(whole, 2, 2)[0] == 2 + 2 + 2, "at most as many pairs as windows"
 
 
+@pytest.mark.parametrize("left_out", ["words", "sentences", "saliency"])
+def test_losses_without_a_weight_are_not_computed(left_out):
+    batch = together([make_item(1, 12, 2), make_item(2, 9)])
+    own = replace(SMALL, objective=replace(SMALL.objective, **{left_out: 0.0}))
+    with torch.no_grad():
+        found = dict(zip(loss_names(2), losses_of(make_model(own), batch).tolist(), strict=True))
+    assert found[left_out] == 0 and all(value > 0 for name, value in found.items() if name != left_out)
+
+
 def test_negatives_are_about_other_videos():
     video = torch.tensor([0, 0, 0, 1, 2])
     for seed in range(20):
@@ -185,12 +194,12 @@ def test_a_third_of_the_words_is_masked_and_never_a_mark():
 def test_pairs_of_rows():
     relevant = torch.tensor([[1, 1, 0, 0], [0, 0, 1, 0], [1, 1, 1, 1]]).bool()
     mask = torch.tensor([[1, 1, 1, 1], [1, 1, 1, 0], [1, 1, 1, 1]]).bool()
-    above, below, some = draw_pairs(relevant, relevant.float(), mask, rated=False)
+    above, below, some = draw_pairs(relevant, relevant.float(), mask)
     assert some.tolist() == [True, True, False]
     assert sorted(above[0].tolist()) == [0, 1] and sorted(below[0].tolist()) == [2, 3], "different where there are two"
     assert above[1].tolist() == [2, 2] and sorted(below[1].tolist()) == [0, 1]
-    ratings = torch.tensor([[3.0, 9.0, 0, 0], [0, 0, 1, 0], [1, 5, 2, 3]])
-    above, below, _ = draw_pairs(relevant, ratings, mask, rated=True)
+    ratings = torch.tensor([[3.0, 9.0, 0, 0], [0, 0, 4, 0], [1, 5, 2, 3]])
+    above, below, _ = draw_pairs(relevant, ratings, mask)
     assert above[:, 0].tolist() == [1, 2, 1] and below[:, 0].tolist() == [0, 2, 0]
 
 

@@ -49,12 +49,22 @@ def test_token_states_of_clip(tmp_path):
                                                     "image_size": 32},
                            text_cfg={"context_length": 77, "width": 32, "heads": 2, "layers": 1})
     words._encoder.__dict__["_loaded"] = (model.eval(), open_clip.get_tokenizer("ViT-B-32"))
+    assert words.width == 32 and words.vectors([""], 4)[0].shape == (2, 32)
     [long, short] = words.vectors(["mince the frozen lamb", "mince"], 5)
     assert long.shape == (5, 32) and short.shape == (3, 32) and words.width == 32 and words.ends
     np.testing.assert_allclose(long[:2], short[:2], atol=1e-6)
     with torch.no_grad():  # the projection of the state at the end mark is CLIP's embedding of the text
         expected = model.encode_text(open_clip.get_tokenizer("ViT-B-32")(["mince"]))[0]
         np.testing.assert_allclose(torch.from_numpy(short[2]) @ model.text_projection, expected, atol=1e-5)
+
+
+def test_models_that_read_text_in_another_way_are_refused():
+    from types import SimpleNamespace
+
+    words = ClipWords("other/none", offline=True)
+    words._encoder.__dict__["_loaded"] = (SimpleNamespace(text=SimpleNamespace(transformer=None)), None)
+    with pytest.raises(UserError, match="openclip:other/none: its text tower or tokenizer is not CLIP's own"):
+        words.vectors(["x"], 4)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from hicm.encoders.openclip import OpenClipEncoder
 from hicm.systems.moments.words import Sentence
 
 FORM = "clip:<model>/<pretrained>"
-BATCH = 128  # sentences per forward pass
 WORD_END = "</w>"
 
 
@@ -43,11 +42,7 @@ class ClipWords:
 
     @cached_property
     def width(self) -> int:
-        return self._loaded[0].ln_final.weight.shape[0]
-
-    @property
-    def _loaded(self) -> tuple[Any, Any]:
-        return self._encoder._loaded
+        return self.vectors([""], 2)[0].shape[1]
 
     def split(self, text: str) -> Sentence:
         """Pieces of words."""
@@ -56,17 +51,4 @@ class ClipWords:
 
     def vectors(self, texts: Sequence[str], most: int) -> list[np.ndarray]:
         """float32 [L, E] for each sentence."""
-        import torch
-
-        model, tokenizer = self._loaded
-        device, found = next(model.parameters()).device, []
-        for start in range(0, len(texts), BATCH):
-            part = texts[start:start + BATCH]
-            ids = tokenizer(list(part), context_length=most).to(device)
-            ids = torch.nn.functional.pad(ids, (0, model.positional_embedding.shape[0] - most))
-            with torch.inference_mode():
-                x = model.token_embedding(ids) + model.positional_embedding
-                states = model.ln_final(model.transformer(x, attn_mask=model.attn_mask)).float().cpu().numpy()
-            lengths = [min(len(split_pieces(text)) + 2, most) for text in part]
-            found += [rows[:length] for rows, length in zip(states, lengths, strict=True)]
-        return found
+        return self._encoder.token_states(texts, most)
