@@ -186,7 +186,7 @@ class Config:
     """All settings of a run.  ``room`` are those of the system: in files, the section of its name."""
 
     system: str = "captioner"  # which system trains and predicts: a folder in hicm/systems, or of another package
-    preset: str = ""  # released: captioner and parallel behave as the published code does, defects included
+    preset: str = ""  # released: systems with published weights behave as their code does, defects included
     offline: bool = False  # never ask the hub
     data: DataConfig = field(default_factory=DataConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)

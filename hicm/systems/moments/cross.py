@@ -57,22 +57,22 @@ class CrossLayer(nn.Module):
 class CrossStack(nn.Module):
     """Several such layers, all of which read the same keys.
 
-    ``released``: padding is mixed up as in the published code (`crossed_padding`).
+    ``mixed``: padding is mixed up as in the published code (`crossed_padding`).
     """
 
     def __init__(self, layers: int, width: int, hidden: int, heads: int, dropout: float, directions: int = 1,
-                 released: bool = False) -> None:
+                 mixed: bool = False) -> None:
         super().__init__()
-        self.heads, self.released = heads, released
+        self.heads, self.mixed = heads, mixed
         self.layers = nn.ModuleList(CrossLayer(width, hidden, heads, dropout, directions) for _ in range(layers))
 
     def forward(self, x: Tensor, keys: Tensor, mask: Tensor, key_mask: Tensor, position: Tensor | float = 0.0,
                 key_position: Tensor | float = 0.0, direction: int = 0, hidden: Tensor | None = None) -> Tensor:
         """x and position [B, N, d], keys and key_position [B, S, d], mask [B, N], key_mask [B, S] -> [B, N, d].
 
-        A row without keys attends to padding.  ``hidden``: see `CrossLayer`; None: as ``released`` says.
+        A row without keys attends to padding.  ``hidden``: see `CrossLayer`; None: as ``mixed`` says.
         """
-        if self.released and hidden is None:
+        if self.mixed and hidden is None:
             hidden = crossed_padding(mask, key_mask, self.heads)
         key_mask, placed = key_mask | ~key_mask.any(1, keepdim=True), keys + key_position
         for layer in self.layers:

@@ -70,12 +70,12 @@ class Moments(nn.Module):
         self.video = make_projection(feature_width, d, settings.input_dropout)
         self.text = make_projection(word_width, d, settings.input_dropout)
         self.frame_word = CrossStack(settings.word_layers, *shape, directions=1 if settings.shared_feed else 2,
-                                     released=settings.released)
+                                     mixed=settings.mixed_padding)
         self.masked, self.unknown = nn.Parameter(torch.zeros(word_width)), nn.Parameter(torch.zeros(word_width))
         self.word_head = WordHead(d, classes)
-        self.sentence = SentenceToken(settings.sentence_layers, *shape, settings.released,
+        self.sentence = SentenceToken(settings.sentence_layers, *shape, settings.mixed_padding,
                                       settings.grouping == "youtube")
-        self.aligner = CrossStack(settings.aligner_layers, *shape, released=settings.released)
+        self.aligner = CrossStack(settings.aligner_layers, *shape, mixed=settings.mixed_padding)
         self.encoder = GlobalEncoder(settings.encoder_layers, *shape)
         self.decoder = Decoder(settings.decoder_layers, settings.queries, *shape)
         self.salient, self.salient_pooled = nn.Linear(d, d), nn.Linear(d, d)

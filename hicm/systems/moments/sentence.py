@@ -16,18 +16,18 @@ from hicm.systems.moments.cross import CrossStack, crossed_padding
 class SentenceToken(nn.Module):
     """The token of each query, of norm 1."""
 
-    def __init__(self, layers: int, width: int, hidden: int, heads: int, dropout: float, released: bool,
+    def __init__(self, layers: int, width: int, hidden: int, heads: int, dropout: float, mixed: bool,
                  several: bool) -> None:
-        """``several``: groups are about several videos; see `group_frames`."""
+        """``mixed``: see `CrossStack`; ``several``: groups are about several videos; see `group_frames`."""
         super().__init__()
         self.several = several
         self.token = nn.Parameter(torch.zeros(width))
-        self.stack = CrossStack(layers, width, hidden, heads, dropout, released=released)
+        self.stack = CrossStack(layers, width, hidden, heads, dropout, mixed=mixed)
 
     def forward(self, frames: Tensor, batch: Batch) -> Tensor:
         """Projected frames [V, T, d] -> [B, d]."""
         keys, mask = group_frames(frames, batch, self.several)
-        if not self.stack.released:
+        if not self.stack.mixed:
             return self._read(keys, mask)[batch.group]
         place, sizes = places(batch.group)
         keys, mask = keys[batch.group], mask[batch.group]

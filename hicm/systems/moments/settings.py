@@ -58,7 +58,7 @@ class Settings:
     # whose moments are compared by the loss of sentences: those of one video; or, as published for QVHighlights, of all
     # clips of one YouTube video, although times within different clips say nothing of each other
     grouping: Literal["video", "youtube"] = "video"
-    released: bool = False  # attention heads of one query use the padding of another, as in the published code
+    mixed_padding: bool = False  # attention heads of one query use the padding of another, as in the published code
     objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
@@ -68,6 +68,9 @@ PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint score
 AT_PREDICTION = ("decode",)
 IN_WEIGHTS = ("width", "hidden", "heads", "queries", "word_layers", "shared_feed", "sentence_layers",
               "aligner_layers", "encoder_layers", "decoder_layers")  # may not be changed
+
+# What the published code does with padding; the rest of what it does otherwise is not restored (README.md).
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {"released": {"moments": {"mixed_padding": True}}}
 
 
 def start_files(settings: Settings) -> dict[str, str]:

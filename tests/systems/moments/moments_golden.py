@@ -89,7 +89,7 @@ def settings_of(case: SimpleNamespace, mode: str) -> Settings:
         max_words=c.max_words_l, classes=c.vocab_size, width=c.hidden_dim, hidden=c.dim_feedforward, heads=c.nheads,
         queries=c.num_queries, word_layers=c.num_recfw_layers, shared_feed=c.share_MLP,
         sentence_layers=c.num_recss_layers, aligner_layers=c.t2v_layers, encoder_layers=c.enc_layers,
-        decoder_layers=c.dec_layers, released=mode == "released",
+        decoder_layers=c.dec_layers, mixed_padding=mode == "released",
         grouping="youtube" if c.dataset_name == "qvhighlights" else "video",
         objective=ObjectiveSettings(
             span=c.loss_span_coef, giou=c.loss_giou_coef, label=c.loss_label_coef, background=c.eos_coef,

@@ -53,7 +53,7 @@ def test_the_batch_changes_nothing(made):
 
 def test_the_published_padding_depends_on_the_batch():
     """The property above is seen to fail where it does not hold."""
-    model = make_model(replace(SMALL, released=True))
+    model = make_model(replace(SMALL, mixed_padding=True))
     items = [make_item(1, 12, 2), make_item(2, 5, 1), make_item(3, 9, 2, longest=2)]
     found, alone = predicted(model, together(items)), predicted(model, together(items[:1]))
     assert max(np.abs(found[text] - alone[text]).max() for text in alone) > 1e-4
