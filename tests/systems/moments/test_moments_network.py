@@ -39,7 +39,7 @@ def predicted(model: Moments, batch: Batch) -> dict[str, np.ndarray]:
 
 
 @given(ITEMS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 def test_the_batch_changes_nothing(made):
     """Neither other queries nor their padding."""
     model = make_model()

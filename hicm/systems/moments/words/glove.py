@@ -58,7 +58,7 @@ class GloveWords:
         """Rows by word, and the vectors, that of unknown words last."""
         rows: dict[str, int] = {}
         found: list[np.ndarray] = []
-        with self.path.open(encoding="utf-8") as lines:
+        with self.path.open(encoding="utf-8", errors="replace") as lines:
             for number, line in enumerate(lines, start=1):
                 word, *numbers = line.rstrip("\n").split(" ")
                 try:
