@@ -29,6 +29,11 @@ A room whose authors released weights reads them in ``convert.py`` (`hicm.stages
 
 What `hicm bench` runs of a room stands in its folder ``bench``.
 
+A room whose system tells what it reads while it captions, for scripts/explain_memory.py, defines in ``reading.py``
+
+    GROUPS, POSITIONS           what attention goes to, and what is being written there
+    readings(system, samples)   for each video what `hicm.systems.captioner.reading.Reading` describes
+
 A room that knows what its system does not get from the data defines in ``findings.py``
 
     findings(config, split, videos, speech, width, folder)

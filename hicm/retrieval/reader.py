@@ -80,24 +80,32 @@ class Reader:
         which captions are whose.
         """
         settings, (batch, _, width) = self.settings, frames.shape
-        bank = self.tables.bank
-        if bank.levels and width != bank.width:
-            raise UserError(f"features are {width} wide and the memory bank {bank.width}; build the bank with the text "
-                            "encoder that belongs to the features (memory.encoder)")
-        means, valid, rows = window_means(frames, mask, settings)
-        if self._mean is not None:
-            means = np.where(valid[..., None], means - self._mean, np.float32(0))
-        queries = Queries(self.tables, means, valid, self._own_out(exclude, batch), ids, best_out)
+        queries, rows = self.queries(frames, mask, exclude, ids, best_out)
         kept: Kept | None = self._search.search(queries, settings, self.levels)
         if kept is None:
             return _nothing(batch, width)
         tokens: Tokens = self._read.read(queries, kept, settings)
         _check(tokens, batch, width, f"read {settings.read!r}")
-        return Recalled(*tokens[:3], valid,
+        return Recalled(*tokens[:3], queries.by_video(queries.valid),
                         {level: queries.by_video(nodes) for level, nodes in kept.nodes.items()},
                         {level: queries.by_video(scores) for level, scores in kept.scores.items()},
                         {level: queries.by_video(queries.stand_ins(level, nodes))
                          for level, nodes in kept.nodes.items()}, tokens.scores, rows)
+
+    def queries(self, frames: np.ndarray, mask: np.ndarray, exclude: Sequence[str | None] | None = None,
+                ids: Sequence[str] | None = None, best_out: bool = False) -> tuple[Queries, np.ndarray]:
+        """What `read`, which has the same arguments and errors, searches with; and the rows of each window, int32
+        [B, W, 2] (`window_means`).
+        """
+        batch, _, width = frames.shape
+        bank = self.tables.bank
+        if bank.levels and width != bank.width:
+            raise UserError(f"features are {width} wide and the memory bank {bank.width}; build the bank with the text "
+                            "encoder that belongs to the features (memory.encoder)")
+        means, valid, rows = window_means(frames, mask, self.settings)
+        if self._mean is not None:
+            means = np.where(valid[..., None], means - self._mean, np.float32(0))
+        return Queries(self.tables, means, valid, self._own_out(exclude, batch), ids, best_out), rows
 
     def _own_out(self, exclude: Sequence[str | None] | None, batch: int) -> list[OwnOut | None]:
         if exclude is None or all(video is None for video in exclude) or not self.tables.bank.levels:

@@ -125,6 +125,10 @@ class Learner(System):
         """
         raise UserError("train.by_length: this system does not know the lengths of its samples; set it to false")
 
+    def watched(self, samples: Samples, device: Device = "cpu") -> dict[str, float]:
+        """Numbers beside the scores of predictions that the log of a training is to show, of the selecting split."""
+        return {}
+
     def after_step(self) -> None:
         """Called after every optimiser step."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
 from tqdm import tqdm
@@ -12,7 +13,7 @@ from hicm.data.annotations import split_references
 from hicm.data.samples import Samples
 from hicm.errors import UserError
 from hicm.strict import nearest
-from hicm.systems.base import System
+from hicm.systems.base import Learner, System
 from hicm.tasks import Task, find_task, summands, value_of
 from hicm.training.processes import on_main, own_share, together
 from hicm.types import Event, Span
@@ -30,7 +31,7 @@ class Evaluator(Protocol):
 
 
 class Selection:
-    """Scores on the split that selects the checkpoint: the selecting metric and those that the task watches.
+    """Scores on the split that selects the checkpoint: the selecting metric, and those that task and system watch.
 
     Each process predicts a share of the videos; the main process scores them all.
     """
@@ -58,8 +59,12 @@ class Selection:
                 bar.update(len(events))
         gathered: list[dict[str, Any]] = gather_object([predictions])
         found = {video: events for part in gathered for video, events in part.items()}
-        scores = on_main(accelerator, lambda: self._score({video: found[video] for video in self.samples.ids}))
+        scores = on_main(accelerator, lambda: self._score({video: found[video] for video in self.samples.ids})
+                         | self._watched(accelerator.device))
         yield from scores.items()
+
+    def _watched(self, device: torch.device) -> dict[str, float]:
+        return self.system.watched(self.samples, device) if isinstance(self.system, Learner) else {}
 
     def _score(self, predictions: dict[str, Any]) -> dict[str, float]:
         task = find_task(self.system.task)

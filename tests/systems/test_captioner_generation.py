@@ -202,7 +202,7 @@ def test_predictions_do_not_depend_on_the_batch_size(system):
                                    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9")])
 def test_a_batch_that_runs_out_of_memory_is_halved(system, monkeypatch, error):
     loaded, samples = system
-    whole, sizes, real = predicted(loaded, samples, batch=8), [], captioner_system.generate
+    whole, sizes, real = predicted(loaded, samples, batch=8), [], captioner_system.find_events
 
     def small(model, batch, *more):
         sizes.append(len(batch.ids))
@@ -210,7 +210,7 @@ def test_a_batch_that_runs_out_of_memory_is_halved(system, monkeypatch, error):
             raise error
         return real(model, batch, *more)
 
-    monkeypatch.setattr(captioner_system, "generate", small)
+    monkeypatch.setattr(captioner_system, "find_events", small)
     with pytest.warns(UserWarning, match=r"^out of memory with 3 videos at once .*; continuing with 1\. To start"):
         assert predicted(loaded, samples, batch=3) == whole
     assert sizes == [3, 1, 1, 1]
@@ -219,7 +219,7 @@ def test_a_batch_that_runs_out_of_memory_is_halved(system, monkeypatch, error):
 def test_finished_predictions_survive_a_batch_too_large(system, monkeypatch):
     """Those before the failure are handed out before it is raised, and are not made again."""
     loaded, samples = system
-    seen, real = [], captioner_system.generate
+    seen, real = [], captioner_system.find_events
 
     def second_fails(model, batch, *more):
         seen.append(batch.ids)
@@ -227,7 +227,7 @@ def test_finished_predictions_survive_a_batch_too_large(system, monkeypatch):
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return real(model, batch, *more)
 
-    monkeypatch.setattr(captioner_system, "generate", second_fails)
+    monkeypatch.setattr(captioner_system, "find_events", second_fails)
     loaded.config = with_decoding(loaded.config, batch=2)
     batches = loaded.predict(samples)
     assert len(next(batches)) == 2

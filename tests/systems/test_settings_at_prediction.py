@@ -35,16 +35,18 @@ ACTED_ON = ("use_speech", "mask_padding", "max_speech_tokens")  # of the caption
 OTHER = {"captioner.t5_config": "{d_model: 8}", "captioner.tokenizer": "t5-base", "captioner.init": "x.pth",
          "captioner.t5": "t5-base", "captioner.decode.top_p": 0.5, "captioner.decode.max_tokens": 3,
          "captioner.max_speech_tokens": 5, "captioner.decode.batch": 1, "captioner.decode.precision": "bf16",
-         "captioner.decode.grammar": "false",
+         "captioner.decode.grammar": "false", "captioner.decode.event_bias": -9.0,
+         "captioner.decode.confidence": "times",
          "parallel.vocabulary": "x.json", "parallel.init": "x", "parallel.decode.batch": 1,
          "recall.shortest": 20.0, "recall.penalty": 40.0, "recall.threshold": 1.0, "recall.centring": "none",
          "recall.neighbours": 1}
 SAMPLING, BEAMS = ("captioner.decode.sample=true",), ("captioner.decode.beams=3",)
+SURE = ("captioner.decode.confidence=both",)
 FREE = ("captioner.decode.grammar=false",)
 # settings beside which a setting has an effect
 WITH = {"captioner.decode.top_p": SAMPLING, "captioner.decode.temperature": SAMPLING, "captioner.decode.seed": SAMPLING,
         "captioner.decode.length_penalty": BEAMS,
-        "captioner.decode.isolated_time_tokens": FREE}
+        "captioner.decode.isolated_time_tokens": FREE, "captioner.decode.min_confidence": SURE}
 
 
 def leaves(cls: type, prefix: str) -> dict[str, tuple[Any, Any]]:

@@ -32,6 +32,8 @@ class Item:
     given: tuple[Span, ...] | None = None  # events to word, in seconds
     spans: np.ndarray | None = None  # float32 [T + W, 2]: when frames and memory are, as shares of the duration
     cosines: tuple[float, ...] = ()  # of the sentences that the first of the ids in ``speech`` belong to, by id
+    hidden: np.ndarray | None = None  # bool [T]: frames that the model is not to see
+    inside: np.ndarray | None = None  # bool [T]: frames in annotated events
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Batch:
     given: tuple[tuple[Span, ...], ...] = ()  # the events of each video that are to be worded, if there are any
     spans: Tensor | None = None  # float32 [B, T + W, 2]
     cosines: Tensor | None = None  # float32 [B, L], 0 for speech
+    hidden: Tensor | None = None  # bool [B, T]
+    inside: Tensor | None = None  # bool [B, T]
 
     def to(self, device: torch.device | str, dtype: torch.dtype | None = None) -> "Batch":
         """The same batch on another device; ``dtype``: of its frames and recalled vectors, None: as they are."""
@@ -83,10 +87,17 @@ def collate(items: Sequence[Item]) -> Batch:
         noisy_speech=pad([item.noisy_speech for item in items]),
         noisy_target=pad([item.noisy_target for item in items]),
         given=() if items[0].given is None else tuple(item.given or () for item in items),
-        spans=None if any(item.spans is None for item in items) else torch.from_numpy(
-            np.stack([item.spans for item in items if item.spans is not None])),
+        spans=_stacked([item.spans for item in items]),
         cosines=_scores([item.cosines for item in items], max(len(item.speech) for item in items)),
+        hidden=_stacked([item.hidden for item in items]),
+        inside=_stacked([item.inside for item in items]),
     )
+
+
+def _stacked(arrays: Sequence[np.ndarray | None]) -> Tensor | None:
+    """The arrays in one; None where one of them is missing."""
+    there = [array for array in arrays if array is not None]
+    return torch.from_numpy(np.stack(there)) if len(there) == len(arrays) else None
 
 
 def _scores(rows: Sequence[Sequence[float]], length: int) -> Tensor:

@@ -13,7 +13,9 @@ from hicm.data.samples import MemoryTokens, Sample, Samples
 from hicm.data.speech import Speech
 from hicm.retrieval.windows import slot_seconds, window_seconds
 from hicm.systems.captioner.batch import Item
+from hicm.systems.captioner.hiding import chance_of, hide
 from hicm.systems.captioner.recalled_text import sentences
+from hicm.systems.captioner.saliency import inside_events
 from hicm.systems.captioner.sequences import caption_sequence, corrupt, speech_sequence, timed
 from hicm.systems.captioner.vocabulary import EOS, Vocabulary
 from hicm.types import Video
@@ -24,13 +26,15 @@ SENTENCE_LIMIT = 64  # most tokens of one recalled sentence
 class VideoDataset(Dataset[Item]):
     """Items of one split, in annotation order.
 
-    Index with ``(epoch, row)``: the spans masked for denoising depend on (seed, epoch, row) alone, so an interrupted
-    run continues with exactly the same items.  In training all else is kept for the next epoch (`hicm.data.kept`).
-    Without ``teaching`` the captions, which may be blank, are not read.
+    Index with ``(epoch, row)``: all training noise (masked spans, what is left out or hidden) depends on (seed, epoch,
+    row) and the number of epochs alone, so an interrupted run continues with exactly the same items.  In training all
+    else is kept for the next epoch (`hicm.data.kept`).  Without ``teaching`` the captions, which may be blank, are not
+    read.
     """
 
     def __init__(self, config: Config, samples: Samples, vocabulary: Vocabulary, teaching: bool = True) -> None:
         self.data, self.settings, self.seed = config.data, config.room, config.train.seed
+        self.epochs = config.train.epochs
         self.retrieval = config.retrieval
         self.teaching = teaching
         self.samples, self.vocabulary = samples, vocabulary
@@ -41,7 +45,9 @@ class VideoDataset(Dataset[Item]):
 
     def __getitem__(self, index: tuple[int, int]) -> Item:
         epoch, row = index
-        return self._finished(self._prepared[row], np.random.default_rng([self.seed, epoch, row]), self.teaching)
+        rng = np.random.default_rng([self.seed, epoch, row])
+        item = self._finished(self._prepared[row], rng, self.teaching)
+        return self._hidden(item, epoch, rng) if self.teaching and self.settings.video_drop else item
 
     def item(self, sample: Sample, rng: np.random.Generator) -> Item:
         """The item of one sample; ``rng`` draws the masked spans."""
@@ -56,6 +62,7 @@ class VideoDataset(Dataset[Item]):
         frames, frame_mask = sample_rows(sample.rows, self.data.frames, self.data.sampling)
         memory, memory_mask, read = np.zeros((0, frames.shape[1]), np.float32), np.zeros(0, bool), list[Read]()
         spans = frame_spans(frame_mask, sample.seconds_per_row / sample.duration)
+        inside = inside_events(sample.events or (), sample.duration, spans) if settings.scores_frames else None
         if settings.memory_as == "text":
             read = self._recalled(sample)
         elif sample.recalled is not None:
@@ -68,7 +75,7 @@ class VideoDataset(Dataset[Item]):
         else:
             heard, target = [EOS], speech
         return Prepared(Item(sample.id, sample.duration, frames, frame_mask, memory, memory_mask, heard, target, [], [],
-                             sample.given, spans), speech, read)
+                             sample.given, spans, inside=inside), speech, read)
 
     def _slot_spans(self, sample: Sample, recalled: MemoryTokens) -> np.ndarray:
         """When the window of each slot is, as shares of the duration: float32 [W, 2]; [0, 1] for several windows."""
@@ -82,7 +89,8 @@ class VideoDataset(Dataset[Item]):
         found = sentences(sample.recalled, self._slot_seconds(sample, sample.recalled), self.settings.memory_sentences)
         cosines = np.array([one.cosine for one in found])
         scaled = (cosines - cosines.mean()) / (cosines.std() or 1.0) if found else cosines
-        return [Read(timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE_LIMIT), cosine)
+        return [Read(timed(one.start, one.end, one.text, sample.duration, self.vocabulary, SENTENCE_LIMIT), cosine,
+                     one.text)
                 for one, cosine in zip(found, scaled.tolist(), strict=True)]
 
     def _slot_seconds(self, sample: Sample, recalled: MemoryTokens) -> np.ndarray:
@@ -109,6 +117,16 @@ class VideoDataset(Dataset[Item]):
         if rng.random() < settings.memory_drop_all:
             return []
         return [sentence for sentence in recalled if rng.random() >= settings.memory_drop]
+
+    def _hidden(self, item: Item, epoch: int, rng: np.random.Generator) -> Item:
+        """Training noise: the frames of some videos are hidden, which other noise does not depend on."""
+        settings = self.settings
+        chance = chance_of(settings.video_drop, settings.video_drop_grows, epoch, self.epochs)
+        return replace(item, hidden=hide(item.frame_mask, chance, settings.video_drop_share, rng))
+
+    def recalled(self, row: int) -> list["Read"]:
+        """The recalled sentences of one video in the order in which the encoder gets them; none without text."""
+        return self._prepared[row].recalled
 
     def speech_length(self, row: int) -> int:
         """Number of speech tokens that the encoder gets for one video."""
@@ -139,10 +157,13 @@ def frame_spans(mask: np.ndarray, share: float) -> np.ndarray:
 
 
 class Read(NamedTuple):
-    """A recalled sentence: its times and words as ids; its cosine, scaled to mean 0 and deviation 1 over the video."""
+    """A recalled sentence: its two times and its words as ids; its cosine, scaled to mean 0 and deviation 1 over the
+    video; the text that the memory has.
+    """
 
     ids: list[int]
     cosine: float
+    text: str
 
 
 class Prepared(NamedTuple):

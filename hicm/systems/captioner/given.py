@@ -1,6 +1,7 @@
 """Captions for given events: decoding in which the times are forced and the captions between them are free."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 from hicm.data.time_tokens import to_bin
 from hicm.errors import UserError
 from hicm.systems.captioner.batch import Batch, pad
+from hicm.systems.captioner.biases import with_biases
+from hicm.systems.captioner.confidence import Confidence, confidences
 from hicm.systems.captioner.decode import generate_from, make_generators
 from hicm.systems.captioner.grammar import TEXT, WORDS, EventGrammar
 from hicm.systems.captioner.model import Captioner
@@ -18,6 +21,7 @@ from hicm.systems.captioner.vocabulary import EOS, PAD, Vocabulary
 from hicm.types import Event, Span
 
 SHORTEST = 4  # tokens of an event: two times, white space, a word
+Caption = tuple[str, float | None]  # with its confidence
 SLACK = 1e-9  # share of the duration: the instant of a bin stays in its bin, however its seconds are rounded
 
 
@@ -77,17 +81,21 @@ def caption_events(model: Captioner, batch: Batch, given: Sequence[Sequence[Span
     if settings.max_tokens < SHORTEST:
         raise UserError(f"captioner.decode.max_tokens={settings.max_tokens}: is too short for one of the given events; "
                         f"set it to {SHORTEST} or more")
+    settings = replace(settings, event_bias=0.0)  # how many there are is given
     parts, generators = encode_parts(model, batch), make_generators(batch, settings)
     orders = [_by_time(spans) for spans in given]
     times = [[_time_id(second, duration, vocabulary) for at in order for second in (spans[at].start, spans[at].end)]
              for spans, order, duration in zip(given, orders, batch.durations, strict=True)]
-    captions: list[list[str]] = [[] for _ in given]
+    captions: list[list[Caption]] = [[] for _ in given]
     while left := [row for row, own in enumerate(times) if 2 * len(captions[row]) < len(own)]:
         grammar = GivenEvents(vocabulary, [times[row][2 * len(captions[row]):] for row in left], settings.sample)
         own = [generators[row] for row in left] if generators else []
-        for row, ids in zip(left, generate_from(model, take(parts, left), settings, grammar, own), strict=True):
-            captions[row] += _captions(ids[1:], vocabulary)
-    return [_in_order(spans, order, texts) for spans, order, texts in zip(given, orders, captions, strict=True)]
+        pass_parts = take(parts, left)
+        found = generate_from(model, pass_parts, settings, with_biases(settings, vocabulary, grammar), own)
+        sure = confidences(model, pass_parts, found, settings)
+        for row, ids, confidence in zip(left, found, sure, strict=True):
+            captions[row] += _captions(ids, vocabulary, confidence)
+    return [_in_order(spans, order, said) for spans, order, said in zip(given, orders, captions, strict=True)]
 
 
 def _by_time(spans: Sequence[Span]) -> list[int]:
@@ -98,14 +106,15 @@ def _time_id(second: float, duration: float, vocabulary: Vocabulary) -> int:
     return vocabulary.time_id(to_bin(second + SLACK * duration, duration, vocabulary.bins))
 
 
-def _captions(ids: Sequence[int], vocabulary: Vocabulary) -> list[str]:
+def _captions(ids: Sequence[int], vocabulary: Vocabulary, confidence: Confidence | None) -> list[Caption]:
     """The captions of one pass that were ended, or the first one, if not even that was."""
     runs = [(is_text, list(group)) for is_text, group in groupby(
-        ids, key=lambda i: i < vocabulary.text_size and i not in (EOS, PAD))]
-    ended = [vocabulary.decode(group) for is_text, group in runs[:-1] if is_text]
-    return ended or [vocabulary.decode(runs[-1][1])]
+        range(1, len(ids)), key=lambda place: ids[place] < vocabulary.text_size and ids[place] not in (EOS, PAD))]
+    ended = [places for is_text, places in runs[:-1] if is_text] or [runs[-1][1]]
+    return [(vocabulary.decode([ids[place] for place in places]),
+             None if confidence is None else confidence([places[0] - 2, places[0] - 1], places)) for places in ended]
 
 
-def _in_order(spans: Sequence[Span], order: Sequence[int], captions: Sequence[str]) -> list[Event]:
+def _in_order(spans: Sequence[Span], order: Sequence[int], captions: Sequence[Caption]) -> list[Event]:
     of = dict(zip(order, captions, strict=True))
-    return [Event(span, of[at]) for at, span in enumerate(spans)]
+    return [Event(span, *of[at]) for at, span in enumerate(spans)]

@@ -21,6 +21,7 @@ from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.context import Context, novelty
 from hicm.systems.captioner.event_spans import open_spans, overlaps
 from hicm.systems.captioner.pointing import Pointing, last_two
+from hicm.systems.captioner.saliency import Saliency
 from hicm.systems.captioner.settings import Settings, require_input
 from hicm.systems.captioner.t5 import is_untied, load_t5, match_norms, new_t5, read_config, resize, t5_config
 from hicm.systems.captioner.t5_parts import use_fast_parts
@@ -69,6 +70,7 @@ class Captioner(nn.Module):
             if memory_width and config.memory_as == "vectors":
                 self.memory_projection = MemoryProjection(memory_width, d, config.memory_dropout,
                                                           config.memory_projection)
+        self.saliency = Saliency(feature_width, d) if config.scores_frames else None
         self.standardise = Standardise(feature_width) if config.standardise and config.use_video else None
         self.pointing = Pointing(d, self.text_size, config.time_bins, config.point_times and config.use_video,
                                  config.copy_words and config.reads_text) if config.points else None
@@ -107,21 +109,28 @@ class Captioner(nn.Module):
 
         Padded frames and empty windows are masked unless ``mask_padding`` is off.
         """
+        return self.encode_and_score(batch)[0]
+
+    def encode_and_score(self, batch: Batch) -> tuple[tuple[Tensor, Tensor], Tensor | None]:
+        """What `encode_video` returns, and the saliency of frames, float32 [B, T]; None: this model does not score."""
         b = batch.speech.shape[0]
-        states, masks = [], []
+        states, masks, saliency = [], [], None
         if self.visual_encoder is not None:
             mask = batch.frame_mask if self.config.mask_padding else torch.ones_like(batch.frame_mask)
             visual = self.visual_encoder(self._frames(batch), mask if self.config.mask_padding else None)
             states.append(visual if self.visual_projection is None else self.visual_projection(visual))
             masks.append(mask)
+            if self.saliency is not None:
+                saliency, shown = self.saliency(visual, batch.frame_mask)
+                states[0] = states[0] + shown
         if self.memory_projection is not None:
             recalled, mask = self.project_memory(batch.memory, batch.memory_mask)
             states.append(recalled)
             masks.append(mask)
         if not states:
             return (torch.zeros(b, 0, self.t5.config.d_model, dtype=self.t5.dtype, device=batch.speech.device),
-                    torch.zeros(b, 0, dtype=torch.bool, device=batch.speech.device))
-        return torch.cat(states, 1), torch.cat(masks, 1)
+                    torch.zeros(b, 0, dtype=torch.bool, device=batch.speech.device)), None
+        return (torch.cat(states, 1), torch.cat(masks, 1)), saliency
 
     def project_memory(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Memory tokens Hm [B, W, d] of recalled vectors [B, W, D], and their mask.
@@ -185,7 +194,9 @@ class Captioner(nn.Module):
                        novelty(self._frames(batch), batch.frame_mask))
 
     def _frames(self, batch: Batch) -> Tensor:
-        return batch.frames if self.standardise is None else self.standardise(batch.frames, batch.frame_mask)
+        """Frames [B, T, D] as the visual encoder reads them, 0 where they are hidden."""
+        frames = batch.frames if self.standardise is None else self.standardise(batch.frames, batch.frame_mask)
+        return frames if batch.hidden is None else frames.masked_fill(batch.hidden[:, :, None], 0.0)
 
     def events(self, ids: Tensor) -> Tensor:
         """The span of the event that is open after each of the ids [B, L], as shares of the duration: [B, L, 2]."""

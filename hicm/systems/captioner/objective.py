@@ -10,6 +10,7 @@ from torch.nn.functional import cross_entropy
 from hicm.nn.smoothed_loss import smoothed_loss
 from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.model import Captioner, shifted
+from hicm.systems.captioner.saliency import listwise_loss
 from hicm.systems.captioner.vocabulary import PAD
 
 # rows [B, N, d], their mask [B, N] and the ids of the videos -> recalled vectors [B, S, D] and their mask [B, S]
@@ -24,7 +25,7 @@ class Objective:
     given (Bowman et al., CoNLL 2016); it does see all times.  ``reread`` is None when the denoising pass shares the
     memory tokens of the generative pass (the default).  Otherwise it is the released second pass: the concatenated
     visual and memory tokens are treated as frames, the memory is read again with them, and the vectors recalled are
-    appended as further tokens.
+    appended as further tokens.  ``saliency`` is the weight of `saliency.listwise_loss`, for models that score frames.
     """
 
     generative: float = 1.0
@@ -32,17 +33,27 @@ class Objective:
     label_smoothing: float = 0.1
     word_dropout: float = 0.0
     reread: Reread | None = None
+    saliency: float = 0.0
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The weights of the losses by name, in the order of their sums."""
+        return {"generative": self.generative, "denoising": self.denoising} | (
+            {"saliency": self.saliency} if self.saliency else {})
 
     def token_counts(self, batch: Batch) -> Tensor:
-        """Target tokens of each loss without padding: int64 [generative, denoising]."""
-        return torch.stack([(batch.target != PAD).sum(), (batch.noisy_target != PAD).sum()])
+        """Target tokens of each loss without padding, and videos of the saliency loss: int64 [losses]."""
+        counts = [(batch.target != PAD).sum(), (batch.noisy_target != PAD).sum()]
+        if self.saliency:
+            counts.append(_salient(batch.frames.new_zeros(batch.frame_mask.shape), batch)[1])
+        return torch.stack(counts)
 
     def __call__(self, model: Captioner, batch: Batch) -> Tensor:
-        """Sums over tokens of the label-smoothed cross-entropies: float [generative, denoising].
+        """Sums over tokens of the label-smoothed cross-entropies, and over videos of the saliency loss: float [losses].
 
         Divide by the `token_counts` of all micro-batches and processes of a step to get the means over tokens.
         """
-        visual = model.encode_video(batch)
+        visual, scores = model.encode_and_score(batch)
         zero = visual[0].new_zeros((), dtype=torch.float32)
         passes = [(batch.speech, batch.target)] if self.generative else []
         passes += [(batch.noisy_speech, batch.noisy_target)] if self.denoising else []
@@ -54,11 +65,14 @@ class Objective:
             if self.reread is not None:
                 visual = _with_second_read(model, visual, batch.ids, self.reread)
             denoising = self._pass(model, visual, *passes[-1], *embedded[-2:])
-        return torch.stack([generative, denoising])
+        sums = [generative, denoising]
+        if self.saliency:
+            sums.append(zero if scores is None else _salient(scores, batch)[0])
+        return torch.stack(sums)
 
     def total(self, sums: Tensor, counts: Tensor) -> Tensor:
-        """The weighted sum of the two token means."""
-        weights = sums.new_tensor([self.generative, self.denoising])
+        """The weighted sum of the means."""
+        weights = sums.new_tensor(list(self.weights.values()))
         return (weights * sums / counts.clamp(min=1)).sum()
 
     def _generative(self, model: Captioner, visual: tuple[Tensor, Tensor], batch: Batch, heard: Tensor,
@@ -81,6 +95,13 @@ class Objective:
 
     def _loss(self, model: Captioner, hidden: Tensor, target: Tensor) -> Tensor:
         return smoothed_loss(hidden.flatten(0, 1), model.t5.lm_head.weight, target.flatten(), self.label_smoothing, PAD)
+
+
+def _salient(scores: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """`listwise_loss` over the frames that the model sees."""
+    mask = batch.frame_mask if batch.hidden is None else batch.frame_mask & ~batch.hidden
+    inside = torch.zeros_like(mask) if batch.inside is None else batch.inside
+    return listwise_loss(scores, inside, mask)
 
 
 def _without_some_words(embedded: Tensor, ids: Tensor, rate: float, text_size: int) -> Tensor:
@@ -106,5 +127,5 @@ class LossModule(nn.Module):
         self.objective = objective
 
     def forward(self, batch: Batch) -> Tensor:
-        """Loss sums [generative, denoising] of one micro-batch."""
+        """Loss sums of one micro-batch, in the order of `Objective.weights`."""
         return self.objective(self.model, batch)

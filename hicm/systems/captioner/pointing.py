@@ -91,6 +91,17 @@ class Copying(nn.Module):
         text = context.text
         if not text.shape[1]:
             return own
+        copied = self.copied(hidden, said, events, states, context)
+        kept = (1 - copied.sum(2, keepdim=True)).clamp(min=1e-6)
+        found = torch.zeros_like(own).scatter_add(2, text[:, None].expand_as(copied), copied)
+        return torch.logaddexp(own + kept.log(), found.clamp(min=1e-30).log())
+
+    def copied(self, hidden: Tensor, said: Tensor, events: Tensor, states: Tensor, context: Context) -> Tensor:
+        """The probability with which each id of the text is copied, g a_j: float32 [B, L, W]; 0 for what is no word.
+
+        Arguments as for `forward`; there has to be some text.
+        """
+        text = context.text
         states, spans, real = (part[:, -text.shape[1]:] for part in (states, context.spans, context.mask))
         real = real[:, None] & overlaps(events, spans, self.bins)
         scores = (self.query(hidden) @ self.key(states).transpose(1, 2)).float() * WIDTH ** -0.5
@@ -100,10 +111,7 @@ class Copying(nn.Module):
         read = attention.to(states.dtype) @ states
         gate = self.gate(torch.cat([hidden, read], 2)).float().sigmoid()
         words = (text < self.text_size) & (text != EOS) & (text != PAD)
-        copied = gate * attention * words[:, None]
-        kept = (1 - copied.sum(2, keepdim=True)).clamp(min=1e-6)
-        found = torch.zeros_like(own).scatter_add(2, text[:, None].expand_as(copied), copied)
-        return torch.logaddexp(own + kept.log(), found.clamp(min=1e-30).log())
+        return gate * attention * words[:, None]
 
     def _alike(self, ids: Tensor) -> Tensor:
         """Ids among which all time tokens are one."""

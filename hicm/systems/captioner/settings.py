@@ -20,6 +20,7 @@ class ObjectiveSettings:
     generative: float = limited(1.0, 0)  # loss weight: video + speech + memory -> events
     denoising: float = limited(1.0, 0)  # loss weight: corrupted speech -> spans
     denoising_memory: Literal["shared", "requeried"] = "shared"  # requeried: the released second pass
+    saliency: float = limited(0.0, 0)  # loss weight: which frames lie in events; 0: the model has no such scores
     label_smoothing: float = limited(0.1, 0, 1)
     word_dropout: float = limited(0.0, 0, 1)  # generative loss: share of the words before that the decoder does not see
     noise_density: float = limited(0.25, 0, 1)  # share of speech tokens that are masked
@@ -43,6 +44,10 @@ class DecodeSettings:
     temperature: float = 1.0
     grammar: bool = False  # allow only <start><end>text, with end > start
     isolated_time_tokens: Literal["drop", "keep"] = "drop"  # keep: written into the caption, as released
+    event_bias: float = 0.0  # taken from the score of ending the sequence: above 0 more events, below 0 fewer
+    word_bias: float = 0.0  # from those of full stop and end of a caption: above 0 longer, below 0 shorter
+    confidence: Literal["none", "words", "times", "both"] = "none"  # score of each event: how probable its tokens are
+    min_confidence: float = limited(0.0, 0, 1)  # events below it are left out, but not given ones
     seed: int = limited(0, 0)
 
     def unread(self) -> list[str]:
@@ -78,6 +83,9 @@ class Settings:
     memory_sentences: int = limited(16, 1)  # memory_as text: those with the highest cosines
     memory_drop: float = limited(0.0, 0, 1)  # memory_as text, in training: the chance of each sentence to be left out
     memory_drop_all: float = limited(0.0, 0, 1)  # and that of all of a video, so that the model also captions without
+    video_drop: float = limited(0.0, 0, 1)  # in training: the chance of a video's frames to be hidden
+    video_drop_share: float = limited(1.0, 0, 1)  # how many of its frames are hidden then, in a row
+    video_drop_grows: bool = False  # the chance grows over the epochs, from 0 to video_drop
     event_heads: int = limited(0, 0)  # cross-attention heads of each layer that see only the event that is being worded
     point_times: bool = False  # a time token's score also depends on the frame at that time
     copy_words: bool = False  # words can be taken from the text that is read: recalled sentences and speech
@@ -93,6 +101,11 @@ class Settings:
     def points(self) -> bool:
         """Whether the output points at frames or at text."""
         return (self.point_times and self.use_video) or (self.copy_words and self.reads_text)
+
+    @property
+    def scores_frames(self) -> bool:
+        """Whether the model scores frames, and reads the scores."""
+        return self.objective.saliency > 0 and self.use_video
 
     @property
     def uses_times(self) -> bool:
@@ -158,6 +171,13 @@ def require_input(settings: Settings) -> None:
         raise UserError("captioner: use_video and use_speech are both off; nothing is left to caption, set one to true")
 
 
+def require_confidence(decode: DecodeSettings) -> None:
+    """Raise UserError when events are to be left out by a confidence that they do not get."""
+    if decode.min_confidence and decode.confidence == "none":
+        raise UserError(f"captioner.decode.min_confidence: {decode.min_confidence:g}, but events get no confidence; "
+                        "set captioner.decode.confidence=both (or words, or times)")
+
+
 def check(config: Any) -> None:
     """Raise UserError when nothing can be learnt under these settings, before anything is read."""
     settings, objective = config.room, config.room.objective
@@ -166,12 +186,25 @@ def check(config: Any) -> None:
         raise UserError("data.frames: 0, all rows, is not for the captioner, which has a position for each row; give "
                         "their number")
     warn_of_unread(settings.decode)
+    require_confidence(settings.decode)
     text = memory(config) == "texts"
     if not settings.use_video:
-        idle = [name for name in ("point_times", "standardise") if getattr(settings, name)]
+        idle = [name for name in ("point_times", "standardise", "video_drop") if getattr(settings, name)]
         if idle:
             warnings.warn(f"without effect with captioner.use_video=false: captioner.{', captioner.'.join(idle)}",
                           stacklevel=2)
+    if objective.saliency and not settings.use_video:
+        warnings.warn("without effect with captioner.use_video=false: captioner.objective.saliency", stacklevel=2)
+    if objective.saliency and config.data.target != "captions":
+        raise UserError("captioner.objective.saliency: is learnt from annotated events, which data.target="
+                        f"{config.data.target} does not read; set it to 0")
+    if settings.video_drop and settings.use_video and memory(config) == "none" and not (
+            settings.use_speech and config.data.speech):
+        warnings.warn("captioner.video_drop: without speech and memory nothing is left of a video that is hidden",
+                      stacklevel=2)
+    if not settings.video_drop and (settings.video_drop_grows or settings.video_drop_share != 1):
+        warnings.warn("without effect with captioner.video_drop=0: captioner.video_drop_share and video_drop_grows",
+                      stacklevel=2)
     if settings.copy_words and settings.memory_as == "vectors" and not config.data.speech:
         warnings.warn("captioner.copy_words: without data.speech and captioner.memory_as=text there is nothing to copy",
                       stacklevel=2)

@@ -16,12 +16,13 @@ from hicm.systems.base import Device, Events, Learner, longest_first, refuse_oth
 from hicm.systems.captioner.batch import Batch, collate
 from hicm.systems.captioner.batches import in_batches, in_precision
 from hicm.systems.captioner.dataset import VideoDataset
-from hicm.systems.captioner.decode import generate, parse_events
+from hicm.systems.captioner.decode import find_events
 from hicm.systems.captioner.given import caption_events
 from hicm.systems.captioner.model import Captioner
 from hicm.systems.captioner.objective import LossModule, Objective
+from hicm.systems.captioner.precision import frame_precisions
 from hicm.systems.captioner.prepare import check_sentinels, keep_vocabulary, make_rereader, open_vocabulary
-from hicm.systems.captioner.settings import IN_WEIGHTS, require_input, warn_of_unread
+from hicm.systems.captioner.settings import IN_WEIGHTS, require_confidence, require_input, warn_of_unread
 from hicm.systems.captioner.vocabulary import Vocabulary
 from hicm.systems.captioner.weights import build, load_captioner, save_captioner
 from hicm.types import Event
@@ -32,7 +33,6 @@ SPREAD = 8.0  # seconds per frame: 100 frames then span what 99 % of YouCook2's 
 class System(Learner):
     """Model and vocabulary, and in training also objective and data; see `hicm.systems.base`."""
 
-    losses = ("generative", "denoising")
     captions_given = True
 
     def __init__(self, config: Config, model: Captioner, vocabulary: Vocabulary, objective: Objective | None = None,
@@ -42,6 +42,7 @@ class System(Learner):
         if objective is not None and samples is not None:
             self.objective = objective
             self.dataset = VideoDataset(config, samples, vocabulary)
+            self.losses = tuple(objective.weights)
             self.module = LossModule(model, objective)
             self.size = len(samples)
 
@@ -56,7 +57,8 @@ class System(Learner):
             model.standardise.measure(samples[row].rows for row in range(len(samples)))
         model.recompute(config.room.checkpointing)
         objective = Objective(settings.generative, settings.denoising, settings.label_smoothing, settings.word_dropout,
-                              make_rereader(config, model.t5.config.d_model, model.memory_width))
+                              make_rereader(config, model.t5.config.d_model, model.memory_width),
+                              settings.saliency if config.room.scores_frames else 0.0)
         keep_vocabulary(vocabulary, folder)
         return cls(config, model, vocabulary, objective, samples)
 
@@ -66,6 +68,7 @@ class System(Learner):
         model, vocabulary, _ = load_captioner(folder)
         refuse_other_model("captioner", model.config, config.room, IN_WEIGHTS, folder)
         require_input(config.room)
+        require_confidence(config.room.decode)
         warn_of_unread(config.room.decode)
         if memory_need(config) == "tokens" and model.config.use_video and model.memory_projection is None:
             raise UserError(f"{folder}: was trained without a memory and cannot read one; set retrieval.search=none")
@@ -87,6 +90,17 @@ class System(Learner):
     def total(self, sums: Tensor, counts: Tensor) -> Tensor:
         """Weighted sum of the token means."""
         return self.objective.total(sums, counts)
+
+    def watched(self, samples: Samples, device: Device = "cpu") -> dict[str, float]:
+        """The average precision of frame saliency, if the model has it: mean over videos with frames of both kinds."""
+        if self.model.saliency is None:
+            return {}
+        dataset, size = VideoDataset(self.config, samples, self.vocabulary, False), self.config.room.decode.batch
+        model, found = self.model.to(device).eval(), list[float]()
+        for start in range(0, len(samples), size):
+            batch = collate([dataset[0, row] for row in range(start, min(start + size, len(samples)))])
+            found += frame_precisions(model, batch.to(device))
+        return {"saliency_AP": sum(found) / len(found)} if found else {}
 
     def after_step(self) -> None:
         """Rescale the time tokens, if the settings say so."""
@@ -119,9 +133,7 @@ class System(Learner):
         settings = self.config.room.decode
         if batch.given:
             return caption_events(model, batch, batch.given, self.vocabulary, settings)
-        keep = settings.isolated_time_tokens == "keep"
-        return [parse_events(row, duration, self.vocabulary, keep) for duration, row in
-                zip(batch.durations, generate(model, batch, self.vocabulary, settings), strict=True)]
+        return find_events(model, batch, self.vocabulary, settings)
 
     def save(self, folder: Path, **about: Any) -> None:
         """Write weights, tokenizer and description to ``folder``; ``about`` is added to the description."""

@@ -1,0 +1,1 @@
+"""Settings of the captioner's decoding, chosen on held-out videos."""

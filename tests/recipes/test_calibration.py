@@ -1,0 +1,139 @@
+"""Calibration of decoding: what is tried, on which videos, what is written, and what is refused."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hicm import verbs
+from hicm.config import load_config
+from hicm.data.annotations import read_split
+from hicm.dvc_eval.metrics.measures import Measure, mean_of_means
+from hicm.files import read_json
+from hicm.recipes.calibration.run import sure_of
+from hicm.recipes.calibration.unseen import unseen_difference
+from hicm.stages.predict import predict
+from tests.scripts import load_script
+from tests.tiny import make_tiny
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A captioner, and videos that were held out; read only."""
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny = make_tiny(folder, videos=10, train__epochs=1, train__eval_every=0, data__holdout=0.4, train__lr=0.01,
+                     retrieval__search="none")
+    return verbs.train(str(tiny), out=str(folder / "run"))
+
+
+@pytest.fixture(scope="module")
+def calibrate():
+    return load_script("calibrate").main
+
+
+TRIED = ["--try", "event_bias=-4,0,4", "word_bias=1", "--drop", "0.5", "--samples", "50"]
+
+
+@pytest.fixture(scope="module")
+def done(run, calibrate, tmp_path_factory):
+    """A finished calibration; read only."""
+    out = tmp_path_factory.mktemp("out") / "calibration"
+    assert calibrate([str(run), *TRIED, "--out", str(out)]) == 0
+    return out
+
+
+def test_every_setting_is_tried_beside_the_best_so_far_and_the_best_is_named(run, done):
+    found = read_json(done / "calibration.json")
+    trials, best = found["trials"], found["best"]
+    plain = [trial for trial in trials if "confidence" not in trial["settings"]]
+    assert [trial["settings"] for trial in plain[:3]] == [{}, {"event_bias": "-4"}, {"event_bias": "4"}], "0 is its own"
+    first = max(trials[:6], key=lambda one: one["scores"]["soda_c"])["settings"]
+    kept = {name: value for name, value in first.items() if name == "event_bias"}
+    assert [trial["settings"] for trial in plain[3:]] == [kept | {"word_bias": "1"}]
+    for trial, sure in zip(trials[::2], trials[1::2], strict=True):
+        threshold = sure["settings"]["min_confidence"]
+        assert sure["settings"] == trial["settings"] | {"confidence": "both", "min_confidence": threshold}
+        assert 0 <= float(threshold) < 1 and sure["events"] <= trial["events"]
+    assert best["scores"]["soda_c"] == max(trial["scores"]["soda_c"] for trial in trials)
+    assert best["settings"] in [trial["settings"] for trial in trials]
+    assert found["set"] == [f"captioner.decode.{name}={value}" for name, value in best["settings"].items()]
+    own, few, many = (trial["events"] for trial in plain[:3])
+    assert few <= own <= many and few < many
+    assert found["about"]["split"] == "holdout" and found["about"]["run"] == "run" and found["signature"]
+    text = (done / "table.md").read_text()
+    assert text.count("\n| ") == 1 + len(trials) and "| annotated |" in text
+    assert "**" in text or "Nothing that was tried" in text
+
+
+def test_a_choice_is_measured_on_videos_that_did_not_make_it():
+    """The second trial is lucky with the two videos of the first fold, the third is a little better everywhere."""
+    def measure(rows):
+        return Measure("soda_c", np.stack([rows, np.ones(10)], 1), mean_of_means)
+
+    base, lucky, steady = np.full(10, 0.2), np.where(np.arange(10) % 5 == 0, 0.9, 0.1), np.full(10, 0.25)
+    assert unseen_difference([{"soda_c": measure(base)}] * 2, "soda_c") == {"soda_c": 0.0}
+    found = unseen_difference([{"soda_c": measure(rows)} for rows in (base, lucky, steady)], "soda_c")
+    # the two videos of fold 0 are not among those that choose for it, so that steady is taken; for all others, lucky
+    assert found["soda_c"] == pytest.approx((2 * 0.25 + 8 * 0.1) / 10 - 0.2)
+    assert unseen_difference([{"soda_c": replace(measure(base), statistics=np.ones((4, 2)))}], "soda_c") == {}
+
+
+def test_annotated_numbers_are_those_of_the_held_out_videos(run, done):
+    videos = read_split(load_config(run / "config.yaml").data, "holdout")
+    events = [event for video in videos.values() for event in video.events]
+    annotated = read_json(done / "calibration.json")["annotated"]
+    assert annotated["videos"] == len(videos) and annotated["events"] == pytest.approx(len(events) / len(videos))
+    assert annotated["words"] == pytest.approx(sum(len(event.text.split()) for event in events) / len(events))
+
+
+def test_what_is_left_out_is_what_prediction_leaves_out(run, done, tmp_path):
+    """The last trial filters what was predicted; `hicm predict` with its settings gives the same."""
+    *_, last = read_json(done / "calibration.json")["trials"]
+    settings = [f"captioner.decode.{name}={value}" for name, value in last["settings"].items()]
+    found = read_json(predict(run, "holdout", out=tmp_path / "p.json", overrides=settings))["results"]
+    assert sum(map(len, found.values())) / len(found) == pytest.approx(last["events"])
+    whole = read_json(predict(run, "holdout", out=tmp_path / "w.json", overrides=settings[:-1]))["results"]
+    assert sure_of(whole, float(last["settings"]["min_confidence"])) == found != whole
+
+
+def test_it_continues_with_what_was_captioned(run, calibrate, done, capsys):
+    before = {path: path.stat().st_mtime_ns for path in done.glob("predictions_*")}
+    content = read_json(done / "calibration.json")
+    assert calibrate([str(run), *TRIED, "--out", str(done)]) == 0
+    assert {path: path.stat().st_mtime_ns for path in done.glob("predictions_*")} == before
+    again = read_json(done / "calibration.json")
+    assert {**again, "date": ""} == {**content, "date": ""}
+    assert "as the run has it: SODA_c" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["--split", "val"], "--split val: is the split that the run reports, and settings chosen on it make its"),
+    (["--split", "train"], "--split train: the run was trained on these videos"),
+    (["--try", "event_bias"], "--try event_bias: expected NAME=VALUE,VALUE"),
+    (["--try", "event_bais=1"], "the nearest known one is captioner.decode.event_bias"),
+    (["--try", "event_bias=much"], "captioner.decode.event_bias"),
+    (["--try", "min_confidence=0.5"], "--try min_confidence: what is unsure is left out with --drop"),
+    (["--drop", "1.5"], "--drop: expected shares between 0 and 1, found 1.5"),
+    (["--set", "captioner.decode.max_tokens=20"], "was made with other values of settings; choose another --out")])
+def test_what_does_not_fit_is_refused_in_one_line(run, calibrate, done, words, said, capsys):
+    assert calibrate([str(run), "--out", str(done), *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.startswith("calibrate: ") and error.count("\n") == 1
+
+
+def test_the_reported_split_is_taken_where_that_is_asked_for(run, calibrate, tmp_path, capsys):
+    words = [str(run), "--split", "val", "--on-report", "--try", "--drop", "--out", str(tmp_path / "out")]
+    assert calibrate(words) == 0
+    assert "Nothing that was tried has a higher SODA_c" in capsys.readouterr().out
+
+
+def test_a_run_without_held_out_videos_and_another_system_are_refused(calibrate, tmp_path, capsys):
+    for number, (changes, said) in enumerate([
+            ({"data__holdout": 0.0}, "holds no videos out (data.holdout); name a split with --split"),
+            ({"system": "recall"}, "is a run of the system recall; only the captioner has these settings")]):
+        tiny = make_tiny(tmp_path / str(number), videos=4, train__epochs=1, train__eval_every=0, **changes)
+        folder = tmp_path / f"run{number}"
+        folder.mkdir()
+        (folder / "config.yaml").write_text(tiny.read_text())
+        assert calibrate([str(folder)]) == 2
+        assert said in capsys.readouterr().err
