@@ -64,7 +64,7 @@ def read(path) -> str:
 @pytest.mark.parametrize(("split", "videos", "queries", "skipped", "cut"),
                          [("train", 5336, 12405, 3, 1802), ("test", 1334, 3720, 0, 562)])
 def test_counts_of_charades_sta(shared, split, videos, queries, skipped, cut):
-    """mesm: 12,408 lines of the training split, 3 skipped, 1,802 ends clamped."""
+    """12,408 lines of the training split, of which 3 are left out and 1,802 end after their video."""
     folder = shared / "data" / "charades"
     rows = csv.DictReader(read(folder / f"Charades_v1_{split}.csv.gz").splitlines())
     durations = {row["id"]: float(row["length"]) for row in rows}

@@ -55,7 +55,7 @@ def draw(case: SimpleNamespace, name: str, shape: Sequence[int]) -> np.ndarray:
 
 
 def weight(case: SimpleNamespace, name: str, shape: list[int]) -> torch.Tensor:
-    """One weight by the table of 8.2."""
+    """One weight, by the rules of the golden: its kind decides its scale."""
     x = draw(case, name, shape)
     plain = ("query_embed.weight", "global_rep_token", "global_rep_pos", "masked_token", "unknown_token",
              "ss_reconstructor.masked_sent_token", "txt_position_embed.position_embeddings.weight")
