@@ -81,6 +81,7 @@ class Moments(nn.Module):
         self.salient, self.salient_pooled = nn.Linear(d, d), nn.Linear(d, d)
         self.label, self.box = nn.Linear(d, 2), Perceptron(d, d, d, 2)
         self._initialise()
+        self._freeze_idle()
 
     def _initialise(self) -> None:
         """As in the published code."""
@@ -89,6 +90,19 @@ class Moments(nn.Module):
                 if weight.dim() > 1 and weight is not self.decoder.anchors:
                     nn.init.xavier_uniform_(weight)
         nn.init.zeros_(self.decoder.boxes.layers[-1].bias)  # type: ignore[arg-type]
+
+    def _freeze_idle(self) -> None:
+        """Weights that nothing trains need no gradient: several processes wait for that of every weight that does."""
+        wanted, encoder, decoder = self.settings.objective, self.encoder, self.decoder
+        idle: list[nn.Parameter] = []
+        if not wanted.words:
+            idle += [self.masked, self.unknown, *self.word_head.parameters()]
+        if not wanted.saliency:
+            idle += [encoder.token, encoder.position, *self.salient.parameters(), *self.salient_pooled.parameters()]
+        if len(decoder.layers) == 1:
+            idle += [*decoder.scale.parameters(), *decoder.boxes.parameters()]
+        for weight in idle:
+            weight.requires_grad_(False)
 
     def forward(self, batch: Batch, draws: Draws | None = None) -> Output:
         """``draws``: what training needs beside; None: prediction."""

@@ -166,6 +166,17 @@ def test_losses_without_a_weight_are_not_computed(left_out):
     assert found[left_out] == 0 and all(value > 0 for name, value in found.items() if name != left_out)
 
 
+@pytest.mark.parametrize("own", [replace(SMALL, objective=replace(SMALL.objective, **{name: 0.0}))
+                                 for name in ("words", "sentences", "saliency")] + [replace(SMALL, decoder_layers=1)])
+def test_every_weight_that_is_trained_has_a_gradient(own):
+    """Training in several processes would wait for it."""
+    model, batch = make_model(own).train(), together([make_item(1, 12, 2), make_item(2, 9)])
+    losses = LossModule(model, own.objective)
+    (losses(batch) / loss_counts(batch, own.queries, own.decoder_layers)).sum().backward()
+    odd = {name for name, weight in model.named_parameters() if weight.requires_grad != (weight.grad is not None)}
+    assert not odd
+
+
 def test_negatives_are_about_other_videos():
     video = torch.tensor([0, 0, 0, 1, 2])
     for seed in range(20):
