@@ -27,15 +27,30 @@ from hicm.quiet import quiet_libraries
 REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
 
 
-EVALUATOR = ("evaluate", "compare", "protocols", "selftest")  # the commands of dvc-eval, the first if none is named
+# Programs of their own: what is typed behind their names -> the command of hicm; the first if none is typed.
+PROGRAMS = {
+    "dvc-eval": {verb: verb for verb in ("evaluate", "compare", "protocols", "selftest")},
+    "moment-eval": {verb: f"moments {verb}" for verb in ("evaluate", "compare", "protocols")},
+}
+# Commands that begin anew when they are run again, and end within seconds.
+SCORING = (verbs.evaluate, verbs.compare, verbs.moments_evaluate, verbs.moments_compare)
 
 
 def dvc_eval(arguments: Sequence[str] | None = None) -> int:
     """``dvc-eval``: the evaluator's commands under a name of their own, ``evaluate`` where none is named."""
+    return _program("dvc-eval", arguments)
+
+
+def moment_eval(arguments: Sequence[str] | None = None) -> int:
+    """``moment-eval``: the commands of moments under a name of their own, ``evaluate`` where none is named."""
+    return _program("moment-eval", arguments)
+
+
+def _program(name: str, arguments: Sequence[str] | None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if not words or words[0] not in (*EVALUATOR, "--version"):
-        words = [EVALUATOR[0], *words]
-    return main(words, "dvc-eval")
+    if not words or words[0] not in (*PROGRAMS[name], "--version"):
+        words = [next(iter(PROGRAMS[name])), *words]
+    return main(words, name)
 
 
 def main(arguments: Sequence[str] | None = None, name: str = "hicm") -> int:
@@ -53,7 +68,7 @@ def main(arguments: Sequence[str] | None = None, name: str = "hicm") -> int:
     function = options.pop("function")
     threading.excepthook = _thread_failed
     try:
-        with handled(), _short_run() if function in (verbs.evaluate, verbs.compare) else contextlib.nullcontext():
+        with handled(), _short_run() if function in SCORING else contextlib.nullcontext():
             return show(function(**options))
     except UserError as error:
         return refuse(message_of(error), name) if ranks.reports(error) else 2
@@ -65,7 +80,7 @@ def main(arguments: Sequence[str] | None = None, name: str = "hicm") -> int:
     except KeyboardInterrupt as error:
         number = getattr(error, "number", signal.SIGINT)
         by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-        begins_anew = function in (verbs.evaluate, verbs.compare, verbs.bench)
+        begins_anew = function in (*SCORING, verbs.bench)
         if ranks.reports():
             say(f"{name}: interrupted{by}{'' if begins_anew else '; the same command continues'}")
         return 128 + number
@@ -154,20 +169,21 @@ def flag(name: str) -> str:
 
 
 def make_parser(name: str = "hicm") -> argparse.ArgumentParser:
-    """The parser: one subcommand for every verb; for ``dvc-eval``, the evaluator's only."""
+    """The parser: one subcommand for every verb; for one of PROGRAMS, its own only."""
     parser = _Parser(prog=name, usage=f"{name} [-h] [--version] VERB ...", epilog=_overview(),
                                      description="Dense video captioning with a hierarchical memory.",
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"{name} {__version__}")
     top = parser.add_subparsers(prog=name, metavar="VERB", required=True, help=argparse.SUPPRESS)
     groups: dict[str, Any] = {}
-    for command, function in commands().items():
-        *group, verb = command.split()
+    known = commands()
+    typed = PROGRAMS.get(name, {command: command for command in known})
+    for words, command in typed.items():
+        function = known[command]
+        *group, verb = words.split()
         place, own = top, dict[str, Any]()
-        if name != "hicm" and command not in EVALUATOR:
-            continue
-        if name != "hicm" and command == EVALUATOR[0]:
-            others = ", ".join(f"{name} {one}" for one in EVALUATOR[1:])
+        if name in PROGRAMS and words == next(iter(typed)):
+            others = ", ".join(f"{name} {one}" for one in list(typed)[1:])
             own = {"prog": name, "epilog": f"Further commands: {others}."}
         if group:
             if group[0] not in groups:

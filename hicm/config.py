@@ -105,7 +105,8 @@ class SummaryConfig:
 @dataclass(frozen=True)
 class RetrievalConfig:
     search: str = "descend"  # which nodes are kept: descend, top_only, flat, random, zero, none, or another package's
-    read: str = "mean"  # what of them is handed over: mean (a vector per window), levels, items; docs/memory.md
+    read: str = "mean"  # what of them is handed over: mean, weighted, levels, items, ...; docs/memory.md
+    temperature: float = limited(0.1, 1e-6)  # read=weighted: a node counts as exp(cosine / temperature)
     select: Literal["top-k", "max", "similarity"] = "top-k"
     windows: int = limited(10, 1)  # queries per video, W (YC2: 10, ViTT: 30)
     window_shape: str = "uniform"  # where windows end: uniform (see tail), ward (where the picture changes), ...

@@ -42,7 +42,8 @@ def _dvc(*arguments: Any, **options: Any) -> Any:
 
 def _dvc_metrics(protocol: str) -> Sequence[str]:
     from hicm.dvc_eval import available_metrics
-    from hicm.dvc_eval.results.signature import is_signature, read_signature
+    from hicm.dvc_eval.results.signature import read_signature
+    from hicm.evaluation.signatures import is_signature
 
     return available_metrics(read_signature(protocol)[0] if is_signature(protocol) else protocol)
 

@@ -36,13 +36,15 @@ REFERENCE_WAY = Path(__file__).with_name("reference_scoring.py")
 class Run:
     """One process: wall time and processor time in seconds, peak resident memory in MiB, the scores that it printed.
 
-    With the processes that it started: their processor time, and the largest peak of them all.
+    With the processes that it started: their processor time, and the largest peak of them all.  ``content``: all that
+    it printed.
     """
 
     seconds: float
     processor: float
     peak: float
     scores: dict[str, float]
+    content: dict[str, Any]
 
 
 def run(what: str, arguments: list[str], folder: str = ".", **environment: str) -> Run:
@@ -62,7 +64,7 @@ def run(what: str, arguments: list[str], folder: str = ".", **environment: str) 
             raise SystemExit(f"{what} failed: {reason.splitlines()[-1]}")
     scores = json.loads(printed)
     peak = usage.ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
-    return Run(seconds, usage.ru_utime + usage.ru_stime, peak, scores.get("scores", scores))
+    return Run(seconds, usage.ru_utime + usage.ru_stime, peak, scores.get("scores", scores), scores)
 
 
 def run_cold(arguments: list[str]) -> Run:

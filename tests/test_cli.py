@@ -146,7 +146,7 @@ def test_every_verb_is_in_one_group_and_has_a_line_of_its_own(capsys):
     assert all(len(line) <= 80 and len(line.split()) > 2 for line in shown)
     assert list(verbs.GROUPS)[-1] == "Rarely needed"
     assert {"memory diff", "memory merge", "memory export", "memory import", "protocols", "selftest", "bench",
-            "results", "data chapters"} == set(verbs.GROUPS["Rarely needed"])
+            "results", "data chapters", "moments protocols"} == set(verbs.GROUPS["Rarely needed"])
 
 
 @each_verb
@@ -340,7 +340,8 @@ def test_dry_run_of_memory_and_of_prediction(data, tmp_path, monkeypatch, capsys
 def test_predictions_of_another_task_are_not_scored_as_captions(data, tmp_path, capsys):
     content = {"results": {"video000002": [{"sentence": "stir", "timestamp": [0, 9]}]}}
     path, references = tmp_path / "predictions.json", str(data.parent / "val.json")
-    for task, said in (("dvc", ""), ("moments", "task 'moments' is not known; expected one of dvc")):
+    for task, said in (("dvc", ""), ("dance", "task 'dance' is not known; expected one of dvc"),
+                       ("moments", "not predictions of moments")):
         path.write_text(json.dumps(content | {"task": task, "decided_by": {}}))
         assert main(["evaluate", str(path), references, "--metrics", "F1"]) == (2 if said else 0)
         assert said in capsys.readouterr().err

@@ -221,7 +221,7 @@ def test_unknown_key_of_a_file_names_the_file(write):
     ("data.name=2024", "data.name: expected text .*, found 2024"),
     ("retrieval.search=ascend", "retrieval.search: expected one of 'descend', .*'top_only', 'zero', found 'asc"),
     ("retrieval.search=ascend", "did you mean 'descend'"),
-    ("retrieval.read=meen", "retrieval.read: expected one of 'items', 'levels', 'mean', found 'meen'"),
+    ("retrieval.read=meen", "retrieval.read: expected one of 'items', 'levels', 'mean', 'weighted', found 'meen'"),
     ("retrieval.read=meen", "did you mean 'mean'"),
     ("retrieval.levels=4", "retrieval.levels: expected a list, found 4; write"),
     ("retrieval.levels=[a]", "retrieval.levels: expected a whole number, found 'a'"),

@@ -2,9 +2,9 @@
 
 import pytest
 
-from hicm.dvc_eval.inputs.source import open_source
 from hicm.errors import UserError
 from hicm.files import read_json, read_pickle, read_text, require
+from hicm.source import open_source
 from hicm.strict import read_yaml
 
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 123456\n"

@@ -18,9 +18,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "outputs",
         "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
-        "cached_arrays", "quiet", "loading", "progress", "ranks", "cores", "heap"}
-BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "dvc_eval", "tasks", "video", "exports", "recognisers",
-         "executors"}
+        "cached_arrays", "quiet", "loading", "progress", "ranks", "cores", "heap", "pipes", "source", "values"}
+BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "evaluation", "dvc_eval", "moments", "moments_eval",
+         "tasks", "video", "exports", "recognisers", "executors"}
 STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
 
 # part of hicm -> the other parts it may import
@@ -39,6 +39,9 @@ ALLOWED = {
     "heap": set(),
     "ranks": {"errors"},
     "files": {"errors", "locks", "pickles"},
+    "pipes": {"errors"},
+    "values": {"errors"},
+    "source": {"errors", "files", "pipes"},
     "new_hdf5": {"files"},
     "outputs": {"errors", "files"},
     "strict": {"errors", "unfold", "files"},  # yaml files are read as any text
@@ -63,12 +66,16 @@ ALLOWED = {
     "executors": {"cores", "errors", "interrupts", "loading", "quiet", "plugins"},
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
-    "dvc_eval": {"", "cores", "errors", "files", "interrupts", "outputs", "types", "plugins"},  # usable alone
-    "tasks": {"errors", "types", "dvc_eval"},
-    "systems": BELOW - {"tasks", "dvc_eval"},
+    "evaluation": {"errors", "files", "outputs"},
+    "dvc_eval": {"", "cores", "errors", "evaluation", "files", "interrupts", "pipes", "plugins", "source", "types",
+                 "values"},  # usable alone
+    "moments": {"errors", "plugins", "source", "values"},
+    "moments_eval": {"", "errors", "evaluation", "moments"},  # usable alone
+    "tasks": {"errors", "types", "evaluation", "dvc_eval"},
+    "systems": BELOW - {"tasks", "evaluation", "dvc_eval", "moments_eval"},
     "training": BELOW | {"systems"},
-    "results": CORE | {"dvc_eval"},
-    "report": CORE | {"data", "memory", "retrieval", "dvc_eval", "viewer"},
+    "results": CORE | {"evaluation", "dvc_eval"},
+    "report": CORE | {"data", "memory", "retrieval", "evaluation", "dvc_eval", "viewer"},
     "stages": STAGES,
     "recipes": STAGES | {"stages"},
     "server": CORE | {"exports", "stages", "video", "viewer"},

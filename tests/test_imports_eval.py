@@ -1,4 +1,4 @@
-"""The rooms of hicm.dvc_eval: imports go one way between them, and in no circle among its files."""
+"""The rooms of the evaluators: imports go one way between them, and in no circle among their files."""
 
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
@@ -17,6 +17,10 @@ ROOMS: dict[str, set[str]] = {
     "results": {"inputs", "words", "metrics"},
     "": {"inputs", "words", "metrics", "results"},
 }
+# the same of hicm.moments_eval
+MOMENTS = "hicm.moments_eval"
+MOMENT_ROOMS: dict[str, set[str]] = {"inputs": set(), "metrics": {"inputs"}, "results": {"inputs", "metrics"},
+                                     "": {"inputs", "metrics", "results"}}
 
 
 def room(module: str) -> str:
@@ -39,12 +43,13 @@ def graph(files: dict[str, str], packages: frozenset[str] | set[str] = frozenset
             for module, source in files.items()}
 
 
-def violations(files: dict[str, str], packages: frozenset[str] | set[str] = frozenset()) -> list[str]:
+def violations(files: dict[str, str], packages: frozenset[str] | set[str] = frozenset(), evaluator: str = EVALUATOR,
+               rooms: dict[str, set[str]] = ROOMS) -> list[str]:
     """Imports between rooms that the table does not allow."""
     return [f"{module}: imports {one.module}, which {room(module)} may not know"
-            for module, source in files.items() if module.startswith(EVALUATOR)
-            for one in imports(source, module, module in packages) if one.module.startswith(f"{EVALUATOR}.")
-            and room(one.module) not in {room(module), *ROOMS[room(module)]}]
+            for module, source in files.items() if module.startswith(evaluator)
+            for one in imports(source, module, module in packages) if one.module.startswith(f"{evaluator}.")
+            and room(one.module) not in {room(module), *rooms[room(module)]}]
 
 
 def circle(files: dict[str, str], packages: frozenset[str] | set[str] = frozenset()) -> list[str]:
@@ -57,9 +62,9 @@ def circle(files: dict[str, str], packages: frozenset[str] | set[str] = frozense
 
 
 @cache
-def evaluator() -> tuple[dict[str, str], set[str]]:
+def evaluator(name: str = EVALUATOR) -> tuple[dict[str, str], set[str]]:
     files, packages = read_package()
-    return {name: source for name, source in files.items() if name.startswith(EVALUATOR)}, packages
+    return {module: source for module, source in files.items() if module.startswith(name)}, packages
 
 
 def test_imports_between_rooms_go_one_way():
@@ -67,6 +72,14 @@ def test_imports_between_rooms_go_one_way():
     assert {room(name) for name in files} == set(ROOMS) and len(files) > 40, "the walk sees the whole evaluator"
     assert all(name.count(".") < 3 for name in files if not room(name)), "a folder that is no room of the table"
     assert violations(files, packages) == []
+
+
+def test_imports_between_rooms_of_moments_go_one_way():
+    files, packages = evaluator(MOMENTS)
+    assert {room(name) for name in files} == set(MOMENT_ROOMS) and len(files) > 12, "the walk sees the whole evaluator"
+    assert violations(files, packages, MOMENTS, MOMENT_ROOMS) == [] and circle(files, packages) == []
+    planted = {f"{MOMENTS}.inputs.x": "from hicm.moments_eval.results import tables"}
+    assert len(violations(planted, evaluator=MOMENTS, rooms=MOMENT_ROOMS)) == 1
 
 
 def test_no_file_is_imported_by_what_it_imports():

@@ -161,7 +161,8 @@ def test_the_wheel_says_what_it_is(wheel):
     assert set(re.findall(r"^Provides-Extra: (.+)$", metadata, re.MULTILINE)) == set(EXTRAS)
     light = re.findall(r"^Requires-Dist: ([\w-]+)[^;\n]*$", metadata, re.MULTILINE)
     assert sorted(light) == ["numpy", "pyyaml", "tqdm"], "other projects install the evaluator alone"
-    assert set(entries.split("\n")) >= {"hicm = hicm.cli:main", "dvc-eval = hicm.cli:dvc_eval"}
+    assert set(entries.split("\n")) >= {"hicm = hicm.cli:main", "dvc-eval = hicm.cli:dvc_eval",
+                                     "moment-eval = hicm.cli:moment_eval"}
 
 
 def test_a_recipe_is_found_in_an_unpacked_wheel(wheel, tmp_path):

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from hicm.cli import PROGRAMS, make_parser
 from hicm.cli import commands as commands_of_hicm
-from hicm.cli import make_parser
 from hicm.files import read_json
 from hicm.memory.bank import load_bank
 from hicm.packaged import packaged_config
@@ -47,12 +47,12 @@ def test_the_pages_hold_commands_and_python():
     assert len(commands()) >= 8 and blocks("python")
 
 
-@pytest.mark.parametrize("command", [c for c in commands() if shlex.split(c)[0] in ("hicm", "dvc-eval")])
+@pytest.mark.parametrize("command", [c for c in commands() if shlex.split(c)[0] in ("hicm", *PROGRAMS)])
 def test_hicm_commands_are_understood(command):
     program, *words = shlex.split(command)
-    if program == "dvc-eval" and words[0] != "compare":
+    if program in PROGRAMS and words[0] not in PROGRAMS[program]:
         words = ["evaluate", *words]
-    options = make_parser().parse_args(words)
+    options = make_parser(program).parse_args(words)
     config = getattr(options, "config", None)
     made = config is not None and config.startswith("presave/demo/")  # by hicm demo, a few lines above
     assert config is None or config.isupper() or made or packaged_config(config).exists()

@@ -18,14 +18,15 @@ from hicm.dvc_eval.metrics.assemble import choose_videos, count_corpora, make_me
 from hicm.dvc_eval.metrics.notes import cider_notes
 from hicm.dvc_eval.metrics.part import Part
 from hicm.dvc_eval.metrics.scoring import Scored, Wanted, score_case
-from hicm.dvc_eval.results.intervals import check_draws
 from hicm.dvc_eval.results.score import Result
-from hicm.dvc_eval.results.signature import is_signature, read_signature, references_digest, signature, unlike
+from hicm.dvc_eval.results.signature import read_signature, references_digest, signature
 from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.meteor15 import NativeMeteor
 from hicm.dvc_eval.words.texts import Oddities
 from hicm.dvc_eval.words.tokenise import PtbTokeniser, Tokeniser, tokeniser_of
 from hicm.errors import UserError
+from hicm.evaluation.intervals import check_draws
+from hicm.evaluation.signatures import is_signature, unlike
 
 
 def available_metrics(protocol: str | Protocol = "vidchapters") -> tuple[str, ...]:

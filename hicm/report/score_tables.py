@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hicm.dvc_eval.results.signature import unlike
+from hicm.evaluation.signatures import unlike
 from hicm.report.runs import Run, is_number
 
 # name in a metrics file -> (printed name, explanation)

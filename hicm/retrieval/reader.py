@@ -67,6 +67,9 @@ class Reader:
         if settings.beam and not getattr(self._search, "BEAM", True):
             warnings.warn(f"retrieval.beam={settings.beam} has no effect with retrieval.search={settings.search}",
                           stacklevel=2)
+        if settings.temperature != RetrievalConfig.temperature and not getattr(self._read, "TEMPERED", False):
+            warnings.warn(f"retrieval.temperature={settings.temperature:g} has no effect with retrieval.read="
+                          f"{settings.read}", stacklevel=2)
         if hasattr(self._search, "check"):
             self._search.check(bank, settings)
 

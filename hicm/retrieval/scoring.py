@@ -203,16 +203,19 @@ class Queries:
             found[rows] = _stand_ins(own, level, kept[rows])
         return found
 
-    def mean(self, level: int, kept: np.ndarray) -> np.ndarray:
-        """Plain mean of the kept nodes' embeddings, float32 [M, D]; zero where nothing was kept (g_l of 2.5).
+    def mean(self, level: int, kept: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Mean of the kept nodes' embeddings, float32 [M, D]; zero where nothing was kept (g_l of 2.5).
 
-        Where a caption stands in for a node, its embedding is taken.
+        Where a caption stands in for a node, its embedding is taken.  ``weights`` float32 [M, K]: how much each node
+        counts, 1 the one that counts most, 0 where ``kept`` is padded; None: all count alike.
         """
         stand_in = self.stand_ins(level, kept)
-        total = _sums(np.where(stand_in < 0, kept, -1), self.tables.matrix(level))
+        total = _sums(np.where(stand_in < 0, kept, -1), self.tables.matrix(level), weights)
         if (stand_in >= 0).any():
-            total += _sums(stand_in, self.tables.matrix(0))
+            total += _sums(stand_in, self.tables.matrix(0), weights)
         counts = (kept >= 0).sum(axis=1, keepdims=True)
+        if weights is not None and kept.shape[1]:
+            counts = np.cumsum(weights, axis=1)[:, -1:]  # one after the other: padding changes no rounding
         return self.tables.round(total / np.maximum(counts, 1).astype(np.float32))
 
 
@@ -231,11 +234,12 @@ def _stand_ins(own: OwnOut | None, level: int, kept: np.ndarray) -> np.ndarray:
     return np.where(nodes[places] == kept, leaves[places], -1).astype(np.int32)
 
 
-def _sums(ids: np.ndarray, matrix: np.ndarray) -> np.ndarray:
-    """Sum of the named rows of a matrix [n, D] for each row of ids [M, K]; -1 names none."""
+def _sums(ids: np.ndarray, matrix: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+    """Sum of the named rows of a matrix [n, D], each times its weight [M, K], for each row of ids [M, K]; -1: none."""
     named = ids >= 0
     pointers = np.concatenate([[0], np.cumsum(named.sum(axis=1))])
     columns = ids[named]
-    picked = scipy.sparse.csr_array((np.ones(len(columns), np.float32), columns, pointers),
+    factors = np.ones(len(columns), np.float32) if weights is None else weights[named]
+    picked = scipy.sparse.csr_array((factors, columns, pointers),
                                     shape=(len(ids), len(matrix)))
     return picked @ matrix

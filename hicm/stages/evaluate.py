@@ -9,7 +9,7 @@ from hicm.files import require
 from hicm.stages.score_files import Asked, Scored, plan_files
 
 if TYPE_CHECKING:
-    from hicm.dvc_eval.results.output import Scores
+    from hicm.evaluation.output import Scores
 
 
 def find_scored(name: str, references: Sequence[str], split: str = "", events: str = "") -> Scored:
@@ -46,7 +46,7 @@ def evaluate_run(run: str | Path, bootstrap: int = 0, seed: int = 0, events: str
     ``events``: those of `hicm predict --events`, whose captions are scored.
     """
     from hicm.dvc_eval import evaluate
-    from hicm.dvc_eval.results.output import Scores
+    from hicm.evaluation.output import Scores
 
     scored = find_scored(str(run), (), events=events)
     rules = scored.settings.evaluate if scored.settings is not None else None

@@ -32,10 +32,12 @@ class Asked:
     rules: Mapping[str, str]
     bootstrap: int = 0
     seed: int = 0
+    over: str = ""  # what intervals draw, where there is a choice
 
     def to_json(self, at: int) -> dict[str, Any]:
         """The settings of the protocol at a place, as they stand in its file."""
-        intervals = {"bootstrap": self.bootstrap, "seed": self.seed} if self.bootstrap else {}
+        over = {"over": self.over} if self.over else {}
+        intervals = {"bootstrap": self.bootstrap, "seed": self.seed, **over} if self.bootstrap else {}
         return {"protocol": self.protocols[at], "metrics": sorted(self.metrics), "rules": dict(self.rules), **intervals}
 
 
@@ -49,7 +51,7 @@ class Plan:
 
     def write(self, results: Sequence[Any]) -> None:
         """Write what is planned.  Raises UserError when it cannot be written."""
-        from hicm.dvc_eval.results.output import write_table
+        from hicm.evaluation.output import write_table
 
         for path, result, about in zip(self.scores, results, self.about, strict=False):
             write_json(path, result.to_json() | about)
@@ -58,18 +60,19 @@ class Plan:
 
 
 def plan_files(scored: Scored, asked: Asked, names: Sequence[str], out: str = "", per_video: str = "",
-               overwrite: bool = False) -> Plan:
+               overwrite: bool = False, table_option: str = "--per-video") -> Plan:
     """Where the scores go: to ``out`` and ``per_video``, where given; without ``out`` those of a run into the run.
 
     A run's own file is replaced, with a line on standard error if it held other scores; a run folder that cannot be
     written keeps none, with a line as well.  Of several protocols, those after the first are written beside it under
     their ``names``.  Raises UserError for a file that cannot be written, is an input, is meant for both, or holds
-    anything but scores made from the same inputs and settings (``overwrite`` replaces other scores).
+    anything but scores made from the same inputs and settings (``overwrite`` replaces other scores).  ``table_option``:
+    what errors call the option of the table.
     """
-    from hicm.dvc_eval.results.output import paths
-    from hicm.dvc_eval.results.targets import check_replaced, check_targets
+    from hicm.evaluation.output import paths
+    from hicm.evaluation.targets import check_replaced, check_targets
 
-    given = {option: Path(path) for option, path in (("--out", out), ("--per-video", per_video)) if path}
+    given = {option: Path(path) for option, path in (("--out", out), (table_option, per_video)) if path}
     targets = {option: paths(names, path) for option, path in given.items()}
     own = scored.path.with_name(scored.path.name.replace("predictions_", "metrics_", 1))
     keep = paths(names, own) if scored.settings is not None and not out and own != scored.path else []
@@ -83,12 +86,12 @@ def plan_files(scored: Scored, asked: Asked, names: Sequence[str], out: str = ""
             check_replaced(option, path, made, overwrite)
     if keep and not _may_keep(keep, about):
         keep = []
-    return Plan(targets.get("--out", keep), targets.get("--per-video", []), about)
+    return Plan(targets.get("--out", keep), targets.get(table_option, []), about)
 
 
 def _about(scored: Scored, asked: Asked) -> list[dict[str, Any]]:
     """For each protocol: the digests of predictions and references, and the settings."""
-    from hicm.dvc_eval.results.output import numbered
+    from hicm.evaluation.output import numbered
 
     files = [one for one in scored.references if isinstance(one, str | Path)]
     inputs = {"predictions": {"file": scored.path.name, "sha256": _digest(scored.path),
@@ -115,7 +118,7 @@ def _identity(path: Path) -> Any:
 
 def _may_keep(paths: Sequence[Path], about: Sequence[Mapping[str, Any]]) -> bool:
     """Whether a run's own files can be written; says so if not, and if they hold other scores now."""
-    from hicm.dvc_eval.results.targets import held_scores, made_from
+    from hicm.evaluation.targets import held_scores, made_from
 
     for path, made in zip(paths, about, strict=True):
         problem = unwritable(path)

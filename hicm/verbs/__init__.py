@@ -32,6 +32,9 @@ from hicm.verbs.models import convert as convert
 from hicm.verbs.models import predict as predict
 from hicm.verbs.models import retrieve as retrieve
 from hicm.verbs.models import train as train
+from hicm.verbs.moments import moments_compare as moments_compare
+from hicm.verbs.moments import moments_evaluate as moments_evaluate
+from hicm.verbs.moments import moments_protocols as moments_protocols
 from hicm.verbs.published import pull as pull
 from hicm.verbs.published import push as push
 from hicm.verbs.published import reproduce as reproduce
@@ -55,8 +58,8 @@ GROUPS = {
              "data from-elan", "data from-csv"),
     "Memory": ("memory build", "memory show", "memory search", "memory stats", "memory map", "memory ablate"),
     "Train and caption": ("train", "predict", "retrieve", "convert"),
-    "Score and report": ("evaluate", "compare", "report"),
+    "Score and report": ("evaluate", "compare", "moments evaluate", "moments compare", "report"),
     "Reproduce and share": ("reproduce", "pull", "push"),
     "Rarely needed": ("data chapters", "memory import", "memory export", "memory merge", "memory diff", "protocols",
-                      "selftest", "bench", "results"),
+                      "moments protocols", "selftest", "bench", "results"),
 }

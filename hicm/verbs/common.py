@@ -4,12 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+from hicm.errors import UserError
+
 if TYPE_CHECKING:
     from hicm.config import Config
 
 ConfigFile = Annotated[str, "settings file, or the name of a recipe that comes with hicm, e.g. yc2"]
 Overrides = Annotated[Sequence[str], "change one setting, as section.key=value; repeat for more"]
 Overwrite = Annotated[bool, "replace what is there"]
+Json = Annotated[bool, "print json instead of a table"]
+Markdown = Annotated[bool, "print a Markdown table"]
+Latex = Annotated[bool, "print a LaTeX table (booktabs)"]
 DryRun = Annotated[bool, "print what would run, with all settings, and stop"]
 
 
@@ -34,3 +39,11 @@ def print_dry(settings: "Config", what: str) -> None:
     from hicm.config import config_text
 
     print(f"would run: {what}\n\n{config_text(settings)}", end="")
+
+
+def rules_of(pairs: Sequence[str]) -> dict[str, str]:
+    """Rules that are given as name=value.  Raises UserError for one without a value."""
+    for pair in pairs:
+        if "=" not in pair:
+            raise UserError(f"rule {pair!r}: expected name=value, e.g. missing=zero")
+    return dict(pair.split("=", 1) for pair in pairs)

@@ -7,21 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from hicm.errors import UserError
-from hicm.files import read_json
-from hicm.verbs.common import model_path
+from hicm.verbs.common import Json, Latex, Markdown, model_path, rules_of
 
 if TYPE_CHECKING:
-    from hicm.dvc_eval.results.output import Scores
     from hicm.dvc_eval.results.score import Result
     from hicm.dvc_eval.selftest import SelfTest
+    from hicm.evaluation.output import Scores
     from hicm.stages.score_files import Scored
 
 Format = Annotated[str, "format of the predictions, e.g. timechat; default: detected (docs/evaluation.md)"]
 ReferenceFormat = Annotated[str, "format of the annotations, e.g. youcook2:validation; default: detected"]
 Rules = Annotated[Sequence[str], "rules to change, as name=value; 'hicm protocols' lists them"]
-Json = Annotated[bool, "print json instead of a table"]
-Markdown = Annotated[bool, "print a Markdown table"]
-Latex = Annotated[bool, "print a LaTeX table (booktabs)"]
 
 
 def evaluate(predictions: Annotated[str, "predictions file in any known format (-: standard input), run folder, or "
@@ -51,10 +47,12 @@ def evaluate(predictions: Annotated[str, "predictions file in any known format (
     """Score predictions.
 
     METEOR, CIDEr, ROUGE-L, BLEU, localisation and SODA, under one or several protocols, with coverage and a signature.
+    Files of moments are scored as 'hicm moments evaluate' does.
     """
-    from hicm.dvc_eval.inputs.pipes import read_once
-    from hicm.dvc_eval.results import output as reporting
+    from hicm.evaluation import output as reporting
+    from hicm.pipes import read_once
     from hicm.stages.evaluate import find_scored
+    from hicm.stages.moments import Request, score_moments, task_of
     from hicm.stages.score_files import Asked, plan_files
     from hicm.tasks import find_task
 
@@ -62,16 +60,21 @@ def evaluate(predictions: Annotated[str, "predictions file in any known format (
     if explain and style != "text":
         raise UserError(f"--explain and --{style} are both given; an explanation is text")
     reporting.check_ending(per_video)
-    rules = _rules(rule)
+    rules = rules_of(rule)
     with read_once([model_path(predictions), *references]) as (source, *annotations):
         scored = find_scored(source, annotations, split, events)
+        task_name = task_of(scored.path, scored.references)
+        if task_name == "moments" and scored.settings is None:
+            _refuse_of_captions(strict=strict, jobs=jobs, check_with_java=check_with_java)
+            request = Request(protocol, metrics, rules, bootstrap, seed, "videos", format, reference_format)
+            return score_moments(source, annotations, request, style, out, per_video, overwrite, explain, "--per-video")
         names, chosen = list(protocol), list(metrics)
         if scored.settings is not None:
             # A signature names its metrics itself.
             chosen = chosen or ([] if names else list(scored.settings.evaluate.metrics))
             names = names or [scored.settings.evaluate.protocol]
         names = names or ["vidchapters"]
-        task = find_task(_task_of(scored.path))
+        task = find_task(task_name)
         options = {"metrics": chosen or None, "rules": rules}
         formats = {"format": format, "reference_format": reference_format}
         asked = Asked(names, chosen, rules, bootstrap, seed)
@@ -115,22 +118,28 @@ def compare(files: Annotated[Sequence[str], "predictions files, run folders or h
     Differences to the first one, with intervals, paired bootstrap and randomisation tests.
     """
     from hicm.dvc_eval import evaluate
-    from hicm.dvc_eval.inputs.pipes import read_once
-    from hicm.dvc_eval.results import output as reporting
-    from hicm.dvc_eval.results.intervals import check_draws
-    from hicm.dvc_eval.results.significance import compare
+    from hicm.dvc_eval.inputs.detect import sides_of
+    from hicm.evaluation import output as reporting
+    from hicm.evaluation.intervals import check_draws
+    from hicm.evaluation.significance import compare
+    from hicm.pipes import read_once
     from hicm.stages.evaluate import find_scored
+    from hicm.stages.moments import Request, compare_moments, task_of
 
     style = reporting.choose_style(json, markdown, latex)
     check_draws(samples, seed)
-    rules = _rules(rule)
+    rules = rules_of(rule)
     systems: dict[str, Result] = {}
     with read_once([model_path(name) for name in files]) as paths:
         given = dict(zip(paths, files, strict=True))
-        names, references = reporting.split_files(paths)
+        if task_of(Path(paths[0]), paths[-1:]) == "moments":
+            request = Request([protocol] if protocol else [], metrics, rules, samples, seed, "videos", format,
+                              reference_format)
+            return reporting.styled(compare_moments(paths, request, given), style)
+        names, references = reporting.split_files(paths, sides_of)
         found_of = {name: find_scored(name, references) for name in names}
         for name, scored in found_of.items():
-            task = _task_of(scored.path)
+            task = task_of(scored.path, ())
             if task != "dvc":
                 raise UserError(f"{given[name]}: predictions of the task {task}; 'compare' knows dvc only")
         for name in names:
@@ -143,8 +152,7 @@ def compare(files: Annotated[Sequence[str], "predictions files, run folders or h
                 raise UserError(f"{metric} cannot be computed here: {systems[label].left_out[metric]}")
     found = compare(systems, list(metrics) or None, samples=samples, seed=seed,
                     warnings=reporting.system_warnings(systems))
-    return {"text": lambda: str(found), "json": lambda: reporting.to_text(found.to_json()),
-            "markdown": found.to_markdown, "latex": found.to_latex}[style]()
+    return reporting.styled(found, style)
 
 
 def protocols() -> str:
@@ -152,9 +160,10 @@ def protocols() -> str:
 
     A Markdown table, one row per rule.
     """
-    from hicm.dvc_eval.results.output import protocol_table
+    from hicm.dvc_eval import PROTOCOLS
+    from hicm.evaluation.output import protocol_table
 
-    return protocol_table()
+    return protocol_table(list(PROTOCOLS.values()))
 
 
 def selftest() -> "SelfTest":
@@ -199,18 +208,8 @@ def _check_requests(scored: "Scored", protocols: Sequence[str], options: dict[st
             raise UserError("--check-with-java: the Java tools cannot read words by tok=unicode; leave one of them out")
 
 
-def _task_of(path: Path) -> str:
-    """The task that predictions were made for; "dvc" for files that 'hicm predict' did not write."""
-    try:
-        content = read_json(path, "predictions")
-    except UserError:  # the evaluator says what is wrong with the file
-        return "dvc"
-    ours = isinstance(content, dict) and "decided_by" in content
-    return str(content["task"]) if ours and "task" in content else "dvc"
-
-
-def _rules(pairs: Sequence[str]) -> dict[str, str]:
-    for pair in pairs:
-        if "=" not in pair:
-            raise UserError(f"rule {pair!r}: expected name=value, e.g. missing=zero")
-    return dict(pair.split("=", 1) for pair in pairs)
+def _refuse_of_captions(**options: Any) -> None:
+    """UserError for an option that only dense captions have."""
+    for name, value in options.items():
+        if value:
+            raise UserError(f"--{name.replace('_', '-')} is for dense captions, but these are moments; leave it out")

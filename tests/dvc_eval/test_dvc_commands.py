@@ -18,9 +18,9 @@ from hicm.cli import dvc_eval, main
 from hicm.dvc_eval import evaluate, selftest
 from hicm.dvc_eval.inputs.protocols import PROTOCOLS, Protocol
 from hicm.dvc_eval.results.explain import explain
-from hicm.dvc_eval.results.output import system_warnings
-from hicm.dvc_eval.results.significance import compare
 from hicm.dvc_eval.words.meteor15 import compiled
+from hicm.evaluation.output import system_warnings
+from hicm.evaluation.significance import compare
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LOCAL = ["CIDEr", "Recall", "soda_d"]

@@ -23,8 +23,8 @@ from hicm.dvc_eval import evaluate
 from hicm.dvc_eval.evaluate import find_wanted
 from hicm.dvc_eval.inputs.protocols import PROTOCOLS
 from hicm.dvc_eval.metrics import scoring
-from hicm.dvc_eval.results.output import to_text
 from hicm.errors import UserError
+from hicm.evaluation.output import to_text
 from hicm.files import write_json
 from hicm.interrupts import blocked
 from hicm.stages.score_files import Asked, Scored, plan_files

@@ -8,7 +8,7 @@ import pytest
 from hicm import verbs
 from hicm.config import load_config
 from hicm.data.annotations import read_split
-from hicm.dvc_eval.metrics.measures import Measure, mean_of_means
+from hicm.evaluation.measures import Measure, mean_of_means
 from hicm.files import read_json
 from hicm.recipes.calibration.run import sure_of
 from hicm.recipes.calibration.unseen import unseen_difference

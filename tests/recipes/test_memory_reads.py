@@ -17,10 +17,10 @@ from hicm.data.holdout import is_held_out
 from hicm.data.ids import youtube_id
 from hicm.data.samples import open_samples
 from hicm.dvc_eval import evaluate
-from hicm.dvc_eval.metrics.measures import mean_measure
-from hicm.dvc_eval.results.intervals import Interval, bootstrap, resampled_scores
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
+from hicm.evaluation.intervals import Interval, bootstrap, resampled_scores
+from hicm.evaluation.measures import mean_measure
 from hicm.recipes.memory_reads.asking import caption_queries
 from hicm.recipes.memory_reads.conditions import CONDITIONS, base_of, overrides, parse_condition, why_not
 from hicm.recipes.memory_reads.examples import examples, nearest_caption
@@ -33,6 +33,7 @@ from hicm.recipes.memory_reads.sayings import copy_rate, variety
 from hicm.recipes.memory_reads.spec import Cell, Spec, read_spec
 from hicm.recipes.memory_reads.table import Measurements, tables
 from hicm.retrieval.others import of_others
+from hicm.rooms import check_settings
 from hicm.stages.retrieve import with_recall
 from hicm.types import Event, Span, Video
 from tests.scripts import load_script
@@ -283,6 +284,19 @@ def test_what_is_no_specification(tiny, tmp_path, changes, message):
 def test_the_committed_specification_is_one():
     spec = read_spec(ROOT / "configs" / "bench" / "memory_yc2_sim.yaml")
     assert {cell.name for cell in spec.cells} >= {"none", "descend"} and spec.split == "holdout"
+
+
+@pytest.mark.filterwarnings("error:.*(without effect|no effect|sampled)")
+def test_the_ways_to_read_vectors_are_trained_with_what_their_names_say():
+    spec = read_spec(ROOT / "configs" / "bench" / "memory_reads_yc2_sim.yaml")
+    read = {cell.name: spec.config(cell, 0) for cell in spec.cells}
+    for config in read.values():
+        check_settings(config)
+    assert {name: config.retrieval.read for name, config in read.items()} == {
+        "vectors": "mean", "weighted": "weighted", "gate": "mean", "items": "items", "noise": "items"}
+    assert [name for name, config in read.items() if config.room.memory_gate] == ["gate"]
+    assert [name for name, config in read.items() if config.room.memory_sample] == ["noise"]
+    assert {config.room.memory_as for config in read.values()} == {"vectors"}
 
 
 # tables and pages

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from hicm.dvc_eval.inputs.protocols import Protocol
-from hicm.dvc_eval.inputs.read import Tracks, odd_spans
+from hicm.dvc_eval.inputs.read import Tracks
 from hicm.errors import UserError
+from hicm.evaluation.spans import odd_spans
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from types import ModuleType
 
 from hicm.dvc_eval.inputs import formats
 from hicm.dvc_eval.inputs.formats.results import is_list
-from hicm.dvc_eval.inputs.reading import kind_of
-from hicm.dvc_eval.inputs.source import Source, open_source
 from hicm.errors import UserError
 from hicm.plugins import find_module, known
+from hicm.source import Source, open_source
+from hicm.values import kind_of
 
 PARTS = (formats.__name__, "hicm.formats")  # the package of the formats, and the entry points of others
 OPTIONS = {"predictions": "--format", "references": "--reference-format"}

@@ -4,12 +4,12 @@ Two numbers may be compared when they come from the same protocol, the same refe
 can be changed by name (`change_rules`); the signature then says so.
 """
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from hicm.errors import UserError
+from hicm.evaluation.rules import chosen, nearest
 
 CAPTION_METRICS = ("METEOR", "CIDEr", "ROUGE_L", "Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4")
 PARAGRAPH_METRICS = tuple(f"para_{name}" for name in CAPTION_METRICS)
@@ -184,16 +184,4 @@ def _rule_value(name: str, value: Any) -> Any:
     if name == "unmatched" and not {"|", "\n"}.isdisjoint(str(value)):
         raise UserError(f"rule unmatched is {value!r}, expected one line without '|', which separates the parts of a "
                         "signature")
-    choices = {"true": True, "false": False} if kind is bool else {choice: choice for choice in get_args(kind)}
-    key = str(value).lower() if kind is bool else str(value)
-    if choices and key not in choices:
-        raise UserError(f"rule {name} is {value!r}, expected one of {', '.join(choices)}")
-    return choices[key] if choices else str(value)
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """The hint in an error about an unknown name."""
-    # Upper and lower case are what people get wrong most: cider, Rouge-l.
-    by_lower = {str(entry).lower(): entry for entry in known}
-    near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.0)
-    return f"the nearest is {by_lower[near[0]]!r}"
+    return chosen(name, value, kind)

@@ -10,11 +10,12 @@ import numpy as np
 from hicm.dvc_eval.inputs.detect import OPTIONS, detect
 from hicm.dvc_eval.inputs.formats import _rows
 from hicm.dvc_eval.inputs.match import in_seconds, match_files
-from hicm.dvc_eval.inputs.reading import Reading, Track, Tracks, kind_of
-from hicm.dvc_eval.inputs.source import Source, open_source
+from hicm.dvc_eval.inputs.reading import Reading, Track, Tracks
 from hicm.errors import UserError
+from hicm.source import Source, open_source
+from hicm.values import kind_of
 
-__all__ = ["Inputs", "Track", "Tracks", "odd_spans", "read_events", "read_inputs", "read_predictions",
+__all__ = ["Inputs", "Track", "Tracks", "read_events", "read_inputs", "read_predictions",
            "read_references"]
 
 
@@ -82,20 +83,6 @@ def read_references(source: Any, warnings: list[str]) -> list[Tracks]:
     UserError as `read_inputs` does; a video without events is an error too.
     """
     return [tracks for tracks, _ in _annotators(source, warnings, "")]
-
-
-def odd_spans(side: str, spans: np.ndarray, duration: np.ndarray) -> list[str]:
-    """One warning for each kind of impossible span; such spans are scored by the formula all the same.
-
-    ``spans`` (N, 2) and the ``duration`` (N,) of their videos are in seconds, inf where unknown.
-    """
-    start, end = spans.T
-    odd = {"reversed (end before start)": end < start, "of zero length": end == start,
-           "with a negative time": (start < 0) | (end < 0),
-           # Annotations round to whole seconds, durations to hundredths: one second of grace.
-           "beyond the video's duration": np.maximum(start, end) > duration + 1.0}
-    return [f"{side}: {found.sum()} timestamps {kind}; scored by the formula" for kind, found in odd.items()
-            if found.any()]
 
 
 def _read(source: Any, side: str, what: str, warnings: list[str], format: str) -> tuple[Tracks, Reading, Source]:

@@ -6,9 +6,9 @@ import numpy as np
 
 from hicm.dvc_eval.inputs.protocols import F1_NAMES, Protocol
 from hicm.dvc_eval.metrics.corpus import Items, cider_scores, corpus_measure
-from hicm.dvc_eval.metrics.measures import Measure, f1_measure, harmonic_mean, mean_measure
 from hicm.dvc_eval.metrics.part import Columns, Part
 from hicm.dvc_eval.metrics.soda_scores import soda_measure
+from hicm.evaluation.measures import Measure, f1_measure, harmonic_mean, mean_measure
 
 
 def count_corpora(part: Part, rules: Protocol, videos: int) -> None:

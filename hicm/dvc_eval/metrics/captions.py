@@ -8,7 +8,6 @@ import numpy as np
 from hicm.dvc_eval.inputs.arrays import find_distinct, largest, sums_by
 from hicm.dvc_eval.inputs.case import Case
 from hicm.dvc_eval.inputs.protocols import Protocol
-from hicm.dvc_eval.metrics.measures import divide
 from hicm.dvc_eval.metrics.overlaps import Overlaps
 from hicm.dvc_eval.metrics.part import Aligned, Corpus, EventPairs, Part, TextPairs, pair_blocks
 from hicm.dvc_eval.words.bleu import STATISTICS as BLEU_STATISTICS
@@ -19,6 +18,7 @@ from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.meteor15.score import STATISTICS
 from hicm.dvc_eval.words.rouge import rouge_l
 from hicm.dvc_eval.words.texts import Texts
+from hicm.evaluation.measures import divide
 
 NO_EVENT = -1  # annotator and event of a prediction that matches none
 

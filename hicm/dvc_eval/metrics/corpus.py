@@ -10,7 +10,6 @@ from functools import cached_property, partial
 
 import numpy as np
 
-from hicm.dvc_eval.metrics.measures import Measure, divide
 from hicm.dvc_eval.words.bleu import bleu_scores, bleu_statistics
 from hicm.dvc_eval.words.cider import cider
 from hicm.dvc_eval.words.grams import Grams, count_grams
@@ -18,6 +17,7 @@ from hicm.dvc_eval.words.meteor import total
 from hicm.dvc_eval.words.meteor15.score import scores as meteor_scores
 from hicm.dvc_eval.words.rouge import rouge_l
 from hicm.dvc_eval.words.texts import number_texts
+from hicm.evaluation.measures import Measure, divide
 
 Rows = dict[str, np.ndarray]  # metric, or Bleu for all four -> statistics, one row per item
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from hicm.dvc_eval.inputs.arrays import largest, sums_by
 from hicm.dvc_eval.inputs.case import Case, Events
-from hicm.dvc_eval.metrics.measures import divide
 from hicm.dvc_eval.metrics.overlaps import Overlaps, nearest_start
+from hicm.evaluation.measures import divide
 
 
 def precision_recall(case: Case, overlaps: Sequence[Overlaps], tious: tuple[float, ...],

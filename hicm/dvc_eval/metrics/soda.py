@@ -17,7 +17,7 @@ from itertools import pairwise
 import numpy as np
 
 from hicm.dvc_eval.inputs.arrays import slices
-from hicm.dvc_eval.metrics.measures import divide, harmonic_mean
+from hicm.evaluation.measures import divide, harmonic_mean
 
 UP, LEFT, TAKE = 0, 1, 2
 ENTRIES = 1 << 16  # of a matrix, taken at a time

@@ -15,7 +15,6 @@ import numpy as np
 from hicm.dvc_eval.inputs.arrays import count_distinct, expand, rank_in_video
 from hicm.dvc_eval.inputs.case import Case, Events
 from hicm.dvc_eval.inputs.protocols import Protocol
-from hicm.dvc_eval.metrics.measures import Measure, divide
 from hicm.dvc_eval.metrics.overlaps import Overlaps
 from hicm.dvc_eval.metrics.part import Aligned, Part, TextPairs, pair_blocks
 from hicm.dvc_eval.metrics.soda import best_sums, chosen_pairs, triples
@@ -23,6 +22,7 @@ from hicm.dvc_eval.metrics.spans import pair_iou
 from hicm.dvc_eval.words.meteor import Meteor
 from hicm.dvc_eval.words.texts import Texts
 from hicm.errors import UserError
+from hicm.evaluation.measures import Measure, divide
 
 # (list of references, threshold) -> (K, 3): video, reference and predicted text of the pairs that are summed.
 TracedPairs = Mapping[tuple[int, float], np.ndarray]

@@ -20,10 +20,11 @@ from hicm.dvc_eval.metrics.soda_scores import (
     SodaScores,
     thresholds_of,
 )
-from hicm.dvc_eval.results.score import EventPair, Result, not_scored
+from hicm.dvc_eval.results.score import EventPair, Result
 from hicm.dvc_eval.words.meteor15 import NativeMeteor
 from hicm.dvc_eval.words.texts import Oddities, intern_captions
 from hicm.dvc_eval.words.tokenise import PtbTokeniser, tokeniser_of
+from hicm.evaluation.result import not_scored
 
 # METEOR of pairs of texts, as indices: references (K,) and predictions (K,) -> (K,).
 PairScores = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -82,7 +83,7 @@ def check_video(predictions: Any, references: Any, rules: Sequence[Protocol], vi
     for one in rules:
         scored = known & set(inputs.predicted) if one.missing == "skip" else known
         if scored and video not in scored:
-            raise not_scored(video, sorted(scored))
+            raise not_scored("video", video, sorted(scored))
 
 
 def _matches(pairs: Sequence[EventPair], rules: Protocol, predicted: Track,

@@ -2,21 +2,22 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from hicm.dvc_eval.inputs.amounts import Amount
 from hicm.dvc_eval.inputs.protocols import F1_NAMES, Protocol
-from hicm.dvc_eval.metrics.measures import Measure, divide, harmonic_mean
 from hicm.dvc_eval.metrics.part import Columns, EventPairs
 from hicm.dvc_eval.results import tables
-from hicm.dvc_eval.results.intervals import Interval, bootstrap
-from hicm.dvc_eval.results.signature import of_parts, parts_of
 from hicm.errors import UserError
+from hicm.evaluation.intervals import Interval, bootstrap
+from hicm.evaluation.measures import Measure, divide, harmonic_mean
+from hicm.evaluation.result import Scored, join_measures
+from hicm.evaluation.signatures import of_parts, parts_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class EventPair:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class Result(Scored):
     """What `evaluate` returns.  Scores are fractions, CIDEr 0..10; papers print them times 100.
 
     ``measures``: {metric: `Measure`} in the protocol's order.  ``columns``: {metric: values and counts (V,
@@ -47,6 +48,9 @@ class Result:
     ``intervals``: {metric: `Interval`}, empty without bootstrap.  Results of different videos can be added:
     ``evaluate(half) + evaluate(other_half)``.
     """
+
+    item: ClassVar[str] = "video"
+    items: ClassVar[str] = "videos"
 
     protocol: str
     videos: tuple[str, ...]
@@ -65,10 +69,10 @@ class Result:
     with_missing: dict[str, Measure] = field(default_factory=dict, repr=False)
     intervals: dict[str, Interval] = field(default_factory=dict, repr=False)
 
-    @cached_property
-    def scores(self) -> dict[str, float]:
-        """The scores of the data set by name."""
-        return {name: measure.score() for name, measure in self.measures.items()}
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The videos."""
+        return self.videos
 
     @property
     def missing_as_zero(self) -> dict[str, float]:
@@ -133,12 +137,6 @@ class Result:
                     found[video].setdefault(label or "mean", {})[metric] = value
         return found
 
-    def place_of(self, video: str) -> int:
-        """The row of a video.  Raises UserError for an unknown id."""
-        if video not in self.videos:
-            raise not_scored(video, self.videos)
-        return self.videos.index(video)
-
     def event_pairs(self, video: str) -> list[EventPair]:
         """Which predictions of a video match which events, with the scores of each pair.
 
@@ -162,10 +160,8 @@ class Result:
 
     def __add__(self, other: "Result") -> "Result":
         """The result for both sets of videos.  Raises UserError if they share videos or were scored differently."""
-        both = set(self.videos) & set(other.videos)
-        if both:
-            raise UserError(f"results share {len(both)} videos (first: {min(both)}), so they cannot be added")
-        if self.rules != other.rules or set(self.measures) != set(other.measures):
+        self.check_addable(other)
+        if set(self.measures) != set(other.measures):
             raise UserError(f"results were scored by different rules: {self.signature} and {other.signature}")
         fixed = [name for name, measure in self.measures.items() if not measure.additive]
         if fixed:
@@ -199,13 +195,28 @@ class Result:
         writer.writerows([row.get(name, "") for name in names] for row in rows)
         return stream.getvalue()
 
-    def to_markdown(self, decimals: int = 2) -> str:
-        """A table with one row, times 100, and the signature below it."""
-        return tables.markdown(*tables.result_table([self], decimals), notes=[self.signature])
+    @property
+    def rows(self) -> dict[str, dict[str, dict[str, float]]]:
+        """The table per video, `video_table`."""
+        return self.video_table
 
-    def to_latex(self, decimals: int = 2) -> str:
-        """A booktabs table with one row, times 100, and the signature as a comment."""
-        return tables.latex(*tables.result_table([self], decimals), notes=[self.signature])
+    def text(self) -> str:
+        """The result for the terminal, without notes."""
+        return tables.text(self)
+
+    def caveats(self) -> list[str]:
+        """What to know beside the scores, one line each."""
+        return tables.caveats(self)
+
+    def coverage_lines(self) -> list[str]:
+        """Which videos were scored, the scores with missing ones counted as 0, and metrics left out."""
+        return tables.coverage_lines(self)
+
+    @staticmethod
+    def tabulate(results: "Sequence[Result]", decimals: int, labels: Sequence[str] = (),
+                 ) -> tuple[list[str], list[list[str]]]:
+        """Headings and rows of several results (`tables.result_table`)."""
+        return tables.result_table(results, decimals, labels)
 
     def __str__(self) -> str:
         """A table in per cent, with coverage, warnings, notes and the signature."""
@@ -221,11 +232,6 @@ class Result:
             yield row
 
 
-def not_scored(video: str, videos: Sequence[str]) -> UserError:
-    """The error for a video that is not among those scored."""
-    return UserError(f"video {video}: not scored; scored are {', '.join(videos[:3])} ...")
-
-
 def _add(one: Result, two: Result) -> Result:
     """The rows of both, sorted by video."""
     order = np.argsort(np.array([*one.videos, *two.videos], dtype=object), kind="stable")
@@ -233,22 +239,18 @@ def _add(one: Result, two: Result) -> Result:
     def rows(first: np.ndarray, second: np.ndarray) -> np.ndarray:
         return np.concatenate([first, second])[order]
 
-    def measures(first: dict[str, Measure], second: dict[str, Measure], join: Callable) -> dict[str, Measure]:
-        return {name: replace(measure, statistics=join(measure.statistics, second[name].statistics))
-                for name, measure in first.items()}
-
     if any(measure.statistics.shape[1:] != two.measures[name].statistics.shape[1:]
            for name, measure in one.measures.items()):
         raise UserError("results have different numbers of reference files, so they cannot be added")
     with_missing = {}
     if one.with_missing or two.with_missing:
-        with_missing = measures(one.with_missing or one.measures, two.with_missing or two.measures,
-                                lambda first, second: np.concatenate([first, second]))
+        with_missing = join_measures(one.with_missing or one.measures, two.with_missing or two.measures,
+                                lambda *both: np.concatenate(both))
     covered = _add_coverage(one, two)
     return Result(
         protocol=one.protocol, videos=tuple((*one.videos, *two.videos)[at] for at in order.tolist()), pairs=None,
         rules=one.rules, coverage=covered, counts=rows(one.counts, two.counts),
-        measures=measures(one.measures, two.measures, rows), with_missing=with_missing,
+        measures=join_measures(one.measures, two.measures, rows), with_missing=with_missing,
         columns={name: (rows(values, two.columns[name][0]), rows(counts, two.columns[name][1]))
                  for name, (values, counts) in one.columns.items()},
         left_out=one.left_out | two.left_out, warnings=tuple(dict.fromkeys(one.warnings + two.warnings)),

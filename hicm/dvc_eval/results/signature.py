@@ -1,8 +1,8 @@
-"""The line that says how a score was made.  Compare two scores only if their lines agree (except for FREE)."""
+"""The line that says how a score was made.  Compare two scores only if their lines agree (except for `FREE`)."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from collections.abc import Sequence
+from typing import Any
 
 from hicm import __version__
 from hicm.dvc_eval.inputs.protocols import (
@@ -12,13 +12,12 @@ from hicm.dvc_eval.inputs.protocols import (
     canonical,
     change_rules,
     find_protocol,
-    nearest,
 )
 from hicm.dvc_eval.inputs.read import Tracks
 from hicm.errors import UserError
+from hicm.evaluation.rules import nearest
+from hicm.evaluation.signatures import CHANGED, FREE, number, parts_of
 
-FREE = ("cov", "boot", "paired")  # parts of a signature that may differ: they change no video's score
-CHANGED = "(changed)"  # follows the name of a protocol whose rules were changed
 # part of a signature -> the rule that it gives
 DIRECT = {"iou": "tious", "dist": "distances", "f1": "f1", "unmatched": "unmatched", "idf": "cider",
           "rouge-empty": "rouge_empty", "missing": "missing", "cap": "max_proposals"}
@@ -42,9 +41,9 @@ def signature(rules: Protocol, metrics: Sequence[str], annotators: int, referenc
     if captions and rules.pairing == "order":
         parts.append(f"pairs:order,roles={rules.clip_roles}")
     if by_iou or "a" in types:
-        parts.append("iou:" + ",".join(_number(t).lstrip("0") for t in rules.tious))
+        parts.append("iou:" + ",".join(number(t).lstrip("0") for t in rules.tious))
     if localised:
-        parts += ["dist:" + ",".join(map(_number, rules.distances))] if rules.distances else []
+        parts += ["dist:" + ",".join(map(number, rules.distances))] if rules.distances else []
         parts.append(f"f1:{rules.f1}")
     if captions and rules.pairing == "overlap":
         parts.append(f"unmatched:{rules.unmatched}")
@@ -66,11 +65,6 @@ def signature(rules: Protocol, metrics: Sequence[str], annotators: int, referenc
         parts.append(f"meteor:{meteor}")
     parts.append(f"cov:{scored}/{videos}|v:{__version__}")
     return "|".join(parts)
-
-
-def is_signature(name: object) -> TypeGuard[str]:
-    """Whether a protocol's name is a signature, maybe in the code marks of a Markdown table."""
-    return isinstance(name, str) and name.lstrip("` \n").startswith("proto:")
 
 
 def read_signature(text: str) -> tuple[Protocol, tuple[str, ...]]:
@@ -116,31 +110,6 @@ def read_signature(text: str) -> tuple[Protocol, tuple[str, ...]]:
     return rules, tuple(name for name, family in families.items() if family in named)
 
 
-def parts_of(signature: str) -> dict[str, str]:
-    """The parts of a signature by name; it may be broken into lines and quoted as code.
-
-    >>> parts_of("`proto:hicm|\\niou:.5`")
-    {'proto': 'hicm', 'iou': '.5'}
-    """
-    line = "".join(part.strip() for part in signature.strip("` \n").splitlines())
-    return dict(part.partition(":")[::2] for part in line.split("|"))
-
-
-def of_parts(parts: Mapping[str, str]) -> str:
-    """The signature with these parts: the inverse of `parts_of`."""
-    return "|".join(f"{name}:{value}" for name, value in parts.items())
-
-
-def unlike(asked: str, found: str) -> list[str]:
-    """How the second of two signatures differs from the first, part by part; coverage and intervals may differ.
-
-    The mark of changed rules is ignored: the other parts show which, except for rules that no metric needs.
-    """
-    one, two = (parts_of(signature.replace(f"{CHANGED}|", "|", 1)) for signature in (asked, found))
-    return [f"{key}:{two.get(key, '(none)')} instead of {key}:{one.get(key, '(none)')}" for key in {**one, **two}
-            if key not in FREE and one.get(key) != two.get(key)]
-
-
 def references_digest(annotators: Sequence[Tracks]) -> str:
     """Eight hexadecimal digits of the content of the references, whatever the layout or order of their files.
 
@@ -173,15 +142,6 @@ def _short(metric: str) -> str:
     if name in GOOGLE_ROUGE:
         return f"google-{name}"
     return "bleu" if name.startswith("Bleu") else {"ROUGE_L": "rougeL"}.get(name, name.lower())
-
-
-def _number(value: float) -> str:
-    """A number with all its digits.
-
-    >>> _number(0.5), _number(10), _number(1 / 3)
-    ('0.5', '10', '0.3333333333333333')
-    """
-    return repr(float(value)).removesuffix(".0")
 
 
 def _soda(rules: Protocol, types: str, metrics: Sequence[str]) -> str:

@@ -1,11 +1,11 @@
-"""Tables of scores for the terminal, Markdown and LaTeX.  Values are times 100, as papers print them."""
+"""Tables of scores.  Values are times 100, as papers print them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from hicm.dvc_eval.inputs.amounts import Amount
 from hicm.dvc_eval.inputs.protocols import canonical
-from hicm.dvc_eval.results.intervals import Interval
+from hicm.evaluation.intervals import Interval
 
 # Column headings, as in papers.
 SHORT = {"METEOR": "M", "CIDEr": "C", "ROUGE_L": "R-L", "Rouge-L": "R-L", "Bleu_1": "B1", "Bleu_2": "B2",
@@ -72,44 +72,6 @@ def result_table(results: Sequence[Reportable], decimals: int, labels: Sequence[
     return ["", *map(heading, columns)], rows
 
 
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = (), names: int = 1) -> str:
-    """A table with the first ``names`` columns aligned left, the others right, and notes as code below it.
-
-    >>> print(markdown(["", "C"], [["ours", "1.0"]]))
-    |  | C |
-    |---|---:|
-    | ours | 1.0 |
-    """
-    lines = [headings, [*["---"] * names, *["---:"] * (len(headings) - names)], *rows]
-    made = ["|" + "|".join(f" {cell} " if cell[:3] != "---" else cell for cell in line) + "|"
-            for line in ([str(cell).replace("|", "\\|") for cell in line] for line in lines)]
-    return "\n".join([*made, *(f"\n`{note}`" for note in notes)])
-
-
-def latex(headings: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = (), names: int = 1) -> str:
-    r"""A booktabs table with the first ``names`` columns aligned left; notes become comments.
-
-    >>> print(latex(["", "B4"], [["a_b", "1.0 [0.5, 2.0]"]]))
-    \begin{tabular}{lr}
-    \toprule
-     & B4 \\
-    \midrule
-    a\_b & 1.0 {\scriptsize [0.5, 2.0]} \\
-    \bottomrule
-    \end{tabular}
-    """
-    def number(text: str) -> str:
-        if text[:1] in ("+", "-", "["):
-            return f"${text}$"  # a sign, not a hyphen
-        value, bracket, rest = _escape(text).partition(" [")
-        return f"{value} {{\\scriptsize [{rest}}}" if bracket and rest.endswith("]") else _escape(text)
-
-    body = [" & ".join([*map(_escape, row[:names]), *map(number, row[names:])]) + r" \\" for row in rows]
-    return "\n".join([rf"\begin{{tabular}}{{{'l' * names}{'r' * (len(headings) - names)}}}", r"\toprule",
-                      " & ".join(map(_escape, headings)) + r" \\", r"\midrule", *body, r"\bottomrule",
-                      r"\end{tabular}", *(f"% {note}" for note in notes)])
-
-
 def text(result: Reportable) -> str:
     """A result for the terminal: scores, intervals, localisation, coverage, warnings, signature."""
     scores = result.scores
@@ -174,8 +136,3 @@ def _localisation(result: Reportable) -> list[str]:
             one = result.intervals[kind]
             lines[-1] += f"   mean's 95 %: {100 * one.low:.2f} to {100 * one.high:.2f}"
     return lines
-
-
-def _escape(text: str) -> str:
-    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-    return "".join(special.get(sign, f"\\{sign}" if sign in "&%$#_{}" else sign) for sign in text)

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from hicm.dvc_eval.results.score import Result
-from hicm.dvc_eval.results.significance import Comparison, Versus, compare
 from hicm.errors import UserError
+from hicm.evaluation.significance import Comparison, Versus, compare
 from hicm.files import write_json, write_text
 from hicm.recipes.ablation.grid import Cell
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from hicm.data.annotations import read_split, split_references
 from hicm.dvc_eval import Result, evaluate
-from hicm.dvc_eval.results.significance import Versus, compare
 from hicm.errors import UserError
+from hicm.evaluation.significance import Versus, compare
 from hicm.files import read_json, write_json
 from hicm.provenance import now, revision
 from hicm.recipes.calibration.plan import CHOSEN_BY, UNSURE, Plan, override

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from hicm.dvc_eval.metrics.measures import Measure
+from hicm.evaluation.measures import Measure
 
 FOLDS = 5
 

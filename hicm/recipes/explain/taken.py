@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from hicm.dvc_eval.results.intervals import LEVEL, percentile_interval
-from hicm.dvc_eval.results.significance import FEWEST
+from hicm.evaluation.intervals import LEVEL, percentile_interval
+from hicm.evaluation.significance import FEWEST
 from hicm.recipes.memory_reads.examples import iou
 from hicm.retrieval.scoring import unit_rows
 from hicm.types import Event, Span

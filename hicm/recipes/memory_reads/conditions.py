@@ -53,7 +53,7 @@ def why_not(config: Config, parts: Sequence[str]) -> str:
         return "searches the memory itself"
     if memory and retrieval.search == memory:
         return "is how it was trained"
-    if memory == "zero" and (need == "texts" or retrieval.read != "mean"):
+    if memory == "zero" and (need == "texts" or retrieval.read not in ("mean", "weighted")):
         return "no token is read then: the same as none"
     if memory == "random" and retrieval.search == "top_only" and not retrieval.levels:
         return "retrieval.levels does not name the top level, which random nodes should be of"

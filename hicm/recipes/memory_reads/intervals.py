@@ -13,10 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hicm.dvc_eval.metrics.measures import Measure
-from hicm.dvc_eval.results.intervals import LEVEL, Interval, percentile_interval, resampled_scores
-from hicm.dvc_eval.results.significance import FEWEST
 from hicm.errors import UserError
+from hicm.evaluation.intervals import LEVEL, Interval, percentile_interval, resampled_scores
+from hicm.evaluation.measures import Measure
+from hicm.evaluation.significance import FEWEST
 
 Trained = dict[int, Measure]  # one metric of a cell under a condition, by seed
 

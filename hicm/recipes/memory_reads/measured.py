@@ -10,9 +10,9 @@ import numpy as np
 
 from hicm.arrays import read_npz
 from hicm.dvc_eval import Result
-from hicm.dvc_eval.metrics.measures import Measure, f1_of_means, mean_of_means
 from hicm.dvc_eval.metrics.soda_scores import mean_of_lists
 from hicm.errors import UserError
+from hicm.evaluation.measures import Measure, f1_of_means, mean_of_means
 from hicm.files import atomic, read_json, sha256, write_json
 
 PROTOCOL = "activitynet-2018"

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hicm.dvc_eval.metrics.measures import Measure
 from hicm.errors import UserError
+from hicm.evaluation.measures import Measure
 from hicm.recipes.memory_reads.conditions import OWN, base_of
 from hicm.recipes.memory_reads.intervals import Bootstrap, Change
 from hicm.recipes.memory_reads.measured import METRICS, Measured, paths, read_statistics

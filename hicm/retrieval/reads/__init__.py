@@ -6,5 +6,6 @@ search kept (`hicm.retrieval.records.Kept`) and the `RetrievalConfig` to vectors
 
 Only ``kept.to_read`` is to be handed over, and only by way of `Queries.mean` or `Queries.stand_ins`: they put another
 video's caption in the place of what a video may not recall.  Other packages offer a read through the entry-point group
-``hicm.reads``.
+``hicm.reads``.  A read whose slots stand for one node each says ``OF_NODES = True``, one that looks at
+``retrieval.temperature`` says ``TEMPERED = True``.
 """

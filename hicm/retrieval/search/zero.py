@@ -1,4 +1,4 @@
-"""A control that keeps nothing: the read "mean" then hands over one zero vector per window, other reads no token."""
+"""A control that keeps nothing: reads of one vector per window then hand over zero vectors, others no token."""
 
 from hicm.config import RetrievalConfig
 from hicm.retrieval.records import Kept

@@ -12,7 +12,7 @@ from hicm.nn.moving import moved
 from hicm.systems.captioner.vocabulary import PAD
 from hicm.types import Span
 
-EXACT = ("spans", "cosines")  # stay in float32
+EXACT = ("spans", "cosines", "marks")  # stay in float32
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,7 @@ class Item:
     noisy_target: list[int]
     given: tuple[Span, ...] | None = None  # events to word, in seconds
     spans: np.ndarray | None = None  # float32 [T + W, 2]: when frames and memory are, as shares of the duration
+    marks: np.ndarray | None = None  # float32 [W, 5]: what each recalled vector stands for (memory_positions.py)
     cosines: tuple[float, ...] = ()  # of the sentences that the first of the ids in ``speech`` belong to, by id
     hidden: np.ndarray | None = None  # bool [T]: frames that the model is not to see
     inside: np.ndarray | None = None  # bool [T]: frames in annotated events
@@ -52,6 +53,7 @@ class Batch:
     noisy_target: Tensor  # [B, L''']
     given: tuple[tuple[Span, ...], ...] = ()  # the events of each video that are to be worded, if there are any
     spans: Tensor | None = None  # float32 [B, T + W, 2]
+    marks: Tensor | None = None  # float32 [B, W, 5]
     cosines: Tensor | None = None  # float32 [B, L], 0 for speech
     hidden: Tensor | None = None  # bool [B, T]
     inside: Tensor | None = None  # bool [B, T]
@@ -86,6 +88,7 @@ def collate(items: Sequence[Item]) -> Batch:
         target=pad([item.target for item in items]),
         noisy_speech=pad([item.noisy_speech for item in items]),
         noisy_target=pad([item.noisy_target for item in items]),
+        marks=_stacked([item.marks for item in items]),
         given=() if items[0].given is None else tuple(item.given or () for item in items),
         spans=_stacked([item.spans for item in items]),
         cosines=_scores([item.cosines for item in items], max(len(item.speech) for item in items)),

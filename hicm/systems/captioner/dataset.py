@@ -14,6 +14,8 @@ from hicm.data.speech import Speech
 from hicm.retrieval.windows import slot_seconds, window_seconds
 from hicm.systems.captioner.batch import Item
 from hicm.systems.captioner.hiding import chance_of, hide
+from hicm.systems.captioner.memory_noise import chosen, exchanged, open_random_items
+from hicm.systems.captioner.memory_positions import MARKS, marks
 from hicm.systems.captioner.recalled_text import sentences
 from hicm.systems.captioner.saliency import inside_events
 from hicm.systems.captioner.sequences import caption_sequence, corrupt, speech_sequence, timed
@@ -38,6 +40,7 @@ class VideoDataset(Dataset[Item]):
         self.retrieval = config.retrieval
         self.teaching = teaching
         self.samples, self.vocabulary = samples, vocabulary
+        self.others = open_random_items(config) if teaching else None  # what recalled items are exchanged for
         self._prepared = Kept(self._read, _size, LIMIT if teaching and not config.train.workers else 0)
 
     def __len__(self) -> int:
@@ -51,10 +54,42 @@ class VideoDataset(Dataset[Item]):
 
     def item(self, sample: Sample, rng: np.random.Generator) -> Item:
         """The item of one sample; ``rng`` draws the masked spans."""
-        return self._finished(self._prepare(sample), rng, False)
+        return self._finished(self._recalling(sample), rng, False)
 
     def _read(self, row: int) -> "Prepared":
-        return self._prepare(self.samples[row])
+        sample = self.samples[row]
+        drawn = self.teaching and bool(self.settings.memory_sample or self.others)
+        rest = replace(sample, rows=sample.rows[:0].copy()) if drawn else None
+        return self._recalling(sample)._replace(sample=rest)
+
+    def _recalling(self, sample: Sample) -> "Prepared":
+        """What is prepared of a sample that reads the nearest of its recalled items."""
+        if sample.recalled is not None:
+            sample = replace(sample, recalled=chosen(sample.recalled, self.settings.memory_sample))
+        prepared = self._prepare(sample)
+        return prepared._replace(item=replace(prepared.item, marks=self._marks(sample)))
+
+    def _marks(self, sample: Sample) -> np.ndarray | None:
+        """What each recalled vector stands for; None: the model does not ask for it."""
+        if not self.settings.memory_positions:
+            return None
+        if sample.recalled is None:
+            return np.zeros((0, MARKS), np.float32)
+        return marks(sample.recalled, self._slot_seconds(sample, sample.recalled), sample.duration)
+
+    def _drawn(self, prepared: "Prepared", rng: np.random.Generator) -> "Prepared":
+        """Training noise: items sampled from what was recalled, and exchanged for others."""
+        sample = prepared.sample
+        if sample is None or sample.recalled is None:
+            return prepared
+        tokens = chosen(sample.recalled, self.settings.memory_sample, rng)
+        if self.others is not None:
+            tokens = exchanged(tokens, self.settings.memory_swap, self.others, sample.id, rng)
+        sample = replace(sample, recalled=tokens)
+        if self.settings.memory_as == "text":
+            return prepared._replace(recalled=self._recalled(sample))
+        return prepared._replace(item=replace(prepared.item, memory=tokens.vectors, memory_mask=tokens.mask,
+                                              marks=self._marks(sample)))
 
     def _prepare(self, sample: Sample) -> "Prepared":
         """The item without masked spans and recalled sentences."""
@@ -100,10 +135,12 @@ class VideoDataset(Dataset[Item]):
         return slot_seconds(recalled.slots, windows)
 
     def _finished(self, prepared: "Prepared", rng: np.random.Generator, noise: bool) -> Item:
-        """With masked spans and what is left of the recalled sentences (``noise``: some are left out)."""
-        item, objective = prepared.item, self.settings.objective
+        """With masked spans and what is read of what was recalled (``noise``: some is exchanged or left out)."""
+        objective = self.settings.objective
         noisy_speech, noisy_target = corrupt(prepared.speech, self.vocabulary, rng, objective.noise_density,
                                              objective.noise_span)
+        prepared = self._drawn(prepared, rng) if noise else prepared
+        item = prepared.item
         if self.settings.memory_as != "text":
             return replace(item, noisy_speech=noisy_speech, noisy_target=noisy_target)
         read = self._noisy(prepared.recalled, rng) if noise else prepared.recalled
@@ -142,7 +179,9 @@ def _size(prepared: "Prepared") -> int:
     """Bytes, roughly: an id takes a pointer and, mostly, an object."""
     item = prepared.item
     ids = len(prepared.speech) + len(item.target) + sum(len(read.ids) for read in prepared.recalled)
-    return item.frames.nbytes + item.memory.nbytes + 40 * ids + 1000
+    recalled = None if prepared.sample is None else prepared.sample.recalled
+    drawn = 0 if recalled is None else recalled.vectors.nbytes
+    return item.frames.nbytes + item.memory.nbytes + drawn + 40 * ids + 1000
 
 
 def frame_spans(mask: np.ndarray, share: float) -> np.ndarray:
@@ -172,3 +211,4 @@ class Prepared(NamedTuple):
     item: Item
     speech: list[int]
     recalled: list[Read]
+    sample: Sample | None = None  # without frames, where what is read of it is drawn anew in every epoch

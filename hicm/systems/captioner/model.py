@@ -20,6 +20,7 @@ from hicm.nn.temporal_encoder import TemporalEncoder
 from hicm.systems.captioner.batch import Batch
 from hicm.systems.captioner.context import Context, novelty
 from hicm.systems.captioner.event_spans import open_spans, overlaps
+from hicm.systems.captioner.memory_positions import MemoryPositions
 from hicm.systems.captioner.pointing import Pointing, last_two
 from hicm.systems.captioner.saliency import Saliency
 from hicm.systems.captioner.settings import Settings, require_input
@@ -74,6 +75,9 @@ class Captioner(nn.Module):
         self.standardise = Standardise(feature_width) if config.standardise and config.use_video else None
         self.pointing = Pointing(d, self.text_size, config.time_bins, config.point_times and config.use_video,
                                  config.copy_words and config.reads_text) if config.points else None
+        vectors = self.memory_projection is not None
+        self.memory_positions = MemoryPositions(d) if vectors and config.memory_positions else None
+        self.memory_gate = nn.Parameter(torch.zeros(1)) if vectors and config.memory_gate else None
         if not config.reads_text:  # data parallelism must know which parameters are not trained
             for name, parameter in t5.encoder.named_parameters():
                 parameter.requires_grad_(name.startswith("embed_tokens"))
@@ -124,7 +128,7 @@ class Captioner(nn.Module):
                 saliency, shown = self.saliency(visual, batch.frame_mask)
                 states[0] = states[0] + shown
         if self.memory_projection is not None:
-            recalled, mask = self.project_memory(batch.memory, batch.memory_mask)
+            recalled, mask = self.project_memory(batch.memory, batch.memory_mask, batch.marks)
             states.append(recalled)
             masks.append(mask)
         if not states:
@@ -132,14 +136,22 @@ class Captioner(nn.Module):
                     torch.zeros(b, 0, dtype=torch.bool, device=batch.speech.device)), None
         return (torch.cat(states, 1), torch.cat(masks, 1)), saliency
 
-    def project_memory(self, memory: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    def project_memory(self, memory: Tensor, mask: Tensor, marks: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Memory tokens Hm [B, W, d] of recalled vectors [B, W, D], and their mask.
 
-        Raises ValueError when the model has no memory projection.
+        ``marks`` [B, W, 5]: what each vector stands for (memory_positions.py).  Raises ValueError when the model has no
+        memory projection, or asks for marks that are not given.
         """
         if self.memory_projection is None:
             raise ValueError("this captioner has no memory projection")
-        return self.memory_projection(memory), mask if self.config.mask_padding else torch.ones_like(mask)
+        tokens = self.memory_projection(memory)
+        if self.memory_positions is not None:
+            if marks is None:
+                raise ValueError("this captioner needs what each recalled vector stands for")
+            tokens = tokens + self.memory_positions(marks)
+        if self.memory_gate is not None:
+            tokens = tokens * self.memory_gate.tanh()
+        return tokens, mask if self.config.mask_padding else torch.ones_like(mask)
 
     def embed(self, *ids: Tensor) -> list[Tensor]:
         """Embeddings [..., d] of several tensors of ids, looked up at once: each look-up has a gradient [C, d]."""

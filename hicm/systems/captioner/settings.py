@@ -81,6 +81,10 @@ class Settings:
     memory_dropout: float = limited(0.5, 0, 1)
     memory_as: Literal["vectors", "text"] = "vectors"  # text: recalled sentences, read before the speech
     memory_sentences: int = limited(16, 1)  # memory_as text: those with the highest cosines
+    memory_sample: int = limited(0, 0)  # recalled items per window: in training any, then the nearest; 0: all of them
+    memory_swap: float = limited(0.0, 0, 1)  # in training: the chance of each recalled item to become a random one
+    memory_positions: bool = False  # memory_as vectors: tokens carry time, level, rank and cosine
+    memory_gate: bool = False  # memory_as vectors: tokens are multiplied by a learned number that begins at 0
     memory_drop: float = limited(0.0, 0, 1)  # memory_as text, in training: the chance of each sentence to be left out
     memory_drop_all: float = limited(0.0, 0, 1)  # and that of all of a video, so that the model also captions without
     video_drop: float = limited(0.0, 0, 1)  # in training: the chance of a video's frames to be hidden
@@ -122,8 +126,8 @@ FILES = ("model.safetensors",)
 PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
 AT_PREDICTION = ("decode", "use_speech", "mask_padding", "max_speech_tokens")  # may be changed after training
 IN_WEIGHTS = ("t5_config", "time_bins", "use_video", "visual_depth", "visual_heads", "visual_mlp",
-              "memory_projection", "memory_as", "event_heads", "point_times", "copy_words",
-              "standardise")  # may not be changed
+              "memory_projection", "memory_as", "memory_positions", "memory_gate", "event_heads", "point_times",
+              "copy_words", "standardise")  # may not be changed
 
 # The behaviour of the published code, including the defects that the defaults correct.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
@@ -147,6 +151,32 @@ def memory(config: Any) -> str:
     if config.retrieval.search == "none":
         return "none"
     return "texts" if config.room.memory_as == "text" else "tokens"
+
+
+def reads_items(config: Any) -> bool:
+    """Whether what the memory hands over stands for single nodes."""
+    return memory(config) != "none" and getattr(find_module(name=config.retrieval.read, **READS), "OF_NODES", False)
+
+
+def check_items(config: Any) -> None:
+    """Warn of settings of recalled items that have no effect; UserError where they contradict others."""
+    settings, retrieval = config.room, config.retrieval
+    noise = [name for name in ("memory_sample", "memory_swap") if getattr(settings, name)]
+    tokens = [name for name in ("memory_positions", "memory_gate") if getattr(settings, name)]
+    if noise and not reads_items(config):
+        warnings.warn(f"without effect where recalled items are not kept apart (retrieval.read=items does): captioner."
+                      f"{', captioner.'.join(noise)}", stacklevel=3)
+    if tokens and not (memory(config) == "tokens" and settings.use_video):
+        warnings.warn(f"without effect where no vectors are recalled: captioner.{', captioner.'.join(tokens)}",
+                      stacklevel=3)
+    levels = 1 if retrieval.search == "flat" else len(retrieval.levels)  # 0: all of the bank
+    if settings.memory_sample >= retrieval.top_k * levels > 0 and reads_items(config):
+        warnings.warn(f"captioner.memory_sample={settings.memory_sample}: windows recall no more than that, so nothing "
+                      "is sampled; set retrieval.top_k to about three times as many", stacklevel=3)
+    if settings.objective.denoising_memory == "requeried" and memory(config) == "tokens" and (
+            again := [name for name in (*noise, *tokens) if name != "memory_gate"]):
+        raise UserError("captioner.objective.denoising_memory: requeried reads the memory a second time, without "
+                        f"captioner.{', captioner.'.join(again)}; set it to shared, or leave these out")
 
 
 def start_files(settings: Settings) -> dict[str, str]:
@@ -232,7 +262,8 @@ def check(config: Any) -> None:
     if idle := [name for name in ("memory_drop", "memory_drop_all") if getattr(settings, name) and not text]:
         warnings.warn(f"without effect where no texts are recalled: captioner.{', captioner.'.join(idle)}",
                       stacklevel=2)
-    if text and not getattr(find_module(name=config.retrieval.read, **READS), "OF_NODES", False):
+    check_items(config)
+    if text and not reads_items(config):
         raise UserError(f"captioner.memory_as: text needs a read that keeps nodes apart, found retrieval.read="
                         f"{config.retrieval.read}; set retrieval.read=items")
     if settings.t5 == "scratch":

@@ -23,7 +23,8 @@ from hicm.systems.captioner.t5 import is_untied, new_t5
 from hicm.systems.captioner.vocabulary import Vocabulary, digest_of, load_pieces, load_vocabulary, refuse_other_pieces
 
 # Parts that a captioner may gain when it is trained further.
-LATER = ("memory_projection.", "pointing.times.", "pointing.words.", "standardise.", "saliency.")
+LATER = ("memory_projection.", "memory_positions.", "memory_gate", "pointing.times.", "pointing.words.", "standardise.",
+         "saliency.")
 # Values of a T5 that decide what its weights do, and show in no shape.
 UNSEEN = ("layer_norm_epsilon", "relative_attention_max_distance", "scale_decoder_outputs", "dense_act_fn")
 

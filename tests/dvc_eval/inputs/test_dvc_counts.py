@@ -10,8 +10,8 @@ import pytest
 from hicm.dvc_eval import evaluate
 from hicm.dvc_eval.inputs.case import nearly_equal
 from hicm.dvc_eval.metrics import scoring
-from hicm.dvc_eval.results.output import system_warnings
 from hicm.errors import UserError
+from hicm.evaluation.output import system_warnings
 
 LOCAL = ["CIDEr", "ROUGE_L", "F1"]
 

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from hicm import source
 from hicm.cli import main
 from hicm.dvc_eval import Result, evaluate
-from hicm.dvc_eval.inputs import detect, source
+from hicm.dvc_eval.inputs import detect
 from hicm.dvc_eval.inputs.detect import PARTS
 from hicm.dvc_eval.inputs.read import read_inputs
 from hicm.errors import UserError

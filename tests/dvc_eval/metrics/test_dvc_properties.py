@@ -16,12 +16,12 @@ from hicm.dvc_eval.inputs.read import Track
 from hicm.dvc_eval.metrics import overlaps as overlaps_module
 from hicm.dvc_eval.metrics.captions import pair_up
 from hicm.dvc_eval.metrics.localisation import precision_recall
-from hicm.dvc_eval.metrics.measures import harmonic_mean
 from hicm.dvc_eval.metrics.overlaps import find_overlaps, nearest_start
 from hicm.dvc_eval.metrics.soda import UP, best_sums, chosen_pairs
 from hicm.dvc_eval.metrics.spans import pair_iou
 from hicm.dvc_eval.words.texts import Texts
 from hicm.errors import UserError
+from hicm.evaluation.measures import harmonic_mean
 
 TIOUS = (0.3, 0.5, 0.7, 0.9)
 METRICS = ["CIDEr", "Rouge-L", "Bleu_1", "Bleu_4", "Recall", "Precision", "F1", "F1@0.5", "Recall@5s", "soda_d",

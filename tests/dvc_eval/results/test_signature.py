@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from hicm.dvc_eval import PROTOCOLS, evaluate
 from hicm.dvc_eval.inputs.protocols import Protocol, change_rules, select_metrics
-from hicm.dvc_eval.results.signature import read_signature, signature, unlike
+from hicm.dvc_eval.results.signature import read_signature, signature
 from hicm.errors import UserError
+from hicm.evaluation.signatures import unlike
 
 RULES = {
     "missing": st.sampled_from(["skip", "zero"]), "unmatched": st.sampled_from(["word", "abc123!@#", "x y"]),

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hicm.dvc_eval.metrics.measures import Measure, f1_measure, mean_measure
-from hicm.dvc_eval.results.intervals import Interval, bootstrap
-from hicm.dvc_eval.results.significance import compare, holm
 from hicm.errors import UserError
+from hicm.evaluation.intervals import Interval, bootstrap
+from hicm.evaluation.measures import Measure, f1_measure, mean_measure
+from hicm.evaluation.significance import compare, holm
 
 SIGNATURE = "proto:vidchapters|missing:skip|cap:1000|refs:1@0a1b2c3d|cov:{0}/{0}|v:0.2.0"
 
@@ -334,7 +334,7 @@ def test_what_changes_no_score_may_differ(signature):
     ({"a": scored(33), "b": scored(34)}, [], "metrics is empty"),
     ({"a": system(mean_of(np.ones(3), "x")), "b": system(mean_of(np.ones(3), "y"))}, None, "a, b share no metric"),
     ({"a": system(mean_of(np.ones(2)), videos=("p", "q")), "b": system(mean_of(np.ones(2)), videos=("r", "s"))}, None,
-     r"no video was scored for all systems \(a 2, b 2\)"),
+     r"no videos were scored for all systems \(a 2, b 2\)"),
 ])
 def test_what_cannot_be_compared_is_refused(systems: Mapping[str, System], metrics, message):
     with pytest.raises(UserError, match=message):

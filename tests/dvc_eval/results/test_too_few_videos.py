@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from test_significance import mean_of, system
 
-from hicm.dvc_eval.metrics.measures import mean_measure
-from hicm.dvc_eval.results.significance import compare
+from hicm.evaluation.measures import mean_measure
+from hicm.evaluation.significance import compare
 
 
 @pytest.mark.parametrize("videos", range(1, 9))

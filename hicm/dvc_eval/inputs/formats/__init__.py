@@ -3,7 +3,7 @@
 A format file defines
 
     FORM                        how the format looks, for help and error messages
-    matches(source)             whether a `hicm.dvc_eval.inputs.source.Source` looks like it
+    matches(source)             whether a `hicm.source.Source` looks like it
     read(source, reading)       hands the events to a `hicm.dvc_eval.inputs.reading.Reading`
 
 and, where it is the format of one side only, ``SIDE = "predictions"`` or ``"references"``.  Every format is asked

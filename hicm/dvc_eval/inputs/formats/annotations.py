@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from hicm.dvc_eval.inputs.reading import Reading, kind_of
-from hicm.dvc_eval.inputs.source import Source
+from hicm.dvc_eval.inputs.reading import Reading
 from hicm.errors import UserError
+from hicm.source import Source
 from hicm.types import Video
+from hicm.values import kind_of
 
 FORM = '{video: {"duration", "timestamps": [[start, end]], "sentences": [..]}}'
 SIDE = "references"

@@ -8,9 +8,10 @@ from typing import Any
 
 from hicm.dvc_eval.inputs.formats import _rows
 from hicm.dvc_eval.inputs.free_text import find_events
-from hicm.dvc_eval.inputs.reading import Reading, kind_of
-from hicm.dvc_eval.inputs.source import Source
+from hicm.dvc_eval.inputs.reading import Reading
 from hicm.errors import UserError
+from hicm.source import Source
+from hicm.values import kind_of
 
 FORM = '{video: answer}, or a list or lines of {"video_id" or "vname", "answer" or "generated_cap"}'
 SIDE = "predictions"

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hicm.dvc_eval.inputs.reading import Reading
-from hicm.dvc_eval.inputs.source import Source
 from hicm.errors import UserError
+from hicm.source import Source
 
 FORM = '{"annotations": [{"image_id": video file, "caption", "segments": [[start, end]] or "timestamp": [start, end]}]}'
 SIDE = "references"

@@ -2,7 +2,7 @@
 
 from hicm.dvc_eval.inputs.formats import _rows
 from hicm.dvc_eval.inputs.reading import Reading
-from hicm.dvc_eval.inputs.source import Source
+from hicm.source import Source
 
 FORM = 'a list or lines of {"video_id", "timestamp": [start, end] or "start" and "end", "sentence" or "caption"}'
 

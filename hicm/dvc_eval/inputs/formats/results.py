@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hicm.dvc_eval.inputs.reading import Reading, kind_of
-from hicm.dvc_eval.inputs.source import Source
+from hicm.dvc_eval.inputs.reading import Reading
 from hicm.errors import UserError
+from hicm.source import Source
 from hicm.types import Event
+from hicm.values import kind_of
 
 FORM = '{"results": {video: [{"sentence", "timestamp": [start, end]}]}}, or the inner mapping alone'
 SIDE = "predictions"

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from hicm.dvc_eval.inputs.formats import _rows
 from hicm.dvc_eval.inputs.reading import Reading
-from hicm.dvc_eval.inputs.source import Source
 from hicm.errors import UserError
+from hicm.source import Source
 
 FORM = "a .csv or .tsv table whose header names video_id, start, end and sentence"
 NEEDED = {"video": _rows.VIDEO, "start": _rows.START, "end": _rows.END, "caption": _rows.CAPTION}

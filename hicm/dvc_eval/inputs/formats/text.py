@@ -5,8 +5,8 @@ import re
 from hicm.dvc_eval.inputs.formats.answers import add_answer
 from hicm.dvc_eval.inputs.free_text import find_ranges, leads, plain_digits
 from hicm.dvc_eval.inputs.reading import Reading
-from hicm.dvc_eval.inputs.source import Source
 from hicm.errors import UserError
+from hicm.source import Source
 
 FORM = ('lines like "0 - 9 seconds, add the salt", below a line with the id of their video, after the id and a tab or '
         "colon, or of the video that the file is named after")

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 
 from hicm.dvc_eval.inputs.formats.results import is_list
-from hicm.dvc_eval.inputs.reading import Reading, kind_of
-from hicm.dvc_eval.inputs.source import Source
+from hicm.dvc_eval.inputs.reading import Reading
 from hicm.errors import UserError
+from hicm.source import Source
+from hicm.values import kind_of
 
 FORM = '{video file: [{"timestamp": [start, end], "caption"}]}'
 

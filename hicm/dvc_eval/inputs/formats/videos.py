@@ -6,8 +6,8 @@ from typing import Any
 from hicm.dvc_eval.inputs.formats import _rows
 from hicm.dvc_eval.inputs.formats.results import is_list
 from hicm.dvc_eval.inputs.reading import Reading
-from hicm.dvc_eval.inputs.source import Source
 from hicm.errors import UserError
+from hicm.source import Source
 
 FORM = ('a list or lines of {"video_id", "duration", "timestamps": [[start, end]], "sentences"} or '
         '{"video_id", "duration", "events"}')

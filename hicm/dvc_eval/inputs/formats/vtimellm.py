@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from hicm.dvc_eval.inputs.formats import _rows
 from hicm.dvc_eval.inputs.free_text import find_events, find_ranges, seconds
 from hicm.dvc_eval.inputs.reading import Reading
-from hicm.dvc_eval.inputs.source import Source
+from hicm.source import Source
 
 FORM = 'lines of {"video_id", "task": "captioning", "answer"}, times from 00 to 99'
 SIDE = "predictions"

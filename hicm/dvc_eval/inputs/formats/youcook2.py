@@ -3,9 +3,10 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from hicm.dvc_eval.inputs.reading import Reading, kind_of
-from hicm.dvc_eval.inputs.source import Source
+from hicm.dvc_eval.inputs.reading import Reading
 from hicm.errors import UserError
+from hicm.source import Source
+from hicm.values import kind_of
 
 FORM = '{"database": {video: {"duration", "subset", "annotations": [{"segment": [start, end], "sentence"}]}}}'
 SIDE = "references"

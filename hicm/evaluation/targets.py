@@ -83,5 +83,5 @@ def check_replaced(option: str, path: Path, about: Content, overwrite: bool) -> 
 
 def _is_table(path: Path) -> bool:
     with contextlib.suppress(OSError, UnicodeDecodeError), open(path, encoding="utf-8") as stream:
-        return stream.readline().startswith("video,predictions,")
+        return stream.readline().startswith(("video,predictions,", "query,video,"))
     return False

@@ -10,8 +10,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from hicm.dvc_eval.metrics.measures import Measure
 from hicm.errors import UserError
+from hicm.evaluation.measures import Measure
 
 CELLS = 50_000  # b x V at most: what is drawn at once stays in the processor's cache
 LEVEL = 0.95

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hicm.dvc_eval.inputs.pipes import name_of
 from hicm.errors import UserError
 from hicm.files import parse_json, refuse_stand_in_content
+from hicm.pipes import name_of
 
 GZIP = b"\x1f\x8b"
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # byte order marks

@@ -1,4 +1,4 @@
-"""Paired tests over videos, from resampled rows of statistics; nothing is scored again.
+"""Paired tests over videos, or other units, from resampled rows of statistics; nothing is scored again.
 
     interval            percentile bootstrap                       see `intervals`
     p of the bootstrap  |d_b - mean(d_b)| >= |d|, two-sided        Koehn 2004, centred as sacreBLEU does
@@ -18,12 +18,12 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from hicm.dvc_eval.inputs.protocols import nearest
-from hicm.dvc_eval.metrics.measures import Measure
-from hicm.dvc_eval.results import tables
-from hicm.dvc_eval.results.intervals import LEVEL, Interval, blocks, check_draws, percentile_interval, resampled_scores
-from hicm.dvc_eval.results.signature import of_parts, parts_of, unlike
 from hicm.errors import UserError
+from hicm.evaluation import tables
+from hicm.evaluation.intervals import LEVEL, Interval, blocks, check_draws, percentile_interval, resampled_scores
+from hicm.evaluation.measures import Measure
+from hicm.evaluation.rules import nearest
+from hicm.evaluation.signatures import of_parts, parts_of, unlike
 
 NOT_TESTED = "n/a"
 TIE = 1e-12  # differences below it are rounding
@@ -32,7 +32,7 @@ FEWEST = 6  # videos that a test needs: the least n with 2 / 2^n < 0.05
 
 
 class Comparable(Protocol):
-    """A scored system, such as `Result`: ids of its videos, one row of each measure per video, how it was scored."""
+    """A scored system: ids of its videos (or other units), one row of each measure per video, how it was scored."""
 
     @property
     def videos(self) -> tuple[str, ...]: ...
@@ -85,7 +85,7 @@ class Comparison:
 
     ``systems``: the baseline first.  ``videos``: those common to all systems; ``known``: the number that any system
     has.  ``printed``: the metrics in the tables.  ``signature``: what the systems' signatures have in common, with the
-    number of common videos and of samples.
+    number of common videos and of samples.  ``unit``: what the videos are called where they are something else.
     """
 
     systems: tuple[str, ...]
@@ -95,6 +95,7 @@ class Comparison:
     printed: tuple[str, ...]
     signature: str
     warnings: tuple[str, ...] = ()
+    unit: str = "videos"
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:
@@ -114,7 +115,7 @@ class Comparison:
         rows = [asdict(row) | {"interval": _ends(row)} for row in self.rows]
         return json.loads(json.dumps({
             "baseline": self.systems[0], "systems": self.systems, "common": len(self.videos), "known": self.known,
-            "videos": self.videos, "scores": self.scores, "comparisons": rows, "warnings": self.warnings,
+            self.unit: self.videos, "scores": self.scores, "comparisons": rows, "warnings": self.warnings,
             "signature": self.signature}))
 
     def to_markdown(self, decimals: int = 2) -> str:
@@ -139,11 +140,12 @@ class Comparison:
 
 
 def compare(systems: Mapping[str, Comparable], metrics: Iterable[str] | None = None, samples: int = 1000,
-            seed: int = 0, warnings: Sequence[str] = ()) -> Comparison:
+            seed: int = 0, warnings: Sequence[str] = (), unit: str = "videos") -> Comparison:
     """Compare systems with the first of them, the baseline, video by video, on the videos that all have.
 
     ``metrics``: those to compare (None: all that the systems share; tables then omit metrics of a single threshold).
-    ``warnings``: further lines to print below the table.  For the tests and their sources see the top of this file.
+    ``warnings``: further lines to print below the table.  ``unit``: what messages call the videos.  For
+    the tests and their sources see the top of this file.
     Raises UserError for fewer than two systems, signatures that differ in more than coverage, no common videos, or an
     unknown metric (the nearest is named).
     """
@@ -153,7 +155,7 @@ def compare(systems: Mapping[str, Comparable], metrics: Iterable[str] | None = N
     _check_signatures(systems)
     baseline, *others = systems
     wanted = _select_metrics(systems, metrics)
-    videos, known = _common_videos(systems)
+    videos, known = _common_videos(systems, unit)
     measures = {(metric, system): replace(result.measures[metric], statistics=rows) for system, result in
                 systems.items() for metric, rows in _common_rows(result, wanted, videos).items()}
     resampled = resampled_scores(measures, samples, seed)
@@ -171,7 +173,7 @@ def compare(systems: Mapping[str, Comparable], metrics: Iterable[str] | None = N
     return Comparison(
         systems=tuple(systems), videos=videos, known=known, rows=tuple(rows), printed=printed or wanted,
         signature=_joint_signature(systems[baseline].signature, len(videos), samples, seed),
-        warnings=(*_warnings(systems, wanted, len(videos), known), *_too_few(rows), *warnings))
+        warnings=(*_warnings(systems, wanted, len(videos), known, unit), *_too_few(rows, unit), *warnings), unit=unit)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -263,12 +265,12 @@ def _select_metrics(systems: Mapping[str, Comparable], metrics: Iterable[str] | 
     return wanted
 
 
-def _common_videos(systems: Mapping[str, Comparable]) -> tuple[tuple[str, ...], int]:
+def _common_videos(systems: Mapping[str, Comparable], unit: str) -> tuple[tuple[str, ...], int]:
     sets = [set(result.videos) for result in systems.values()]
     videos = tuple(sorted(set.intersection(*sets)))
     if not videos:
         counts = ", ".join(f"{system} {len(result.videos)}" for system, result in systems.items())
-        raise UserError(f"no video was scored for all systems ({counts}); compare systems on the same videos")
+        raise UserError(f"no {unit} were scored for all systems ({counts}); compare systems on the same {unit}")
     return videos, len(set.union(*sets))
 
 
@@ -278,25 +280,26 @@ def _common_rows(result: Comparable, metrics: Sequence[str], videos: Sequence[st
     return {metric: result.measures[metric].statistics[chosen] for metric in metrics}
 
 
-def _warnings(systems: Mapping[str, Comparable], metrics: Sequence[str], common: int, known: int) -> tuple[str, ...]:
+def _warnings(systems: Mapping[str, Comparable], metrics: Sequence[str], common: int, known: int, unit: str,
+              ) -> tuple[str, ...]:
     coverage = {system: parts_of(result.signature).get("cov", str(len(result.videos)))
                 for system, result in systems.items()}
     if common == known and len(set(coverage.values())) == 1:
         return ()
     counts = ", ".join(f"{system} {part}" for system, part in coverage.items())
-    warnings = [f"coverage differs ({counts}); compared on the {common} videos that all systems have"]
+    warnings = [f"coverage differs ({counts}); compared on the {common} {unit} that all systems have"]
     fixed = [name for name in metrics if not all(result.measures[name].additive for result in systems.values())]
     if fixed:
         warnings.append(f"{', '.join(fixed)}: n-grams are weighted over all videos of each system, common or not")
     return tuple(warnings)
 
 
-def _too_few(rows: Sequence[Versus]) -> list[str]:
+def _too_few(rows: Sequence[Versus], unit: str) -> list[str]:
     metrics = list(dict.fromkeys(row.metric for row in rows if row.bootstrap_p is None))
     if not metrics:
         return []
     which = "" if all(row.bootstrap_p is None for row in rows) else f"{', '.join(metrics)}: "
-    return [f"{which}n/a: intervals and p values need at least {FEWEST} videos; with fewer, no difference can be "
+    return [f"{which}n/a: intervals and p values need at least {FEWEST} {unit}; with fewer, no difference can be "
             "significant at 5 %"]
 
 
@@ -314,7 +317,7 @@ def _joint_signature(signature: str, common: int, samples: int, seed: int) -> st
 
 def _notes(comparison: Comparison) -> list[str]:
     return [f"Differences from {comparison.systems[0]}, times 100, on {len(comparison.videos)} of "
-            f"{comparison.known} videos",
+            f"{comparison.known} {comparison.unit}",
             *(f"warning: {warning}" for warning in comparison.warnings)]
 
 

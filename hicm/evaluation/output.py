@@ -1,26 +1,58 @@
-"""What the command line prints and writes: results as text, json, Markdown or LaTeX, and tables per video."""
+"""What the command line prints and writes: results as text, json, Markdown or LaTeX, and tables per item."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from hicm.dvc_eval.inputs.detect import sides_of
-from hicm.dvc_eval.inputs.protocols import PROTOCOLS, Protocol
-from hicm.dvc_eval.results import tables
-from hicm.dvc_eval.results.score import Result
 from hicm.errors import UserError
+from hicm.evaluation import tables
+from hicm.evaluation.significance import Comparison
 from hicm.files import write_json, write_text
 
 Style = Literal["text", "json", "markdown", "latex"]
+
+
+class Printable(Protocol):
+    """What is printed of a result, such as `hicm.dvc_eval.Result`.
+
+    ``item``: what a row of its table is about; ``rows``: that table, plain data by item.  ``text``: the result without
+    ``notes``; ``tabulate``: headings and rows of several results; ``caveats``: coverage, what was left out, warnings;
+    ``gaps``: the lines of these about incomplete coverage, if it is.
+    """
+
+    @property
+    def protocol(self) -> str: ...
+    @property
+    def item(self) -> str: ...
+    @property
+    def signature(self) -> str: ...
+    @property
+    def scores(self) -> Mapping[str, float]: ...
+    @property
+    def left_out(self) -> Mapping[str, str]: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
+    @property
+    def notes(self) -> Sequence[str]: ...
+    @property
+    def rows(self) -> Mapping[str, Any]: ...
+    def text(self) -> str: ...
+    def caveats(self) -> list[str]: ...
+    def gaps(self) -> list[str]: ...
+    def to_json(self) -> dict[str, Any]: ...
+    def to_csv(self) -> str: ...
+    @staticmethod
+    def tabulate(results: Sequence[Any], decimals: int, labels: Sequence[str] = (),
+                 ) -> tuple[list[str], list[list[str]]]: ...
 
 
 @dataclass(frozen=True)
 class Scores:
     """Results of one file under one or several protocols; prints itself in the given style."""
 
-    results: tuple[Result, ...]
+    results: tuple[Printable, ...]
     style: Style = "text"
     explanation: str = ""
     asked: tuple[str, ...] = ()  # metrics that were requested by name
@@ -36,9 +68,10 @@ class Scores:
             return to_text(contents[0] if len(contents) == 1 else contents)
         if self.style == "text":
             # Notes go to standard error (`notes`).
-            return "\n\n".join([*map(tables.text, self.results), *([self.explanation] if self.explanation else [])])
+            texts = [result.text() for result in self.results]
+            return "\n\n".join([*texts, *([self.explanation] if self.explanation else [])])
         write = tables.markdown if self.style == "markdown" else tables.latex
-        return write(*tables.result_table(self.results, 2, names_of(self.results)),
+        return write(*self.results[0].tabulate(self.results, 2, names_of(self.results)),
                      notes=[result.signature for result in self.results])
 
 
@@ -51,10 +84,17 @@ def choose_style(json_: bool, markdown: bool, latex: bool) -> Style:
     return styles[0] if styles else "text"
 
 
-def split_files(files: Sequence[str]) -> tuple[list[str], list[str]]:
+def styled(comparison: Comparison, style: Style) -> str:
+    """A comparison in the given style."""
+    return {"text": lambda: str(comparison), "json": lambda: to_text(comparison.to_json()),
+            "markdown": comparison.to_markdown, "latex": comparison.to_latex}[style]()
+
+
+def split_files(files: Sequence[str], sides_of: Callable[[str], set[str]]) -> tuple[list[str], list[str]]:
     """Predictions (or run folders) and the annotation files after them, distinguished by their content.
 
-    Raises UserError for fewer than two predictions files, or for predictions after annotations.
+    ``sides_of``: whether a file holds "predictions" or "references", or may be either.  Raises UserError for fewer
+    than two predictions files, or for predictions after annotations.
     """
     sides = {name: {"predictions"} if Path(name).is_dir() else sides_of(name) for name in files}
     annotated = [name for name in files if sides[name] == {"references"}]
@@ -98,19 +138,20 @@ def _indented(content: Any, depth: int) -> str:
     return f"{first}\n{' ' * depth}{between.join(lines)}\n{' ' * (depth - 1)}{last}"
 
 
-def write_table(result: Result, path: Path, about: Mapping[str, Any]) -> None:
-    """The table per video as csv, or as json if ``path`` ends so, then with the scores and ``about``.
+def write_table(result: Printable, path: Path, about: Mapping[str, Any]) -> None:
+    """The table per item as csv, or as json if ``path`` ends so, then with the scores and ``about``.
 
-    Raises UserError for a video with the name of one of the other keys of the json file.
+    Raises UserError for an item with the name of one of the other keys of the json file.
     """
     if path.suffix == ".csv":
         write_text(path, result.to_csv())
         return
     rest = {"signature": result.signature, "scores": result.scores, **about}
-    for video in result.videos:
-        if video in rest:
-            raise UserError(f"{path}: video {video} has the name of another key of the file; write the table as .csv")
-    write_json(path, result.video_table | rest)
+    for name in result.rows:
+        if name in rest:
+            raise UserError(f"{path}: {result.item} {name} has the name of another key of the file; write the table as "
+                            ".csv")
+    write_json(path, {**result.rows, **rest})
 
 
 def paths(names: Sequence[str], path: Path) -> list[Path]:
@@ -124,42 +165,38 @@ def numbered(names: Sequence[str]) -> list[str]:
             for at, name in enumerate(names)]
 
 
-def names_of(results: Sequence[Result]) -> list[str]:
+def names_of(results: Sequence[Printable]) -> list[str]:
     """The protocols' names, numbered if repeated."""
     return numbered([result.protocol for result in results])
 
 
-def caveats(results: Sequence[Result]) -> str:
+def caveats(results: Sequence[Printable]) -> str:
     """What to know beside a table: coverage, metrics left out, warnings."""
     return "\n".join(f"{name}: {line}" for name, result in zip(names_of(results), results, strict=True)
-                     for line in tables.caveats(result))
+                     for line in result.caveats())
 
 
-def notes(results: Sequence[Result]) -> str:
+def notes(results: Sequence[Printable]) -> str:
     """Scores that are 0 by their formula, a line each, without those that results have in common."""
     return "\n".join(f"note: {note}" for note in dict.fromkeys(note for result in results for note in result.notes))
 
 
-def system_warnings(systems: Mapping[str, Result]) -> list[str]:
+def system_warnings(systems: Mapping[str, Printable]) -> list[str]:
     """Incomplete coverage, metrics left out, and warnings of compared systems; lines that all share appear once."""
-    lines = {}
-    for name, result in systems.items():
-        whole = not result.left_out and not any(result.coverage[kind] for kind in ("missing", "empty", "unknown"))
-        lines[name] = [*([] if whole else tables.coverage_lines(result)), *result.warnings, *result.notes]
+    lines = {name: [*result.gaps(), *result.warnings, *result.notes] for name, result in systems.items()}
     shared = [line for line in next(iter(lines.values())) if all(line in own for own in lines.values())]
     return shared + [f"{name}: {line}" for name, own in lines.items() for line in own if line not in shared]
 
 
-def check_ending(path: str) -> None:
-    """Raises UserError if a table per video is neither .csv nor .json."""
+def check_ending(path: str, item: str = "video") -> None:
+    """Raises UserError if a table per item is neither .csv nor .json."""
     if path and Path(path).suffix not in (".csv", ".json"):
-        raise UserError(f"{path}: the table per video is written as .csv or .json; change the ending")
+        raise UserError(f"{path}: the table per {item} is written as .csv or .json; change the ending")
 
 
-def protocol_table() -> str:
-    """All protocols and their rules as a Markdown table, one row per rule."""
-    protocols = list(PROTOCOLS.values())
-    rules = [name for name in Protocol.__dataclass_fields__ if name != "name"]
+def protocol_table(protocols: Sequence[Any]) -> str:
+    """Protocols, dataclasses of one kind, and their rules as a Markdown table, one row per rule."""
+    rules = [field.name for field in fields(protocols[0]) if field.name != "name"]
     rows = [[f"`{rule}`", *(_cell(getattr(protocol, rule)) for protocol in protocols)] for rule in rules]
     return tables.markdown(["rule", *(f"`{protocol.name}`" for protocol in protocols)], rows)
 

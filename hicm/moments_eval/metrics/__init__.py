@@ -1,0 +1,1 @@
+"""Statistics per query: overlaps, average precision, highlights."""

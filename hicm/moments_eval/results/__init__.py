@@ -1,0 +1,1 @@
+"""What comes of an evaluation: scores, signatures, tables, explanations."""
