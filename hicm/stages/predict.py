@@ -67,8 +67,7 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
                 samples = with_events(samples, split, file, format)
             asking = samples if queries is None else samples.with_features(
                 open_features(queries, min(config.data.feature_fps, 1.0)))
-        origin = on_main(accelerator, lambda: prediction_origin(
-            config, folder, samples, split, memory_of, None if queries is None else asking.features))
+        origin = on_main(accelerator, lambda: prediction_origin(config, folder, samples, split, memory_of, queries))
         if on_main(accelerator, lambda: _is_there(out, origin, overwrite)):
             return out  # without loading the model
         with together(accelerator):
@@ -86,7 +85,8 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
             return out
         name = split if out.name == predictions_file(run, split).name else out.stem
         recalled = out.parent / f"retrieved_{name}{'.parts' if parts else ''}.h5"
-        asking = main_first(accelerator, lambda: with_recall(config, asking, split, recalled, overwrite=overwrite))
+        asking = main_first(accelerator, lambda: with_recall(config, asking, split, recalled, overwrite=overwrite,
+                                                               queries=queries))
         samples = samples.with_recall(asking.recall)
         if memory_of is not None:
             samples = samples.with_recall(of_others(samples, memory_of))
