@@ -19,6 +19,7 @@ from hicm.interrupts import handled
 from hicm.recipes.length.run import make_plan, run_plan
 from hicm.recipes.length.written import write_tables
 from hicm.recipes.script import run_script
+from hicm.stages.run_folder import run_label
 
 
 def parser() -> argparse.ArgumentParser:
@@ -54,8 +55,8 @@ def main(words: list[str] | None = None) -> int:
 
     def work() -> None:
         plan = make_plan(Path(asked.run), asked.factors, asked.split, asked.longest, asked.videos, asked.set)
-        run = plan.run.resolve().name
-        out = Path(asked.out or f"presave/bench_length/{run}_{plan.split}")
+        run = run_label(plan.run)
+        out = Path(asked.out or f"presave/bench_length/{run.replace('/', '_')}_{plan.split}")
         with handled():
             entries = run_plan(plan, out, lambda line: print(line, flush=True))
         print(write_tables(entries, out, run, plan.split, shown(asked),

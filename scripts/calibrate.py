@@ -1,13 +1,14 @@
-"""Which settings of decoding suit a captioner: its number of events, the length of its sentences, what it is unsure of.
+"""Which settings of decoding suit a captioner: its number of events, the length of its sentences, its unsure events.
 
     python scripts/calibrate.py RUN [--split holdout] [--try event_bias=-1,1 word_bias=0.5] [--drop 0.1 0.2]
 
 The run captions videos that it was not trained on, by default the part that data.holdout held out.  One setting of
 captioner.decode is tried after the other, each beside the best values so far, with all events and without those of the
 least confidence (captioner.decode.min_confidence).  The table says how many events and words there are beside
-the annotated ones, and F1, SODA_c and CIDEr under the protocol of the run; the best settings are those of the highest
-SODA_c.  OUT gets calibration.json, table.md and the predictions.  Run again, it continues.  The reported split is
-refused unless --on-report is given, as scores on it would be too good.
+the annotated ones, and F1, SODA_c and CIDEr; the best settings are those with the highest SODA_c.  OUT gets
+calibration.json, table.md and the predictions.  Run again, it continues; a folder with a calibration that was asked for
+differently is refused.  The reported split is refused unless --on-report is given: settings chosen on it would make its
+scores too good.
 """
 
 import argparse
@@ -34,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
                        f"least sure events to leave out (default: {' '.join(map(str, DROPPED))}); without any, none is")
     found.add_argument("--confidence", default="both", choices=["words", "times", "both"],
                        help="captioner.decode.confidence for --drop (default: %(default)s)")
+    found.add_argument("--protocol", default="", help="of the scores (default: evaluate.protocol of the run)")
     found.add_argument("--out", default="", help="folder to write (default: presave/calibration/<run>_<split>)")
     found.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further settings of prediction")
     found.add_argument("--samples", type=int, default=1000, help="of the bootstrap (default: %(default)s)")
@@ -60,10 +62,10 @@ def main(words: list[str] | None = None) -> int:
 
     def work() -> None:
         plan = make_plan(Path(asked.run), asked.split, read_tried(asked.tried), asked.drop, asked.confidence, asked.set,
-                         asked.on_report)
-        out = Path(asked.out or f"presave/calibration/{plan.run.resolve().name}_{plan.split}")
+                         asked.on_report, asked.protocol, asked.samples)
+        out = Path(asked.out or f"presave/calibration/{plan.label.replace('/', '_')}_{plan.split}")
         with handled():
-            found = calibrate(plan, out, asked.samples, lambda line: print(line, flush=True))
+            found = calibrate(plan, out, lambda line: print(line, flush=True))
         print("\n" + write_table(found, plan, out).read_text(encoding="utf-8").strip())
 
     return run_script("calibrate", work)

@@ -49,6 +49,7 @@ def shown(asked: argparse.Namespace) -> str:
     words = ["python", "scripts/explain_memory.py", "RUN"]
     words += ["--split", asked.split] if asked.split else []
     words += ["--videos", str(asked.videos)] if asked.videos != 100 else []
+    words += ["--encoder", asked.encoder] if asked.encoder else []
     return shlex.join([*words, *(["--set", *asked.set] if asked.set else [])])
 
 
@@ -59,7 +60,7 @@ def main(words: list[str] | None = None) -> int:
     def work() -> None:
         plan = make_plan(Path(asked.run), asked.split, asked.videos, asked.set, asked.encoder)
         check_page(asked.docs, plan.name)
-        out = Path(asked.out or f"presave/explain_memory/{plan.run.resolve().name}_{plan.split}")
+        out = Path(asked.out or f"presave/explain_memory/{plan.label.replace('/', '_')}_{plan.split}")
         with handled():
             found = explain(plan, out)
         print(write_tables(found, out, shown(asked), plan.name, asked.docs))

@@ -5,6 +5,7 @@ memory bank that it read), checkpoints, ``best/`` and ``last/``, ``predictions_<
 """
 
 import contextlib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,11 +24,25 @@ from hicm.stages.origins import needs_bank
 
 RUNS = Path("presave/runs")
 LOCK = ".lock"  # held by a training, and by predictions that read its model
+SAYS_LITTLE = re.compile(r"run|seed_\d+")  # names of folders that do not tell one run from another
 
 
 def run_name(stem: str, origin: Origin) -> str:
     """``<settings file>-<hash>``: the same settings and inputs give the same name."""
     return f"{stem}-{origin.identity[:8]}"
+
+
+def run_label(run: Path) -> str:
+    """What tables and folders of results call a run: its folder, after those above it while the name says too little.
+
+    >>> run_label(Path("presave/runs/mine")), run_label(Path("presave/bench/descend/seed_0/run"))
+    ('mine', 'descend/seed_0/run')
+    """
+    first, *above = reversed(run.resolve().parts[1:])
+    names = [first]
+    while above and SAYS_LITTLE.fullmatch(names[0]):
+        names.insert(0, above.pop(0))
+    return "/".join(names)
 
 
 def open_run(folder: Path, run: str, config: Config, origin: Origin, **extra: Any) -> tuple[str, Config]:

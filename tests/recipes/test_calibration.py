@@ -1,12 +1,13 @@
 """Calibration of decoding: what is tried, on which videos, what is written, and what is refused."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from hicm import verbs
-from hicm.config import load_config
+from hicm.config import load_config, save_config
 from hicm.data.annotations import read_split
 from hicm.evaluation.measures import Measure, mean_of_means
 from hicm.files import read_json
@@ -59,10 +60,12 @@ def test_every_setting_is_tried_beside_the_best_so_far_and_the_best_is_named(run
     assert found["set"] == [f"captioner.decode.{name}={value}" for name, value in best["settings"].items()]
     own, few, many = (trial["events"] for trial in plain[:3])
     assert few <= own <= many and few < many
-    assert found["about"]["split"] == "holdout" and found["about"]["run"] == "run" and found["signature"]
+    assert found["about"]["split"] == "holdout" and found["signature"]
+    assert found["about"]["run"] == f"{run.parent.name}/run", "other runs are called run, too"
     text = (done / "table.md").read_text()
     assert text.count("\n| ") == 1 + len(trials) and "| annotated |" in text
     assert "**" in text or "Nothing that was tried" in text
+    assert f"Run `{run.parent.name}/run`" in text
 
 
 def test_a_choice_is_measured_on_videos_that_did_not_make_it():
@@ -114,17 +117,75 @@ def test_it_continues_with_what_was_captioned(run, calibrate, done, capsys):
     (["--try", "event_bias=much"], "captioner.decode.event_bias"),
     (["--try", "min_confidence=0.5"], "--try min_confidence: what is unsure is left out with --drop"),
     (["--drop", "1.5"], "--drop: expected shares between 0 and 1, found 1.5"),
-    (["--set", "captioner.decode.max_tokens=20"], "was made with other values of settings; choose another --out")])
+    (["--samples", "0"], "samples is 0, expected 1 or more"),
+    (["--set", "captioner.decode.confidence=both", "captioner.decode.min_confidence=0.3"],
+     "leaves out unsure events already (captioner.decode.min_confidence=0.3)"),
+    (["--protocol", "hicn"], "protocol 'hicn' is unknown"),
+    ([*TRIED, "--set", "captioner.decode.max_tokens=20"], "was made with other values of settings; choose another"),
+    (["--protocol", "activitynet-2018", *TRIED], "was made with other values of protocol; choose another --out"),
+    ([*TRIED, "--try", "word_bias=1"], "was made with other values of tried; choose another --out"),
+    ([*TRIED, "--drop", "0.5", "0.6"], "was made with other values of dropped; choose another --out"),
+    ([*TRIED, "--confidence", "words"], "was made with other values of confidence; choose another --out"),
+    ([*TRIED, "--samples", "60"], "was made with other values of samples; choose another --out")])
 def test_what_does_not_fit_is_refused_in_one_line(run, calibrate, done, words, said, capsys):
+    before = {path: path.read_bytes() for path in done.iterdir() if path.is_file()}
     assert calibrate([str(run), "--out", str(done), *words]) == 2
     error = capsys.readouterr().err
+    assert {path: path.read_bytes() for path in done.iterdir() if path.is_file()} == before
     assert said in error and error.startswith("calibrate: ") and error.count("\n") == 1
 
 
-def test_the_reported_split_is_taken_where_that_is_asked_for(run, calibrate, tmp_path, capsys):
-    words = [str(run), "--split", "val", "--on-report", "--try", "--drop", "--out", str(tmp_path / "out")]
-    assert calibrate(words) == 0
+def test_the_reported_split_is_taken_where_that_is_asked_for(run, calibrate, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert calibrate([str(run), "--split", "val", "--on-report", "--try", "--drop"]) == 0
     assert "Nothing that was tried has a higher SODA_c" in capsys.readouterr().out
+    assert (tmp_path / "presave" / "calibration" / f"{run.parent.name}_run_val" / "table.md").exists()
+
+
+def test_what_the_run_has_anyway_is_not_tried_however_it_is_written(run, calibrate, tmp_path):
+    words = ["--try", "grammar=false", "sample=no", "event_bias=0,0.0", "beams=4,0x4", "isolated_time_tokens=drop"]
+    assert calibrate([str(run), *words, "--drop", "--out", str(tmp_path)]) == 0
+    assert [one["settings"] for one in read_json(tmp_path / "calibration.json")["trials"]] == [{}]
+
+
+def test_a_run_that_leaves_out_unsure_events_is_scored_as_it_is(run, calibrate, tmp_path):
+    """Where nothing more is dropped; with --drop, it is refused."""
+    settings = ["captioner.decode.confidence=both", "captioner.decode.min_confidence=0.02"]
+    words = ["--try", "--drop", "--split", "holdout", "--out", str(tmp_path / "out"), "--set", *settings]
+    assert calibrate([str(run), *words]) == 0
+    own, = read_json(tmp_path / "out" / "calibration.json")["trials"]
+    found = read_json(predict(run, "holdout", out=tmp_path / "p.json", overrides=settings))["results"]
+    assert own["events"] == pytest.approx(sum(map(len, found.values())) / len(found))
+
+
+@pytest.mark.parametrize(("protocol", "lacking"), [
+    ("soda", "F1, CIDEr"), ("soda-multi", "F1, CIDEr"), ("vidchapters-vc", "F1, SODA_c"), ("video-recap", "F1, SODA_c"),
+    ("activitynet-2018-corpus-cider", "SODA_c")])
+def test_a_protocol_without_the_scores_is_refused_before_anything_is_captioned(run, calibrate, protocol, lacking,
+                                                                               tmp_path, capsys):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    config = load_config(run / "config.yaml")
+    save_config(replace(config, evaluate=replace(config.evaluate, protocol=protocol)), copy / "config.yaml")
+    assert calibrate([str(copy), "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert f"protocol {protocol} has no {lacking}; choose another one with --protocol" in error
+    assert error.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+def test_another_protocol_is_taken_where_that_is_asked_for(run, calibrate, tmp_path):
+    copy, out = shutil.copytree(run, tmp_path / "copy"), tmp_path / "out"
+    config = load_config(run / "config.yaml")
+    save_config(replace(config, evaluate=replace(config.evaluate, protocol="soda")), copy / "config.yaml")
+    assert calibrate([str(copy), "--protocol", "activitynet-2018", "--try", "--drop", "--out", str(out)]) == 0
+    found = read_json(out / "calibration.json")
+    assert found["about"]["protocol"] == "activitynet-2018" and "activitynet-2018" in found["signature"]
+    assert set(found["trials"][0]["scores"]) == {"F1_of_means", "soda_c", "CIDEr"}
+
+
+def test_what_cannot_be_drawn_is_refused_before_anything_is_captioned(run, calibrate, tmp_path, capsys):
+    assert calibrate([str(run), "--samples", "0", "--out", str(tmp_path / "out")]) == 2
+    assert "samples is 0, expected 1 or more" in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
 def test_a_run_without_held_out_videos_and_another_system_are_refused(calibrate, tmp_path, capsys):

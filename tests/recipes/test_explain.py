@@ -127,6 +127,26 @@ def test_videos_do_not_recall_their_own_captions(run, tmp_path):
     assert found.own_out and found.taken.videos == 1
 
 
+@pytest.mark.parametrize("settings", [{}, {"leave_own_out": False, "leave_best_out": True}])
+def test_the_captioner_reads_no_own_captions_either(run, settings, tmp_path):
+    """Whatever training left out: as in what is measured of the memory, own captions are, and the best are not."""
+    plan = make_plan(run, "train")
+    config = dataclasses.replace(plan.config, retrieval=dataclasses.replace(plan.config.retrieval, **settings))
+    plan = dataclasses.replace(plan, config=config, most=2)
+    explain(plan, tmp_path)
+    path, = tmp_path.glob("retrieved_*.h5")
+    assert path.name == "retrieved_train_own_out.h5", "what the run recalls otherwise is another file"
+    recalled = open_retrieved(path)
+    assert recalled.info["leave_own_out"] and not recalled.info.get("leave_best_out")
+    assert len(plan.read.ids) == 2
+    for video in plan.read.ids:
+        read = {node for visited in recalled.visited(video) for level, node, *_ in visited if level == 0}
+        own = {at for at, name in enumerate(plan.bank.leaves.videos) if name == video}
+        assert read and own and not read & own
+    assert plan.origin().identity != make_plan(run, "val").origin().identity
+    assert "own captions" in plan.origin().settings and "own captions" not in make_plan(run, "val").origin().settings
+
+
 def test_windows_are_those_that_overlap_longest():
     windows = [(0.0, 10.0), None, (10.0, 30.0), (30.0, 40.0)]
     best, fits = overlapping([Span(2, 8), Span(5, 15), Span(25, 41), Span(50, 60), Span(9, 3)], windows)
@@ -197,13 +217,13 @@ def test_what_the_captioner_takes_adds_up(done):
 
 # --- tables, pictures, pages
 
-def test_it_writes_tables_and_pictures(done):
+def test_it_writes_tables_and_pictures(run, done):
     text = (done / "table.md").read_text()
     assert "| the run: descend, beam 3, 2 best read | " in text and "4 windows (ward)" in text
     assert "| level 1 | " in text and "| event | n/a | " in text and "| recalled text |" in text
     for name in ("recall.png", "taken.png"):
         assert (done / name).read_bytes().startswith(b"\x89PNG")
-    assert str(done) not in text
+    assert str(done) not in text and f"Run `{run.parent.name}/run` on split `val`" in text
 
 
 def test_it_is_measured_once_and_fills_a_page(run, main, done, tmp_path, monkeypatch):
@@ -232,11 +252,32 @@ def test_parts_that_do_not_apply_are_left_out(vectors, main, tmp_path, capsys):
     assert "holds captions of split train without their embeddings" in capsys.readouterr().err
 
 
+def test_the_folder_is_called_by_the_run(run, main, done, tmp_path, monkeypatch):
+    out = tmp_path / "presave" / "explain_memory" / f"{run.parent.name}_run_val"
+    shutil.copytree(done, out)
+    (out / "table.md").unlink()
+    monkeypatch.chdir(tmp_path)
+    assert main([str(run), "--split", "val", "--videos", "2"]) == 0
+    assert (out / "table.md").read_text() == (done / "table.md").read_text()
+
+
+def test_the_command_that_is_shown_has_all_options_that_decide_numbers():
+    script = load_script("explain_memory")
+    parser = script.parser()
+    unseen = {"help", "run", "out", "docs"}
+    for action in parser._actions:
+        if action.dest not in unseen:
+            words = [action.option_strings[0], "7"]
+            assert script.shown(parser.parse_args(["RUN", *words])).endswith(" ".join(words)), action.dest
+    assert script.shown(parser.parse_args(["RUN"])) == "python scripts/explain_memory.py RUN"
+
+
 # --- refusals
 
 @pytest.mark.parametrize(("changes", "said"), [
     (["--videos", "-1"], "--videos: expected 0 (all) or more, found -1"),
-    (["--videos", "3"], "was measured of something else"),
+    (["--videos", "3"], "was measured of something else (another run, split, number of videos, setting or input); "
+     "choose another --out, or remove the folder"),
     (["--videos", "2", "--set", "captioner.decode.max_tokens=5"], "was measured of something else"),
     (["--set", "retrieval.search=none"], "looks into no memory (retrieval.search=none)"),
     (["--set", "retrieval.search=zero"], "looks into no memory (retrieval.search=zero)"),

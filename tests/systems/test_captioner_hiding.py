@@ -1,6 +1,7 @@
 """Training videos whose frames are hidden."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def hidden(system, epochs=EPOCHS):
         [[(epoch, row) for _, row in micro] for micro in STEPS])]) for epoch in epochs])
 
 
-def test_it_depends_on_seed_epoch_and_video_alone_and_changes_no_other_noise(config, tmp_path):
+def test_it_depends_on_seed_epoch_and_row_alone_and_changes_no_other_noise(config, tmp_path):
     first, again = prepared(config, tmp_path), prepared(config, tmp_path)
     found = hidden(first)
     assert 0 < found.float().mean() < 1
@@ -90,7 +91,19 @@ def test_prediction_hides_nothing(config, tmp_path):
 @pytest.mark.parametrize(("changes", "said"), [
     ({"use_video": False, "use_speech": True}, "without effect with captioner.use_video=false: captioner.video_drop"),
     ({"use_speech": False}, "without speech and memory nothing is left of a video that is hidden"),
+    ({"video_drop_share": 0.0}, "captioner.video_drop_share=0: hides no frame of 20"),
+    ({"video_drop_share": 0.02}, "captioner.video_drop_share=0.02: hides no frame of 20"),
     ({"video_drop": 0.0, "video_drop_grows": True}, "without effect with captioner.video_drop=0: ")])
 def test_what_has_no_effect_or_no_sense_is_told(config, changes, said):
     with pytest.warns(UserWarning, match=said):
         check_settings(with_room(config, **changes))
+
+
+def test_a_share_that_hides_a_frame_is_not_warned_of(config):
+    assert config.data.frames == 20
+    for share in (0.0, 0.02, 0.025, 0.026, 0.5):
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            check_settings(with_room(config, video_drop_share=share))
+        nothing = not hide(np.ones(20, bool), 1.0, share, np.random.default_rng(0)).any()
+        assert any("hides no frame" in str(one.message) for one in said) == nothing

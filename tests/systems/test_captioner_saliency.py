@@ -4,6 +4,8 @@ import dataclasses
 import json
 import math
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from hicm.cli import main
 from hicm.config import load_config
 from hicm.errors import UserError
 from hicm.rooms import check_settings
+from hicm.systems.captioner import system
 from hicm.systems.captioner.objective import Objective
 from hicm.systems.captioner.precision import frame_precisions
 from hicm.systems.captioner.saliency import inside_events, listwise_loss
@@ -23,7 +26,8 @@ from hicm.systems.captioner.vocabulary import train_vocabulary
 from hicm.training import loop
 from hicm.types import Event, Span
 from tests.systems.test_captioner_parts import WORDS, make_batch, make_model
-from tests.tiny import make_tiny
+from tests.systems.test_captioner_training_options import prepared
+from tests.tiny import make_tiny, tiny_config
 
 ON = {"objective": ObjectiveSettings(saliency=0.5)}
 
@@ -100,6 +104,29 @@ def test_average_precision_is_of_real_frames_and_of_videos_with_both_kinds(vocab
     expected = [average_precision_score(inside[row, :real], scores[row, :real]) for row, real in ((0, 10), (1, 5))]
     assert frame_precisions(model, batch) == pytest.approx(expected)
     assert frame_precisions(make_model(vocabulary).eval(), batch) == []
+
+
+def test_it_is_measured_in_smaller_batches_after_running_out_of_memory(tmp_path, monkeypatch):
+    config = tiny_config(tmp_path, videos=4, captioner__objective__saliency=1.0, retrieval__search="none")
+    learner = prepared(config, tmp_path)
+    samples, sizes = learner.dataset.samples, []
+    expected = learner.watched(samples)
+
+    def scarce(model, batch):
+        sizes.append(len(batch.frames))
+        if len(batch.frames) > 1:
+            raise torch.OutOfMemoryError("out of memory")
+        return frame_precisions(model, batch)
+
+    monkeypatch.setattr(system, "frame_precisions", scarce)
+    with pytest.warns(UserWarning, match="out of memory with 4 videos at once"):
+        assert learner.watched(samples) == pytest.approx(expected)
+    assert sizes == [4, 2, 1, 1, 1, 1] and 0 < expected["saliency_AP"] <= 1
+
+
+def test_scikit_learn_is_imported_where_it_is_measured():
+    code = "import sys, hicm.systems.captioner.system; assert 'sklearn' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_the_score_learns_and_is_logged_and_a_run_continues_to_the_last_bit(tmp_path, monkeypatch):

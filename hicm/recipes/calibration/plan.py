@@ -11,15 +11,17 @@ from hicm.decisive import prediction_settings
 from hicm.dvc_eval import available_metrics
 from hicm.dvc_eval.inputs.protocols import F1_NAMES
 from hicm.errors import UserError
+from hicm.evaluation.intervals import check_draws
 from hicm.files import plain
 from hicm.stages.origins import path_digest
 from hicm.stages.predict import prediction_config
-from hicm.stages.run_folder import model_folder
+from hicm.stages.run_folder import model_folder, run_label
 
-TRIED = {"event_bias": ("-0.5", "0.5"), "word_bias": ("-1", "1")}  # few: the more is tried, the more is due to chance
+TRIED = {"event_bias": ("-0.5", "0.5"), "word_bias": ("-1", "1")}  # few: of many, one wins by chance
 DROPPED = (0.1, 0.2, 0.3, 0.4)  # shares of events
 UNSURE = ("confidence", "min_confidence")  # settings of leaving out what is unsure
 CHOSEN_BY = "soda_c"
+USUAL = "vidchapters"  # a protocol that has all scores of the table
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Plan:
     """A run, a split, and what is tried: values of settings of ``captioner.decode``, one setting after the other.
 
     ``dropped``: shares of the events of the least ``confidence`` that are left out, each time, for ``min_confidence``;
-    ``overrides``: further settings of prediction.
+    ``protocol``: that of the scores; ``samples``: of the bootstrap over videos; ``overrides``: further settings of
+    prediction.
     """
 
     run: Path
@@ -35,6 +38,8 @@ class Plan:
     tried: Mapping[str, Sequence[str]]
     dropped: tuple[float, ...]
     confidence: str
+    protocol: str
+    samples: int = 1000
     overrides: tuple[str, ...] = ()
 
     @cached_property
@@ -45,27 +50,35 @@ class Plan:
     @property
     def metrics(self) -> dict[str, str]:
         """The scores of the table, and what they are called there."""
-        known = available_metrics(self.config.evaluate.protocol)
-        f1 = next(name for name in F1_NAMES.values() if name in known)
-        return {f1: "F1", CHOSEN_BY: "SODA_c", "CIDEr": "CIDEr"}
+        return table_metrics(self.protocol)
+
+    @property
+    def label(self) -> str:
+        """What the run is called."""
+        return run_label(self.run)
 
     def about(self) -> dict[str, Any]:
-        """What all trials have in common."""
+        """What decides the trials and what is made of them."""
         found: dict[str, Any] = plain({
-            "run": self.run.resolve().name, "split": self.split, "protocol": self.config.evaluate.protocol,
+            "run": self.label, "split": self.split, "protocol": self.protocol,
             "model": path_digest(model_folder(self.run), "checkpoint"),
-            "settings": prediction_settings(self.config)})
+            "settings": prediction_settings(self.config), "tried": self.tried, "dropped": self.dropped,
+            "confidence": self.confidence, "samples": self.samples})
         return found
 
 
 def make_plan(run: Path, split: str = "", tried: Mapping[str, Sequence[str]] | None = None,
               dropped: Sequence[float] = DROPPED, confidence: str = "both", overrides: Sequence[str] = (),
-              on_report: bool = False) -> Plan:
-    """A plan; ``split`` defaults to the held-out part of the training videos, ``tried`` to `TRIED`.
+              on_report: bool = False, protocol: str = "", samples: int = 1000) -> Plan:
+    """A plan; ``split`` defaults to the held-out part of the training videos, ``tried`` to `TRIED`, ``protocol`` to
+    that of the run.
 
-    Raises UserError for another system's run, for settings and values that do not exist, for the reported split (unless
-    ``on_report``) and for the one that trained the run, on both of which the choice would flatter itself.
+    Raises UserError for another system's run, for settings and values that do not exist, for a protocol without the
+    scores, for ``samples`` below 1, for a run that leaves out unsure events already where some are to be dropped, and
+    for the reported split (unless ``on_report``) and the one that trained the run: on either the chosen settings would
+    look better than they are.
     """
+    check_draws(samples, 0)
     config = prediction_config(run, overrides)
     if config.system != "captioner":
         raise UserError(f"{run}: is a run of the system {config.system}; only the captioner has these settings")
@@ -82,8 +95,17 @@ def make_plan(run: Path, split: str = "", tried: Mapping[str, Sequence[str]] | N
     for share in dropped:
         if not 0 < share < 1:
             raise UserError(f"--drop: expected shares between 0 and 1, found {share:g}")
-    plan = Plan(run, split, TRIED if tried is None else tried, tuple(dict.fromkeys(dropped)), confidence,
-                tuple(overrides))
+    if dropped and config.room.decode.min_confidence:
+        raise UserError(f"{run}: leaves out unsure events already (captioner.decode.min_confidence="
+                        f"{config.room.decode.min_confidence:g}), so --drop would be of the rest; start from all "
+                        "events with --set captioner.decode.min_confidence=0, or give --drop without shares")
+    protocol = protocol or config.evaluate.protocol
+    known = available_metrics(protocol)
+    if lacking := [title for name, title in table_metrics(protocol).items() if name not in known]:
+        raise UserError(f"protocol {protocol} has no {', '.join(lacking)}; choose another one with --protocol, such as "
+                        f"{USUAL}")
+    plan = Plan(run, split, TRIED if tried is None else tried, tuple(dict.fromkeys(dropped)), confidence, protocol,
+                samples, tuple(overrides))
     for name in UNSURE:
         if name in plan.tried:
             raise UserError(f"--try {name}: what is unsure is left out with --drop and --confidence; leave it out of "
@@ -92,6 +114,17 @@ def make_plan(run: Path, split: str = "", tried: Mapping[str, Sequence[str]] | N
         for value in values:
             prediction_config(run, [*overrides, override(name, value)])
     return plan
+
+
+def table_metrics(protocol: str) -> dict[str, str]:
+    """The scores of the table and their titles; a protocol need not have them.
+
+    >>> table_metrics("activitynet-2018")
+    {'F1_of_means': 'F1', 'soda_c': 'SODA_c', 'CIDEr': 'CIDEr'}
+    """
+    known = available_metrics(protocol)
+    f1 = next((name for name in F1_NAMES.values() if name in known), "F1")
+    return {f1: "F1", CHOSEN_BY: "SODA_c", "CIDEr": "CIDEr"}
 
 
 def override(name: str, value: str | float) -> str:

@@ -1,7 +1,7 @@
 """The trials: one setting after the other, each beside the best values so far.  Running it again continues it.
 
-Whatever is tried, the least sure events may be left out of it: many events of which the surest are kept may be better
-than few.  That takes scoring, and no captioning.
+Each trial is also scored without its least sure events: to write many events and keep the surest can be better than to
+write few.  That needs scoring only, no further captioning.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ from hicm.files import read_json, write_json
 from hicm.provenance import now, revision
 from hicm.recipes.calibration.plan import CHOSEN_BY, UNSURE, Plan, override
 from hicm.recipes.calibration.unseen import unseen_difference
-from hicm.stages.predict import predict
+from hicm.stages.predict import predict, prediction_config
 
 FILE = "calibration.json"
 Say = Callable[[str], None]
@@ -39,9 +39,10 @@ class Trial:
 
 @dataclass(frozen=True)
 class Calibration:
-    """All trials, the best one, and how it differs from the run's own settings, by metric; ``versus``: {} if it is it.
+    """All trials, the best one, and how it differs from the run's own settings.
 
-    ``events``, ``words``: those of the annotations, as in `Trial`.  ``unseen``: see `unseen_difference`.
+    ``versus``: the difference by metric; empty where the run's own settings are the best.  ``events``, ``words``: those
+    of the annotations, as in `Trial`.  ``unseen``: see `unseen_difference`.
     """
 
     videos: int
@@ -59,11 +60,11 @@ class Calibration:
         return [override(name, value) for name, value in self.best.settings.items()]
 
 
-def calibrate(plan: Plan, out: Path, samples: int = 1000, say: Say = print) -> Calibration:
+def calibrate(plan: Plan, out: Path, say: Say = print) -> Calibration:
     """Try what is planned, and write ``calibration.json`` and the predictions to ``out``.
 
-    ``samples``: of the bootstrap over videos.  ``say`` is given a line per trial.  Raises UserError where ``out`` holds
-    trials of another run, split or settings, and the errors of the stages; what is captioned is kept.
+    ``say`` is given a line per trial.  Raises UserError where ``out`` holds a calibration that was planned differently,
+    and the errors of the stages; what is captioned is kept.
     """
     tester = Tester(plan, out, say)
     best = tester.best(tester.test({}))
@@ -72,7 +73,7 @@ def calibrate(plan: Plan, out: Path, samples: int = 1000, say: Say = print) -> C
         trials = [trial for value in values if not tester.is_own(name, value)
                   for trial in tester.test(start | {name: value})]
         best = tester.best([best, *trials])
-    return tester.finish(best, samples)
+    return tester.finish(best)
 
 
 class Tester:
@@ -89,9 +90,9 @@ class Tester:
         return list(split_references(self.plan.config.data, self.plan.split))
 
     def is_own(self, name: str, value: str) -> bool:
-        """Whether a value is what the run has anyway."""
-        return str(getattr(self.plan.config.room.decode, name)) == value or (
-            _is_number(value) and getattr(self.plan.config.room.decode, name) == float(value))
+        """Whether a value is what the run has anyway, however it is written."""
+        config = prediction_config(self.plan.run, [*self.plan.overrides, override(name, value)])
+        return bool(config.room.decode == self.plan.config.room.decode)
 
     def test(self, settings: dict[str, str]) -> list[Trial]:
         """The trial of these settings, and those without the shares of the events of the least confidence."""
@@ -108,12 +109,12 @@ class Tester:
         """The first of those with the highest score."""
         return max(trials, key=lambda one: one.scores[CHOSEN_BY])
 
-    def finish(self, best: Trial, samples: int) -> Calibration:
+    def finish(self, best: Trial) -> Calibration:
         """What was found, which is also written."""
         base, found = self.trials[slug({})][1], self.trials[slug(best.settings)][1]
         names = list(self.plan.metrics)
         versus = {} if not best.settings else {
-            row.metric: row for row in compare({"own": base, "best": found}, names, samples=samples).rows}
+            row.metric: row for row in compare({"own": base, "best": found}, names, samples=self.plan.samples).rows}
         told = [len(event.text.split()) for video in read_split(self.plan.config.data, self.plan.split).values()
                 for event in video.events]
         calibration = Calibration(
@@ -140,7 +141,7 @@ class Tester:
         return found
 
     def _score(self, settings: dict[str, str], events: Events) -> Trial:
-        result = evaluate({"results": events}, self.references, self.plan.config.evaluate.protocol,
+        result = evaluate({"results": events}, self.references, self.plan.protocol,
                           metrics=list(self.plan.metrics))
         if result.left_out:
             raise UserError("; ".join(f"{name} cannot be computed here ({why})"
@@ -153,7 +154,7 @@ class Tester:
         return trial
 
     def _claim(self) -> None:
-        """UserError when the folder holds trials of something else."""
+        """UserError when the folder holds a calibration that was planned differently."""
         path = self.out / FILE
         known: Any = read_json(path, "calibration") if path.exists() else {"about": self.about}
         found = known.get("about") if isinstance(known, dict) else None
@@ -161,7 +162,7 @@ class Tester:
             other = [name for name, value in self.about.items() if not isinstance(found, dict)
                      or found.get(name) != value]
             raise UserError(f"{self.out}: was made with other values of {', '.join(other)}; choose another --out, or "
-                            "remove it")
+                            "remove the folder")
 
 
 def sure_of(events: Events, threshold: float) -> Events:
@@ -185,14 +186,6 @@ def named(settings: Mapping[str, str]) -> str:
     ('event_bias 0.5, word_bias 1', 'as the run has it')
     """
     return ", ".join(f"{name} {value}" for name, value in settings.items()) or "as the run has it"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _mean(values: Sequence[float]) -> float:

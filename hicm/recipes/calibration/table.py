@@ -42,7 +42,7 @@ def shown(trials: Sequence[Trial]) -> list[Trial]:
 
 def choice(found: Calibration, plan: Plan) -> str:
     """The best settings, how they differ from the run's own, and how to use them."""
-    where = f"Run `{plan.run.resolve().name}`, {found.videos} videos of split `{plan.split}`, `{found.signature}`; " \
+    where = f"Run `{plan.label}`, {found.videos} videos of split `{plan.split}`, `{found.signature}`; " \
             "scores x 100."
     if not found.best.settings:
         return f"{where} Nothing that was tried has a higher {plan.metrics[CHOSEN_BY]} than the run's own settings."
@@ -52,6 +52,7 @@ def choice(found: Calibration, plan: Plan) -> str:
         lines.append(f"{plan.metrics[name]} {100 * row.difference:+.2f}{interval}")
     unseen = ", ".join(f"{plan.metrics[name]} {100 * value:+.2f}" for name, value in found.unseen.items())
     return (f"{where} Best by {plan.metrics[CHOSEN_BY]} of {len(found.trials)} trials, against the run's own settings, "
-            f"with 95 % intervals over videos: {', '.join(lines)}. A choice among many is too good on the videos that "
-            f"made it; chosen on four fifths of the videos and measured on the rest: {unseen or 'too few videos'}.\n\n"
+            f"with 95 % intervals over videos: {', '.join(lines)}. The best of many trials looks better on the videos "
+            "that chose it than it is. The choice among these trials, made on four fifths of the videos and measured "
+            f"on the rest (which trials there are depended on all videos): {unseen or 'too few videos'}.\n\n"
             f"    hicm predict RUN --set {' '.join(found.overrides)}")

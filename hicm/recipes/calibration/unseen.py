@@ -1,4 +1,7 @@
-"""What a choice among trials is worth on videos that it did not see: cross-validation over the videos."""
+"""What the choice among these trials gains on videos that had no part in it: cross-validation over the videos.
+
+The trials themselves are not chosen anew: which settings were tried beside which was decided on all videos.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +14,7 @@ FOLDS = 5
 
 
 def unseen_difference(trials: Sequence[Mapping[str, Measure]], chosen_by: str) -> dict[str, float]:
-    """By metric, how much better than the first trial the chosen ones are, each on the videos that did not choose it.
+    """By metric, how much better than the first trial the chosen ones are, each on videos that did not choose it.
 
     ``trials``: the measures of the same videos by metric.  Each fifth of the videos is scored with the trial that is
     best on all others; the score is that of all of them together.  Empty with fewer videos than folds.

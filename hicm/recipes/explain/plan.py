@@ -20,7 +20,7 @@ from hicm.retrieval.reader import needs_bank
 from hicm.rooms import memory_need, room_has, room_names
 from hicm.stages.origins import annotation_digests, prediction_origin
 from hicm.stages.predict import prediction_config
-from hicm.stages.run_folder import model_folder
+from hicm.stages.run_folder import model_folder, run_label
 
 FORM = 1  # one higher when the same run would be measured otherwise
 BEAMS = (1, 4, 8, 32, 128)
@@ -42,6 +42,11 @@ class Plan:
     def name(self) -> str:
         """Of data set and split."""
         return f"{self.config.data.name}_{self.split}"
+
+    @property
+    def label(self) -> str:
+        """What the run is called."""
+        return run_label(self.run)
 
     @property
     def holds_captions(self) -> bool:
@@ -91,6 +96,8 @@ class Plan:
         """What decides all that is measured."""
         made = prediction_origin(self.config, model_folder(self.run), self.samples, self.split)
         settings = {"form": FORM, "videos read": self.most, "beams": list(BEAMS), "encoder": self.encoder.name}
+        if self.own_out:  # results without it are of a captioner that read them
+            settings["own captions"] = "left out"
         return Origin(made.settings | settings, made.inputs | annotation_digests(self.config, self.split))
 
 

@@ -1,12 +1,13 @@
 """Measures everything about one run; ``results.json`` keeps it."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from hicm.cores import usable_cores
+from hicm.data.samples import SplitSamples
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.provenance import now, revision
@@ -60,7 +61,7 @@ def explain(plan: Plan, out: Path) -> Explained:
     memory = Memory(plan)
     found = _recall(plan, memory)
     cores = usable_cores()
-    one = Explained(run=plan.run.resolve().name, split=plan.split, date=now(), commit=revision().get("commit", ""),
+    one = Explained(run=plan.label, split=plan.split, date=now(), commit=revision().get("commit", ""),
                     machine=f"{processor()}, {cores} core{'s' * (cores > 1)}", search=in_words(plan), **found,
                     own_out=plan.own_out, taken=_taken(plan, out))
     write_json(path, {"identity": origin.identity, "decided_by": origin.to_json(), **asdict(one)})
@@ -102,7 +103,7 @@ def _recall(plan: Plan, memory: Memory) -> dict[str, Any]:
 def _taken(plan: Plan, out: Path) -> Taken:
     """What the captioner reads, of the first videos in the order of a hash."""
     room = room_module(plan.config.system, "reading")
-    samples = with_recall(plan.config, plan.read, plan.split, out / f"retrieved_{plan.split}.h5")
+    samples = _recalled(plan, out)
     system = find_system(plan.config.system).load(model_folder(plan.run), plan.config)
     with tqdm(total=len(samples), desc="read", unit="video") as bar:
         readings = {}
@@ -113,12 +114,21 @@ def _taken(plan: Plan, out: Path) -> Taken:
     return taken([readings[video] for video in samples.ids], room.GROUPS, room.POSITIONS, annotated, plan.embed)
 
 
+def _recalled(plan: Plan, out: Path) -> SplitSamples:
+    """The videos with what they recall; own captions are left out wherever `Memory` does so, and the best never are."""
+    if not plan.own_out:
+        return with_recall(plan.config, plan.read, plan.split, out / f"retrieved_{plan.split}.h5")
+    retrieval = replace(plan.config.retrieval, leave_own_out=True, leave_best_out=False)
+    return with_recall(replace(plan.config, retrieval=retrieval), plan.read, plan.split,
+                       out / f"retrieved_{plan.split}_own_out.h5", training=True)
+
+
 def _read(path: Path, identity: str) -> Explained:
     """What `explain` wrote; UserError where it is of something else."""
     content: Any = read_json(path, "results")
     if not isinstance(content, dict) or content.get("identity") != identity:
         raise UserError(f"{path}: was measured of something else (another run, split, number of videos, setting or "
-                        "input); choose another --out, or remove it")
+                        "input); choose another --out, or remove the folder")
     try:
         return _explained({name: value for name, value in content.items() if name not in ("identity", "decided_by")})
     except (KeyError, TypeError, ValueError) as error:

@@ -156,7 +156,7 @@ class VideoDataset(Dataset[Item]):
         return [sentence for sentence in recalled if rng.random() >= settings.memory_drop]
 
     def _hidden(self, item: Item, epoch: int, rng: np.random.Generator) -> Item:
-        """Training noise: the frames of some videos are hidden, which other noise does not depend on."""
+        """Training noise: the frames of some videos are hidden.  Drawn last, so all other noise stays the same."""
         settings = self.settings
         chance = chance_of(settings.video_drop, settings.video_drop_grows, epoch, self.epochs)
         return replace(item, hidden=hide(item.frame_mask, chance, settings.video_drop_share, rng))

@@ -1,8 +1,10 @@
-"""Frame saliency: a head that tells frames inside annotated events from those outside, and tells the captioner so.
+"""Frame saliency: a head that tells frames inside annotated events from those outside, and whose scores the captioner
+reads.
 
 STaRC (CVPR 2026) trains such scores with a listwise softmax, and gives them to the decoder.  Here each frame's score,
 less the mean over its video, times a learned vector is added to the frame's state; time tokens that point at frames
-(``captioner.point_times``) see it there too.  The vector begins at 0, so that a captioner gains the part unchanged.
+(``captioner.point_times``) see it there too.  The vector begins at 0, so adding the part to a trained captioner changes
+nothing at first.
 
 Shape legend: B videos, T frames, D feature width, d T5 width.
 """

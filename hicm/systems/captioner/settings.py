@@ -235,6 +235,10 @@ def check(config: Any) -> None:
     if not settings.video_drop and (settings.video_drop_grows or settings.video_drop_share != 1):
         warnings.warn("without effect with captioner.video_drop=0: captioner.video_drop_share and video_drop_grows",
                       stacklevel=2)
+    if settings.video_drop and settings.use_video and not round(settings.video_drop_share * config.data.frames):
+        warnings.warn(f"without effect: captioner.video_drop, as captioner.video_drop_share="
+                      f"{settings.video_drop_share:g}: hides no frame of {config.data.frames}; raise it, or set "
+                      "video_drop=0", stacklevel=2)
     if settings.copy_words and settings.memory_as == "vectors" and not config.data.speech:
         warnings.warn("captioner.copy_words: without data.speech and captioner.memory_as=text there is nothing to copy",
                       stacklevel=2)

@@ -92,14 +92,16 @@ class System(Learner):
         return self.objective.total(sums, counts)
 
     def watched(self, samples: Samples, device: Device = "cpu") -> dict[str, float]:
-        """The average precision of frame saliency, if the model has it: mean over videos with frames of both kinds."""
+        """The average precision of frame saliency, if the model has it: mean over videos with frames of both kinds.
+
+        Batches that run out of memory are halved.
+        """
         if self.model.saliency is None:
             return {}
-        dataset, size = VideoDataset(self.config, samples, self.vocabulary, False), self.config.room.decode.batch
-        model, found = self.model.to(device).eval(), list[float]()
-        for start in range(0, len(samples), size):
-            batch = collate([dataset[0, row] for row in range(start, min(start + size, len(samples)))])
-            found += frame_precisions(model, batch.to(device))
+        dataset, model = VideoDataset(self.config, samples, self.vocabulary, False), self.model.to(device).eval()
+        batches = in_batches(range(len(samples)), self.config.room.decode.batch, lambda rows: frame_precisions(
+            model, collate([dataset[0, row] for row in rows]).to(device)))
+        found = [precision for _, precisions in batches for precision in precisions]
         return {"saliency_AP": sum(found) / len(found)} if found else {}
 
     def after_step(self) -> None:
