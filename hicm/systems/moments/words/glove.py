@@ -47,7 +47,7 @@ class GloveWords:
     @cached_property
     def _tokenizer(self) -> Any:
         try:
-            from nltk.tokenize import NLTKWordTokenizer  # type: ignore[import-not-found,unused-ignore]
+            from nltk.tokenize import NLTKWordTokenizer
         except ImportError as error:
             raise UserError("moments.words: glove splits sentences by the package nltk; pip install "
                             "'hicm[glove]'") from error
