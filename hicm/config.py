@@ -30,6 +30,7 @@ class DataConfig:
     name: str = "dataset"  # names the folders of what is derived from this data
     annotations: dict[str, list[str]] = field(default_factory=dict)  # split -> json files; several = several annotators
     features: str = ""  # a .pth, .npz or HDF5 file of all videos, or a folder with a file per video (.npy, .pt, ...)
+    streams: list[str] = field(default_factory=list)  # more features; their rows stand beside those, all normalised
     feature_fps: float = 1.0  # rows per second in the features file; thinned to 1 per second when higher
     feature_array: str = ""  # name of the array to use, where a video has several (HDF5 groups, .npz)
     speech: str = ""  # ASR: a .pkl, .json or .jsonl file, or a folder with a file per video (also .srt, .vtt, .json3)
@@ -186,7 +187,7 @@ class Config:
     """All settings of a run.  ``room`` are those of the system: in files, the section of its name."""
 
     system: str = "captioner"  # which system trains and predicts: a folder in hicm/systems, or of another package
-    preset: str = ""  # released: captioner and parallel behave as the published code does, defects included
+    preset: str = ""  # released: systems with published weights behave as their code does, defects included
     offline: bool = False  # never ask the hub
     data: DataConfig = field(default_factory=DataConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)

@@ -7,7 +7,7 @@ from hicm.former import FORMER
 from hicm.rooms import memory_need, prediction_files, reads_tokens, room_constant, start_files
 
 # Of section data: names and places, which decide nothing (inputs are known by content), and what only reports read.
-PLACES = ("name", "annotations", "features", "speech", "report")
+PLACES = ("name", "annotations", "features", "streams", "speech", "report")
 PREDICTING = ("longest",)  # of section data: what training does not read
 TRAINING = ("train", "select", "holdout", "holdout_seed")  # of section data: what prediction does not read
 SELECTING = ("evaluate.protocol", "train.select_on")  # decide which weights are kept, and no weight

@@ -354,7 +354,8 @@ def test_settings_files_are_there_and_set_what_their_recipes_say():
                      "pretrain_vidchapters": (10, 10, 10, 3e-4, 8, "val", "test"),
                      "pretrain_htm": (10, 10, 5, 3e-4, 8, "", ""),
                      "cm2_yc2": (50, 80, 30, 5e-5, 1, "val", "val"), "cm2_anet": (20, 100, 30, 5e-5, 1, "val", "val"),
-                     "pdvc_yc2": (10, 10, 30, 5e-5, 1, "val", "val"), "pdvc_anet": (10, 10, 30, 5e-5, 1, "val", "val")}
+                     "pdvc_yc2": (10, 10, 30, 5e-5, 1, "val", "val"), "pdvc_anet": (10, 10, 30, 5e-5, 1, "val", "val"),
+                     "mesm_charades_csf": (10, 10, 200, 2e-4, 12, "test", "test")}
     assert all(len(recipes[name].data.annotations["val"]) == 2 for name in ("anet", "cm2_anet", "pdvc_anet")), (
         "ActivityNet Captions has two annotators")
     for name, config in recipes.items():

@@ -30,6 +30,9 @@ def make_tiny(folder: Path, videos: int = 8, **changes: str | int | float | bool
                       "decode": {"beams": 1, "max_tokens": 30, "grammar": True}},
         "parallel": {"queries": 6, "width": 32, "hidden": 32, "heads": 2, "levels": 2, "points": 2,
                      "encoder_layers": 1, "decode": {"batch": 2, "max_words": 8}},
+        "moments": {"words": f"each:hashing:{WIDTH}", "classes": 30, "queries": 4, "width": 32, "hidden": 32,
+                    "heads": 2, "word_layers": 1, "sentence_layers": 1, "aligner_layers": 1, "encoder_layers": 1,
+                    "decode": {"batch": 2}},
         "train": {"epochs": 2, "batch": 2, "lr": 1e-3, "log_every": 1, "checkpoint_every": 3, "eval_every": 2,
                   "select_on": "soda_d"},
     }

@@ -104,6 +104,32 @@ class OpenClipEncoder:
                 parts.append(model.encode_text(ids).float().cpu().numpy())
         return np.concatenate(parts) if parts else np.zeros((0, self.width), np.float32)
 
+    def token_states(self, texts: Sequence[str], most: int) -> list[np.ndarray]:
+        """The text tower's states after its last norm, before the projection: float32 [L, width of the tower] each.
+
+        L counts the pieces of a text and the marks at both ends; what is beyond ``most`` of them is cut, and an end
+        mark put there.  Raises UserError when the model reads text in another way.
+        """
+        import torch
+        from open_clip.tokenizer import SimpleTokenizer
+
+        model, tokenizer = self._loaded
+        tower = getattr(model, "text", model)
+        if not hasattr(tower, "token_embedding") or not isinstance(tokenizer, SimpleTokenizer):
+            raise UserError(f"{self.name}: its text tower or tokenizer is not CLIP's own, and gives no states of "
+                            "words; use another model")
+        device, found = tower.positional_embedding.device, list[np.ndarray]()
+        longest = len(tower.positional_embedding)
+        with torch.inference_mode():
+            for start in range(0, len(texts), BATCH):
+                ids = tokenizer(list(texts[start:start + BATCH]), context_length=most)
+                lengths = ids.argmax(1) + 1  # the end mark has the highest number
+                ids = torch.nn.functional.pad(ids, (0, longest - most)).to(device)
+                x = tower.token_embedding(ids) + tower.positional_embedding
+                states = tower.ln_final(tower.transformer(x, attn_mask=tower.attn_mask)).float().cpu().numpy()
+                found += [rows[:length] for rows, length in zip(states, lengths.tolist(), strict=True)]
+        return found
+
     def encode_images(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """float32 [len(images), D]; computed in bfloat16 on a GPU."""
         import torch

@@ -12,8 +12,9 @@ import numpy as np
 
 from hicm.config import Config, RetrievalConfig
 from hicm.data.annotations import read_annotations
-from hicm.data.features import open_features, sample_or_all
+from hicm.data.features import sample_or_all
 from hicm.data.ids import youtube_id
+from hicm.data.joined import open_streams
 from hicm.encoders import Encoder
 from hicm.errors import UserError
 from hicm.memory.bank import Bank, load_bank
@@ -112,7 +113,8 @@ def search_video(config: Config, video: str, nodes: int = 3, training: bool = Fa
     they do not fit the bank.
     """
     _refuse_blind(config.retrieval)
-    features = open_features(config.data.features, config.data.feature_fps, array=config.data.feature_array)
+    features = open_streams(config.data.features, config.data.streams, config.data.feature_fps,
+                            array=config.data.feature_array)
     rows = features.read(video)
     bank = load_bank(config.bank)
     frames, mask = sample_or_all(rows, config.data.frames, config.retrieval.windows, config.data.sampling)

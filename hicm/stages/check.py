@@ -11,10 +11,11 @@ from tqdm import tqdm
 from hicm.config import HOLDOUT, Config
 from hicm.data.annotations import read_annotations, read_split
 from hicm.data.catalogue import compare_counts, message_of
-from hicm.data.features import Features, open_features
+from hicm.data.features import Features
 from hicm.data.findings import Finding, Level, Look, look_at, of_features
 from hicm.data.holdout import describe_selection
 from hicm.data.ids import no_match, youtube_id
+from hicm.data.joined import open_streams
 from hicm.data.pretraining import read_listing
 from hicm.data.speech import open_speech
 from hicm.errors import UserError
@@ -208,8 +209,8 @@ class _Check:
         for file in (file for files in self.data.annotations.values() for file in files if file.endswith(".csv")):
             with contextlib.suppress(UserError):  # reported where the videos of the file are read
                 listed |= read_listing(file)
-        features = self._try(lambda: open_features(self.data.features, self.data.feature_fps, listed,
-                                                   self.data.feature_array), where)
+        features = self._try(lambda: open_streams(self.data.features, self.data.streams, self.data.feature_fps, listed,
+                                                  self.data.feature_array), where)
         return features if features is not None and self._try(lambda: features.width, where) is not None else None
 
     def _try(self, read: Callable, file: str):

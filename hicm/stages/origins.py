@@ -5,7 +5,6 @@ from pathlib import Path
 
 from hicm.config import Config
 from hicm.data.annotations import split_files
-from hicm.data.features import Features
 from hicm.data.samples import SplitSamples, open_samples
 from hicm.data.speech import open_speech
 from hicm.decisive import prediction_settings, training_settings
@@ -39,7 +38,7 @@ def training_samples(config: Config, *splits: str) -> dict[str, SplitSamples]:
 
 
 def prediction_origin(config: Config, checkpoint: Path, samples: SplitSamples, split: str,
-                      memory_of: Mapping[str, str] | None = None, queries: Features | None = None) -> Origin:
+                      memory_of: Mapping[str, str] | None = None, queries: Path | None = None) -> Origin:
     """What decides predictions: the model, what it is asked about, and how.
 
     ``memory_of``: by video, the one whose recall it reads, where that is not its own; ``queries``: what asks the
@@ -51,7 +50,7 @@ def prediction_origin(config: Config, checkpoint: Path, samples: SplitSamples, s
         read = {video: str(memory_of.get(video)) for video in samples.ids}
         inputs["videos whose memory is read"] = Origin({}, read).identity
     if queries is not None:
-        inputs["queries to the memory"] = queries.fingerprint(samples.ids)
+        inputs["queries to the memory"] = path_digest(queries, "queries")
     return Origin(prediction_settings(config),
                   inputs | given_digest(samples, split) | sample_digests(samples, split) | bank_digest(config))
 

@@ -67,8 +67,7 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
                 samples = with_events(samples, split, file, format)
             asking = samples if queries is None else samples.with_features(
                 open_features(queries, min(config.data.feature_fps, 1.0)))
-        origin = on_main(accelerator, lambda: prediction_origin(
-            config, folder, samples, split, memory_of, None if queries is None else asking.features))
+        origin = on_main(accelerator, lambda: prediction_origin(config, folder, samples, split, memory_of, queries))
         if on_main(accelerator, lambda: _is_there(out, origin, overwrite)):
             return out  # without loading the model
         with together(accelerator):
@@ -86,7 +85,8 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
             return out
         name = split if out.name == predictions_file(run, split).name else out.stem
         recalled = out.parent / f"retrieved_{name}{'.parts' if parts else ''}.h5"
-        asking = main_first(accelerator, lambda: with_recall(config, asking, split, recalled, overwrite=overwrite))
+        asking = main_first(accelerator, lambda: with_recall(config, asking, split, recalled, overwrite=overwrite,
+                                                               queries=queries))
         samples = samples.with_recall(asking.recall)
         if memory_of is not None:
             samples = samples.with_recall(of_others(samples, memory_of))
@@ -104,9 +104,10 @@ def _divided(samples: SplitSamples, config: Config, memory_of: Mapping[str, str]
     """The samples in parts, as `in_parts` makes them; UserError where they are to read what is known of whole videos.
     """
     found, parts = in_parts(samples, config.data.longest)
-    if parts and (samples.given is not None or memory_of is not None or queries is not None):
-        what = ("given events" if samples.given is not None else "the memory of another video"
-                if memory_of is not None else "other queries")
+    told = {"sentences": find_system(config.system).needs_sentences, "given events": samples.given is not None,
+            "the memory of another video": memory_of is not None, "other queries": queries is not None}
+    if parts and any(told.values()):
+        what = next(name for name, used in told.items() if used)
         raise UserError(f"data.longest={config.data.longest:g}: {what} cannot be used in parts of a video; set "
                         "data.longest=0")
     return found, parts

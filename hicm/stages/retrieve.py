@@ -14,7 +14,7 @@ from hicm.data.features import Features, sample_or_all
 from hicm.data.ids import youtube_id
 from hicm.data.samples import SplitSamples, open_samples
 from hicm.errors import UserError
-from hicm.files import plain
+from hicm.files import plain, sha256
 from hicm.memory.bank import Bank, bank_hash, load_bank
 from hicm.retrieval.mean_frame import find_mean, make_reader
 from hicm.retrieval.reader import Reader, needs_bank
@@ -27,13 +27,14 @@ BATCH = 64  # videos read at once
 
 
 def retrieve(config: Config, split: str, out: str | Path, training: bool = False, overwrite: bool = False,
-             samples: SplitSamples | None = None) -> Path:
+             samples: SplitSamples | None = None, queries: Path | None = None) -> Path:
     """Write what each video of ``split`` recalls to ``out`` and return its path.
 
     ``training``: the videos will train a system, so ``retrieval.leave_own_out`` and ``leave_best_out`` apply.  Does
     nothing when ``out`` was made from the same settings, bank and features.  Raises UserError when it was made from
     others (unless ``overwrite``), when features are missing, or when bank and features do not fit.  ``samples``: those
-    of the split, where they are open already.
+    of the split, where they are open already; ``queries``: the file that their features are, where it was made to ask
+    the memory: every row of it counts, and not only the few that tell extractions apart.
     """
     out, settings = Path(out), config.retrieval
     samples = samples or open_samples(config.data, split, captions=False)
@@ -44,6 +45,8 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     info = plain({"retrieval": changes(settings), "leave_own_out": leave_own_out, "split": split,
                   "videos": list(videos), "bank": bank_hash(config.bank) if with_bank else None,
                   "frames": _frames(config.data), "features": features.fingerprint(videos)})
+    if queries is not None:
+        info["queries"] = sha256(queries)
     mean = find_mean(config)
     if mean is not None:
         info["mean_frame"] = mean.digest
@@ -56,7 +59,7 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     if bank is not None and config.data.holdout:
         _refuse_held_out(bank, config)
     if bank is not None and bank.width != features.width:
-        raise UserError(f"{config.data.features}: features are {features.width} wide and the memory bank {bank.width} "
+        raise UserError(f"{samples.where}: features are {features.width} wide and the memory bank {bank.width} "
                         f"({config.bank}); build the bank with the text encoder that belongs to the features "
                         "(memory.encoder)")
     reader = make_reader(bank, config)
@@ -65,14 +68,14 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
 
 
 def with_recall(config: Config, samples: SplitSamples, split: str, path: Path, training: bool = False,
-                overwrite: bool = False) -> SplitSamples:
+                overwrite: bool = False, queries: Path | None = None) -> SplitSamples:
     """The samples of a split with what they recall, where the system reads that; ``path`` is made if absent.
 
-    ``training``: as in `retrieve`.
+    ``training``, ``queries``: as in `retrieve`.
     """
     if not reads_tokens(config):
         return samples
-    tokens = open_retrieved(retrieve(config, split, path, training, overwrite, samples)).tokens
+    tokens = open_retrieved(retrieve(config, split, path, training, overwrite, samples, queries)).tokens
     texts = memory_need(config) == "texts" and needs_bank(config.retrieval)
     return samples.with_recall(WithTexts(tokens, load_bank(config.bank)) if texts else tokens)
 
@@ -109,7 +112,8 @@ def _reads(reader: Reader, features: Features, ids: Sequence[str], data: DataCon
 def _refuse_input(out: Path, config: Config) -> None:
     """UserError when ``out`` is a file that is read, by whatever links."""
     data = config.data
-    inputs = [data.features, data.speech, *(file for files in data.annotations.values() for file in files)]
+    annotations = (file for files in data.annotations.values() for file in files)
+    inputs = [data.features, *data.streams, data.speech, *annotations]
     for path in [*(Path(name) for name in inputs if name), *config.bank.glob("*")]:
         if out.exists() and path.is_file() and out.samefile(path):
             raise UserError(f"{out}: is the input {path}, which would be lost; choose another --out")
@@ -152,7 +156,7 @@ def _is_same(out: Path, info: dict[str, Any], settings: dict[str, Any], overwrit
 def _change(key: str, there: Any, here: Any) -> str:
     if key == "videos":
         return f"videos: {len(there or [])} there, {len(here)} here"
-    if key in ("features", "bank", "mean_frame"):
+    if key in ("features", "bank", "mean_frame", "queries"):
         return f"{key}: other content"
     if isinstance(there, dict):
         return ", ".join(f"{key}.{name}: {there.get(name, 'default')!r} there, {here.get(name, 'default')!r} here"

@@ -234,6 +234,9 @@ def _open_system(model: str, memory: str, overrides: Sequence[str]) -> tuple[Con
     own = [f"memory.path={memory}"] if memory else []
     if model:
         config = prediction_config(Path(model), [*overrides, *own])
+        if find_system(config.system).needs_sentences:
+            raise UserError(f"caption: {model}: the system {config.system} finds the moments of given sentences and "
+                            "describes nothing; put them into an annotation file, and use hicm predict")
         folder = model_folder(Path(model))
         return config, find_system(config.system).load(folder, config), {
             "model": path_digest(folder, "checkpoint")} | bank_digest(config) | file_digests(config)

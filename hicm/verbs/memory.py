@@ -107,8 +107,8 @@ def memory_ablate(source: Annotated[str, "settings file: train every cell; run f
                   search: Annotated[Sequence[str], "searches; default: none zero random flat top_only descend"] = (),
                   summariser: Annotated[Sequence[str], "summarisers; default: medoid, centroid and that of the "
                                                        "settings; own: the bank of the settings as it is"] = (),
-                  levels: Annotated[Sequence[str], "levels to read: all, top, or numbers as 1 or 1,3; default: all 1 "
-                                                   "top"] = (),
+                  levels: Annotated[Sequence[str], "levels to read: all, top, or numbers as 1 or 1,3 (0: "
+                                                   "captions); default: all 1 top"] = (),
                   metrics: Annotated[Sequence[str], "metrics of table and plot; default: CIDEr METEOR soda_c"] = (),
                   samples: Annotated[int, "samples of intervals and tests"] = 1000,
                   seed: Annotated[int, "seed of the samples"] = 0, set_: Overrides = (),

@@ -45,6 +45,7 @@ from tests.fuzz.damage import (
 from tests.fuzz.imported import IMPORTED, read_imported
 from tests.fuzz.jobs import JOB, read_job
 from tests.fuzz.moments import MOMENTS, read_moments
+from tests.fuzz.moments_room import MOMENTS_ROOM
 from tests.fuzz.reader import Reader
 from tests.fuzz.released import (
     ARGUMENTS,
@@ -342,6 +343,7 @@ READERS = {
                                            made.damage, slow=True) for made in IMPORTED},
     **{f"json, {name}": Reader("x.json", as_json(kept.content), kept.read, damage_json, kept.slow)
        for name, kept in KEPT.items()},
+    **MOMENTS_ROOM,
     **{f"moments, {made.name}": Reader(made.name, as_text(made.text), partial(read_moments, made.side), made.damage,
                                        slow=True) for made in MOMENTS},
     "pickle": Reader("x.pkl", speech_pickles, read_speech, damage_pickle),

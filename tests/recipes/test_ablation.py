@@ -32,10 +32,15 @@ def test_no_cell_stands_twice(levels, searches):
     assert len({tuple(cell.overrides) for cell in cells}) == len(cells) == len({cell.name for cell in cells})
 
 
+def test_captions_are_level_0():
+    flat, descend = make_grid(["flat", "top_only", "descend"], ["0"], {"medoid": 2})
+    assert (flat.levels, descend.levels) == ((0,), (0,))
+
+
 @pytest.mark.parametrize(("searches", "levels", "message"), [
     (["descent"], ["all"], "unknown search 'descent'; expected some of none, zero, random"),
-    (["descend"], ["4"], r"level '4': expected all, top, or numbers from 1 \(finest\) to 3"),
-    (["descend"], ["0"], "level '0'"), (["flat"], ["1;2"], "level '1;2'"),
+    (["descend"], ["4"], r"level '4': expected all, top, or numbers from 0 \(captions\) and 1 \(finest\) to 3"),
+    (["descend"], ["-1"], "level '-1'"), (["flat"], ["1;2"], "level '1;2'"),
 ])
 def test_what_is_no_grid(searches, levels, message):
     with pytest.raises(UserError, match=message):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from hicm.config import DataConfig, load_config
 from hicm.data.annotations import read_split
-from hicm.data.features import open_features
+from hicm.data.features import open_features, write_features
 from hicm.data.holdout import is_held_out
 from hicm.data.ids import youtube_id
 from hicm.data.samples import open_samples
@@ -21,6 +21,7 @@ from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.evaluation.intervals import Interval, bootstrap, resampled_scores
 from hicm.evaluation.measures import mean_measure
+from hicm.recipes.memory_reads import asking
 from hicm.recipes.memory_reads.asking import caption_queries
 from hicm.recipes.memory_reads.conditions import CONDITIONS, base_of, overrides, parse_condition, why_not
 from hicm.recipes.memory_reads.examples import examples, nearest_caption
@@ -95,6 +96,31 @@ def test_captions_ask_in_the_time_of_their_events(tiny, tmp_path):
     middle = int((event.span.start + event.span.end) / 2)
     np.testing.assert_allclose(rows[middle], encoder.encode([event.text])[0], atol=1e-3)
     assert {len(rows)} == {len(samples.features.read(video))}
+
+
+def test_short_events_ask_within_long_ones_and_all_of_them_ask(tiny):
+    config = load_config(tiny)
+    samples, encoder = open_samples(config.data, "train"), make_encoder(config.memory.encoder)
+    name = samples.ids[0]
+    spans = {"cut it": (4.0, 8.0), "stir": (2.7, 3.3), "the whole": (0.0, 60.0)}
+    video = Video(name, 60.0, tuple(Event(Span(*span), text) for text, span in spans.items()))
+    rows = asking._rows(60, 1.0, video, encoder).astype(np.float32)
+    said = dict(zip(spans, encoder.encode(list(spans)), strict=True))
+    for place, text in ((5, "cut it"), (2, "stir"), (0, "the whole"), (30, "the whole")):
+        np.testing.assert_allclose(rows[place], said[text], atol=1e-3, err_msg=f"{place}: {text}")
+
+
+def test_a_row_of_the_queries_decides_what_is_recalled(tiny, tmp_path):
+    config = load_config(tiny)
+    samples = open_samples(config.data, "val")
+    files = []
+    for number in range(2):
+        rows = {video: np.array(samples.features.read(video)) for video in samples.ids}
+        rows[samples.ids[0]][5] += number
+        files.append(write_features(tmp_path / f"queries_{number}.h5", rows))
+    with_recall(config, samples.with_features(open_features(files[0])), "val", tmp_path / "r.h5", queries=files[0])
+    with pytest.raises(UserError, match="queries: other content"):
+        with_recall(config, samples.with_features(open_features(files[1])), "val", tmp_path / "r.h5", queries=files[1])
 
 
 def test_what_another_video_recalls_is_read(tiny, tmp_path):
@@ -222,7 +248,9 @@ def test_conditions_that_say_nothing_are_named():
     text = config_of(captioner__memory_as="text", retrieval__read="items")
     assert [why_not(none, [name]) for name in ("own", "frames", "events")] == ["", "", ""]
     assert all(why_not(none, [name]) == "reads no memory" for name in ("random", "zero", "none", "swapped"))
-    assert [name for name in CONDITIONS if why_not(vectors, [name])] == ["flat"], "it reads several levels"
+    assert [name for name in CONDITIONS if why_not(vectors, [name])] == ["flat"]
+    assert why_not(vectors, ["flat"]) == "reads several levels"
+    assert why_not(config_of(retrieval__search="top_only"), ["flat"]) == "does not descend"
     assert [name for name in CONDITIONS if why_not(text, [name])] == ["zero", "flat"]
     leaves = config_of(captioner__memory_as="text", retrieval__read="items", retrieval__levels="[0]")
     assert [name for name in CONDITIONS if why_not(leaves, [name])] == ["zero"]
@@ -358,7 +386,7 @@ def test_a_page_without_marks_is_left_alone(tmp_path):
     assert path.read_text() == "\n".join(marks("y"))
 
 
-def test_the_page_of_benchmarks_has_a_place_for_the_committed_specification():
+def test_the_page_of_benchmarks_has_a_place_for_the_committed_specifications():
     page = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
-    for split in ("holdout", "val"):
-        assert all(page.count(mark) == 1 for mark in marks(f"memory_reads_memory_yc2_sim_{split}"))
+    for name in ("memory_yc2_sim_val", "memory_anet_sim_val", "memory_yc2_hard_val", "memory_reads_yc2_sim_holdout"):
+        assert all(page.count(mark) == 1 for mark in marks(f"memory_reads_{name}"))

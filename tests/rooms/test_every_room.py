@@ -214,6 +214,10 @@ def test_unknown_names_are_refused():
 
 def test_a_video_file_is_captioned(trained, room, tmp_path):
     """Without the data set: frames are embedded, the memory is read, nothing happens after the end."""
+    if find_system(room).needs_sentences:
+        with pytest.raises(UserError, match="finds the moments of given sentences and describes nothing; put them"):
+            VideoCaptioner(str(trained), cache=tmp_path / "cache", speech="none")
+        return
     video = write_video(tmp_path / "kitchen.mp4", [0.0, 4.0, 9.0], 12.0)
     captioner = VideoCaptioner(str(trained), cache=tmp_path / "cache", speech="none")
     captioned = captioner.caption(video)

@@ -13,12 +13,12 @@ from torch import Tensor
 
 from hicm.config import load_config
 from hicm.errors import UserError
+from hicm.nn.segments import tiou
 from hicm.nn.weights import load_exactly
 from hicm.systems.parallel.batch import Batch, collate
 from hicm.systems.parallel.decode import Candidate, candidates, choose, describe
 from hicm.systems.parallel.given import caption_spans
 from hicm.systems.parallel.losses import LossModule, count_shares, focal, loss_names, varifocal
-from hicm.systems.parallel.matcher import tiou
 from hicm.systems.parallel.model import Parallel
 from hicm.systems.parallel.overlap import FLOOR, GAMMA, overlap_loss, suppress_overlaps
 from hicm.systems.parallel.settings import DecodeSettings, ObjectiveSettings, Settings

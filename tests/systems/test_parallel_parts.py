@@ -9,13 +9,14 @@ import torch
 import torch.nn.functional as F
 
 from hicm.errors import UserError
+from hicm.nn.segments import giou
 from hicm.nn.weights import load_exactly
 from hicm.systems.parallel import captioner
 from hicm.systems.parallel.attention import DeformableAttention, Levels, taps, weighted_rows
 from hicm.systems.parallel.batch import Item, collate
 from hicm.systems.parallel.encoder import GROUPS, MaskedGroupNorm, positions
 from hicm.systems.parallel.losses import ACTIVITYNET, LossModule, count_shares, counter, focal, loss_names
-from hicm.systems.parallel.matcher import giou, match
+from hicm.systems.parallel.matcher import match
 from hicm.systems.parallel.model import Parallel
 from hicm.systems.parallel.names import own_name, own_state
 from hicm.systems.parallel.settings import ObjectiveSettings, Settings

@@ -37,7 +37,8 @@ class Cell:
 def make_grid(searches: Sequence[str], levels: Sequence[str], depths: Mapping[str, int]) -> list[Cell]:
     """All cells without duplicates, in the order of ``searches``; ``depths``: number of levels per summariser's bank.
 
-    ``levels`` are "all", "top", or numbers ("1", "1,3"); a flat search reads one level, for "all" the finest.
+    ``levels`` are "all", "top", or numbers ("1", "1,3"; 0: captions, left out for top_only); a flat search reads one
+    level, for "all" the finest.
     Raises UserError on an unknown search, or a level that a bank does not have.
     """
     installed = known(PARTS["package"], PARTS["group"], PARTS["defines"])
@@ -54,7 +55,7 @@ def make_grid(searches: Sequence[str], levels: Sequence[str], depths: Mapping[st
                 numbers = _numbers(level, depth)
                 if search == "flat":
                     cells += [Cell(search, summariser, (number,)) for number in numbers or (1,)]
-                else:
+                elif search != "top_only" or 0 not in numbers:  # which never reads captions
                     cells.append(Cell(search, summariser, numbers))
     return list(dict.fromkeys(cells))
 
@@ -71,6 +72,7 @@ def _numbers(level: str, depth: int) -> tuple[int, ...]:
     if level == "top":
         return (depth,)
     parts = level.split(",")
-    if not all(part.isdecimal() and 1 <= int(part) <= depth for part in parts):
-        raise UserError(f"ablation: level {level!r}: expected all, top, or numbers from 1 (finest) to {depth}, as 1,3")
+    if not all(part.isdecimal() and int(part) <= depth for part in parts):
+        raise UserError(f"ablation: level {level!r}: expected all, top, or numbers from 0 (captions) and 1 (finest) to "
+                        f"{depth}, as 1,3")
     return tuple(sorted(set(map(int, parts))))

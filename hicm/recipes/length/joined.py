@@ -44,7 +44,7 @@ class Joined:
         speech = str(self.folder / SPEECH) if self.speech else ""
         return [f"data.annotations.{split}=[{', '.join(map(_quoted, self.references))}]", "data.feature_array=",
                 f"data.features={_quoted(str(self.folder / FEATURES))}", f"data.feature_fps={1 / seconds_per_row}",
-                f"data.speech={_quoted(speech)}"]
+                f"data.speech={_quoted(speech)}", "data.streams=[]"]
 
 
 class Source:

@@ -15,9 +15,10 @@ from hicm.types import Video
 def caption_queries(samples: SplitSamples, annotated: Mapping[str, Video], encoder: Encoder, folder: Path) -> Path:
     """A features file in ``folder``, one row per second; made once for equal content.
 
-    Rows whose middle lies in an annotated event hold the embedding of its caption, of the later event where two
-    overlap; the others are zero, and so recall by no preference.  Raises UserError for a caption that cannot be
-    embedded.
+    Rows whose middle lies in an annotated event hold the embedding of its caption, of the shorter event where two
+    overlap; an event without such a row has the row nearest to its middle.  The other rows are zero: a window of them
+    has cosine 0 with every node, and recalls the first ones.  Windows that follow the frames follow these rows.  Raises
+    UserError for a caption that cannot be embedded.
     """
     said = {video: repr([(event.span, event.text) for event in annotated[video].events]) for video in samples.ids}
     name = Origin({}, {"encoder": encoder.name, "features": samples.features.fingerprint(samples.ids), **said}).identity
@@ -31,8 +32,11 @@ def caption_queries(samples: SplitSamples, annotated: Mapping[str, Video], encod
 def _rows(count: int, seconds: float, video: Video, encoder: Encoder) -> np.ndarray:
     """float16 [count, D]; each row lasts ``seconds``."""
     rows, middles = np.zeros((count, encoder.width), np.float32), (np.arange(count) + 0.5) * seconds
-    events = [event for event in video.events if event.text.strip()]
+    events = sorted((event for event in video.events if event.text.strip()),
+                    key=lambda event: event.span.start - event.span.end)  # the shortest last
     embeddings = encoder.encode([event.text for event in events]) if events else rows[:0]
     for event, embedding in zip(events, embeddings, strict=True):
-        rows[(middles >= event.span.start) & (middles < event.span.end)] = embedding
+        start, end = event.span.start, event.span.end
+        inside = (middles >= start) & (middles < end)
+        rows[inside if inside.any() else np.abs(middles - (start + end) / 2).argmin()] = embedding
     return rows.astype(np.float16)

@@ -6,7 +6,7 @@
     none     no memory (retrieval.search=none)
     flat     the nearest nodes of the level that it reads, all of which are compared (retrieval.search=flat)
     swapped  what another video of the split recalls
-    captions what the annotated captions recall, each in the time of its event: a ceiling of what is recalled
+    captions what the annotated captions recall, each in the time of its event (`hicm.recipes.memory_reads.asking`)
     frames   the features of another video of the split, which also decide what is recalled
     events   the annotated events, which are only to be captioned
 
@@ -59,8 +59,10 @@ def why_not(config: Config, parts: Sequence[str]) -> str:
         return "retrieval.levels does not name the top level, which random nodes should be of"
     if memory == "swapped" and retrieval.search in ("none", "zero"):
         return "every video reads the same"
-    if memory == "flat" and (retrieval.search != "descend" or len(set(retrieval.levels)) != 1):
-        return "reads several levels, or does not descend to one"
+    if memory == "flat" and retrieval.search != "descend":
+        return "does not descend"
+    if memory == "flat" and len(set(retrieval.levels)) != 1:
+        return "reads several levels"
     if memory == CAPTIONS and retrieval.search in ("none", "zero", "random"):
         return "does not look into the memory"
     if "frames" in parts and not getattr(config.room, "use_video", True):

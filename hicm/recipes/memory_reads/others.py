@@ -46,7 +46,8 @@ def exchanged_features(samples: SplitSamples, of: Mapping[str, str], folder: Pat
 
 def exchanged_settings(data: DataConfig, path: Path) -> list[str]:
     """The settings with which `exchanged_features` are read."""
-    return [f"data.features={path}", "data.feature_array=", f"data.feature_fps={min(data.feature_fps, 1.0)}"]
+    return [f"data.features={path}", "data.feature_array=", f"data.feature_fps={min(data.feature_fps, 1.0)}",
+            *(["data.streams=[]"] if data.streams else [])]
 
 
 class _Rows(Mapping[str, np.ndarray]):

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hicm.nn.bfloat16 import in_float32
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -37,12 +39,6 @@ class Levels:
         return torch.cat([(torch.arange(size, device=self.lengths.device) + 0.5)
                           / self.lengths[:, level, None].clamp(min=1)
                           for level, size in enumerate(self.sizes)], 1)
-
-
-def in_float32(layer: nn.Module, x: Tensor) -> Tensor:
-    """``layer`` of ``x`` in float32, in mixed precision as well: bfloat16 is too coarse for locations."""
-    with torch.autocast(x.device.type, enabled=False):
-        return layer(x.float())
 
 
 def sampling_locations(reference: Tensor, offsets: Tensor, lengths: Tensor) -> Tensor:

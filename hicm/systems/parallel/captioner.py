@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hicm.systems.parallel.attention import Levels, in_float32, sampling_locations, taps, weighted_rows
+from hicm.nn.bfloat16 import in_float32
+from hicm.systems.parallel.attention import Levels, sampling_locations, taps, weighted_rows
 
 END = 0
 TYPICAL_LENGTH = 4  # words of a caption, at least, on average

@@ -11,9 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hicm.systems.parallel.attention import DeformableAttention, Levels, in_float32
-from hicm.systems.parallel.encoder import FeedForward
-from hicm.systems.parallel.heads import BoxHead, logit
+from hicm.nn.bfloat16 import in_float32
+from hicm.nn.feed_forward import FeedForward
+from hicm.nn.segments import logit
+from hicm.systems.parallel.attention import DeformableAttention, Levels
+from hicm.systems.parallel.heads import BoxHead
 
 
 class RecalledAttention(nn.Module):

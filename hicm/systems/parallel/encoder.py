@@ -3,22 +3,14 @@
 Shapes as in `attention`.  A batch is padded; nothing that is real depends on the padding.
 """
 
-import math
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hicm.nn.feed_forward import FeedForward
+from hicm.nn.sinusoid import sinusoid
 from hicm.systems.parallel.attention import DeformableAttention, Levels
 
 GROUPS = 32  # of the group norms
-
-
-def sinusoid(locations: Tensor, width: int) -> Tensor:
-    """Sines and cosines of locations (shares of the video) [...]: float32 [..., width]."""
-    k = torch.arange(width, device=locations.device)
-    angles = 2 * math.pi * locations[..., None] / 10000 ** (2 * torch.div(k, 2, rounding_mode="floor") / width)
-    return torch.where(k % 2 == 0, angles.sin(), angles.cos())
 
 
 def positions(size: int, lengths: Tensor, width: int) -> Tensor:
@@ -77,18 +69,6 @@ class Pyramid(nn.Module):
         return torch.cat([torch.cat([positions(size, levels.lengths[:, level], half),
                                      duration[:, None].expand(-1, size, -1)], 2)
                           for level, size in enumerate(levels.sizes)], 1)
-
-
-class FeedForward(nn.Module):
-    """Linear, ReLU, dropout, linear, dropout."""
-
-    def __init__(self, width: int, hidden: int, dropout: float) -> None:
-        super().__init__()
-        self.linear1, self.linear2 = nn.Linear(width, hidden), nn.Linear(hidden, width)
-        self.drop = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.drop(self.linear2(self.drop(F.relu(self.linear1(x)))))
 
 
 class EncoderLayer(nn.Module):

@@ -10,9 +10,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from hicm.nn.segments import logit, pairwise_giou
 from hicm.systems.parallel.batch import Batch
-from hicm.systems.parallel.heads import logit
-from hicm.systems.parallel.matcher import pairwise_giou
 from hicm.systems.parallel.model import Layer, Parallel
 from hicm.systems.parallel.settings import DecodeSettings
 from hicm.systems.parallel.vocabulary import Vocabulary

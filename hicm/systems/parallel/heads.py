@@ -5,32 +5,22 @@ import math
 import torch
 from torch import Tensor, nn
 
+from hicm.nn.feed_forward import Perceptron
+
 PRIOR = 0.01  # probability of an event before training
 
 
-def logit(share: Tensor) -> Tensor:
-    """log(x / (1 - x)) of shares, which are kept 1e-5 away from 0 and 1."""
-    share = share.clamp(0, 1)
-    return (share.clamp(min=1e-5) / (1 - share).clamp(min=1e-5)).log()
-
-
-class BoxHead(nn.Module):
+class BoxHead(Perceptron):
     """Corrections [B, Q, 2] of centre and length, to be added to their logits."""
 
     def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(nn.Linear(width, out) for out in (width, width, 2))
+        super().__init__(width, width, width, 2)
 
     def initialise(self, length: float) -> None:
         """Segments whose logit length is ``length`` around the reference."""
         nn.init.zeros_(self.layers[-1].weight)  # type: ignore[arg-type]
         with torch.no_grad():
             self.layers[-1].bias.copy_(torch.tensor([0.0, length]))  # type: ignore[operator,union-attr]
-
-    def forward(self, x: Tensor) -> Tensor:
-        for layer in self.layers[:-1]:
-            x = layer(x).relu()
-        return self.layers[-1](x)
 
 
 class Heads(nn.Module):

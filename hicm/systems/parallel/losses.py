@@ -8,9 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hicm.nn.segments import giou, tiou
 from hicm.systems.parallel.batch import Batch
 from hicm.systems.parallel.captioner import END
-from hicm.systems.parallel.matcher import ALPHA, giou, match, tiou
+from hicm.systems.parallel.matcher import ALPHA, match
 from hicm.systems.parallel.model import Layer, Output, Parallel
 from hicm.systems.parallel.overlap import overlap_loss
 from hicm.systems.parallel.settings import ObjectiveSettings

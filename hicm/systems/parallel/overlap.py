@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from hicm.systems.parallel.matcher import tiou
+from hicm.nn.segments import tiou
 from hicm.types import Span
 
 GAMMA = 0.35  # weight of the penalty on a query that fits its events; 1 - GAMMA: on one far from all of them

@@ -1,0 +1,1 @@
+"""Moment retrieval: when happens in a video what a sentence says.  See README.md."""

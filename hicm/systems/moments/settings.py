@@ -1,0 +1,90 @@
+"""Settings of the moments system: the section ``moments`` of a settings file."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hicm.errors import UserError
+from hicm.strict import limited
+
+
+@dataclass(frozen=True)
+class ObjectiveSettings:
+    """Weights of the losses (objective.py); those of windows also weigh the costs of matching."""
+
+    span: float = limited(10.0, 0)  # distance of centres and lengths
+    giou: float = limited(1.0, 0)  # generalised IoU
+    label: float = limited(4.0, 0)  # which windows are found; published: 6 for TACoS
+    background: float = limited(0.1, 0)  # of windows that match nothing, within label
+    saliency: float = limited(4.0, 0)  # which rows fit the query; published: 1 for TACoS and QVHighlights
+    rank: float = limited(12.0, 1)  # what the ranking loss is divided by, within saliency; published: 1 for TACoS
+    triplet: bool = False  # a margin between drawn rows, within saliency; published: true for TACoS, QVHighlights
+    margin: float = limited(0.2, 0)  # of the triplet loss
+    words: float = limited(0.1, 0)  # masked words; published: 0.5 for QVHighlights; 0: left out
+    sentences: float = limited(0.1, 0)  # segments and sentences; 0: left out
+    same: float = limited(0.9, 0, 1)  # generalised IoU from which two moments of a video count as one, in sentences
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """What is predicted (decode.py)."""
+
+    batch: int = limited(8, 1)  # videos at once
+    moments: int = limited(1, 1)  # likeliest windows that are kept of every sentence
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of the network, its losses and its predictions."""
+
+    # where word vectors come from: clip:<model>/<pretrained>, glove:<text file> or each:<encoder> (words/)
+    words: str = "clip:ViT-B-32/openai"
+    tags: str = ""  # json file {sentence: [part of speech of each word]}; empty: all words are masked alike
+    sentences: int = limited(10, 1)  # of a video, at most, in one training item; a video with more makes several
+    max_words: int = limited(16, 3)  # L, tokens of a query that are read; QVHighlights: 32
+    classes: int = limited(1111, 1)  # most frequent words that are told apart when they are masked
+    width: int = limited(256, 8)  # d
+    hidden: int = limited(1024, 1)  # width of the feed-forward networks
+    heads: int = limited(8, 1)
+    queries: int = limited(10, 1)  # Q, windows per query
+    word_layers: int = limited(2, 1)  # frames that attend to words, and masked words to frames
+    shared_feed: bool = True  # both directions share a feed-forward network; TACoS: false
+    sentence_layers: int = limited(4, 1)  # of the segment-sentence token
+    aligner_layers: int = limited(2, 1)
+    encoder_layers: int = limited(2, 1)
+    decoder_layers: int = limited(2, 1)
+    dropout: float = limited(0.1, 0, 1)
+    input_dropout: float = limited(0.5, 0, 1)  # of features and word vectors
+    weight_decay: float = limited(1e-4, 0)
+    # whose moments are compared by the loss of sentences: those of one video; or, as published for QVHighlights, of all
+    # clips of one YouTube video, although times within different clips say nothing of each other
+    grouping: Literal["video", "youtube"] = "video"
+    mixed_padding: bool = False  # attention heads of one query use the padding of another, as in the published code
+    objective: ObjectiveSettings = field(default_factory=ObjectiveSettings)
+    decode: DecodeSettings = field(default_factory=DecodeSettings)
+
+
+FILES = ("model.safetensors", "vocabulary.json")
+PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
+AT_PREDICTION = ("decode",)
+IN_WEIGHTS = ("width", "hidden", "heads", "queries", "word_layers", "shared_feed", "sentence_layers",
+              "aligner_layers", "encoder_layers", "decoder_layers")  # may not be changed
+
+# What the published code does with padding; the rest of what it does otherwise is not restored (README.md).
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {"released": {"moments": {"mixed_padding": True}}}
+
+
+def start_files(settings: Settings) -> dict[str, str]:
+    """The parts of speech, where they are given."""
+    return {"moments.tags": settings.tags} if settings.tags else {}
+
+
+def check(config: Any) -> None:
+    """Raise UserError when nothing can be learnt under these settings, before anything is read."""
+    settings, objective = config.room, config.room.objective
+    if settings.width % 2 or settings.width % settings.heads:
+        raise UserError(f"moments.width={settings.width}: expected an even multiple of moments.heads={settings.heads}")
+    if settings.grouping != "video":
+        raise UserError(f"moments.grouping={settings.grouping}: training compares the moments of one video; leave the "
+                        "setting out")
+    if not (objective.label and (objective.span or objective.giou)):
+        raise UserError("moments.objective: label and one of span and giou need a weight, or no windows are learnt")

@@ -1,0 +1,54 @@
+"""Token states of a CLIP model's text tower, through open_clip."""
+
+from collections.abc import Sequence
+from functools import cache, cached_property
+from typing import Any
+
+import numpy as np
+
+from hicm.encoders.openclip import OpenClipEncoder
+from hicm.systems.moments.words import Sentence
+
+FORM = "clip:<model>/<pretrained>"
+WORD_END = "</w>"
+
+
+def words(rest: str, offline: bool) -> "ClipWords":
+    """The text tower of the model ``rest``, as in ``openclip:`` of hicm.encoders."""
+    return ClipWords(rest, offline)
+
+
+@cache
+def _tokenizer() -> Any:
+    from open_clip.tokenizer import SimpleTokenizer
+
+    return SimpleTokenizer()
+
+
+def split_pieces(text: str) -> list[tuple[int, str]]:
+    """OpenAI's byte pairs of a sentence: number and text of each piece."""
+    tokenizer = _tokenizer()
+    return [(number, tokenizer.decoder[number]) for number in tokenizer.encode(text)]
+
+
+class ClipWords:
+    """The states after the last norm, before the projection; of the text as CLIP reads it, between two marks."""
+
+    ends = True
+
+    def __init__(self, rest: str, offline: bool) -> None:
+        self._encoder = OpenClipEncoder(rest, offline)
+        self.name = f"clip:{self._encoder.name}"
+
+    @cached_property
+    def width(self) -> int:
+        return self.vectors([""], 2)[0].shape[1]
+
+    def split(self, text: str) -> Sentence:
+        """Pieces of words."""
+        pieces = tuple(piece for _, piece in split_pieces(text))
+        return Sentence(pieces, tuple(piece.removesuffix(WORD_END) for piece in pieces))
+
+    def vectors(self, texts: Sequence[str], most: int) -> list[np.ndarray]:
+        """float32 [L, E] for each sentence."""
+        return self._encoder.token_states(texts, most)

@@ -1,0 +1,131 @@
+"""Words of queries: splitting, vectors, classes, chances of being masked."""
+
+import numpy as np
+import pytest
+
+from hicm.encoders import make_encoder
+from hicm.errors import UserError
+from hicm.files import write_json
+from hicm.systems.moments.tags import load_tags, word_weights
+from hicm.systems.moments.targets import rated_rows, relevant_rows, target_windows
+from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary, load_vocabulary
+from hicm.systems.moments.words import make_words
+from hicm.systems.moments.words.clip import ClipWords, split_pieces
+from hicm.types import Span
+
+
+def test_each_word_is_embedded_on_its_own():
+    words = make_words("each:hashing:16")
+    assert words.split("A dog, barks").words == ("a", "dog", ",", "barks")
+    assert words.split("A dog, barks").shown[0] == "A" and words.split(" ").words == ("",)
+    first, second, third = words.vectors(["A dog, barks", "barks", ""], 3)
+    assert first.shape == (3, 16) and second.shape == (1, 16) == third.shape
+    np.testing.assert_array_equal(first[1], make_encoder("hashing:16").encode(["dog"])[0])
+
+
+@pytest.mark.parametrize(("spec", "what"), [
+    ("hashing:16", r"moments\.words: 'hashing:16' makes no word vectors; expected one of clip:<model>/<pretrained>, "
+                   r"each:<encoder>, glove:<text file>"),
+    ("each:nothing", "'nothing' is not an encoder"), ("glove:none.txt", r"none\.txt: file of word vectors not found")])
+def test_unknown_words_are_refused(spec, what):
+    with pytest.raises(UserError, match=what):
+        make_words(spec)
+
+
+def test_pieces_of_clip():
+    """Numbers of OpenAI's vocabulary, as the published count files list them."""
+    assert split_pieces("Mince the frozen lamb") == [
+        (32396, "mince</w>"), (518, "the</w>"), (8507, "frozen</w>"), (10034, "lamb</w>")]
+    sentence = ClipWords("ViT-B-32/openai", offline=True).split("cilantro &amp; lime")
+    assert sentence.shown == tuple(word.removesuffix("</w>") for word in sentence.words) and "&" in sentence.shown
+
+
+def test_token_states_of_clip(tmp_path):
+    """A tiny CLIP with random weights: the states do not depend on what stands after them."""
+    open_clip, torch = pytest.importorskip("open_clip"), pytest.importorskip("torch")
+    torch.manual_seed(0)
+    words = ClipWords("tiny/none", offline=True)
+    model = open_clip.CLIP(embed_dim=8, vision_cfg={"layers": 1, "width": 64, "head_width": 32, "patch_size": 16,
+                                                    "image_size": 32},
+                           text_cfg={"context_length": 77, "width": 32, "heads": 2, "layers": 1})
+    words._encoder.__dict__["_loaded"] = (model.eval(), open_clip.get_tokenizer("ViT-B-32"))
+    assert words.width == 32 and words.vectors([""], 4)[0].shape == (2, 32)
+    [long, short] = words.vectors(["mince the frozen lamb", "mince"], 5)
+    assert long.shape == (5, 32) and short.shape == (3, 32) and words.width == 32 and words.ends
+    np.testing.assert_allclose(long[:2], short[:2], atol=1e-6)
+    with torch.no_grad():  # the projection of the state at the end mark is CLIP's embedding of the text
+        expected = model.encode_text(open_clip.get_tokenizer("ViT-B-32")(["mince"]))[0]
+        np.testing.assert_allclose(torch.from_numpy(short[2]) @ model.text_projection, expected, atol=1e-5)
+
+
+def test_models_that_read_text_in_another_way_are_refused():
+    from types import SimpleNamespace
+
+    words = ClipWords("other/none", offline=True)
+    words._encoder.__dict__["_loaded"] = (SimpleNamespace(text=SimpleNamespace(transformer=None)), None)
+    with pytest.raises(UserError, match="openclip:other/none: its text tower or tokenizer is not CLIP's own"):
+        words.vectors(["x"], 4)
+
+
+@pytest.fixture
+def glove(tmp_path):
+    path = tmp_path / "glove.txt"
+    path.write_text("dog 1 0\nsits 0 1\n. 1 1\ndog 9 9\n", encoding="utf-8")
+    return path
+
+
+def test_glove_vectors(glove):
+    pytest.importorskip("nltk")
+    words = make_words(f"glove:{glove}")
+    assert words.split("The dog sits.").words == ("the", "dog", "sits", ".")
+    [found] = words.vectors(["The dog sits."], 4)
+    np.testing.assert_allclose(found, [[2 / 3, 2 / 3], [1, 0], [0, 1], [1, 1]], rtol=1e-6)
+    assert words.width == 2
+
+
+@pytest.mark.parametrize(("line", "what"), [("cat 1 x\n", "line 5"), ("cat 1\n", "line 5"), ("cat 1 nan\n", "line 5")])
+def test_damaged_glove_files(glove, line, what):
+    glove.write_text(glove.read_text() + line)
+    with pytest.raises(UserError, match=f"glove.txt: {what}: expected a word and as many numbers as in the first line"):
+        _ = make_words(f"glove:{glove}").width
+
+
+def test_classes_of_words(tmp_path):
+    vocabulary = build_vocabulary([["a", "dog"], ["the", "dog"]], 2, ends=True)
+    assert vocabulary.words == ("dog", "a") and len(vocabulary) == 5
+    labels, unknown = vocabulary.encode(["dog", "barks"])
+    assert labels.tolist() == [3, 0, 2, 4] and unknown.tolist() == [False, False, True, False]
+    plain = Vocabulary(("dog",), ends=False)
+    assert len(plain) == 2 and plain.encode(["a", "dog"])[0].tolist() == [1, 0]
+    vocabulary.save(tmp_path / "v.json")
+    assert load_vocabulary(tmp_path / "v.json") == vocabulary
+
+
+@pytest.mark.parametrize("content", [[], {"words": ["a", "a"], "ends": True}, {"words": ["a"]}, {"words": [1],
+                                                                                                 "ends": False}])
+def test_another_vocabulary_is_refused(content, tmp_path):
+    write_json(tmp_path / "v.json", content)
+    with pytest.raises(UserError, match=r"v\.json: expected the words that were saved with the model"):
+        load_vocabulary(tmp_path / "v.json")
+
+
+def test_content_words_are_masked_more_often(tmp_path):
+    write_json(tmp_path / "t.json", {"a dog sits": ["DT", "NN", "VBZ"]})
+    tags = load_tags(tmp_path / "t.json")
+    assert word_weights("a dog sits", ["a", "dog"], tags, "t.json").tolist() == [1, 2]
+    assert word_weights("anything", ["a", "b"], None, "").tolist() == [1, 1]
+    with pytest.raises(UserError, match=r"t\.json: no tags for the sentence 'x'"):
+        word_weights("x", ["x"], tags, "t.json")
+    with pytest.raises(UserError, match=r"3 tags for 4 words \(a, dog, sits, down\)"):
+        word_weights("a dog sits", ["a", "dog", "sits", "down"], tags, "t.json")
+    write_json(tmp_path / "t.json", {"a": "DT"})
+    with pytest.raises(UserError, match=r"t\.json: expected \{sentence: \[tag of each word"):
+        load_tags(tmp_path / "t.json")
+
+
+def test_targets():
+    assert relevant_rows([Span(1.9, 3.0), Span(7, 99)], 1.0, 6).tolist() == [False, True, True, True, False, True]
+    assert relevant_rows([Span(4, 4)], 2.0, 4).tolist() == [False, False, True, False]
+    assert rated_rows([(1, 7), (9, 3)], 3).tolist() == [0, 7, 0]
+    np.testing.assert_allclose(target_windows([Span(2, 6)], 8.0), [[0.5, 0.5]])
+    assert target_windows([], 8.0).shape == (0, 2)
