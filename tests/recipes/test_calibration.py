@@ -143,7 +143,7 @@ def test_the_reported_split_is_taken_where_that_is_asked_for(run, calibrate, tmp
 
 
 def test_what_the_run_has_anyway_is_not_tried_however_it_is_written(run, calibrate, tmp_path):
-    words = ["--try", "grammar=true", "sample=no", "event_bias=0,0.0", "beams=1,0x1", "isolated_time_tokens=drop"]
+    words = ["--try", "grammar=true", "sample=false", "event_bias=0,0.0", "beams=1", "isolated_time_tokens=drop"]
     assert calibrate([str(run), *words, "--drop", "--out", str(tmp_path)]) == 0
     assert [one["settings"] for one in read_json(tmp_path / "calibration.json")["trials"]] == [{}]
 
