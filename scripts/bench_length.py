@@ -33,7 +33,8 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--videos", type=int, default=0, metavar="N", help="use only N videos of the split")
     found.add_argument("--longest", nargs="+", type=float, default=[], metavar="SECONDS",
                        help="longest part, one or more (default: data.longest, or what hicm caption takes)")
-    found.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of prediction")
+    found.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+                       help="settings of prediction")
     found.add_argument("--docs", default="", metavar="PAGE", help="page to put the table into, between its lines "
                        "'<!-- generated: length_<data.name>_<split> -->' and '<!-- end of generated: ... -->'")
     return found

@@ -29,15 +29,17 @@ def parser() -> argparse.ArgumentParser:
     default = " ".join(f"{name}={','.join(values)}" for name, values in TRIED.items())
     found.add_argument("run", help="run folder of a captioner")
     found.add_argument("--split", default="", help="videos to caption (default: holdout)")
-    found.add_argument("--try", nargs="*", dest="tried", metavar="NAME=VALUE,VALUE", help="settings of "
-                       f"captioner.decode and their values (default: {default}); without any, none is tried")
+    found.add_argument("--try", nargs="*", action="extend", dest="tried", metavar="NAME=VALUE,VALUE",
+                       help=f"settings of captioner.decode and their values (default: {default}); without any, none is "
+                            "tried")
     found.add_argument("--drop", nargs="*", type=float, default=list(DROPPED), metavar="SHARE", help="shares of the "
                        f"least sure events to leave out (default: {' '.join(map(str, DROPPED))}); without any, none is")
     found.add_argument("--confidence", default="both", choices=["words", "times", "both"],
                        help="captioner.decode.confidence for --drop (default: %(default)s)")
     found.add_argument("--protocol", default="", help="of the scores (default: evaluate.protocol of the run)")
     found.add_argument("--out", default="", help="folder to write (default: presave/calibration/<run>_<split>)")
-    found.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="further settings of prediction")
+    found.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+                       help="further settings of prediction")
     found.add_argument("--samples", type=int, default=1000, help="of the bootstrap (default: %(default)s)")
     found.add_argument("--on-report", action="store_true", help="allow the split that the run reports")
     return found
@@ -47,12 +49,12 @@ def read_tried(given: list[str] | None) -> dict[str, list[str]] | None:
     """The settings and values of --try.  Raises UserError for one that is not of that form."""
     if given is None:
         return None
-    found = {}
+    found: dict[str, list[str]] = {}
     for one in given:
         name, _, values = one.partition("=")
         if not (name and all(values.split(","))):
             raise UserError(f"--try {one}: expected NAME=VALUE,VALUE, such as event_bias=-1,1")
-        found[name] = values.split(",")
+        found.setdefault(name, []).extend(values.split(","))
     return found
 
 

@@ -38,7 +38,8 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--out", default="", help="folder to write (default: presave/explain_memory/<run>_<split>)")
     found.add_argument("--encoder", default="", help="text encoder of the annotated captions, which has to be that of "
                        "the memory (default: memory.encoder of the run)")
-    found.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of prediction")
+    found.add_argument("--set", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
+                       help="settings of prediction")
     found.add_argument("--docs", default="", metavar="PAGE", help="page to put the tables into, between its lines "
                        f"'<!-- generated: {part_of('<data.name>_<split>')} -->' and '<!-- end of generated: ... -->'")
     return found

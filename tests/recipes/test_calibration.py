@@ -2,6 +2,7 @@
 
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ from hicm.config import load_config, save_config
 from hicm.data.annotations import read_split
 from hicm.evaluation.measures import Measure, mean_of_means
 from hicm.files import read_json
-from hicm.recipes.calibration.run import sure_of
+from hicm.recipes.calibration.plan import make_plan
+from hicm.recipes.calibration.run import Trial, sure_of
+from hicm.recipes.calibration.table import choice
 from hicm.recipes.calibration.unseen import unseen_difference
 from hicm.stages.predict import predict
 from tests.scripts import load_script
@@ -97,6 +100,28 @@ def test_what_is_left_out_is_what_prediction_leaves_out(run, done, tmp_path):
     assert sum(map(len, found.values())) / len(found) == pytest.approx(last["events"])
     whole = read_json(predict(run, "holdout", out=tmp_path / "w.json", overrides=settings[:-1]))["results"]
     assert sure_of(whole, float(last["settings"]["min_confidence"])) == found != whole
+
+
+@pytest.mark.parametrize("name", ["calibrate", "explain_memory", "bench_length"])
+def test_settings_may_be_given_together_or_one_by_one(name):
+    read = load_script(name).parser().parse_args
+    assert read(["run", "--set", "a=1", "b=2", "--set", "c=3"]).set == ["a=1", "b=2", "c=3"]
+    assert read(["run"]).set == []
+
+
+def test_values_of_a_setting_add_up():
+    script = load_script("calibrate")
+    asked = script.parser().parse_args(["run", "--try", "a=1", "b=2", "--try", "a=3,4"])
+    assert script.read_tried(asked.tried) == {"a": ["1", "3", "4"], "b": ["2"]}
+
+
+def test_the_command_that_is_advised_has_all_settings(run):
+    trial = Trial({"confidence": "both", "min_confidence": "0.3"}, 1.0, 1.0)
+    plan = replace(make_plan(run, "holdout"), overrides=("data.longest=60",))
+    found = SimpleNamespace(best=trial, versus={}, unseen={}, trials=(trial,), videos=4, signature="s", overrides=[
+        "captioner.decode.confidence=both", "captioner.decode.min_confidence=0.3"])
+    assert choice(found, plan).endswith("hicm predict RUN --set data.longest=60 --set captioner.decode.confidence=both "
+                                        "--set captioner.decode.min_confidence=0.3")
 
 
 def test_it_continues_with_what_was_captioned(run, calibrate, done, capsys):

@@ -55,4 +55,4 @@ def choice(found: Calibration, plan: Plan) -> str:
             f"with 95 % intervals over videos: {', '.join(lines)}. The best of many trials looks better on the videos "
             "that chose it than it is. The choice among these trials, made on four fifths of the videos and measured "
             f"on the rest (which trials there are depended on all videos): {unseen or 'too few videos'}.\n\n"
-            f"    hicm predict RUN --set {' '.join(found.overrides)}")
+            "    hicm predict RUN " + " ".join(f"--set {one}" for one in [*plan.overrides, *found.overrides]))
