@@ -12,7 +12,7 @@ from hicm.evaluation.intervals import check_draws
 from hicm.evaluation.signatures import is_signature, unlike
 from hicm.moments.read import read_annotations, read_submission
 from hicm.moments.records import Annotations, Submission
-from hicm.moments_eval.inputs.case import build_case, check_coverage, coverage, input_warnings
+from hicm.moments_eval.inputs.case import build_case, check_coverage, clip_warnings, coverage, input_warnings
 from hicm.moments_eval.inputs.protocols import USUAL, Protocol, change_rules, find_protocol, select_metrics
 from hicm.moments_eval.metrics.assemble import make_measures
 from hicm.moments_eval.results.score import Result, Unit
@@ -110,6 +110,8 @@ def _score(annotations: Annotations, submission: Submission, rules: Protocol, me
     covered = coverage(annotations, submission)
     own_warnings = check_coverage(covered, rules)
     case = build_case(annotations, submission, rules)
+    if rules.highlights:
+        own_warnings += clip_warnings(case, rules)
     made = make_measures(case, rules, metrics)
     queries = annotations.queries
     return Result(

@@ -55,6 +55,15 @@ def test_the_usual_protocol_of_a_data_set(files: tuple[Annotations, Submission])
         assert evaluate(files[1], Annotations(files[0].queries, format)).protocol == name
 
 
+def test_another_number_of_clip_scores_is_reported(files: tuple[Annotations, Submission]) -> None:
+    annotations, submission = files
+    cut = Prediction(submission.predictions["q4"].windows, np.ones(3))
+    found = evaluate(Submission(submission.predictions | {"q4": cut}, "moment_detr"), annotations, "qvhighlights")
+    said = "1 queries have another number of clip scores than their video has clips of 2 s (first: q4, 3 for 50)"
+    assert any(said in line for line in found.warnings)
+    assert not any("clip scores" in line for line in evaluate(submission, annotations, "qvhighlights").warnings)
+
+
 def test_scores_are_means_over_queries(result: Result) -> None:
     for name in ("mAP", "R1@0.5", "mIoU", "middle-mAP", "HL-mAP-Good", "HL-Hit1-Fair"):
         values = [row[name] for row in result.per_query.values() if name in row]

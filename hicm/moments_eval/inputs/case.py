@@ -135,6 +135,20 @@ def input_warnings(annotations: Annotations, submission: Submission) -> list[str
     return [line for side, lists in (("predictions", predicted), ("annotations", true)) for line in _odd(side, lists)]
 
 
+def clip_warnings(case: Case, rules: Protocol) -> list[str]:
+    """Warnings about queries with more or fewer scores of clips than their video has clips."""
+    other = [(query.id, len(scores), int(query.duration / rules.clip_length))
+             for query, scores in zip(case.queries, case.saliency, strict=True)
+             if scores is not None and query.ratings is not None and query.duration is not None
+             and len(scores) != int(query.duration / rules.clip_length)]
+    if not other:
+        return []
+    name, given, clips = other[0]
+    return [f"predictions: {len(other)} queries have another number of clip scores than their video has clips of "
+            f"{rules.clip_length:g} s (first: {name}, {given} for {clips}); missing ones count as 0, further ones are "
+            "cut off"]
+
+
 def _odd(side: str, lists: Sequence[tuple[float, np.ndarray]]) -> list[str]:
     if not lists:
         return []
