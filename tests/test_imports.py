@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 
 CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "outputs",
         "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
-        "cached_arrays", "quiet", "loading", "progress", "ranks", "cores", "heap", "pipes", "source", "values"}
+        "cached_arrays", "quiet", "loading", "progress", "ranks", "cores", "heap", "pipes", "source", "values",
+        "claims"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "evaluation", "dvc_eval", "moments", "moments_eval",
          "tasks", "video", "exports", "recognisers", "executors"}
 STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
@@ -46,6 +47,7 @@ ALLOWED = {
     "outputs": {"errors", "files"},
     "strict": {"errors", "unfold", "files"},  # yaml files are read as any text
     "plugins": {"errors"},
+    "claims": {"plugins", "source"},
     "journal": {"files"},
     "cached_arrays": {"arrays", "files"},
     "packaged": {"errors"},
@@ -67,9 +69,9 @@ ALLOWED = {
     "retrieval": CORE | {"encoders", "data", "memory"},
     "nn": CORE,
     "evaluation": {"errors", "files", "outputs"},
-    "dvc_eval": {"", "cores", "errors", "evaluation", "files", "interrupts", "pipes", "plugins", "source", "types",
-                 "values"},  # usable alone
-    "moments": {"errors", "plugins", "source", "values"},
+    "dvc_eval": {"", "claims", "cores", "errors", "evaluation", "files", "interrupts", "pipes", "plugins", "source",
+                 "types", "values"},  # usable alone
+    "moments": {"claims", "errors", "plugins", "source", "values"},
     "moments_eval": {"", "errors", "evaluation", "moments"},  # usable alone
     "tasks": {"errors", "types", "evaluation", "dvc_eval"},
     "systems": BELOW - {"tasks", "evaluation", "dvc_eval", "moments_eval"},

@@ -1,16 +1,14 @@
 """Reads annotations and predictions of moments: any known format becomes records, or one clear error line."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
+from hicm.claims import claims_of, other_formats, own_formats
 from hicm.errors import UserError
 from hicm.moments import formats
 from hicm.moments.records import Annotations, Submission
-from hicm.plugins import find_module, known
+from hicm.plugins import find_module
 from hicm.source import Source, open_source
 from hicm.values import kind_of
 
@@ -18,32 +16,9 @@ PARTS = (formats.__name__, "hicm.moment_formats")  # the package of the formats,
 OPTIONS = {"predictions": "--format", "annotations": "--reference-format", "durations": "--reference-format"}
 
 
-@cache
-def own_formats() -> dict[str, ModuleType]:
-    """The modules of this package's formats by name.  Entry points are not searched, which takes a while."""
-    names = sorted(part.name for part in iter_modules(formats.__path__) if not part.name.startswith("_"))
-    return {name: import_module(f"{formats.__name__}.{name}") for name in names}
-
-
-@cache
-def other_formats() -> dict[str, ModuleType]:
-    """The modules of the formats that other packages offer."""
-    return {name: find_module(*PARTS, name, "--format", "read") for name in known(*PARTS, "read")
-            if name not in own_formats()}
-
-
-def claims_of(source: Source) -> dict[str, ModuleType]:
-    """The formats that claim content; those of other packages are asked only if none of ours does."""
-    for parts in (own_formats, other_formats):
-        claims = {name: part for name, part in parts().items() if part.matches(source)}
-        if claims:
-            return claims
-    return {}
-
-
 def sides_of(source: Source) -> set[str]:
     """What content may be, by its format: "predictions", "annotations", "durations"; empty if no format claims it."""
-    return {part.SIDE for part in claims_of(source).values()}
+    return {part.SIDE for part in claims_of(source, *PARTS).values()}
 
 
 def file_sides(path: str) -> set[str]:
@@ -106,7 +81,7 @@ def detect(source: Source, side: str, format: str = "") -> ModuleType:
     ``side``: "predictions" or "annotations"; ``format``: its name, if the caller knows it.  Raises UserError when there
     is no such format, when the content is not in it, and when several formats, or none, claim the content.
     """
-    option, claims = OPTIONS[side], claims_of(source)
+    option, claims = OPTIONS[side], claims_of(source, *PARTS)
     if format:
         part = find_module(*PARTS, format, option, "read")
         if side != part.SIDE or not part.matches(source):
@@ -132,7 +107,7 @@ def _read(part: ModuleType, content: Source, extra: Sequence[Source], warnings: 
                             "leave the file out")
         found: Annotations = part.read(content)
         return found
-    durations = own_formats()["charades_durations"].read(extra[0]) if extra else None
+    durations = own_formats(PARTS[0])["charades_durations"].read(extra[0]) if extra else None
     if durations is None:
         warnings.append(f"{content.where}: no durations, so nothing is cleaned by them; name the csv table of Charades "
                         "(Charades_v1_test.csv) after the file to cut ends to the videos")
@@ -142,7 +117,7 @@ def _read(part: ModuleType, content: Source, extra: Sequence[Source], warnings: 
 
 def _unknown(source: Source, side: str) -> UserError:
     """The error for content that no format claims."""
-    names = [name for name, part in {**own_formats(), **other_formats()}.items() if side == part.SIDE]
+    names = [name for name, part in {**own_formats(PARTS[0]), **other_formats(*PARTS)}.items() if side == part.SIDE]
     others = f"formats of {side} that are read: {', '.join(names)} (docs/evaluation.md)"
     if source.rows and not isinstance(source.data, Mapping):
         keys = ", ".join(map(repr, list(source.rows[0])[:6])) or "none"

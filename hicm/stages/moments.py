@@ -114,14 +114,15 @@ def task_of(path: Path, references: Sequence[Any]) -> str:
     Where the predictions do not tell, the annotations do; where neither does, it is "dvc", whose reader says what is
     wrong with the file.  Raises UserError where both tasks would read the predictions.
     """
-    from hicm.dvc_eval.inputs.detect import claims_of as captions_of
-    from hicm.moments.read import own_formats
+    from hicm.claims import claims_of, own_formats
+    from hicm.dvc_eval.inputs.detect import PARTS as CAPTIONS
+    from hicm.moments.read import PARTS as MOMENTS
     from hicm.source import Source, open_source
 
     def sides(source: Source) -> dict[str, set[str]]:
-        moments = {part.SIDE for part in own_formats().values() if part.matches(source)}
+        moments = {part.SIDE for part in own_formats(MOMENTS[0]).values() if part.matches(source)}
         return {"moments": {"references" if side != "predictions" else side for side in moments},
-                "dvc": {getattr(part, "SIDE", "") for part in captions_of(source).values()}}
+                "dvc": {getattr(part, "SIDE", "") for part in claims_of(source, *CAPTIONS).values()}}
 
     try:
         source = open_source(path, "predictions", [])

@@ -1,15 +1,13 @@
 """Tells by its content which format a file is in."""
 
 from collections.abc import Mapping
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
 from types import ModuleType
 
+from hicm.claims import claims_of, other_formats, own_formats
 from hicm.dvc_eval.inputs import formats
 from hicm.dvc_eval.inputs.formats.results import is_list
 from hicm.errors import UserError
-from hicm.plugins import find_module, known
+from hicm.plugins import find_module
 from hicm.source import Source, open_source
 from hicm.values import kind_of
 
@@ -22,29 +20,6 @@ SWAPPED = {"predictions": "this is an annotation file, expected predictions with
                          "'sentences'}}; are predictions and references swapped?"}
 
 
-@cache
-def own_formats() -> dict[str, ModuleType]:
-    """The modules of this package's formats by name.  Entry points are not searched, which takes a while."""
-    names = sorted(part.name for part in iter_modules(formats.__path__) if not part.name.startswith("_"))
-    return {name: import_module(f"{formats.__name__}.{name}") for name in names}
-
-
-@cache
-def other_formats() -> dict[str, ModuleType]:
-    """The modules of the formats that other packages offer."""
-    return {name: find_module(*PARTS, name, "--format", "read") for name in known(*PARTS, "read")
-            if name not in own_formats()}
-
-
-def claims_of(source: Source) -> dict[str, ModuleType]:
-    """The formats that claim content; those of other packages are asked only if none of ours does."""
-    for parts in (own_formats, other_formats):
-        claims = {name: part for name, part in parts().items() if part.matches(source)}
-        if claims:
-            return claims
-    return {}
-
-
 def detect(source: Source, side: str, format: str = "") -> ModuleType:
     """The module of the format that content is in.
 
@@ -55,11 +30,11 @@ def detect(source: Source, side: str, format: str = "") -> ModuleType:
     if format:
         part = find_module(*PARTS, format, option, "read")
         if not part.matches(source):
-            claims = claims_of(source)
+            claims = claims_of(source, *PARTS)
             seen = f"; it looks like {' or '.join(claims)}" if claims else ""
             raise UserError(f"{source.where}: not in the format {format}: {part.FORM}{seen}")
         return part
-    claims = claims_of(source)
+    claims = claims_of(source, *PARTS)
     own = [name for name, part in claims.items() if getattr(part, "SIDE", side) == side]
     if len(own) > 1:
         raise UserError(f"{source.where}: may be in the format {' or '.join(own)}; name the right one with {option}")
@@ -76,7 +51,7 @@ def sides_of(path: str) -> set[str]:
     Raises UserError when no format claims it.
     """
     source = open_source(path, "file", [])
-    claims = [getattr(part, "SIDE", "") for part in claims_of(source).values()]
+    claims = [getattr(part, "SIDE", "") for part in claims_of(source, *PARTS).values()]
     if not claims:
         raise source.error or UserError(f"{path}: expected predictions or annotations, a json object by video id or "
                                         "another known format")
@@ -85,7 +60,7 @@ def sides_of(path: str) -> set[str]:
 
 def _undetected(source: Source, side: str) -> ModuleType:
     """The reader of this project's own format, where it says best what is wrong; else UserError."""
-    others = f"formats that are read: {', '.join([*own_formats(), *other_formats()])}"
+    others = f"formats that are read: {', '.join([*own_formats(PARTS[0]), *other_formats(*PARTS)])}"
     if source.rows and not isinstance(source.data, Mapping):
         keys = ", ".join(map(repr, list(source.rows[0])[:6])) or "none"
         raise UserError(f"{source.where}: objects with the keys {keys}, which no format of {side} has; {others}")
@@ -98,4 +73,4 @@ def _undetected(source: Source, side: str) -> ModuleType:
     if side == "predictions" and not all(map(is_list, source.data.values())):
         raise UserError(f"{source.where}: no key 'results'; expected {{'results': {{id: [{{'sentence': .., "
                         f"'timestamp': [start, end]}}, ..]}}}}; {others}")
-    return own_formats()[OWN[side]]
+    return own_formats(PARTS[0])[OWN[side]]

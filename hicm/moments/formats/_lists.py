@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hicm.errors import UserError
+from hicm.moments.cleaning import Cleaning
 from hicm.moments.formats import _checks
-from hicm.moments.formats._cleaning import Cleaning
 from hicm.moments.records import Annotations, Query
 from hicm.source import Source
 from hicm.values import kind_of

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from hicm.errors import UserError
-from hicm.moments.formats._cleaning import Cleaning
+from hicm.moments.cleaning import Cleaning
 from hicm.moments.records import Annotations, Query
 from hicm.source import Source
 

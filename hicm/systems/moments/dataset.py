@@ -6,9 +6,9 @@ import numpy as np
 from torch.utils.data import Dataset
 
 from hicm.data.kept import Kept
-from hicm.data.queries import clean_moment
 from hicm.data.samples import Sample, SplitSamples
 from hicm.data.streams import normalise_rows, pool_rows, with_endpoints
+from hicm.moments.cleaning import Cleaning
 from hicm.systems.moments.collate import Asked, Item
 from hicm.systems.moments.tags import Tags, word_weights
 from hicm.systems.moments.targets import relevant_rows, target_windows
@@ -66,9 +66,10 @@ class Preparation:
 
 
 def moments_within(spans: Sequence[Span], duration: float) -> list[Span]:
-    """The moments that lie within the video, cleaned (`hicm.data.queries`)."""
-    found = (clean_moment(span.start, span.end, duration) for span in spans)
-    return [span for span in found if span is not None]
+    """The moments that lie within the video, cleaned (`hicm.moments.cleaning`)."""
+    cleaning = Cleaning()
+    found = (cleaning.clean(span.start, span.end, duration) for span in spans)
+    return [Span(*span) for span in found if span is not None]
 
 
 class QueryDataset(Dataset[Item]):

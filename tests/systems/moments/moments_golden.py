@@ -12,14 +12,15 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
 
-from hicm.data.queries import Query, charades_queries, highlight_queries, listed_queries
 from hicm.data.streams import join_streams, pool_rows, with_endpoints
+from hicm.moments.formats import charades_sta, qvhighlights, tacos
+from hicm.source import Source
 from hicm.systems.moments.batch import Batch, Draws
 from hicm.systems.moments.collate import Asked, Item, collate
 from hicm.systems.moments.model import Moments
@@ -28,6 +29,7 @@ from hicm.systems.moments.settings import ObjectiveSettings, Settings
 from hicm.systems.moments.targets import rated_rows, relevant_rows, target_windows
 from hicm.systems.moments.vocabulary import Vocabulary
 from hicm.systems.moments.words.clip import ClipWords, split_pieces
+from hicm.types import Span
 
 
 def base() -> Path:
@@ -125,11 +127,28 @@ def _pieces() -> dict[int, str]:
     return SimpleTokenizer().decoder
 
 
+class Query(NamedTuple):
+    """A sentence; ``ratings``: clip and sum of its ratings."""
+
+    id: int
+    video: str
+    text: str
+    duration: float
+    windows: list[Span]
+    ratings: list[tuple[int, float]]
+
+
 def queries_of(case: SimpleNamespace) -> list[Query]:
     about = case.annotations
     if "lines" in about:
-        return charades_queries(about["lines"], about["durations"], "golden")
-    return highlight_queries(about["jsonl"]) if "jsonl" in about else listed_queries(about["json"], "golden")
+        found = charades_sta.read(Source("golden", text="\n".join(about["lines"])), about["durations"])
+    elif "jsonl" in about:
+        found = qvhighlights.read(Source("golden", rows=tuple(about["jsonl"])))
+    else:
+        found = tacos.read(Source("golden", data=about["json"]))
+    return [Query(int(one.id), one.video, one.text, one.duration, [Span(*window) for window in one.windows.tolist()],
+                  [] if one.clips is None else list(zip(one.clips.tolist(), one.ratings.sum(1).tolist(), strict=True)))
+            for one in found.queries]
 
 
 def features(case: SimpleNamespace, video: str) -> np.ndarray:
