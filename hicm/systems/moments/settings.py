@@ -42,7 +42,7 @@ class Settings:
     tags: str = ""  # json file {sentence: [part of speech of each word]}; empty: all words are masked alike
     sentences: int = limited(10, 1)  # queries of a video, at most, in a training item; a video with more makes several
     windows: int = limited(0, 0)  # moments of a query, at most, drawn anew for every epoch; 0: all; QVHighlights: 5
-    surplus: Literal["pool", "cut"] = "pool"  # rows beyond data.frames: pool them all, or cut off the rest (QVHighlights)
+    surplus: Literal["pool", "cut"] = "pool"  # rows beyond data.frames: pool all, or cut off the rest (QVHighlights)
     max_words: int = limited(16, 3)  # L, tokens of a query that are read; QVHighlights: 32
     classes: int = limited(1111, 1)  # most frequent words that are told apart when they are masked
     width: int = limited(256, 8)  # d
