@@ -72,8 +72,8 @@ def score_rows(scores: Sequence[Mapping[str, float]],
     """
     names = list(dict.fromkeys(name for given in scores for name, value in given.items() if is_number(value)))
     order = {name: place for place, name in enumerate(METRICS)}
-    single = sorted((name for name in names if _known(name) not in METRICS and ("@" in name or name.startswith(RANGES))),
-                    key=_threshold_order)
+    single = sorted((name for name in names
+                     if _known(name) not in METRICS and ("@" in name or name.startswith(RANGES))), key=_threshold_order)
     plain = sorted((name for name in names if name not in single),
                    key=lambda name: order.get(_known(name), len(order)))
     intervals = intervals or [{}] * len(scores)
