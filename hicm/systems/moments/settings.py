@@ -1,5 +1,6 @@
 """Settings of the moments system: the section ``moments`` of a settings file."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -41,6 +42,7 @@ class Settings:
     tags: str = ""  # json file {sentence: [part of speech of each word]}; empty: all words are masked alike
     sentences: int = limited(10, 1)  # queries of a video, at most, in a training item; a video with more makes several
     windows: int = limited(0, 0)  # moments of a query, at most, drawn anew for every epoch; 0: all; QVHighlights: 5
+    surplus: Literal["pool", "cut"] = "pool"  # rows beyond data.frames: pool all, or cut off the rest (QVHighlights)
     max_words: int = limited(16, 3)  # L, tokens of a query that are read; QVHighlights: 32
     classes: int = limited(1111, 1)  # most frequent words that are told apart when they are masked
     width: int = limited(256, 8)  # d
@@ -76,6 +78,12 @@ DEFAULTS: dict[str, dict[str, Any]] = {"train": {"select_on": "mAP"}, "evaluate"
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {"released": {"moments": {"mixed_padding": True}}}
 
 
+def reach(config: Any) -> float:
+    """The seconds of a video that are read: inf, all of it, but where surplus rows are cut off."""
+    cut = config.room.surplus == "cut" and config.data.frames
+    return config.data.frames / config.data.clock.rate if cut else math.inf
+
+
 def start_files(settings: Settings) -> dict[str, str]:
     """The parts of speech, where they are given."""
     return {"moments.tags": settings.tags} if settings.tags else {}
@@ -86,6 +94,7 @@ def check(config: Any) -> None:
     settings, objective = config.room, config.room.objective
     if settings.width % 2 or settings.width % settings.heads:
         raise UserError(f"moments.width={settings.width}: expected an even multiple of moments.heads={settings.heads}")
+    reach(config)  # refuses rows without a fixed length
     if settings.grouping != "video":
         raise UserError(f"moments.grouping={settings.grouping}: training compares the moments of one video; leave the "
                         "setting out")

@@ -19,7 +19,7 @@ from hicm.systems.moments.dataset import Preparation, QueryDataset, learnable
 from hicm.systems.moments.decode import moments
 from hicm.systems.moments.model import Moments
 from hicm.systems.moments.objective import LossModule, loss_counts, loss_names, loss_weights
-from hicm.systems.moments.settings import IN_WEIGHTS
+from hicm.systems.moments.settings import IN_WEIGHTS, reach
 from hicm.systems.moments.tags import load_tags
 from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary
 from hicm.systems.moments.weights import load_model, save_model
@@ -39,7 +39,8 @@ class System(Learner):
         self.config, self.model, self.vocabulary, self.words = config, model, vocabulary, words
         settings = config.room
         self.prepared = Preparation(words, vocabulary, config.data.frames, settings.max_words,
-                                    normalise=not config.data.streams, tags_file=settings.tags)
+                                    normalise=not config.data.streams, tags_file=settings.tags,
+                                    reach=reach(config))
         if samples is not None:
             self.prepared.tags = load_tags(settings.tags) if settings.tags else None
             self.dataset = QueryDataset(samples, self.prepared, settings.sentences, settings.windows,
@@ -53,7 +54,7 @@ class System(Learner):
     def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
         """Word vectors, classes of words and model according to the settings, to be trained on ``samples``."""
         settings, words = config.room, make_words(config.room.words, config.offline)
-        texts = [query.text for video in samples.videos for query in learnable(video)]
+        texts = [query.text for video in samples.videos for query in learnable(video, reach(config))]
         if not texts:
             raise UserError(f"split {config.data.train}: no sentences with moments to learn from; add some")
         most = settings.max_words - 2 * words.ends
