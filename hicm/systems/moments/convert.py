@@ -19,13 +19,14 @@ from hicm.nn.weights import load_exactly, read_weights, some
 from hicm.rooms import described_by
 from hicm.systems.base import refuse_other_model
 from hicm.systems.moments.compatibility import check_arguments, check_shapes, compare_arguments
+from hicm.systems.moments.counts import read_counts
 from hicm.systems.moments.model import Moments
 from hicm.systems.moments.names import is_used, own_name, own_state, unused_weights
 from hicm.systems.moments.settings import IN_WEIGHTS
 from hicm.systems.moments.system import ENDPOINTS
 from hicm.systems.moments.vocabulary import Vocabulary
 from hicm.systems.moments.weights import DESCRIPTION, WEIGHTS, load_model, save_model
-from hicm.systems.moments.words import make_words
+from hicm.systems.moments.words import Words, make_words
 from hicm.systems.released import (
     Converted,
     Released,
@@ -111,12 +112,22 @@ def _theirs(source: Source, config: Config) -> Converted:
     args = content.args or training_arguments(source.path.with_name(ARGUMENTS))
     check_arguments(args, config, where)
     words = make_words(room.words, config.offline)
-    vocabulary = read_counts(room.counts, words, room.classes)
+    vocabulary = _vocabulary(config, words)
     state = {name: value.float() for name, value in own_state(content.state).items()}
     model = _model(state, vocabulary, config, where)
     notes = compare_arguments(args, config) + unlike_released(config, RELEASED)
     return _converted("mesm", model, vocabulary, words.name, replace(content, args=args), state, notes,
                       {"renamed": renamed, "never_read": unused_weights(content.state)}, config)
+
+
+def _vocabulary(config: Config, words: Words) -> Vocabulary:
+    """The classes of words, from the file of counts."""
+    counts, classes = config.room.counts, config.room.classes
+    listed = read_counts(counts, words.splitting)
+    if len(listed) < classes:
+        raise UserError(f"{counts}: counts {len(listed):,} words, moments.classes={classes} needs as many; give the file "
+                        "and the number that the weights were trained with")
+    return Vocabulary(listed[:classes], words.ends)
 
 
 def _renamed(names: Iterable[str], where: str) -> dict[str, str]:
