@@ -166,5 +166,5 @@ def write_options(checkpoint: Path, **changes: object) -> Path:
 def write_counts(path: Path, words: tuple[str, ...] = WORDS) -> Path:
     """A count file of words in the published form."""
     numbers = {word: number for number, word in enumerate(sorted(words), start=2)}
-    path.write_text("".join(f"{word} {numbers[word]} {100 - place}\n" for place, word in enumerate(words)))
+    path.write_text("".join(f"{word} {numbers[word]} {len(words) - place}\n" for place, word in enumerate(words)))
     return path

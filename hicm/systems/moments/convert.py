@@ -115,6 +115,9 @@ def _theirs(source: Source, config: Config) -> Converted:
     vocabulary = _vocabulary(config, words)
     state = {name: value.float() for name, value in own_state(content.state).items()}
     model = _model(state, vocabulary, config, where)
+    if not words.ends and words.width != model.word_width:  # a model of CLIP is not loaded for this
+        raise UserError(f"{where}: reads word vectors {model.word_width} wide, those of moments.words={room.words} are "
+                        f"{words.width}; set moments.words to those it was trained with")
     notes = compare_arguments(args, config) + unlike_released(config, RELEASED)
     return _converted("mesm", model, vocabulary, words.name, replace(content, args=args), state, notes,
                       {"renamed": renamed, "never_read": unused_weights(content.state)}, config)
