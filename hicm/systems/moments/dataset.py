@@ -43,8 +43,7 @@ class Preparation:
 
     def sentence(self, text: str) -> Sentence:
         """The words of a sentence that are read."""
-        found, most = self.words.split(text), self.max_words - 2 * self.words.ends
-        return Sentence(found.words[:most], found.shown[:most])
+        return self.words.split(text).first(self.max_words - 2 * self.words.ends)
 
     def item(self, sample: Sample, queries: dict[str, list[Span]], vectors: Sequence[np.ndarray],
              teaching: bool) -> Item:
@@ -57,7 +56,7 @@ class Preparation:
     def _asked(self, sample: Sample, text: str, spans: Sequence[Span], vectors: np.ndarray, rows: int) -> Asked:
         sentence = self.sentence(text)
         labels, unknown = self.vocabulary.encode(sentence.words)
-        weights = word_weights(text, sentence.shown, self.tags if spans else None, self.tags_file)
+        weights = word_weights(text, sentence, self.tags if spans else None, self.tags_file)
         windows = moments_within(spans, sample.duration)
         seconds = sample.seconds_per_row * len(sample.rows) / rows  # rows may have been pooled
         relevant = relevant_rows(windows, seconds, rows)

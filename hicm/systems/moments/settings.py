@@ -36,12 +36,14 @@ class DecodeSettings:
 class Settings:
     """Settings of the network, its losses and its predictions."""
 
-    # where word vectors come from: clip:<model>/<pretrained>, glove:<text file> or each:<encoder> (words/)
+    # where word vectors come from (words/): clip:<model>/<pretrained>, glove:<text file>, glove_pickle:<pickle> or
+    # each:<encoder>
     words: str = "clip:ViT-B-32/openai"
-    tags: str = ""  # json file {sentence: [part of speech of each word]}; empty: all words are masked alike
+    tags: str = ""  # parts of speech, as hicm data tag-words writes them; empty: all words are masked alike
     sentences: int = limited(10, 1)  # of a video, at most, in one training item; a video with more makes several
     max_words: int = limited(16, 3)  # L, tokens of a query that are read; QVHighlights: 32
     classes: int = limited(1111, 1)  # most frequent words that are told apart when they are masked
+    counts: str = ""  # which these are: the first of a count file (hicm data count-words); empty: of the training split
     width: int = limited(256, 8)  # d
     hidden: int = limited(1024, 1)  # width of the feed-forward networks
     heads: int = limited(8, 1)
@@ -63,6 +65,7 @@ class Settings:
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
 
+WORD_FILES = ("glove", "glove_pickle")  # kinds of words that name a file
 FILES = ("model.safetensors", "vocabulary.json")
 PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
 AT_PREDICTION = ("decode",)
@@ -74,8 +77,11 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {"released": {"moments": {"mixed
 
 
 def start_files(settings: Settings) -> dict[str, str]:
-    """The parts of speech, where they are given."""
-    return {"moments.tags": settings.tags} if settings.tags else {}
+    """Parts of speech, counts and word vectors, where files are named."""
+    kind, _, vectors = settings.words.partition(":")
+    files = {"moments.tags": settings.tags, "moments.counts": settings.counts,
+             "moments.words": vectors if kind in WORD_FILES else ""}
+    return {setting: file for setting, file in files.items() if file}
 
 
 def check(config: Any) -> None:

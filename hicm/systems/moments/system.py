@@ -15,13 +15,14 @@ from hicm.nn.loader import load_batches
 from hicm.systems.base import Device, Events, Learner, longest_first, refuse_other_model
 from hicm.systems.moments.batch import Batch
 from hicm.systems.moments.collate import Item, collate
+from hicm.systems.moments.counts import read_counts
 from hicm.systems.moments.dataset import Preparation, QueryDataset, learnable, sentences_of
 from hicm.systems.moments.decode import moments
 from hicm.systems.moments.model import Moments
 from hicm.systems.moments.objective import LossModule, loss_counts, loss_names, loss_weights
 from hicm.systems.moments.settings import IN_WEIGHTS
 from hicm.systems.moments.tags import load_tags
-from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary
+from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary, listed_vocabulary
 from hicm.systems.moments.weights import load_model, save_model
 from hicm.systems.moments.words import Words, make_words
 
@@ -40,7 +41,7 @@ class System(Learner):
         self.prepared = Preparation(words, vocabulary, config.data.frames, settings.max_words,
                                     normalise=not config.data.streams, tags_file=settings.tags)
         if samples is not None:
-            self.prepared.tags = load_tags(settings.tags) if settings.tags else None
+            self.prepared.tags = load_tags(settings.tags, words.splitting) if settings.tags else None
             self.dataset = QueryDataset(samples, self.prepared, settings.sentences,
                                         kept=0 if config.train.workers else LIMIT)
             self.losses = loss_names(settings.decoder_layers)
@@ -56,7 +57,12 @@ class System(Learner):
         if not texts:
             raise UserError(f"split {config.data.train}: no sentences with moments to learn from; add some")
         most = settings.max_words - 2 * words.ends
-        vocabulary = build_vocabulary((words.split(text).words[:most] for text in texts), settings.classes, words.ends)
+        read = [words.split(text).words[:most] for text in texts]
+        if settings.counts:
+            listed = read_counts(settings.counts, words.splitting)
+            vocabulary = listed_vocabulary(listed, read, settings.classes, words.ends, settings.counts)
+        else:
+            vocabulary = build_vocabulary(read, settings.classes, words.ends)
         model = Moments(settings, samples.width + ENDPOINTS, words.width, len(vocabulary))
         return cls(config, model, vocabulary, words, samples)
 
