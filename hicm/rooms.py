@@ -144,6 +144,8 @@ def room_findings(config: Any, *about: Any) -> list[Any]:
 
 def check_settings(config: Any) -> None:
     """UserError when the system of these settings can tell, before anything is read, that they cannot be trained."""
+    if reads_tokens(config):
+        _ = config.data.clock.rate  # refuses rows without a fixed length: windows of the memory would have no times
     if (check := room_constant(config.system, "check", None)) is not None:
         check(config)
 

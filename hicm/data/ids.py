@@ -6,8 +6,8 @@ and ``<n>_<id>`` with an annotator number n from 0 (ViTT validation and test).
 
 import itertools
 import unicodedata
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
 from hicm.errors import UserError
 
@@ -16,6 +16,12 @@ ANNOTATORS = 3  # ViTT has up to three annotators per video
 VIDEO_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 LONGEST = 200  # bytes of an id: file names end at 255, with endings of features and of temporary files
 COMPARED = 2000  # ids looked at on each side for a guess at how they differ
+
+
+class Holds(Protocol):
+    """Something that tells whether it has a key."""
+
+    def __contains__(self, key: str, /) -> bool: ...
 
 
 def youtube_id(video_id: str) -> str:
@@ -40,6 +46,51 @@ def candidates(video_id: str) -> tuple[str, ...]:
     toggled = video_id.removeprefix("v_") if video_id.startswith("v_") else f"v_{video_id}"
     annotated = (f"{n}_{bare}" for n in range(ANNOTATORS))
     return tuple(dict.fromkeys((video_id, toggled, bare, f"v_{bare}", *annotated)))
+
+
+def stored_id(video_id: str, store: Holds) -> str | None:
+    """The key under which a store holds this video, None where it does not.
+
+    The first of `candidates`; if there is none, the id without its file ending, or with one, if only one is there.
+
+    >>> stored_id("s17-d69.avi", {"s17-d69"}), stored_id("s17-d69", {"s17-d69.avi"})
+    ('s17-d69', 's17-d69.avi')
+    >>> stored_id("a", {"a.avi", "a.mp4"}) is None
+    True
+    """
+    found = next((key for key in candidates(video_id) if key in store), None)
+    if found is not None:
+        return found
+    bare = without_video_ending(video_id)
+    there = [key for key in ([bare] if bare != video_id else [video_id + ending for ending in VIDEO_ENDINGS])
+             if key in store]
+    return there[0] if len(there) == 1 else None
+
+
+def unclear_ids(video_ids: Iterable[str], keys: Callable[[], Iterable[str]]) -> set[str]:
+    """Ids for which `stored_id` finds the key of another one, as their file endings alone tell them apart.
+
+    ``keys``: gives those of the store.
+
+    >>> sorted(unclear_ids(["a.avi", "a.mp4", "b.avi"], lambda: ["a", "b"]))
+    ['a.avi', 'a.mp4']
+    """
+    alike: dict[str, list[str]] = {}
+    for video_id in video_ids:
+        alike.setdefault(without_video_ending(video_id), []).append(video_id)
+    groups = {bare: group for bare, group in alike.items() if len(group) > 1}
+    there = set(keys()) if groups else set()
+    return {video_id for bare, group in groups.items() if bare in there for video_id in group
+            if video_id not in there}
+
+
+def without_video_ending(video_id: str) -> str:
+    """The id of a video that is named like its file.
+
+    >>> without_video_ending("s17-d69.avi"), without_video_ending("dr.no")
+    ('s17-d69', 'dr.no')
+    """
+    return next((video_id.removesuffix(ending) for ending in VIDEO_ENDINGS if video_id.endswith(ending)), video_id)
 
 
 def refuse_unusable_id(video_id: str, where: str) -> None:

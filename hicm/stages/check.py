@@ -15,7 +15,7 @@ from hicm.data.features import Features
 from hicm.data.findings import Finding, Level, Look, look_at, of_features
 from hicm.data.holdout import describe_selection
 from hicm.data.ids import no_match, youtube_id
-from hicm.data.joined import open_streams
+from hicm.data.joined import open_all
 from hicm.data.pretraining import read_listing
 from hicm.data.speech import open_speech
 from hicm.errors import UserError
@@ -162,7 +162,7 @@ class _Check:
         bad = [video_id for video_id in present if looks[video_id].error]
         self._report_items("error", file, "videos with unusable features", bad,
                            f"the first: {looks[bad[0]].error}" if bad else "")
-        self._report_findings(file, filter(None, of_features(looks, videos, self.data.feature_fps)))
+        self._report_findings(file, filter(None, of_features(looks, videos, features.clock, features.stores)))
         return len(missing), len(bad)
 
     def _check_speech(self, split: str, file: str, videos: dict[str, Video]) -> int | None:
@@ -209,8 +209,7 @@ class _Check:
         for file in (file for files in self.data.annotations.values() for file in files if file.endswith(".csv")):
             with contextlib.suppress(UserError):  # reported where the videos of the file are read
                 listed |= read_listing(file)
-        features = self._try(lambda: open_streams(self.data.features, self.data.streams, self.data.feature_fps, listed,
-                                                  self.data.feature_array), where)
+        features = self._try(lambda: open_all(self.data, listed), where)
         return features if features is not None and self._try(lambda: features.width, where) is not None else None
 
     def _try(self, read: Callable, file: str):
