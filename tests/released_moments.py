@@ -1,6 +1,7 @@
 """Checkpoints of MESM as its program writes them: all names and shapes of the real files, made-up weights."""
 
 import argparse
+import itertools
 import json
 import math
 from collections import OrderedDict
@@ -110,7 +111,7 @@ def _feed(layer: str, size: Size, norms: int, suffix: str = "") -> Iterator[tupl
 
 
 def _perceptron(name: str, *widths: int) -> Iterator[tuple[str, tuple[int, ...]]]:
-    for place, (read, made) in enumerate(zip(widths, widths[1:], strict=False)):
+    for place, (read, made) in enumerate(itertools.pairwise(widths)):
         yield from _linear(f"{name}.layers.{place}", made, read)
 
 

@@ -44,7 +44,7 @@ KINDS = {"mesm": "MESM (Liu et al., AAAI 2024, arXiv 2312.12155)", "hicm": "a mo
 SHOWN = ("dataset_name", "v_feat_dim", "t_feat_dim", "tokenizer_type", "vocab_size", "max_video_l", "max_words_l",
          "clip_len", "max_ts_val", "share_MLP", "loss_label_coef", "loss_saliency_coef", "rank_coef", "use_triplet",
          "loss_recfw_coef", "loss_recss_coef", "lr", "weight_decay", "grad_clip")  # arguments that the card lists
-RELEASED = ("moments.mixed_padding",)  # of the preset: what concerns prediction
+RELEASED = ("moments.mixed_padding", "moments.decode.fit")  # of the preset: what concerns prediction
 ARGUMENTS = "opt.json"
 PLACES = ("", "best", "last")  # of a model in a folder of ours
 FIRST = "enhance_encoder.t2v_encoder.layers.0.self_attn.in_proj_weight"  # names that no other model has
@@ -62,8 +62,8 @@ def find_source(checkpoint: str | Path, config: Config) -> Source:
     if path.is_dir():
         return open_source(_model_folder(path), DESCRIPTION)
     if not config.room.counts:
-        raise UserError(f"{path}: holds no words; give the file of counts that it was trained with, moments.counts=FILE "
-                        "(CLIP_tokenized_count.txt or GloVe_tokenized_count.txt beside the annotations)")
+        raise UserError(f"{path}: holds no words; give the file of counts that it was trained with, moments.counts=FILE"
+                        " (CLIP_tokenized_count.txt or GloVe_tokenized_count.txt beside the annotations)")
     counts = require(config.room.counts, "file of counts", "correct moments.counts")
     options = path.with_name(ARGUMENTS)
     return open_source(path, DESCRIPTION, {str(counts): sha256(counts)}
@@ -105,8 +105,8 @@ def _theirs(source: Source, config: Config) -> Converted:
     where, room = str(source.path), config.room
     content = read_released_file(source.path, "give a released checkpoint of MESM", "MESM")
     if not recognises(content.state.keys()):
-        raise UserError(f"{where}: holds no weights of MESM (no {FIRST} or {SENTENCE}); give one of its checkpoints, or "
-                        "set system to the one that it belongs to")
+        raise UserError(f"{where}: holds no weights of MESM (no {FIRST} or {SENTENCE}); give one of its checkpoints, "
+                        "or set system to the one that it belongs to")
     refuse_odd_tensors({name: value for name, value in content.state.items() if is_used(name)}, where, "MESM")
     renamed = _renamed(content.state, where)
     args = content.args or training_arguments(source.path.with_name(ARGUMENTS))
@@ -128,8 +128,8 @@ def _vocabulary(config: Config, words: Words) -> Vocabulary:
     counts, classes = config.room.counts, config.room.classes
     listed = read_counts(counts, words.splitting)
     if len(listed) < classes:
-        raise UserError(f"{counts}: counts {len(listed):,} words, moments.classes={classes} needs as many; give the file "
-                        "and the number that the weights were trained with")
+        raise UserError(f"{counts}: counts {len(listed):,} words, moments.classes={classes} needs as many; give the "
+                        "file and the number that the weights were trained with")
     return Vocabulary(listed[:classes], words.ends)
 
 
@@ -139,16 +139,16 @@ def _renamed(names: Iterable[str], where: str) -> dict[str, str]:
     times = Counter(found.values())
     odd = [name for name, own in found.items() if own == name or times[own] > 1]
     if odd:
-        raise UserError(f"{where}: holds {some(odd)}, which MESM's checkpoints do not; is it another model's, or was it "
-                        "edited?")
+        raise UserError(f"{where}: holds {some(odd)}, which MESM's checkpoints do not; is it another model's, or was "
+                        "it edited?")
     return found
 
 
 def _model(state: Mapping[str, Tensor], vocabulary: Vocabulary, config: Config, where: str) -> Moments:
     """The network under the settings, with the weights of ``state`` (our names)."""
     check_shapes(state, config.room, vocabulary, where)
-    widths = [_length(state, f"{part}.0.norm.weight") for part in ("video", "text")]
-    model = Moments(settled(config).room, *widths, len(vocabulary))
+    video, text = (_length(state, f"{part}.0.norm.weight") for part in ("video", "text"))
+    model = Moments(settled(config).room, video, text, len(vocabulary))
     load_exactly(model, dict(state), where, "is the file complete?")
     refuse_not_finite(model, where)
     return model.eval()

@@ -30,6 +30,10 @@ class DecodeSettings:
 
     batch: int = limited(8, 1)  # videos at once
     moments: int = limited(10, 1)  # likeliest windows that are kept of every query
+    # how windows are made to fit: they are cut to the video; or, as MESM submits them, clamped and rounded to a grid
+    fit: Literal["video", "grid"] = "video"
+    clamp: float = limited(150.0, 0)  # fit=grid: seconds at which windows end at the latest; TACoS: 1000; 0: anywhere
+    grid: float = limited(0.0, 0)  # fit=grid: they begin and end at multiples of so many seconds; 0: anywhere
 
 
 @dataclass(frozen=True)
@@ -75,8 +79,9 @@ IN_WEIGHTS = ("width", "hidden", "heads", "queries", "word_layers", "shared_feed
 
 DEFAULTS: dict[str, dict[str, Any]] = {"train": {"select_on": "mAP"}, "evaluate": {"protocol": "hicm"}}
 
-# What the published code does with padding; the rest of what it does otherwise is not restored (README.md).
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {"released": {"moments": {"mixed_padding": True}}}
+# What the published code does with padding and with what it found (README.md).
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {"released": {"moments": {"mixed_padding": True,
+                                                                          "decode": {"fit": "grid"}}}}
 
 
 def start_files(settings: Settings) -> dict[str, str]:

@@ -117,7 +117,7 @@ class System(Learner):
             if items:
                 with torch.inference_mode():
                     batch = collate([[item] for item in items]).to(device)
-                    made = moments(self.model(batch), batch, settings.decode.moments, settings.objective.saliency > 0)
+                    made = moments(self.model(batch), batch, settings.decode, settings.objective.saliency > 0)
                 found |= dict(zip(batch.ids, made, strict=True))
             yield found
 

@@ -1,4 +1,4 @@
-"""``hicm convert`` on checkpoints of MESM: names and shapes of every configuration, the model, one line for bad files."""
+"""``hicm convert`` on checkpoints of MESM: every published configuration, the model, one line for bad files."""
 
 import argparse
 import os
@@ -249,7 +249,7 @@ def test_the_frozen_encoder_is_left_out_where_it_was_kept(state, settings, count
 @pytest.mark.parametrize(("set_", "told"), [
     (["moments.queries=10"], "the file has 4 windows per query, moments.queries=10"),
     (["moments.width=64", "moments.hidden=48"], "32 units (d), moments.width=64; the file has 32 units in a feed-"),
-    (["moments.word_layers=2", "moments.aligner_layers=2"], "1 layers of frames and words, moments.word_layers=2; the "),
+    (["moments.word_layers=2", "moments.aligner_layers=2"], "1 layers of frames and words, moments.word_layers=2; the"),
     (["moments.sentence_layers=4"], "1 layers of the sentence token, moments.sentence_layers=4"),
     (["moments.decoder_layers=2"], "1 decoder layers, moments.decoder_layers=2"),
     (["moments.shared_feed=false"], "the file has one network for frames that attend to words and words that attend to "
@@ -339,8 +339,9 @@ def test_a_converted_golden_computes_what_the_published_code_does(name, tmp_path
     state = {key: made.weight(case, key, shape) for key, shape in case.parameter_shapes.items()}
     path = write_checkpoint(tmp_path / "model_best.ckpt", state, opt=None)
     lines = [" ".join(map(str, row)) for row in case.vocabulary["clip_ids_by_count"]]
-    (tmp_path / "counts.txt").write_text("\n".join(lines) + "\n")
-    run = verbs.convert(str(path), write_settings(tmp_path), str(tmp_path / "run"), vocabulary=str(tmp_path / "counts.txt"), set_=[
+    counts = tmp_path / "counts.txt"
+    counts.write_text("\n".join(lines) + "\n")
+    run = verbs.convert(str(path), write_settings(tmp_path), str(tmp_path / "run"), vocabulary=str(counts), set_=[
         "preset=released", f"moments.classes={config.vocab_size}", f"moments.max_words={config.max_words_l}",
         f"moments.grouping={made.settings_of(case, 'released').grouping}"])
     model, vocabulary, _ = load_model(run / "best")
@@ -359,8 +360,8 @@ def test_every_configuration_in_its_own_size(name, tmp_path):
     size, _, _ = PUBLISHED[name]
     state = random_state(size)
     path = write_checkpoint(tmp_path / "model_best.ckpt", state, opt=None)
-    write_counts(tmp_path / "counts.txt", tuple(f"w{place}" for place in range(size.classes - 1)))
-    run = verbs.convert(str(path), write_settings(tmp_path), str(tmp_path / "run"), vocabulary=str(tmp_path / "counts.txt"), set_=[
+    counts = write_counts(tmp_path / "counts.txt", tuple(f"w{place}" for place in range(size.classes - 1)))
+    run = verbs.convert(str(path), write_settings(tmp_path), str(tmp_path / "run"), vocabulary=str(counts), set_=[
         "preset=released", f"moments.words=each:hashing:{size.text}",
         f"moments.classes={size.classes - 1}", f"moments.shared_feed={str(size.shared).lower()}"])
     model, _, _ = load_model(run / "best")
