@@ -35,6 +35,8 @@ A room whose system tells what it reads while it captions, for scripts/explain_m
     GROUPS, POSITIONS           what attention goes to, and what is being written there
     readings(system, samples)   for each video what `hicm.systems.captioner.reading.Reading` describes
 
+A room whose system masks words makes files of annotated sentences in ``word_files.py`` (`hicm.stages.word_files`).
+
 A room that knows what its system does not get from the data defines in ``findings.py``
 
     findings(config, split, videos, speech, width, folder)

@@ -12,6 +12,8 @@ The first line of a verb's docstring is its line in ``hicm --help``.
 from hicm.verbs.bench import bench as bench
 from hicm.verbs.data import data_chapters as data_chapters
 from hicm.verbs.data import data_check as data_check
+from hicm.verbs.data import data_count_words as data_count_words
+from hicm.verbs.data import data_tag_words as data_tag_words
 from hicm.verbs.data import download as download
 from hicm.verbs.demo import demo as demo
 from hicm.verbs.imports import data_from_csv as data_from_csv
@@ -60,6 +62,6 @@ GROUPS = {
     "Train and caption": ("train", "predict", "retrieve", "convert"),
     "Score and report": ("evaluate", "compare", "moments evaluate", "moments compare", "report"),
     "Reproduce and share": ("reproduce", "pull", "push"),
-    "Rarely needed": ("data chapters", "memory import", "memory export", "memory merge", "memory diff", "protocols",
-                      "moments protocols", "selftest", "bench", "results"),
+    "Rarely needed": ("data chapters", "data count-words", "data tag-words", "memory import", "memory export",
+                      "memory merge", "memory diff", "protocols", "moments protocols", "selftest", "bench", "results"),
 }

@@ -42,8 +42,7 @@ class Preparation:
 
     def sentence(self, text: str) -> Sentence:
         """The words of a sentence that are read."""
-        found, most = self.words.split(text), self.max_words - 2 * self.words.ends
-        return Sentence(found.words[:most], found.shown[:most])
+        return self.words.split(text).first(self.max_words - 2 * self.words.ends)
 
     def item(self, sample: Sample, queries: Sequence[Query], vectors: Sequence[np.ndarray], teaching: bool) -> Item:
         """A video with queries, whose word vectors are given; without ``teaching`` their moments are not read."""
@@ -58,7 +57,7 @@ class Preparation:
                teaching: bool) -> Asked:
         sentence = self.sentence(query.text)
         labels, unknown = self.vocabulary.encode(sentence.words)
-        weights = word_weights(query.text, sentence.shown, self.tags if teaching else None, self.tags_file)
+        weights = word_weights(query.text, sentence, self.tags if teaching else None, self.tags_file)
         windows = moments_within(query, duration) if teaching else []
         ratings = relevant_rows(windows, seconds, rows).astype(np.float32)
         if teaching and query.clips is not None and query.ratings is not None:

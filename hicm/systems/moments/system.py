@@ -15,13 +15,14 @@ from hicm.nn.loader import load_batches
 from hicm.systems.base import Device, Events, Learner, longest_first, refuse_other_model
 from hicm.systems.moments.batch import Batch
 from hicm.systems.moments.collate import Item, collate
+from hicm.systems.moments.counts import read_counts
 from hicm.systems.moments.dataset import Preparation, QueryDataset, learnable
 from hicm.systems.moments.decode import moments
 from hicm.systems.moments.model import Moments
 from hicm.systems.moments.objective import LossModule, loss_counts, loss_names, loss_weights
 from hicm.systems.moments.settings import IN_WEIGHTS, reach
 from hicm.systems.moments.tags import load_tags
-from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary
+from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary, listed_vocabulary
 from hicm.systems.moments.weights import load_model, save_model
 from hicm.systems.moments.words import Words, make_words
 
@@ -42,7 +43,7 @@ class System(Learner):
                                     normalise=not config.data.streams, tags_file=settings.tags,
                                     reach=reach(config))
         if samples is not None:
-            self.prepared.tags = load_tags(settings.tags) if settings.tags else None
+            self.prepared.tags = load_tags(settings.tags, words.splitting) if settings.tags else None
             self.dataset = QueryDataset(samples, self.prepared, settings.sentences, settings.windows,
                                         config.train.seed, 0 if config.train.workers else LIMIT)
             self.losses = loss_names(settings.decoder_layers)
@@ -58,7 +59,12 @@ class System(Learner):
         if not texts:
             raise UserError(f"split {config.data.train}: no sentences with moments to learn from; add some")
         most = settings.max_words - 2 * words.ends
-        vocabulary = build_vocabulary((words.split(text).words[:most] for text in texts), settings.classes, words.ends)
+        read = [words.split(text).words[:most] for text in texts]
+        if settings.counts:
+            listed = read_counts(settings.counts, words.splitting)
+            vocabulary = listed_vocabulary(listed, read, settings.classes, words.ends, settings.counts)
+        else:
+            vocabulary = build_vocabulary(read, settings.classes, words.ends)
         model = Moments(settings, samples.width + ENDPOINTS, words.width, len(vocabulary))
         return cls(config, model, vocabulary, words, samples)
 
@@ -112,7 +118,7 @@ class System(Learner):
             if items:
                 with torch.inference_mode():
                     batch = collate([[item] for item in items]).to(device)
-                    made = moments(self.model(batch), batch, settings.decode.moments, settings.objective.saliency > 0)
+                    made = moments(self.model(batch), batch, settings.decode, settings.objective.saliency > 0)
                 found |= dict(zip(batch.ids, made, strict=True))
             yield found
 
