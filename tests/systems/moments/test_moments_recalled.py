@@ -232,3 +232,16 @@ def test_masked_words_need_layers(settings):
 def test_settings_of_windows_have_no_effect(settings):
     with pytest.warns(UserWarning, match=r"without effect where sentences search the memory: retrieval\.windows"):
         prepared(settings, "retrieval.windows=3")
+
+
+def test_the_bank_needs_the_encoder_of_sentences_and_not_that_of_frames(settings, tmp_path, capsys):
+    """Neither building nor checking compares it with the features, whose width it may differ from."""
+    own = ["--set", "system=moments", "--set", "memory.encoder=hashing:40", "--set", f"memory.path={tmp_path / 'bank'}"]
+    assert hicm("memory", "build", settings, *own, "--set", "moments.context=token") == 2
+    assert "hashing:40 gives vectors 40 wide, the features" in capsys.readouterr().err
+    assert hicm("memory", "build", settings, *own, "--dry-run") == 0
+    assert hicm("memory", "build", settings, *own) == 0 and hicm("data", "check", settings, *own) == 0
+    capsys.readouterr()
+    assert hicm("data", "check", settings, *own, "--set", "memory.encoder=hashing:41") == 1
+    assert "the encoder of its embeddings is hashing:40, that of the text hashing:41" in capsys.readouterr().out
+    assert hicm("train", settings, *own, "--out", tmp_path / "run") == 0 and hicm("predict", tmp_path / "run") == 0
