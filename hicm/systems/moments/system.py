@@ -20,6 +20,7 @@ from hicm.systems.moments.dataset import Preparation, QueryDataset, learnable
 from hicm.systems.moments.decode import moments
 from hicm.systems.moments.model import Moments
 from hicm.systems.moments.objective import LossModule, loss_counts, loss_names, loss_weights
+from hicm.systems.moments.recalled import open_memory
 from hicm.systems.moments.settings import IN_WEIGHTS, reach
 from hicm.systems.moments.tags import load_tags
 from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary, listed_vocabulary
@@ -39,13 +40,14 @@ class System(Learner):
                  samples: SplitSamples | None = None) -> None:
         self.config, self.model, self.vocabulary, self.words = config, model, vocabulary, words
         settings = config.room
+        self.memory = open_memory(config, words, training=samples is not None)
         self.prepared = Preparation(words, vocabulary, config.data.frames, settings.max_words,
                                     normalise=not config.data.streams, tags_file=settings.tags,
                                     reach=reach(config))
         if samples is not None:
             self.prepared.tags = load_tags(settings.tags, words.splitting) if settings.tags else None
             self.dataset = QueryDataset(samples, self.prepared, settings.sentences, settings.windows,
-                                        config.train.seed, 0 if config.train.workers else LIMIT)
+                                        config.train.seed, 0 if config.train.workers else LIMIT, self.memory)
             self.losses = loss_names(settings.decoder_layers)
             self.module = LossModule(model, settings.objective)
             self.weights = loss_weights(settings.objective, settings.decoder_layers)
@@ -124,8 +126,10 @@ class System(Learner):
 
     def _item(self, sample: Sample) -> Item:
         queries = sample.queries or ()
-        vectors = self.words.vectors([query.text for query in queries], self.prepared.max_words)
-        return self.prepared.item(sample, queries, vectors, teaching=False)
+        texts = [query.text for query in queries]
+        vectors = self.words.vectors(texts, self.prepared.max_words)
+        recalled = None if self.memory is None else self.memory.vectors(texts)
+        return self.prepared.item(sample, queries, vectors, teaching=False, recalled=recalled)
 
     def prediction_batches(self, samples: Samples) -> list[list[int]]:
         """Rows by duration, longest first, ``decode.batch`` at a time."""
