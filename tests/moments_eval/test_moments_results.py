@@ -212,7 +212,7 @@ def test_a_signature_tells_other_annotations(files: tuple[Annotations, Submissio
 
 
 @pytest.mark.parametrize(("rules", "message"), [
-    ({"round": "x"}, "rule round is 'x', expected seconds, or 0 for none, e.g. round=1"),
+    ({"round": "x"}, "rule round is 'x', expected seconds from 0.001 to 1000000, or 0 for none, e.g. round=1"),
     ({"round": -1}, "rule round is -1"), ({"tious": "0.5,2"}, "rule tious is '0.5,2', expected numbers above 0, at"),
     ({"tious": ""}, "rule tious"), ({"ranges": "10"}, "expected 2 to 5 ascending seconds"),
     ({"max_windows": 2.5}, "a whole number from 1 to 1000"), ({"max_windows": 1001}, "a whole number from 1 to 1000"),
@@ -220,6 +220,14 @@ def test_a_signature_tells_other_annotations(files: tuple[Annotations, Submissio
     ({"miou": "maybe"}, "expected one of true, false"), ({"rond": 1}, "rule 'rond' is unknown; the nearest is 'round'"),
     ({"name": "x"}, "rule 'name' is unknown"), ({"clip_length": 0}, "expected seconds above 0"),
     ({"clamp": float("inf")}, "rule clamp is inf"), ({"recall": None}, "rule recall is None"),
+    ({"ranges": "10,0"}, "rule ranges is '10,0', expected 2 to 5 ascending seconds, e.g. ranges=0,10,30,150"),
+    ({"ranges": "0,10,10"}, "ascending"), ({"ranges": "-1,10"}, "ascending"), ({"ranges": "0,nan"}, "ascending"),
+    ({"ranges": "0,1,2,3,4,5"}, "2 to 5"), ({"ranges": (10, 5)}, "ascending"), ({"recall": "0,0.5"}, "above 0"),
+    ({"recall": "0.5,,0.7"}, "rule recall"), ({"tious": "nan"}, "rule tious"), ({"round": 1e-50}, "from 0.001"),
+    ({"round": 1e39}, "to 1000000"), ({"clamp": -1}, "rule clamp"), ({"round": True}, "rule round is True"),
+    ({"max_windows": 0}, "from 1 to 1000"), ({"max_windows": True}, "max_windows is True"),
+    ({"max_windows": float("inf")}, "from 1"), ({"clip_length": "nan"}, "above 0"), ({"unknown": 1}, "error, ignore"),
+    ({"order": "Listed"}, "expected one of listed, score"),
 ])
 def test_bad_rules(rules: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
