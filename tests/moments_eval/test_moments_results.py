@@ -187,6 +187,35 @@ def test_odd_windows_are_told() -> None:
     assert all(kind in line for kind, line in zip(kinds, warnings, strict=True))
 
 
+# videos
+
+def predicted_for(*videos: str) -> list[dict[str, Any]]:
+    return [{"qid": at, "vid": video, "pred_relevant_windows": [[0, 5, 1]]} for at, video in enumerate(videos)]
+
+
+TWO_VIDEOS = [{"qid": 0, "query": "", "vid": "s1.avi", "duration": 9, "relevant_windows": [[0, 5]]},
+              {"qid": 1, "query": "", "vid": "s2.avi", "duration": 9, "relevant_windows": [[0, 5]]}]
+
+
+def test_a_query_of_another_video_is_refused() -> None:
+    """The ids of another file, e.g. sentences that were counted in another order."""
+    with pytest.raises(UserError, match=r"^predictions: query 1 is predicted for video s1, but annotated for video "
+                                        r"s2.avi; are both files of the same split, with the same ids"):
+        evaluate(predicted_for("s1.avi", "s1"), TWO_VIDEOS, "charades")
+
+
+def test_a_video_that_is_not_annotated_is_told() -> None:
+    found = evaluate(predicted_for("other", "s2"), TWO_VIDEOS, "charades")
+    assert found.scores["mIoU"] == 1.0
+    assert found.warnings == ("predictions: 1 queries name a video that is not annotated (first: query 0, predicted "
+                              "for other, annotated for s1.avi); are the ids those of this file?",)
+
+
+def test_videos_in_other_words_are_the_same() -> None:
+    assert evaluate(predicted_for("s1", "folder/s2.MP4"), TWO_VIDEOS, "charades").warnings == ()
+    assert evaluate(predicted_for("", ""), TWO_VIDEOS, "charades").warnings == ()
+
+
 # rules and signatures
 
 @pytest.mark.parametrize("name", PROTOCOLS)

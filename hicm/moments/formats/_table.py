@@ -1,7 +1,7 @@
 """Tables of windows, one per line, with a header: what the csv formats of both sides share."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from hicm.errors import UserError
@@ -28,6 +28,29 @@ class Line(NamedTuple):
         if not abs(value) < 1e300:
             raise UserError(f"{self.where}: {key} {self.cells[key]!r:.40}, expected a number")
         return value
+
+
+class Rows:
+    """The lines of one query: what they say of it, which must not change from one to the next."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.said: dict[str, tuple[str, float | str]] = {}
+
+    def add(self, line: Line, keys: Sequence[str]) -> None:
+        """Note these cells of a line; empty ones say nothing.  Raises UserError if an earlier line differs."""
+        for key in keys:
+            if not (cell := line.cells[key]):
+                continue
+            value = line.seconds(key) if key == "duration" else cell  # 60 and 60.0 are the same
+            known, before = self.said.setdefault(key, (cell, value))
+            if value != before:
+                raise UserError(f"{line.where}: query {self.name}: {key} {cell!r:.60}, but {known!r:.60} in an earlier "
+                                "row; is the id that of another query?")
+
+    def cell(self, key: str) -> str:
+        """What the lines say; "" where none says anything."""
+        return self.said.get(key, ("", ""))[0]
 
 
 def columns(source: Source) -> dict[str, int]:

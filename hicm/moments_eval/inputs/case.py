@@ -1,5 +1,6 @@
 """Queries side by side with what is predicted for them, under the rules of a protocol."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from hicm.moments_eval.inputs.protocols import Protocol
 from hicm.moments_eval.inputs.windows import Padded, pad
 
 SHOWN = 5  # ids that a message names
+_ENDING = re.compile(r"\.(avi|flv|m4v|mkv|mov|mp4|mpe?g|npy|npz|webm|wmv)$", re.IGNORECASE)
 MOST_WINDOWS = 10_000  # true windows of a query: arrays have room for as many in every query
 
 
@@ -118,7 +120,7 @@ def _some(ids: Sequence[str]) -> str:
 
 
 def input_warnings(annotations: Annotations, submission: Submission) -> list[str]:
-    """Warnings about windows that the formula gives no overlap, or that lie outside the video.
+    """Warnings about videos, and about windows that the formula gives no overlap, or that lie outside the video.
 
     Raises UserError for a query without a true window, or with more than MOST_WINDOWS.
     """
@@ -132,7 +134,33 @@ def input_warnings(annotations: Annotations, submission: Submission) -> list[str
     predicted = [(durations[name], one.windows[:, :2]) for name, one in submission.predictions.items()
                  if name in durations and one.windows is not None]
     true = [(durations[query.id], query.windows) for query in annotations.queries]
-    return [line for side, lists in (("predictions", predicted), ("annotations", true)) for line in _odd(side, lists)]
+    return [*video_warnings(annotations, submission), *_odd("predictions", predicted), *_odd("annotations", true)]
+
+
+def video_warnings(annotations: Annotations, submission: Submission) -> list[str]:
+    """A warning about queries whose prediction names another video than the annotation does.
+
+    Raises UserError if that is the video of another query: then ids are mixed up, and scores would mean nothing.
+    """
+    videos = {query.id: query.video for query in annotations.queries}
+    known = {_bare(video) for video in videos.values()}
+    other = [(name, one.video, videos[name]) for name, one in submission.predictions.items()
+             if one.video and videos.get(name) and _bare(one.video) != _bare(videos[name])]
+    for name, predicted, annotated in other:
+        if _bare(predicted) in known:
+            raise UserError(f"predictions: query {name} is predicted for video {predicted}, but annotated for video "
+                            f"{annotated}; are both files of the same split, with the same ids? To score them all the "
+                            "same, leave the videos out of the predictions")
+    if not other:
+        return []
+    name, predicted, annotated = other[0]
+    return [f"predictions: {len(other)} queries name a video that is not annotated (first: query {name}, predicted for "
+            f"{predicted}, annotated for {annotated}); are the ids those of this file?"]
+
+
+def _bare(video: str) -> str:
+    """The name of a video without folders and the ending of its file."""
+    return _ENDING.sub("", video.replace("\\", "/").rpartition("/")[2])
 
 
 def clip_warnings(case: Case, rules: Protocol) -> list[str]:
