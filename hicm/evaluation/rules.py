@@ -79,6 +79,8 @@ class Numbers:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The hint in an error about an unknown name."""
+    if "," in name:
+        return "separate several names by blanks"
     # Upper and lower case are what people get wrong most: cider, Rouge-l.
     by_lower = {str(entry).lower(): entry for entry in known}
     near = difflib.get_close_matches(str(name).lower(), by_lower, n=1, cutoff=0.0)

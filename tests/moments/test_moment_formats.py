@@ -160,7 +160,7 @@ def without(row: dict[str, Any], key: str) -> dict[str, Any]:
 
 BAD_PREDICTIONS = [
     (lines(PREDICTED, PREDICTED), "row 2: query 3 occurs twice; keep one"),
-    (lines(PREDICTED | {"qid": None}), "row 1: query id None, expected a number or text"),
+    (lines(PREDICTED | {"qid": None}), "row 1: query id None, expected a whole number or text"),
     (lines(PREDICTED | {"qid": True}), "row 1: query id True"),
     (lines(PREDICTED, without(PREDICTED | {"qid": 4}, "pred_saliency_scores")),
      "query 4: has no 'pred_saliency_scores', unlike the first row"),
@@ -178,8 +178,8 @@ BAD_PREDICTIONS = [
     ({"3": [[1, 2, 3, 4]]}, r"query 3, item 0: \[1, 2, 3, 4\], expected \[start, end, score\]"),
     ({"3": [[1, 2], [1, "x"]]}, "query 3, item 1: .* 'x' is text"),
     ({"3": [[1, 2], [1, 2, 0.5]]}, "query 3, item 0"),
-    ({"results": {"a": []}}, "a mapping, not predictions of moments; formats of predictions that are read: by_query"),
-    ([], "not predictions of moments"),
+    ({"results": {"a": []}}, r"a mapping, not predictions of moments \(first entry: 'results': .*; formats of predictions"),
+    ([], "is empty; formats of predictions that are read: by_query"),
     ([{"query": "a"}], "objects with the keys 'query', which no format of predictions has"),
     ("hello\n", "not predictions of moments .first line: 'hello'"),
     ("query_id,start,end,score\n1,2\n", "row 2: 2 cells, expected 4"),

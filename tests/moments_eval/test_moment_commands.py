@@ -84,7 +84,7 @@ def test_the_annotations_tell_the_task(files: dict[str, str], run: Run, tmp_path
     damaged = tmp_path / "other.json"
     damaged.write_text('{"1": "no list"}')
     line = refused(run("evaluate", str(damaged), files["annotations"], entry=main), "hicm")
-    assert "not predictions of moments; formats of predictions that are read: by_query, moment_detr" in line
+    assert "not predictions of moments (first entry: '1': 'no list'); expected e.g. {query: [[start, end" in line
     captions = tmp_path / "captions.json"
     captions.write_text('{"v": {"duration": 9, "timestamps": [[0, 9]], "sentences": ["stir"]}}')
     assert "moments" not in refused(run("evaluate", str(damaged), str(captions), entry=main), "hicm")

@@ -138,12 +138,12 @@ def test_no_query_in_common(files: tuple[Annotations, Submission]) -> None:
 
 def test_annotations_without_labels() -> None:
     rows = [{"qid": 1, "query": "", "vid": "", "duration": 9}]
-    with pytest.raises(UserError, match="query 1: no true window; a release without labels cannot be scored"):
+    with pytest.raises(UserError, match="no query has a true window; a test split without labels cannot be scored"):
         evaluate({"1": [[0, 1, 1]]}, rows, "hicm")
 
 
 def test_more_windows_than_a_query_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hicm.moments_eval.inputs.case.MOST_WINDOWS", 1)
+    monkeypatch.setattr("hicm.moments_eval.inputs.checks.MOST_WINDOWS", 1)
     rows = [{"qid": 1, "query": "", "duration": 9, "relevant_windows": [[0, 5], [6, 7]]}]
     with pytest.raises(UserError, match="annotations: query 1: 2 true windows, more than 1; is it the right file"):
         evaluate({"1": [[0, 1, 1]]}, rows, "hicm")

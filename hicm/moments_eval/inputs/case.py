@@ -1,6 +1,5 @@
 """Queries side by side with what is predicted for them, under the rules of a protocol."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,15 +7,12 @@ from typing import Any
 import numpy as np
 
 from hicm.errors import UserError
-from hicm.evaluation.spans import odd_spans
 from hicm.moments.postprocess import post_process
 from hicm.moments.records import Annotations, Query, Submission
 from hicm.moments_eval.inputs.protocols import Protocol
 from hicm.moments_eval.inputs.windows import Padded, pad
 
 SHOWN = 5  # ids that a message names
-_ENDING = re.compile(r"\.(avi|flv|m4v|mkv|mov|mp4|mpe?g|npy|npz|webm|wmv)$", re.IGNORECASE)
-MOST_WINDOWS = 10_000  # true windows of a query: arrays have room for as many in every query
 
 
 @dataclass(frozen=True)
@@ -119,50 +115,6 @@ def _some(ids: Sequence[str]) -> str:
     return ", ".join(ids[:SHOWN]) + more
 
 
-def input_warnings(annotations: Annotations, submission: Submission) -> list[str]:
-    """Warnings about videos, and about windows that the formula gives no overlap, or that lie outside the video.
-
-    Raises UserError for a query without a true window, or with more than MOST_WINDOWS.
-    """
-    for query in annotations.queries:
-        if len(query.windows) > MOST_WINDOWS:
-            raise UserError(f"annotations: query {query.id}: {len(query.windows)} true windows, more than "
-                            f"{MOST_WINDOWS}; is it the right file?")
-        if not len(query.windows):
-            raise UserError(f"annotations: query {query.id}: no true window; a release without labels cannot be scored")
-    durations = {query.id: np.inf if query.duration is None else query.duration for query in annotations.queries}
-    predicted = [(durations[name], one.windows[:, :2]) for name, one in submission.predictions.items()
-                 if name in durations and one.windows is not None]
-    true = [(durations[query.id], query.windows) for query in annotations.queries]
-    return [*video_warnings(annotations, submission), *_odd("predictions", predicted), *_odd("annotations", true)]
-
-
-def video_warnings(annotations: Annotations, submission: Submission) -> list[str]:
-    """A warning about queries whose prediction names another video than the annotation does.
-
-    Raises UserError if that is the video of another query: then ids are mixed up, and scores would mean nothing.
-    """
-    videos = {query.id: query.video for query in annotations.queries}
-    known = {_bare(video) for video in videos.values()}
-    other = [(name, one.video, videos[name]) for name, one in submission.predictions.items()
-             if one.video and videos.get(name) and _bare(one.video) != _bare(videos[name])]
-    for name, predicted, annotated in other:
-        if _bare(predicted) in known:
-            raise UserError(f"predictions: query {name} is predicted for video {predicted}, but annotated for video "
-                            f"{annotated}; are both files of the same split, with the same ids? To score them all the "
-                            "same, leave the videos out of the predictions")
-    if not other:
-        return []
-    name, predicted, annotated = other[0]
-    return [f"predictions: {len(other)} queries name a video that is not annotated (first: query {name}, predicted for "
-            f"{predicted}, annotated for {annotated}); are the ids those of this file?"]
-
-
-def _bare(video: str) -> str:
-    """The name of a video without folders and the ending of its file."""
-    return _ENDING.sub("", video.replace("\\", "/").rpartition("/")[2])
-
-
 def clip_warnings(case: Case, rules: Protocol) -> list[str]:
     """Warnings about queries with more or fewer scores of clips than their video has clips."""
     other = [(query.id, len(scores), int(query.duration / rules.clip_length))
@@ -175,10 +127,3 @@ def clip_warnings(case: Case, rules: Protocol) -> list[str]:
     return [f"predictions: {len(other)} queries have another number of clip scores than their video has clips of "
             f"{rules.clip_length:g} s (first: {name}, {given} for {clips}); missing ones count as 0, further ones are "
             "cut off"]
-
-
-def _odd(side: str, lists: Sequence[tuple[float, np.ndarray]]) -> list[str]:
-    if not lists:
-        return []
-    duration = np.repeat([seconds for seconds, _ in lists], [len(windows) for _, windows in lists])
-    return odd_spans(side, np.concatenate([windows for _, windows in lists]), duration, "windows")

@@ -136,7 +136,9 @@ def select_metrics(protocol: Protocol, metrics: Iterable[str] | None) -> tuple[s
         raise UserError("metrics is empty: name at least one, or pass None for all of the protocol's")
     for name in sorted(wanted - set(protocol.metrics), key=str):
         plain = ", ".join(one for one in protocol.metrics if "@" not in one)
-        raise UserError(f"metric {name!r} is unknown to protocol {protocol.name}; {nearest(name, protocol.metrics)}; "
-                        f"known: {plain}, and R1@ and mAP@ with its thresholds")
+        having = [other.name for other in PROTOCOLS.values() if name in other.metrics]
+        hint = f"protocols that have it: {', '.join(having[:3])}" if having else nearest(name, protocol.metrics)
+        raise UserError(f"metric {name!r} is unknown to protocol {protocol.name}; {hint}; known: {plain}, and R1@ and "
+                        "mAP@ with its thresholds")
     return tuple(name for name in protocol.metrics if name in wanted)
 
