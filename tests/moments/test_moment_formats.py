@@ -178,7 +178,7 @@ BAD_PREDICTIONS = [
     ({"3": [[1, 2, 3, 4]]}, r"query 3, item 0: \[1, 2, 3, 4\], expected \[start, end, score\]"),
     ({"3": [[1, 2], [1, "x"]]}, "query 3, item 1: .* 'x' is text"),
     ({"3": [[1, 2], [1, 2, 0.5]]}, "query 3, item 0"),
-    ({"results": {"a": []}}, r"a mapping, not predictions of moments \(first entry: 'results': .*; formats of predictions"),
+    ({"results": {"a": []}}, r"a mapping, not predictions of moments \(first entry: 'results': .*; formats of pre"),
     ([], "is empty; formats of predictions that are read: by_query"),
     ([{"query": "a"}], "objects with the keys 'query', which no format of predictions has"),
     ("hello\n", "not predictions of moments .first line: 'hello'"),
