@@ -155,7 +155,7 @@ def test_comparison(files: dict[str, str], run: Run) -> None:
     assert "--over clips: expected videos or queries" in refused(run(*words, "--over", "clips"))
     assert "1 predictions files among" in refused(run("compare", files["ours"], files["annotations"]))
     plain = refused(run("compare", files["ours"], files["theirs"], "--metrics", "mAP"))
-    assert "name the annotation file after the predictions" in plain
+    assert "name the reference annotation files after the predictions" in plain
 
 
 def test_a_metric_that_a_system_lacks(files: dict[str, str], run: Run, tmp_path: Path) -> None:
