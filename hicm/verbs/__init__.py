@@ -37,6 +37,7 @@ from hicm.verbs.models import train as train
 from hicm.verbs.moments import moments_compare as moments_compare
 from hicm.verbs.moments import moments_evaluate as moments_evaluate
 from hicm.verbs.moments import moments_protocols as moments_protocols
+from hicm.verbs.moments import moments_selftest as moments_selftest
 from hicm.verbs.published import pull as pull
 from hicm.verbs.published import push as push
 from hicm.verbs.published import reproduce as reproduce
@@ -63,5 +64,6 @@ GROUPS = {
     "Score and report": ("evaluate", "compare", "moments evaluate", "moments compare", "report"),
     "Reproduce and share": ("reproduce", "pull", "push"),
     "Rarely needed": ("data chapters", "data count-words", "data tag-words", "memory import", "memory export",
-                      "memory merge", "memory diff", "protocols", "moments protocols", "selftest", "bench", "results"),
+                      "memory merge", "memory diff", "protocols", "moments protocols", "moments selftest", "selftest",
+                      "bench", "results"),
 }
