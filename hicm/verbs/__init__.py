@@ -12,6 +12,7 @@ The first line of a verb's docstring is its line in ``hicm --help``.
 from hicm.verbs.bench import bench as bench
 from hicm.verbs.data import data_chapters as data_chapters
 from hicm.verbs.data import data_check as data_check
+from hicm.verbs.data import data_to_moments as data_to_moments
 from hicm.verbs.data import download as download
 from hicm.verbs.demo import demo as demo
 from hicm.verbs.imports import data_from_csv as data_from_csv
@@ -55,7 +56,7 @@ from hicm.verbs.viewer import view as view
 GROUPS = {
     "Try it": ("demo", "caption", "serve", "view", "export"),
     "Data": ("download", "data check", "features", "speech", "data from-subtitles", "data from-label-studio",
-             "data from-elan", "data from-csv"),
+             "data from-elan", "data from-csv", "data to-moments"),
     "Memory": ("memory build", "memory show", "memory search", "memory stats", "memory map", "memory ablate"),
     "Train and caption": ("train", "predict", "retrieve", "convert"),
     "Score and report": ("evaluate", "compare", "moments evaluate", "moments compare", "report"),

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from hicm.verbs.common import ConfigFile, Overrides, load_settings
+from hicm.verbs.common import ConfigFile, Overrides, Overwrite, load_settings
 
 if TYPE_CHECKING:
     from hicm.data.hub import download as hub
@@ -56,3 +56,17 @@ def data_chapters(chapters: Annotated[str, "chapters.pkl or .json of VidChapters
 
     counts = convert_chapters(chapters, split, out)
     return "\n".join([*(f"{count:>9,} {what}" for what, count in counts.items() if count), out])
+
+
+def data_to_moments(annotations: Annotated[Sequence[str], "annotation files of dense captions, with durations; one per "
+                                                          "annotator of the same videos"], *,
+                    out: Annotated[str, "file to write, json lines"] = "moments.jsonl",
+                    overwrite: Overwrite = False) -> str:
+    """Write dense captions as moments to be retrieved.
+
+    Each sentence of a video becomes a query, and its events the query's windows, in the form of QVHighlights (qid,
+    query, vid, duration, relevant_windows).  Times are cleaned, and what that did is counted.
+    """
+    from hicm.stages.to_moments import write_moments
+
+    return write_moments(annotations, out, overwrite)
