@@ -45,6 +45,7 @@ from hicm.verbs.scores import evaluate as evaluate
 from hicm.verbs.scores import protocols as protocols
 from hicm.verbs.scores import report as report
 from hicm.verbs.scores import selftest as selftest
+from hicm.verbs.search import search as search
 from hicm.verbs.serve import serve as serve
 from hicm.verbs.videos import caption as caption
 from hicm.verbs.videos import features as features
@@ -54,7 +55,7 @@ from hicm.verbs.viewer import view as view
 
 # Commands as they are typed, in the order of the help; "data from-elan" is data_from_elan.
 GROUPS = {
-    "Try it": ("demo", "caption", "serve", "view", "export"),
+    "Try it": ("demo", "caption", "search", "serve", "view", "export"),
     "Data": ("download", "data check", "features", "speech", "data from-subtitles", "data from-label-studio",
              "data from-elan", "data from-csv", "data to-moments"),
     "Memory": ("memory build", "memory show", "memory search", "memory stats", "memory map", "memory ablate"),
