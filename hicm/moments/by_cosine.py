@@ -18,7 +18,7 @@ def cosine_windows(rows: np.ndarray, sentence: np.ndarray, step: float, duration
     cosines = _unit(rows) @ _unit(sentence[None])[0]
     smooth = _smoothed(cosines, SMOOTH)
     least = smooth.mean() + SHARE * (smooth.max() - smooth.mean())
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], smooth >= min(least, smooth.max()), [False]])))
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], smooth >= least - 1e-9, [False]])))  # rounding aside
     found = np.array([[first * step, min(end * step, duration), cosines[first:end].mean()]
                       for first, end in edges.reshape(-1, 2)])
     return found[np.argsort(-found[:, 2], kind="stable")]

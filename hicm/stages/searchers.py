@@ -99,7 +99,7 @@ class PlainSearcher(Searcher):
         try:
             self._texts = make_encoder(encoder, offline)
         except UserError as error:
-            raise UserError(f"search: without --model the encoder has to embed the sentence as well: {error}") from error
+            raise UserError(f"search: without --model the encoder embeds the sentence, too: {error}") from error
         super().__init__(images, cache, overlap)
         self.how = f"by cosines of frames and sentence alone ({images.name}), a plain baseline: no model was trained"
 
@@ -149,8 +149,7 @@ class RunSearcher(Searcher):
                    for name, span in parts.items()]
         found, done = [], 0
         for batch in self.system.predict(SampleList(samples), self.device):
-            found += [query.windows + [parts[name].start, parts[name].start, 0.0]
-                      for name, queries in batch.items() for query in queries]
+            found += [_later(query.windows, parts[name].start) for name, queries in batch.items() for query in queries]
             done += len(batch)
             progress("search", done, len(parts))
         return np.concatenate(found)
@@ -179,6 +178,11 @@ class RunSearcher(Searcher):
         return encoder
 
 
+def _later(windows: np.ndarray, seconds: float) -> np.ndarray:
+    """Windows (n, 3) of a part that starts at ``seconds``, in seconds of the whole video."""
+    return windows + np.array([seconds, seconds, 0.0])
+
+
 def _stated_encoder(config: Config) -> str:
     """The encoder of the training's features, where their file is still there and says it; '' otherwise."""
     import h5py
@@ -203,10 +207,10 @@ def _like_words(config: Config) -> str:
 def _usual_length(config: Config) -> float:
     """Seconds that nearly all videos of the training split do not exceed; UNKNOWN, with a warning, without them."""
     try:
-        videos = read_split(config.data, config.data.train, captions=False).values()
+        videos = read_split(config.data, config.data.train, captions=False)
     except UserError:
-        videos = []
-    lengths = [video.duration for video in videos if video.duration == video.duration]
+        videos = {}
+    lengths = [video.duration for video in videos.values() if video.duration == video.duration]
     if not lengths:
         warnings.warn(f"how long the videos of the training are is not known here; videos are searched {UNKNOWN:g} "
                       "seconds at once, as --window says", stacklevel=3)

@@ -34,7 +34,7 @@ def search(videos: Videos, question: Annotated[str, "what is to be found, a sent
                                      "over union) is left out"] = 0.5,
            cache: Cache = "presave/videos", offline: Offline = False, set_: Overrides = (),
            overwrite: Annotated[bool, "replace results of another search"] = False, json: Json = False) -> "Search":
-    """Find the moments of your own videos that a sentence describes.
+    """Find what a sentence says in your own videos.
 
     The moments of all videos are ranked by score, and printed and written as json and as a page with pictures that
     link into the viewer.  Features are cached, so further questions are answered quickly.  A video that cannot be read

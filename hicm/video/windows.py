@@ -1,4 +1,4 @@
-"""Cut a long video into windows that a model can take: side by side at pauses where the picture changes, or overlapping.
+"""Windows of a long video that a model can take: side by side, cut at pauses where the picture changes; or overlapping.
 """
 
 import itertools
