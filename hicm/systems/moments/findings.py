@@ -1,5 +1,6 @@
 """What the system does not get from data: moments outside their video, long sentences, more moments than windows."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from hicm.errors import UserError
 from hicm.moments.dense import queries_of
 from hicm.systems.moments.dataset import learnable, moments_within
 from hicm.systems.moments.settings import reach
-from hicm.systems.moments.words import make_words
+from hicm.systems.moments.words import Sentence, make_words
 from hicm.types import Video
 
 
@@ -35,14 +36,26 @@ def findings(config: Config, name: str, videos: Sequence[Video], speech: SpeechS
               "the rest is never found; raise it")
     try:
         words = make_words(settings.words, config.offline)
-        longest = {video: max((len(words.split(query.text).words) for query in found), default=0)
-                   for video, found in asked.items()}
+        split = {video: [words.split(query.text) for query in found] for video, found in asked.items()}
     except UserError as error:
         yield Finding(f"not counted: words of sentences ({error})", level="note")
         return
+    yield from _dropped(split)
+    longest = {video: max((len(one.words) for one in found), default=0) for video, found in split.items()}
     read = settings.max_words - 2 * words.ends
     yield _of(longest, read, f"have a sentence with more than {read} words", "the rest is not read; raise "
               "moments.max_words")
+
+
+def _dropped(split: Mapping[str, Sequence[Sentence]]) -> Iterator[Finding]:
+    """Words that have no vectors, and sentences that have no others."""
+    lost = {video: [word.lower() for one in found for word in one.dropped] for video, found in split.items()}
+    counts = Counter(word for words in lost.values() for word in words)
+    shown = ", ".join(f"{word} {count}" for word, count in counts.most_common(5))
+    yield _of({video: len(words) for video, words in lost.items()}, 0, "have sentences with words that moments.words "
+              "has no vectors for", f"{counts.total()} words are not read, most often {shown}")
+    yield _of({video: sum(one.kept == () for one in found) for video, found in split.items()}, 0, "have sentences of "
+              "which moments.words knows no word", "these are read as one word whose vector is zero; reword them")
 
 
 def _of(counts: Mapping[str, int], limit: int, what: str, remedy: str) -> Finding:
