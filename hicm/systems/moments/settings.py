@@ -29,7 +29,7 @@ class DecodeSettings:
     """What is predicted (decode.py)."""
 
     batch: int = limited(8, 1)  # videos at once
-    moments: int = limited(1, 1)  # likeliest windows that are kept of every sentence
+    moments: int = limited(10, 1)  # likeliest windows that are kept of every query
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,8 @@ class Settings:
     # each:<encoder>
     words: str = "clip:ViT-B-32/openai"
     tags: str = ""  # parts of speech, as hicm data tag-words writes them; empty: all words are masked alike
-    sentences: int = limited(10, 1)  # of a video, at most, in one training item; a video with more makes several
+    sentences: int = limited(10, 1)  # queries of a video, at most, in a training item; a video with more makes several
+    windows: int = limited(0, 0)  # moments of a query, at most, drawn anew for every epoch; 0: all; QVHighlights: 5
     max_words: int = limited(16, 3)  # L, tokens of a query that are read; QVHighlights: 32
     classes: int = limited(1111, 1)  # most frequent words that are told apart when they are masked
     counts: str = ""  # which these are: the first of a count file (hicm data count-words); empty: of the training split
@@ -65,12 +66,14 @@ class Settings:
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
 
-WORD_FILES = ("glove", "glove_pickle")  # kinds of words that name a file
+WORD_FILES = ("glove:", "glove_pickle:", "clip:local-dir:")  # what a file or folder of word vectors follows
 FILES = ("model.safetensors", "vocabulary.json")
 PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
 AT_PREDICTION = ("decode",)
 IN_WEIGHTS = ("width", "hidden", "heads", "queries", "word_layers", "shared_feed", "sentence_layers",
               "aligner_layers", "encoder_layers", "decoder_layers")  # may not be changed
+
+DEFAULTS: dict[str, dict[str, Any]] = {"train": {"select_on": "mAP"}, "evaluate": {"protocol": "hicm"}}
 
 # What the published code does with padding; the rest of what it does otherwise is not restored (README.md).
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {"released": {"moments": {"mixed_padding": True}}}
@@ -78,10 +81,14 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {"released": {"moments": {"mixed
 
 def start_files(settings: Settings) -> dict[str, str]:
     """Parts of speech, counts and word vectors, where files are named."""
-    kind, _, vectors = settings.words.partition(":")
-    files = {"moments.tags": settings.tags, "moments.counts": settings.counts,
-             "moments.words": vectors if kind in WORD_FILES else ""}
-    return {setting: file for setting, file in files.items() if file}
+    files = {"moments.tags": settings.tags, "moments.counts": settings.counts}
+    return {setting: file for setting, file in files.items() if file} | prediction_files(settings)
+
+
+def prediction_files(settings: Settings) -> dict[str, str]:
+    """The file or folder of the word vectors, where one is named."""
+    file = next((settings.words.removeprefix(kind) for kind in WORD_FILES if settings.words.startswith(kind)), "")
+    return {"moments.words": file} if file else {}
 
 
 def check(config: Any) -> None:

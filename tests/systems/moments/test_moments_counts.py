@@ -63,7 +63,7 @@ def test_any_annotations_are_counted(tmp_path, capsys):
                     tacos, "--words", "glove", "--out", out) == 0
     assert out.read_text() == "a 2 4\ndog 5 1\ncat 4 1\nbird 3 1\nfork 6 1\n"
     assert hicm("data", "count-words", train.with_suffix(".csv"), train, "--out", out) == 2
-    assert "train.csv: holds durations; name it after the annotations that it belongs to" in capsys.readouterr().err
+    assert "1 files of durations (" in capsys.readouterr().err, "it stands before its annotations"
 
 
 def test_what_cannot_be_counted_is_refused(annotations, tmp_path, capsys):

@@ -143,6 +143,29 @@ def test_a_trained_model_needs_its_word_vectors_alone(folder, tmp_path):
     np.testing.assert_array_equal(*(one.words.vectors(["Nobody whistles"], 4)[0] for one in (system, prepare(folder))))
 
 
+def test_word_vectors_may_lie_elsewhere(folder, tmp_path, capsys):
+    """The same ones; others are refused, and so are those of another kind."""
+    run, moved, other = tmp_path / "run", tmp_path / "moved.txt", tmp_path / "other.txt"
+    vectors = tmp_path / "glove.txt"
+    vectors.write_bytes((folder / "glove.txt").read_bytes())
+    assert hicm("train", folder / "settings.yaml", "--out", run, "--set", f"moments.words=glove:{vectors}") == 0
+    assert hicm("predict", run) == 0
+    made = (run / "predictions_val.json").read_bytes()
+    vectors.rename(moved)
+    other.write_text(moved.read_text().replace("dog", "cat"))
+    capsys.readouterr()
+    assert hicm("predict", run) == 2 and "glove.txt: moments.words not found" in capsys.readouterr().err
+    assert hicm("predict", run, "--set", f"moments.words=glove:{moved}") == 0
+    assert (run / "predictions_val.json").read_bytes() == made
+    assert hicm("predict", run, "--set", f"moments.words=glove:{moved}", "--out", tmp_path / "p.json") == 0
+    assert read_json(tmp_path / "p.json")["results"] == read_json(run / "predictions_val.json")["results"]
+    for words, what in ((f"glove:{other}", "was trained with the word vectors glove:"),
+                        (f"glove_pickle:{folder / 'glove.pkl'}", "was trained with the word vectors glove:"),
+                        ("each:hashing:6", "training decided this setting")):
+        assert hicm("predict", run, "--set", f"moments.words={words}", "--out", tmp_path / "x.json") == 2
+        assert what in capsys.readouterr().err
+
+
 def test_missing_files_are_named(folder):
     config = load_config(folder / "settings.yaml", ["moments.words=glove:none.txt", "moments.counts=gone.txt"])
     assert start_files("moments", config.room) == {"moments.counts": "gone.txt", "moments.words": "none.txt"}
