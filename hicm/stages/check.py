@@ -71,8 +71,9 @@ class _Check:
         self._try(lambda: check_settings(self.config), "settings")
         for setting, path in start_files(self.config.system, self.config.room).items():
             if not Path(path).exists():
-                self._report("error", "settings", f"{setting}: {path} not found",
-                             f"get it, or train without it: {setting}= (empty)")
+                without = getattr(type(self.config.room)(), setting.partition(".")[2], None) == ""
+                self._report("error", "settings", f"{setting}: {path} not found", "get it, or " + (
+                    f"train without it: {setting}= (empty)" if without else "correct the setting"))
         notes = [f"selection: {describe_selection(self.config)}", *self._count_held_out()]
         notes += compare_counts(self.data.name, counts, len(set().union(*ids.values())))
         if self.speech is not None and self.speech.mended:
