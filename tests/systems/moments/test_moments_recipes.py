@@ -1,5 +1,6 @@
 """The recipes of MESM: what they set, and each of them on small files where it expects the published ones."""
 
+import gzip
 import json
 import pickle
 from collections import Counter
@@ -12,6 +13,7 @@ from hicm.config import load_config
 from hicm.data.features import write_features
 from hicm.files import read_json, write_json
 from hicm.rooms import check_settings
+from hicm.stages.check import check_data
 from tests.rooms.conftest import hicm
 
 # recipe: videos per step, the split that selects, and that which is reported
@@ -131,3 +133,21 @@ def test_a_recipe_trains_on_files_in_the_published_forms(published, name, capsys
         assert hicm("predict", "run", "--split", "novel_word") == 0
         assert hicm("evaluate", "run", "--split", "novel_word") == 0
     assert hicm("report", "run", "--out", "report") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "counted"), [
+    ("charades_csf", {"train": "5,336 train videos, all here; 12,405", "test": "1,334 test videos, all here; 3,720"}),
+    ("tacos", {"train": "75 train videos, all here; 9,790", "val": "27 val videos, all here; 4,436",
+               "test": "25 test videos, all here; 4,001"}),
+    ("qvhighlights", {"val": "1,519 val videos, all here; 1,550"})])
+def test_the_published_annotations_are_whole(shared, tmp_path, monkeypatch, name, counted):
+    monkeypatch.chdir(tmp_path)
+    config = load_config(f"mesm_{name}", [f"data.features={tmp_path}", "data.streams=[]"])
+    folder = Path(next(iter(config.data.annotations.values()))[0]).parent
+    folder.mkdir(parents=True)
+    for file in (shared / "data" / name.partition("_")[0]).iterdir():
+        (folder / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
+    notes = [note for note in check_data(config).notes if note.startswith("official")]
+    assert notes == [f"official: {line} captions, all here" for line in counted.values()]
+    assert Path(config.room.counts).is_file(), "the counts of words come with them"
