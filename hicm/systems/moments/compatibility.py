@@ -19,8 +19,9 @@ ARGUMENTS = {
     "rank_coef": "moments.objective.rank", "use_triplet": "moments.objective.triplet",
     "saliency_margin": "moments.objective.margin", "loss_recfw_coef": "moments.objective.words",
     "loss_recss_coef": "moments.objective.sentences", "iou_gamma": "moments.objective.same",
-    "weight_decay": "moments.weight_decay",
+    "weight_decay": "moments.weight_decay", "max_ts_val": "moments.decode.clamp", "clip_len": "moments.decode.grid",
 }
+NO_GRID = "clip_len", -1  # rows last shares of the video (TACoS), and windows are not rounded
 DECISIVE = {"nheads": "moments.heads"}  # decides what weights do, and shows in no shape
 ONLY = {"use_tef": True}  # what decides what weights do, and the only value that this room has
 
@@ -42,7 +43,8 @@ def check_arguments(args: Mapping[str, Any], config: Config, where: str) -> None
 def compare_arguments(args: Mapping[str, Any], config: Config) -> list[str]:
     """Differences between the arguments of MESM's program and the settings, one line each."""
     return [f"trained with {name}={args[name]}, {setting}={setting_value(config, setting)}"
-            for name, setting in ARGUMENTS.items() if name in args and args[name] != setting_value(config, setting)]
+            for name, setting in ARGUMENTS.items() if name in args
+            and (0 if (name, args[name]) == NO_GRID else args[name]) != setting_value(config, setting)]
 
 
 def check_shapes(state: Mapping[str, Tensor], settings: Settings, vocabulary: Vocabulary, where: str) -> None:
@@ -62,6 +64,8 @@ def check_shapes(state: Mapping[str, Tensor], settings: Settings, vocabulary: Vo
     }
     wrong = [f"the file has {found} {what}, moments.{name}={value}"
              for what, (found, name, value) in sizes.items() if found not in (None, value)]
+    if settings.context != "token":
+        wrong.append(f"the file has a segment-sentence token and recalls no texts, moments.context={settings.context}")
     if separate == settings.shared_feed:
         wrong.append(f"the file has {'separate networks' if separate else 'one network'} for frames that attend to "
                      f"words and words that attend to frames, moments.shared_feed={str(settings.shared_feed).lower()}")
