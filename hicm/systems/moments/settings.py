@@ -108,6 +108,11 @@ def start_files(settings: Settings) -> dict[str, str]:
     return {setting: file for setting, file in files.items() if file}
 
 
+def reads_token(settings: Settings) -> bool:
+    """Whether the segment-sentence token is read."""
+    return settings.context in ("token", "both")
+
+
 def recalls(settings: Settings) -> bool:
     """Whether texts of the memory are read."""
     return settings.context in ("recalled", "both")
