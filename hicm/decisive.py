@@ -42,7 +42,12 @@ def prediction_settings(config: Config) -> dict[str, Any]:
 
 
 def decided_by_training(config: Config, setting: str) -> bool:
-    """Whether prediction does not read a setting (full name), since training decided it."""
+    """Whether prediction does not read a setting (full name), since training decided it.
+
+    A file that prediction reads beside the model may lie elsewhere than in training.
+    """
+    if setting in prediction_files(config.system, config.room):
+        return False
     section, _, rest = setting.partition(".")
     name, read = rest.partition(".")[0], room_constant(config.system, "AT_PREDICTION", None)
     return (section in ("system", "train", "summary") or (section == "memory" and name != "path")

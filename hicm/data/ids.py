@@ -1,10 +1,12 @@
 """The ways to write a video's identifier.  Nothing else in hicm knows about prefixes.
 
 A YouTube id of 11 characters is written in three ways: bare (VidChapters), ``v_<id>`` (ActivityNet Captions, PDVC)
-and ``<n>_<id>`` with an annotator number n from 0 (ViTT validation and test).
+and ``<n>_<id>`` with an annotator number n from 0 (ViTT validation and test).  ``<id>_<start>_<end>`` is a clip of it
+(QVHighlights).
 """
 
 import itertools
+import re
 import unicodedata
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -13,6 +15,7 @@ from hicm.errors import UserError
 
 YOUTUBE_LENGTH = 11
 ANNOTATORS = 3  # ViTT has up to three annotators per video
+CLIP = re.compile(r"(.{11})_\d+(?:\.\d+)?_\d+(?:\.\d+)?", re.DOTALL)
 VIDEO_ENDINGS = (".mp4", ".mkv", ".webm", ".avi", ".mov")
 LONGEST = 200  # bytes of an id: file names end at 255, with endings of features and of temporary files
 COMPARED = 2000  # ids looked at on each side for a guess at how they differ
@@ -25,25 +28,35 @@ class Holds(Protocol):
 
 
 def youtube_id(video_id: str) -> str:
-    """The last 11 characters; a shorter identifier, e.g. a made-up one, is returned unchanged.
+    """The last 11 characters, and of a clip the first; a shorter identifier, e.g. a made-up one, is returned unchanged.
 
     >>> youtube_id("v_GLd3aX16zBg"), youtube_id("0_-0zE4NDkuYo"), youtube_id("clip1")
     ('GLd3aX16zBg', '-0zE4NDkuYo', 'clip1')
+    >>> youtube_id("NUsG9BgSes0_210.0_360.0")
+    'NUsG9BgSes0'
     """
-    return video_id[-YOUTUBE_LENGTH:]
+    clip = CLIP.fullmatch(video_id)
+    return clip[1] if clip else video_id[-YOUTUBE_LENGTH:]
+
+
+def is_clip(video_id: str) -> bool:
+    """Whether the id is that of a clip, of which a YouTube video may have several."""
+    return CLIP.fullmatch(video_id) is not None
 
 
 def candidates(video_id: str) -> tuple[str, ...]:
     """The keys under which a store may hold this video, in the order to try them, each once.
 
     As given, without / with ``v_``, the YouTube id bare and with ``v_``, then with annotator numbers: frames and
-    speech are the same for all annotators.
+    speech are the same for all annotators.  Those of a clip are not those of its video.
 
     >>> candidates("v_GLd3aX16zBg")
     ('v_GLd3aX16zBg', 'GLd3aX16zBg', '0_GLd3aX16zBg', '1_GLd3aX16zBg', '2_GLd3aX16zBg')
     """
     bare = youtube_id(video_id)
     toggled = video_id.removeprefix("v_") if video_id.startswith("v_") else f"v_{video_id}"
+    if is_clip(video_id):
+        return video_id, toggled
     annotated = (f"{n}_{bare}" for n in range(ANNOTATORS))
     return tuple(dict.fromkeys((video_id, toggled, bare, f"v_{bare}", *annotated)))
 

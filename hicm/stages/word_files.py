@@ -4,13 +4,14 @@ import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from hicm.data.annotations import annotators
 from hicm.data.text import mend
 from hicm.errors import UserError, printable
 from hicm.files import require, sha256, write_text
-from hicm.moments.read import read_annotations, sides_of
+from hicm.moments.read import read_annotations
+from hicm.moments.records import Query
 from hicm.outputs import output_file
 from hicm.rooms import room_module
-from hicm.source import open_source
 from hicm.stages.new_files import refuse_other_content
 
 ROOM = "moments"
@@ -64,18 +65,11 @@ def read_sentences(annotations: Sequence[str]) -> list[str]:
     A file of durations goes with the annotations before it, as Charades-STA needs them.  Warns of what reading warns
     of.  Raises UserError naming the file that cannot be read.
     """
-    groups: list[list[str]] = []
-    for file in annotations:
-        durations = sides_of(open_source(require(file, "annotations", "give annotation files"), "annotations", [])) == {
-            "durations"}
-        if durations and not groups:
-            raise UserError(f"{file}: holds durations; name it after the annotations that it belongs to")
-        if durations:
-            groups[-1].append(file)
-        else:
-            groups.append([file])
     said: list[str] = []
-    found = [mend(query.text) for group in groups for query in read_annotations(group, said).queries]
+    found: list[Query] = []
+    for file, durations in annotators(annotations):
+        require(file, "annotations", "give annotation files")
+        found += read_annotations([file, durations] if durations else file, said).queries
     for line in said:
         warnings.warn(line, stacklevel=2)
-    return found
+    return [mend(query.text) for query in found]

@@ -126,6 +126,19 @@ def test_all_rows_of_a_store_are_no_mistake(make, rows):
     assert "settings: data.feature_rows=spread: this needs rows that last equally long" in str(only), "by the captioner"
 
 
+def test_clips_that_end_in_the_same_times_are_different_videos(make):
+    """As in QVHighlights; a YouTube video of which there are clips in both splits is told of."""
+    clips = [f"video{i:06d}_{start}_{start + 150}" for i in (20, 21, 22) for start in (60, 210)]
+    features = {clip: np.ones((30, 12), np.float32) for clip in clips}
+    report = check_data(make(train=dict.fromkeys(clips[:2], CLEAN), val=dict.fromkeys(clips[2:], CLEAN), speech={
+        clip: {"start": [1.0], "end": [2.0], "text": ["hello"]} for clip in clips}, features=features))
+    assert not report.problems
+    both = check_data(make(train=dict.fromkeys(clips[:3], CLEAN), val=dict.fromkeys(clips[3:], CLEAN), speech={
+        clip: {"start": [1.0], "end": [2.0], "text": ["hello"]} for clip in clips}, features=features))
+    (line,) = lines(both, "warning")
+    assert "1 videos are in train and in val: video000021" in line
+
+
 def test_each_stream_is_compared_with_the_duration(make, tmp_path):
     """At its own rate, and whatever it is cut to by the others."""
     fast = write_features(tmp_path / "fast.h5", dict.fromkeys(IDS, np.ones((60, 5))) | {IDS[0]: np.ones((20, 5))})

@@ -80,7 +80,7 @@ class Settings:
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
 
-WORD_FILES = ("glove", "glove_pickle")  # kinds of words that name a file
+WORD_FILES = ("glove:", "glove_pickle:", "clip:local-dir:")  # what a file or folder of word vectors follows
 FILES = ("model.safetensors", "vocabulary.json")
 PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
 AT_PREDICTION = ("decode", "recalled")
@@ -102,10 +102,14 @@ def reach(config: Any) -> float:
 
 def start_files(settings: Settings) -> dict[str, str]:
     """Parts of speech, counts and word vectors, where files are named."""
-    kind, _, vectors = settings.words.partition(":")
-    files = {"moments.tags": settings.tags, "moments.counts": settings.counts,
-             "moments.words": vectors if kind in WORD_FILES else ""}
-    return {setting: file for setting, file in files.items() if file}
+    files = {"moments.tags": settings.tags, "moments.counts": settings.counts}
+    return {setting: file for setting, file in files.items() if file} | prediction_files(settings)
+
+
+def prediction_files(settings: Settings) -> dict[str, str]:
+    """The file or folder of the word vectors, where one is named."""
+    file = next((settings.words.removeprefix(kind) for kind in WORD_FILES if settings.words.startswith(kind)), "")
+    return {"moments.words": file} if file else {}
 
 
 def reads_token(settings: Settings) -> bool:
