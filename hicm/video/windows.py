@@ -35,10 +35,10 @@ def cut(rows: np.ndarray, step: float, duration: float, longest: float,
 
 
 def overlapping(duration: float, longest: float, step: float) -> list[Span]:
-    """Windows of ``longest`` seconds that cover a video of ``duration`` seconds, evenly spread, each half over the next,
-    so that a moment of up to half their length is in one of them as a whole.
+    """Windows of ``longest`` seconds that cover a video of ``duration`` seconds, each half over the next.
 
-    They begin at multiples of ``step``, the seconds per row, so lengths and overlaps are exact to a row.
+    A moment of up to half their length is thus in one of them as a whole.  They begin at multiples of ``step``, the
+    seconds per row, so lengths and overlaps are exact to a row.
 
     >>> [(span.start, span.end) for span in overlapping(100.0, 50, 1)]
     [(0.0, 50.0), (25.0, 75.0), (50.0, 100.0)]
