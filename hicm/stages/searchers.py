@@ -134,7 +134,7 @@ class RunSearcher(Searcher):
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.system = kind.load(self._folder, config)
         super().__init__(self._open_encoder(encoder), cache, overlap)
-        self.step = 1 / min(config.data.feature_fps, 1.0)
+        self.step = 1 / config.data.clock.rate
         self.window = window or config.data.longest or _usual_length(config)
         self.how = f"by the run {model}"
 

@@ -258,7 +258,7 @@ def _open_memory(config: Config, bank: Bank | None) -> tuple[Reader | None, Memo
     tokens, bank = reads_tokens(config), bank if memory_need(config) != "none" else None
     if tokens:
         bank = (bank or load_bank(config.bank)) if needs_bank(config.retrieval) else None
-    own = replace(config, data=replace(config.data, feature_fps=1 / STEP))  # the rows of these videos
+    own = replace(config, data=replace(config.data, feature_fps=1 / STEP, feature_rows="all"))  # of these videos
     return make_reader(bank, config) if tokens else None, None if bank is None else Memory(own, bank)
 
 

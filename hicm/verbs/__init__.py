@@ -12,6 +12,8 @@ The first line of a verb's docstring is its line in ``hicm --help``.
 from hicm.verbs.bench import bench as bench
 from hicm.verbs.data import data_chapters as data_chapters
 from hicm.verbs.data import data_check as data_check
+from hicm.verbs.data import data_count_words as data_count_words
+from hicm.verbs.data import data_tag_words as data_tag_words
 from hicm.verbs.data import data_to_moments as data_to_moments
 from hicm.verbs.data import download as download
 from hicm.verbs.demo import demo as demo
@@ -36,6 +38,7 @@ from hicm.verbs.models import train as train
 from hicm.verbs.moments import moments_compare as moments_compare
 from hicm.verbs.moments import moments_evaluate as moments_evaluate
 from hicm.verbs.moments import moments_protocols as moments_protocols
+from hicm.verbs.moments import moments_selftest as moments_selftest
 from hicm.verbs.published import pull as pull
 from hicm.verbs.published import push as push
 from hicm.verbs.published import reproduce as reproduce
@@ -62,6 +65,7 @@ GROUPS = {
     "Train and caption": ("train", "predict", "retrieve", "convert"),
     "Score and report": ("evaluate", "compare", "moments evaluate", "moments compare", "report"),
     "Reproduce and share": ("reproduce", "pull", "push"),
-    "Rarely needed": ("data chapters", "memory import", "memory export", "memory merge", "memory diff", "protocols",
-                      "moments protocols", "selftest", "bench", "results"),
+    "Rarely needed": ("data chapters", "data count-words", "data tag-words", "memory import", "memory export",
+                      "memory merge", "memory diff", "protocols", "moments protocols", "moments selftest", "selftest",
+                      "bench", "results"),
 }
