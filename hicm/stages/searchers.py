@@ -141,7 +141,7 @@ class RunSearcher(Searcher):
     def windows(self, features: VideoFeatures, question: str, progress: Progress) -> np.ndarray:
         """What the system finds in each part of the video."""
         rows = features.rows.astype(np.float32)
-        spans = overlapping(features.duration, self.window)
+        spans = overlapping(features.duration, self.window, features.step)
         parts = {str(number): span for number, span in enumerate(spans)}
         none = np.empty((0, 2))
         samples = [single_sample(name, rows_within(rows, features.step, span), features.step, span.end - span.start,
