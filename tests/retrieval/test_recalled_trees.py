@@ -52,8 +52,9 @@ def test_paths_follow_the_tree_and_keep_the_best(bank):
 
 @pytest.mark.parametrize(("rows", "seconds"), [("thinned", 20), ("all", 5)])
 def test_windows_last_as_long_as_the_rows_that_are_read(bank, rows, seconds):
-    """Features of four rows a second, fewer than data.frames in either case."""
-    config = Config(data=DataConfig(frames=60, feature_fps=4.0, feature_rows=rows), retrieval=RetrievalConfig(windows=3))
+    """Features of four rows a second."""
+    data = DataConfig(frames=60, feature_fps=4.0, feature_rows=rows)
+    config = Config(data=data, retrieval=RetrievalConfig(windows=3))
     frames = np.random.default_rng(0).standard_normal((1, 60, bank.width)).astype(np.float32)
     visited = Reader(bank, config.retrieval).read(frames, np.ones((1, 60), bool)).visited(0)
     found = Memory(config, bank).windows(visited, 3.0 * seconds)
