@@ -90,3 +90,17 @@ def data_tag_words(annotations: Annotations, *,
     from hicm.stages.word_files import write_tags
 
     return write_tags(annotations, words, out, overwrite)
+
+
+def data_to_moments(annotations: Annotated[Sequence[str], "annotation files of dense captions, with durations; one per "
+                                                          "annotator of the same videos"], *,
+                    out: Annotated[str, "file to write, json lines"] = "moments.jsonl",
+                    overwrite: Overwrite = False) -> str:
+    """Write dense captions as moments to be retrieved.
+
+    Each sentence of a video becomes a query, and its events the query's windows, in the form of QVHighlights (qid,
+    query, vid, duration, relevant_windows).  Times are cleaned, and what that did is counted.
+    """
+    from hicm.stages.to_moments import write_moments
+
+    return write_moments(annotations, out, overwrite)

@@ -10,6 +10,7 @@ from hicm.data.speech import SpeechStore
 from hicm.errors import UserError
 from hicm.moments.dense import queries_of
 from hicm.systems.moments.dataset import learnable, moments_within
+from hicm.systems.moments.settings import reach
 from hicm.systems.moments.words import Sentence, make_words
 from hicm.types import Video
 
@@ -21,9 +22,14 @@ def findings(config: Config, name: str, videos: Sequence[Video], speech: SpeechS
     yield Finding(f"of {len(videos)} videos have no sentences",
                   tuple(video for video, found in asked.items() if not found), "nothing is learnt from them, or "
                   "sought in them")
-    late = {video.id: len(video.events if video.queries is None else asked[video.id]) - len(learnable(video))
+    known = {video.id: len(learnable(video)) for video in videos}
+    late = {video.id: len(video.events if video.queries is None else asked[video.id]) - known[video.id]
             for video in videos}
     yield _of(late, 0, "have sentences without a moment within the video", "these sentences are not learnt")
+    read = reach(config)
+    unread = {video.id: known[video.id] - len(learnable(video, read)) for video in videos}
+    yield _of(unread, 0, f"have sentences whose moments start after the {read:g} s that are read (moments.surplus=cut)",
+              "these sentences are not learnt, or found; raise data.frames")
     most = {video.id: max((len(moments_within(query, video.duration)) for query in asked[video.id]), default=0)
             for video in videos}
     yield _of(most, settings.queries, f"have a sentence with more moments than moments.queries={settings.queries}",
