@@ -14,13 +14,15 @@ from hicm.data.catalogue import compare_counts, message_of
 from hicm.data.features import Features
 from hicm.data.findings import Finding, Level, Look, look_at, of_features
 from hicm.data.holdout import describe_selection
-from hicm.data.ids import no_match, youtube_id
-from hicm.data.joined import open_streams
+from hicm.data.ids import is_clip, no_match, youtube_id
+from hicm.data.joined import open_all
 from hicm.data.pretraining import read_listing
 from hicm.data.speech import open_speech
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.memory.bank import TEXTS, load_bank
-from hicm.rooms import check_settings, room_findings, start_files
+from hicm.retrieval.sentences import refuse_other_encoder
+from hicm.rooms import check_settings, memory_need, room_findings, start_files
 from hicm.stages.check_report import COLUMNS, Problem, Report
 from hicm.stages.origins import needs_bank
 from hicm.types import Video
@@ -62,15 +64,17 @@ class _Check:
                     self._report_items("warning", file, "captions with control characters or halves of characters",
                                        mended, "they are read as blanks")
                     rows.append(self._check_file(split, file, videos))
-                    counts.append((split, file, len(videos), sum(len(video.events) for video in videos.values())))
+                    counts.append((split, file, len(videos), sum(len(video.queries or video.events)
+                                                                 for video in videos.values())))
                     ids[split].update(map(youtube_id, videos))
         self._check_leak(ids)
         self._check_bank()
         self._try(lambda: check_settings(self.config), "settings")
         for setting, path in start_files(self.config.system, self.config.room).items():
             if not Path(path).exists():
-                self._report("error", "settings", f"{setting}: {path} not found",
-                             f"get it, or train without it: {setting}= (empty)")
+                without = getattr(type(self.config.room)(), setting.partition(".")[2], None) == ""
+                self._report("error", "settings", f"{setting}: {path} not found", "get it, or " + (
+                    f"train without it: {setting}= (empty)" if without else "correct the setting"))
         notes = [f"selection: {describe_selection(self.config)}", *self._count_held_out()]
         notes += compare_counts(self.data.name, counts, len(set().union(*ids.values())))
         if self.speech is not None and self.speech.mended:
@@ -162,7 +166,7 @@ class _Check:
         bad = [video_id for video_id in present if looks[video_id].error]
         self._report_items("error", file, "videos with unusable features", bad,
                            f"the first: {looks[bad[0]].error}" if bad else "")
-        self._report_findings(file, filter(None, of_features(looks, videos, self.data.feature_fps)))
+        self._report_findings(file, filter(None, of_features(looks, videos, features.clock, features.stores)))
         return len(missing), len(bad)
 
     def _check_speech(self, split: str, file: str, videos: dict[str, Video]) -> int | None:
@@ -194,11 +198,15 @@ class _Check:
                                    f"remove them from {self.data.train}: scores on {split} would be too high")
 
     def _check_bank(self) -> None:
-        """A bank that was built already must be as wide as the features."""
+        """A bank that was built already must be as wide as the features, or of the encoder of sentences that search it.
+        """
         if self.features is None or not needs_bank(self.config) or not (self.config.bank / TEXTS).exists():
             return
         bank = self._try(lambda: load_bank(self.config.bank), str(self.config.bank))
-        if bank is not None and bank.width != self.features.width:
+        if bank is not None and memory_need(self.config) == "sentences":
+            self._try(lambda: refuse_other_encoder(bank, make_encoder(self.config.memory.encoder, self.config.offline),
+                                                   self.config.bank), str(self.config.bank))
+        elif bank is not None and bank.width != self.features.width:
             self._report("error", str(self.features.path), f"features are {self.features.width} wide and the memory "
                          f"bank {bank.width} ({self.config.bank})", "build the bank with the text encoder that belongs "
                          "to the features (memory.encoder)")
@@ -209,8 +217,7 @@ class _Check:
         for file in (file for files in self.data.annotations.values() for file in files if file.endswith(".csv")):
             with contextlib.suppress(UserError):  # reported where the videos of the file are read
                 listed |= read_listing(file)
-        features = self._try(lambda: open_streams(self.data.features, self.data.streams, self.data.feature_fps, listed,
-                                                  self.data.feature_array), where)
+        features = self._try(lambda: open_all(self.data, listed), where)
         return features if features is not None and self._try(lambda: features.width, where) is not None else None
 
     def _try(self, read: Callable, file: str):
@@ -263,5 +270,6 @@ def _events(videos: dict[str, Video], teaches: bool) -> dict[str, tuple[Level, s
 def _same_youtube_id(videos: Iterable[str]) -> list[str]:
     groups = defaultdict(list)
     for video_id in videos:
-        groups[youtube_id(video_id)].append(video_id)
+        if not is_clip(video_id):
+            groups[youtube_id(video_id)].append(video_id)
     return [video_id for group in groups.values() if len(group) > 1 for video_id in group]

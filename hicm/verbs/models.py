@@ -33,7 +33,8 @@ def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth,
             out: Annotated[str, "file to write; default: <run>/predictions_<split>.json, with the name of --events "
                                 "before .json"] = "",
             events: Annotated[str, "predictions or annotations in any known format, or a run folder, whose events get "
-                                   "captions, in place of those that the system would find"] = "",
+                                   "captions, in place of those that the system would find; of predicted moments, the "
+                                   "best one of each query"] = "",
             format: Annotated[str, "format of --events; default: told by the content (docs/evaluation.md)"] = "",
             set_: Overrides = (),
             overwrite: Annotated[bool, "replace predictions made with other settings or inputs"] = False,
@@ -89,10 +90,10 @@ def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; defa
     return retrieve(settings, split, path, training, overwrite)
 
 
-def convert(checkpoint: Annotated[str, "released .pth of HiCM2, Vid2Seq (VidChapters), CM2 or PDVC, run folder, or "
-                                       "hub:owner/name"],
+def convert(checkpoint: Annotated[str, "released file of HiCM2, Vid2Seq (VidChapters), CM2, PDVC or MESM, run folder, "
+                                       "or hub:owner/name"],
             config: ConfigFile, out: Annotated[str, "run folder to write"], *, set_: Overrides = (),
-            vocabulary: Annotated[str, "json file of the words that CM2 or PDVC was trained with"] = "",
+            vocabulary: Annotated[str, "file of the words of the training (CM2, PDVC), or of their counts (MESM)"] = "",
             fresh_memory: Annotated[bool, "add a memory projection with random weights, still to be trained, to a "
                                           "checkpoint without memory"] = False,
             overwrite: Annotated[bool, "replace another conversion"] = False) -> Path:

@@ -15,13 +15,15 @@ from hicm.nn.loader import load_batches
 from hicm.systems.base import Device, Events, Learner, longest_first, refuse_other_model
 from hicm.systems.moments.batch import Batch
 from hicm.systems.moments.collate import Item, collate
+from hicm.systems.moments.counts import read_counts
 from hicm.systems.moments.dataset import Preparation, QueryDataset, learnable
 from hicm.systems.moments.decode import moments
 from hicm.systems.moments.model import Moments
 from hicm.systems.moments.objective import LossModule, loss_counts, loss_names, loss_weights
-from hicm.systems.moments.settings import IN_WEIGHTS
+from hicm.systems.moments.recalled import open_memory
+from hicm.systems.moments.settings import IN_WEIGHTS, reach
 from hicm.systems.moments.tags import load_tags
-from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary
+from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary, listed_vocabulary
 from hicm.systems.moments.weights import load_model, save_model
 from hicm.systems.moments.words import Words, make_words
 
@@ -38,12 +40,14 @@ class System(Learner):
                  samples: SplitSamples | None = None) -> None:
         self.config, self.model, self.vocabulary, self.words = config, model, vocabulary, words
         settings = config.room
+        self.memory = open_memory(config, words, training=samples is not None)
         self.prepared = Preparation(words, vocabulary, config.data.frames, settings.max_words,
-                                    normalise=not config.data.streams, tags_file=settings.tags)
+                                    normalise=not config.data.streams, tags_file=settings.tags,
+                                    reach=reach(config))
         if samples is not None:
-            self.prepared.tags = load_tags(settings.tags) if settings.tags else None
+            self.prepared.tags = load_tags(settings.tags, words.splitting) if settings.tags else None
             self.dataset = QueryDataset(samples, self.prepared, settings.sentences, settings.windows,
-                                        config.train.seed, 0 if config.train.workers else LIMIT)
+                                        config.train.seed, 0 if config.train.workers else LIMIT, self.memory)
             self.losses = loss_names(settings.decoder_layers)
             self.module = LossModule(model, settings.objective)
             self.weights = loss_weights(settings.objective, settings.decoder_layers)
@@ -53,11 +57,16 @@ class System(Learner):
     def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
         """Word vectors, classes of words and model according to the settings, to be trained on ``samples``."""
         settings, words = config.room, make_words(config.room.words, config.offline)
-        texts = [query.text for video in samples.videos for query in learnable(video)]
+        texts = [query.text for video in samples.videos for query in learnable(video, reach(config))]
         if not texts:
             raise UserError(f"split {config.data.train}: no sentences with moments to learn from; add some")
         most = settings.max_words - 2 * words.ends
-        vocabulary = build_vocabulary((words.split(text).words[:most] for text in texts), settings.classes, words.ends)
+        read = [words.split(text).words[:most] for text in texts]
+        if settings.counts:
+            listed = read_counts(settings.counts, words.splitting)
+            vocabulary = listed_vocabulary(listed, read, settings.classes, words.ends, settings.counts)
+        else:
+            vocabulary = build_vocabulary(read, settings.classes, words.ends)
         model = Moments(settings, samples.width + ENDPOINTS, words.width, len(vocabulary))
         return cls(config, model, vocabulary, words, samples)
 
@@ -111,14 +120,19 @@ class System(Learner):
             if items:
                 with torch.inference_mode():
                     batch = collate([[item] for item in items]).to(device)
-                    made = moments(self.model(batch), batch, settings.decode.moments, settings.objective.saliency > 0)
+                    made = moments(self.model(batch), batch, settings.decode, settings.objective.saliency > 0)
                 found |= dict(zip(batch.ids, made, strict=True))
             yield found
 
     def _item(self, sample: Sample) -> Item:
         queries = sample.queries or ()
-        vectors = self.words.vectors([query.text for query in queries], self.prepared.max_words)
-        return self.prepared.item(sample, queries, vectors, teaching=False)
+        texts = [query.text for query in queries]
+        vectors = self.words.vectors(texts, self.prepared.max_words)
+        if vectors and vectors[0].shape[1] != self.model.word_width:
+            raise UserError(f"moments.words={self.config.room.words}: word vectors are {vectors[0].shape[1]} wide, the "
+                            f"model reads {self.model.word_width}; set moments.words to those it was trained with")
+        recalled = None if self.memory is None else self.memory.vectors(texts)
+        return self.prepared.item(sample, queries, vectors, teaching=False, recalled=recalled)
 
     def prediction_batches(self, samples: Samples) -> list[list[int]]:
         """Rows by duration, longest first, ``decode.batch`` at a time."""
