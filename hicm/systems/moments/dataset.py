@@ -90,7 +90,7 @@ class QueryDataset(Dataset[Item]):
     """Items of a training split, indexed with ``(epoch, row)``: videos with at most ``most`` queries each.
 
     A video with more of them makes several items, of queries in random order; one without any makes none.  Of a query
-    with more than ``windows`` moments (0: any number) so many are drawn for each epoch.  Items are kept for the next
+    with more than ``windows`` moments (0: any number) that many are drawn for each epoch.  Items are kept for the next
     epoch up to ``kept`` bytes (`hicm.data.kept`).  ``memory``: where sentences recall texts; None: they recall none.
     """
 
@@ -144,7 +144,7 @@ def _parts(queries: list[Query], most: int, seed: int) -> list[list[Query]]:
 
 
 def _some(windows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """At most so many of the windows [N, 2], in their order."""
+    """At most ``most`` of the windows [N, 2], drawn at random, in their order."""
     if len(windows) <= most:
         return windows
     return windows[np.sort(rng.permutation(len(windows))[:most])]

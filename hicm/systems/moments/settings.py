@@ -37,7 +37,7 @@ class DecodeSettings:
     # how windows are made to fit: they are cut to the video; or, as MESM submits them, clamped and rounded to a grid
     fit: Literal["video", "grid"] = "video"
     clamp: float = limited(150.0, 0)  # fit=grid: seconds at which windows end at the latest; TACoS: 1000; 0: anywhere
-    grid: float = limited(0.0, 0)  # fit=grid: they begin and end at multiples of so many seconds; 0: anywhere
+    grid: float = limited(0.0, 0)  # fit=grid: they begin and end at multiples of it, in seconds; 0: anywhere
 
 
 @dataclass(frozen=True)
