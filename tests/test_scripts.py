@@ -37,7 +37,7 @@ REMEDIES = {"train_yc2.sh": "hicm download yc2", "train_vitt.sh": "hicm download
             "train_vid2seq_yc2.sh": "hicm download yc2", "train_vid2seq_vitt.sh": "hicm download vitt",
             "train_anet.sh": "data/README.md", "pretrain_htm.sh": "data/README.md",
             "pretrain_vidchapters.sh": "data/README.md",
-            **{name: "data/README.md" for name in PROMISED if re.match("train_(cm2|pdvc|mesm)_", name)}}
+            **{name: "data/README.md" for name in sorted(PROMISED) if re.match("train_(cm2|pdvc|mesm)_", name)}}
 RUN = "presave/runs/a run-12345678"  # a blank in it: every use must be quoted
 
 RECORD = r"""#!/bin/bash

@@ -33,6 +33,9 @@ def check_arguments(args: Mapping[str, Any], config: Config, where: str) -> None
     if other:
         raise UserError(f"{where}: was trained with {', '.join(other)}, which hicm does not have; use another "
                         "checkpoint")
+    if config.room.context != "token":
+        raise UserError(f"{where}: reads a segment-sentence token and recalls no texts, moments.context="
+                        f"{config.room.context}; set moments.context=token")
     wrong = {setting: args[name] for name, setting in DECISIVE.items()
              if name in args and args[name] != setting_value(config, setting)}
     if wrong:
@@ -64,9 +67,7 @@ def check_shapes(state: Mapping[str, Tensor], settings: Settings, vocabulary: Vo
     }
     wrong = [f"the file has {found} {what}, moments.{name}={value}"
              for what, (found, name, value) in sizes.items() if found not in (None, value)]
-    if settings.context != "token":
-        wrong.append(f"the file has a segment-sentence token and recalls no texts, moments.context={settings.context}")
-    if separate == settings.shared_feed:
+    if settings.word_layers and separate == settings.shared_feed:
         wrong.append(f"the file has {'separate networks' if separate else 'one network'} for frames that attend to "
                      f"words and words that attend to frames, moments.shared_feed={str(settings.shared_feed).lower()}")
     if wrong:
