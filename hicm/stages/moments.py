@@ -62,8 +62,7 @@ def score_moments(scored: Scored, request: Request, style: "Style" = "text", out
     if query and query not in ids:
         raise not_scored("query", query, ids)
     asked = Asked(names, request.metrics, request.rules, request.samples, request.seed, request.unit)
-    plan = plan_files(scored, asked, [one.name for one, _ in wanted], out, per_query,
-                      overwrite, option)
+    plan = plan_files(scored, asked, [one.name for one, _ in wanted], out, per_query, overwrite, option)
     found = evaluate(submission, annotated, names, metrics=metrics, rules=request.rules, bootstrap=request.samples,
                      seed=request.seed, unit=request.unit)
     results = [replace(result, warnings=(*warnings, *result.warnings)) for result in found]
@@ -108,6 +107,7 @@ def compare_moments(files: Sequence[str], request: Request, given: Mapping[str, 
     from hicm.moments.read import file_sides
     from hicm.moments_eval import evaluate
     from hicm.moments_eval.evaluate import usual_protocol
+    from hicm.moments_eval.results.signature import annotations_digest
     from hicm.stages.evaluate import find_scored
 
     names, annotations = split_files(files, file_sides)
@@ -117,6 +117,12 @@ def compare_moments(files: Sequence[str], request: Request, given: Mapping[str, 
             raise UserError(f"{given.get(name, name)}: holds no predictions of moments, unlike the other files")
     warnings: list[str] = []
     annotated = _annotations(found[names[0]].references, warnings, request.reference_format)
+    digest = annotations_digest(annotated.queries)
+    for name in names[1:]:
+        other = _annotations(found[name].references, [], request.reference_format)
+        if annotations_digest(other.queries) != digest:
+            raise UserError(f"{given.get(name, name)}: has other annotations than {given.get(names[0], names[0])}; "
+                            "name the annotation file that both are scored by after them")
     own = found[names[0]].settings
     usual = usual_protocol(annotated) if own is None else own.evaluate.protocol
     protocol = request.protocols[0] if request.protocols else usual

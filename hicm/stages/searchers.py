@@ -21,7 +21,7 @@ from hicm.moments.postprocess import suppress
 from hicm.moments.records import Query
 from hicm.progress import Progress, no_progress
 from hicm.provenance import Origin
-from hicm.stages.origins import file_digests, path_digest
+from hicm.stages.origins import bank_digest, file_digests, path_digest
 from hicm.stages.parts import rows_within
 from hicm.stages.predict import prediction_config
 from hicm.stages.run_folder import model_folder
@@ -134,14 +134,14 @@ class RunSearcher(Searcher):
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.system = kind.load(self._folder, config)
         super().__init__(self._open_encoder(encoder), cache, overlap)
-        self.step = 1 / min(config.data.feature_fps, 1.0)
+        self.step = 1 / config.data.clock.rate
         self.window = window or config.data.longest or _usual_length(config)
         self.how = f"by the run {model}"
 
     def windows(self, features: VideoFeatures, question: str, progress: Progress) -> np.ndarray:
         """What the system finds in each part of the video."""
         rows = features.rows.astype(np.float32)
-        spans = overlapping(features.duration, self.window)
+        spans = overlapping(features.duration, self.window, features.step)
         parts = {str(number): span for number, span in enumerate(spans)}
         none = np.empty((0, 2))
         samples = [single_sample(name, rows_within(rows, features.step, span), features.step, span.end - span.start,
@@ -156,7 +156,8 @@ class RunSearcher(Searcher):
 
     def _decided_by(self) -> tuple[dict[str, Any], dict[str, str]]:
         return (prediction_settings(self.config) | {"window": self.window},
-                {"model": path_digest(self._folder, "checkpoint")} | file_digests(self.config))
+                {"model": path_digest(self._folder, "checkpoint")} | file_digests(self.config)
+                | bank_digest(self.config))
 
     def _open_encoder(self, given: str) -> ImageEncoder:
         """The image encoder, tried on one picture, so that what is wrong is found before videos are read."""

@@ -118,7 +118,7 @@ class VideoCaptioner:
         rows, speech = features.rows.astype(np.float32), self.read_speech(video, features.duration, progress)
         parts = []
         for number, span in enumerate(spans, start=1):
-            window = around(span, features.duration, self.longest)
+            window = around(span, features.duration, self.longest, features.step)
             part = _part(f"{video.stem} {number}", features, rows, speech, window)
             own = Span(span.start - window.start, span.end - window.start)
             parts.append(replace(part, recalled=self._recall(part)[0], given=(own,)))

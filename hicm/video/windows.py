@@ -34,31 +34,35 @@ def cut(rows: np.ndarray, step: float, duration: float, longest: float,
     return [Span(start, end) for start, end in itertools.pairwise(cuts)]
 
 
-def overlapping(duration: float, longest: float) -> list[Span]:
-    """Windows of ``longest`` seconds that cover a video of ``duration`` seconds, evenly spread and at least half over
-    each other, so that one of them holds a moment of up to half their length in whole.
+def overlapping(duration: float, longest: float, step: float) -> list[Span]:
+    """Windows of ``longest`` seconds that cover a video of ``duration`` seconds, each half over the next.
 
-    >>> [(span.start, span.end) for span in overlapping(100, 50)]
+    A moment of up to half their length is thus in one of them as a whole.  They begin at multiples of ``step``, the
+    seconds per row, so lengths and overlaps are exact to a row.
+
+    >>> [(span.start, span.end) for span in overlapping(100.0, 50, 1)]
     [(0.0, 50.0), (25.0, 75.0), (50.0, 100.0)]
-    >>> overlapping(40, 50)
+    >>> overlapping(40, 50, 1)
     [Span(start=0.0, end=40.0)]
     """
     if duration <= longest:
         return [Span(0.0, float(duration))]
     count = math.ceil((duration - longest) / (longest / 2)) + 1
-    return [Span(float(start), float(start + longest)) for start in np.linspace(0, duration - longest, count)]
+    starts = np.round(np.linspace(0, duration - longest, count) / step) * step
+    return [Span(float(start), float(start + longest)) for start in starts[:-1]] + [Span(float(starts[-1]), duration)]
 
 
-def around(span: Span, duration: float, longest: float) -> Span:
+def around(span: Span, duration: float, longest: float, step: float) -> Span:
     """The part of a video of ``duration`` seconds that shows a moment with what is around it: ``longest`` seconds, or
-    as many as the moment or the video has.
+    as many as the moment or the video has.  It begins at a multiple of ``step``, the seconds per row.
 
-    >>> around(Span(50, 60), 100, 30), around(Span(0, 10), 100, 30), around(Span(5, 10), 20, 30)
+    >>> around(Span(50, 60.5), 100, 30, 1), around(Span(0, 10), 100, 30, 1), around(Span(5, 10), 20, 30, 1)
     (Span(start=40.0, end=70.0), Span(start=0.0, end=30.0), Span(start=0.0, end=20.0))
     """
     length = min(duration, max(longest, span.end - span.start))
     start = min(max((span.start + span.end - length) / 2, 0.0), duration - length)
-    return Span(float(start), float(start + length))
+    start = math.floor(start / step) * step
+    return Span(float(start), float(max(start + length, min(span.end, duration))))
 
 
 def _changes(rows: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 import gzip
 import json
 import pickle
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,7 @@ def score(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
                 content, list) else json.dumps(content)
             (tmp_path / names[-1]).write_bytes(text if isinstance(text, bytes) else text.encode())
         monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back what the program sets
         status = moment_eval([*names, "--metrics", "mAP", *options])
         return status, *capsys.readouterr()
     return score

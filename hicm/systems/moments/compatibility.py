@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hicm.config import Config
 from hicm.errors import UserError
-from hicm.systems.moments.settings import Settings
+from hicm.systems.moments.settings import Settings, reads_token, recalls
 from hicm.systems.moments.vocabulary import Vocabulary
 from hicm.systems.released import layer_count, setting_value
 
@@ -70,6 +70,10 @@ def check_shapes(state: Mapping[str, Tensor], settings: Settings, vocabulary: Vo
     if settings.word_layers and separate == settings.shared_feed:
         wrong.append(f"the file has {'separate networks' if separate else 'one network'} for frames that attend to "
                      f"words and words that attend to frames, moments.shared_feed={str(settings.shared_feed).lower()}")
+    there = {"sentence token": ("sentence.token" in state, reads_token(settings)),
+             "vector for recalled texts": ("recalled" in state, recalls(settings))}
+    wrong += [f"the file has {'a' if found else 'no'} {what}, moments.context={settings.context}"
+              for what, (found, wanted) in there.items() if found != wanted]
     if wrong:
         raise UserError(f"{where}: does not fit the settings: {'; '.join(wrong)}; set them to the values it was "
                         "trained with")

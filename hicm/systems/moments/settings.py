@@ -112,6 +112,11 @@ def prediction_files(settings: Settings) -> dict[str, str]:
     return {"moments.words": file} if file else {}
 
 
+def reads_token(settings: Settings) -> bool:
+    """Whether the segment-sentence token is read."""
+    return settings.context in ("token", "both")
+
+
 def recalls(settings: Settings) -> bool:
     """Whether texts of the memory are read."""
     return settings.context in ("recalled", "both")

@@ -261,6 +261,8 @@ def test_the_frozen_encoder_is_left_out_where_it_was_kept(state, settings, count
     (["moments.width=64", "moments.hidden=48"], "32 units (d), moments.width=64; the file has 32 units in a feed-"),
     (["moments.word_layers=2", "moments.aligner_layers=2"], "1 layers of frames and words, moments.word_layers=2; the"),
     (["moments.sentence_layers=4"], "1 layers of the sentence token, moments.sentence_layers=4"),
+    (["moments.context=none"], "the file has a sentence token, moments.context=none"),
+    (["moments.context=both"], "the file has no vector for recalled texts, moments.context=both"),
     (["moments.decoder_layers=2"], "1 decoder layers, moments.decoder_layers=2"),
     (["moments.shared_feed=false"], "the file has one network for frames that attend to words and words that attend to "
                                     "frames, moments.shared_feed=false"),

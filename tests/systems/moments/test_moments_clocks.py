@@ -12,6 +12,7 @@ from hicm.data.streams import normalise_rows, pool_rows
 from hicm.errors import UserError
 from hicm.files import read_json, write_json
 from hicm.rooms import check_settings, room_findings
+from hicm.stages.searchers import RunSearcher
 from hicm.systems.base import find_system
 from tests.rooms.conftest import hicm
 from tests.systems.moments.test_moments_room import TINY
@@ -59,6 +60,14 @@ def test_all_rows_are_pooled(make):
     np.testing.assert_allclose(pooled.rows[0, :, :WIDTH], pool_rows(normalise_rows(rows), 20), rtol=1e-5)
     thinned, _ = only_batch(make(video, "v", 60, feature_fps=6.0, frames=20))
     assert thinned.lengths.tolist() == [10] and relevant(thinned) == [2, 3, 4]
+
+
+@pytest.mark.parametrize(("rows", "seconds"), [("thinned", 1.0), ("all", 0.25)])
+def test_video_files_are_searched_on_the_clock_of_the_training(make, tmp_path, rows, seconds):
+    run = tmp_path / "run"
+    assert hicm("train", make(dense(10.0, walks=[2.0, 4.4]), "v", 40, feature_fps=4.0, feature_rows=rows),
+                "--out", run) == 0
+    assert RunSearcher(str(run), f"blocks:{WIDTH}", tmp_path / "cache", 0.5).step == seconds
 
 
 @pytest.mark.parametrize("frames", [0, 5])
