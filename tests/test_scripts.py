@@ -25,9 +25,8 @@ PROMISED = {"quickstart.sh", "test.sh", "build_memory.sh", "train_yc2.sh", "trai
             "train_vid2seq_yc2.sh", "train_vid2seq_vitt.sh", "pretrain_htm.sh", "pretrain_vidchapters.sh",
             "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "eval_vid2seq_yc2.sh", "eval_vid2seq_vitt.sh",
             "eval_vidchapters.sh", "ablate_memory.sh", "common.sh",
-            *(f"{what}_{model}_{data}.sh" for what in ("train", "eval") for model in ("cm2", "pdvc")
-              for data in ("yc2", "anet")),
-            *(f"{what}_{name}.sh" for what in ("train", "eval") for name in (*MESM, TWO_SPLITS))}
+            *(f"{what}_{name}.sh" for what in ("train", "eval")
+              for name in ("cm2_yc2", "cm2_anet", "pdvc_yc2", "pdvc_anet", *MESM, TWO_SPLITS))}
 SCORE = tuple(sorted(name for name in PROMISED if name.startswith("eval_") and TWO_SPLITS not in name))
 NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "bench_yc2_sim.sh", "bench_parallel_yc2_sim.sh",
                   f"eval_{TWO_SPLITS}.sh", *SCORE)
@@ -38,8 +37,7 @@ REMEDIES = {"train_yc2.sh": "hicm download yc2", "train_vitt.sh": "hicm download
             "train_vid2seq_yc2.sh": "hicm download yc2", "train_vid2seq_vitt.sh": "hicm download vitt",
             "train_anet.sh": "data/README.md", "pretrain_htm.sh": "data/README.md",
             "pretrain_vidchapters.sh": "data/README.md",
-            **{f"train_{name}.sh": "data/README.md" for name in ("cm2_yc2", "cm2_anet", *MESM, TWO_SPLITS, "pdvc_yc2",
-                                                                 "pdvc_anet")}}
+            **{name: "data/README.md" for name in sorted(PROMISED) if re.match("train_(cm2|pdvc|mesm)_", name)}}
 RUN = "presave/runs/a run-12345678"  # a blank in it: every use must be quoted
 
 RECORD = r"""#!/bin/bash
