@@ -36,7 +36,8 @@ class DecodeSettings:
 class Settings:
     """Settings of the network, its losses and its predictions."""
 
-    # where word vectors come from: clip:<model>/<pretrained>, glove:<text file> or each:<encoder> (words/)
+    # where word vectors come from (words/): clip:<model>/<pretrained>, hf:<name or folder>, glove:<text file> or
+    # each:<encoder>
     words: str = "clip:ViT-B-32/openai"
     tags: str = ""  # json file {sentence: [part of speech of each word]}; empty: all words are masked alike
     sentences: int = limited(10, 1)  # of a video, at most, in one training item; a video with more makes several
