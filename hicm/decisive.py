@@ -4,13 +4,15 @@ from typing import Any
 
 from hicm.config import Config, changes
 from hicm.former import FORMER
-from hicm.rooms import memory_need, prediction_files, reads_tokens, room_constant, start_files
+from hicm.rooms import memory_need, prediction_files, room_constant, searches_memory, start_files
 
 # Of section data: names and places, which decide nothing (inputs are known by content), and what only reports read.
 PLACES = ("name", "annotations", "features", "streams", "speech", "report")
 PREDICTING = ("longest",)  # of section data: what training does not read
 TRAINING = ("train", "select", "holdout", "holdout_seed")  # of section data: what prediction does not read
 SELECTING = ("evaluate.protocol", "train.select_on")  # decide which weights are kept, and no weight
+# Of section retrieval: what is about windows of a video, or about the vectors that are handed over for them.
+OF_WINDOWS = ("read", "temperature", "windows", "window_shape", "tail", "mask_padding", "precision")
 WRITING = ("workers", "log_every", "checkpoint_every")  # of section train: how fast, and how often it is written down
 
 
@@ -35,7 +37,7 @@ def prediction_settings(config: Config) -> dict[str, Any]:
     room = {name: value for name, value in changes(config.room).items() if name not in (*idle, *files)}
     retrieval = changes(config.retrieval)
     return _named(config, {"data": _without(changes(config.data), *PLACES, *TRAINING),
-                           "retrieval": retrieval if reads_tokens(config) else _only(retrieval, "search"),
+                           "retrieval": retrieval if searches_memory(config) else _only(retrieval, "search"),
                            config.system: room if read is None else _only(room, *read)})
 
 
@@ -68,6 +70,8 @@ def not_read(config: Config, setting: str) -> str:
         return "only training reads this setting; leave it out"
     if section == "retrieval" and need == "bank":
         return f"the system {config.system} searches the memory in its own way; leave the setting out"
+    if section == "retrieval" and need == "sentences" and name in OF_WINDOWS:
+        return "sentences search the memory, not windows of videos, and their texts are read; leave the setting out"
     if section == "retrieval" and need == "none" and name not in ("search", "levels"):  # an ablation names both
         return "retrieval.search is none, so nothing is recalled; leave the setting out, or set retrieval.search"
     return ""

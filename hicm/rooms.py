@@ -14,8 +14,9 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
     start_files(settings)   {setting: file or folder} a training starts from
     prediction_files(settings)  the same for what a prediction reads beside the model
     check(config)           raises UserError when these settings cannot be trained, before anything is read
-    memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says, the
-                            "bank" itself, or "none" (the default)
+    memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says, or
+                            "texts", the same with the texts of nodes; what "sentences" recall as it says, which the
+                            system looks up by itself; the "bank", whatever it says; or "none" (the default)
     speech(config)          whether the system reads speech (the default: it does not)
     QUOTES                  whether its events quote captions of the memory, their scores the cosines to these
 
@@ -147,7 +148,7 @@ def check_settings(config: Any) -> None:
 
 
 def memory_need(config: Any) -> str:
-    """What the system of these settings reads of the memory: none, tokens, texts (tokens with their texts) or bank."""
+    """What the system of these settings reads of the memory: none, tokens, texts, sentences or bank (see above)."""
     found = room_constant(config.system, "memory", None)
     return "none" if found is None else found(config)
 
@@ -155,6 +156,11 @@ def memory_need(config: Any) -> str:
 def reads_tokens(config: Any) -> bool:
     """Whether the system of these settings reads what a read of the memory hands over, as vectors or as texts."""
     return memory_need(config) in ("tokens", "texts")
+
+
+def searches_memory(config: Any) -> bool:
+    """Whether ``retrieval`` decides what the system of these settings reads of the memory."""
+    return reads_tokens(config) or memory_need(config) == "sentences"
 
 
 def reads_speech(config: Any) -> bool:

@@ -34,12 +34,12 @@ def encode_texts(encoder: Encoder, texts: Sequence[str]) -> np.ndarray:
     return embeddings[[rows[text] for text in texts]]
 
 
-def check_encoder(encoder: Encoder, data: DataConfig, caption: str, summaries: bool) -> None:
+def check_encoder(encoder: Encoder, data: DataConfig, caption: str, summaries: bool, for_frames: bool = True) -> None:
     """Load the encoder and embed one caption, before all of them are.
 
-    ``summaries``: new sentences will have to be embedded too.  Raises UserError when it cannot be loaded, when an
-    embedding is zero or not finite, when it cannot embed new sentences, and when its width is not that of the features
-    (compared where ``data.features`` can be read; a bank alone needs none).
+    ``summaries``: new sentences will have to be embedded too; ``for_frames``: frames will search the bank.  Raises
+    UserError when it cannot be loaded, when an embedding is zero or not finite, when it cannot embed new sentences, and
+    when its width is not that of the features (compared where ``data.features`` can be read; a bank alone needs none).
     """
     width = encode_texts(encoder, [caption]).shape[1]
     if summaries:
@@ -48,7 +48,7 @@ def check_encoder(encoder: Encoder, data: DataConfig, caption: str, summaries: b
         except UserError as error:
             raise UserError(f"memory.encoder: {encoder.name} cannot embed the sentences that a language model will "
                             f"write ({error}); use a model as encoder, or memory.summariser: medoid") from error
-    expected = _width_of_features(data)
+    expected = _width_of_features(data) if for_frames else None
     if expected not in (None, width):
         fitting = f" ({expected} wide: openclip:{_FITTING[expected]})" if expected in _FITTING else ""
         raise UserError(f"memory.encoder: {encoder.name} gives vectors {width} wide, the features in {data.features} "

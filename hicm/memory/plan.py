@@ -15,6 +15,7 @@ from hicm.memory.summarisers.language import LanguageModel
 from hicm.memory.summarisers.medoid import medoid
 from hicm.memory.summarisers.node import Members, Summariser, Summary
 from hicm.memory.tree import build_tree, remove_intermediates
+from hicm.rooms import memory_need
 
 CHARACTERS = 4  # per token, roughly, in English
 
@@ -65,7 +66,8 @@ def plan_memory(config: Config) -> Plan:
     encoder = make_encoder(config.memory.encoder, offline)
     summariser = make_summariser(config.memory.summariser, config.summary, config.bank, offline)
     captions = read_captions(config.data, config.memory.source)
-    check_encoder(encoder, config.data, captions.texts[0], isinstance(summariser, LanguageModel))
+    check_encoder(encoder, config.data, captions.texts[0], isinstance(summariser, LanguageModel),
+                  memory_need(config) != "sentences")
     tree = build_tree(captions, encoder, config.memory, config.bank)
     counting = _Counting(summariser, [])
     summarise_tree(tree, counting, encoder)

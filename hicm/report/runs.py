@@ -98,6 +98,9 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
         bank = _attempt(lambda: _quoted_bank(folder, config, decided), notes) if predictions else None
     elif memory_need(config) == "bank":
         notes.append(f"System {config.system} reads the memory bank itself; there is no recall per window to show.")
+    elif memory_need(config) == "sentences":
+        notes.append(f"System {config.system} searches the memory with sentences; there is no recall per window to "
+                     "show.")
     elif not needs_bank(config.retrieval):
         notes.append(f"Search “{config.retrieval.search}” recalls nothing from the memory.")
     elif _in_parts(decided) and (folder / f"retrieved_{split}.parts.h5").exists():

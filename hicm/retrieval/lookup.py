@@ -22,7 +22,8 @@ from hicm.memory.show import origin_of
 from hicm.retrieval.mean_frame import make_reader
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.records import Recalled
-from hicm.retrieval.scoring import captions_mean, unit_rows
+from hicm.retrieval.scoring import unit_rows
+from hicm.retrieval.sentences import for_texts, refuse_other_encoder, text_reader
 from hicm.retrieval.windows import window_seconds
 
 
@@ -90,16 +91,12 @@ def search_text(bank_folder: str | Path, text: str, settings: RetrievalConfig, e
     if not text.strip():
         raise UserError("the text to search for is blank; write what a caption might say")
     bank = load_bank(bank_folder)
-    made_by = bank.info.get("encoder", "unknown")
-    if made_by != encoder.name:
-        raise UserError(f"{bank_folder}: the encoder of its embeddings is {made_by}, that of the text {encoder.name}; "
-                        "use the bank's (memory.encoder), or import the bank again naming its encoder")
-    query = np.asarray(encoder.encode([text]), np.float32)
-    settings = replace(settings, windows=1, centring="both" if settings.centring == "both" else "none")
-    mean = captions_mean(bank) if settings.centring == "both" else None  # a text is no frame
-    reader = Reader(bank, settings, mean)
+    refuse_other_encoder(bank, encoder, bank_folder)
+    query, settings = np.asarray(encoder.encode([text]), np.float32), for_texts(settings)
+    reader = text_reader(bank, settings)
     recalled = reader.read(query[None], np.ones((1, 1), bool))
-    captions = _captions(reader, recalled, query if mean is None else query - mean, nodes)
+    centre = reader.tables.centre
+    captions = _captions(reader, recalled, query if centre is None else query - centre, nodes)
     window = replace(_window(bank, recalled, 0, (None, None), nodes), captions=captions)
     return Found(text, str(bank_folder), _how(settings), (window,))
 

@@ -21,6 +21,7 @@ from hicm.memory.summarise import count_outcomes, summarise_tree
 from hicm.memory.summarisers import make_summariser
 from hicm.memory.summarisers.language import UNREACHED, LanguageModel
 from hicm.memory.tree import build_tree, remove_intermediates
+from hicm.rooms import memory_need
 
 OUTCOMES = ("summaries", "neighbour_agreement")  # in a bank's info, but no setting
 
@@ -40,7 +41,8 @@ def build_memory(config: Config, overwrite: bool = False) -> Path:
     if (folder / TEXTS).exists() and not overwrite:
         refuse_another_bank(folder, info)
         return folder
-    check_encoder(encoder, config.data, captions.texts[0], isinstance(summariser, LanguageModel))
+    check_encoder(encoder, config.data, captions.texts[0], isinstance(summariser, LanguageModel),
+                  memory_need(config) != "sentences")
     with holding(folder / ".lock", "hicm memory build"):
         if (folder / TEXTS).exists() and not overwrite:  # another build has finished in the meantime
             refuse_another_bank(folder, info)

@@ -18,9 +18,11 @@ from hicm.data.ids import no_match, youtube_id
 from hicm.data.joined import open_streams
 from hicm.data.pretraining import read_listing
 from hicm.data.speech import open_speech
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.memory.bank import TEXTS, load_bank
-from hicm.rooms import check_settings, room_findings, start_files
+from hicm.retrieval.sentences import refuse_other_encoder
+from hicm.rooms import check_settings, memory_need, room_findings, start_files
 from hicm.stages.check_report import COLUMNS, Problem, Report
 from hicm.stages.origins import needs_bank
 from hicm.types import Video
@@ -194,11 +196,15 @@ class _Check:
                                    f"remove them from {self.data.train}: scores on {split} would be too high")
 
     def _check_bank(self) -> None:
-        """A bank that was built already must be as wide as the features."""
+        """A bank that was built already must be as wide as the features, or of the encoder of sentences that search it.
+        """
         if self.features is None or not needs_bank(self.config) or not (self.config.bank / TEXTS).exists():
             return
         bank = self._try(lambda: load_bank(self.config.bank), str(self.config.bank))
-        if bank is not None and bank.width != self.features.width:
+        if bank is not None and memory_need(self.config) == "sentences":
+            self._try(lambda: refuse_other_encoder(bank, make_encoder(self.config.memory.encoder, self.config.offline),
+                                                   self.config.bank), str(self.config.bank))
+        elif bank is not None and bank.width != self.features.width:
             self._report("error", str(self.features.path), f"features are {self.features.width} wide and the memory "
                          f"bank {bank.width} ({self.config.bank})", "build the bank with the text encoder that belongs "
                          "to the features (memory.encoder)")

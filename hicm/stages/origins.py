@@ -14,7 +14,7 @@ from hicm.memory.bank import bank_hash
 from hicm.provenance import Origin
 from hicm.retrieval import reader
 from hicm.retrieval.mean_frame import find_mean
-from hicm.rooms import memory_need, prediction_files, reads_tokens, start_files
+from hicm.rooms import memory_need, prediction_files, reads_tokens, searches_memory, start_files
 
 
 def training_origin(config: Config, samples: Mapping[str, SplitSamples]) -> Origin:
@@ -91,7 +91,7 @@ def bank_digest(config: Config) -> dict[str, str]:
 
 def needs_bank(config: Config) -> bool:
     """Whether the system reads a memory bank under these settings."""
-    return memory_need(config) == "bank" or (reads_tokens(config) and reader.needs_bank(config.retrieval))
+    return memory_need(config) == "bank" or (searches_memory(config) and reader.needs_bank(config.retrieval))
 
 
 def path_digest(path: str | Path, what: str) -> str:

@@ -9,13 +9,12 @@ import numpy as np
 from tqdm import tqdm
 
 from hicm.config import Config, DataConfig, RetrievalConfig, changes
-from hicm.data.annotations import held_out
 from hicm.data.features import Features, sample_or_all
-from hicm.data.ids import youtube_id
 from hicm.data.samples import SplitSamples, open_samples
 from hicm.errors import UserError
 from hicm.files import plain, sha256
-from hicm.memory.bank import Bank, bank_hash, load_bank
+from hicm.memory.bank import bank_hash, load_bank
+from hicm.retrieval.held_out import refuse_held_out
 from hicm.retrieval.mean_frame import find_mean, make_reader
 from hicm.retrieval.reader import Reader, needs_bank
 from hicm.retrieval.records import Recalled
@@ -56,8 +55,8 @@ def retrieve(config: Config, split: str, out: str | Path, training: bool = False
     if out.exists() and _is_same(out, info, dataclasses.asdict(settings), overwrite):
         return out
     bank = load_bank(config.bank) if with_bank else None
-    if bank is not None and config.data.holdout:
-        _refuse_held_out(bank, config)
+    if bank is not None:
+        refuse_held_out(bank, config)
     if bank is not None and bank.width != features.width:
         raise UserError(f"{samples.where}: features are {features.width} wide and the memory bank {bank.width} "
                         f"({config.bank}); build the bank with the text encoder that belongs to the features "
@@ -78,18 +77,6 @@ def with_recall(config: Config, samples: SplitSamples, split: str, path: Path, t
     tokens = open_retrieved(retrieve(config, split, path, training, overwrite, samples, queries)).tokens
     texts = memory_need(config) == "texts" and needs_bank(config.retrieval)
     return samples.with_recall(WithTexts(tokens, load_bank(config.bank)) if texts else tokens)
-
-
-def _refuse_held_out(bank: Bank, config: Config) -> None:
-    """UserError when the memory holds, or may hold, captions of the videos that are to select the checkpoint."""
-    remedy = "build it again under these settings, or set data.holdout=0"
-    if bank.leaves is None:
-        raise UserError(f"{config.bank}: does not say whose captions it was built from, so data.holdout cannot be kept "
-                        f"to; {remedy}")
-    known = sorted(held_out(config.data) & set(map(youtube_id, bank.leaves.videos)))
-    if known:
-        raise UserError(f"{config.bank}: was built with captions of {len(known)} held-out videos ({known[0]}, ...); "
-                        f"{remedy}")
 
 
 def _frames(data: DataConfig) -> int | str:

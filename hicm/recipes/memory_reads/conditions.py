@@ -51,9 +51,13 @@ def why_not(config: Config, parts: Sequence[str]) -> str:
         return "reads no memory"
     if memory and need == "bank":
         return "searches the memory itself"
+    if memory == "swapped" and need == "sentences":
+        return "sentences, not videos, search the memory"
+    if memory == CAPTIONS and need == "sentences":
+        return "sentences search the memory already"
     if memory and retrieval.search == memory:
         return "is how it was trained"
-    if memory == "zero" and (need == "texts" or retrieval.read not in ("mean", "weighted")):
+    if memory == "zero" and (need in ("texts", "sentences") or retrieval.read not in ("mean", "weighted")):
         return "no token is read then: the same as none"
     if memory == "random" and retrieval.search == "top_only" and not retrieval.levels:
         return "retrieval.levels does not name the top level, which random nodes should be of"

@@ -38,6 +38,8 @@ class Batch:
     group: Tensor  # int64 [B]: queries of a group share a segment-sentence token
     words: Tensor  # float32 [B, L, E], each of norm 1
     word_lengths: Tensor  # int64 [B], at least 1
+    recalled: Tensor  # float32 [B, R, E], R >= 1: vectors of recalled texts, each of norm 1
+    recalled_lengths: Tensor  # int64 [B]
     # what is to be learnt:
     windows: Tensor  # float32 [B, N, 2]
     counts: Tensor  # int64 [B]: how many of the N are real
@@ -61,6 +63,11 @@ class Batch:
     def word_mask(self) -> Tensor:
         """bool [B, L], True: a real word."""
         return valid(self.word_lengths, self.words.shape[1])
+
+    @property
+    def recalled_mask(self) -> Tensor:
+        """bool [B, R], True: a recalled text."""
+        return valid(self.recalled_lengths, self.recalled.shape[1])
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ class Asked:
     windows: np.ndarray  # float32 [N, 2]: centre and length as shares of the video; N = 0: to be predicted
     relevant: np.ndarray  # bool [T]
     ratings: np.ndarray  # float32 [T]
+    recalled: np.ndarray | None = None  # float32 [R, E]: texts of the memory; None: none
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ def collate(groups: Sequence[Sequence[Item]]) -> Batch:
     asked = [query for item in items for query in item.queries]
     of_item = np.repeat(np.arange(len(items)), [len(item.queries) for item in items])
     of_group = np.repeat(np.arange(len(groups)), [sum(len(item.queries) for item in group) for group in groups])
+    none = np.zeros((0, asked[0].words.shape[1]), np.float32)
+    recalled = [none if query.recalled is None else normalise_rows(query.recalled) for query in asked]
     return Batch(
         ids=tuple(item.id for item in items),
         durations=tuple(item.duration for item in items),
@@ -54,6 +57,8 @@ def collate(groups: Sequence[Sequence[Item]]) -> Batch:
         group=torch.from_numpy(of_group),
         words=_pad([normalise_rows(query.words) for query in asked]),
         word_lengths=torch.tensor([len(query.words) for query in asked]),
+        recalled=_pad(recalled, least=1),
+        recalled_lengths=torch.tensor([len(texts) for texts in recalled]),
         windows=_pad([query.windows for query in asked]),
         counts=torch.tensor([len(query.windows) for query in asked]),
         hulls=torch.from_numpy(np.stack([_hull(query.windows) for query in asked])),
@@ -65,9 +70,9 @@ def collate(groups: Sequence[Sequence[Item]]) -> Batch:
     )
 
 
-def _pad(arrays: Sequence[np.ndarray]) -> Tensor:
-    """Stacked arrays of any type, with zeros where one is shorter than the longest."""
-    padded = np.zeros((len(arrays), max(map(len, arrays)), *arrays[0].shape[1:]), arrays[0].dtype)
+def _pad(arrays: Sequence[np.ndarray], least: int = 0) -> Tensor:
+    """Stacked arrays of any type, with zeros where one is shorter than the longest, or than ``least``."""
+    padded = np.zeros((len(arrays), max(least, *map(len, arrays)), *arrays[0].shape[1:]), arrays[0].dtype)
     for row, array in zip(padded, arrays, strict=True):
         row[:len(array)] = array
     return torch.from_numpy(padded)

@@ -1,6 +1,7 @@
 """From samples to items: a video with the sentences whose moments are sought."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from torch.utils.data import Dataset
@@ -10,6 +11,7 @@ from hicm.data.samples import Sample, SplitSamples
 from hicm.data.streams import normalise_rows, pool_rows, with_endpoints
 from hicm.moments.cleaning import Cleaning
 from hicm.systems.moments.collate import Asked, Item
+from hicm.systems.moments.recalled import Memory
 from hicm.systems.moments.tags import Tags, word_weights
 from hicm.systems.moments.targets import relevant_rows, target_windows
 from hicm.systems.moments.vocabulary import Vocabulary
@@ -47,12 +49,16 @@ class Preparation:
         return Sentence(found.words[:most], found.shown[:most])
 
     def item(self, sample: Sample, queries: dict[str, list[Span]], vectors: Sequence[np.ndarray],
-             teaching: bool) -> Item:
-        """A video with queries, whose word vectors are given; without ``teaching`` their moments are not read."""
+             teaching: bool, recalled: Sequence[np.ndarray] | None = None) -> Item:
+        """A video with queries, whose word vectors are given, and what they recall; without ``teaching`` their moments
+        are not read.
+        """
         rows = self.rows(sample)
-        return Item(sample.id, sample.duration, rows, tuple(
-            self._asked(sample, text, spans if teaching else [], words, len(rows))
-            for (text, spans), words in zip(queries.items(), vectors, strict=True)))
+        asked = [self._asked(sample, text, spans if teaching else [], words, len(rows))
+                 for (text, spans), words in zip(queries.items(), vectors, strict=True)]
+        if recalled is not None:
+            asked = [replace(one, recalled=texts) for one, texts in zip(asked, recalled, strict=True)]
+        return Item(sample.id, sample.duration, rows, tuple(asked))
 
     def _asked(self, sample: Sample, text: str, spans: Sequence[Span], vectors: np.ndarray, rows: int) -> Asked:
         sentence = self.sentence(text)
@@ -76,15 +82,18 @@ class QueryDataset(Dataset[Item]):
     """Items of a training split, indexed with ``(epoch, row)``: videos with at most ``most`` sentences each.
 
     A video with more of them makes several items; one without any makes none.  Items are kept for the next epoch up to
-    ``kept`` bytes (`hicm.data.kept`).
+    ``kept`` bytes (`hicm.data.kept`).  ``memory``: where sentences recall texts; None: they recall none.
     """
 
-    def __init__(self, samples: SplitSamples, prepare: Preparation, most: int, kept: int = 0) -> None:
+    def __init__(self, samples: SplitSamples, prepare: Preparation, most: int, kept: int = 0,
+                 memory: Memory | None = None) -> None:
         self.samples, self.prepare = samples, prepare
         self.parts = [(row, dict(part)) for row, video in enumerate(samples.videos)
                       for part in _parts(learnable(video.events, video.duration), most)]
         texts = list(dict.fromkeys(text for _, part in self.parts for text in part))
         self.vectors = dict(zip(texts, prepare.words.vectors(texts, prepare.max_words), strict=True))
+        self.recalled = None if memory is None else memory.teach(
+            [(samples.ids[row], text) for row, part in self.parts for text in part])
         self._items = Kept(self._read, _size, kept)
 
     def __len__(self) -> int:
@@ -95,7 +104,8 @@ class QueryDataset(Dataset[Item]):
 
     def _read(self, place: int) -> Item:
         row, queries = self.parts[place]
-        return self.prepare.item(self.samples[row], queries, [self.vectors[text] for text in queries], True)
+        recalled = None if self.recalled is None else [self.recalled(self.samples.ids[row], text) for text in queries]
+        return self.prepare.item(self.samples[row], queries, [self.vectors[text] for text in queries], True, recalled)
 
 
 def learnable(events: Sequence[Event], duration: float) -> dict[str, list[Span]]:
@@ -112,4 +122,5 @@ def _parts(queries: dict[str, list[Span]], most: int) -> list[list[tuple[str, li
 
 def _size(item: Item) -> int:
     """Bytes, roughly."""
-    return item.rows.nbytes + sum(query.words.nbytes + 1000 for query in item.queries) + 1000
+    texts = [query.words.nbytes + (0 if query.recalled is None else query.recalled.nbytes) for query in item.queries]
+    return item.rows.nbytes + sum(size + 1000 for size in texts) + 1000

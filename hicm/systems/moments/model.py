@@ -21,7 +21,7 @@ from hicm.systems.moments.encoder import GlobalEncoder
 from hicm.systems.moments.masked_words import WordHead, pack
 from hicm.systems.moments.projection import make_projection
 from hicm.systems.moments.sentence import SentenceToken
-from hicm.systems.moments.settings import Settings
+from hicm.systems.moments.settings import Settings, recalls
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Encoded:
     """Videos as their queries see them.  Padding holds anything."""
 
     aware: Tensor  # [B, T, d]: frames that attended to words
-    aligned: Tensor  # [B, T, d]: and again, to the sentence token as well
+    aligned: Tensor  # [B, T, d]: and again, to what stands beside them as well
     memory: Tensor  # [B, T, d]
     pooled: Tensor  # [B, d]
     saliency: Tensor  # [B, T]: how well each frame fits the query
@@ -52,7 +52,7 @@ class Output:
 
     frames: Tensor  # [V, T, d], projected
     words: Tensor  # [B, L, d], projected
-    sentence: Tensor  # [B, d]
+    sentence: Tensor | None  # [B, d], the segment-sentence token; None: there is none
     encoded: Encoded
     layers: list[Layer]
     negative: Encoded | None = None  # under the words of queries about other videos
@@ -73,8 +73,9 @@ class Moments(nn.Module):
                                      mixed=settings.mixed_padding)
         self.masked, self.unknown = nn.Parameter(torch.zeros(word_width)), nn.Parameter(torch.zeros(word_width))
         self.word_head = WordHead(d, classes)
-        self.sentence = SentenceToken(settings.sentence_layers, *shape, settings.mixed_padding,
-                                      settings.grouping == "youtube")
+        self.sentence = SentenceToken(settings.sentence_layers, *shape, settings.mixed_padding, settings.grouping
+                                      == "youtube") if settings.context in ("token", "both") else None
+        self.recalled = nn.Parameter(torch.zeros(d)) if recalls(settings) else None  # what tells texts from words
         self.aligner = CrossStack(settings.aligner_layers, *shape, mixed=settings.mixed_padding)
         self.encoder = GlobalEncoder(settings.encoder_layers, *shape)
         self.decoder = Decoder(settings.decoder_layers, settings.queries, *shape)
@@ -107,11 +108,14 @@ class Moments(nn.Module):
     def forward(self, batch: Batch, draws: Draws | None = None) -> Output:
         """``draws``: what training needs beside; None: prediction."""
         frames, words = self.video(batch.rows), self.text(batch.words)
-        again = self.video(batch.rows) if self.training else frames  # with dropout of its own
-        sentence = self.sentence(again, batch)
+        sentence = None
+        if self.sentence is not None:
+            again = self.video(batch.rows) if self.training else frames  # with dropout of its own
+            sentence = self.sentence(again, batch)
         position = self.positions(batch)
         seen, mask, word_mask = frames[batch.video], batch.row_mask, batch.word_mask
-        encoded = self.encode(seen, position, mask, words, word_mask, sentence)
+        texts, text_mask = self.texts(words, sentence, batch)
+        encoded = self.encode(seen, position, mask, words, word_mask, texts, text_mask)
         decoded = self.decoder(encoded.memory, position, mask)
         layers = [Layer(self.label(one.hidden), (in_float32(self.box, one.hidden)
                                                  + logit(one.reference, NEAR)).sigmoid(), one.hidden, one.reference)
@@ -119,7 +123,7 @@ class Moments(nn.Module):
         if draws is None:
             return Output(frames, words, sentence, encoded, layers)
         other, wanted = draws.negative, self.settings.objective
-        negative = (self.encode(seen, position, mask, words[other], word_mask[other], sentence[other])
+        negative = (self.encode(seen, position, mask, words[other], word_mask[other], texts[other], text_mask[other])
                     if wanted.saliency else None)
         logits = self.tell_words(batch, draws.masked, words, seen, position) if wanted.words else None
         return Output(frames, words, sentence, encoded, layers, negative, logits)
@@ -129,12 +133,23 @@ class Moments(nn.Module):
         steps = torch.arange(1, batch.rows.shape[1] + 1, device=batch.rows.device)
         return sinusoid(steps / (batch.lengths[:, None] + 1e-6), self.settings.width)[batch.video]
 
+    def texts(self, words: Tensor, sentence: Tensor | None, batch: Batch) -> tuple[Tensor, Tensor]:
+        """What the aligner reads, [B, S, d], and its mask [B, S]: token, recalled texts, words [B, L, d]."""
+        parts, masks = [words], [batch.word_mask]
+        if self.recalled is not None:
+            parts.insert(0, self.text(batch.recalled) + self.recalled)
+            masks.insert(0, batch.recalled_mask)
+        if sentence is not None:
+            parts.insert(0, sentence[:, None])
+            masks.insert(0, torch.ones_like(masks[0][:, :1]))
+        return torch.cat(parts, 1), torch.cat(masks, 1)
+
     def encode(self, frames: Tensor, position: Tensor, mask: Tensor, words: Tensor, word_mask: Tensor,
-               sentence: Tensor) -> Encoded:
-        """Frames and position [B, T, d] and mask [B, T] under words [B, L, d], word_mask [B, L], sentence [B, d]."""
+               texts: Tensor, text_mask: Tensor) -> Encoded:
+        """Frames and position [B, T, d] and mask [B, T] under words [B, L, d], word_mask [B, L], and what the aligner
+        reads: texts [B, S, d], text_mask [B, S].
+        """
         aware = self.frame_word(frames, words, mask, word_mask, position)
-        texts = torch.cat([sentence[:, None], words], 1)
-        text_mask = torch.cat([torch.ones_like(word_mask[:, :1]), word_mask], 1)
         aligned = self.aligner(aware, texts, mask, text_mask, position)
         memory, pooled = self.encoder(aligned, position, mask)
         content, whole = self.salient(memory).float(), self.salient_pooled(pooled).float()

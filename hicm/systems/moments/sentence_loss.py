@@ -15,11 +15,14 @@ ROUNDING = 1e-6  # of float32: moments of 18 and 20 seconds that overlap fully a
 def sentence_losses(output: Output, batch: Batch, same: float) -> Tensor:
     """The loss of each query, float32 [B].
 
-    Queries of its group whose moments have a generalised IoU of ``same`` or more with its own are right answers, too.
+    A sentence is the mean of its words and, where there is one, its token; what it recalls takes no part.  Queries of
+    its group whose moments have a generalised IoU of ``same`` or more with its own are right answers, too.
     """
     segments = _mean(output.frames[batch.video], batch.relevant)
-    texts = torch.cat([output.sentence[:, None], output.words], 1)
-    sentences = _mean(texts, F.pad(batch.word_mask, (1, 0), value=True))
+    texts, mask = output.words, batch.word_mask
+    if output.sentence is not None:
+        texts, mask = torch.cat([output.sentence[:, None], texts], 1), F.pad(mask, (1, 0), value=True)
+    sentences = _mean(texts, mask)
     logs = (F.cosine_similarity(segments[:, None], sentences[None], dim=2) / TEMPERATURE).log_softmax(1)
     right = right_answers(batch, same)
     return -(logs * right).sum(1) / right.sum(1)

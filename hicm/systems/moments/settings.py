@@ -1,8 +1,11 @@
 """Settings of the moments system: the section ``moments`` of a settings file."""
 
+import warnings
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from hicm.config import RetrievalConfig
+from hicm.decisive import OF_WINDOWS
 from hicm.errors import UserError
 from hicm.strict import limited
 
@@ -47,9 +50,14 @@ class Settings:
     hidden: int = limited(1024, 1)  # width of the feed-forward networks
     heads: int = limited(8, 1)
     queries: int = limited(10, 1)  # Q, windows per query
-    word_layers: int = limited(2, 1)  # frames that attend to words, and masked words to frames
+    # frames that attend to words, and masked words to frames, before the aligner; 0: left out, as in QD-DETR
+    word_layers: int = limited(2, 0)
     shared_feed: bool = True  # both directions share a feed-forward network; TACoS: false
     sentence_layers: int = limited(4, 1)  # of the segment-sentence token
+    # what the aligner reads beside the words of a sentence: nothing; the segment-sentence token; texts of the memory,
+    # which the sentence recalls as the section retrieval says; or both
+    context: Literal["none", "token", "recalled", "both"] = "token"
+    recalled: int = limited(8, 1)  # texts that a sentence recalls, at most
     aligner_layers: int = limited(2, 1)
     encoder_layers: int = limited(2, 1)
     decoder_layers: int = limited(2, 1)
@@ -66,8 +74,8 @@ class Settings:
 
 FILES = ("model.safetensors", "vocabulary.json")
 PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
-AT_PREDICTION = ("decode",)
-IN_WEIGHTS = ("width", "hidden", "heads", "queries", "word_layers", "shared_feed", "sentence_layers",
+AT_PREDICTION = ("decode", "recalled")
+IN_WEIGHTS = ("width", "hidden", "heads", "queries", "word_layers", "shared_feed", "sentence_layers", "context",
               "aligner_layers", "encoder_layers", "decoder_layers")  # may not be changed
 
 # What the published code does with padding; the rest of what it does otherwise is not restored (README.md).
@@ -77,6 +85,16 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {"released": {"moments": {"mixed
 def start_files(settings: Settings) -> dict[str, str]:
     """The parts of speech, where they are given."""
     return {"moments.tags": settings.tags} if settings.tags else {}
+
+
+def recalls(settings: Settings) -> bool:
+    """Whether texts of the memory are read."""
+    return settings.context in ("recalled", "both")
+
+
+def memory(config: Any) -> str:
+    """What sentences recall, where texts are read, unless ``retrieval.search`` is none."""
+    return "sentences" if recalls(config.room) and config.retrieval.search != "none" else "none"
 
 
 def check(config: Any) -> None:
@@ -89,3 +107,10 @@ def check(config: Any) -> None:
                         "setting out")
     if not (objective.label and (objective.span or objective.giou)):
         raise UserError("moments.objective: label and one of span and giou need a weight, or no windows are learnt")
+    if objective.words and not settings.word_layers:
+        raise UserError("moments.word_layers=0: masked words cannot be told from frames without them; set "
+                        "moments.objective.words=0, or word_layers to 1 or more")
+    unread = [name for name in OF_WINDOWS if getattr(config.retrieval, name) != getattr(RetrievalConfig, name)]
+    if unread and memory(config) == "sentences":
+        warnings.warn(f"without effect where sentences search the memory: retrieval.{', retrieval.'.join(unread)}",
+                      stacklevel=3)

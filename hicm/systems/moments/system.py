@@ -19,6 +19,7 @@ from hicm.systems.moments.dataset import Preparation, QueryDataset, learnable, s
 from hicm.systems.moments.decode import moments
 from hicm.systems.moments.model import Moments
 from hicm.systems.moments.objective import LossModule, loss_counts, loss_names, loss_weights
+from hicm.systems.moments.recalled import open_memory
 from hicm.systems.moments.settings import IN_WEIGHTS
 from hicm.systems.moments.tags import load_tags
 from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary
@@ -37,12 +38,13 @@ class System(Learner):
                  samples: SplitSamples | None = None) -> None:
         self.config, self.model, self.vocabulary, self.words = config, model, vocabulary, words
         settings = config.room
+        self.memory = open_memory(config, words, training=samples is not None)
         self.prepared = Preparation(words, vocabulary, config.data.frames, settings.max_words,
                                     normalise=not config.data.streams, tags_file=settings.tags)
         if samples is not None:
             self.prepared.tags = load_tags(settings.tags) if settings.tags else None
             self.dataset = QueryDataset(samples, self.prepared, settings.sentences,
-                                        kept=0 if config.train.workers else LIMIT)
+                                        kept=0 if config.train.workers else LIMIT, memory=self.memory)
             self.losses = loss_names(settings.decoder_layers)
             self.module = LossModule(model, settings.objective)
             self.weights = loss_weights(settings.objective, settings.decoder_layers)
@@ -112,7 +114,8 @@ class System(Learner):
     def _item(self, sample: Sample) -> Item:
         queries = sentences_of(sample.events or ())
         vectors = self.words.vectors(list(queries), self.prepared.max_words)
-        return self.prepared.item(sample, queries, vectors, teaching=False)
+        recalled = None if self.memory is None else self.memory.vectors(list(queries))
+        return self.prepared.item(sample, queries, vectors, teaching=False, recalled=recalled)
 
     def prediction_batches(self, samples: Samples) -> list[list[int]]:
         """Rows by duration, longest first, ``decode.batch`` at a time."""
