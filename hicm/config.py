@@ -1,8 +1,9 @@
 """The settings that all systems share, and how settings are read: typed, explained, strict.
 
 A system's own settings stand in ``hicm/systems/<name>/settings.py`` and, in a file, in the section of its name.  Later
-ones win: defaults, preset, ``configs/*.yaml``, ``--set section.key=value``.  A preset that is itself given by ``--set``
-wins over the file and yields only to other ``--set``.  An unknown key is an error that names the nearest known one.
+ones win: defaults, those of the room, preset, ``configs/*.yaml``, ``--set section.key=value``.  A preset that is itself
+given by ``--set`` wins over the file and yields only to other ``--set``.  An unknown key is an error that names the
+nearest known one.
 """
 
 import dataclasses
@@ -19,7 +20,7 @@ from hicm.files import atomic
 from hicm.former import FORMER, renew
 from hicm.packaged import packaged_config
 from hicm.plugins import check_name
-from hicm.rooms import is_room, presets, room_names, room_package, settings_class
+from hicm.rooms import is_room, presets, room_defaults, room_names, room_package, settings_class
 from hicm.strict import build, limited, nearest, parse_yaml, read_yaml, setting_names, to_yaml
 
 HOLDOUT = "holdout"  # the split that data.holdout makes: data.select is then this
@@ -213,7 +214,9 @@ SHARED = tuple(name for name in Config.__dataclass_fields__ if name != "room")  
 
 
 def load_config(path: str | Path | None = None, overrides: typing.Sequence[str] = ()) -> Config:
-    """Defaults < preset < the yaml file < ``section.key=value`` overrides (a preset among them: over the file).
+    """Defaults < the room's own < preset < the yaml file < ``section.key=value`` overrides.
+
+    A preset among the overrides wins over the file.
 
     ``path``: a file, or the name of a recipe that comes with hicm, as yc2.  A file may hold sections of several
     systems; only that of ``system`` is used, the others are checked.  Raises UserError on an unknown key (with the
@@ -236,6 +239,7 @@ def load_config(path: str | Path | None = None, overrides: typing.Sequence[str] 
                             f"leave it out, or set system={keys[0]}")
     preset = _preset(system, _last(asked, "preset"), given.get("preset"), where)
     given = merge(given, preset) if any(keys == ["preset"] for _, keys, _ in asked) else merge(preset, given)
+    given = merge(room_defaults(system), given)
     for _, keys, value in asked:
         _put(given, keys, value)
     return _build(given | {"system": system}, where)

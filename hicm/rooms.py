@@ -5,6 +5,7 @@ group ``hicm.systems`` whose value is the name of a package.  Every room has ``s
 and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``System`` (`hicm.systems.base`).
 ``settings.py`` may also define
 
+    DEFAULTS                {section: {setting: value}}: of shared sections, where they are not those of `hicm.config`
     PRESETS                 {preset: {section: {setting: value}}}
     PREDICTION_ONLY         settings that do not decide what training yields, e.g. how captions are decoded
     AT_PREDICTION           settings that prediction reads, which may differ from those of the training (default: all)
@@ -110,6 +111,11 @@ def room_has(name: str, file: str) -> bool:
 def settings_class(name: str) -> type:
     """``Settings`` of a system's room."""
     return room_module(name, "settings").Settings
+
+
+def room_defaults(name: str) -> dict[str, dict[str, Any]]:
+    """``DEFAULTS`` of a system's room: section -> setting -> value."""
+    return room_constant(name, "DEFAULTS", {})
 
 
 def presets(name: str) -> dict[str, dict[str, dict[str, Any]]]:

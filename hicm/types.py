@@ -1,6 +1,10 @@
 """The records that all stages share: spans, events, videos.  All times are in seconds."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hicm.moments.records import Query
 
 
 @dataclass(frozen=True)
@@ -29,12 +33,16 @@ class Event:
 class Video:
     """The reference annotation of a video.
 
-    ``duration`` in seconds (NaN: to be taken from its features); events in file order.
+    ``duration`` in seconds (NaN: to be taken from its features); events in file order.  ``first``: the number of its
+    first event among those of the file, from 1.  ``queries``: where the file is one of moment retrieval; the events are
+    then their moments (`hicm.moments.dense.queries_of` has the queries of either kind).
     """
 
     id: str
     duration: float
     events: tuple[Event, ...]
+    first: int = 1
+    queries: "tuple[Query, ...] | None" = None
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
 ALLOWED = {
     "": {"types", "stages"},  # hicm itself: __version__ and caption(), which imports them when it is called
     "errors": set(),
-    "types": set(),
+    "types": {"moments"},  # for type checkers only
     "unfold": set(),
     "pickles": {"errors", "unfold"},
     "arrays": {"errors"},
@@ -59,7 +59,7 @@ ALLOWED = {
     "provenance": {"", "config", "files"},
     "decisive": {"config", "former", "rooms"},
     "encoders": {"errors", "arrays", "files", "plugins", "loading"},
-    "data": CORE,
+    "data": CORE | {"moments"},
     "memory": CORE | {"encoders", "data"},
     "recognisers": CORE | {"encoders"},
     "video": CORE | {"encoders", "recognisers"},
@@ -71,9 +71,9 @@ ALLOWED = {
     "evaluation": {"errors", "files", "outputs"},
     "dvc_eval": {"", "claims", "cores", "errors", "evaluation", "files", "interrupts", "pipes", "plugins", "source",
                  "types", "values"},  # usable alone
-    "moments": {"claims", "errors", "plugins", "source", "values"},
+    "moments": {"claims", "errors", "plugins", "source", "types", "values"},
     "moments_eval": {"", "errors", "evaluation", "moments"},  # usable alone
-    "tasks": {"errors", "types", "evaluation", "dvc_eval"},
+    "tasks": {"errors", "types", "evaluation", "dvc_eval", "moments", "moments_eval"},
     "systems": BELOW - {"tasks", "evaluation", "dvc_eval", "moments_eval"},
     "training": BELOW | {"systems"},
     "results": CORE | {"evaluation", "dvc_eval"},

@@ -1,13 +1,14 @@
 """Reference annotations: ``{video id: {"duration": s, "timestamps": [[start, end], ...], "sentences": [str, ...]}}``.
 
-Times in seconds.  A ``.csv`` in the format of HowTo100M lists videos without captions.  Reading is strict about the
-format.  The *content* of captions and events (blank, reversed, past the end) is not checked, because published files
-contain such events; ``hicm.stages.check`` reports them.
+Times in seconds.  A ``.csv`` in the format of HowTo100M lists videos without captions.  Files of moment retrieval in
+any format of `hicm.moments.formats` are read as well (`hicm.data.queries`).  Reading is strict about the format.  The
+*content* of captions and events (blank, reversed, past the end) is not checked, because published files contain such
+events; ``hicm.stages.check`` reports them.
 """
 
 import math
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from hicm.config import HOLDOUT, DataConfig
 from hicm.data.holdout import part_of
 from hicm.data.ids import refuse_unusable_id, youtube_id
 from hicm.data.pretraining import read_listing
+from hicm.data.queries import is_durations, is_moments, read_moments
 from hicm.data.text import mend
 from hicm.errors import UserError, brief
 from hicm.files import each_once, read_json, require
@@ -23,13 +25,15 @@ from hicm.types import Event, Span, Video
 _ANNOTATIONS = "annotation file", "put the data where data/README.md says, or correct data.annotations"
 
 
-def read_annotations(path: str | Path, captions: bool = True, mended: list[str] | None = None) -> dict[str, Video]:
+def read_annotations(path: str | Path, captions: bool = True, mended: list[str] | None = None,
+                     durations: str = "") -> dict[str, Video]:
     """Videos by id, in file order, events in file order; a video may have no events.
 
     Other keys of an entry ("path", ...) are ignored.  The videos of a ``.csv`` (`hicm.data.pretraining.read_listing`)
     have no events, and duration NaN: it is known only once the features are read.  Without ``captions`` a video that
     lacks times or sentences has no events.  Captions that were mended (`hicm.data.text.mend`) are appended to
-    ``mended``; if that is None, a warning counts them.
+    ``mended``; if that is None, a warning counts them.  ``durations``: the table of durations that goes with a file of
+    Charades-STA.
 
     Raises UserError naming file, video and item when the file is unreadable or holds no video, when a video occurs
     twice or has an id that cannot name a file, or when an entry lacks a key, has lists of unequal length, a duration
@@ -38,17 +42,31 @@ def read_annotations(path: str | Path, captions: bool = True, mended: list[str] 
     if Path(path).suffix == ".csv":
         return {video_id: Video(video_id, math.nan, ()) for video_id in read_listing(path)}
     require(path, *_ANNOTATIONS)
-    content = read_json(path, "annotation file", each_once)
-    if not isinstance(content, dict) or not content:
-        raise UserError(f"{path}: expected {{video id: {{duration, timestamps, sentences}}}} with at least one video, "
-                        f"found {_kind(content)}; see data/README.md")
     found: list[str] = []
-    videos = {video_id: _video(video_id, entry, str(path), captions, found) for video_id, entry in content.items()}
+    try:
+        videos = _read(path, captions, found)
+    except UserError:
+        if not is_moments(path):
+            raise
+        videos = read_moments(path, durations, found)
     if mended is not None:
         mended += found
     elif found:
         warnings.warn(f"{path}: {len(found)} captions hold control characters or halves of characters, which are read "
                       f"as blanks (the first: {found[0]})", stacklevel=2)
+    return videos
+
+
+def _read(path: str | Path, captions: bool, mended: list[str]) -> dict[str, Video]:
+    content = read_json(path, "annotation file", each_once)
+    if not isinstance(content, dict) or not content:
+        raise UserError(f"{path}: expected {{video id: {{duration, timestamps, sentences}}}} with at least one video, "
+                        f"found {_kind(content)}; see data/README.md")
+    videos: dict[str, Video] = {}
+    first = 1
+    for video_id, entry in content.items():
+        videos[video_id] = video = _video(video_id, entry, str(path), captions, mended, first)
+        first += len(video.events)
     return videos
 
 
@@ -59,7 +77,24 @@ def read_split(config: DataConfig, split: str, captions: bool = True) -> dict[st
     split is the rest.  Without ``captions`` the file need not have any.  Raises UserError when the settings know no
     such split, and as `read_annotations` does.
     """
-    return part_of(config, split, read_annotations(split_files(config, split)[0], captions))
+    return part_of(config, split, read_first(split_files(config, split), captions))
+
+
+def read_first(files: Sequence[str], captions: bool = True) -> dict[str, Video]:
+    """The videos of the first annotator among the files of a split."""
+    file, durations = annotators(files)[0]
+    return read_annotations(file, captions, durations=durations)
+
+
+def annotators(files: Sequence[str]) -> list[tuple[str, str]]:
+    """The annotation file of each annotator, and the table of durations that follows it ("": none)."""
+    found: list[tuple[str, str]] = []
+    for file in files:
+        if found and not found[-1][1] and is_durations(file):
+            found[-1] = (found[-1][0], file)
+        else:
+            found.append((file, ""))
+    return found
 
 
 def split_references(config: DataConfig, split: str) -> list[str] | list[dict[str, Video]]:
@@ -70,7 +105,8 @@ def split_references(config: DataConfig, split: str) -> list[str] | list[dict[st
     files = [str(require(file, *_ANNOTATIONS)) for file in split_files(config, split)]
     if not config.holdout or split not in (config.train, HOLDOUT):
         return files
-    return [part_of(config, split, read_annotations(file)) for file in files]
+    return [part_of(config, split, read_annotations(file, durations=durations))
+            for file, durations in annotators(files)]
 
 
 def held_out(config: DataConfig) -> set[str]:
@@ -108,7 +144,7 @@ def split_files(config: DataConfig, split: str) -> list[str]:
     return config.annotations[split]
 
 
-def _video(video_id: str, entry: Any, file: str, captions: bool, mended: list[str]) -> Video:
+def _video(video_id: str, entry: Any, file: str, captions: bool, mended: list[str], first: int) -> Video:
     refuse_unusable_id(video_id, file)
     where = f"{file}: video {video_id}"
     if not isinstance(entry, dict):
@@ -133,7 +169,7 @@ def _video(video_id: str, entry: Any, file: str, captions: bool, mended: list[st
         events.append(Event(_span(pair, f"{where}: timestamps[{i}]"), _sentence(text, f"{where}: sentences[{i}]")))
         if events[-1].text != text:
             mended.append(f"{video_id} sentences[{i}]")
-    return Video(video_id, float(duration), tuple(events))
+    return Video(video_id, float(duration), tuple(events), first)
 
 
 def _span(pair: Any, where: str) -> Span:

@@ -20,6 +20,8 @@ from hicm.data.ids import no_match
 from hicm.data.speech import Speech, SpeechStore, open_speech
 from hicm.data.splits import split_with_features
 from hicm.errors import UserError
+from hicm.moments.dense import queries_of
+from hicm.moments.records import Query
 from hicm.types import Event, Span, Video
 
 
@@ -52,7 +54,7 @@ class Sample:
     speech: Speech
     events: tuple[Event, ...] | None = None
     recalled: MemoryTokens | None = None
-    query: str | None = None  # moment retrieval: the sentence whose moment is sought
+    queries: tuple[Query, ...] | None = None  # moment retrieval: the sentences whose moments are sought
     window: Span | None = None  # the part of the video that is meant, in seconds; None: all of it
     level: int | None = None  # granularity, for recursive captioning
     given: tuple[Span, ...] | None = None  # seconds; any order, and not necessarily within the video
@@ -99,7 +101,7 @@ class SplitSamples(Samples):
         if math.isnan(duration):
             duration = self.speech.duration(video.id) or len(rows) * seconds + 1.0
         return Sample(video.id, duration, rows, seconds, self.speech.get(video.id, duration), video.events,
-                      None if self.recall is None else self.recall(video.id),
+                      None if self.recall is None else self.recall(video.id), queries=queries_of(video),
                       given=None if self.given is None else self.given[video.id])
 
     def speech_of(self, row: int) -> tuple[Speech, float]:
@@ -176,7 +178,8 @@ def open_samples(config: DataConfig, split: str, recall: Recall | None = None, c
 
 
 def single_sample(video_id: str, rows: np.ndarray, seconds_per_row: float = 1.0, duration: float | None = None,
-                  speech: Speech | None = None, recalled: MemoryTokens | None = None) -> Sample:
+                  speech: Speech | None = None, recalled: MemoryTokens | None = None,
+                  queries: tuple[Query, ...] | None = None) -> Sample:
     """A sample of one video that stands in no annotation file; ``duration`` defaults to that of its rows, in seconds.
 
     Raises UserError when ``rows`` is not a matrix of finite numbers with at least one row.
@@ -186,4 +189,4 @@ def single_sample(video_id: str, rows: np.ndarray, seconds_per_row: float = 1.0,
         raise UserError(f"video {video_id}: expected features [rows, width] of finite numbers with at least one row, "
                         f"found shape {tuple(rows.shape)}")
     return Sample(video_id, duration or len(rows) * seconds_per_row, rows, seconds_per_row, speech or Speech(),
-                  recalled=recalled)
+                  recalled=recalled, queries=queries)

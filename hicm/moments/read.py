@@ -21,6 +21,12 @@ def sides_of(source: Source) -> set[str]:
     return {part.SIDE for part in claims_of(source, *PARTS).values()}
 
 
+def file_formats(path: str) -> dict[str, str]:
+    """The formats that a file may be in, and what it is then, as in `sides_of`.  Raises UserError if it is unreadable.
+    """
+    return {name: part.SIDE for name, part in claims_of(open_source(path, "file", []), *PARTS).items()}
+
+
 def file_sides(path: str) -> set[str]:
     """What a file may be: "predictions", or "references" for annotations and durations.
 

@@ -49,6 +49,20 @@ class Prediction:
     saliency: np.ndarray | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What a system found for one query of a video.
+
+    ``windows`` (p, 3) float64: start, end and score, the likeliest first.  ``saliency`` (clips,) float64: how well each
+    clip of 2 s fits the query; None where it was not asked for.
+    """
+
+    query: str  # the query's id
+    text: str
+    windows: np.ndarray
+    saliency: np.ndarray | None = None
+
+
 @dataclass(frozen=True)
 class Submission:
     """Predictions by query id, in the order of the file.

@@ -9,7 +9,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from hicm.config import HOLDOUT, Config
-from hicm.data.annotations import read_annotations, read_split
+from hicm.data.annotations import annotators, read_annotations, read_split
 from hicm.data.catalogue import compare_counts, message_of
 from hicm.data.features import Features
 from hicm.data.findings import Finding, Level, Look, look_at, of_features
@@ -56,10 +56,10 @@ class _Check:
         counts: list[tuple[str, str, int, int]] = []
         ids: defaultdict[str, set[str]] = defaultdict(set)
         for split, files in self.data.annotations.items():
-            for file in files:
+            for file, durations in annotators(files):
                 mended: list[str] = []
-                videos = self._try(lambda split=split, file=file, mended=mended: read_annotations(
-                    file, self._needs_captions(split), mended), file)
+                videos = self._try(lambda split=split, file=file, durations=durations, mended=mended: read_annotations(
+                    file, self._needs_captions(split), mended, durations), file)
                 if videos is not None:
                     self._report_items("warning", file, "captions with control characters or halves of characters",
                                        mended, "they are read as blanks")

@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from hicm.evaluation.output import Scores
 
 
+def find_predictions(name: str) -> Path:
+    """The predictions that a file or run folder stands for, whether they are there or not."""
+    path = Path(name)
+    if not (path / "config.yaml").is_file():
+        return path
+    from hicm.config import load_config
+    from hicm.stages.given import predictions_file
+
+    return predictions_file(path, load_config(path / "config.yaml").data.report)
+
+
 def find_scored(name: str, references: Sequence[str], split: str = "", events: str = "") -> Scored:
     """What ``name``, a predictions file or a run folder, stands for; its own references unless some are given.
 

@@ -14,6 +14,7 @@ from hicm.stages.score_files import Asked, Scored, plan_files
 if TYPE_CHECKING:
     from hicm.evaluation.output import Scores, Style
     from hicm.evaluation.significance import Comparison
+    from hicm.moments.records import Annotations
     from hicm.moments_eval.results.score import Unit
 
 
@@ -31,36 +32,37 @@ class Request:
     reference_format: str = ""
 
 
-def score_moments(predictions: str, annotations: Sequence[str], request: Request, style: "Style" = "text",
-                  out: str = "", per_query: str = "", overwrite: bool = False, query: str = "",
-                  option: str = "--per-query") -> "Scores":
+def score_moments(scored: Scored, request: Request, style: "Style" = "text", out: str = "", per_query: str = "",
+                  overwrite: bool = False, query: str = "", option: str = "--per-query") -> "Scores":
     """Score a file; write ``out`` and the table ``per_query``, where given, and explain a ``query``.
 
+    The scores of a run folder go into it, and its settings say how it is scored where ``request`` does not.
     ``option``: what errors call the one that names the table.  Raises UserError, before anything is scored where it
     can.
     """
     from hicm.evaluation import output
     from hicm.evaluation.result import not_scored
-    from hicm.moments.read import read_annotations, read_submission
+    from hicm.moments.read import read_submission
     from hicm.moments_eval import evaluate
     from hicm.moments_eval.evaluate import find_wanted, usual_protocol
     from hicm.moments_eval.results.explain import explain
 
-    if not annotations:
-        raise UserError(f"{predictions}: name the annotation file after the predictions")
-    path = require(predictions, "predictions", "give a file of predicted moments")
+    if not scored.references:
+        raise UserError(f"{scored.path}: name the annotation file after the predictions")
+    path = require(scored.path, "predictions", "give a file of predicted moments")
+    request = _completed(request, scored)
     metrics = list(request.metrics) or None
     find_wanted(request.protocols, metrics, request.rules)
     warnings: list[str] = []
     submission = read_submission(path, warnings, request.format)
-    annotated = read_annotations(list(annotations), warnings, request.reference_format)
+    annotated = _annotations(scored.references, warnings, request.reference_format)
     names = list(request.protocols) or [usual_protocol(annotated)]
     wanted = find_wanted(names, metrics, request.rules)
     ids = [one.id for one in annotated.queries]
     if query and query not in ids:
         raise not_scored("query", query, ids)
     asked = Asked(names, request.metrics, request.rules, request.samples, request.seed, request.unit)
-    plan = plan_files(Scored(path, list(annotations)), asked, [one.name for one, _ in wanted], out, per_query,
+    plan = plan_files(scored, asked, [one.name for one, _ in wanted], out, per_query,
                       overwrite, option)
     found = evaluate(submission, annotated, names, metrics=metrics, rules=request.rules, bootstrap=request.samples,
                      seed=request.seed, unit=request.unit)
@@ -77,29 +79,53 @@ def score_moments(predictions: str, annotations: Sequence[str], request: Request
     return scores
 
 
+def _completed(request: Request, scored: Scored) -> Request:
+    """The request with protocol and metrics of the run's settings, where it names none."""
+    if scored.settings is None:
+        return request
+    own = scored.settings.evaluate
+    metrics = request.metrics or ([] if request.protocols else own.metrics)  # a signature names its metrics itself
+    return replace(request, protocols=request.protocols or [own.protocol], metrics=metrics)
+
+
+def _annotations(references: Sequence[Any], warnings: list[str], format: str) -> "Annotations":
+    """The queries of annotation files, or of the videos of a split."""
+    from hicm.moments.dense import to_annotations
+    from hicm.moments.read import read_annotations
+
+    if isinstance(references[0], Mapping):
+        return to_annotations(references[0].values())
+    return read_annotations(list(references), warnings, format)
+
+
 def compare_moments(files: Sequence[str], request: Request, given: Mapping[str, str]) -> "Comparison":
-    """Compare predictions files, the baseline first, then the annotation files.
+    """Compare predictions files or run folders, the baseline first, then the annotation files (default: the run's).
 
     ``given``: what messages call the files.
     """
     from hicm.evaluation.output import split_files, system_warnings
     from hicm.evaluation.significance import compare
-    from hicm.moments.read import file_sides, read_annotations
+    from hicm.moments.read import file_sides
     from hicm.moments_eval import evaluate
     from hicm.moments_eval.evaluate import usual_protocol
+    from hicm.stages.evaluate import find_scored
 
     names, annotations = split_files(files, file_sides)
-    if not annotations:
-        raise UserError(f"{names[-1]}: name the annotation file after the predictions")
+    found = {name: find_scored(name, annotations) for name in names}
+    for name, scored in found.items():
+        if task_of(scored.path, ()) != "moments":
+            raise UserError(f"{given.get(name, name)}: holds no predictions of moments, unlike the other files")
     warnings: list[str] = []
-    annotated = read_annotations(annotations, warnings, request.reference_format)
-    protocol = request.protocols[0] if request.protocols else usual_protocol(annotated)
+    annotated = _annotations(found[names[0]].references, warnings, request.reference_format)
+    own = found[names[0]].settings
+    usual = usual_protocol(annotated) if own is None else own.evaluate.protocol
+    protocol = request.protocols[0] if request.protocols else usual
     results: dict[str, Any] = {}
     for name in names:
         label = given.get(name, name)
         label = label if label not in results else f"{label} ({len(results) + 1})"
-        results[label] = evaluate(name, annotated, protocol, metrics=list(request.metrics) or None, rules=request.rules,
-                                  format=request.format)
+        results[label] = evaluate(found[name].path, annotated, protocol, metrics=list(request.metrics) or None,
+                                  rules=request.rules, format=request.format)
         for metric in request.metrics:
             if metric in results[label].left_out:
                 raise UserError(f"{metric} cannot be computed for {label}: {results[label].left_out[metric]}")

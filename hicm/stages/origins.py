@@ -11,6 +11,7 @@ from hicm.decisive import prediction_settings, training_settings
 from hicm.errors import UserError
 from hicm.files import require, sha256
 from hicm.memory.bank import bank_hash
+from hicm.moments.dense import queries_of
 from hicm.provenance import Origin
 from hicm.retrieval import reader
 from hicm.retrieval.mean_frame import find_mean
@@ -46,6 +47,7 @@ def prediction_origin(config: Config, checkpoint: Path, samples: SplitSamples, s
     """
     durations = Origin({}, {video.id: repr(video.duration) for video in samples.videos}).identity
     inputs = {"model": path_digest(checkpoint, "checkpoint"), f"videos of {split}": durations} | file_digests(config)
+    inputs |= query_digest(config, samples, split)
     if memory_of is not None:
         read = {video: str(memory_of.get(video)) for video in samples.ids}
         inputs["videos whose memory is read"] = Origin({}, read).identity
@@ -53,6 +55,16 @@ def prediction_origin(config: Config, checkpoint: Path, samples: SplitSamples, s
         inputs["queries to the memory"] = path_digest(queries, "queries")
     return Origin(prediction_settings(config),
                   inputs | given_digest(samples, split) | sample_digests(samples, split) | bank_digest(config))
+
+
+def query_digest(config: Config, samples: SplitSamples, split: str) -> dict[str, str]:
+    """Digest of the ids and sentences of a split's queries, where the system seeks their moments."""
+    from hicm.systems.base import find_system
+
+    if not find_system(config.system).needs_sentences:
+        return {}
+    asked = {video.id: repr([(query.id, query.text) for query in queries_of(video)]) for video in samples.videos}
+    return {f"queries of {split}": Origin({}, asked).identity}
 
 
 def file_digests(config: Config) -> dict[str, str]:

@@ -56,7 +56,7 @@ def _train(config: Config, kind: type[System], stem: str, out: Path | None, acce
         if issubclass(kind, Chooser):
             check_metric(config, task)
         for split in selecting:
-            check_scoring(config, task, samples[split].ids)
+            check_scoring(config, task, samples[split].videos)
         origin = training_origin(config, samples)
         folder = out or find_run(stem, config, origin)
         return folder, origin, issubclass(kind, Chooser) and _is_finished(folder, config, origin)

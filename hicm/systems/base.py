@@ -20,7 +20,8 @@ from hicm.rooms import room_module
 from hicm.types import Event
 
 Device = torch.device | str
-Events = dict[str, list[Event]]  # by video id, in the order of generation
+# What is predicted, by video id: events in the order of generation, or what else `Task.to_json` of the task takes.
+Events = dict[str, list[Any]]
 Score = Callable[[Mapping[str, list[Event]]], float]  # of events of some training videos, higher is better
 
 
@@ -29,7 +30,7 @@ class System(ABC):
 
     task: ClassVar[str] = "dvc"  # key of hicm.tasks: what its predictions are, and who scores them
     longest: float = math.inf  # seconds of video that it takes at once; `hicm caption` cuts longer videos
-    needs_sentences: ClassVar[bool] = False  # finds the moments of the sentences in `Sample.events`, and nothing else
+    needs_sentences: ClassVar[bool] = False  # finds the moments of the sentences in `Sample.queries`, and nothing else
     captions_given: ClassVar[bool] = False  # captions the events that samples are given, if they are (`Sample.given`)
 
     @classmethod
@@ -124,6 +125,13 @@ class Learner(System):
         Raises UserError where the system does not know.
         """
         raise UserError("train.by_length: this system does not know the lengths of its samples; set it to false")
+
+    def groups(self) -> list[int] | None:
+        """A number for each training sample; those of one number are not put into one batch, as far as that can be.
+
+        None: any samples may stand together.
+        """
+        return None
 
     def watched(self, samples: Samples, device: Device = "cpu") -> dict[str, float]:
         """Numbers beside the scores of predictions that the log of a training is to show, of the selecting split."""

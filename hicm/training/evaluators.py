@@ -16,7 +16,9 @@ from hicm.strict import nearest
 from hicm.systems.base import Learner, System
 from hicm.tasks import Task, find_task, summands, value_of
 from hicm.training.processes import on_main, own_share, together
-from hicm.types import Event, Span
+from hicm.types import Video
+
+SHOWN = 40  # names of scores in an error, at most
 
 
 class Evaluator(Protocol):
@@ -93,27 +95,29 @@ def score_selection(config: Config, task: Task, predictions: dict[str, Any]) -> 
 def check_metric(config: Config, task: Task) -> None:
     """Raise UserError, with the names that there are, when the selecting metric is no score of the protocol."""
     protocol = config.evaluate.protocol
-    known = task.metrics(protocol)
+    known = list(task.metrics(protocol))
     for metric in summands(config.train.select_on):
         if metric in known:
             continue
         near = nearest(metric, {name: name for name in known})
         raise UserError(f"train.select_on: {metric!r} is no score of protocol {protocol}; the nearest is {near!r}; "
-                        f"known: {', '.join(known)}")
+                        f"known: {', '.join(known[:SHOWN])}{', ...' if len(known) > SHOWN else ''}")
 
 
-def check_scoring(config: Config, task: Task, videos: Sequence[str]) -> None:
-    """Score made-up predictions of the selecting split, one event per video and none, just as training will.
+def check_scoring(config: Config, task: Task, videos: Sequence[Video]) -> None:
+    """Score made-up predictions of the selecting split, just as training will.
 
     Raises UserError when the metric, the protocol or the references do not allow it: before the first step, not after
     the first epoch.
     """
     check_metric(config, task)
-    one = task.to_json([Event(Span(0.0, 1.0), "something happens")])
-    result = score_selection(config, task, dict.fromkeys(videos, one))
-    value_of(config.train.select_on, result)
-    try:
-        score_selection(config, task, {video: [] for video in videos})
-    except UserError as error:
-        raise UserError(f"evaluate.protocol: {config.evaluate.protocol} cannot select a checkpoint: it refuses "
-                        f"predictions without events ({error}); choose another protocol") from error
+    for lacking, predictions in task.made_up(videos):
+        try:
+            result = score_selection(config, task, predictions)
+        except UserError as error:
+            if not lacking:
+                raise
+            raise UserError(f"evaluate.protocol: {config.evaluate.protocol} cannot select a checkpoint: it refuses "
+                            f"predictions without {lacking} ({error}); choose another protocol") from error
+        if not lacking:
+            value_of(config.train.select_on, result)

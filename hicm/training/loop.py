@@ -56,8 +56,8 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
     _refuse_different(checkpoint, progress, accelerator)
     for evaluator in evaluators if progress.epoch < config.epochs else ():
         evaluator.check(accelerator)
-    lengths = system.lengths() if config.by_length else None
-    steps = len(_plan(system, config, accelerator, 0, lengths))
+    lengths, groups = system.lengths() if config.by_length else None, system.groups()
+    steps = len(_plan(system, config, accelerator, 0, lengths, groups))
     log = Log(folder, progress.lines, progress.step) if accelerator.is_main_process else None
     taken: list[_Taken] = []  # steps whose losses have not been waited for
     bar = tqdm(total=steps * config.epochs, initial=progress.step, desc="train", unit="step",
@@ -73,7 +73,7 @@ def run_loop(system: Learner, config: TrainConfig, folder: Path, run: str, accel
         while progress.epoch < config.epochs:
             # the steps of one epoch; a signal waits until its step is saved, so that nothing is lost
             module.train()
-            plan = _plan(system, config, accelerator, progress.epoch, lengths)[progress.position:]
+            plan = _plan(system, config, accelerator, progress.epoch, lengths, groups)[progress.position:]
             with deferred() as signalled, masks_of(progress.masks):
                 for batches in _group(system.batches([micro for step in plan for micro in step]), map(len, plan)):
                     began = time.perf_counter()
@@ -137,9 +137,9 @@ def seed_all(seed: int, rank: int, step: int) -> None:
 
 
 def _plan(system: Learner, config: TrainConfig, accelerator: Accelerator, epoch: int,
-          lengths: Sequence[int] | None) -> list[list[list[Index]]]:
+          lengths: Sequence[int] | None, groups: Sequence[int] | None) -> list[list[list[Index]]]:
     return plan_epoch(system.size, config.batch, config.accumulate, accelerator.num_processes,
-                      accelerator.process_index, config.seed, epoch, config.share, lengths)
+                      accelerator.process_index, config.seed, epoch, config.share, lengths, groups)
 
 
 def _on_any(number: int, accelerator: Accelerator) -> int:

@@ -1,6 +1,7 @@
 """Scores of moment retrieval and highlight detection."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 from hicm.errors import UserError
@@ -40,6 +41,7 @@ def moments_evaluate(predictions: Annotated[str, "predicted moments in any known
     from hicm.evaluation.output import check_ending, choose_style
     from hicm.pipes import read_once
     from hicm.stages.moments import Request, score_moments
+    from hicm.stages.score_files import Scored
 
     style = choose_style(json, markdown, latex)
     if explain and style != "text":
@@ -47,7 +49,7 @@ def moments_evaluate(predictions: Annotated[str, "predicted moments in any known
     check_ending(per_query, "query")
     request = Request(protocol, metrics, rules_of(rule), bootstrap, seed, _unit(over), format, reference_format)
     with read_once([predictions, *annotations]) as (source, *others):
-        return score_moments(source, others, request, style, out, per_query, overwrite, explain)
+        return score_moments(Scored(Path(source), others), request, style, out, per_query, overwrite, explain)
 
 
 def moments_compare(files: Annotated[Sequence[str], "predictions files, the baseline first; then the annotation file"],

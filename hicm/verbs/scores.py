@@ -64,10 +64,10 @@ def evaluate(predictions: Annotated[str, "predictions file in any known format (
     with read_once([model_path(predictions), *references]) as (source, *annotations):
         scored = find_scored(source, annotations, split, events)
         task_name = task_of(scored.path, scored.references)
-        if task_name == "moments" and scored.settings is None:
+        if task_name == "moments":
             _refuse_of_captions(strict=strict, jobs=jobs, check_with_java=check_with_java)
             request = Request(protocol, metrics, rules, bootstrap, seed, "videos", format, reference_format)
-            return score_moments(source, annotations, request, style, out, per_video, overwrite, explain, "--per-video")
+            return score_moments(scored, request, style, out, per_video, overwrite, explain, "--per-video")
         names, chosen = list(protocol), list(metrics)
         if scored.settings is not None:
             # A signature names its metrics itself.
@@ -123,7 +123,7 @@ def compare(files: Annotated[Sequence[str], "predictions files, run folders or h
     from hicm.evaluation.intervals import check_draws
     from hicm.evaluation.significance import compare
     from hicm.pipes import read_once
-    from hicm.stages.evaluate import find_scored
+    from hicm.stages.evaluate import find_predictions, find_scored
     from hicm.stages.moments import Request, compare_moments, task_of
 
     style = reporting.choose_style(json, markdown, latex)
@@ -132,7 +132,7 @@ def compare(files: Annotated[Sequence[str], "predictions files, run folders or h
     systems: dict[str, Result] = {}
     with read_once([model_path(name) for name in files]) as paths:
         given = dict(zip(paths, files, strict=True))
-        if task_of(Path(paths[0]), paths[-1:]) == "moments":
+        if task_of(find_predictions(paths[0]), paths[-1:]) == "moments":
             request = Request([protocol] if protocol else [], metrics, rules, samples, seed, "videos", format,
                               reference_format)
             return reporting.styled(compare_moments(paths, request, given), style)

@@ -24,7 +24,7 @@ def test_reads_records_in_file_order(write):
     videos = read_annotations(write({"zz": GOOD, "aa": silent}))
     assert list(videos) == ["zz", "aa"]
     assert videos["zz"] == Video("zz", 12.5, (Event(Span(0.0, 3.0), "boil water"), Event(Span(3.5, 12.5), "add rice")))
-    assert videos["aa"] == Video("aa", 4.0, ())
+    assert videos["aa"] == Video("aa", 4.0, (), first=3)
 
 
 def test_what_published_files_contain_is_read(write):

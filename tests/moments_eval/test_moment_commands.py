@@ -84,7 +84,7 @@ def test_the_annotations_tell_the_task(files: dict[str, str], run: Run, tmp_path
     damaged = tmp_path / "other.json"
     damaged.write_text('{"1": "no list"}')
     line = refused(run("evaluate", str(damaged), files["annotations"], entry=main), "hicm")
-    assert "not predictions of moments; formats of predictions that are read: by_query, moment_detr" in line
+    assert "not predictions of moments; formats of predictions that are read: by_query, hicm_run, moment_detr" in line
     captions = tmp_path / "captions.json"
     captions.write_text('{"v": {"duration": 9, "timestamps": [[0, 9]], "sentences": ["stir"]}}')
     assert "moments" not in refused(run("evaluate", str(damaged), str(captions), entry=main), "hicm")
@@ -152,7 +152,7 @@ def test_comparison(files: dict[str, str], run: Run) -> None:
     assert "--over clips: expected videos or queries" in refused(run(*words, "--over", "clips"))
     assert "1 predictions files among" in refused(run("compare", files["ours"], files["annotations"]))
     plain = refused(run("compare", files["ours"], files["theirs"], "--metrics", "mAP"))
-    assert "name the annotation file after the predictions" in plain
+    assert "name the reference annotation files after the predictions" in plain
 
 
 def test_a_metric_that_a_system_lacks(files: dict[str, str], run: Run, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hicm.cli import main
 from hicm.rooms import room_names
+from hicm.systems.base import find_system
 from tests.rooms.throwaway import install
 from tests.tiny import make_tiny
 
@@ -43,8 +44,14 @@ def room(request) -> str:
 def trained(room, data, tmp_path_factory) -> Path:
     """The run folder of a tiny training of the system; read only."""
     run = tmp_path_factory.mktemp(room) / "run"
-    assert hicm("train", data, "--set", f"system={room}", "--out", run) == 0
+    assert hicm("train", data, *options(room), "--out", run) == 0
     return run
+
+
+def options(room: str) -> list[str]:
+    """The settings of a training of the system on the tiny data set."""
+    selecting = {"dvc": "soda_d", "moments": "mAP"}[find_system(room).task]
+    return ["--set", f"system={room}", "--set", f"train.select_on={selecting}"]
 
 
 def hicm(*arguments: object) -> int:

@@ -31,7 +31,7 @@ def tiny(tmp_path_factory) -> Path:
 
 def check(tiny: Path, *overrides: str) -> None:
     config = load_config(tiny, overrides)
-    check_scoring(config, DVC, list(read_annotations(config.data.annotations["val"][0])))
+    check_scoring(config, DVC, list(read_annotations(config.data.annotations["val"][0]).values()))
 
 
 def test_a_sum_of_scores_selects(tiny, tmp_path):

@@ -15,6 +15,7 @@ from hicm.systems.moments.batch import Batch
 class Asked:
     """One query, ready for the network."""
 
+    id: str
     text: str
     words: np.ndarray  # float32 [L, E], L >= 1
     labels: np.ndarray  # int64 [L]: classes of the words
@@ -50,6 +51,7 @@ def collate(groups: Sequence[Sequence[Item]]) -> Batch:
     return Batch(
         ids=tuple(item.id for item in items),
         durations=tuple(item.duration for item in items),
+        queries=tuple(query.id for query in asked),
         texts=tuple(query.text for query in asked),
         rows=_pad([item.rows for item in items]),
         lengths=torch.tensor([len(item.rows) for item in items]),

@@ -1,4 +1,4 @@
-"""From samples to items: a video with the sentences whose moments are sought."""
+"""From samples to items: a video with the queries whose moments are sought."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,21 +10,15 @@ from hicm.data.kept import Kept
 from hicm.data.samples import Sample, SplitSamples
 from hicm.data.streams import normalise_rows, pool_rows, with_endpoints
 from hicm.moments.cleaning import Cleaning
+from hicm.moments.dense import queries_of
+from hicm.moments.records import Query
 from hicm.systems.moments.collate import Asked, Item
 from hicm.systems.moments.recalled import Memory
 from hicm.systems.moments.tags import Tags, word_weights
-from hicm.systems.moments.targets import relevant_rows, target_windows
+from hicm.systems.moments.targets import rated_rows, relevant_rows, target_windows
 from hicm.systems.moments.vocabulary import Vocabulary
 from hicm.systems.moments.words import Sentence, Words
-from hicm.types import Event, Span
-
-
-def sentences_of(events: Sequence[Event]) -> dict[str, list[Span]]:
-    """Sentences, each once, and the moments that they describe: one that stands at several places has several."""
-    found: dict[str, list[Span]] = {}
-    for event in events:
-        found.setdefault(event.text, []).append(event.span)
-    return found
+from hicm.types import Span, Video
 
 
 class Preparation:
@@ -48,76 +42,99 @@ class Preparation:
         found, most = self.words.split(text), self.max_words - 2 * self.words.ends
         return Sentence(found.words[:most], found.shown[:most])
 
-    def item(self, sample: Sample, queries: dict[str, list[Span]], vectors: Sequence[np.ndarray],
-             teaching: bool, recalled: Sequence[np.ndarray] | None = None) -> Item:
+    def item(self, sample: Sample, queries: Sequence[Query], vectors: Sequence[np.ndarray], teaching: bool,
+             recalled: Sequence[np.ndarray] | None = None) -> Item:
         """A video with queries, whose word vectors are given, and what they recall; without ``teaching`` their moments
         are not read.
         """
         rows = self.rows(sample)
-        asked = [self._asked(sample, text, spans if teaching else [], words, len(rows))
-                 for (text, spans), words in zip(queries.items(), vectors, strict=True)]
+        asked = [self._asked(sample, query, words, len(rows), teaching)
+                 for query, words in zip(queries, vectors, strict=True)]
         if recalled is not None:
             asked = [replace(one, recalled=texts) for one, texts in zip(asked, recalled, strict=True)]
         return Item(sample.id, sample.duration, rows, tuple(asked))
 
-    def _asked(self, sample: Sample, text: str, spans: Sequence[Span], vectors: np.ndarray, rows: int) -> Asked:
-        sentence = self.sentence(text)
+    def _asked(self, sample: Sample, query: Query, vectors: np.ndarray, rows: int, teaching: bool) -> Asked:
+        sentence = self.sentence(query.text)
         labels, unknown = self.vocabulary.encode(sentence.words)
-        weights = word_weights(text, sentence.shown, self.tags if spans else None, self.tags_file)
-        windows = moments_within(spans, sample.duration)
+        weights = word_weights(query.text, sentence.shown, self.tags if teaching else None, self.tags_file)
+        windows = moments_within(query, sample.duration) if teaching else []
         seconds = sample.seconds_per_row * len(sample.rows) / rows  # rows may have been pooled
-        relevant = relevant_rows(windows, seconds, rows)
-        return Asked(text, vectors, labels, unknown, np.pad(weights, int(self.words.ends)),
-                     target_windows(windows, sample.duration), relevant, relevant.astype(np.float32))
+        ratings = relevant_rows(windows, seconds, rows).astype(np.float32)
+        if teaching and query.clips is not None and query.ratings is not None:
+            ratings = rated_rows(query.clips, query.ratings, seconds, rows)
+        return Asked(query.id, query.text, vectors, labels, unknown, np.pad(weights, int(self.words.ends)),
+                     target_windows(windows, sample.duration), ratings > 0, ratings)
 
 
-def moments_within(spans: Sequence[Span], duration: float) -> list[Span]:
-    """The moments that lie within the video, cleaned (`hicm.moments.cleaning`)."""
-    cleaning = Cleaning()
-    found = (cleaning.clean(span.start, span.end, duration) for span in spans)
+def moments_within(query: Query, duration: float) -> list[Span]:
+    """The moments of a query that lie within a video of ``duration`` seconds, cleaned (`hicm.moments.cleaning`).
+
+    NaN: any.
+    """
+    cleaning, limit = Cleaning(), duration if duration == duration else None
+    found = (cleaning.clean(start, end, limit) for start, end in query.windows.tolist())
     return [Span(*span) for span in found if span is not None]
 
 
 class QueryDataset(Dataset[Item]):
-    """Items of a training split, indexed with ``(epoch, row)``: videos with at most ``most`` sentences each.
+    """Items of a training split, indexed with ``(epoch, row)``: videos with at most ``most`` queries each.
 
-    A video with more of them makes several items; one without any makes none.  Items are kept for the next epoch up to
-    ``kept`` bytes (`hicm.data.kept`).  ``memory``: where sentences recall texts; None: they recall none.
+    A video with more of them makes several items, of queries in random order; one without any makes none.  Of a query
+    with more than ``windows`` moments (0: any number) so many are drawn for each epoch.  Items are kept for the next
+    epoch up to ``kept`` bytes (`hicm.data.kept`).  ``memory``: where sentences recall texts; None: they recall none.
     """
 
-    def __init__(self, samples: SplitSamples, prepare: Preparation, most: int, kept: int = 0,
-                 memory: Memory | None = None) -> None:
-        self.samples, self.prepare = samples, prepare
-        self.parts = [(row, dict(part)) for row, video in enumerate(samples.videos)
-                      for part in _parts(learnable(video.events, video.duration), most)]
-        texts = list(dict.fromkeys(text for _, part in self.parts for text in part))
+    def __init__(self, samples: SplitSamples, prepare: Preparation, most: int, windows: int = 0, seed: int = 0,
+                 kept: int = 0, memory: Memory | None = None) -> None:
+        self.samples, self.prepare, self.windows, self.seed = samples, prepare, windows, seed
+        self.parts = [(row, part) for row, video in enumerate(samples.videos)
+                      for part in _parts(learnable(video), most, seed)]
+        texts = list(dict.fromkeys(query.text for _, part in self.parts for query in part))
         self.vectors = dict(zip(texts, prepare.words.vectors(texts, prepare.max_words), strict=True))
         self.recalled = None if memory is None else memory.teach(
-            [(samples.ids[row], text) for row, part in self.parts for text in part])
+            [(samples.ids[row], query.text) for row, part in self.parts for query in part])
         self._items = Kept(self._read, _size, kept)
 
     def __len__(self) -> int:
         return len(self.parts)
 
     def __getitem__(self, index: tuple[int, int]) -> Item:
-        return self._items[index[1]]
+        item = self._items[index[1]]
+        if not self.windows or all(len(query.windows) <= self.windows for query in item.queries):
+            return item
+        rng = np.random.default_rng([self.seed, *index])
+        return replace(item, queries=tuple(replace(query, windows=_some(query.windows, self.windows, rng))
+                                           for query in item.queries))
+
+    def videos(self) -> list[int]:
+        """The video of each item, by its row in the samples."""
+        return [row for row, _ in self.parts]
 
     def _read(self, place: int) -> Item:
         row, queries = self.parts[place]
-        recalled = None if self.recalled is None else [self.recalled(self.samples.ids[row], text) for text in queries]
-        return self.prepare.item(self.samples[row], queries, [self.vectors[text] for text in queries], True, recalled)
+        texts, video = [query.text for query in queries], self.samples.ids[row]
+        recalled = None if self.recalled is None else [self.recalled(video, text) for text in texts]
+        return self.prepare.item(self.samples[row], queries, [self.vectors[text] for text in texts], True, recalled)
 
 
-def learnable(events: Sequence[Event], duration: float) -> dict[str, list[Span]]:
-    """Sentences with at least one moment within a video of ``duration`` seconds (NaN: any)."""
-    found = sentences_of(events)
-    return {text: spans for text, spans in found.items()
-            if duration != duration or moments_within(spans, duration)}
+def learnable(video: Video) -> list[Query]:
+    """The queries of a video with at least one moment within it."""
+    return [query for query in queries_of(video) if moments_within(query, video.duration)]
 
 
-def _parts(queries: dict[str, list[Span]], most: int) -> list[list[tuple[str, list[Span]]]]:
-    listed = list(queries.items())
-    return [listed[start:start + most] for start in range(0, len(listed), most)]
+def _parts(queries: list[Query], most: int, seed: int) -> list[list[Query]]:
+    if len(queries) > most:
+        order = np.random.default_rng([seed, len(queries)]).permutation(len(queries))
+        queries = [queries[place] for place in order]
+    return [queries[start:start + most] for start in range(0, len(queries), most)]
+
+
+def _some(windows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """At most so many of the windows [N, 2], in their order."""
+    if len(windows) <= most:
+        return windows
+    return windows[np.sort(rng.permutation(len(windows))[:most])]
 
 
 def _size(item: Item) -> int:

@@ -1,11 +1,13 @@
 """From the predictions for all windows to the moments of each query."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from hicm.moments.records import Found
 from hicm.systems.moments.batch import Batch
 from hicm.systems.moments.model import Layer, Output
-from hicm.types import Event, Span
+from hicm.systems.moments.targets import clip_scores
 
 
 def ranked_windows(layer: Layer, durations: Tensor) -> Tensor:
@@ -20,13 +22,18 @@ def ranked_windows(layer: Layer, durations: Tensor) -> Tensor:
     return torch.cat([seconds, scores[..., None]], 2).gather(1, order[..., None].expand(-1, -1, 3))
 
 
-def moments(output: Output, batch: Batch, most: int) -> list[list[Event]]:
-    """The ``most`` likely windows of every query, by video: V lists; queries in their order, cut to the video."""
+def moments(output: Output, batch: Batch, most: int, saliency: bool) -> list[list[Found]]:
+    """What was found for every query, by video: V lists; queries in their order.
+
+    The ``most`` likely windows, cut to the video, and with ``saliency`` the score of each clip.
+    """
     durations = torch.tensor(batch.durations, dtype=torch.float64)[batch.video.cpu()]
-    found: list[list[Event]] = [[] for _ in batch.ids]
-    windows = ranked_windows(output.layers[-1], durations)[:, :most].tolist()
-    for video, text, ranked in zip(batch.video.tolist(), batch.texts, windows, strict=True):
-        limit = batch.durations[video]
-        found[video] += [Event(Span(min(max(start, 0.0), limit), min(max(end, 0.0), limit)), text, score)
-                         for start, end, score in ranked]
+    windows = ranked_windows(output.layers[-1], durations)[:, :most].numpy()
+    windows[..., :2] = np.clip(windows[..., :2], 0.0, durations[:, None, None].numpy())
+    scores = output.encoded.saliency.float().cpu().numpy()
+    found: list[list[Found]] = [[] for _ in batch.ids]
+    for row, (video, query, text) in enumerate(zip(batch.video.tolist(), batch.queries, batch.texts, strict=True)):
+        rows = scores[row, :int(batch.lengths[video])]
+        found[video].append(Found(query, text, windows[row],
+                                  clip_scores(rows, batch.durations[video]) if saliency else None))
     return found

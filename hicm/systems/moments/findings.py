@@ -7,7 +7,8 @@ from hicm.config import Config
 from hicm.data.findings import Finding
 from hicm.data.speech import SpeechStore
 from hicm.errors import UserError
-from hicm.systems.moments.dataset import learnable, moments_within, sentences_of
+from hicm.moments.dense import queries_of
+from hicm.systems.moments.dataset import learnable, moments_within
 from hicm.systems.moments.words import make_words
 from hicm.types import Video
 
@@ -15,19 +16,20 @@ from hicm.types import Video
 def findings(config: Config, name: str, videos: Sequence[Video], speech: SpeechStore, width: int | None,
              folder: Path) -> Iterator[Finding]:
     """Counts over videos of the split ``name``."""
-    settings, asked = config.room, {video.id: sentences_of(video.events) for video in videos}
+    settings, asked = config.room, {video.id: queries_of(video) for video in videos}
     yield Finding(f"of {len(videos)} videos have no sentences",
                   tuple(video for video, found in asked.items() if not found), "nothing is learnt from them, or "
                   "sought in them")
-    late = {video.id: len(asked[video.id]) - len(learnable(video.events, video.duration)) for video in videos}
-    yield _of(late, 0, "have sentences whose moments start after the video", "these sentences are not learnt")
-    most = {video.id: max((len(moments_within(spans, video.duration)) for spans in asked[video.id].values()), default=0)
+    late = {video.id: len(video.events if video.queries is None else asked[video.id]) - len(learnable(video))
+            for video in videos}
+    yield _of(late, 0, "have sentences without a moment within the video", "these sentences are not learnt")
+    most = {video.id: max((len(moments_within(query, video.duration)) for query in asked[video.id]), default=0)
             for video in videos}
     yield _of(most, settings.queries, f"have a sentence with more moments than moments.queries={settings.queries}",
               "the rest is never found; raise it")
     try:
         words = make_words(settings.words, config.offline)
-        longest = {video: max((len(words.split(text).words) for text in found), default=0)
+        longest = {video: max((len(words.split(query.text).words) for query in found), default=0)
                    for video, found in asked.items()}
     except UserError as error:
         yield Finding(f"not counted: words of sentences ({error})", level="note")

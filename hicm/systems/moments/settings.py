@@ -32,7 +32,7 @@ class DecodeSettings:
     """What is predicted (decode.py)."""
 
     batch: int = limited(8, 1)  # videos at once
-    moments: int = limited(1, 1)  # likeliest windows that are kept of every sentence
+    moments: int = limited(10, 1)  # likeliest windows that are kept of every query
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class Settings:
     # each:<encoder>
     words: str = "clip:ViT-B-32/openai"
     tags: str = ""  # json file {sentence: [part of speech of each word]}; empty: all words are masked alike
-    sentences: int = limited(10, 1)  # of a video, at most, in one training item; a video with more makes several
+    sentences: int = limited(10, 1)  # queries of a video, at most, in a training item; a video with more makes several
+    windows: int = limited(0, 0)  # moments of a query, at most, drawn anew for every epoch; 0: all; QVHighlights: 5
     max_words: int = limited(16, 3)  # L, tokens of a query that are read; QVHighlights: 32
     classes: int = limited(1111, 1)  # most frequent words that are told apart when they are masked
     width: int = limited(256, 8)  # d
@@ -77,6 +78,8 @@ PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint score
 AT_PREDICTION = ("decode", "recalled")
 IN_WEIGHTS = ("width", "hidden", "heads", "queries", "word_layers", "shared_feed", "sentence_layers", "context",
               "aligner_layers", "encoder_layers", "decoder_layers")  # may not be changed
+
+DEFAULTS: dict[str, dict[str, Any]] = {"train": {"select_on": "mAP"}, "evaluate": {"protocol": "hicm"}}
 
 # What the published code does with padding; the rest of what it does otherwise is not restored (README.md).
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {"released": {"moments": {"mixed_padding": True}}}

@@ -15,7 +15,7 @@ from hicm.nn.loader import load_batches
 from hicm.systems.base import Device, Events, Learner, longest_first, refuse_other_model
 from hicm.systems.moments.batch import Batch
 from hicm.systems.moments.collate import Item, collate
-from hicm.systems.moments.dataset import Preparation, QueryDataset, learnable, sentences_of
+from hicm.systems.moments.dataset import Preparation, QueryDataset, learnable
 from hicm.systems.moments.decode import moments
 from hicm.systems.moments.model import Moments
 from hicm.systems.moments.objective import LossModule, loss_counts, loss_names, loss_weights
@@ -32,6 +32,7 @@ ENDPOINTS = 2  # columns that say where a row starts and ends
 class System(Learner):
     """Model, word vectors and classes of words, and in training also losses and data; see `hicm.systems.base`."""
 
+    task = "moments"
     needs_sentences = True
 
     def __init__(self, config: Config, model: Moments, vocabulary: Vocabulary, words: Words,
@@ -43,8 +44,8 @@ class System(Learner):
                                     normalise=not config.data.streams, tags_file=settings.tags)
         if samples is not None:
             self.prepared.tags = load_tags(settings.tags) if settings.tags else None
-            self.dataset = QueryDataset(samples, self.prepared, settings.sentences,
-                                        kept=0 if config.train.workers else LIMIT, memory=self.memory)
+            self.dataset = QueryDataset(samples, self.prepared, settings.sentences, settings.windows,
+                                        config.train.seed, 0 if config.train.workers else LIMIT, self.memory)
             self.losses = loss_names(settings.decoder_layers)
             self.module = LossModule(model, settings.objective)
             self.weights = loss_weights(settings.objective, settings.decoder_layers)
@@ -54,7 +55,7 @@ class System(Learner):
     def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
         """Word vectors, classes of words and model according to the settings, to be trained on ``samples``."""
         settings, words = config.room, make_words(config.room.words, config.offline)
-        texts = [text for video in samples.videos for text in learnable(video.events, video.duration)]
+        texts = [query.text for video in samples.videos for query in learnable(video)]
         if not texts:
             raise UserError(f"split {config.data.train}: no sentences with moments to learn from; add some")
         most = settings.max_words - 2 * words.ends
@@ -90,31 +91,37 @@ class System(Learner):
         """AdamW, as published."""
         return torch.optim.AdamW(module.parameters(), lr=lr, weight_decay=self.config.room.weight_decay)
 
-    def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
-        """The likeliest moments of every sentence of each video's annotation, sentences in their order.
+    def groups(self) -> list[int] | None:
+        """The video of each training item, where some make several: a batch has those of different videos."""
+        videos = self.dataset.videos()
+        return videos if len(set(videos)) < len(videos) else None
 
-        Batches hold videos of similar durations, longest first.  A video without sentences has no events.
+    def predict(self, samples: Samples, device: Device = "cpu") -> Iterator[Events]:
+        """What is found for each query of a video (`hicm.moments.records.Found`), in their order.
+
+        Batches hold videos of similar durations, longest first.  A video without queries has an empty list.
         """
-        width = self.model.feature_width - ENDPOINTS
+        width, settings = self.model.feature_width - ENDPOINTS, self.config.room
         if samples.width != width:
             raise UserError(f"{samples.where}: features are {samples.width} wide, the model reads {width}; use the "
                             "features it was trained on")
         self.model.to(device).eval()
         for rows in self.prediction_batches(samples):
             taken = [samples[row] for row in rows]
-            events: Events = {sample.id: [] for sample in taken}
-            items = [self._item(sample) for sample in taken if sample.events]
+            found: Events = {sample.id: [] for sample in taken}
+            items = [self._item(sample) for sample in taken if sample.queries]
             if items:
                 with torch.inference_mode():
                     batch = collate([[item] for item in items]).to(device)
-                    found = moments(self.model(batch), batch, self.config.room.decode.moments)
-                events |= dict(zip(batch.ids, found, strict=True))
-            yield events
+                    made = moments(self.model(batch), batch, settings.decode.moments, settings.objective.saliency > 0)
+                found |= dict(zip(batch.ids, made, strict=True))
+            yield found
 
     def _item(self, sample: Sample) -> Item:
-        queries = sentences_of(sample.events or ())
-        vectors = self.words.vectors(list(queries), self.prepared.max_words)
-        recalled = None if self.memory is None else self.memory.vectors(list(queries))
+        queries = sample.queries or ()
+        texts = [query.text for query in queries]
+        vectors = self.words.vectors(texts, self.prepared.max_words)
+        recalled = None if self.memory is None else self.memory.vectors(texts)
         return self.prepared.item(sample, queries, vectors, teaching=False, recalled=recalled)
 
     def prediction_batches(self, samples: Samples) -> list[list[int]]:

@@ -6,6 +6,8 @@ import numpy as np
 
 from hicm.types import Span
 
+CLIP = 2.0  # seconds of the clips that annotators of QVHighlights rate
+
 
 def relevant_rows(windows: Sequence[Span], seconds: float, rows: int) -> np.ndarray:
     """The rows of ``seconds`` each in which a window lies, bool [rows]: from that of its start to that of its end.
@@ -19,13 +21,26 @@ def relevant_rows(windows: Sequence[Span], seconds: float, rows: int) -> np.ndar
     return found
 
 
-def rated_rows(ratings: Sequence[tuple[int, int]], rows: int) -> np.ndarray:
-    """Ratings (row, sum) as float32 [rows]; those beyond the rows are left out."""
-    found = np.zeros(rows, np.float32)
-    for row, rating in ratings:
-        if row < rows:
-            found[row] = rating
-    return found
+def rated_rows(clips: np.ndarray, ratings: np.ndarray, seconds: float, rows: int) -> np.ndarray:
+    """The rating of each row of ``seconds``, summed over annotators: float32 [rows], 0 where there is none.
+
+    ``clips`` int64 (k,) of `CLIP` seconds and their ``ratings`` (k, annotators).  A row has that of the clip in which
+    its middle lies; clips beyond the rows are left out.
+    """
+    of_row = ((np.arange(rows) + 0.5) * seconds / CLIP).astype(np.int64)
+    of_clip = np.zeros(max(int(of_row[-1]), int(clips.max(initial=0))) + 1, np.float32)
+    of_clip[clips] = ratings.sum(1)
+    return of_clip[of_row]
+
+
+def clip_scores(scores: np.ndarray, duration: float) -> np.ndarray:
+    """Scores of rows that span a video of ``duration`` seconds, float (T,), as those of its clips of `CLIP` seconds.
+
+    Each clip has that of the row in which its middle lies.
+    """
+    count = max(1, int(duration / CLIP))
+    middles = (np.arange(count) + 0.5) * CLIP / duration * len(scores)
+    return scores[np.minimum(middles.astype(np.int64), len(scores) - 1)]
 
 
 def target_windows(windows: Sequence[Span], extent: float) -> np.ndarray:

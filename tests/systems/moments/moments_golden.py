@@ -128,14 +128,15 @@ def _pieces() -> dict[int, str]:
 
 
 class Query(NamedTuple):
-    """A sentence; ``ratings``: clip and sum of its ratings."""
+    """A sentence; ``clips`` and ``ratings`` as in `hicm.moments.records.Query`."""
 
     id: int
     video: str
     text: str
     duration: float
     windows: list[Span]
-    ratings: list[tuple[int, float]]
+    clips: np.ndarray | None
+    ratings: np.ndarray | None
 
 
 def queries_of(case: SimpleNamespace) -> list[Query]:
@@ -147,7 +148,7 @@ def queries_of(case: SimpleNamespace) -> list[Query]:
     else:
         found = tacos.read(Source("golden", data=about["json"]))
     return [Query(int(one.id), one.video, one.text, one.duration, [Span(*window) for window in one.windows.tolist()],
-                  [] if one.clips is None else list(zip(one.clips.tolist(), one.ratings.sum(1).tolist(), strict=True)))
+                  one.clips, one.ratings)
             for one in found.queries]
 
 
@@ -186,7 +187,7 @@ def ask(case: SimpleNamespace, query: Query, rows: int, windows: np.ndarray | No
     config, highlights = case.config, case.config.dataset_name == "qvhighlights"
     seconds = config.clip_len if config.clip_len > 0 else query.duration / rows
     if highlights:
-        ratings = rated_rows(query.ratings, rows)
+        ratings = rated_rows(query.clips, query.ratings, seconds, rows)
         relevant = ratings > 0
     else:
         relevant = relevant_rows(query.windows, seconds, rows)
@@ -198,7 +199,8 @@ def ask(case: SimpleNamespace, query: Query, rows: int, windows: np.ndarray | No
     labels, unknown = vocabulary(case).encode(words)
     weights = [2 if len(word) >= 4 else 1 for word in shown]
     weights = [0, *weights, 0] if is_clip(case) else weights
-    return Asked(query.text, vectors, labels, unknown, np.array(weights, np.float32), targets, relevant, ratings)
+    return Asked(str(query.id), query.text, vectors, labels, unknown, np.array(weights, np.float32), targets, relevant,
+                 ratings)
 
 
 def chosen_windows(case: SimpleNamespace, row: int) -> np.ndarray | None:

@@ -25,7 +25,8 @@ def make_item(number: int, rows: int = 16, queries: int = 1, windows: int = 1, l
         starts = rng.uniform(0, 0.7 * rows, windows)
         spans = [Span(start, start + rng.uniform(0.1, 0.3) * rows) for start in starts]
         relevant = relevant_rows(spans, 1.0, rows)
-        asked.append(Asked(f"{number} {query}", rng.standard_normal((length, WORD_WIDTH)).astype(np.float32),
+        words = rng.standard_normal((length, WORD_WIDTH)).astype(np.float32)
+        asked.append(Asked(f"{number}/{query}", f"{number} {query}", words,
                            rng.integers(0, CLASSES, length), np.arange(length) == 1, np.ones(length, np.float32),
                            target_windows(spans, rows), relevant, relevant.astype(np.float32)))
     return Item(f"video {number}", float(rows), features, tuple(asked))

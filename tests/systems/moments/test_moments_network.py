@@ -240,12 +240,16 @@ def test_windows_are_ranked_and_cut_to_the_video():
     model, batch = make_model(), together([make_item(1, 12, 2), make_item(2, 9)])
     with torch.no_grad():
         output = model(batch)
-    found = moments(output, batch, 3)
-    assert [[event.text for event in events] for events in found] == [["1 0"] * 3 + ["1 1"] * 3, ["2 0"] * 3]
-    for events, duration in zip(found, batch.durations, strict=True):
-        assert all(0 <= event.span.start <= event.span.end <= duration for event in events)
-    scores = [event.score for event in found[1]]
+    found = moments(output, batch, 3, True)
+    assert [[(one.query, one.text) for one in ones] for ones in found] == [[("1/0", "1 0"), ("1/1", "1 1")],
+                                                                           [("2/0", "2 0")]]
+    for ones, duration in zip(found, batch.durations, strict=True):
+        assert all(one.windows.shape == (3, 3) and len(one.saliency) == duration // 2 for one in ones)
+        assert all(0 <= start <= end <= duration for one in ones for start, end, _ in one.windows)
+    np.testing.assert_allclose(found[1][0].saliency, output.encoded.saliency[2, [1, 3, 5, 7]], rtol=1e-6)
+    scores = found[1][0].windows[:, 2].tolist()
     assert scores == sorted(scores, reverse=True) and 0 < scores[-1] <= scores[0] < 1
+    assert moments(output, batch, 3, False)[1][0].saliency is None
     first = ranked_windows(output.layers[-1], torch.tensor([12.0, 12, 9]).double())[2, 0]
     best = output.layers[-1].boxes[2, output.layers[-1].labels[2].softmax(1)[:, 0].argmax()]
     np.testing.assert_allclose(first[:2], [9 * (best[0] - best[1] / 2), 9 * (best[0] + best[1] / 2)], rtol=1e-5)

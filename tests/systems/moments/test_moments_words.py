@@ -167,6 +167,9 @@ def test_content_words_are_masked_more_often(tmp_path):
 def test_targets():
     assert relevant_rows([Span(1.9, 3.0), Span(7, 99)], 1.0, 6).tolist() == [False, True, True, True, False, True]
     assert relevant_rows([Span(4, 4)], 2.0, 4).tolist() == [False, False, True, False]
-    assert rated_rows([(1, 7), (9, 3)], 3).tolist() == [0, 7, 0]
+    clips, ratings = np.array([1, 9]), np.array([[4, 2, 1], [1, 1, 1]])
+    assert rated_rows(clips, ratings, 2.0, 3).tolist() == [0, 7, 0]
+    assert rated_rows(clips, ratings, 1.0, 4).tolist() == [0, 0, 7, 7], "two rows in a clip"
+    assert rated_rows(clips, ratings, 4.0, 2).tolist() == [7, 0], "a row has the clip at its middle"
     np.testing.assert_allclose(target_windows([Span(2, 6)], 8.0), [[0.5, 0.5]])
     assert target_windows([], 8.0).shape == (0, 2)

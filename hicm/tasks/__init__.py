@@ -1,14 +1,16 @@
 """What systems are asked for, task by task: the form of their predictions, and who scores them.
 
-A task is found by its name; its evaluator is imported when it is used.
+A task is a module of this package, found by its name, which defines `TASK`; its evaluator is imported when it is used.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
 from typing import Any
 
 from hicm.errors import UserError
-from hicm.types import Event
+from hicm.types import Video
 
 
 @dataclass(frozen=True)
@@ -16,7 +18,10 @@ class Task:
     """One task.
 
     ``evaluate(predictions, references, protocol, metrics=...)`` returns a result with ``scores`` and, for those that
-    cannot be computed here, ``left_out``: their reasons.  ``metrics(protocol)``: the names of a protocol's scores.
+    cannot be computed here, ``left_out``: their reasons.  ``references``: annotation files, or the videos of each
+    annotator by id.  ``metrics(protocol)``: the names of a protocol's scores.
+    ``to_json``: what a system predicts for one video, in the form of a predictions file.
+    ``made_up``: predictions for videos like those that a training will score, each with what it lacks ("": nothing).
     ``protocols`` gives the names of protocols that are asked for, and raises UserError if they, ``metrics`` or
     ``rules`` are unknown.
     """
@@ -25,33 +30,9 @@ class Task:
     evaluate: Callable[..., Any]
     metrics: Callable[[str], Sequence[str]]
     watched: tuple[str, ...]  # metrics shown during training, beside the selecting one
+    to_json: Callable[[Sequence[Any]], list[dict[str, Any]]]
+    made_up: Callable[[Sequence[Video]], list[tuple[str, dict[str, Any]]]]
     protocols: Callable[..., list[str]] = lambda names, **_: list(names)
-
-    def to_json(self, events: Sequence[Event]) -> list[dict[str, Any]]:
-        """Events in the form of a predictions file; times in seconds, a score and a level where there is one."""
-        return [{"sentence": event.text, "timestamp": [event.span.start, event.span.end]}
-                | ({} if event.score is None else {"score": event.score})
-                | ({} if event.level is None else {"level": event.level}) for event in events]
-
-
-def _dvc(*arguments: Any, **options: Any) -> Any:
-    from hicm.dvc_eval import evaluate
-
-    return evaluate(*arguments, **options)
-
-
-def _dvc_metrics(protocol: str) -> Sequence[str]:
-    from hicm.dvc_eval import available_metrics
-    from hicm.dvc_eval.results.signature import read_signature
-    from hicm.evaluation.signatures import is_signature
-
-    return available_metrics(read_signature(protocol)[0] if is_signature(protocol) else protocol)
-
-
-def _dvc_protocols(names: Sequence[str], **options: Any) -> list[str]:
-    from hicm.dvc_eval.evaluate import find_wanted
-
-    return [one.rules.name for one in find_wanted(names, **options)]
 
 
 def summands(metric: str) -> list[str]:
@@ -73,11 +54,14 @@ def value_of(metric: str, result: Any) -> float:
     return sum(float(result.scores[name]) for name in names)
 
 
-TASKS = {"dvc": Task("dvc", _dvc, _dvc_metrics, ("CIDEr", "F1", "soda_d"), _dvc_protocols)}
+def task_names() -> list[str]:
+    """The names of all tasks."""
+    return sorted(part.name for part in iter_modules(__path__))
 
 
 def find_task(name: str) -> Task:
     """The task of that name.  Raises UserError when there is none."""
-    if name not in TASKS:
-        raise UserError(f"task {name!r} is not known; expected one of {', '.join(TASKS)}")
-    return TASKS[name]
+    if name not in task_names():
+        raise UserError(f"task {name!r} is not known; expected one of {', '.join(task_names())}")
+    task: Task = import_module(f"{__name__}.{name}").TASK
+    return task
