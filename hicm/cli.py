@@ -30,7 +30,7 @@ REFUSED_BY_SYSTEM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno
 # Programs of their own: what is typed behind their names -> the command of hicm; the first if none is typed.
 PROGRAMS = {
     "dvc-eval": {verb: verb for verb in ("evaluate", "compare", "protocols", "selftest")},
-    "moment-eval": {verb: f"moments {verb}" for verb in ("evaluate", "compare", "protocols")},
+    "moment-eval": {verb: f"moments {verb}" for verb in ("evaluate", "compare", "protocols", "selftest")},
 }
 # Commands that begin anew when they are run again, and end within seconds.
 SCORING = (verbs.evaluate, verbs.compare, verbs.moments_evaluate, verbs.moments_compare)

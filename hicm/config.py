@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from hicm.clock import Clock, Rows, Stream, timed_streams
 from hicm.errors import UserError, brief
 from hicm.files import atomic
 from hicm.former import FORMER, renew
@@ -31,8 +32,9 @@ class DataConfig:
     name: str = "dataset"  # names the folders of what is derived from this data
     annotations: dict[str, list[str]] = field(default_factory=dict)  # split -> json files; several = several annotators
     features: str = ""  # a .pth, .npz or HDF5 file of all videos, or a folder with a file per video (.npy, .pt, ...)
-    streams: list[str] = field(default_factory=list)  # more features; their rows stand beside those, all normalised
-    feature_fps: float = 1.0  # rows per second in the features file; thinned to 1 per second when higher
+    streams: list[str | Stream] = field(default_factory=list)  # more features beside those: paths, or {path, fps}
+    feature_fps: float = 1.0  # rows per second in the features file
+    feature_rows: Rows = "thinned"  # rows that are read: one per second at most; all; or spread: all, over the duration
     feature_array: str = ""  # name of the array to use, where a video has several (HDF5 groups, .npz)
     speech: str = ""  # ASR: a .pkl, .json or .jsonl file, or a folder with a file per video (also .srt, .vtt, .json3)
     target: Literal["captions", "speech"] = "captions"  # what is learnt from the frames; speech: nothing is then heard
@@ -49,6 +51,17 @@ class DataConfig:
     def __post_init__(self) -> None:
         if self.holdout:
             object.__setattr__(self, "select", HOLDOUT)
+        timed_streams(self.streams, self.clock)  # refuses impossible ones
+
+    @property
+    def clock(self) -> Clock:
+        """When the rows of features are shown."""
+        return Clock(self.feature_fps, self.feature_rows)
+
+    @property
+    def beside(self) -> tuple[Stream, ...]:
+        """The streams, each with its rows per second."""
+        return timed_streams(self.streams, self.clock)
 
 
 # For hicm.plugins: parts whose names are checked when settings are read.
@@ -216,11 +229,9 @@ SHARED = tuple(name for name in Config.__dataclass_fields__ if name != "room")  
 def load_config(path: str | Path | None = None, overrides: typing.Sequence[str] = ()) -> Config:
     """Defaults < the room's own < preset < the yaml file < ``section.key=value`` overrides.
 
-    A preset among the overrides wins over the file.
-
-    ``path``: a file, or the name of a recipe that comes with hicm, as yc2.  A file may hold sections of several
-    systems; only that of ``system`` is used, the others are checked.  Raises UserError on an unknown key (with the
-    nearest known one), a value of the wrong type or outside its limits, or bad yaml.
+    A preset among the overrides wins over the file.  ``path``: a file, or the name of a recipe that comes with hicm, as
+    yc2.  A file may hold sections of several systems; only that of ``system`` is used, the others are checked.  Raises
+    UserError on an unknown key (naming the nearest), a value of the wrong type or outside its limits, or bad yaml.
     """
     path = None if path is None else packaged_config(path)
     where = str(path) if path is not None else "settings"

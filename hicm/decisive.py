@@ -24,7 +24,7 @@ def training_settings(config: Config) -> dict[str, Any]:
     later = (*room_constant(config.system, "PREDICTION_ONLY", ()),
              *(name.removeprefix(f"{config.system}.") for name in start_files(config.system, config.room)))
     scored = _only(changes(config.evaluate), "protocol") if config.train.evaluates else {}  # it selects
-    return _named(config, {"data": _without(changes(config.data), *PLACES, *PREDICTING),
+    return _named(config, {"data": _without(changes(config.data), *PLACES, *PREDICTING) | _rates(config),
                            "retrieval": changes(config.retrieval),
                            "train": _without(changes(config.train), *WRITING), "evaluate": scored,
                            config.system: _without(changes(config.room), *later)})
@@ -36,13 +36,18 @@ def prediction_settings(config: Config) -> dict[str, Any]:
     files = [name.removeprefix(f"{config.system}.") for name in prediction_files(config.system, config.room)]
     room = {name: value for name, value in changes(config.room).items() if name not in (*idle, *files)}
     retrieval = changes(config.retrieval)
-    return _named(config, {"data": _without(changes(config.data), *PLACES, *TRAINING),
+    return _named(config, {"data": _without(changes(config.data), *PLACES, *TRAINING) | _rates(config),
                            "retrieval": retrieval if searches_memory(config) else _only(retrieval, "search"),
                            config.system: room if read is None else _only(room, *read)})
 
 
 def decided_by_training(config: Config, setting: str) -> bool:
-    """Whether prediction does not read a setting (full name), since training decided it."""
+    """Whether prediction does not read a setting (full name), since training decided it.
+
+    A file that prediction reads beside the model may lie elsewhere than in training.
+    """
+    if setting in prediction_files(config.system, config.room):
+        return False
     section, _, rest = setting.partition(".")
     name, read = rest.partition(".")[0], room_constant(config.system, "AT_PREDICTION", None)
     return (section in ("system", "train", "summary") or (section == "memory" and name != "path")
@@ -82,6 +87,12 @@ def _named(config: Config, settings: dict[str, dict[str, Any]]) -> dict[str, Any
     system = {} if config.system == Config.system else {"system": config.system}
     return system | {f"{section}.{name}": value for section, values in settings.items()
                      for name, value in values.items()}
+
+
+def _rates(config: Config) -> dict[str, Any]:
+    """The rows per second of the streams, where one has others than the features."""
+    rates = [stream.fps for stream in config.data.beside]
+    return {"streams.fps": rates} if set(rates) - {config.data.feature_fps} else {}
 
 
 def _without(settings: dict[str, Any], *roots: str) -> dict[str, Any]:

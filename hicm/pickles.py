@@ -26,8 +26,8 @@ DTYPE = re.compile(r"[|<>=]?(b1|[iu][1248]|f[248]|c8|c16|[US][0-9]{1,6}|O[48]?)"
 def load_plain(data: bytes) -> Any:
     """What the pickle ``data`` holds: dicts, lists, tuples, text, bytes, numbers, None, NumPy arrays and scalars.
 
-    Arrays of objects become lists.  Raises ValueError or UnpicklingError, which say why, for anything else, for damage,
-    and for content that would fill the memory when it is used.
+    Arrays of objects become lists, Counters dicts.  Raises ValueError or UnpicklingError, which say why, for anything
+    else, for damage, and for content that would fill the memory when it is used.
     """
     try:
         found = _Machine(len(data)).run(data)
@@ -228,6 +228,12 @@ class _Machine:
     def no_bytes(self) -> bytes:
         return b""
 
+    def counter(self, counts: Any) -> dict[Any, Any]:
+        """A ``collections.Counter`` as the dict that it was made of; a copy each time would grow without bounds."""
+        if type(counts) is not dict:
+            raise pickle.UnpicklingError(f"a Counter of {brief(counts)}, expected a dict")
+        return counts
+
     def spend(self, size: int) -> None:
         self.budget -= size
         if self.budget < 0:
@@ -263,7 +269,8 @@ NDARRAY = _Name()
 NAMES = {("numpy", "ndarray"): NDARRAY, ("numpy", "dtype"): _Name(_Machine.dtype),
          # how protocols 0 to 2 write bytes
          ("_codecs", "encode"): _Name(_Machine.encode), ("__builtin__", "bytes"): _Name(_Machine.no_bytes),
-         ("builtins", "bytes"): _Name(_Machine.no_bytes)}
+         ("builtins", "bytes"): _Name(_Machine.no_bytes),
+         ("collections", "Counter"): _Name(_Machine.counter)}
 for _core in ("numpy.core", "numpy._core"):  # before and since NumPy 2
     NAMES |= {(f"{_core}.multiarray", "_reconstruct"): _Name(_Machine.reconstruct),
               (f"{_core}.multiarray", "scalar"): _Name(_Machine.scalar),

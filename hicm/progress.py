@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 
 Progress = Callable[[str, float, float], None]  # stage, done, total (0: not known), in one unit
 
-UNITS = {"frames": "s", "speech": "s", "recall": "windows", "captions": "windows", "files": "files"}  # by stage
+UNITS = {"frames": "s", "speech": "s", "recall": "windows", "captions": "windows", "search": "windows",
+         "files": "files"}  # by stage
 FORM = "{l_bar}{bar}| {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}]"
 
 

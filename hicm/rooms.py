@@ -36,6 +36,8 @@ A room whose system tells what it reads while it captions, for scripts/explain_m
     GROUPS, POSITIONS           what attention goes to, and what is being written there
     readings(system, samples)   for each video what `hicm.systems.captioner.reading.Reading` describes
 
+A room whose system masks words makes files of annotated sentences in ``word_files.py`` (`hicm.stages.word_files`).
+
 A room that knows what its system does not get from the data defines in ``findings.py``
 
     findings(config, split, videos, speech, width, folder)
@@ -149,6 +151,8 @@ def room_findings(config: Any, *about: Any) -> list[Any]:
 
 def check_settings(config: Any) -> None:
     """UserError when the system of these settings can tell, before anything is read, that they cannot be trained."""
+    if reads_tokens(config):
+        _ = config.data.clock.rate  # refuses rows without a fixed length: windows of the memory would have no times
     if (check := room_constant(config.system, "check", None)) is not None:
         check(config)
 

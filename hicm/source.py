@@ -13,6 +13,15 @@ from hicm.pipes import name_of
 
 GZIP = b"\x1f\x8b"
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # byte order marks
+# How files begin that people name by mistake, and what they are.
+OTHERS = {
+    b"PK\x03\x04": "a zip archive (as .npz, .pt and .xlsx files are)", b"\x93NUMPY": "a numpy array",
+    b"\x89HDF": "an HDF5 file", b"PAR1": "a Parquet table", b"SQLite format 3": "an SQLite database",
+    b"\x89PNG": "a picture", b"\xff\xd8\xff": "a picture", b"%PDF": "a PDF", b"BZh": "packed with bzip2",
+    b"\xfd7zXZ": "packed with xz", b"\x28\xb5\x2f\xfd": "packed with zstd",
+    **{bytes([0x80, version]): "a pickle" for version in range(2, 6)},
+}
+TAR = b"ustar"  # at byte 257
 LARGEST = 1 << 31  # bytes of an unpacked file; a damaged or hostile one of a few kilobytes may hold far more
 
 
@@ -48,6 +57,7 @@ def open_source(source: Any, what: str, warnings: list[str]) -> Source:
     name = Path(source).name.removesuffix(".gz") if where == str(source) else ""  # a pipe's name says nothing
     content = _unpack(_read(source, where, what), where, what)
     refuse_stand_in_content(content[:1024], where, what)
+    _refuse_others(content[:1024], where, what)
     text = _decode(content, where, what)
     repeated: list[str] = []
     try:
@@ -86,13 +96,23 @@ def _unpack(content: bytes, where: str, what: str) -> bytes:
     return b"".join(parts)
 
 
+def _refuse_others(head: bytes, where: str, what: str) -> None:
+    """UserError for files that hold no text, by their first bytes."""
+    kind = next((kind for mark, kind in OTHERS.items() if head.startswith(mark)), "")
+    if head[257:].startswith(TAR):
+        kind = "a tar archive"
+    if kind:
+        raise UserError(f"{where}: {what}: {kind}, expected text such as json, maybe packed with gzip; unpack or "
+                        "convert it first")
+
+
 def _decode(content: bytes, where: str, what: str) -> str:
     encoding = next((name for mark, name in MARKS.items() if content.startswith(mark) and len(content) > len(mark)),
                     "utf-8")
     try:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
-        raise UserError(f"{where}: {what} is not UTF-8 text (byte {error.start})") from error
+        raise UserError(f"{where}: {what} is not UTF-8 text (byte {error.start}); save it as UTF-8") from error
 
 
 def _objects(data: Any) -> tuple[Mapping[str, Any], ...]:

@@ -1,7 +1,7 @@
 """Plain data into typed dataclasses, strictly, and the yaml it is written in.
 
-The annotation of a field says what it may hold: str, bool, int, float, Literal[...], list[...], dict[str, ...], Any, or
-another dataclass.  A number may have limits: `limited`.
+The annotation of a field says what it may hold: str, bool, int, float, Literal[...], list[...], dict[str, ...], Any,
+another dataclass, or text or a dataclass (``str | ...``).  A number may have limits: `limited`.
 
 Numbers are read as people write them: 010 is ten, 1_000 and 1e3 are a thousand (also where a whole number is expected),
 0x10 and 0o20 are sixteen.  1:30, yes, no, on and off are text, so that they are refused where a number or true or
@@ -15,6 +15,7 @@ import difflib
 import itertools
 import math
 import re
+import types
 import typing
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -128,8 +129,10 @@ def _check(value: Any, hint: Any, what: str) -> Any:
         if value not in args:
             raise UserError(f"{what}: expected one of {', '.join(repr(a) for a in args)}, found {brief(value)}")
         return value
+    if origin is types.UnionType:  # text, or a section of settings
+        return build(args[1], value, what) if isinstance(value, dict) else _check(value, args[0], what)
     if origin is list:
-        if args[0] is str and isinstance(value, str):
+        if isinstance(value, str) and str in (args[0], *typing.get_args(args[0])):
             value = [value]
         if not isinstance(value, list):
             raise UserError(f"{what}: expected a list, found {brief(value)}; write [a, b]")

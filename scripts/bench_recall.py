@@ -41,8 +41,8 @@ Events = Mapping[str, list[Event]]
 
 
 def footage(videos: Sequence[Video], features: Features) -> list[Footage]:
-    """The videos with their rows, at most one per second."""
-    step = max(1 / features.fps, 1.0)
+    """The videos with their rows."""
+    step = 1 / features.clock.rate
     return [Footage(video.id, video.duration, features.read(video.id), step, video.events) for video in videos]
 
 

@@ -44,12 +44,20 @@ train() {
     fi
 }
 
-# score RUN [--set key=value ...]: caption and score the reported split, and write the report.
+# score RUN [--set key=value ...]: predict and score the reported split, and write the report.
 score() {
     local run=$1
     hicm predict "$@"
     hicm evaluate "$run" --bootstrap 1000
     hicm report "$run" --out "$run/report"
+}
+
+# score_split SPLIT RUN [--set key=value ...]: predict and score another split.
+score_split() {
+    local split=$1 run=$2
+    shift
+    hicm predict "$@" --split "$split"
+    hicm evaluate "$run" --split "$split" --bootstrap 1000
 }
 
 # pipeline REMEDY CONFIG [--set key=value ...]: every stage in order; run again, each stage is skipped or continued.

@@ -146,7 +146,8 @@ def test_every_verb_is_in_one_group_and_has_a_line_of_its_own(capsys):
     assert all(len(line) <= 80 and len(line.split()) > 2 for line in shown)
     assert list(verbs.GROUPS)[-1] == "Rarely needed"
     assert {"memory diff", "memory merge", "memory export", "memory import", "protocols", "selftest", "bench",
-            "results", "data chapters", "moments protocols"} == set(verbs.GROUPS["Rarely needed"])
+            "results", "data chapters", "data count-words", "data tag-words", "moments protocols",
+            "moments selftest"} == set(verbs.GROUPS["Rarely needed"])
 
 
 @each_verb

@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE = {"", "errors", "unfold", "pickles", "arrays", "hdf5", "new_hdf5", "locks", "interrupts", "files", "outputs",
         "types", "strict", "plugins", "rooms", "former", "config", "provenance", "journal", "packaged", "decisive",
         "cached_arrays", "quiet", "loading", "progress", "ranks", "cores", "heap", "pipes", "source", "values",
-        "claims"}
+        "claims", "clock"}
 BELOW = CORE | {"encoders", "data", "memory", "retrieval", "nn", "evaluation", "dvc_eval", "moments", "moments_eval",
          "tasks", "video", "exports", "recognisers", "executors"}
 STAGES = BELOW | {"systems", "training", "report", "results", "viewer"}
@@ -55,7 +55,8 @@ ALLOWED = {
     "loading": {"errors", "files"},
     "rooms": {"errors", "plugins"},
     "former": {"errors"},
-    "config": {"errors", "files", "strict", "plugins", "rooms", "former", "packaged"},
+    "clock": {"errors", "strict"},
+    "config": {"clock", "errors", "files", "strict", "plugins", "rooms", "former", "packaged"},
     "provenance": {"", "config", "files"},
     "decisive": {"config", "former", "rooms"},
     "encoders": {"errors", "arrays", "files", "plugins", "loading"},

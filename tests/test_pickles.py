@@ -3,6 +3,7 @@
 import pickle
 import struct
 import tracemalloc
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -84,6 +85,8 @@ LAUGHS = b"\x80\x02]q\x00(K\x01K\x01e" + b"".join(
     (name("pickle", "loads") + raw(pickle.dumps([1])) + b"\x85R", r"it names pickle\.loads"),
     (b"cos\nsystem\n", r"it names os\.system"),
     (text("a\nb" * 60) + text("x") + b"\x93", "it names"),
+    (name("collections", "Counter") + text("aab") + b"\x85R", "a Counter of 'aab', expected a dict"),
+    (name("collections", "Counter") + b")R", "it is damaged"), (name("collections", "OrderedDict") + b")R", "it names"),
     # instructions that plain data do not need
     (b"\x82\x01", "it uses EXT1"), (b"\x84\x01\x00\x00\x00", "it uses EXT4"), (b"P0\n", "it uses PERSID"),
     (b"K\x01Q", "it uses BINPERSID"), (b"\x97", "it uses NEXT_BUFFER"), (b"(ios\nsystem\n", "it uses INST"),
@@ -161,6 +164,12 @@ def test_large_arrays(values, protocol):
     found = load_plain(pickle.dumps({"one": values, "two": values + 1}, protocol))
     np.testing.assert_array_equal(found["one"], values)
     np.testing.assert_array_equal(found["two"], values + 1)
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_a_counter_is_a_dict(protocol):
+    found = load_plain(pickle.dumps({"counts": Counter("hello")}, protocol))
+    assert found == {"counts": {"h": 1, "e": 1, "l": 2, "o": 1}} and type(found["counts"]) is dict
 
 
 @pytest.mark.parametrize("protocol", range(6))

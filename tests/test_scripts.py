@@ -19,22 +19,27 @@ from hicm.config import load_config
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
+MESM = tuple(f"mesm_{name}" for name in ("charades_vgg", "charades_csf", "charades_cd", "tacos", "qvhighlights"))
+TWO_SPLITS = "mesm_charades_cg"  # each of them is scored
 PROMISED = {"quickstart.sh", "test.sh", "build_memory.sh", "train_yc2.sh", "train_vitt.sh", "train_anet.sh",
             "train_vid2seq_yc2.sh", "train_vid2seq_vitt.sh", "pretrain_htm.sh", "pretrain_vidchapters.sh",
             "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "eval_vid2seq_yc2.sh", "eval_vid2seq_vitt.sh",
             "eval_vidchapters.sh", "ablate_memory.sh", "common.sh",
             *(f"{what}_{model}_{data}.sh" for what in ("train", "eval") for model in ("cm2", "pdvc")
-              for data in ("yc2", "anet"))}
-SCORE = tuple(sorted(name for name in PROMISED if name.startswith("eval_")))
-NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "bench_yc2_sim.sh", "bench_parallel_yc2_sim.sh", *SCORE)
+              for data in ("yc2", "anet")),
+            *(f"{what}_{name}.sh" for what in ("train", "eval") for name in (*MESM, TWO_SPLITS))}
+SCORE = tuple(sorted(name for name in PROMISED if name.startswith("eval_") and TWO_SPLITS not in name))
+NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "bench_yc2_sim.sh", "bench_parallel_yc2_sim.sh",
+                  f"eval_{TWO_SPLITS}.sh", *SCORE)
 WITHOUT_MEMORY = {"train_vid2seq_yc2.sh": "vid2seq_yc2", "train_vid2seq_vitt.sh": "vid2seq_vitt",
                   "pretrain_vidchapters.sh": "pretrain_vidchapters", "train_pdvc_yc2.sh": "pdvc_yc2",
-                  "train_pdvc_anet.sh": "pdvc_anet"}
+                  "train_pdvc_anet.sh": "pdvc_anet", **{f"train_{name}.sh": name for name in MESM}}
 REMEDIES = {"train_yc2.sh": "hicm download yc2", "train_vitt.sh": "hicm download vitt",
             "train_vid2seq_yc2.sh": "hicm download yc2", "train_vid2seq_vitt.sh": "hicm download vitt",
             "train_anet.sh": "data/README.md", "pretrain_htm.sh": "data/README.md",
             "pretrain_vidchapters.sh": "data/README.md",
-            **{f"train_{name}.sh": "data/README.md" for name in ("cm2_yc2", "cm2_anet", "pdvc_yc2", "pdvc_anet")}}
+            **{f"train_{name}.sh": "data/README.md" for name in ("cm2_yc2", "cm2_anet", "pdvc_yc2", "pdvc_anet",
+                                                                         *MESM, TWO_SPLITS)}}
 RUN = "presave/runs/a run-12345678"  # a blank in it: every use must be quoted
 
 RECORD = r"""#!/bin/bash
@@ -249,6 +254,21 @@ def test_scoring_a_run(sandbox, script):
                              ["hicm", "report", RUN, "--out", f"{RUN}/report"]]
     check_calls(sandbox.calls)
     assert sandbox.run(script, RUN, FAIL="predict").returncode != 0 and len(sandbox.calls) == 1
+
+
+def test_both_splits_of_charades_cg_are_scored(sandbox):
+    config, options = f"configs/{TWO_SPLITS}.yaml", ["--set", "moments.decode.moments=5"]
+    splits = [["hicm", "evaluate", RUN, "--bootstrap", "1000"], ["hicm", "report", RUN, "--out", f"{RUN}/report"],
+              ["hicm", "predict", RUN, "--split", "novel_word"],
+              ["hicm", "evaluate", RUN, "--split", "novel_word", "--bootstrap", "1000"]]
+    assert sandbox.run(f"train_{TWO_SPLITS}.sh", *options).returncode == 0
+    assert sandbox.calls == [["hicm", "data", "check", config, *options, "--shallow"],
+                             ["hicm", "train", config, *options], ["hicm", "predict", RUN], *splits]
+    check_calls(sandbox.calls)
+    assert sandbox.run(f"eval_{TWO_SPLITS}.sh", RUN, *options).returncode == 0
+    splits[2] = ["hicm", "predict", RUN, *options, "--split", "novel_word"]
+    assert sandbox.calls == [["hicm", "predict", RUN, *options], *splits]
+    check_calls(sandbox.calls)
 
 
 def test_building_the_memory_shows_it(sandbox):

@@ -1,4 +1,4 @@
-"""Visual features: one row per second, [T, D], for every video (HiCM2: CLIP ViT-L/14, D = 768, not normalised).
+"""Visual features: [T, D] for every video, usually a row per second (HiCM2: CLIP ViT-L/14, D = 768, not normalised).
 
 Stores (`hicm.data.feature_stores`) are opened lazily and safe to pass to worker processes: a ``.pth``, ``.npz`` or HDF5
 file with an array or a group of arrays per video, or a folder with a file per video (``.npy``, ``.npz``, ``.pt``, ...).
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hicm.clock import Clock, Rows
 from hicm.data.feature_stores import open_store
-from hicm.data.ids import candidates
+from hicm.data.ids import stored_id, unclear_ids
 from hicm.errors import UserError
 from hicm.new_hdf5 import new_hdf5
 
@@ -21,11 +22,11 @@ from hicm.new_hdf5 import new_hdf5
 class Features:
     """Features by video id, whatever the prefix of the id; see `open_features`."""
 
-    def __init__(self, path: str | Path, fps: float = 1.0, listed: Mapping[str, str] | None = None, array: str = ""):
-        if not (math.isfinite(fps) and fps > 0):
-            raise UserError(f"data.feature_fps: expected rows per second > 0, found {fps}")
+    stores: tuple["Features", ...] = ()  # that are joined, where several are
+
+    def __init__(self, path: str | Path, clock: Clock, listed: Mapping[str, str] | None = None, array: str = ""):
         self.path = Path(path)
-        self.fps = fps
+        self.clock = clock
         self._store = open_store(self.path, listed, array)
         self._fingerprints: dict[tuple[str, ...], str] = {}
 
@@ -49,11 +50,13 @@ class Features:
         return self._store.keys()
 
     def missing(self, video_ids: Iterable[str]) -> list[str]:
-        """Those of ``video_ids`` that have no features, in the given order."""
-        return [video_id for video_id in video_ids if video_id not in self]
+        """Those of ``video_ids`` that have no features, or share them with another one, in the given order."""
+        wanted = list(video_ids)
+        unclear = unclear_ids(wanted, self.keys)
+        return [video_id for video_id in wanted if video_id not in self or video_id in unclear]
 
     def read(self, video_id: str) -> np.ndarray:
-        """float32 [T, D], T >= 1, one row per second: of a store with fps > 1, the rows floor(i * fps).
+        """float32 [T, D], T >= 1, on the store's `Clock`; of one that is thinned, and fps > 1, the rows floor(i * fps).
 
         Raises UserError when the video is missing (it is never replaced by zeros), or when its array is not a matrix
         of finite numbers of the store's width with at least one row.
@@ -70,8 +73,8 @@ class Features:
                       "extract it again with the same encoder")
             raise UserError(f"{where}: expected rows of {self.width} numbers as in the first video, found "
                             f"{x.shape[1]}; {remedy}")
-        if self.fps > 1:
-            rows = np.floor(np.arange(math.ceil(len(x) / self.fps)) * self.fps).astype(np.int64)
+        if self.clock.rows == "thinned" and self.clock.fps > 1:
+            rows = np.floor(np.arange(math.ceil(len(x) / self.clock.fps)) * self.clock.fps).astype(np.int64)
             x = x[rows[rows < len(x)]]
         with np.errstate(over="ignore"):
             x = np.array(x, dtype=np.float32, order="C")
@@ -79,6 +82,11 @@ class Features:
             raise UserError(f"{where}: features hold NaN or infinity (first in row "
                             f"{int(np.argmin(np.isfinite(x).all(axis=1)))}); extract the video again")
         return x
+
+    def stored_rows(self, video_id: str) -> int:
+        """How many rows the store has of a video that it holds, whichever of them are read; its array is not."""
+        shape = self._store.peek(self._key(video_id) or video_id)[0]
+        return max(shape[:2]) if len(shape) == 3 else shape[0]  # as in _matrix
 
     def fingerprint(self, video_ids: Iterable[str]) -> str:
         """Digest of what the store holds for these videos: shape, dtype and a few rows of each.
@@ -88,7 +96,8 @@ class Features:
         wanted = tuple(video_ids)
         if wanted in self._fingerprints:
             return self._fingerprints[wanted]
-        found = hashlib.sha256(f"{self.fps:g}".encode())
+        kind = "" if self.clock.rows == "thinned" else f" {self.clock.rows}"  # digests of earlier runs lack it
+        found = hashlib.sha256(f"{self.clock.fps:g}{kind}".encode())
         for video_id in wanted:
             key = self._key(video_id)
             shape, dtype, rows = self._store.peek(key) if key is not None else ((), "missing", b"")
@@ -97,18 +106,18 @@ class Features:
         return self._fingerprints[wanted]
 
     def _key(self, video_id: str) -> str | None:
-        return next((name for name in candidates(video_id) if name in self._store), None)
+        return stored_id(video_id, self._store)
 
 
 def open_features(path: str | Path, fps: float = 1.0, listed: Mapping[str, str] | None = None,
-                  array: str = "") -> Features:
+                  array: str = "", rows: Rows = "thinned") -> Features:
     """The features at ``path``: a file with all videos, or a folder with a file per video.
 
     ``fps``: rows per second in the store; ``listed``: id -> file, for a folder whose files are not named after their
-    video; ``array``: the name of the array to use, where a video has several.  Raises UserError when nothing is there,
-    or when its kind is unknown.
+    video; ``array``: the name of the array to use, where a video has several; ``rows``: see `Clock`.  Raises UserError
+    when nothing is there, or when its kind is unknown.
     """
-    return Features(path, fps, listed, array)
+    return Features(path, Clock(fps, rows), listed, array)
 
 
 def sample(x: np.ndarray, frames: int, sampling: str = "even") -> tuple[np.ndarray, np.ndarray]:

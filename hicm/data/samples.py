@@ -95,11 +95,17 @@ class SplitSamples(Samples):
         self.where, self.width = str(features.path), features.width
 
     def __getitem__(self, row: int) -> Sample:  # type: ignore[override]
-        video, seconds = self.videos[row], 1 / min(self.features.fps, 1.0)  # stores are thinned to one
+        video, clock = self.videos[row], self.features.clock
         rows = self.features.read(video.id)
         duration = video.duration
         if math.isnan(duration):
-            duration = self.speech.duration(video.id) or len(rows) * seconds + 1.0
+            duration = self.speech.duration(video.id) or math.nan
+        if math.isnan(duration):
+            if clock.rows == "spread":
+                raise UserError(f"{self.where}: video {video.id}: its duration is not known, over which "
+                                "data.feature_rows=spread spreads the rows; add it to the annotations")
+            duration = len(rows) * (1 / clock.rate) + 1.0
+        seconds = clock.seconds(len(rows), duration)
         return Sample(video.id, duration, rows, seconds, self.speech.get(video.id, duration), video.events,
                       None if self.recall is None else self.recall(video.id), queries=queries_of(video),
                       given=None if self.given is None else self.given[video.id])

@@ -6,7 +6,7 @@ from hicm.config import DataConfig
 from hicm.data.annotations import read_split, split_files
 from hicm.data.features import Features
 from hicm.data.ids import no_match
-from hicm.data.joined import open_streams
+from hicm.data.joined import open_all
 from hicm.data.pretraining import read_listing
 from hicm.errors import UserError
 from hicm.types import Video
@@ -20,7 +20,7 @@ def split_with_features(config: DataConfig, split: str, captions: bool = True) -
     """
     videos, file = read_split(config, split, captions), split_files(config, split)[0]
     listed = read_listing(file) if file.endswith(".csv") else None
-    features = open_streams(config.features, config.streams, config.feature_fps, listed, config.feature_array)
+    features = open_all(config, listed)
     missing = features.missing(videos)
     if len(missing) == len(videos):
         raise UserError(f"{config.features}: no video of split {split} has features: "

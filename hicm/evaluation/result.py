@@ -85,4 +85,4 @@ def join_measures(one: Mapping[str, Measure], two: Mapping[str, Measure], join: 
 
 def not_scored(item: str, name: str, ids: Sequence[str]) -> UserError:
     """The error for an id that is not among those scored."""
-    return UserError(f"{item} {name}: not scored; scored are {', '.join(ids[:3])} ...")
+    return UserError(f"{item} {name}: not scored; scored are {', '.join(ids[:3])}{' ...' if len(ids) > 3 else ''}")

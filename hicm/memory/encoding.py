@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hicm.config import DataConfig
-from hicm.data.joined import open_streams
+from hicm.data.joined import open_all
 from hicm.encoders import Encoder
 from hicm.errors import UserError
 
@@ -59,7 +59,7 @@ def check_encoder(encoder: Encoder, data: DataConfig, caption: str, summaries: b
 def _width_of_features(data: DataConfig) -> int | None:
     if data.features:
         with contextlib.suppress(UserError):  # building a bank needs no features; data check reports what is wrong
-            return open_streams(data.features, data.streams, data.feature_fps, array=data.feature_array).width
+            return open_all(data).width
     return None
 
 

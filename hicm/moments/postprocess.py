@@ -7,11 +7,12 @@ first two columns are start and end, and whose third is the score.
 import numpy as np
 
 Windows = np.ndarray
+LARGEST = 1e30  # seconds; later times are taken for it, so that float32 can hold them
 
 
 def clamp(windows: Windows, longest: float) -> Windows:
     """Windows (N, >=2) with start and end in [0, ``longest``], float32."""
-    times = np.clip(windows[:, :2].astype(np.float32), np.float32(0.0), np.float32(longest))
+    times = np.clip(_times(windows), np.float32(0.0), np.float32(longest))
     return _with_times(windows, times)
 
 
@@ -22,7 +23,7 @@ def round_to_grid(windows: Windows, step: float) -> Windows:
     step may become empty.
     """
     grid = np.float32(step)
-    return _with_times(windows, np.round(windows[:, :2].astype(np.float32) / grid) * grid)
+    return _with_times(windows, np.round(_times(windows) / grid) * grid)
 
 
 def post_process(windows: Windows, longest: float = 0.0, step: float = 0.0) -> Windows:
@@ -66,6 +67,11 @@ def hull_overlap(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     shared = np.maximum(np.minimum(one[..., 1], two[..., 1]) - np.maximum(one[..., 0], two[..., 0]), 0.0)
     hull = np.maximum(one[..., 1], two[..., 1]) - np.minimum(one[..., 0], two[..., 0])
     return np.divide(shared, hull, out=np.zeros(shared.shape), where=hull > 0)
+
+
+def _times(windows: Windows) -> np.ndarray:
+    """Start and end (N, 2), float32."""
+    return np.clip(windows[:, :2], -LARGEST, LARGEST).astype(np.float32)
 
 
 def _with_times(windows: Windows, times: np.ndarray) -> Windows:

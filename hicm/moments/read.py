@@ -13,6 +13,9 @@ from hicm.source import Source, open_source
 from hicm.values import kind_of
 
 PARTS = (formats.__name__, "hicm.moment_formats")  # the package of the formats, and the entry points of others
+# What content in no format is probably meant to be: objects, a mapping, a table, other text.
+NEAREST = {"predictions": ("moment_detr", "by_query", "scored_table", "moment_detr"),
+           "annotations": ("qvhighlights", "charades_cg", "windows_table", "charades_sta")}
 OPTIONS = {"predictions": "--format", "annotations": "--reference-format", "durations": "--reference-format"}
 
 
@@ -122,16 +125,29 @@ def _read(part: ModuleType, content: Source, extra: Sequence[Source], warnings: 
 
 
 def _unknown(source: Source, side: str) -> UserError:
-    """The error for content that no format claims."""
-    names = [name for name, part in {**own_formats(PARTS[0]), **other_formats(*PARTS)}.items() if side == part.SIDE]
-    others = f"formats of {side} that are read: {', '.join(names)} (docs/evaluation.md)"
-    if source.rows and not isinstance(source.data, Mapping):
+    """The error for content that no format claims: what it is, and what it is probably meant to be."""
+    parts = {name: part for name, part in {**own_formats(PARTS[0]), **other_formats(*PARTS)}.items()
+             if side == part.SIDE}
+    others = f"formats of {side} that are read: {', '.join(parts)} (docs/evaluation.md)"
+    rows, mapping, table, line = NEAREST[side]
+    if not (source.text.strip() if source.error is not None else source.data):
+        return UserError(f"{source.where}: is empty; {others}")
+    if source.rows and ("qid" in source.rows[0] or not isinstance(source.data, Mapping)):
         keys = ", ".join(map(repr, list(source.rows[0])[:6])) or "none"
-        return UserError(f"{source.where}: objects with the keys {keys}, which no format of {side} has; {others}")
-    if source.error is not None:
-        line = source.text.strip().partition("\n")[0]
-        return UserError(f"{source.where}: not {side} of moments (first line: {line!r:.60}); {others}")
-    return UserError(f"{source.where}: {kind_of(source.data)}, not {side} of moments; {others}")
+        seen, nearest = f"objects with the keys {keys}, which no format of {side} has", rows
+    elif source.error is not None and source.text.lstrip()[:1] in ("{", "["):
+        return source.error
+    elif source.error is not None:
+        first = source.text.strip().partition("\n")[0]
+        seen = f"not {side} of moments (first line: {first!r:.60})"
+        nearest = table if any(mark in first for mark in ",;\t") else line
+    elif isinstance(source.data, Mapping):
+        key, value = next(iter(source.data.items()))
+        seen = f"a mapping, not {side} of moments (first entry: {key!r:.40}: {value!r:.60})"
+        nearest = mapping
+    else:
+        seen, nearest = f"{kind_of(source.data)}, not {side} of moments", rows
+    return UserError(f"{source.where}: {seen}; expected e.g. {parts[nearest].FORM}; {others}")
 
 
 def _is_rows(content: Sequence[Any]) -> bool:

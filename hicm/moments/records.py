@@ -43,10 +43,12 @@ class Prediction:
 
     ``windows`` (p, 3) float64: start, end and score, in the order of the file; None where the file has none, as in
     submissions of highlights alone.  ``saliency`` (clips,) float64: one score per clip; None where the file has none.
+    ``video``: which one the file says the query is about, "" where it does not say.
     """
 
     windows: np.ndarray | None
     saliency: np.ndarray | None = None
+    video: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,8 @@ from hicm.evaluation.intervals import check_draws
 from hicm.evaluation.signatures import is_signature, unlike
 from hicm.moments.read import read_annotations, read_submission
 from hicm.moments.records import Annotations, Submission
-from hicm.moments_eval.inputs.case import build_case, check_coverage, clip_warnings, coverage, input_warnings
+from hicm.moments_eval.inputs.case import build_case, check_coverage, clip_warnings, coverage
+from hicm.moments_eval.inputs.checks import input_warnings
 from hicm.moments_eval.inputs.protocols import USUAL, Protocol, change_rules, find_protocol, select_metrics
 from hicm.moments_eval.metrics.assemble import make_measures
 from hicm.moments_eval.results.score import Result, Unit

@@ -13,6 +13,11 @@ from hicm.report.score_tables import metric_label
 Fact = tuple[str, list[str]]  # name, one value per run
 
 
+def what(runs: Sequence[Run]) -> str:
+    """What the runs predict, for the head of the page."""
+    return "Moments" if any(run.metrics.get("per_query") for run in runs) else "Dense video captions"
+
+
 def run_facts(runs: Sequence[Run]) -> list[Fact]:
     """Rows of the table of runs, then one row per setting in which they differ."""
     facts = [("Run", [run.id for run in runs]),

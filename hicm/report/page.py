@@ -79,7 +79,8 @@ def report(runs: Sequence[Path], out: Path, videos: int = 10, split: str = "") -
     signatures = [str(run.metrics.get("signature", "")) for run in found if run.metrics]
     return _write(out / "index.html", {
         "name": found[0].config.data.name, "split": split, "date": now(), "version": __version__, "runs": found,
-        "facts": facts.run_facts(found), "selection": how, "same_split": same, "notes": notes,
+        "what": facts.what(found), "facts": facts.run_facts(found), "selection": how, "same_split": same,
+        "notes": notes,
         "main": main, "single": single, "left_out": left_out(found), "coverage": facts.coverage_lines(found),
         "signatures": signatures, "comparable": comparable(signatures),
         "intervals": any(cell.interval for row in main for cell in row.cells), "metrics_picture": metrics,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
 from hicm.config import HOLDOUT, Config, load_config
+from hicm.data.annotations import annotators as annotators_of
 from hicm.data.annotations import read_annotations, split_references
 from hicm.decisive import prediction_settings
 from hicm.errors import UserError, brief
@@ -71,8 +72,10 @@ def read_references(config: Config, split: str) -> tuple[list[dict[str, Video]],
         parts = _attempt(lambda: split_references(config.data, split), notes) or []
     else:
         notes.append(f"The settings name no annotations for split {split}, so timelines have no references.")
-    for part in parts:
-        found = part if isinstance(part, dict) else _attempt(partial(read_annotations, part), notes)
+    if parts and not isinstance(parts[0], dict):
+        files = annotators_of(parts)
+        parts = [_attempt(partial(read_annotations, file, durations=durations), notes) for file, durations in files]
+    for found in parts:
         if found is not None:
             annotators.append(found)
     return annotators, notes
@@ -96,6 +99,8 @@ def _read_run(folder: Path, label: str, config: Config, manifest: dict[str, Any]
     retrieved = bank = None
     if quotes_memory(config.system):
         bank = _attempt(lambda: _quoted_bank(folder, config, decided), notes) if predictions else None
+    elif memory_need(config) == "none":
+        notes.append(f"System {config.system} recalls nothing from the memory.")
     elif memory_need(config) == "bank":
         notes.append(f"System {config.system} reads the memory bank itself; there is no recall per window to show.")
     elif memory_need(config) == "sentences":
@@ -191,7 +196,10 @@ def _in_parts(decided: dict[str, Any]) -> bool:
 
 
 def read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any], dict[str, Any]]:
-    """Events by video, the checkpoint that made them, and the settings that decided them (empty: not in the file)."""
+    """Events by video, the checkpoint that made them, and the settings that decided them (empty: not in the file).
+
+    Of each query of moment retrieval the likeliest moment.
+    """
     require(path, "predictions", "make them with `hicm predict`")
     content = read_json(path, "predictions")
     results = content.get("results") if isinstance(content, dict) else None
@@ -199,14 +207,24 @@ def read_predictions(path: Path) -> tuple[dict[str, list[Event]], dict[str, Any]
         raise UserError(f"{path}: expected an object with predictions by video under 'results'; predict again")
     checkpoint, decided = (found if isinstance(found := content.get(name), dict) else {}
                            for name in ("checkpoint", "decided_by"))
-    events = {video: _events(found, f"{path}: video {brief(video)}") for video, found in results.items()}
+    read = _moment if content.get("task") == "moments" else _event
+    events = {video: _events(found, f"{path}: video {brief(video)}", read) for video, found in results.items()}
     return events, checkpoint, decided
 
 
-def _events(found: Any, where: str) -> list[Event]:
+def _events(found: Any, where: str, read: Callable[[Any, str], Event]) -> list[Event]:
     if not isinstance(found, list):
         raise UserError(f"{where}: expected a list of events, found {brief(found)}; predict again")
-    return [_event(event, f"{where}, event {number}") for number, event in enumerate(found, start=1)]
+    return [read(event, f"{where}, event {number}") for number, event in enumerate(found, start=1)]
+
+
+def _moment(query: Any, where: str) -> Event:
+    windows, text = (query.get(name) if isinstance(query, dict) else None for name in ("windows", "query"))
+    best = windows[0] if isinstance(windows, list) and windows else None
+    if not (isinstance(best, list) and len(best) == 3 and all(map(is_number, best)) and isinstance(text, str)):
+        raise UserError(f"{where}: expected {{'query': text, 'windows': [[start, end, score], ...]}}, found "
+                        f"{brief(query)}; predict again")
+    return Event(Span(float(best[0]), float(best[1])), text, float(best[2]))
 
 
 def _event(event: Any, where: str) -> Event:

@@ -24,7 +24,13 @@ METRICS: dict[str, tuple[str, str]] = {
     "Recall": ("Recall", "Share of reference events that overlap a predicted event, mean over tIoU thresholds."),
     "soda_d": ("SODA_d", "Times of a video as one story: best in-order match by tIoU; mean of precision, recall, F."),
     "soda_d_f": ("SODA_d F", "Only the F-score of SODA_d."),
+    "R1@0.3": ("R1@0.3", "Share of queries whose best window overlaps a true one with an IoU of at least 0.3."),
+    "R1@0.5": ("R1@0.5", "The same, from an IoU of 0.5."),
+    "R1@0.7": ("R1@0.7", "The same, from an IoU of 0.7."),
+    "mIoU": ("mIoU", "IoU of a query's best window with the true one that it fits best, mean over queries."),
+    "mAP": ("mAP", "Area under precision and recall of a query's windows, mean over queries and IoU 0.5 to 0.95."),
 }
+RANGES = ("short-", "middle-", "long-", "superlong-")  # scores of moments by their length, with the single thresholds
 _SAME_AS = {"ROUGE_L": "Rouge-L"}
 KINDS = ("F1", "Precision", "Recall")
 
@@ -66,8 +72,10 @@ def score_rows(scores: Sequence[Mapping[str, float]],
     """
     names = list(dict.fromkeys(name for given in scores for name, value in given.items() if is_number(value)))
     order = {name: place for place, name in enumerate(METRICS)}
-    plain = sorted((name for name in names if "@" not in name), key=lambda name: order.get(_known(name), len(order)))
-    single = sorted((name for name in names if "@" in name), key=_threshold_order)
+    single = sorted((name for name in names
+                     if _known(name) not in METRICS and ("@" in name or name.startswith(RANGES))), key=_threshold_order)
+    plain = sorted((name for name in names if name not in single),
+                   key=lambda name: order.get(_known(name), len(order)))
     intervals = intervals or [{}] * len(scores)
     return [_row(name, scores, intervals) for name in plain], [_row(name, scores, intervals) for name in single]
 
@@ -117,13 +125,21 @@ def _row(name: str, scores: Sequence[Mapping[str, float]], intervals: Sequence[M
             continue
         difference = f"{value - values[0]:+.2f}".replace("-", "−") if place and values[0] is not None else ""
         cells.append(Cell(f"{value:.2f}", difference, round(value, 2) == top, _interval(intervals[place].get(name))))
+    return Row(name, metric_label(name), METRICS.get(_known(name), ("", ""))[1] or _meaning(name), tuple(cells))
+
+
+def _meaning(name: str) -> str:
+    """What a score at a single threshold means, or one of moments of a range of lengths; "" for others."""
     kind, _, threshold = name.partition("@")
-    meaning = METRICS.get(_known(name), ("", ""))[1]
-    if threshold:
-        rule = (f"they start less than {threshold.removesuffix('s')} s apart" if threshold.endswith("s") else
-                f"their tIoU is above {threshold}")
-        meaning = f"{kind} of event times; events match if {rule}."
-    return Row(name, metric_label(name), meaning, tuple(cells))
+    length, _, of_moments = kind.rpartition("-")
+    if of_moments in ("R1", "mAP", "mIoU"):
+        return (f"{of_moments}{f' from an IoU of {threshold}' if threshold else ''}"
+                f"{f' of {length} moments' if length else ''}.")
+    if not threshold:
+        return ""
+    rule = (f"they start less than {threshold.removesuffix('s')} s apart" if threshold.endswith("s") else
+            f"their tIoU is above {threshold}")
+    return f"{kind} of event times; events match if {rule}."
 
 
 def _interval(ends: Any) -> tuple[float, ...]:

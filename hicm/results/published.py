@@ -56,5 +56,6 @@ def find_benchmark(dataset: str) -> Benchmark:
     """The published rows of a data set with released weights.  Raises UserError when there are none."""
     known = {name: one for name, one in benchmarks().items() if any(row.released for row in one.published)}
     if dataset not in known:
-        raise UserError(f"{dataset}: no published scores to compare with; known are {', '.join(known)}")
+        why = "no released weights are known" if dataset in benchmarks() else "no published scores to compare with"
+        raise UserError(f"{dataset}: {why}; known are {', '.join(known)}")
     return known[dataset]

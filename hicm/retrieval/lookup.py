@@ -14,7 +14,7 @@ from hicm.config import Config, RetrievalConfig
 from hicm.data.annotations import read_annotations
 from hicm.data.features import sample_or_all
 from hicm.data.ids import youtube_id
-from hicm.data.joined import open_streams
+from hicm.data.joined import open_all
 from hicm.encoders import Encoder
 from hicm.errors import UserError
 from hicm.memory.bank import Bank, load_bank
@@ -110,9 +110,7 @@ def search_video(config: Config, video: str, nodes: int = 3, training: bool = Fa
     they do not fit the bank.
     """
     _refuse_blind(config.retrieval)
-    features = open_streams(config.data.features, config.data.streams, config.data.feature_fps,
-                            array=config.data.feature_array)
-    rows = features.read(video)
+    rows = open_all(config.data).read(video)
     bank = load_bank(config.bank)
     frames, mask = sample_or_all(rows, config.data.frames, config.retrieval.windows, config.data.sampling)
     own = [video] if training and config.retrieval.leave_own_out else None
@@ -198,12 +196,12 @@ def _seconds(config: Config, rows: int, duration: float | None,
 
     ``windows`` int32 [W, 2]: rows of each.
     """
-    covered = rows / min(config.data.feature_fps, 1.0)
+    rate = config.data.clock.rate
+    covered = rows / rate
     last = covered if duration is None else min(covered, duration)
     return [(min(start, last), min(end, last))
             for start, end in (span or (last, last) for span in window_seconds(
-                config.retrieval, covered, config.data.frames, config.data.feature_fps, config.data.sampling,
-                windows))]
+                config.retrieval, covered, config.data.frames, rate, config.data.sampling, windows))]
 
 
 def _lines(window: Window) -> Iterator[str]:

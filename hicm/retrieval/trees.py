@@ -34,7 +34,7 @@ class Memory:
         ``rows``: of each window, as in `window_seconds`.
         """
         retrieval, data = self.config.retrieval, self.config.data
-        spans = window_seconds(retrieval, duration, data.frames, data.feature_fps, data.sampling, rows)
+        spans = window_seconds(retrieval, duration, data.frames, data.clock.rate, data.sampling, rows)
         return [RecalledPart(Span(*span), self._trees(self._shown(nodes), own))
                 for span, nodes in zip(spans, visited, strict=True) if nodes and span is not None]
 

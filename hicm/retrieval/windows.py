@@ -68,19 +68,19 @@ def _ends(windows: np.ndarray) -> np.ndarray:
     return np.where(windows.any(axis=-1, keepdims=True), ends, -1).astype(np.int32)
 
 
-def window_seconds(settings: RetrievalConfig, duration: float, frames: int, feature_fps: float = 1.0,
+def window_seconds(settings: RetrievalConfig, duration: float, frames: int, rate: float = 1.0,
                    sampling: str = "even", rows: np.ndarray | None = None) -> list[Seconds]:
     """Start and end of each window in a video of ``duration`` seconds; None where a window holds only padding.
 
-    ``frames`` (F), ``feature_fps`` and ``sampling`` are those of the data settings.  T > F rows are thinned to F, so
-    they cover the whole video; with T < F row j stands for second j and padding follows, but with sampling "nearest"
-    they always cover the whole video.  F = 0: all rows, at least W.  ``rows`` int [W, 2]: those of the windows, as
-    `window_means` gives them; None: not recorded (files of earlier versions), which UserError refuses where they depend
-    on the frames.
+    ``frames`` (F) and ``sampling`` are those of the data settings, ``rate`` the rows per second as they are read.
+    T > F rows are thinned to F, so they cover the whole video; with T < F row j stands for second j / rate and padding
+    follows, but with sampling "nearest" they always cover the whole video.  F = 0: all rows, at least W.  ``rows`` int
+    [W, 2]: those of the windows, as `window_means` gives them; None: not recorded (files of earlier versions), which
+    UserError refuses where they depend on the frames.
     """
     stretched = bool(frames) and sampling == "nearest"
-    frames = frames or max(settings.windows, math.ceil(duration * min(feature_fps, 1.0)))
-    per_row = max(duration / frames, 0.0 if stretched else 1 / min(feature_fps, 1.0))
+    frames = frames or max(settings.windows, math.ceil(duration * rate))
+    per_row = max(duration / frames, 0.0 if stretched else 1 / rate)
     if rows is None:
         if settings.window_shape != "uniform":
             raise UserError(f"retrieval.window_shape={settings.window_shape}: what was recalled does not say where its "

@@ -14,8 +14,8 @@ from hicm.data.catalogue import compare_counts, message_of
 from hicm.data.features import Features
 from hicm.data.findings import Finding, Level, Look, look_at, of_features
 from hicm.data.holdout import describe_selection
-from hicm.data.ids import no_match, youtube_id
-from hicm.data.joined import open_streams
+from hicm.data.ids import is_clip, no_match, youtube_id
+from hicm.data.joined import open_all
 from hicm.data.pretraining import read_listing
 from hicm.data.speech import open_speech
 from hicm.encoders import make_encoder
@@ -71,8 +71,9 @@ class _Check:
         self._try(lambda: check_settings(self.config), "settings")
         for setting, path in start_files(self.config.system, self.config.room).items():
             if not Path(path).exists():
-                self._report("error", "settings", f"{setting}: {path} not found",
-                             f"get it, or train without it: {setting}= (empty)")
+                without = getattr(type(self.config.room)(), setting.partition(".")[2], None) == ""
+                self._report("error", "settings", f"{setting}: {path} not found", "get it, or " + (
+                    f"train without it: {setting}= (empty)" if without else "correct the setting"))
         notes = [f"selection: {describe_selection(self.config)}", *self._count_held_out()]
         notes += compare_counts(self.data.name, counts, len(set().union(*ids.values())))
         if self.speech is not None and self.speech.mended:
@@ -164,7 +165,7 @@ class _Check:
         bad = [video_id for video_id in present if looks[video_id].error]
         self._report_items("error", file, "videos with unusable features", bad,
                            f"the first: {looks[bad[0]].error}" if bad else "")
-        self._report_findings(file, filter(None, of_features(looks, videos, self.data.feature_fps)))
+        self._report_findings(file, filter(None, of_features(looks, videos, features.clock, features.stores)))
         return len(missing), len(bad)
 
     def _check_speech(self, split: str, file: str, videos: dict[str, Video]) -> int | None:
@@ -215,8 +216,7 @@ class _Check:
         for file in (file for files in self.data.annotations.values() for file in files if file.endswith(".csv")):
             with contextlib.suppress(UserError):  # reported where the videos of the file are read
                 listed |= read_listing(file)
-        features = self._try(lambda: open_streams(self.data.features, self.data.streams, self.data.feature_fps, listed,
-                                                  self.data.feature_array), where)
+        features = self._try(lambda: open_all(self.data, listed), where)
         return features if features is not None and self._try(lambda: features.width, where) is not None else None
 
     def _try(self, read: Callable, file: str):
@@ -269,5 +269,6 @@ def _events(videos: dict[str, Video], teaches: bool) -> dict[str, tuple[Level, s
 def _same_youtube_id(videos: Iterable[str]) -> list[str]:
     groups = defaultdict(list)
     for video_id in videos:
-        groups[youtube_id(video_id)].append(video_id)
+        if not is_clip(video_id):
+            groups[youtube_id(video_id)].append(video_id)
     return [video_id for group in groups.values() if len(group) > 1 for video_id in group]

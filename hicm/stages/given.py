@@ -1,4 +1,7 @@
-"""Given events: those of a file, which a system captions instead of events that it finds itself."""
+"""Given events: those of a file, which a system captions instead of events that it finds itself.
+
+The file may also hold predicted moments: the best window of each query is then an event.
+"""
 
 import warnings
 from collections.abc import Callable, Collection
@@ -11,6 +14,8 @@ from hicm.dvc_eval.inputs.detect import sides_of
 from hicm.dvc_eval.inputs.read import read_events
 from hicm.errors import UserError
 from hicm.files import refuse_special, require, sha256
+from hicm.moments.of_videos import best_windows
+from hicm.source import open_source
 from hicm.types import Span
 
 KEY = "given_events"  # of a predictions file
@@ -36,7 +41,7 @@ def events_file(events: str, split: str) -> Path:
 
 
 def with_events(samples: SplitSamples, split: str, file: Path, format: str = "") -> SplitSamples:
-    """The samples whose events stand in ``file``, predictions or annotations in any form that is scored.
+    """The samples whose events stand in ``file``, predictions or annotations in any form that is scored, or moments.
 
     The events keep the order of the file, a video without any among them none.  Warns of videos that the file does not
     have.  Raises UserError when it cannot be read or has no video of the split.
@@ -63,6 +68,9 @@ def with_events(samples: SplitSamples, split: str, file: Path, format: str = "")
 def read_given(file: Path, ids: Collection[str], duration: Callable[[str], float], noted: list[str],
                format: str = "") -> dict[str, tuple[Span, ...]]:
     """The times of all events of a file, in seconds, by video; the other arguments are those of `read_events`."""
+    moments = None if format else best_windows(open_source(file, "events", []))
+    if moments is not None:
+        return {video: tuple(Span(*window) for window in windows) for video, windows in moments.items()}
     side = "predictions" if format or "predictions" in sides_of(str(file)) else "references"
     tracks = read_events(str(file), ids, duration, noted, format, side)
     return {video: tuple(Span(start, end) for start, end in track.spans.tolist()) for video, track in tracks.items()}

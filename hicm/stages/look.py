@@ -18,7 +18,7 @@ def warn_of_findings(config: Config, samples: SplitSamples, folder: Path) -> Non
     some = samples.take(np.unique(np.linspace(0, len(samples) - 1, VIDEOS).astype(int)).tolist())
     videos = {video.id: video for video in some.videos}
     looks = {name: look_at(some.features, name) for name in videos}
-    found = [*filter(None, of_features(looks, videos, config.data.feature_fps)),
+    found = [*filter(None, of_features(looks, videos, some.features.clock, some.features.stores)),
              *room_findings(config, config.data.train, list(videos.values()), some.speech, some.width, folder)]
     where = f"split {config.data.train}" + (f", {len(some)} of {len(samples):,} videos looked at"
                                             if len(some) < len(samples) else "")

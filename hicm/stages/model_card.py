@@ -48,7 +48,7 @@ def make_card(manifest: Mapping[str, Any], config: Config, found: Converted, fol
     args = {name: manifest["args"][name] for name in found.shown if name in manifest["args"]}
     trained = "".join(f"| {_code(name)} | {_code(json.dumps(value, ensure_ascii=False))} |\n"
                       for name, value in args.items())
-    parts = [f"---\nlibrary_name: hicm\nlicense: other\ntags: [dense-video-captioning]\n---\n\n# {manifest['run']}\n",
+    parts = [f"---\nlibrary_name: hicm\nlicense: other\ntags: [{found.tag}]\n---\n\n# {manifest['run']}\n",
              f"| | |\n|---|---|\n{table}\n"]
     if manifest["warnings"]:
         parts.append("Please note:\n\n" + "\n".join(f"- {_text(line)}" for line in manifest["warnings"]) + "\n")

@@ -100,7 +100,7 @@ class PartFeatures(Features):
     """The features of parts of videos, by the id of the part; ``step``: seconds per row."""
 
     def __init__(self, whole: Features, parts: Mapping[str, Part], step: float) -> None:
-        self.path, self.fps, self._whole, self._parts, self._step = whole.path, whole.fps, whole, dict(parts), step
+        self.path, self.clock, self._whole, self._parts, self._step = whole.path, whole.clock, whole, dict(parts), step
 
     @property
     def width(self) -> int:
@@ -130,4 +130,4 @@ class PartFeatures(Features):
 
 def _step(samples: SplitSamples) -> float:
     """Seconds per row, as samples say it."""
-    return 1 / min(samples.features.fps, 1.0)
+    return 1 / samples.features.clock.rate

@@ -39,9 +39,9 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
 
     ``events``: a file (in ``format``, if it has to be named) or a run folder whose events are captioned in place of
     those that the system would find (`hicm.stages.given`).  ``memory_of``: by video, the video of the split whose
-    recall it reads in place of its own, a control for the memory's content.  ``queries``: a features file, of
-    ``data.feature_fps`` rows per second but one at most, which asks the memory in place of the videos' own features, to
-    tell what better queries would bring.
+    recall it reads in place of its own, a control for the memory's content.  ``queries``: a features file, on the
+    clock of the videos' own features as they are read, which asks the memory in place of these, to tell what better
+    queries would bring.
 
     Videos of more than ``data.longest`` seconds are cut into parts, each captioned as a video of its own
     (`hicm.stages.parts`).
@@ -66,7 +66,7 @@ def predict(run: Path, split: str = "", checkpoint: str = "", out: Path | None =
             if file is not None:
                 samples = with_events(samples, split, file, format)
             asking = samples if queries is None else samples.with_features(
-                open_features(queries, min(config.data.feature_fps, 1.0)))
+                open_features(queries, config.data.clock.rate, rows=config.data.feature_rows))
         origin = on_main(accelerator, lambda: prediction_origin(config, folder, samples, split, memory_of, queries))
         if on_main(accelerator, lambda: _is_there(out, origin, overwrite)):
             return out  # without loading the model

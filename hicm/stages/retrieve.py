@@ -100,7 +100,7 @@ def _refuse_input(out: Path, config: Config) -> None:
     """UserError when ``out`` is a file that is read, by whatever links."""
     data = config.data
     annotations = (file for files in data.annotations.values() for file in files)
-    inputs = [data.features, *data.streams, data.speech, *annotations]
+    inputs = [data.features, *(stream.path for stream in data.beside), data.speech, *annotations]
     for path in [*(Path(name) for name in inputs if name), *config.bank.glob("*")]:
         if out.exists() and path.is_file() and out.samefile(path):
             raise UserError(f"{out}: is the input {path}, which would be lost; choose another --out")

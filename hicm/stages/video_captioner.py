@@ -38,7 +38,7 @@ from hicm.video.facts import read_facts
 from hicm.video.features import VideoFeatures, video_features
 from hicm.video.identity import content_digest
 from hicm.video.speech import video_speech
-from hicm.video.windows import cut
+from hicm.video.windows import around, cut
 
 NONE, DEFAULT = "none", "whisper:small"  # of --speech
 STEP = 1.0  # seconds per frame, as in all published features
@@ -94,6 +94,40 @@ class VideoCaptioner:
         with progress_line(printable(Path(video).name)) as progress:
             return self.caption(video, progress).events
 
+    @property
+    def longest(self) -> float:
+        """Seconds that are captioned at once."""
+        return self.window or self.config.data.longest or self.system.longest
+
+    def check_given(self) -> None:
+        """UserError where the system describes only the events that it finds itself."""
+        if not self.system.captions_given:
+            raise UserError(f"caption: the system {self.config.system} describes the events that it finds, not given "
+                            "moments; give the run of another system")
+
+    @during("captions")
+    def caption_moments(self, video: str | Path, spans: Sequence[Span],
+                        progress: Progress = no_progress) -> tuple[str, ...]:
+        """What the system says of moments of a video file, each seen with `longest` seconds of the video around it.
+
+        ``progress`` and errors are those of `caption` and `check_given`.
+        """
+        self.check_given()
+        video = Path(video)
+        features = self.features(video, progress)
+        rows, speech = features.rows.astype(np.float32), self.read_speech(video, features.duration, progress)
+        parts = []
+        for number, span in enumerate(spans, start=1):
+            window = around(span, features.duration, self.longest)
+            part = _part(f"{video.stem} {number}", features, rows, speech, window)
+            own = Span(span.start - window.start, span.end - window.start)
+            parts.append(replace(part, recalled=self._recall(part)[0], given=(own,)))
+        found: dict[str, list[Event]] = {}
+        for batch in self.system.predict(SampleList(parts, str(video)), self.device):
+            found |= batch
+            progress("captions", len(found), len(parts))
+        return tuple(found[part.id][0].text for part in parts)
+
     @during("captions")
     def caption(self, video: str | Path, progress: Progress = no_progress) -> Captioned:
         """The events of a video file, none of which ends after it, with what decided them.
@@ -103,8 +137,7 @@ class VideoCaptioner:
         video = Path(video)
         features = self.features(video, progress)
         rows, speech = features.rows.astype(np.float32), self.read_speech(video, features.duration, progress)
-        longest = self.window or self.config.data.longest or self.system.longest
-        windows = cut(rows, features.step, features.duration, longest,
+        windows = cut(rows, features.step, features.duration, self.longest,
                       tuple(zip(speech.start, speech.end, strict=True)))
         if len(windows) > 1:
             print(printable(f"{video}: {features.duration:.0f} seconds, captioned in {len(windows)} windows"))
@@ -225,7 +258,7 @@ def _open_memory(config: Config, bank: Bank | None) -> tuple[Reader | None, Memo
     tokens, bank = reads_tokens(config), bank if memory_need(config) != "none" else None
     if tokens:
         bank = (bank or load_bank(config.bank)) if needs_bank(config.retrieval) else None
-    own = replace(config, data=replace(config.data, feature_fps=1 / STEP))  # the rows of these videos
+    own = replace(config, data=replace(config.data, feature_fps=1 / STEP, feature_rows="all"))  # of these videos
     return make_reader(bank, config) if tokens else None, None if bank is None else Memory(own, bank)
 
 

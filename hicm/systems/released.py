@@ -69,6 +69,7 @@ class Converted:
     epoch: int | None = None
     dropped: tuple[str, ...] = ()
     selected_on: str = ""  # metric that the authors' best checkpoint was chosen by
+    tag: str = "dense-video-captioning"  # of the model card: the task, as model hubs call it
 
 
 def open_source(path: Path, description: str, inputs: Mapping[str, str] | None = None) -> Source:
@@ -108,9 +109,10 @@ def read_released_file(path: str | Path, remedy: str, writers: str) -> Released:
     if not isinstance(state, dict) or not state or not all(isinstance(name, str) for name in state) \
             or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path}: expected a state dict, or a dict with 'model', as {writers} write")
-    args, epoch = (content.get("args"), content.get("epoch")) if whole else (None, None)
+    rest: dict[Any, Any] = content if whole else {}
+    args, epoch = rest.get("args", rest.get("opt")), rest.get("epoch")  # "opt": MESM's programs
     return Released(state, plain_args(args, path), epoch if type(epoch) is int else None,
-                    tuple(sorted(map(str, set(content) - {"model", "epoch", "args"}))) if whole else ())
+                    tuple(sorted(map(str, set(rest) - {"model", "epoch", "args", "opt"}))))
 
 
 def released_names(path: Path) -> Collection[str]:
@@ -178,6 +180,8 @@ def plain_args(args: Any, path: Path) -> dict[str, Any]:
 def _plain(value: Any, name: str, path: Path, depth: int) -> Any:
     if type(value) in PLAIN:
         return value
+    if type(value) is torch.device:
+        return str(value)
     if depth and type(value) in (list, tuple, set):
         return [_plain(item, name, path, depth - 1) for item in value]
     if depth and type(value) is dict:

@@ -41,8 +41,12 @@ def _protocols(names: Sequence[str], **options: Any) -> list[str]:
 
 
 def _to_json(found: Sequence[Found]) -> list[dict[str, Any]]:
-    return [{"qid": one.query, "query": one.text, "windows": one.windows.round(DECIMALS).tolist()}
-            | ({} if one.saliency is None else {"saliency": one.saliency.round(DECIMALS).tolist()}) for one in found]
+    return [{"qid": one.query, "query": one.text, "windows": _plain(one.windows)}
+            | ({} if one.saliency is None else {"saliency": _plain(one.saliency)}) for one in found]
+
+
+def _plain(numbers: np.ndarray) -> Any:
+    return numbers.astype(np.float64).round(DECIMALS).tolist()
 
 
 def _made_up(videos: Sequence[Video]) -> list[tuple[str, dict[str, Any]]]:

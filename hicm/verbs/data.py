@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
-from hicm.verbs.common import ConfigFile, Overrides, load_settings
+from hicm.verbs.common import ConfigFile, Overrides, Overwrite, load_settings
 
 if TYPE_CHECKING:
     from hicm.data.hub import download as hub
     from hicm.stages import check
+
+Annotations = Annotated[Sequence[str], "annotation files with sentences, in any format; with Charades-STA's, the csv "
+                                       "table of durations after each"]
 
 
 def download(dataset: Annotated[str, "yc2 or vitt"], *,
@@ -56,3 +59,48 @@ def data_chapters(chapters: Annotated[str, "chapters.pkl or .json of VidChapters
 
     counts = convert_chapters(chapters, split, out)
     return "\n".join([*(f"{count:>9,} {what}" for what, count in counts.items() if count), out])
+
+
+def data_count_words(annotations: Annotations, *,
+                     words: Annotated[str, "what is counted: clip (pieces of words) or glove (words without "
+                                           "punctuation)"] = "clip",
+                     max_words: Annotated[int, "tokens of a sentence that are read with clip, those at its ends "
+                                               "included; as moments.max_words"] = 16,
+                     out: Annotated[str, "count file to write"] = "counts.txt", overwrite: Overwrite = False) -> str:
+    """Count the words of annotated sentences.
+
+    The moments system tells the most frequent ones apart when they are masked (moments.counts).  The files are those
+    that MESM's authors publish, if they are made of the same sentences: training and test split.
+    """
+    from hicm.stages.word_files import write_counts
+
+    return write_counts(annotations, words, out, max_words, overwrite)
+
+
+def data_tag_words(annotations: Annotations, *,
+                   words: Annotated[str, "how moments.words splits sentences: clip, glove (for glove_pickle, too) or "
+                                         "each"] = "clip",
+                   out: Annotated[str, "file of parts of speech to write"] = "tags.json",
+                   overwrite: Overwrite = False) -> str:
+    """Tag the words of annotated sentences.
+
+    The moments system masks nouns, verbs, adjectives and adverbs more often (moments.tags).  The tagger is NLTK's;
+    its data are fetched once by python -m nltk.downloader averaged_perceptron_tagger_eng.
+    """
+    from hicm.stages.word_files import write_tags
+
+    return write_tags(annotations, words, out, overwrite)
+
+
+def data_to_moments(annotations: Annotated[Sequence[str], "annotation files of dense captions, with durations; one per "
+                                                          "annotator of the same videos"], *,
+                    out: Annotated[str, "file to write, json lines"] = "moments.jsonl",
+                    overwrite: Overwrite = False) -> str:
+    """Write dense captions as moments to be retrieved.
+
+    Each sentence of a video becomes a query, and its events the query's windows, in the form of QVHighlights (qid,
+    query, vid, duration, relevant_windows).  Times are cleaned, and what that did is counted.
+    """
+    from hicm.stages.to_moments import write_moments
+
+    return write_moments(annotations, out, overwrite)

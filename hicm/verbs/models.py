@@ -33,7 +33,8 @@ def predict(run: Annotated[str, "run folder, hub:owner/name, or a released .pth,
             out: Annotated[str, "file to write; default: <run>/predictions_<split>.json, with the name of --events "
                                 "before .json"] = "",
             events: Annotated[str, "predictions or annotations in any known format, or a run folder, whose events get "
-                                   "captions, in place of those that the system would find"] = "",
+                                   "captions, in place of those that the system would find; of predicted moments, the "
+                                   "best one of each query"] = "",
             format: Annotated[str, "format of --events; default: told by the content (docs/evaluation.md)"] = "",
             set_: Overrides = (),
             overwrite: Annotated[bool, "replace predictions made with other settings or inputs"] = False,

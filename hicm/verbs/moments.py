@@ -9,6 +9,7 @@ from hicm.verbs.common import Json, Latex, Markdown, rules_of
 
 if TYPE_CHECKING:
     from hicm.evaluation.output import Scores
+    from hicm.evaluation.selftest import SelfTest
     from hicm.moments_eval.results.score import Unit
 
 Format = Annotated[str, "format of the predictions, e.g. moment_detr; default: detected (docs/evaluation.md)"]
@@ -88,6 +89,16 @@ def moments_protocols() -> str:
     from hicm.moments_eval import PROTOCOLS
 
     return protocol_table(list(PROTOCOLS.values()))
+
+
+def moments_selftest() -> "SelfTest":
+    """Check the evaluator of moments.
+
+    On made-up queries it has to give the numbers of MESM's and Moment-DETR's own evaluation.
+    """
+    from hicm.moments_eval.selftest import selftest
+
+    return selftest()
 
 
 def _unit(over: str) -> "Unit":

@@ -11,8 +11,8 @@ from hicm.verbs.common import Json, Latex, Markdown, model_path, rules_of
 
 if TYPE_CHECKING:
     from hicm.dvc_eval.results.score import Result
-    from hicm.dvc_eval.selftest import SelfTest
     from hicm.evaluation.output import Scores
+    from hicm.evaluation.selftest import SelfTest
     from hicm.stages.score_files import Scored
 
 Format = Annotated[str, "format of the predictions, e.g. timechat; default: detected (docs/evaluation.md)"]

@@ -1,4 +1,5 @@
-"""Cut a long video into windows that a model can take, where least is lost: at pauses, where the picture changes."""
+"""Windows of a long video that a model can take: side by side, cut at pauses where the picture changes; or overlapping.
+"""
 
 import itertools
 import math
@@ -31,6 +32,33 @@ def cut(rows: np.ndarray, step: float, duration: float, longest: float,
         cuts.append(float(_best(places, change, step, speech) * step) if len(places) else middle)
     cuts.append(duration)
     return [Span(start, end) for start, end in itertools.pairwise(cuts)]
+
+
+def overlapping(duration: float, longest: float) -> list[Span]:
+    """Windows of ``longest`` seconds that cover a video of ``duration`` seconds, evenly spread and at least half over
+    each other, so that one of them holds a moment of up to half their length in whole.
+
+    >>> [(span.start, span.end) for span in overlapping(100, 50)]
+    [(0.0, 50.0), (25.0, 75.0), (50.0, 100.0)]
+    >>> overlapping(40, 50)
+    [Span(start=0.0, end=40.0)]
+    """
+    if duration <= longest:
+        return [Span(0.0, float(duration))]
+    count = math.ceil((duration - longest) / (longest / 2)) + 1
+    return [Span(float(start), float(start + longest)) for start in np.linspace(0, duration - longest, count)]
+
+
+def around(span: Span, duration: float, longest: float) -> Span:
+    """The part of a video of ``duration`` seconds that shows a moment with what is around it: ``longest`` seconds, or
+    as many as the moment or the video has.
+
+    >>> around(Span(50, 60), 100, 30), around(Span(0, 10), 100, 30), around(Span(5, 10), 20, 30)
+    (Span(start=40.0, end=70.0), Span(start=0.0, end=30.0), Span(start=0.0, end=20.0))
+    """
+    length = min(duration, max(longest, span.end - span.start))
+    start = min(max((span.start + span.end - length) / 2, 0.0), duration - length)
+    return Span(float(start), float(start + length))
 
 
 def _changes(rows: np.ndarray) -> np.ndarray:

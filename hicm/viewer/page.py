@@ -46,11 +46,11 @@ def render(views: Sequence[Mapping[str, Any]], title: str, back: tuple[str, str]
         numbered = [(view["title"], f"#view={number}") for number, view in enumerate(views, start=1)]
         heading += f"<h1>{_escaped(title)}</h1>\n{_links('Videos', numbered)}"
     shown = "\n".join(viewer(view, "h1" if len(views) == 1 else "h2") for view in views)
-    page_styles, code = styles() + _asset("style/page.css"), requests + script()
+    page_styles, code = styles() + asset("style/page.css"), requests + script()
     allowed = policy(page_styles, code) + ("; connect-src 'self'" if requests else "")
     fields = {"policy": allowed, "version": hicm.__version__, "title": _escaped(title),
               "styles": page_styles, "heading": heading, "views": shown, "script": code}
-    return re.sub(r"\{\{(\w+)\}\}", lambda found: fields[found[1]], _asset("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda found: fields[found[1]], asset("page.html"))
 
 
 def _links(label: str, links: Sequence[tuple[str, str]]) -> str:
@@ -83,12 +83,12 @@ def view_json(view: Mapping[str, Any]) -> str:
 
 def styles() -> str:
     """The style sheets of the viewer, which apply to viewers only."""
-    return "".join(_asset(f"style/{name}.css") for name in STYLES)
+    return "".join(asset(f"style/{name}.css") for name in STYLES)
 
 
 def script() -> str:
     """All scripts of the viewer in one."""
-    return "".join(_asset(f"{name}.js") for name in SCRIPTS)
+    return "".join(asset(f"{name}.js") for name in SCRIPTS)
 
 
 def policy(style: str, code: str) -> str:
@@ -102,5 +102,6 @@ def _hash(text: str) -> str:
 
 
 @cache
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
+    """The text of a file of the viewer."""
     return (ASSETS / name).read_text(encoding="utf-8")

@@ -149,7 +149,7 @@ def test_workers_share_no_open_archive(tmp_path):
 
 @pytest.mark.parametrize(("there", "match"), [
     ([A.upper()], f"{A.upper()} may be {A} .upper and lower case."),
-    ([f"{A}.mp4"], f"{A}.mp4 may be {A} .a file ending."),
+    ([f"{A}.flv"], f"{A}.flv may be {A} .a file ending."),
     ([f"clip_{A}_0"], f"clip_{A}_0 may be {A}$"),
     (["x", "y", "z", "w"], f"features.h5 has w, x, y, ..., the annotations have {A}, -{B[1:]}$"),
     ([B[1:]], f"{B[1:]} may be -{B[1:]} .a leading '-'."),

@@ -58,6 +58,32 @@ def test_round_trip_whatever_the_prefix(features, arrays):
     assert features.missing(["zz", A, "ccccccccccc"]) == ["zz", "ccccccccccc"]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_ids_with_and_without_the_ending_of_the_video(tmp_path, kind):
+    """TACoS names its videos like their files; extractions do not, or the other way round."""
+    features = open_features(store(tmp_path, kind, {"s17-d69": np.ones((2, 4)), "x-1.avi": np.full((3, 4), 2.0)}))
+    for video, rows in (("s17-d69.avi", 2), ("s17-d69", 2), ("x-1", 3), ("x-1.avi", 3)):
+        assert len(features.read(video)) == rows
+    assert features.missing(["s17-d69.avi", "x-1", "s17-d69.txt", "s17"]) == ["s17-d69.txt", "s17"]
+
+
+def test_endings_are_left_out_only_where_it_is_clear(tmp_path):
+    arrays = {"a": 1, "b.avi": 2, "b.mp4": 3, "c.avi": 4, "c": 5}
+    features = open_features(write_features(tmp_path / "x.h5", {key: np.full((1, 1), x) for key, x in arrays.items()}))
+    assert features.missing(["a.avi", "a.mp4", "b", "c.mp4"]) == ["a.avi", "a.mp4", "b"], "a is one video, b two"
+    assert not features.missing(["a.avi", "b.avi", "b.mp4", "c.avi", "c"])
+    assert [features.read(video)[0, 0] for video in ("c", "c.avi", "c.mp4")] == [5, 4, 5]
+
+
+def test_hdf5_files_stay_open(tmp_path, monkeypatch):
+    from hicm.data.feature_stores import hdf5
+
+    opened, open_file = [], hdf5.open_file
+    monkeypatch.setattr(hdf5, "open_file", lambda path: opened.append(path) or open_file(path))
+    features = open_features(write_features(tmp_path / "x.h5", {video: np.ones((2, 3)) for video in "abc"}))
+    assert [len(features.read(video)) for video in "abcab"] == [2] * 5 and len(opened) == 1
+
+
 def test_caller_cannot_change_the_store(features):
     features.read(A)[:] = 0
     assert features.read(A).any()

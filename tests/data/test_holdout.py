@@ -51,6 +51,14 @@ def test_the_hash_alone_decides(ids, share, seed, random):
     assert all(is_held_out(config, f"{n}_{video}") for video in chosen for n in range(3)), "annotators go together"
 
 
+def test_clips_of_a_video_go_together_and_others_do_not(tmp_path):
+    """QVHighlights: thousands of clips end in the same few times."""
+    ids = [f"video{i:06d}_{start}.0_{start + 150}.0" for i in range(1000) for start in (60, 210)]
+    rest, out = both(write(tmp_path / "train.json", ids))
+    assert 2 * 205 < len(out) < 2 * 295 and len(out) + len(rest) == 2000
+    assert not {video[:11] for video in rest} & {video[:11] for video in out}
+
+
 def test_two_parts_that_make_the_file_whatever_its_order(tmp_path):
     ids = [f"video{i:06d}" for i in range(2000)]
     config = write(tmp_path / "train.json", ids)

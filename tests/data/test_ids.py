@@ -3,7 +3,7 @@ import string
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hicm.data.ids import candidates, youtube_id
+from hicm.data.ids import candidates, is_clip, youtube_id
 
 YOUTUBE = st.text(string.ascii_letters + string.digits + "-_", min_size=11, max_size=11)
 
@@ -23,6 +23,14 @@ def test_candidates_start_exact_and_never_repeat(video_id):
     names = candidates(video_id)
     assert names[0] == video_id
     assert len(names) == len(set(names))
+
+
+@given(YOUTUBE, st.integers(0, 9999), st.integers(0, 9999), st.sampled_from(["", ".0", ".25"]))
+def test_clips_belong_to_their_youtube_video_and_have_features_of_their_own(bare, start, end, rest):
+    """As QVHighlights names them; their last 11 characters are times, which many clips share."""
+    clip = f"{bare}_{start}{rest}_{end}{rest}"
+    assert youtube_id(clip) == bare and is_clip(clip) and not is_clip(bare)
+    assert bare not in candidates(clip) and candidates(clip)[0] == clip
 
 
 def test_short_ids_stay():

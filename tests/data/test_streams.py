@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from hicm.config import DataConfig
 from hicm.data.features import write_features
-from hicm.data.joined import open_streams
+from hicm.data.joined import open_all
 from hicm.data.samples import open_samples
 from hicm.data.streams import join_streams, normalise_rows, pool_rows, with_endpoints
 from hicm.errors import UserError
@@ -51,17 +51,21 @@ def stores(tmp_path):
     return one, two
 
 
+def joined(one, *streams):
+    return open_all(DataConfig(features=str(one), streams=[str(path) for path in streams]))
+
+
 def test_joined_stores(stores, tmp_path):
     one, two = stores
-    features = open_streams(one, [str(two)])
+    features = joined(one, two)
     assert features.width == 6 and "v" in features and "w" not in features and features.missing(["v", "w"]) == ["w"]
     np.testing.assert_allclose(features.read("v"), [[0.5 ** 0.5] * 2 + [0.5] * 4] * 3, rtol=1e-6)
     before = features.fingerprint(["v"])
-    assert before == open_streams(one, [str(two)]).fingerprint(["v"]) != open_streams(one, []).fingerprint(["v"])
+    assert before == joined(one, two).fingerprint(["v"]) != joined(one).fingerprint(["v"])
     write_features(two, {"v": np.full((3, 4), 2.0)})
-    assert open_streams(one, [str(two)]).fingerprint(["v"]) != before
+    assert joined(one, two).fingerprint(["v"]) != before
     with pytest.raises(UserError, match="none\\.h5: features not found"):
-        open_streams(one, ["none.h5"])
+        joined(one, "none.h5")
 
 
 def test_samples_of_joined_stores(stores, tmp_path):

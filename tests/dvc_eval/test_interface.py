@@ -188,6 +188,8 @@ def test_no_metric_vanishes_without_a_word(golden: Path, rule: str) -> None:
     ({"distances": "-1"}, "rule distances is '-1', expected seconds above 0, e.g. distances=1,5"),
     ({"max_proposals": "many"}, "rule max_proposals is .many., expected a whole number"),
     ({"max_proposals": 1.5}, "rule max_proposals is 1.5, expected"),
+    ({"max_proposals": float("inf")}, "rule max_proposals is inf, expected"),
+    ({"max_proposals": True}, "rule max_proposals is True, expected"),
     ({"tok": "jieba"}, "rule tok is 'jieba', expected one of ptb, unicode"),
 ])
 def test_bad_rules(rules: dict[Any, Any], message: str) -> None:

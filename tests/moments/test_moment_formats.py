@@ -91,7 +91,24 @@ def test_a_table_of_true_windows(write: Any) -> None:
     assert found.queries[0].text == "a, b" and found.queries[0].video == "v" and found.queries[0].duration == 9
 
 
+def test_a_duration_in_other_words_is_the_same(write: Any) -> None:
+    """60 and 60.0, and cells that say nothing."""
+    rows = ("query_id,start,end,duration,video,sentence", "1,0,5,60,v,a dog", "1,6,9,60.0,v,a dog", "1,7,8,,,",
+            "2,0,1,,,", "2,3,4,5,w,")
+    one, two = read_annotations(write("\n".join(rows), "windows.csv"), []).queries
+    assert (one.duration, one.video, one.text, len(one.windows)) == (60.0, "v", "a dog", 3)
+    assert (two.duration, two.video, two.text) == (5.0, "w", "")
+
+
 # predictions
+
+def test_every_format_says_the_video(write: Any) -> None:
+    for content in (lines(PREDICTED), {"3": {"timestamp": [[1, 2]], "vid": "a_0_20"}},
+                    "qid,video,start,end,score\n3,a_0_20,1,2,1\n"):
+        assert read_submission(write(content), []).predictions["3"].video == "a_0_20"
+    for content in ({"3": [[1, 2]]}, "qid,start,end,score\n3,1,2,1\n", lines(without(PREDICTED, "vid"))):
+        assert read_submission(write(content), []).predictions["3"].video == ""
+
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_moment_detr(write: Any, packed: bool) -> None:
@@ -143,7 +160,7 @@ def without(row: dict[str, Any], key: str) -> dict[str, Any]:
 
 BAD_PREDICTIONS = [
     (lines(PREDICTED, PREDICTED), "row 2: query 3 occurs twice; keep one"),
-    (lines(PREDICTED | {"qid": None}), "row 1: query id None, expected a number or text"),
+    (lines(PREDICTED | {"qid": None}), "row 1: query id None, expected a whole number or text"),
     (lines(PREDICTED | {"qid": True}), "row 1: query id True"),
     (lines(PREDICTED, without(PREDICTED | {"qid": 4}, "pred_saliency_scores")),
      "query 4: has no 'pred_saliency_scores', unlike the first row"),
@@ -161,14 +178,15 @@ BAD_PREDICTIONS = [
     ({"3": [[1, 2, 3, 4]]}, r"query 3, item 0: \[1, 2, 3, 4\], expected \[start, end, score\]"),
     ({"3": [[1, 2], [1, "x"]]}, "query 3, item 1: .* 'x' is text"),
     ({"3": [[1, 2], [1, 2, 0.5]]}, "query 3, item 0"),
-    ({"results": {"a": []}}, "a mapping, not predictions of moments; formats of predictions that are read: by_query"),
-    ([], "not predictions of moments"),
+    ({"results": {"a": []}}, r"a mapping, not predictions of moments \(first entry: 'results': .*; formats of pre"),
+    ([], "is empty; formats of predictions that are read: by_query"),
     ([{"query": "a"}], "objects with the keys 'query', which no format of predictions has"),
     ("hello\n", "not predictions of moments .first line: 'hello'"),
     ("query_id,start,end,score\n1,2\n", "row 2: 2 cells, expected 4"),
     ("query_id,start,end,score\n1,2,x,1\n", "row 2: end 'x', expected a number"),
     ("query_id,start,end,score\n1,2,inf,1\n", "row 2: end 'inf', expected a number"),
     ("query_id,start,end,score\n,2,3,1\n", "row 2: query id '', expected"),
+    ("qid,start,end,score,video\n1,2,3,1,v\n1,2,3,1,w\n", "row 3: query 1: video 'w', but 'v' in an earlier row; is"),
     ("query_id,start,end,score\n", "no predictions; expected at least one query"),
 ]
 BAD_ANNOTATIONS = [
@@ -193,6 +211,8 @@ BAD_ANNOTATIONS = [
     ({"a": {"timestamps": [[1, 2]], "sentences": ["x"], "video_duration": -1}}, "item 0: video_duration -1"),
     ("query_id,start,end\na,3,2\n", "row 2: query a: ends at 2, before its start 3; exchange them"),
     ("query_id,start,end,duration\na,1,2,9\na,3,4,8\n", "row 3: query a: duration '8', but '9' in an earlier row"),
+    ("query_id,start,end,sentence\na,1,2,one\na,3,4,two\n", "query a: sentence 'two', but 'one' in an earlier row; is"),
+    ("query_id,start,end,duration\na,1,2,one\n", "row 2: duration 'one', expected a number"),
     ("query_id,start,end,duration\na,1,2,-9\n", "row 2: duration -9.0, expected a number above 0"),
     ("query_id,start,end\n", "no queries; expected"),
 ]

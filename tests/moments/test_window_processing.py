@@ -25,6 +25,12 @@ def test_rounding_moves_by_half_a_step_at_most(windows: np.ndarray, step: float)
     assert (clamp(windows, 150.0)[:, 2] == windows[:, 2]).all()
 
 
+def test_times_too_large_for_single_precision_stay_finite() -> None:
+    windows = np.array([[-1e299, 1e299, 0.5], [1e200, 1e200, 1e299]])
+    assert np.isfinite(post_process(windows, step=0.001)).all()
+    assert post_process(windows, 150)[:, :2].tolist() == [[0, 150], [150, 150]]
+
+
 def test_what_is_given_stays_as_it_is() -> None:
     windows = np.array([[-1.0, 3.4, 0.98765]])
     post_process(windows, 150, 1)

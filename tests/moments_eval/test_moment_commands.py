@@ -2,17 +2,20 @@
 
 import csv
 import json
+import os
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 from test_moments_results import made_up
 
 from hicm.cli import main, moment_eval
-from hicm.moments_eval import PROTOCOLS, evaluate
+from hicm.moments_eval import PROTOCOLS, evaluate, selftest
 from tests.scripts import load_script
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -84,7 +87,7 @@ def test_the_annotations_tell_the_task(files: dict[str, str], run: Run, tmp_path
     damaged = tmp_path / "other.json"
     damaged.write_text('{"1": "no list"}')
     line = refused(run("evaluate", str(damaged), files["annotations"], entry=main), "hicm")
-    assert "not predictions of moments; formats of predictions that are read: by_query, hicm_run, moment_detr" in line
+    assert "not predictions of moments (first entry: '1': 'no list'); expected e.g. {query: [[start, end" in line
     captions = tmp_path / "captions.json"
     captions.write_text('{"v": {"duration": 9, "timestamps": [[0, 9]], "sentences": ["stir"]}}')
     assert "moments" not in refused(run("evaluate", str(damaged), str(captions), entry=main), "hicm")
@@ -188,6 +191,38 @@ def test_protocols_are_printed(run: Run) -> None:
     status, out, _ = run("protocols")
     assert status == 0 and out.startswith("| rule | `hicm` |")
     assert all(f"`{name}`" in out.splitlines()[0] for name in PROTOCOLS) and "| `max_windows` | 10 |" in out
+
+
+# the check of an installation
+
+@pytest.mark.skipif("HICM_MESM_EVAL" in os.environ, reason="another golden file is named")
+def test_selftest_holds_the_golden_numbers(moments_golden: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "tests" / "golden")
+    made = import_module("make_moments_selftest").text(moments_golden)
+    assert made == selftest.CASES.read_text(encoding="utf-8")
+
+
+def test_selftest(run: Run) -> None:
+    status, out, err = run("selftest")
+    lines = out.splitlines()
+    assert (status, err) == (0, "") and lines[-1] == "this installation gives the same numbers as the reference scorers"
+    assert all(line.startswith("ok ") for line in lines[1:-1]) and len(lines) == 6
+    assert sum(int(line.split()[-2]) for line in lines[1:-1]) > 100
+    assert run("moments", "selftest", entry=main) == (status, out, err)
+
+
+@pytest.mark.parametrize(("case", "metric", "harm", "line"), [
+    (0, "short-R1@0.7", 0.0001, "WRONG        mesm-charades-vgg, printed tables"),
+    (3, "HL-mAP-Good", 1e-6, "differs most: HL-mAP-Good"), (1, "mAP", float("nan"), "differs most: mAP")])
+def test_selftest_finds_wrong_numbers(case: int, metric: str, harm: float, line: str, run: Run, tmp_path: Path,
+                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    content = json.loads(selftest.CASES.read_text())
+    content["cases"][case]["scores"][metric] += harm
+    monkeypatch.setattr(selftest, "CASES", tmp_path / "cases.json")
+    selftest.CASES.write_text(json.dumps(content))
+    status, out, _ = run("selftest")
+    assert status == 1 and line in out and out.count("WRONG") == 1
+    assert out.splitlines()[-1] == "1 of 4 cases are wrong: do not publish scores of this installation"
 
 
 def test_standard_input_and_no_heavy_packages(files: dict[str, str]) -> None:

@@ -138,12 +138,12 @@ def test_no_query_in_common(files: tuple[Annotations, Submission]) -> None:
 
 def test_annotations_without_labels() -> None:
     rows = [{"qid": 1, "query": "", "vid": "", "duration": 9}]
-    with pytest.raises(UserError, match="query 1: no true window; a release without labels cannot be scored"):
+    with pytest.raises(UserError, match="no query has a true window; a test split without labels cannot be scored"):
         evaluate({"1": [[0, 1, 1]]}, rows, "hicm")
 
 
 def test_more_windows_than_a_query_can_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hicm.moments_eval.inputs.case.MOST_WINDOWS", 1)
+    monkeypatch.setattr("hicm.moments_eval.inputs.checks.MOST_WINDOWS", 1)
     rows = [{"qid": 1, "query": "", "duration": 9, "relevant_windows": [[0, 5], [6, 7]]}]
     with pytest.raises(UserError, match="annotations: query 1: 2 true windows, more than 1; is it the right file"):
         evaluate({"1": [[0, 1, 1]]}, rows, "hicm")
@@ -187,6 +187,35 @@ def test_odd_windows_are_told() -> None:
     assert all(kind in line for kind, line in zip(kinds, warnings, strict=True))
 
 
+# videos
+
+def predicted_for(*videos: str) -> list[dict[str, Any]]:
+    return [{"qid": at, "vid": video, "pred_relevant_windows": [[0, 5, 1]]} for at, video in enumerate(videos)]
+
+
+TWO_VIDEOS = [{"qid": 0, "query": "", "vid": "s1.avi", "duration": 9, "relevant_windows": [[0, 5]]},
+              {"qid": 1, "query": "", "vid": "s2.avi", "duration": 9, "relevant_windows": [[0, 5]]}]
+
+
+def test_a_query_of_another_video_is_refused() -> None:
+    """The ids of another file, e.g. sentences that were counted in another order."""
+    with pytest.raises(UserError, match=r"^predictions: query 1 is predicted for video s1, but annotated for video "
+                                        r"s2.avi; are both files of the same split, with the same ids"):
+        evaluate(predicted_for("s1.avi", "s1"), TWO_VIDEOS, "charades")
+
+
+def test_a_video_that_is_not_annotated_is_told() -> None:
+    found = evaluate(predicted_for("other", "s2"), TWO_VIDEOS, "charades")
+    assert found.scores["mIoU"] == 1.0
+    assert found.warnings == ("predictions: 1 queries name a video that is not annotated (first: query 0, predicted "
+                              "for other, annotated for s1.avi); are the ids those of this file?",)
+
+
+def test_videos_in_other_words_are_the_same() -> None:
+    assert evaluate(predicted_for("s1", "folder/s2.MP4"), TWO_VIDEOS, "charades").warnings == ()
+    assert evaluate(predicted_for("", ""), TWO_VIDEOS, "charades").warnings == ()
+
+
 # rules and signatures
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -212,7 +241,7 @@ def test_a_signature_tells_other_annotations(files: tuple[Annotations, Submissio
 
 
 @pytest.mark.parametrize(("rules", "message"), [
-    ({"round": "x"}, "rule round is 'x', expected seconds, or 0 for none, e.g. round=1"),
+    ({"round": "x"}, "rule round is 'x', expected seconds from 0.001 to 1000000, or 0 for none, e.g. round=1"),
     ({"round": -1}, "rule round is -1"), ({"tious": "0.5,2"}, "rule tious is '0.5,2', expected numbers above 0, at"),
     ({"tious": ""}, "rule tious"), ({"ranges": "10"}, "expected 2 to 5 ascending seconds"),
     ({"max_windows": 2.5}, "a whole number from 1 to 1000"), ({"max_windows": 1001}, "a whole number from 1 to 1000"),
@@ -220,6 +249,14 @@ def test_a_signature_tells_other_annotations(files: tuple[Annotations, Submissio
     ({"miou": "maybe"}, "expected one of true, false"), ({"rond": 1}, "rule 'rond' is unknown; the nearest is 'round'"),
     ({"name": "x"}, "rule 'name' is unknown"), ({"clip_length": 0}, "expected seconds above 0"),
     ({"clamp": float("inf")}, "rule clamp is inf"), ({"recall": None}, "rule recall is None"),
+    ({"ranges": "10,0"}, "rule ranges is '10,0', expected 2 to 5 ascending seconds, e.g. ranges=0,10,30,150"),
+    ({"ranges": "0,10,10"}, "ascending"), ({"ranges": "-1,10"}, "ascending"), ({"ranges": "0,nan"}, "ascending"),
+    ({"ranges": "0,1,2,3,4,5"}, "2 to 5"), ({"ranges": (10, 5)}, "ascending"), ({"recall": "0,0.5"}, "above 0"),
+    ({"recall": "0.5,,0.7"}, "rule recall"), ({"tious": "nan"}, "rule tious"), ({"round": 1e-50}, "from 0.001"),
+    ({"round": 1e39}, "to 1000000"), ({"clamp": -1}, "rule clamp"), ({"round": True}, "rule round is True"),
+    ({"max_windows": 0}, "from 1 to 1000"), ({"max_windows": True}, "max_windows is True"),
+    ({"max_windows": float("inf")}, "from 1"), ({"clip_length": "nan"}, "above 0"), ({"unknown": 1}, "error, ignore"),
+    ({"order": "Listed"}, "expected one of listed, score"),
 ])
 def test_bad_rules(rules: dict[str, Any], message: str) -> None:
     with pytest.raises(UserError, match=message):

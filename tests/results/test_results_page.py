@@ -7,6 +7,7 @@ import pytest
 from hicm.cli import main
 from hicm.dvc_eval import PROTOCOLS
 from hicm.errors import UserError
+from hicm.moments_eval import PROTOCOLS as OF_MOMENTS
 from hicm.results.page import results_page
 from hicm.results.published import METRICS, benchmarks, find_benchmark
 from hicm.results.record import Record, read_record, write_record
@@ -26,12 +27,22 @@ def test_published_scores_are_complete():
         assert benchmark.released.method == "HiCM2", name
         assert set(benchmark.tolerance) == set(METRICS) == set(benchmark.metrics)
     for name, benchmark in benchmarks().items():
-        assert benchmark.protocol in PROTOCOLS and benchmark.command, name
+        moments = benchmark.protocol in OF_MOMENTS
+        assert (moments or benchmark.protocol in PROTOCOLS) and benchmark.command, name
+        assert not moments or set(benchmark.metrics) <= set(OF_MOMENTS[benchmark.protocol].metrics), name
         for row in benchmark.published:
             assert row.source and row.scores, row
             assert set(row.recalled) <= set(row.scores) <= set(benchmark.metrics), row
     with pytest.raises(UserError, match="tacos: no published scores to compare with; known are yc2, vitt"):
         find_benchmark("tacos")
+    with pytest.raises(UserError, match="mesm_tacos: no released weights are known; known are yc2, vitt"):
+        find_benchmark("mesm_tacos")
+
+
+def test_rows_of_moments_say_what_was_recalled():
+    page = (ROOT / "docs" / "results.md").read_text()
+    assert "| MESM | | *56.69* | *35.99* | | AAAI 2024" in page.replace("  ", " ")
+    assert "| MESM |  | 52.66 |  | 46.38 | as printed" in page, "read in another paper"
 
 
 RECORD = Record("yc2", "ours", "yc2-12345678", "p:x|v:1", 456, 1, {"CIDEr": 0.7012, "soda_c": 0.1},

@@ -167,6 +167,11 @@ def test_padding_is_no_window_and_a_stray_video_ends_with_its_frames(config):
     assert times(search_video(slow, "stray")) == [(0, 6), (6, 12), (12, 18), (18, 24)], "a row every two seconds"
     fast = dataclasses.replace(config, data=dataclasses.replace(config.data, feature_fps=2.0))
     assert times(search_video(fast, "stray")) == [(0, 3), (3, 6)]
+    every = dataclasses.replace(config, data=dataclasses.replace(config.data, feature_fps=2.0, feature_rows="all"))
+    assert times(search_video(every, "stray")) == [(0, 1.5), (1.5, 3), (3, 4.5), (4.5, 6)], "two rows a second"
+    spread = dataclasses.replace(config, data=dataclasses.replace(config.data, feature_rows="spread"))
+    with pytest.raises(UserError, match=r"data\.feature_rows=spread: this needs rows that last equally long"):
+        search_video(spread, "stray")
 
 
 def test_windows_that_follow_the_picture(config):

@@ -73,6 +73,8 @@ def test_windows_of_nearest_rows_cover_the_whole_video(duration, frames):
 
 def test_window_seconds_of_slow_features():
     assert window_seconds(RetrievalConfig(windows=2), 12, 10, 0.5) == [(0, 10), (10, 12)]  # a row every 2 s
+    assert window_seconds(RetrievalConfig(windows=2), 4, 10, 2.0) == [(0, 2.5), (2.5, 4)]  # two rows a second
+    assert window_seconds(RetrievalConfig(windows=2), 4, 0, 2.0) == [(0, 2), (2, 4)]
 
 
 def test_seconds_of_recorded_windows():

@@ -113,6 +113,9 @@ def test_predictions_are_scored_reported_and_say_what_made_them(run, capsys):
     assert hicm("evaluate", run, "--metrics", *{"dvc": ["F1", "soda_d"], "moments": ["mIoU"]}[task]) == 0
     metrics = read_json(run / "metrics_val.json")
     assert metrics["predictions"] == {"file": "predictions_val.json", "sha256": before, "identity": content["identity"]}
+    assert hicm("report", run, "--out", run / "report", "--videos", "1") == 0
+    page = (run / "report" / "index.html").read_text()
+    assert "predict again" not in page and {"dvc": "Dense video captions of", "moments": "Moments of"}[task] in page
     capsys.readouterr()
     assert hicm("predict", run, "--set", "data.frames=19") in (0, 2)
     assert hicm("predict", run, "--set", "data.frames=19", "--out", run / "other.json") == 0

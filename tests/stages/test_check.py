@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from hicm.cli import main
+from hicm.clock import Stream
 from hicm.config import Config, DataConfig, save_config
 from hicm.data.catalogue import compare_counts
 from hicm.data.features import write_features
@@ -113,6 +114,40 @@ def test_other_rates_and_widths(make, tmp_path, fps, width):
         (line,) = lines(report, f"warning: {tmp_path / 'train.json'}")
         assert line.endswith(f"data.feature_fps = {wrong:g} the store's number of rows per second? They fit {fps:g}: "
                              f"data.feature_fps={fps:g}")
+
+
+@pytest.mark.parametrize("rows", ["thinned", "all"])
+def test_all_rows_of_a_store_are_no_mistake(make, rows):
+    stored = dict.fromkeys(IDS, np.ones((180, 12), np.float16))
+    assert not check_data(make(features=stored, feature_fps=6.0, feature_rows=rows), deep=True).problems
+    wrong = lines(check_data(make(features=stored, feature_rows=rows), deep=True), "warning")
+    assert len(wrong) == 2 and all(line.endswith("They fit 6: data.feature_fps=6") for line in wrong)
+    (only,) = check_data(make(features=stored, feature_rows="spread"), deep=True).problems
+    assert "settings: data.feature_rows=spread: this needs rows that last equally long" in str(only), "by the captioner"
+
+
+def test_clips_that_end_in_the_same_times_are_different_videos(make):
+    """As in QVHighlights; a YouTube video of which there are clips in both splits is told of."""
+    clips = [f"video{i:06d}_{start}_{start + 150}" for i in (20, 21, 22) for start in (60, 210)]
+    features = {clip: np.ones((30, 12), np.float32) for clip in clips}
+    report = check_data(make(train=dict.fromkeys(clips[:2], CLEAN), val=dict.fromkeys(clips[2:], CLEAN), speech={
+        clip: {"start": [1.0], "end": [2.0], "text": ["hello"]} for clip in clips}, features=features))
+    assert not report.problems
+    both = check_data(make(train=dict.fromkeys(clips[:3], CLEAN), val=dict.fromkeys(clips[3:], CLEAN), speech={
+        clip: {"start": [1.0], "end": [2.0], "text": ["hello"]} for clip in clips}, features=features))
+    (line,) = lines(both, "warning")
+    assert "1 videos are in train and in val: video000021" in line
+
+
+def test_each_stream_is_compared_with_the_duration(make, tmp_path):
+    """At its own rate, and whatever it is cut to by the others."""
+    fast = write_features(tmp_path / "fast.h5", dict.fromkeys(IDS, np.ones((60, 5))) | {IDS[0]: np.ones((20, 5))})
+    report = check_data(make(streams=[Stream(str(fast), 2.0)]), deep=True)
+    (line,) = lines(report, "warning")
+    assert f"1 videos whose features in {fast} do not match their duration: {IDS[0]} (20 rows, 30 s)" in line
+    train, val = lines(check_data(make(streams=[str(fast)]), deep=True), "warning")
+    assert f"{fast} do not match" in train and f"{IDS[1]} (60 rows, 30 s)" in train and IDS[12] in val
+    assert train.endswith("has it 1 rows per second? They fit 2; see data.feature_fps and fps in data.streams")
 
 
 def test_events(make):

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from hicm.clock import Clock
 from hicm.config import Config, DataConfig
 from hicm.data.features import write_features
 from hicm.data.findings import Look, of_features
@@ -121,12 +122,12 @@ def test_rows_of_zeros(config, tmp_path):
 def test_rows_and_duration(fps, rows, fits):
     """84 s; a store of more than one row per second is thinned to one, one of fewer is not filled up."""
     videos = {"a": Video("a", 84.0, ()), "unknown": Video("unknown", float("nan"), ())}
-    found = [one for one in of_features(dict.fromkeys(videos, Look(rows, 8)), videos, fps) if one]
+    found = [one for one in of_features(dict.fromkeys(videos, Look(rows, 8)), videos, Clock(fps)) if one]
     assert [one.items for one in found] == ([] if fits else [(f"a ({rows} rows, 84 s)",)])
 
 
 def test_features_that_lie_on_their_side():
-    (found,) = filter(None, of_features({"a": Look(768, 80)}, {"a": Video("a", 84.0, ())}, 1.0))
+    (found,) = filter(None, of_features({"a": Look(768, 80)}, {"a": Video("a", 84.0, ())}, Clock()))
     assert "look like [width, seconds]" in found.what and found.items == ("a (768 rows of 80, 84 s)",)
 
 

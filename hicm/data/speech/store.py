@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from hicm.data.ids import VIDEO_ENDINGS, candidates
+from hicm.data.ids import VIDEO_ENDINGS, stored_id
 from hicm.data.speech.formats import is_entry, read_entry, readers
 from hicm.data.speech.segments import Speech, is_time
 from hicm.data.text import mend
@@ -106,8 +106,8 @@ class SpeechStore:
     def _find(self, video_id: str) -> str | Path | None:
         """The key of the video's entry, or its file if the store is a folder."""
         if self._folder is None:
-            return next((name for name in candidates(video_id) if name in self._entries), None)
-        names = next((self._files[name] for name in candidates(video_id) if name in self._files), None)
+            return stored_id(video_id, self._entries)
+        names = self._files.get(stored_id(video_id, self._files) or "")
         if names and len(names) > 1:
             raise UserError(f"{self._folder}: video {video_id}: several transcripts ({', '.join(names)}); keep one")
         return None if names is None else self._folder / names[0]

@@ -5,11 +5,12 @@ can be changed by name (`change_rules`); the signature then says so.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_type_hints
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from hicm.errors import UserError
-from hicm.evaluation.rules import chosen, nearest
+from hicm.evaluation import rules as reading
+from hicm.evaluation.rules import Numbers, nearest
 
 CAPTION_METRICS = ("METEOR", "CIDEr", "ROUGE_L", "Bleu_1", "Bleu_2", "Bleu_3", "Bleu_4")
 PARAGRAPH_METRICS = tuple(f"para_{name}" for name in CAPTION_METRICS)
@@ -107,13 +108,16 @@ CHANGEABLE = tuple(field.name for field in fields(Protocol)
                    if field.name not in ("name", "used_by", "captions", "soda", "pairing", "clip_text"))
 
 
+_NUMBERS = {
+    "tious": Numbers("numbers above 0, at most 1", "0.5,0.7", lambda value: 0 < value <= 1, several=(1, 1000)),
+    "distances": Numbers("seconds above 0", "1,5", lambda value: value > 0, several=(0, 1000)),
+    "max_proposals": Numbers("a whole number, 1 or more", "1000", lambda value: value >= 1, whole=True),
+}
+
+
 def find_protocol(name: "str | Protocol") -> Protocol:
     """The protocol of that name.  Raises UserError, naming the nearest one, if there is none."""
-    if isinstance(name, Protocol):
-        return name
-    if name not in PROTOCOLS:
-        raise UserError(f"protocol {name!r} is unknown; {nearest(name, PROTOCOLS)}; known: {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
+    return reading.find_protocol(name, PROTOCOLS)
 
 
 def change_rules(protocol: Protocol, rules: Mapping[str, Any]) -> Protocol:
@@ -124,12 +128,10 @@ def change_rules(protocol: Protocol, rules: Mapping[str, Any]) -> Protocol:
 
     Raises UserError for an unknown rule or an invalid value.
     """
-    changed = {}
-    for name, value in rules.items():
-        if name not in CHANGEABLE:
-            raise UserError(f"rule {name!r} is unknown; {nearest(name, CHANGEABLE)}; known: {', '.join(CHANGEABLE)}")
-        changed[name] = _rule_value(name, value)
-    return replace(protocol, **changed)
+    if not {"|", "\n"}.isdisjoint(str(rules.get("unmatched", ""))):
+        raise UserError(f"rule unmatched is {rules['unmatched']!r}, expected one line without '|', which separates the "
+                        "parts of a signature")
+    return reading.change_rules(protocol, rules, CHANGEABLE, _NUMBERS)
 
 
 def select_metrics(protocol: Protocol, metrics: Iterable[str] | None,
@@ -161,27 +163,3 @@ def canonical(name: str) -> str:
     'ROUGE_L'
     """
     return "ROUGE_L" if name == "Rouge-L" else name
-
-
-def _rule_value(name: str, value: Any) -> Any:
-    kind = get_type_hints(Protocol)[name]
-    try:
-        if name in ("tious", "distances"):
-            numbers = tuple(float(part) for part in (value.split(",") if isinstance(value, str) else value) if part)
-            highest = 1.0 if name == "tious" else float("inf")
-            if not all(0 < number <= highest for number in numbers) or (name == "tious" and not numbers):
-                raise ValueError
-            return tuple(dict.fromkeys(sorted(numbers)))
-        if kind is int:
-            if int(value) < 1 or int(value) != float(value):
-                raise ValueError
-            return int(value)
-    except (TypeError, ValueError) as error:
-        expected = {"tious": "numbers above 0, at most 1", "distances": "seconds above 0"}.get(
-            name, "a whole number, 1 or more")
-        raise UserError(f"rule {name} is {value!r}, expected {expected}, e.g. {name}="
-                        f"{ {'tious': '0.5,0.7', 'distances': '1,5'}.get(name, '1000')}") from error
-    if name == "unmatched" and not {"|", "\n"}.isdisjoint(str(value)):
-        raise UserError(f"rule unmatched is {value!r}, expected one line without '|', which separates the parts of a "
-                        "signature")
-    return chosen(name, value, kind)

@@ -14,7 +14,7 @@ from hicm.values import LARGEST, PLAIN, check_span, duration_of, is_number, kind
 def query_id(value: Any, where: str) -> str:
     """The id of a query as text: files write the same id as number and as text.  Raises UserError if it is none."""
     if isinstance(value, bool) or not isinstance(value, str | Integral) or not str(value).strip():
-        raise UserError(f"{where}: query id {brief(value)}, expected a number or text")
+        raise UserError(f"{where}: query id {brief(value)}, expected a whole number or text")
     return str(value).strip()
 
 
@@ -87,7 +87,8 @@ def positive(value: Any, where: str, what: str) -> float:
     """A number above 0.  Raises UserError for anything else; ``what`` names it."""
     found = duration_of(value)
     if found is None or found <= 0:
-        raise UserError(f"{where}: {what} {brief(value)}, expected a number above 0")
+        kind = f"; {brief(value)} is text" if isinstance(value, str) else ""
+        raise UserError(f"{where}: {what} {brief(value)}, expected a number above 0{kind}")
     return found
 
 

@@ -1,7 +1,8 @@
 """Tables of windows, one per line, with a header: what the csv formats of both sides share."""
 
 import csv
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from hicm.errors import UserError
@@ -30,11 +31,34 @@ class Line(NamedTuple):
         return value
 
 
+class Rows:
+    """The lines of one query: what they say of it, which must not change from one to the next."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.said: dict[str, tuple[str, float | str]] = {}
+
+    def add(self, line: Line, keys: Sequence[str]) -> None:
+        """Note these cells of a line; empty ones say nothing.  Raises UserError if an earlier line differs."""
+        for key in keys:
+            if not (cell := line.cells[key]):
+                continue
+            value = line.seconds(key) if key == "duration" else cell  # 60 and 60.0 are the same
+            known, before = self.said.setdefault(key, (cell, value))
+            if value != before:
+                raise UserError(f"{line.where}: query {self.name}: {key} {cell!r:.60}, but {known!r:.60} in an earlier "
+                                "row; is the id that of another query?")
+
+    def cell(self, key: str) -> str:
+        """What the lines say; "" where none says anything."""
+        return self.said.get(key, ("", ""))[0]
+
+
 def columns(source: Source) -> dict[str, int]:
     """Where the columns stand that a table has, by the keys of NAMES; nothing if it lacks one of NEEDED."""
     if source.data is not None:
         return {}
-    line = source.text.lstrip("\n").partition("\n")[0]
+    line = _text(source).partition("\n")[0]
     header = [cell.strip().strip('"').lower() for cell in line.split(_mark(source))]
     found = {key: next((header.index(name) for name in names if name in header), -1) for key, names in NAMES.items()}
     found = {key: place for key, place in found.items() if place >= 0}
@@ -45,7 +69,7 @@ def lines(source: Source) -> Iterator[Line]:
     """Every line below the header that is not empty."""
     found = columns(source)
     try:
-        rows = list(csv.reader(source.text.lstrip("\n").splitlines(keepends=True), delimiter=_mark(source)))[1:]
+        rows = list(csv.reader(io.StringIO(_text(source), newline=""), delimiter=_mark(source)))[1:]
     except csv.Error as error:
         raise UserError(f"{source.where}: not a table ({error})") from error
     for number, row in enumerate(rows, start=2):
@@ -58,5 +82,11 @@ def lines(source: Source) -> Iterator[Line]:
         yield Line(where, dict.fromkeys(NAMES, "") | {key: row[place].strip() for key, place in found.items()})
 
 
+def _text(source: Source) -> str:
+    return source.text.lstrip("\r\n")
+
+
 def _mark(source: Source) -> str:
-    return "\t" if "\t" in source.text.lstrip("\n").partition("\n")[0] else ","
+    """What separates cells: the tab or semicolon that the header has, else the comma."""
+    header = _text(source).partition("\n")[0]
+    return next((mark for mark in "\t;" if mark in header), ",")

@@ -27,13 +27,14 @@ def read(source: Source) -> Submission:
     for key, value in source.data.items():
         name = _checks.new_id(key, found, source.where)
         where, windows = f"{source.where}: query {name}", _windows(value)
+        video = _checks.text(value.get("vid")) if isinstance(value, Mapping) else ""
         if all(len(window) == 2 for window in windows):
             spans = _checks.numbers(windows, 2, where, "[start, end]")
             # Only their order counts: the first listed is the best.
             scores = np.arange(len(spans), 0, -1, dtype=np.float64)[:, None]
-            found[name] = Prediction(np.concatenate([spans, scores], axis=1))
+            found[name] = Prediction(np.concatenate([spans, scores], axis=1), video=video)
         else:
-            found[name] = Prediction(_checks.numbers(windows, 3, where, "[start, end, score]"))
+            found[name] = Prediction(_checks.numbers(windows, 3, where, "[start, end, score]"), video=video)
     return Submission(found, "by_query")
 
 

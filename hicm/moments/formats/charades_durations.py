@@ -1,6 +1,7 @@
 """Durations of Charades' videos: its csv tables, ``Charades_v1_train.csv`` and ``Charades_v1_test.csv``."""
 
 import csv
+import io
 
 from hicm.errors import UserError
 from hicm.source import Source
@@ -18,7 +19,7 @@ def read(source: Source) -> dict[str, float]:
     """Seconds by video."""
     found: dict[str, float] = {}
     try:
-        for number, row in enumerate(csv.DictReader(source.text.splitlines(keepends=True)), start=2):
+        for number, row in enumerate(csv.DictReader(io.StringIO(source.text, newline="")), start=2):
             try:
                 seconds = float(row["length"] or "")
             except (ValueError, TypeError):

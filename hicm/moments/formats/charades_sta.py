@@ -28,7 +28,7 @@ def matches(source: Source) -> bool:
 def read(source: Source, durations: Mapping[str, float] | None = None) -> Annotations:
     """Every line in turn, cleaned by the video's duration, where durations are given."""
     queries, cleaning = [], Cleaning()
-    for number, line in enumerate(source.text.splitlines()):
+    for number, line in enumerate(source.text.split("\n")):  # splitlines would break at odd marks in a sentence
         if not line.strip():
             continue
         found, where = _LINE.fullmatch(line.strip()), f"{source.where}: line {number + 1}"

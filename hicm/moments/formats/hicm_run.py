@@ -32,11 +32,12 @@ def read(source: Source) -> Submission:
             if not isinstance(row, Mapping):
                 raise UserError(f"{where}: {kind_of(row)}, expected a query with its windows")
             name = _checks.new_id(row.get("qid"), found, where)
-            found[name] = _prediction(row, f"{where}: query {name}")
+            found[name] = _prediction(row, str(video), f"{where}: query {name}")
     run = source.data.get("run")
     return Submission(found, "hicm_run", run if isinstance(run, str) else None)
 
 
-def _prediction(row: Mapping[str, Any], where: str) -> Prediction:
+def _prediction(row: Mapping[str, Any], video: str, where: str) -> Prediction:
     windows = _checks.numbers(row.get("windows"), 3, f"{where}: windows", "[start, end, score]")
-    return Prediction(windows, _checks.column(row["saliency"], f"{where}: saliency") if "saliency" in row else None)
+    saliency = _checks.column(row["saliency"], f"{where}: saliency") if "saliency" in row else None
+    return Prediction(windows, saliency, video)

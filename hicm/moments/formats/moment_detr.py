@@ -44,4 +44,4 @@ def _prediction(row: Mapping[str, Any], where: str) -> Prediction:
         saliency = _checks.column(row[SALIENCY], f"{where}: {SALIENCY}")
         if not len(saliency):
             raise UserError(f"{where}: {SALIENCY} is empty, expected a score for every clip")
-    return Prediction(windows, saliency)
+    return Prediction(windows, saliency, _checks.text(row.get("vid")))

@@ -50,5 +50,8 @@ def _ratings(row: Mapping[str, Any], duration: float, where: str) -> tuple[np.nd
         if type(clip) is not int or not 0 <= clip < duration / CLIP:
             raise UserError(f"{where}: clip {brief(clip)}, expected whole numbers from 0, of clips of {CLIP:g} s in a "
                             f"video of {duration:g} s")
+    if len(set(clips)) < len(clips):
+        again = next(clip for clip in clips if clips.count(clip) > 1)
+        raise UserError(f"{where}: relevant_clip_ids: clip {again} is listed twice; keep one of its ratings")
     return (np.array(clips, dtype=np.int64),
             _checks.numbers(scores, 3, f"{where}: saliency_scores", "the ratings of three annotators"))

@@ -6,7 +6,7 @@ from hicm.moments.formats import _checks, _table
 from hicm.moments.records import Prediction, Submission
 from hicm.source import Source
 
-FORM = "a .csv or .tsv table whose header names query_id, start, end, score"
+FORM = "a .csv or .tsv table whose header names query_id, start, end, score, and perhaps video"
 SIDE = "predictions"
 
 
@@ -18,7 +18,10 @@ def matches(source: Source) -> bool:
 def read(source: Source) -> Submission:
     """Every line in turn; the windows of a query keep their order."""
     windows: dict[str, list[list[float]]] = {}
+    about: dict[str, _table.Rows] = {}
     for line in _table.lines(source):
-        row = [line.seconds(key) for key in ("start", "end", "score")]
-        windows.setdefault(_checks.query_id(line.cells["query"], line.where), []).append(row)
-    return Submission({name: Prediction(np.array(own)) for name, own in windows.items()}, "scored_table")
+        name = _checks.query_id(line.cells["query"], line.where)
+        windows.setdefault(name, []).append([line.seconds(key) for key in ("start", "end", "score")])
+        about.setdefault(name, _table.Rows(name)).add(line, ("video",))
+    return Submission({name: Prediction(np.array(own), video=about[name].cell("video"))
+                       for name, own in windows.items()}, "scored_table")

@@ -20,21 +20,17 @@ def matches(source: Source) -> bool:
 def read(source: Source) -> Annotations:
     """Queries in the order in which they first occur.  Nothing is cleaned; an end before its start is refused."""
     spans: dict[str, list[tuple[float, float]]] = {}
-    first: dict[str, _table.Line] = {}
+    about: dict[str, _table.Rows] = {}
+    durations: dict[str, float] = {}
     for line in _table.lines(source):
         name = _checks.query_id(line.cells["query"], line.where)
         start, end = line.seconds("start"), line.seconds("end")
         if end < start:
             raise UserError(f"{line.where}: query {name}: ends at {end:g}, before its start {start:g}; exchange them")
-        known = first.setdefault(name, line)
-        for key in ("video", "duration"):
-            if line.cells[key] != known.cells[key]:
-                raise UserError(f"{line.where}: query {name}: {key} {line.cells[key]!r}, but {known.cells[key]!r} in "
-                                "an earlier row")
+        about.setdefault(name, _table.Rows(name)).add(line, ("video", "duration", "sentence"))
+        if line.cells["duration"]:
+            durations[name] = _checks.positive(line.seconds("duration"), line.where, "duration")
         spans.setdefault(name, []).append((start, end))
-    return Annotations(tuple(_query(name, first[name], np.array(own)) for name, own in spans.items()), "windows_table")
-
-
-def _query(name: str, line: _table.Line, windows: np.ndarray) -> Query:
-    duration = _checks.positive(line.seconds("duration"), line.where, "duration") if line.cells["duration"] else None
-    return Query(name, line.cells["sentence"], line.cells["video"], duration, windows)
+    return Annotations(tuple(
+        Query(name, about[name].cell("sentence"), about[name].cell("video"), durations.get(name), np.array(own))
+        for name, own in spans.items()), "windows_table")

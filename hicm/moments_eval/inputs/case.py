@@ -7,14 +7,12 @@ from typing import Any
 import numpy as np
 
 from hicm.errors import UserError
-from hicm.evaluation.spans import odd_spans
 from hicm.moments.postprocess import post_process
 from hicm.moments.records import Annotations, Query, Submission
 from hicm.moments_eval.inputs.protocols import Protocol
 from hicm.moments_eval.inputs.windows import Padded, pad
 
 SHOWN = 5  # ids that a message names
-MOST_WINDOWS = 10_000  # true windows of a query: arrays have room for as many in every query
 
 
 @dataclass(frozen=True)
@@ -117,24 +115,6 @@ def _some(ids: Sequence[str]) -> str:
     return ", ".join(ids[:SHOWN]) + more
 
 
-def input_warnings(annotations: Annotations, submission: Submission) -> list[str]:
-    """Warnings about windows that the formula gives no overlap, or that lie outside the video.
-
-    Raises UserError for a query without a true window, or with more than MOST_WINDOWS.
-    """
-    for query in annotations.queries:
-        if len(query.windows) > MOST_WINDOWS:
-            raise UserError(f"annotations: query {query.id}: {len(query.windows)} true windows, more than "
-                            f"{MOST_WINDOWS}; is it the right file?")
-        if not len(query.windows):
-            raise UserError(f"annotations: query {query.id}: no true window; a release without labels cannot be scored")
-    durations = {query.id: np.inf if query.duration is None else query.duration for query in annotations.queries}
-    predicted = [(durations[name], one.windows[:, :2]) for name, one in submission.predictions.items()
-                 if name in durations and one.windows is not None]
-    true = [(durations[query.id], query.windows) for query in annotations.queries]
-    return [line for side, lists in (("predictions", predicted), ("annotations", true)) for line in _odd(side, lists)]
-
-
 def clip_warnings(case: Case, rules: Protocol) -> list[str]:
     """Warnings about queries with more or fewer scores of clips than their video has clips."""
     other = [(query.id, len(scores), int(query.duration / rules.clip_length))
@@ -147,10 +127,3 @@ def clip_warnings(case: Case, rules: Protocol) -> list[str]:
     return [f"predictions: {len(other)} queries have another number of clip scores than their video has clips of "
             f"{rules.clip_length:g} s (first: {name}, {given} for {clips}); missing ones count as 0, further ones are "
             "cut off"]
-
-
-def _odd(side: str, lists: Sequence[tuple[float, np.ndarray]]) -> list[str]:
-    if not lists:
-        return []
-    duration = np.repeat([seconds for seconds, _ in lists], [len(windows) for _, windows in lists])
-    return odd_spans(side, np.concatenate([windows for _, windows in lists]), duration, "windows")

@@ -6,11 +6,12 @@ can be changed by name (`change_rules`); the signature then says so.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_type_hints
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from hicm.errors import UserError
-from hicm.evaluation.rules import chosen, nearest
+from hicm.evaluation import rules as reading
+from hicm.evaluation.rules import Numbers, nearest
 from hicm.evaluation.signatures import number
 
 TIOUS = tuple(round(0.5 + 0.05 * step, 2) for step in range(10))  # 0.5, 0.55, .., 0.95
@@ -85,13 +86,31 @@ USUAL = {"qvhighlights": "qvhighlights", "charades_sta": "charades", "charades_c
 CHANGEABLE = tuple(field.name for field in fields(Protocol) if field.name not in ("name", "used_by"))
 
 
+def _share(example: str) -> Numbers:
+    return Numbers("numbers above 0, at most 1", example, lambda value: 0 < value <= 1, several=(1, 1000))
+
+
+def _seconds(example: str) -> Numbers:
+    # Windows are processed in single precision, which has no room for more extreme ones.
+    return Numbers("seconds from 0.001 to 1000000, or 0 for none", example,
+                   lambda value: value == 0 or 0.001 <= value <= 1e6)
+
+
+_NUMBERS = {
+    "recall": _share("0.5,0.7"),
+    "tious": _share("0.5,0.75"),
+    "ranges": Numbers("2 to 5 ascending seconds", "0,10,30,150", lambda value: value >= 0, several=(2, 5),
+                      ascending=True),
+    "clamp": _seconds("150"),
+    "round": _seconds("1"),
+    "clip_length": Numbers("seconds above 0", "2", lambda value: 0 < value < math.inf),
+    "max_windows": Numbers("a whole number from 1 to 1000", "10", lambda value: 1 <= value <= 1000, whole=True),
+}
+
+
 def find_protocol(name: "str | Protocol") -> Protocol:
     """The protocol of that name.  Raises UserError, naming the nearest one, if there is none."""
-    if isinstance(name, Protocol):
-        return name
-    if name not in PROTOCOLS:
-        raise UserError(f"protocol {name!r} is unknown; {nearest(name, PROTOCOLS)}; known: {', '.join(PROTOCOLS)}")
-    return PROTOCOLS[name]
+    return reading.find_protocol(name, PROTOCOLS)
 
 
 def change_rules(protocol: Protocol, rules: Mapping[str, Any]) -> Protocol:
@@ -102,12 +121,7 @@ def change_rules(protocol: Protocol, rules: Mapping[str, Any]) -> Protocol:
 
     Raises UserError for an unknown rule or an invalid value.
     """
-    changed = {}
-    for name, value in rules.items():
-        if name not in CHANGEABLE:
-            raise UserError(f"rule {name!r} is unknown; {nearest(name, CHANGEABLE)}; known: {', '.join(CHANGEABLE)}")
-        changed[name] = _rule_value(name, value)
-    return replace(protocol, **changed)
+    return reading.change_rules(protocol, rules, CHANGEABLE, _NUMBERS)
 
 
 def select_metrics(protocol: Protocol, metrics: Iterable[str] | None) -> tuple[str, ...]:
@@ -122,35 +136,9 @@ def select_metrics(protocol: Protocol, metrics: Iterable[str] | None) -> tuple[s
         raise UserError("metrics is empty: name at least one, or pass None for all of the protocol's")
     for name in sorted(wanted - set(protocol.metrics), key=str):
         plain = ", ".join(one for one in protocol.metrics if "@" not in one)
-        raise UserError(f"metric {name!r} is unknown to protocol {protocol.name}; {nearest(name, protocol.metrics)}; "
-                        f"known: {plain}, and R1@ and mAP@ with its thresholds")
+        having = [other.name for other in PROTOCOLS.values() if name in other.metrics]
+        hint = f"protocols that have it: {', '.join(having[:3])}" if having else nearest(name, protocol.metrics)
+        raise UserError(f"metric {name!r} is unknown to protocol {protocol.name}; {hint}; known: {plain}, and R1@ and "
+                        "mAP@ with its thresholds")
     return tuple(name for name in protocol.metrics if name in wanted)
 
-
-# rule -> what is expected, an example, and the test of each number
-_NUMBERS = {
-    "recall": ("numbers above 0, at most 1", "0.5,0.7", lambda value: 0 < value <= 1),
-    "tious": ("numbers above 0, at most 1", "0.5,0.75", lambda value: 0 < value <= 1),
-    "ranges": ("2 to 5 ascending seconds", "0,10,30,150", lambda value: value >= 0),
-    "clamp": ("seconds, or 0 for none", "150", lambda value: 0 <= value < math.inf),
-    "round": ("seconds, or 0 for none", "1", lambda value: 0 <= value < math.inf),
-    "clip_length": ("seconds above 0", "2", lambda value: 0 < value < math.inf),
-    "max_windows": ("a whole number from 1 to 1000", "10", lambda value: 1 <= value <= 1000 and value == int(value)),
-}
-
-
-def _rule_value(name: str, value: Any) -> Any:
-    if name not in _NUMBERS:
-        return chosen(name, value, get_type_hints(Protocol)[name])
-    expected, example, is_good = _NUMBERS[name]
-    several = name in ("recall", "tious", "ranges")
-    try:
-        parts = (value.split(",") if isinstance(value, str) else value) if several else [value]
-        numbers = tuple(sorted({float(part) for part in parts if part != ""}))
-        if not all(map(is_good, numbers)) or not (2 <= len(numbers) <= 5 if name == "ranges" else numbers):
-            raise ValueError
-    except (TypeError, ValueError, OverflowError) as error:
-        raise UserError(f"rule {name} is {value!r}, expected {expected}, e.g. {name}={example}") from error
-    if name == "max_windows":
-        return int(numbers[0])
-    return numbers if several else numbers[0]

@@ -56,7 +56,7 @@ class Source:
     def __init__(self, config: Config, split: str, samples: SplitSamples, most: int = 0) -> None:
         self.samples, self.split = samples, split
         self.ids = by_hash(samples.ids)[:most or None]
-        self.step = 1 / min(samples.features.fps, 1.0)
+        self.step = 1 / samples.features.clock.rate
         self.annotators = [one if isinstance(one, dict) else read_annotations(one)
                            for one in split_references(config.data, split)]
         self._rows = {video: row for row, video in enumerate(samples.ids)}

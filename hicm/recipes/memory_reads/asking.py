@@ -25,7 +25,7 @@ def caption_queries(samples: SplitSamples, annotated: Mapping[str, Video], encod
     path = folder / f"caption_queries_{name}.h5"
     if path.exists():
         return path
-    return write_features(path, {video: _rows(len(samples.features.read(video)), 1 / min(samples.features.fps, 1.0),
+    return write_features(path, {video: _rows(len(samples.features.read(video)), 1 / samples.features.clock.rate,
                                               annotated[video], encoder) for video in samples.ids})
 
 

@@ -36,7 +36,7 @@ def other_videos(ids: Sequence[str]) -> dict[str, str]:
 def exchanged_features(samples: SplitSamples, of: Mapping[str, str], folder: Path) -> Path:
     """A features file in ``folder`` in which every video has the rows of ``of[video]``; made once for equal content.
 
-    Rows are those that the stage reads: one per second at most (`exchanged_settings`).
+    Rows are those that the stage reads (`exchanged_settings`).
     """
     ids = samples.ids
     name = Origin({}, {"features": samples.features.fingerprint(ids), **of}).identity
@@ -46,7 +46,7 @@ def exchanged_features(samples: SplitSamples, of: Mapping[str, str], folder: Pat
 
 def exchanged_settings(data: DataConfig, path: Path) -> list[str]:
     """The settings with which `exchanged_features` are read."""
-    return [f"data.features={path}", "data.feature_array=", f"data.feature_fps={min(data.feature_fps, 1.0)}",
+    return [f"data.features={path}", "data.feature_array=", f"data.feature_fps={data.clock.rate}",
             *(["data.streams=[]"] if data.streams else [])]
 
 

@@ -1,5 +1,6 @@
 """From samples to items: a video with the queries whose moments are sought."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -24,55 +25,59 @@ from hicm.types import Span, Video
 class Preparation:
     """What makes items of samples: word vectors, classes of words, and the most rows that are kept (0: all).
 
-    ``normalise``: whether rows have to be normalised, which those of several stores are already.
+    ``normalise``: whether rows have to be normalised, which those of several stores are already.  ``reach``: seconds of
+    a video that are read; the rows of a longer one are then cut off, and else pooled.
     """
 
     def __init__(self, words: Words, vocabulary: Vocabulary, frames: int, max_words: int, normalise: bool = True,
-                 tags: Tags | None = None, tags_file: str = "") -> None:
+                 tags: Tags | None = None, tags_file: str = "", reach: float = math.inf) -> None:
         self.words, self.vocabulary, self.frames, self.max_words = words, vocabulary, frames, max_words
-        self.normalise, self.tags, self.tags_file = normalise, tags, tags_file
+        self.normalise, self.tags, self.tags_file, self.reach = normalise, tags, tags_file, reach
 
     def rows(self, sample: Sample) -> np.ndarray:
         """The features as the network reads them, float32 [T, D + 2]."""
         rows = normalise_rows(sample.rows) if self.normalise else sample.rows
-        return with_endpoints(pool_rows(rows, self.frames) if self.frames else rows)
+        if self.frames:
+            rows = pool_rows(rows, self.frames) if self.reach == math.inf else rows[:self.frames]
+        return with_endpoints(rows)
 
     def sentence(self, text: str) -> Sentence:
         """The words of a sentence that are read."""
-        found, most = self.words.split(text), self.max_words - 2 * self.words.ends
-        return Sentence(found.words[:most], found.shown[:most])
+        return self.words.split(text).first(self.max_words - 2 * self.words.ends)
 
     def item(self, sample: Sample, queries: Sequence[Query], vectors: Sequence[np.ndarray], teaching: bool,
              recalled: Sequence[np.ndarray] | None = None) -> Item:
         """A video with queries, whose word vectors are given, and what they recall; without ``teaching`` their moments
         are not read.
         """
-        rows = self.rows(sample)
-        asked = [self._asked(sample, query, words, len(rows), teaching)
+        rows, duration = self.rows(sample), min(sample.duration, self.reach)
+        # seconds per row: rows may have been pooled, but not where the rest was cut off
+        seconds = sample.seconds_per_row * (len(sample.rows) / len(rows) if self.reach == math.inf else 1)
+        asked = [self._asked(query, words, duration, seconds, len(rows), teaching)
                  for query, words in zip(queries, vectors, strict=True)]
         if recalled is not None:
             asked = [replace(one, recalled=texts) for one, texts in zip(asked, recalled, strict=True)]
-        return Item(sample.id, sample.duration, rows, tuple(asked))
+        return Item(sample.id, duration, rows, tuple(asked))
 
-    def _asked(self, sample: Sample, query: Query, vectors: np.ndarray, rows: int, teaching: bool) -> Asked:
+    def _asked(self, query: Query, vectors: np.ndarray, duration: float, seconds: float, rows: int,
+               teaching: bool) -> Asked:
         sentence = self.sentence(query.text)
         labels, unknown = self.vocabulary.encode(sentence.words)
-        weights = word_weights(query.text, sentence.shown, self.tags if teaching else None, self.tags_file)
-        windows = moments_within(query, sample.duration) if teaching else []
-        seconds = sample.seconds_per_row * len(sample.rows) / rows  # rows may have been pooled
+        weights = word_weights(query.text, sentence, self.tags if teaching else None, self.tags_file)
+        windows = moments_within(query, duration) if teaching else []
         ratings = relevant_rows(windows, seconds, rows).astype(np.float32)
         if teaching and query.clips is not None and query.ratings is not None:
             ratings = rated_rows(query.clips, query.ratings, seconds, rows)
         return Asked(query.id, query.text, vectors, labels, unknown, np.pad(weights, int(self.words.ends)),
-                     target_windows(windows, sample.duration), ratings > 0, ratings)
+                     target_windows(windows, duration), ratings > 0, ratings)
 
 
 def moments_within(query: Query, duration: float) -> list[Span]:
     """The moments of a query that lie within a video of ``duration`` seconds, cleaned (`hicm.moments.cleaning`).
 
-    NaN: any.
+    NaN, inf: any.
     """
-    cleaning, limit = Cleaning(), duration if duration == duration else None
+    cleaning, limit = Cleaning(), duration if math.isfinite(duration) else None
     found = (cleaning.clean(start, end, limit) for start, end in query.windows.tolist())
     return [Span(*span) for span in found if span is not None]
 
@@ -89,7 +94,7 @@ class QueryDataset(Dataset[Item]):
                  kept: int = 0, memory: Memory | None = None) -> None:
         self.samples, self.prepare, self.windows, self.seed = samples, prepare, windows, seed
         self.parts = [(row, part) for row, video in enumerate(samples.videos)
-                      for part in _parts(learnable(video), most, seed)]
+                      for part in _parts(learnable(video, prepare.reach), most, seed)]
         texts = list(dict.fromkeys(query.text for _, part in self.parts for query in part))
         self.vectors = dict(zip(texts, prepare.words.vectors(texts, prepare.max_words), strict=True))
         self.recalled = None if memory is None else memory.teach(
@@ -118,9 +123,10 @@ class QueryDataset(Dataset[Item]):
         return self.prepare.item(self.samples[row], queries, [self.vectors[text] for text in texts], True, recalled)
 
 
-def learnable(video: Video) -> list[Query]:
-    """The queries of a video with at least one moment within it."""
-    return [query for query in queries_of(video) if moments_within(query, video.duration)]
+def learnable(video: Video, reach: float = math.inf) -> list[Query]:
+    """The queries of a video with at least one moment within it, and within the seconds that are read."""
+    limit = min(reach, video.duration) if video.duration == video.duration else reach
+    return [query for query in queries_of(video) if moments_within(query, limit)]
 
 
 def _parts(queries: list[Query], most: int, seed: int) -> list[list[Query]]:

@@ -1,7 +1,9 @@
 """Weights under the names that MESM's code gives them, and under ours."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from torch import Tensor
 
@@ -53,17 +55,36 @@ _NAMES = (
     (r"\.net\.1\.", ".linear."),
 )
 
-# Weights that the released code never reads.
-UNUSED = re.compile(r"txt_position_embed\.|ss_reconstructor\.output_sent_proj\.")
+# Weights that are not needed, by the start of their names, and why.
+UNUSED = {
+    "txt_position_embed.": "positions of words, which the published code never reads",
+    "ss_reconstructor.output_sent_proj.": "a projection of the sentence token, which it never reads",
+    "text_encoder.": "the frozen encoder of words: moments.words has its own",
+}
+
+
+def is_used(name: str) -> bool:
+    """Whether a name is none of the `UNUSED` weights."""
+    return not name.startswith(tuple(UNUSED))
 
 
 def own_name(name: str) -> str:
-    """Our name of a weight that MESM's code calls ``name``."""
+    """Our name of a weight that MESM's code calls ``name``.
+
+    >>> own_name("t2v_encoder.t2v_encoder.layers.0.linear1.bias")
+    'aligner.layers.0.closings.0.feed.linear1.bias'
+    """
     for pattern, ours in _NAMES:
         name = re.sub(pattern, ours, name)
     return name
 
 
 def own_state(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict of MESM's code under our names, without what it never reads."""
-    return {own_name(name): value for name, value in state.items() if not UNUSED.match(name)}
+    """The state dict of MESM's code under our names, without what is not needed."""
+    return {own_name(name): value for name, value in state.items() if is_used(name)}
+
+
+def unused_weights(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Which of ``names`` are not needed: how many, and why, by the keys of `UNUSED`."""
+    counts = Counter(start for name in names for start in UNUSED if name.startswith(start))
+    return {start: {"tensors": counts[start], "why": why} for start, why in UNUSED.items() if counts[start]}

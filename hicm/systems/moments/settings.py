@@ -1,5 +1,6 @@
 """Settings of the moments system: the section ``moments`` of a settings file."""
 
+import math
 import warnings
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -33,20 +34,26 @@ class DecodeSettings:
 
     batch: int = limited(8, 1)  # videos at once
     moments: int = limited(10, 1)  # likeliest windows that are kept of every query
+    # how windows are made to fit: they are cut to the video; or, as MESM submits them, clamped and rounded to a grid
+    fit: Literal["video", "grid"] = "video"
+    clamp: float = limited(150.0, 0)  # fit=grid: seconds at which windows end at the latest; TACoS: 1000; 0: anywhere
+    grid: float = limited(0.0, 0)  # fit=grid: they begin and end at multiples of so many seconds; 0: anywhere
 
 
 @dataclass(frozen=True)
 class Settings:
     """Settings of the network, its losses and its predictions."""
 
-    # where word vectors come from (words/): clip:<model>/<pretrained>, hf:<name or folder>, glove:<text file> or
-    # each:<encoder>
+    # where word vectors come from (words/): clip:<model>/<pretrained>, hf:<name or folder>, glove:<text file>,
+    # glove_pickle:<pickle> or each:<encoder>
     words: str = "clip:ViT-B-32/openai"
-    tags: str = ""  # json file {sentence: [part of speech of each word]}; empty: all words are masked alike
+    tags: str = ""  # parts of speech, as hicm data tag-words writes them; empty: all words are masked alike
     sentences: int = limited(10, 1)  # queries of a video, at most, in a training item; a video with more makes several
     windows: int = limited(0, 0)  # moments of a query, at most, drawn anew for every epoch; 0: all; QVHighlights: 5
+    surplus: Literal["pool", "cut"] = "pool"  # rows beyond data.frames: pool all, or cut off the rest (QVHighlights)
     max_words: int = limited(16, 3)  # L, tokens of a query that are read; QVHighlights: 32
     classes: int = limited(1111, 1)  # most frequent words that are told apart when they are masked
+    counts: str = ""  # which these are: the first of a count file (hicm data count-words); empty: of the training split
     width: int = limited(256, 8)  # d
     hidden: int = limited(1024, 1)  # width of the feed-forward networks
     heads: int = limited(8, 1)
@@ -73,6 +80,7 @@ class Settings:
     decode: DecodeSettings = field(default_factory=DecodeSettings)
 
 
+WORD_FILES = ("glove:", "glove_pickle:", "clip:local-dir:")  # what a file or folder of word vectors follows
 FILES = ("model.safetensors", "vocabulary.json")
 PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
 AT_PREDICTION = ("decode", "recalled")
@@ -81,13 +89,27 @@ IN_WEIGHTS = ("width", "hidden", "heads", "queries", "word_layers", "shared_feed
 
 DEFAULTS: dict[str, dict[str, Any]] = {"train": {"select_on": "mAP"}, "evaluate": {"protocol": "hicm"}}
 
-# What the published code does with padding; the rest of what it does otherwise is not restored (README.md).
-PRESETS: dict[str, dict[str, dict[str, Any]]] = {"released": {"moments": {"mixed_padding": True}}}
+# What the published code does with padding and with what it found (README.md).
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {"released": {"moments": {"mixed_padding": True,
+                                                                          "decode": {"fit": "grid"}}}}
+
+
+def reach(config: Any) -> float:
+    """The seconds of a video that are read: inf, all of it, but where surplus rows are cut off."""
+    cut = config.room.surplus == "cut" and config.data.frames
+    return config.data.frames / config.data.clock.rate if cut else math.inf
 
 
 def start_files(settings: Settings) -> dict[str, str]:
-    """The parts of speech, where they are given."""
-    return {"moments.tags": settings.tags} if settings.tags else {}
+    """Parts of speech, counts and word vectors, where files are named."""
+    files = {"moments.tags": settings.tags, "moments.counts": settings.counts}
+    return {setting: file for setting, file in files.items() if file} | prediction_files(settings)
+
+
+def prediction_files(settings: Settings) -> dict[str, str]:
+    """The file or folder of the word vectors, where one is named."""
+    file = next((settings.words.removeprefix(kind) for kind in WORD_FILES if settings.words.startswith(kind)), "")
+    return {"moments.words": file} if file else {}
 
 
 def recalls(settings: Settings) -> bool:
@@ -105,6 +127,7 @@ def check(config: Any) -> None:
     settings, objective = config.room, config.room.objective
     if settings.width % 2 or settings.width % settings.heads:
         raise UserError(f"moments.width={settings.width}: expected an even multiple of moments.heads={settings.heads}")
+    reach(config)  # refuses rows without a fixed length
     if settings.grouping != "video":
         raise UserError(f"moments.grouping={settings.grouping}: training compares the moments of one video; leave the "
                         "setting out")

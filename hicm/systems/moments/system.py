@@ -15,14 +15,15 @@ from hicm.nn.loader import load_batches
 from hicm.systems.base import Device, Events, Learner, longest_first, refuse_other_model
 from hicm.systems.moments.batch import Batch
 from hicm.systems.moments.collate import Item, collate
+from hicm.systems.moments.counts import read_counts
 from hicm.systems.moments.dataset import Preparation, QueryDataset, learnable
 from hicm.systems.moments.decode import moments
 from hicm.systems.moments.model import Moments
 from hicm.systems.moments.objective import LossModule, loss_counts, loss_names, loss_weights
 from hicm.systems.moments.recalled import open_memory
-from hicm.systems.moments.settings import IN_WEIGHTS
+from hicm.systems.moments.settings import IN_WEIGHTS, reach
 from hicm.systems.moments.tags import load_tags
-from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary
+from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary, listed_vocabulary
 from hicm.systems.moments.weights import load_model, save_model
 from hicm.systems.moments.words import Words, make_words
 
@@ -41,9 +42,10 @@ class System(Learner):
         settings = config.room
         self.memory = open_memory(config, words, training=samples is not None)
         self.prepared = Preparation(words, vocabulary, config.data.frames, settings.max_words,
-                                    normalise=not config.data.streams, tags_file=settings.tags)
+                                    normalise=not config.data.streams, tags_file=settings.tags,
+                                    reach=reach(config))
         if samples is not None:
-            self.prepared.tags = load_tags(settings.tags) if settings.tags else None
+            self.prepared.tags = load_tags(settings.tags, words.splitting) if settings.tags else None
             self.dataset = QueryDataset(samples, self.prepared, settings.sentences, settings.windows,
                                         config.train.seed, 0 if config.train.workers else LIMIT, self.memory)
             self.losses = loss_names(settings.decoder_layers)
@@ -55,11 +57,16 @@ class System(Learner):
     def prepare(cls, config: Config, folder: Path, samples: SplitSamples) -> Self:
         """Word vectors, classes of words and model according to the settings, to be trained on ``samples``."""
         settings, words = config.room, make_words(config.room.words, config.offline)
-        texts = [query.text for video in samples.videos for query in learnable(video)]
+        texts = [query.text for video in samples.videos for query in learnable(video, reach(config))]
         if not texts:
             raise UserError(f"split {config.data.train}: no sentences with moments to learn from; add some")
         most = settings.max_words - 2 * words.ends
-        vocabulary = build_vocabulary((words.split(text).words[:most] for text in texts), settings.classes, words.ends)
+        read = [words.split(text).words[:most] for text in texts]
+        if settings.counts:
+            listed = read_counts(settings.counts, words.splitting)
+            vocabulary = listed_vocabulary(listed, read, settings.classes, words.ends, settings.counts)
+        else:
+            vocabulary = build_vocabulary(read, settings.classes, words.ends)
         model = Moments(settings, samples.width + ENDPOINTS, words.width, len(vocabulary))
         return cls(config, model, vocabulary, words, samples)
 
@@ -113,7 +120,7 @@ class System(Learner):
             if items:
                 with torch.inference_mode():
                     batch = collate([[item] for item in items]).to(device)
-                    made = moments(self.model(batch), batch, settings.decode.moments, settings.objective.saliency > 0)
+                    made = moments(self.model(batch), batch, settings.decode, settings.objective.saliency > 0)
                 found |= dict(zip(batch.ids, made, strict=True))
             yield found
 

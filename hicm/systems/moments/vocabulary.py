@@ -55,6 +55,19 @@ def build_vocabulary(sentences: Iterable[Sequence[str]], most: int, ends: bool) 
     return Vocabulary(tuple(ranked[:most]), ends)
 
 
+def listed_vocabulary(listed: Sequence[str], sentences: Iterable[Sequence[str]], most: int, ends: bool,
+                      where: str) -> Vocabulary:
+    """The first ``most`` of the words that a file lists.
+
+    Raises UserError, starting with ``where``, when the sentences have none of them.
+    """
+    classes = tuple(listed[:most])
+    if all(map(set(classes).isdisjoint, sentences)):
+        raise UserError(f"{where}: none of its first {len(classes)} words is in a training sentence; was it made from "
+                        "other annotations?")
+    return Vocabulary(classes, ends)
+
+
 def load_vocabulary(path: Path) -> Vocabulary:
     """The words that `Vocabulary.save` wrote.  Raises UserError for another file."""
     content = read_json(path, "vocabulary")

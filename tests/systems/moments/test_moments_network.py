@@ -12,13 +12,14 @@ from hicm.nn.segments import tiou
 from hicm.systems.moments.batch import Batch, Draws
 from hicm.systems.moments.collate import Item, collate
 from hicm.systems.moments.cross import crossed_padding
-from hicm.systems.moments.decode import moments, ranked_windows
+from hicm.systems.moments.decode import fitted, moments, ranked_windows
 from hicm.systems.moments.draw import draw, draw_masked, draw_negatives, draw_pairs
 from hicm.systems.moments.masked_words import pack
 from hicm.systems.moments.model import Moments
 from hicm.systems.moments.objective import LossModule, loss_counts, loss_names, loss_weights
 from hicm.systems.moments.saliency_losses import negative_losses, ranking_losses
 from hicm.systems.moments.sentence_loss import right_answers
+from hicm.systems.moments.settings import DecodeSettings
 from tests.systems.moments.moments_made_up import SMALL, make_item, make_model
 
 ITEMS = st.lists(st.tuples(st.integers(0, 9), st.integers(1, 12), st.integers(1, 3)), min_size=1, max_size=4)
@@ -240,7 +241,7 @@ def test_windows_are_ranked_and_cut_to_the_video():
     model, batch = make_model(), together([make_item(1, 12, 2), make_item(2, 9)])
     with torch.no_grad():
         output = model(batch)
-    found = moments(output, batch, 3, True)
+    found = moments(output, batch, DecodeSettings(moments=3), True)
     assert [[(one.query, one.text) for one in ones] for ones in found] == [[("1/0", "1 0"), ("1/1", "1 1")],
                                                                            [("2/0", "2 0")]]
     for ones, duration in zip(found, batch.durations, strict=True):
@@ -249,7 +250,7 @@ def test_windows_are_ranked_and_cut_to_the_video():
     np.testing.assert_allclose(found[1][0].saliency, output.encoded.saliency[2, [1, 3, 5, 7]], rtol=1e-6)
     scores = found[1][0].windows[:, 2].tolist()
     assert scores == sorted(scores, reverse=True) and 0 < scores[-1] <= scores[0] < 1
-    assert moments(output, batch, 3, False)[1][0].saliency is None
+    assert moments(output, batch, DecodeSettings(moments=3), False)[1][0].saliency is None
     first = ranked_windows(output.layers[-1], torch.tensor([12.0, 12, 9]).double())[2, 0]
     best = output.layers[-1].boxes[2, output.layers[-1].labels[2].softmax(1)[:, 0].argmax()]
     np.testing.assert_allclose(first[:2], [9 * (best[0] - best[1] / 2), 9 * (best[0] + best[1] / 2)], rtol=1e-5)
@@ -280,3 +281,14 @@ def recall(model: Moments, batch: Batch) -> float:
     best = layer.labels.softmax(2)[..., 0].argmax(1)
     overlaps = tiou(layer.boxes[torch.arange(len(best)), best], batch.windows[:, 0])
     return 100 * (overlaps >= 0.7).float().mean().item()
+
+
+def test_windows_are_fitted_to_the_video_or_to_a_grid():
+    """Halves go to the even multiple, and the grid may end after the video: as in MESM's submissions."""
+    windows = np.array([[-1.0, 3.4999, 0.91239], [2.5, 170.0, 0.5], [3.5, 29.6, 0.1]])
+    np.testing.assert_array_equal(fitted(windows, 29.5, DecodeSettings()),
+                                  [[0, 3.4999, 0.91239], [2.5, 29.5, 0.5], [3.5, 29.5, 0.1]])
+    np.testing.assert_array_equal(fitted(windows, 29.5, DecodeSettings(fit="grid", grid=1.0)),
+                                  [[0, 3, 0.9124], [2, 150, 0.5], [4, 30, 0.1]])
+    np.testing.assert_allclose(fitted(windows, 29.5, DecodeSettings(fit="grid", clamp=1000.0)),
+                               [[0, 3.4999, 0.9124], [2.5, 170, 0.5], [3.5, 29.6, 0.1]], rtol=1e-6)

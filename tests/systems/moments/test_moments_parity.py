@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from hicm.systems.moments.decode import ranked_windows
+from hicm.systems.moments.decode import fitted, ranked_windows
 from hicm.systems.moments.matcher import match
 from hicm.systems.moments.model import Moments
-from hicm.systems.moments.names import UNUSED, own_name, own_state
+from hicm.systems.moments.names import is_used, own_name, own_state
 from hicm.systems.moments.objective import LossModule, loss_counts, loss_names, loss_weights
+from hicm.systems.moments.settings import DecodeSettings
 from hicm.training.optim import optimiser_step
 from tests.systems.moments import moments_golden as made
 from tests.systems.moments.moments_golden import close
@@ -135,13 +136,13 @@ def test_every_moment_is_matched_to_its_window(case):
 
 
 def test_submissions(case):
-    """Windows in seconds before the published rounding, which is applied here; `hicm.systems.moments` cuts them to the
-    video instead."""
+    """Windows in seconds, clamped and rounded as published (moments.decode.fit: grid)."""
     config, batch = case.golden.config, case.batch
     with torch.no_grad():
         output = case.model(batch)
     durations = torch.tensor(batch.durations, dtype=torch.float64)[batch.video]
     found = ranked_windows(output.layers[-1], durations)
+    fit = DecodeSettings(fit="grid", clamp=config.max_ts_val, grid=max(config.clip_len, 0))
     lines, swapped = case.golden.submission[case.mode], 0
     assert [(line["query"], line["vid"]) for line in lines] == [
         (text, batch.ids[video]) for text, video in zip(batch.texts, batch.video.tolist(), strict=True)]
@@ -149,7 +150,7 @@ def test_submissions(case):
         expected = np.array(line["pred_relevant_windows"])
         close(found[row, :, 2], expected[:, 2], 1e-4)
         windows = found[row, :, :2].clamp(0, config.max_ts_val).numpy()
-        ends = windows if config.clip_len <= 0 else np.rint(windows / config.clip_len) * config.clip_len
+        ends = fitted(found[row].numpy(), durations[row].item(), fit)[:, :2]
         tolerance = np.full(ends.shape, 2e-4)
         if config.clip_len > 0:
             steps = windows / config.clip_len
@@ -181,7 +182,7 @@ def check_norms(case, expected: np.ndarray) -> None:
     own = dict(case.model.named_parameters())
     root = np.sqrt((expected ** 2).sum())
     for name, norm in zip(case.golden.gradient_norm_names, expected, strict=True):
-        if UNUSED.match(name):
+        if not is_used(name):
             assert name in case.golden.parameters_without_gradient
             continue
         gradient = own[own_name(name)].grad

@@ -6,7 +6,6 @@ import pytest
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
-from hicm.systems.moments.tags import load_tags, word_weights
 from hicm.systems.moments.targets import rated_rows, relevant_rows, target_windows
 from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary, load_vocabulary
 from hicm.systems.moments.words import make_words
@@ -25,8 +24,9 @@ def test_each_word_is_embedded_on_its_own():
 
 @pytest.mark.parametrize(("spec", "what"), [
     ("hashing:16", r"moments\.words: 'hashing:16' makes no word vectors; expected one of clip:<model>/<pretrained>, "
-                   r"each:<encoder>, glove:<text file>, hf:<name or folder>"),
-    ("each:nothing", "'nothing' is not an encoder"), ("glove:none.txt", r"none\.txt: file of word vectors not found")])
+                   r"each:<encoder>, glove:<text file>, glove_pickle:<pickle>, hf:<name or folder>"),
+    ("each:nothing", "'nothing' is not an encoder"), ("glove:none.txt", r"none\.txt: file of word vectors not found"),
+    ("glove_pickle:none.pkl", r"none\.pkl: pickle of word vectors not found")])
 def test_unknown_words_are_refused(spec, what):
     with pytest.raises(UserError, match=what):
         make_words(spec)
@@ -38,6 +38,8 @@ def test_pieces_of_clip():
         (32396, "mince</w>"), (518, "the</w>"), (8507, "frozen</w>"), (10034, "lamb</w>")]
     sentence = ClipWords("ViT-B-32/openai", offline=True).split("cilantro &amp; lime")
     assert sentence.shown == tuple(word.removesuffix("</w>") for word in sentence.words) and "&" in sentence.shown
+    assert sentence.first(2).words == sentence.words[:2] and sentence.first(2).shown == sentence.shown
+    assert sentence.first(2).places == (0, 1) and sentence.dropped == ()
 
 
 def test_token_states_of_clip(tmp_path):
@@ -124,6 +126,18 @@ def test_glove_vectors(glove):
     assert words.width == 2
 
 
+def test_the_vector_of_unknown_words_is_that_of_the_file(glove, tmp_path):
+    """The exact mean, also of numbers whose sum float32 does not hold, and the same for the same file elsewhere."""
+    glove.write_text("first 16777216 0\n" + "".join(f"w{number} 1 {number}\n" for number in range(300)))
+    copy = tmp_path / "copy.txt"
+    copy.write_bytes(glove.read_bytes())
+    first, second = make_words(f"glove:{glove}"), make_words(f"glove:{copy}")
+    [found], [again] = first.vectors(["unknown"], 1), second.vectors(["elsewhere"], 1)
+    np.testing.assert_array_equal(found[0], np.array([(16777216 + 300) / 301, 299 * 300 / 2 / 301], np.float32))
+    np.testing.assert_array_equal(found, again)
+    assert first.name == second.name
+
+
 @pytest.mark.parametrize(("line", "what"), [("cat 1 x\n", "line 5"), ("cat 1\n", "line 5"), ("cat 1 nan\n", "line 5")])
 def test_damaged_glove_files(glove, line, what):
     glove.write_text(glove.read_text() + line)
@@ -148,20 +162,6 @@ def test_another_vocabulary_is_refused(content, tmp_path):
     write_json(tmp_path / "v.json", content)
     with pytest.raises(UserError, match=r"v\.json: expected the words that were saved with the model"):
         load_vocabulary(tmp_path / "v.json")
-
-
-def test_content_words_are_masked_more_often(tmp_path):
-    write_json(tmp_path / "t.json", {"a dog sits": ["DT", "NN", "VBZ"]})
-    tags = load_tags(tmp_path / "t.json")
-    assert word_weights("a dog sits", ["a", "dog"], tags, "t.json").tolist() == [1, 2]
-    assert word_weights("anything", ["a", "b"], None, "").tolist() == [1, 1]
-    with pytest.raises(UserError, match=r"t\.json: no tags for the sentence 'x'"):
-        word_weights("x", ["x"], tags, "t.json")
-    with pytest.raises(UserError, match=r"3 tags for 4 words \(a, dog, sits, down\)"):
-        word_weights("a dog sits", ["a", "dog", "sits", "down"], tags, "t.json")
-    write_json(tmp_path / "t.json", {"a": "DT"})
-    with pytest.raises(UserError, match=r"t\.json: expected \{sentence: \[tag of each word"):
-        load_tags(tmp_path / "t.json")
 
 
 def test_targets():

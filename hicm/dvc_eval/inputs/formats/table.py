@@ -1,6 +1,7 @@
 """One event per line of a table with a header: comma- or tab-separated values."""
 
 import csv
+import io
 from collections.abc import Sequence
 
 from hicm.dvc_eval.inputs.formats import _rows
@@ -22,7 +23,7 @@ def read(source: Source, reading: Reading) -> None:
     columns = _columns(_header(source))
     assert columns is not None, "asked after `matches`"
     try:
-        rows = list(csv.reader(source.text.splitlines(keepends=True), delimiter=_delimiter(source)))[1:]
+        rows = list(csv.reader(io.StringIO(source.text, newline=""), delimiter=_delimiter(source)))[1:]
     except csv.Error as error:
         raise UserError(f"{source.where}: not a table ({error})") from error
     for number, row in enumerate(rows, start=2):

@@ -31,10 +31,25 @@ def split_pieces(text: str) -> list[tuple[int, str]]:
     return [(number, tokenizer.decoder[number]) for number in tokenizer.encode(text)]
 
 
+def tokens(text: str) -> tuple[str, ...]:
+    """The pieces of a sentence, without the marks of where words end."""
+    return _plain(split_pieces(text))
+
+
+def _plain(pieces: Sequence[tuple[int, str]]) -> tuple[str, ...]:
+    return tuple(piece.removesuffix(WORD_END) for _, piece in pieces)
+
+
+def piece_of(number: int) -> str | None:
+    """The piece with this number; None: there is none."""
+    piece: str | None = _tokenizer().decoder.get(number)
+    return piece
+
+
 class ClipWords:
     """The states after the last norm, before the projection; of the text as CLIP reads it, between two marks."""
 
-    ends = True
+    ends, splitting = True, "clip"
 
     def __init__(self, rest: str, offline: bool) -> None:
         self._encoder = OpenClipEncoder(rest, offline)
@@ -46,8 +61,8 @@ class ClipWords:
 
     def split(self, text: str) -> Sentence:
         """Pieces of words."""
-        pieces = tuple(piece for _, piece in split_pieces(text))
-        return Sentence(pieces, tuple(piece.removesuffix(WORD_END) for piece in pieces))
+        pieces = split_pieces(text)
+        return Sentence(tuple(piece for _, piece in pieces), _plain(pieces))
 
     def vectors(self, texts: Sequence[str], most: int) -> list[np.ndarray]:
         """float32 [L, E] for each sentence."""

@@ -18,10 +18,15 @@ def words(rest: str, offline: bool) -> "EachWord":
     return EachWord(rest, offline)
 
 
+def tokens(text: str) -> tuple[str, ...]:
+    """Words and single punctuation marks; one empty word where there is none."""
+    return tuple(_WORD.findall(text)) or ("",)
+
+
 class EachWord:
     """Vectors of lower-cased words; an empty sentence is one empty word."""
 
-    ends = False
+    ends, splitting = False, "each"
 
     def __init__(self, spec: str, offline: bool) -> None:
         self._encoder = make_encoder(spec, offline)
@@ -33,7 +38,7 @@ class EachWord:
 
     def split(self, text: str) -> Sentence:
         """Words and single punctuation marks."""
-        shown = tuple(_WORD.findall(text)) or ("",)
+        shown = tokens(text)
         return Sentence(tuple(word.lower() for word in shown), shown)
 
     def vectors(self, texts: Sequence[str], most: int) -> list[np.ndarray]:

@@ -1,7 +1,7 @@
 """Vectors of single words from a text file: GloVe (Pennington et al., EMNLP 2014), split as NLTK does."""
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -18,13 +18,31 @@ def words(rest: str, offline: bool) -> "GloveWords":
     return GloveWords(rest)
 
 
+def tokens(text: str) -> tuple[str, ...]:
+    """Tokens of the Penn Treebank, as in NLTK's word_tokenize for one sentence; one empty token where there is none.
+
+    Raises UserError when the package nltk is missing.
+    """
+    return tuple(_tokenizer().tokenize(text)) or ("",)
+
+
+@cache
+def _tokenizer() -> Any:
+    try:
+        from nltk.tokenize import NLTKWordTokenizer
+    except ImportError as error:
+        raise UserError("moments.words: glove splits sentences by the package nltk; pip install "
+                        "'hicm[glove]'") from error
+    return NLTKWordTokenizer()
+
+
 class GloveWords:
     """Vectors of lower-cased words.
 
     Words that the file lacks share one vector, the mean of all others: MESM's is random, and another one at test time.
     """
 
-    ends = False
+    ends, splitting = False, "glove"
 
     def __init__(self, path: str) -> None:
         self.path = require(path, "file of word vectors", "correct moments.words")
@@ -35,23 +53,14 @@ class GloveWords:
         return self._table[1].shape[1]
 
     def split(self, text: str) -> Sentence:
-        """Tokens of the Penn Treebank, as in NLTK's word_tokenize for one sentence."""
-        shown = tuple(self._tokenizer.tokenize(text)) or ("",)
+        """The `tokens` of a sentence, in lower case."""
+        shown = tokens(text)
         return Sentence(tuple(word.lower() for word in shown), shown)
 
     def vectors(self, texts: Sequence[str], most: int) -> list[np.ndarray]:
         """float32 [L, E] for each sentence."""
         rows, table = self._table
         return [table[[rows.get(word, len(rows)) for word in self.split(text).words[:most]]] for text in texts]
-
-    @cached_property
-    def _tokenizer(self) -> Any:
-        try:
-            from nltk.tokenize import NLTKWordTokenizer
-        except ImportError as error:
-            raise UserError("moments.words: glove splits sentences by the package nltk; pip install "
-                            "'hicm[glove]'") from error
-        return NLTKWordTokenizer()
 
     @cached_property
     def _table(self) -> tuple[dict[str, int], np.ndarray]:
@@ -73,4 +82,5 @@ class GloveWords:
                     found.append(vector)
         if not found:
             raise UserError(f"{self.path}: holds no word vectors")
-        return rows, np.stack([*found, np.mean(found, 0)])
+        mean = np.mean(found, 0, dtype=np.float64).astype(np.float32)
+        return rows, np.stack([*found, mean])

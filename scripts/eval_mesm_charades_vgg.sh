@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Find and score the moments of the reported split of Charades-STA, VGG features, with a run of MESM.
+# Usage: bash scripts/eval_mesm_charades_vgg.sh RUN_FOLDER [--set key=value ...]     e.g. --set moments.decode.moments=5
+source "$(dirname "$0")/common.sh"
+use_venv
+[ $# -ge 1 ] || { echo "usage: bash scripts/eval_mesm_charades_vgg.sh presave/runs/mesm_charades_vgg-xxxxxxxx [--set key=value ...]" >&2; exit 2; }
+score "$@"

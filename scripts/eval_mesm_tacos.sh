@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# Find and score the moments of the reported split of TACoS, with a run of MESM.
+# Usage: bash scripts/eval_mesm_tacos.sh RUN_FOLDER [--set key=value ...]     e.g. --set moments.decode.moments=5
+source "$(dirname "$0")/common.sh"
+use_venv
+[ $# -ge 1 ] || { echo "usage: bash scripts/eval_mesm_tacos.sh presave/runs/mesm_tacos-xxxxxxxx [--set key=value ...]" >&2; exit 2; }
+score "$@"
