@@ -19,7 +19,7 @@ def words(rest: str, offline: bool) -> "HuggingFaceWords":
 class HuggingFaceWords:
     """The last hidden states of the text as the model reads it, between two marks."""
 
-    ends = True
+    ends, splitting = True, "hf"
 
     def __init__(self, rest: str, offline: bool) -> None:
         self._encoder = HuggingFaceEncoder(rest, offline)
