@@ -44,8 +44,8 @@ class DecodeSettings:
 class Settings:
     """Settings of the network, its losses and its predictions."""
 
-    # where word vectors come from (words/): clip:<model>/<pretrained>, glove:<text file>, glove_pickle:<pickle> or
-    # each:<encoder>
+    # where word vectors come from (words/): clip:<model>/<pretrained>, hf:<name or folder>, glove:<text file>,
+    # glove_pickle:<pickle> or each:<encoder>
     words: str = "clip:ViT-B-32/openai"
     tags: str = ""  # parts of speech, as hicm data tag-words writes them; empty: all words are masked alike
     sentences: int = limited(10, 1)  # queries of a video, at most, in a training item; a video with more makes several
