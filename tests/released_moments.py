@@ -152,6 +152,7 @@ def arguments(**changes: object) -> dict[str, object]:
     """The arguments of the training program."""
     return {"dataset_name": "charades", "v_feat_dim": 18, "t_feat_dim": 16, "nheads": 2, "num_queries": 4,
             "use_tef": True, "max_words_l": 16, "max_video_l": 100, "vocab_size": 5, "loss_label_coef": 4,
+            "max_ts_val": 150, "clip_len": -1,
             "loss_saliency_coef": 4, "rank_coef": 12, "use_triplet": False, "lr": 2e-4, "weight_decay": 1e-4,
             "device": torch.device("cuda"), "share_MLP": True} | changes
 

@@ -343,10 +343,11 @@ def test_settings_files_are_there_and_set_what_their_recipes_say():
     """HiCM2's launch scripts and VidChapters' README: windows, k, epochs, rate, batch; ActivityNet's recipe is ours."""
     recipes = {path.stem: load_config(path) for path in FILES}
     assert recipes.pop("everyday").memory.source == ["everyday.txt"], "a memory only"
-    assert {"yc2", "vitt", "anet", "yc2_sim", "parallel_yc2_sim"} <= recipes.keys()
+    assert {"yc2", "vitt", "anet", "yc2_sim", "parallel_yc2_sim", "moments_charades_sim",
+            "moments_tacos_sim"} <= recipes.keys()
     found = {name: (c.retrieval.windows, c.retrieval.top_k, c.train.epochs, c.train.lr, c.train.batch, c.data.select,
                     c.data.report)
-             for name, c in recipes.items() if "yc2_sim" not in name}
+             for name, c in recipes.items() if "_sim" not in name and not name.startswith("mesm_")}
     assert found == {"yc2": (10, 10, 20, 3e-4, 2, "val", "val"), "vitt": (30, 30, 20, 3e-4, 2, "dev", "test"),
                      "anet": (10, 10, 10, 3e-4, 2, "val", "val"),
                      "vid2seq_yc2": (10, 10, 40, 3e-4, 2, "val", "val"),
@@ -354,8 +355,7 @@ def test_settings_files_are_there_and_set_what_their_recipes_say():
                      "pretrain_vidchapters": (10, 10, 10, 3e-4, 8, "val", "test"),
                      "pretrain_htm": (10, 10, 5, 3e-4, 8, "", ""),
                      "cm2_yc2": (50, 80, 30, 5e-5, 1, "val", "val"), "cm2_anet": (20, 100, 30, 5e-5, 1, "val", "val"),
-                     "pdvc_yc2": (10, 10, 30, 5e-5, 1, "val", "val"), "pdvc_anet": (10, 10, 30, 5e-5, 1, "val", "val"),
-                     "mesm_charades_csf": (10, 10, 200, 2e-4, 12, "test", "test")}
+                     "pdvc_yc2": (10, 10, 30, 5e-5, 1, "val", "val"), "pdvc_anet": (10, 10, 30, 5e-5, 1, "val", "val")}
     assert all(len(recipes[name].data.annotations["val"]) == 2 for name in ("anet", "cm2_anet", "pdvc_anet")), (
         "ActivityNet Captions has two annotators")
     for name, config in recipes.items():

@@ -39,7 +39,7 @@ def read_annotations(path: str | Path, captions: bool = True, mended: list[str] 
     twice or has an id that cannot name a file, or when an entry lacks a key, has lists of unequal length, a duration
     that is not a positive number, a timestamp that is not a pair of finite numbers, or a sentence that is not text.
     """
-    if Path(path).suffix == ".csv":
+    if is_listing(path):
         return {video_id: Video(video_id, math.nan, ()) for video_id in read_listing(path)}
     require(path, *_ANNOTATIONS)
     found: list[str] = []
@@ -55,6 +55,11 @@ def read_annotations(path: str | Path, captions: bool = True, mended: list[str] 
         warnings.warn(f"{path}: {len(found)} captions hold control characters or halves of characters, which are read "
                       f"as blanks (the first: {found[0]})", stacklevel=2)
     return videos
+
+
+def is_listing(path: str | Path) -> bool:
+    """Whether a file lists videos without captions (`hicm.data.pretraining.read_listing`)."""
+    return Path(path).suffix == ".csv" and not is_moments(path)
 
 
 def _read(path: str | Path, captions: bool, mended: list[str]) -> dict[str, Video]:

@@ -89,12 +89,19 @@ CATALOGUE: dict[str, tuple[Item, ...]] = {
 
 # Videos and sentences of the official files, by data set and annotation file (without .json).  YouCook2: counted in
 # PDVC's copy; ActivityNet: counted; sentences of YouCook2's val: data/README.md.  ViTT: about 8,000 videos in all.  The
-# recipes of CM2 and PDVC use CM2's lists of YouCook2, counted in its repository: the videos that have features.
+# recipes of CM2 and PDVC use CM2's lists of YouCook2, counted in its repository: the videos that have features.  MESM:
+# queries, after the rules of cleaning (`hicm.moments.cleaning`).
 _YC2_WITH_FEATURES = {"train": (1237, 9586), "val": (436, 3350)}
 _ANET = {"train": (10009, 37421), "val_1": (4917, 17505), "val_2": (4885, 17031)}
+_CHARADES_STA = {"train": (5336, 12405), "test": (1334, 3720)}
 OFFICIAL: dict[str, dict[str, tuple[int, int]]] = {
     "yc2": {"train": (1333, 10337), "val": (457, 3492)}, "anet": _ANET,
     "cm2_yc2": _YC2_WITH_FEATURES, "pdvc_yc2": _YC2_WITH_FEATURES, "cm2_anet": _ANET, "pdvc_anet": _ANET,
+    "mesm_charades_csf": _CHARADES_STA, "mesm_charades_vgg": _CHARADES_STA,
+    "mesm_charades_cd": {"train": (4564, 11071), "val": (333, 859), "test_iid": (333, 823), "test_ood": (1442, 3372)},
+    "mesm_charades_cg": {"train": (3555, 8281), "novel_composition": (2480, 3442), "novel_word": (580, 695)},
+    "mesm_tacos": {"train": (75, 9790), "val": (27, 4436), "test": (25, 4001)},
+    "mesm_qvhighlights": {"train": (7100, 7218), "val": (1519, 1550)},
 }
 OFFICIAL_TOTAL = {"vitt": 8000}  # videos, approximately
 

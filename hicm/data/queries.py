@@ -22,7 +22,7 @@ def is_moments(path: str | Path) -> bool:
 
 def is_durations(path: str | Path) -> bool:
     """Whether a file is a table of durations, which goes with one of Charades-STA."""
-    return Path(path).suffixes[:1] == [".csv"] and "durations" in _formats(path).values()
+    return str(path).removesuffix(".gz").endswith(".csv") and "durations" in _formats(path).values()
 
 
 def read_moments(path: str | Path, durations: str, mended: list[str]) -> dict[str, Video]:

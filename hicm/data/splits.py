@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from hicm.config import DataConfig
-from hicm.data.annotations import read_split, split_files
+from hicm.data.annotations import is_listing, read_split, split_files
 from hicm.data.features import Features
 from hicm.data.ids import no_match
 from hicm.data.joined import open_all
@@ -19,7 +19,7 @@ def split_with_features(config: DataConfig, split: str, captions: bool = True) -
     under ``data.missing_features: skip``; they are never filled with zeros.
     """
     videos, file = read_split(config, split, captions), split_files(config, split)[0]
-    listed = read_listing(file) if file.endswith(".csv") else None
+    listed = read_listing(file) if is_listing(file) else None
     features = open_all(config, listed)
     missing = features.missing(videos)
     if len(missing) == len(videos):

@@ -64,7 +64,8 @@ class _Check:
                     self._report_items("warning", file, "captions with control characters or halves of characters",
                                        mended, "they are read as blanks")
                     rows.append(self._check_file(split, file, videos))
-                    counts.append((split, file, len(videos), sum(len(video.events) for video in videos.values())))
+                    counts.append((split, file, len(videos), sum(len(video.queries or video.events)
+                                                                 for video in videos.values())))
                     ids[split].update(map(youtube_id, videos))
         self._check_leak(ids)
         self._check_bank()

@@ -14,7 +14,7 @@ from hicm.config import Config, digest, dump_config, load_config, names_system, 
 from hicm.errors import UserError
 from hicm.files import atomic_folder, read_json, write_json, write_text
 from hicm.memory.bank import OWN, copy_bank, load_bank
-from hicm.rooms import described_by, room_has, room_module, room_names
+from hicm.rooms import described_by, memory_need, room_has, room_module, room_names
 from hicm.stages.model_card import make_card, make_manifest
 from hicm.systems.released import Converted, Source, released_names
 
@@ -67,7 +67,7 @@ def convert_checkpoint(checkpoint: str | Path, config: Config, out: str | Path, 
     with atomic_folder(out) as folder:
         found.save(folder, {"run": run, "step": source.about.get("step"), "epoch": found.epoch,
                             "source": manifest["source"]})
-        if found.memory_width and kept.bank.exists():
+        if (found.memory_width or memory_need(kept) == "sentences") and kept.bank.exists():
             copy_bank(kept.bank, folder / OWN)
         save_config(kept, folder / "config.yaml")
         write_text(folder / "README.md", make_card(manifest, kept, found, out.name))

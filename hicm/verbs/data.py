@@ -82,7 +82,7 @@ def data_tag_words(annotations: Annotations, *,
                                          "each"] = "clip",
                    out: Annotated[str, "file of parts of speech to write"] = "tags.json",
                    overwrite: Overwrite = False) -> str:
-    """Tag the words of annotated sentences.
+    """Write the parts of speech of annotated sentences.
 
     The moments system masks nouns, verbs, adjectives and adverbs more often (moments.tags).  The tagger is NLTK's;
     its data are fetched once by python -m nltk.downloader averaged_perceptron_tagger_eng.

@@ -90,10 +90,10 @@ def retrieve(config: ConfigFile, *, split: Annotated[str, "split of videos; defa
     return retrieve(settings, split, path, training, overwrite)
 
 
-def convert(checkpoint: Annotated[str, "released .pth of HiCM2, Vid2Seq (VidChapters), CM2 or PDVC, run folder, or "
-                                       "hub:owner/name"],
+def convert(checkpoint: Annotated[str, "released file of HiCM2, Vid2Seq (VidChapters), CM2, PDVC or MESM, run folder, "
+                                       "or hub:owner/name"],
             config: ConfigFile, out: Annotated[str, "run folder to write"], *, set_: Overrides = (),
-            vocabulary: Annotated[str, "json file of the words that CM2 or PDVC was trained with"] = "",
+            vocabulary: Annotated[str, "file of the words of the training (CM2, PDVC), or of their counts (MESM)"] = "",
             fresh_memory: Annotated[bool, "add a memory projection with random weights, still to be trained, to a "
                                           "checkpoint without memory"] = False,
             overwrite: Annotated[bool, "replace another conversion"] = False) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 from hicm.errors import UserError
-from hicm.verbs.common import Json, Latex, Markdown, rules_of
+from hicm.verbs.common import Json, Latex, Markdown, model_path, rules_of
 
 if TYPE_CHECKING:
     from hicm.evaluation.output import Scores
@@ -18,9 +18,11 @@ Rules = Annotated[Sequence[str], "rules to change, as name=value; 'hicm moments 
 Over = Annotated[str, "what is drawn: videos, with all their queries, or queries"]
 
 
-def moments_evaluate(predictions: Annotated[str, "predicted moments in any known format (-: standard input)"],
+def moments_evaluate(predictions: Annotated[str, "predicted moments in any known format (-: standard input), or run "
+                                                "folder"],
                      annotations: Annotated[Sequence[str], "the annotation file; with Charades-STA also the csv table "
-                                                           "of its videos' durations"] = (), *,
+                                                           "of its videos' durations; default: those of the run"
+                                            ] = (), *,
                      protocol: Annotated[Sequence[str], "protocols (see 'hicm moments protocols') or signatures; "
                                                         "default: the usual one of the annotations"] = (),
                      metrics: Annotated[Sequence[str], "metrics to compute; default: all of the protocol"] = (),
@@ -41,6 +43,7 @@ def moments_evaluate(predictions: Annotated[str, "predicted moments in any known
     """
     from hicm.evaluation.output import check_ending, choose_style
     from hicm.pipes import read_once
+    from hicm.stages.evaluate import find_scored
     from hicm.stages.moments import Request, score_moments
     from hicm.stages.score_files import Scored
 
@@ -49,8 +52,9 @@ def moments_evaluate(predictions: Annotated[str, "predicted moments in any known
         raise UserError(f"--explain and --{style} are both given; an explanation is text")
     check_ending(per_query, "query")
     request = Request(protocol, metrics, rules_of(rule), bootstrap, seed, _unit(over), format, reference_format)
-    with read_once([predictions, *annotations]) as (source, *others):
-        return score_moments(Scored(Path(source), others), request, style, out, per_query, overwrite, explain)
+    with read_once([model_path(predictions), *annotations]) as (source, *others):
+        scored = find_scored(source, others) if Path(source).is_dir() else Scored(Path(source), others)
+        return score_moments(scored, request, style, out, per_query, overwrite, explain)
 
 
 def moments_compare(files: Annotated[Sequence[str], "predictions files, the baseline first; then the annotation file"],

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from hicm.config import Config
 from hicm.errors import UserError
-from hicm.systems.moments.settings import Settings
+from hicm.systems.moments.settings import Settings, reads_token, recalls
 from hicm.systems.moments.vocabulary import Vocabulary
 from hicm.systems.released import layer_count, setting_value
 
@@ -19,8 +19,9 @@ ARGUMENTS = {
     "rank_coef": "moments.objective.rank", "use_triplet": "moments.objective.triplet",
     "saliency_margin": "moments.objective.margin", "loss_recfw_coef": "moments.objective.words",
     "loss_recss_coef": "moments.objective.sentences", "iou_gamma": "moments.objective.same",
-    "weight_decay": "moments.weight_decay",
+    "weight_decay": "moments.weight_decay", "max_ts_val": "moments.decode.clamp", "clip_len": "moments.decode.grid",
 }
+NO_GRID = "clip_len", -1  # rows last shares of the video (TACoS), and windows are not rounded
 DECISIVE = {"nheads": "moments.heads"}  # decides what weights do, and shows in no shape
 ONLY = {"use_tef": True}  # what decides what weights do, and the only value that this room has
 
@@ -32,6 +33,9 @@ def check_arguments(args: Mapping[str, Any], config: Config, where: str) -> None
     if other:
         raise UserError(f"{where}: was trained with {', '.join(other)}, which hicm does not have; use another "
                         "checkpoint")
+    if config.room.context != "token":
+        raise UserError(f"{where}: reads a segment-sentence token and recalls no texts, moments.context="
+                        f"{config.room.context}; set moments.context=token")
     wrong = {setting: args[name] for name, setting in DECISIVE.items()
              if name in args and args[name] != setting_value(config, setting)}
     if wrong:
@@ -42,7 +46,8 @@ def check_arguments(args: Mapping[str, Any], config: Config, where: str) -> None
 def compare_arguments(args: Mapping[str, Any], config: Config) -> list[str]:
     """Differences between the arguments of MESM's program and the settings, one line each."""
     return [f"trained with {name}={args[name]}, {setting}={setting_value(config, setting)}"
-            for name, setting in ARGUMENTS.items() if name in args and args[name] != setting_value(config, setting)]
+            for name, setting in ARGUMENTS.items() if name in args
+            and (0 if (name, args[name]) == NO_GRID else args[name]) != setting_value(config, setting)]
 
 
 def check_shapes(state: Mapping[str, Tensor], settings: Settings, vocabulary: Vocabulary, where: str) -> None:
@@ -62,9 +67,13 @@ def check_shapes(state: Mapping[str, Tensor], settings: Settings, vocabulary: Vo
     }
     wrong = [f"the file has {found} {what}, moments.{name}={value}"
              for what, (found, name, value) in sizes.items() if found not in (None, value)]
-    if separate == settings.shared_feed:
+    if settings.word_layers and separate == settings.shared_feed:
         wrong.append(f"the file has {'separate networks' if separate else 'one network'} for frames that attend to "
                      f"words and words that attend to frames, moments.shared_feed={str(settings.shared_feed).lower()}")
+    there = {"sentence token": ("sentence.token" in state, reads_token(settings)),
+             "vector for recalled texts": ("recalled" in state, recalls(settings))}
+    wrong += [f"the file has {'a' if found else 'no'} {what}, moments.context={settings.context}"
+              for what, (found, wanted) in there.items() if found != wanted]
     if wrong:
         raise UserError(f"{where}: does not fit the settings: {'; '.join(wrong)}; set them to the values it was "
                         "trained with")

@@ -21,7 +21,7 @@ from hicm.systems.moments.encoder import GlobalEncoder
 from hicm.systems.moments.masked_words import WordHead, pack
 from hicm.systems.moments.projection import make_projection
 from hicm.systems.moments.sentence import SentenceToken
-from hicm.systems.moments.settings import Settings, recalls
+from hicm.systems.moments.settings import Settings, reads_token, recalls
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Moments(nn.Module):
         self.masked, self.unknown = nn.Parameter(torch.zeros(word_width)), nn.Parameter(torch.zeros(word_width))
         self.word_head = WordHead(d, classes)
         self.sentence = SentenceToken(settings.sentence_layers, *shape, settings.mixed_padding, settings.grouping
-                                      == "youtube") if settings.context in ("token", "both") else None
+                                      == "youtube") if reads_token(settings) else None
         self.recalled = nn.Parameter(torch.zeros(d)) if recalls(settings) else None  # what tells texts from words
         self.aligner = CrossStack(settings.aligner_layers, *shape, mixed=settings.mixed_padding)
         self.encoder = GlobalEncoder(settings.encoder_layers, *shape)

@@ -129,6 +129,9 @@ class System(Learner):
         queries = sample.queries or ()
         texts = [query.text for query in queries]
         vectors = self.words.vectors(texts, self.prepared.max_words)
+        if vectors and vectors[0].shape[1] != self.model.word_width:
+            raise UserError(f"moments.words={self.config.room.words}: word vectors are {vectors[0].shape[1]} wide, the "
+                            f"model reads {self.model.word_width}; set moments.words to those it was trained with")
         recalled = None if self.memory is None else self.memory.vectors(texts)
         return self.prepared.item(sample, queries, vectors, teaching=False, recalled=recalled)
 

@@ -135,6 +135,15 @@ def test_a_converted_checkpoint_predicts_what_the_model_does(run, state):
     assert read_json(run / "manifest.json")["warnings"] == []
 
 
+def test_word_vectors_of_another_width_are_refused_at_prediction(run, state):
+    """CLIP's width is not known before its model is loaded, so a conversion does not compare it."""
+    config = load_config(run / "config.yaml")
+    system = make_system(config, state)
+    system.words = make_words("each:hashing:12")
+    with pytest.raises(UserError, match=r"word vectors are 12 wide, the model reads 16; set moments\.words"):
+        list(system.predict(open_samples(config.data, "val")))
+
+
 def test_separate_networks_for_words_as_for_tacos(settings, counts, tmp_path):
     state = random_state(SEPARATE, 1)
     path = write_checkpoint(tmp_path / "model_best.ckpt", state, opt=None)
@@ -168,10 +177,11 @@ def test_the_run_folder_accounts_for_every_key(run, checkpoint, counts, state):
 
 def test_options_beside_the_file_are_read_where_it_has_none(state, settings, counts, tmp_path):
     path = write_checkpoint(tmp_path / "model.ckpt", state, opt=None)
-    write_options(path, rank_coef=1, max_video_l=600)
+    write_options(path, rank_coef=1, max_video_l=600, clip_len=1)
     with pytest.warns(UserWarning) as said:
         run = verbs.convert(str(path), str(settings), str(tmp_path / "run"), set_=set_sizes(), vocabulary=str(counts))
-    lines = ["trained with max_video_l=600, data.frames=100", "trained with rank_coef=1, moments.objective.rank=12.0"]
+    lines = ["trained with max_video_l=600, data.frames=100", "trained with rank_coef=1, moments.objective.rank=12.0",
+             "trained with clip_len=1, moments.decode.grid=0.0"]
     manifest = read_json(run / "manifest.json")
     assert manifest["warnings"] == lines and [str(one.message).split(": ", 1)[1] for one in said] == lines
     assert str(path.with_name("opt.json")) in manifest["inputs"] and manifest["args"]["rank_coef"] == 1
@@ -251,9 +261,13 @@ def test_the_frozen_encoder_is_left_out_where_it_was_kept(state, settings, count
     (["moments.width=64", "moments.hidden=48"], "32 units (d), moments.width=64; the file has 32 units in a feed-"),
     (["moments.word_layers=2", "moments.aligner_layers=2"], "1 layers of frames and words, moments.word_layers=2; the"),
     (["moments.sentence_layers=4"], "1 layers of the sentence token, moments.sentence_layers=4"),
+    (["moments.context=none"], "the file has a sentence token, moments.context=none"),
+    (["moments.context=both"], "the file has no vector for recalled texts, moments.context=both"),
     (["moments.decoder_layers=2"], "1 decoder layers, moments.decoder_layers=2"),
     (["moments.shared_feed=false"], "the file has one network for frames that attend to words and words that attend to "
                                     "frames, moments.shared_feed=false"),
+    (["moments.context=none"], "a segment-sentence token and recalls no texts, moments.context=none"),
+    (["moments.word_layers=0"], "1 layers of frames and words, moments.word_layers=0"),
     (["moments.classes=4"], "tells 6 classes of words apart, moments.classes=4 and moments.words=each:hashing:16 make "
                             "5"),
     (["moments.classes=6"], "counts 5 words, moments.classes=6 needs as many"),

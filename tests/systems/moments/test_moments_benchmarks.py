@@ -1,6 +1,7 @@
 """The room on the published annotation files: trained, predicted, scored, compared."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -68,6 +69,22 @@ def test_the_table_of_durations_belongs_to_the_file_before_it(folder):
         ("0", [[1.0, 4.5]]), ("1", [[2.0, 9.0]]), ("3", [[5.0, 11.0]])]
 
 
+def test_a_table_of_durations_may_have_dots_in_its_name(folder):
+    other = folder / "charades.v1.csv"
+    other.write_text(CHARADES)
+    assert annotators([str(folder / "sta.txt"), str(other)]) == [(str(folder / "sta.txt"), str(other))]
+
+
+def test_a_table_of_windows_is_trained_on(folder):
+    """It ends as lists of videos do."""
+    (folder / "windows.csv").write_text("query_id,video,duration,start,end,sentence\n7,AAAAA,11,0,5,a dog\n"
+                                        "8,BBBBB,11,2,4,a cat\n7,AAAAA,11,8,9,a dog\n")
+    config = load_config(settings(folder, "charades", "windows.csv"))
+    one, two = open_samples(config.data, "train")
+    assert [(query.id, query.windows.tolist()) for sample in (one, two) for query in sample.queries] == [
+        ("7", [[0, 5], [8, 9]]), ("8", [[2, 4]])]
+
+
 def test_a_run_is_selected_scored_and_compared_as_moments(charades, capsys):
     config = load_config(charades / "config.yaml")
     assert (config.train.select_on, config.evaluate.protocol) == ("mAP", "hicm"), "the room's own defaults"
@@ -83,8 +100,28 @@ def test_a_run_is_selected_scored_and_compared_as_moments(charades, capsys):
     assert hicm("evaluate", charades, "--protocol", "mesm-charades", "--metrics", "mIoU") == 0
     assert hicm("evaluate", charades / "predictions_val.json", *config.data.annotations["val"]) == 0
     assert hicm("compare", charades, charades, "--samples", "10", "--metrics", "mIoU") == 0
+    capsys.readouterr()
+    assert hicm("moments", "evaluate", charades, "--metrics", "mIoU") == 0
+    assert "\nproto:hicm|metrics:mIoU|" in capsys.readouterr().out, "under the settings of the run"
+    assert hicm("moments", "evaluate", charades.parent) == 2
+    assert "config.yaml: run not found; give a folder that 'hicm train' wrote" in capsys.readouterr().err
     assert hicm("evaluate", charades, "--jobs", "2") == 2
     assert "--jobs is for dense captions" in capsys.readouterr().err
+
+
+def test_runs_with_other_annotations_are_not_compared(folder, charades, tmp_path, capsys):
+    """Unless it is said by which both are scored."""
+    assert hicm("predict", charades) == 0
+    other = shutil.copytree(charades, tmp_path / "other")
+    (folder / "less.txt").write_text(STA.splitlines()[0] + "\n")
+    text = (other / "config.yaml").read_text()
+    (other / "config.yaml").write_text(text.replace("sta.txt", "less.txt"))
+    capsys.readouterr()
+    assert hicm("compare", charades, other, "--metrics", "mIoU") == 2
+    assert f"{other}: has other annotations than {charades}; name the annotation file that both are scored by" in (
+        capsys.readouterr().err)
+    files = load_config(charades / "config.yaml").data.annotations["val"]
+    assert hicm("compare", charades, other, *files, "--metrics", "mIoU", "--samples", "10") == 0
 
 
 def test_a_held_out_part_keeps_the_ids_of_the_file(folder):

@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from hicm import verbs
 from hicm.config import load_config
 from hicm.data.samples import SampleList, open_samples
 from hicm.errors import UserError
@@ -22,6 +23,7 @@ from hicm.systems.moments.objective import LossModule, loss_names
 from tests.rooms.conftest import hicm
 from tests.systems.moments.moments_made_up import SMALL, WORD_WIDTH, make_item, make_model
 from tests.tiny import make_tiny
+from tests.video.videos import write_video
 
 BOTH = replace(SMALL, context="both")
 
@@ -203,6 +205,16 @@ def test_a_run_has_its_own_bank(settings, run, tmp_path):
     assert found and read_json(tmp_path / "p.json")["decided_by"]["settings"]["retrieval.top_k"] == 20
 
 
+def test_a_run_under_other_settings_keeps_the_bank(settings, run, tmp_path):
+    assert hicm("convert", run, settings, tmp_path / "other", "--set", "system=moments", "--set",
+                "moments.decode.moments=2") == 0
+    assert {path.name for path in (tmp_path / "other" / "bank").iterdir()} == {
+        path.name for path in (run / "bank").iterdir()}
+    found, other = (results(folder, tmp_path / f"{folder.name}.json", "moments.decode.moments=2")
+                    for folder in (run, tmp_path / "other"))
+    assert found == other
+
+
 def test_what_is_refused(settings, run, tmp_path, capsys):
     system = ("--set", "system=moments")
     capsys.readouterr()
@@ -245,3 +257,26 @@ def test_the_bank_needs_the_encoder_of_sentences_and_not_that_of_frames(settings
     assert hicm("data", "check", settings, *own, "--set", "memory.encoder=hashing:41") == 1
     assert "the encoder of its embeddings is hashing:40, that of the text hashing:41" in capsys.readouterr().out
     assert hicm("train", settings, *own, "--out", tmp_path / "run") == 0 and hicm("predict", tmp_path / "run") == 0
+
+
+def test_a_converted_run_has_its_own_bank(run, tmp_path):
+    own = ("--set", f"memory.path={run / 'bank'}", "--set", "moments.decode.moments=2")
+    assert hicm("convert", run, run / "config.yaml", tmp_path / "again", *own) == 0
+    assert results(tmp_path / "again", tmp_path / "p.json") == results(run, tmp_path / "q.json",
+                                                                      "moments.decode.moments=2")
+    for name in ("bank.json", "bank.npz"):
+        assert (tmp_path / "again" / "bank" / name).read_bytes() == (run / "bank" / name).read_bytes()
+
+
+def test_a_film_is_searched(run, tmp_path):
+    """One sentence about a video file; what it recalls is among what the answer was made from."""
+    film = write_video(tmp_path / "film.mp4", [0.0, 4.0, 9.0], 12.0)
+    found = {}
+    for search in ("descend", "zero"):
+        verbs.search([str(film)], "somebody cuts bread", model=str(run), encoder="hashing:24", out=str(
+            tmp_path / search), cache=str(tmp_path / "cache"), set_=[f"retrieval.search={search}"])
+        [file] = (tmp_path / search).glob("*.json")
+        found[search] = read_json(file)
+    assert "memory bank" in found["descend"]["decided_by"]["inputs"]
+    assert "memory bank" not in found["zero"]["decided_by"]["inputs"]
+    assert found["descend"]["results"] != found["zero"]["results"]
