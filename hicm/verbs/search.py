@@ -1,5 +1,6 @@
 """Find moments in video files."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,7 +49,7 @@ def search(videos: Videos, question: Annotated[str, "what is to be found, a sent
         raise UserError(f"--top {top}: expected 1 or more")
     if not 0 <= overlap <= 1:
         raise UserError(f"--overlap {overlap:g}: expected 0 to 1")
-    if Path(question).exists():
+    if os.path.exists(question):  # False where no file can have such a name
         raise UserError(f"{question}: is a file, expected the question; it stands behind the videos, e.g. hicm search "
                         f"{question} \"a dog jumps into the water\"")
     folder, kept = output_folder(out), output_folder(cache, "--cache")  # checked before a model is loaded
