@@ -114,8 +114,8 @@ class PlainSearcher(Searcher):
 class RunSearcher(Searcher):
     """A run of a system that finds the moments of sentences.
 
-    A video is searched ``window`` seconds at once (0: as long as nearly all of the training videos), a longer one in
-    windows that overlap by half.  ``encoder``: of frames; empty: the one of the training's features, as far as that is
+    A video is searched ``window`` seconds at a time (0: as long as nearly all of the training videos, and no longer
+    than the system reads), a longer one in windows that overlap by half.  ``encoder``: of frames; empty: the one of the training's features, as far as that is
     known.  Raises UserError when there is no such run, or when it cannot search video files.
     """
 
@@ -135,7 +135,11 @@ class RunSearcher(Searcher):
         self.system = kind.load(self._folder, config)
         super().__init__(self._open_encoder(encoder), cache, overlap)
         self.step = 1 / config.data.clock.rate
-        self.window = window or config.data.longest or _usual_length(config)
+        longest = self.system.longest
+        if window > longest:
+            raise UserError(f"search: --window={window:g}: the run reads only the first {longest:g} s of what it "
+                            "searches at once; give at most that")
+        self.window = window or min(config.data.longest or _usual_length(config), longest)
         self.how = f"by the run {model}"
 
     def windows(self, features: VideoFeatures, question: str, progress: Progress) -> np.ndarray:
