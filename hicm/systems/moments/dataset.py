@@ -73,7 +73,7 @@ class Preparation:
 
 
 def moments_within(query: Query, duration: float, reach: float = math.inf) -> list[Span]:
-    """The moments of a query within a video of ``duration`` seconds (NaN: not known), cleaned (`hicm.moments.cleaning`).
+    """The moments of a query within a video of ``duration`` seconds (NaN: unknown), cleaned (`hicm.moments.cleaning`).
 
     ``reach``: the seconds of the video that are read.  Moments that start after these are left out, others are cut.
     """

@@ -100,7 +100,7 @@ def test_surplus_rows_are_cut_off(make, tmp_path):
     config, samples = load_config(path), open_samples(load_config(path).data, "train")
     [said] = room_findings(config, "train", samples.videos, samples.speech, WIDTH, tmp_path)
     assert str(said) == ("1 of 1 videos have sentences whose moments start after the 10 s that are read "
-                         "(moments.surplus=cut): v (1); these sentences are not learnt, or found; raise data.frames")
+                         "(moments.surplus=cut): v (1); they are neither learnt nor found; raise data.frames")
     run = tmp_path / "run"
     assert hicm("train", path, "--out", run) == 0 and hicm("predict", run) == 0 and hicm("evaluate", run) == 0
     found = read_json(run / "predictions_val.json")["results"]["v"]

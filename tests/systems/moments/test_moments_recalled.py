@@ -221,13 +221,13 @@ def test_what_is_refused(settings, run, tmp_path, capsys):
     assert hicm("predict", run, "--set", "moments.context=both", "--out", tmp_path / "p.json") == 2
     assert "training decided this setting" in capsys.readouterr().err
     assert hicm("predict", run, "--set", "retrieval.windows=2", "--out", tmp_path / "p.json") == 2
-    assert "sentences search the memory, not windows of videos" in capsys.readouterr().err
+    assert "this setting is about windows of a video, but here sentences" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"was trained with moments\.context='recalled', found 'both'"):
         find_system("moments").load(run / "last", load_config(run / "config.yaml", ["moments.context=both"]))
 
 
 def test_masked_words_need_layers(settings):
-    with pytest.raises(UserError, match=r"moments\.word_layers=0: masked words cannot be told from frames"):
+    with pytest.raises(UserError, match=r"moments\.word_layers=0: masked words cannot be predicted from frames"):
         prepared(settings, "moments.word_layers=0")
 
 
