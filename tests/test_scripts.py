@@ -25,12 +25,11 @@ PROMISED = {"quickstart.sh", "test.sh", "build_memory.sh", "train_yc2.sh", "trai
             "train_vid2seq_yc2.sh", "train_vid2seq_vitt.sh", "pretrain_htm.sh", "pretrain_vidchapters.sh",
             "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "eval_vid2seq_yc2.sh", "eval_vid2seq_vitt.sh",
             "eval_vidchapters.sh", "ablate_memory.sh", "common.sh",
-            *(f"{what}_{model}_{data}.sh" for what in ("train", "eval") for model in ("cm2", "pdvc")
-              for data in ("yc2", "anet")),
-            *(f"{what}_{name}.sh" for what in ("train", "eval") for name in (*MESM, TWO_SPLITS))}
+            *(f"{what}_{name}.sh" for what in ("train", "eval")
+              for name in ("cm2_yc2", "cm2_anet", "pdvc_yc2", "pdvc_anet", *MESM, TWO_SPLITS))}
 SCORE = tuple(sorted(name for name in PROMISED if name.startswith("eval_") and TWO_SPLITS not in name))
 NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "bench_yc2_sim.sh", "bench_parallel_yc2_sim.sh",
-                  f"eval_{TWO_SPLITS}.sh", *SCORE)
+                  "bench_moments_sim.sh", f"eval_{TWO_SPLITS}.sh", *SCORE)
 WITHOUT_MEMORY = {"train_vid2seq_yc2.sh": "vid2seq_yc2", "train_vid2seq_vitt.sh": "vid2seq_vitt",
                   "pretrain_vidchapters.sh": "pretrain_vidchapters", "train_pdvc_yc2.sh": "pdvc_yc2",
                   "train_pdvc_anet.sh": "pdvc_anet", **{f"train_{name}.sh": name for name in MESM}}
@@ -38,8 +37,7 @@ REMEDIES = {"train_yc2.sh": "hicm download yc2", "train_vitt.sh": "hicm download
             "train_vid2seq_yc2.sh": "hicm download yc2", "train_vid2seq_vitt.sh": "hicm download vitt",
             "train_anet.sh": "data/README.md", "pretrain_htm.sh": "data/README.md",
             "pretrain_vidchapters.sh": "data/README.md",
-            **{f"train_{name}.sh": "data/README.md" for name in ("cm2_yc2", "cm2_anet", *MESM, TWO_SPLITS, "pdvc_yc2",
-                                                                 "pdvc_anet")}}
+            **{name: "data/README.md" for name in sorted(PROMISED) if re.match("train_(cm2|pdvc|mesm)_", name)}}
 RUN = "presave/runs/a run-12345678"  # a blank in it: every use must be quoted
 
 RECORD = r"""#!/bin/bash
@@ -334,6 +332,46 @@ def test_bench_of_the_parallel_system_trains_two_seeds_beside_two_floors(sandbox
     assert [call[1] for call in calls[5:]] == [*["train", "predict", "evaluate"] * 8, "scripts/tabulate_runs.py"]
     predicted = f"{RUN}/predictions_val.json"
     assert [one.partition("=")[2] for one in calls[-1][4:]] == [*[predicted] * 2, *[f"{predicted},{predicted}"] * 3]
+
+
+@pytest.fixture
+def moments(sandbox, tmp_path):
+    """A folder with annotations; the text encoder is there already."""
+    (sandbox.folder / "data" / "minilm").mkdir(parents=True)
+    for name in ("train.json", "test.json"):
+        (tmp_path / name).write_text(name)
+    return str(tmp_path)
+
+
+def test_bench_of_moments_trains_three_systems_and_two_seeds_beside_two_floors(sandbox, moments):
+    done = sandbox.run("bench_moments_sim.sh", "tacos", moments, "simulate.py", "--set", "train.epochs=1")
+    assert (done.returncode, done.stderr) == (0, "")
+    calls = sandbox.calls
+    check_calls(calls)
+    assert (sandbox.folder / "data" / "tacos" / "test.json").read_text() == "test.json"
+    assert [call[1] for call in calls if call[0] == "python"] == [
+        "scripts/as_dense.py", "scripts/as_dense.py", "simulate.py", "scripts/moment_priors.py",
+        "scripts/moment_priors.py", "scripts/tabulate_moments.py"]
+    trained = [call[3:] for call in calls if call[1] == "train"]
+    assert [words[1] for words in trained] == ["train.seed=1"] * 3 + ["train.seed=2"] * 3
+    assert ["moments.context=none" in words for words in trained] == [True, False, False] * 2
+    assert ["moments.context=both" in words for words in trained] == [False, False, True] * 2
+    assert all(words[-1] == "train.epochs=1" for words in trained)
+    scores = f"{RUN}/metrics_test.json"
+    assert [one.partition("=")[2] for one in calls[-1][2:7]] == [
+        "presave/tacos_sim/metrics_whole.json", "presave/tacos_sim/metrics_prior.json", *[f"{scores},{scores}"] * 3]
+    (sandbox.folder / "data" / "tacos_sim" / "features.h5").touch()
+    sandbox.run("bench_moments_sim.sh", "tacos", "/nowhere", "simulate.py", SEEDS="3", SYSTEMS="mesm", DOCS="page.md",
+                AS="tacos_hard")
+    assert "simulate.py" not in [call[1] for call in sandbox.calls], "features are made once"
+    assert len([call for call in sandbox.calls if call[1] == "train"]) == 1
+    assert sandbox.calls[-1][-4:] == ["--docs", "page.md", "--part", "moments_tacos_hard"]
+    assert sandbox.calls[-1][sandbox.calls[-1].index("--out") + 1] == "presave/tacos_hard/table.md"
+
+
+def test_bench_of_moments_knows_two_data_sets(sandbox, moments):
+    done = sandbox.run("bench_moments_sim.sh", "qvhighlights", moments, "simulate.py")
+    assert done.returncode == 2 and "expected charades or tacos, found 'qvhighlights'" in done.stderr
 
 
 # installation

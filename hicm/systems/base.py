@@ -127,7 +127,7 @@ class Learner(System):
         raise UserError("train.by_length: this system does not know the lengths of its samples; set it to false")
 
     def groups(self) -> list[int] | None:
-        """The group of each training sample, a number; a batch has samples of different groups where it can.
+        """The number of a group for each training sample; batches hold samples of different groups where possible.
 
         None: there are no groups.
         """

@@ -46,6 +46,8 @@ def test_rows_per_second_are_told(tiny):
     for rate, seconds in (("0.5", 2.0), ("1.0", 1.0), ("2.0", 1.0)):
         samples = open_samples(load_config(tiny, [f"data.feature_fps={rate}"]).data, "val")
         assert samples[0].seconds_per_row == seconds
+    every = open_samples(load_config(tiny, ["data.feature_fps=2", "data.feature_rows=all"]).data, "val")[0]
+    assert every.seconds_per_row == 0.5 and len(every.rows) == int(every.duration)
 
 
 @pytest.mark.parametrize("rows", [np.zeros((0, 4)), np.zeros(4), np.full((2, 4), math.nan)])

@@ -50,6 +50,17 @@ def test_paths_follow_the_tree_and_keep_the_best(bank):
                            for at in bank.level(node.reaches).children[parent])
 
 
+@pytest.mark.parametrize(("rows", "seconds"), [("thinned", 20), ("all", 5)])
+def test_windows_last_as_long_as_the_rows_that_are_read(bank, rows, seconds):
+    """Features of four rows a second."""
+    data = DataConfig(frames=60, feature_fps=4.0, feature_rows=rows)
+    config = Config(data=data, retrieval=RetrievalConfig(windows=3))
+    frames = np.random.default_rng(0).standard_normal((1, 60, bank.width)).astype(np.float32)
+    visited = Reader(bank, config.retrieval).read(frames, np.ones((1, 60), bool)).visited(0)
+    found = Memory(config, bank).windows(visited, 3.0 * seconds)
+    assert [part.span for part in found] == [Span(seconds * place, seconds * (place + 1)) for place in range(3)]
+
+
 def test_what_was_read_and_what_was_stored_are_the_same(bank, tmp_path):
     settings = RetrievalConfig(windows=4, top_k=2)
     frames = np.random.default_rng(1).standard_normal((2, 20, bank.width)).astype(np.float32)

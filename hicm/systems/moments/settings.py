@@ -37,15 +37,15 @@ class DecodeSettings:
     # how windows are made to fit: they are cut to the video; or, as MESM submits them, clamped and rounded to a grid
     fit: Literal["video", "grid"] = "video"
     clamp: float = limited(150.0, 0)  # fit=grid: seconds at which windows end at the latest; TACoS: 1000; 0: anywhere
-    grid: float = limited(0.0, 0)  # fit=grid: they begin and end at multiples of so many seconds; 0: anywhere
+    grid: float = limited(0.0, 0)  # fit=grid: they begin and end at multiples of it, in seconds; 0: anywhere
 
 
 @dataclass(frozen=True)
 class Settings:
     """Settings of the network, its losses and its predictions."""
 
-    # where word vectors come from (words/): clip:<model>/<pretrained>, glove:<text file>, glove_pickle:<pickle> or
-    # each:<encoder>
+    # where word vectors come from (words/): clip:<model>/<pretrained>, hf:<name or folder>, glove:<text file>,
+    # glove_pickle:<pickle> or each:<encoder>
     words: str = "clip:ViT-B-32/openai"
     tags: str = ""  # parts of speech, as hicm data tag-words writes them; empty: all words are masked alike
     sentences: int = limited(10, 1)  # queries of a video, at most, in a training item; a video with more makes several

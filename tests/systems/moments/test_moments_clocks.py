@@ -113,15 +113,6 @@ def test_a_moment_that_starts_where_reading_ends_is_not_learnt(make):
     assert only_batch(path)[0].texts == ("sits",)
 
 
-def test_no_more_is_searched_at_once_than_is_read(make, tmp_path):
-    run = tmp_path / "run"
-    assert hicm("train", make(dense(14.5, sits=[2, 6]), "v", 14, {"surplus": "cut"}, frames=10), "--out", run) == 0
-    given = (str(run), f"blocks:{WIDTH}", tmp_path / "cache", 0.5)
-    assert RunSearcher(*given).window == 10 and RunSearcher(*given, window=8.0).window == 8
-    with pytest.raises(UserError, match=r"--window=12: the run reads only the first 10 s"):
-        RunSearcher(*given, window=12.0)
-
-
 def test_fewer_rows_are_read_alike(make):
     video = dense(14.5, sits=[2, 6])
     cut, pooled = (only_batch(make(video, "v", 14, {"surplus": surplus}, frames=20))[0] for surplus in ("cut", "pool"))

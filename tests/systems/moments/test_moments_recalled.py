@@ -205,6 +205,16 @@ def test_a_run_has_its_own_bank(settings, run, tmp_path):
     assert found and read_json(tmp_path / "p.json")["decided_by"]["settings"]["retrieval.top_k"] == 20
 
 
+def test_a_run_under_other_settings_keeps_the_bank(settings, run, tmp_path):
+    assert hicm("convert", run, settings, tmp_path / "other", "--set", "system=moments", "--set",
+                "moments.decode.moments=2") == 0
+    assert {path.name for path in (tmp_path / "other" / "bank").iterdir()} == {
+        path.name for path in (run / "bank").iterdir()}
+    found, other = (results(folder, tmp_path / f"{folder.name}.json", "moments.decode.moments=2")
+                    for folder in (run, tmp_path / "other"))
+    assert found == other
+
+
 def test_what_is_refused(settings, run, tmp_path, capsys):
     system = ("--set", "system=moments")
     capsys.readouterr()
