@@ -1,5 +1,7 @@
 """Texts of the memory that sentences recall: in training, in prediction, and what the network makes of them."""
 
+import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from hicm.systems.moments.batch import Batch
 from hicm.systems.moments.collate import Item, collate
 from hicm.systems.moments.draw import draw
 from hicm.systems.moments.objective import LossModule, loss_names
+from hicm.systems.moments.system import System
 from tests.rooms.conftest import hicm
 from tests.systems.moments.moments_made_up import SMALL, WORD_WIDTH, make_item, make_model
 from tests.tiny import make_tiny
@@ -168,6 +171,37 @@ def test_training_is_repeatable(settings, run, tmp_path):
                 tmp_path / "run") == 0
     first, second = (load_file(folder / "last" / "model.safetensors") for folder in (run, tmp_path / "run"))
     assert first.keys() == second.keys() and all((first[name] == second[name]).all() for name in first)
+
+
+def test_an_interrupted_training_ends_with_the_same_weights(settings, tmp_path, monkeypatch):
+    """Windows are drawn for each epoch, videos make several items, and sentences recall texts."""
+    content = read_json(load_config(settings).data.annotations["train"][0])
+    rows = [{"query": text, "vid": video, "duration": entry["duration"], "relevant_windows": [[0, 2], [1, 4], span]}
+            for video, entry in content.items()
+            for span, text in zip(entry["timestamps"], entry["sentences"], strict=True)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps({"qid": number} | row) + "\n"
+                                                  for number, row in enumerate(rows)))
+    changes = ("system=moments", f"data.annotations.train={tmp_path / 'train.jsonl'}", "moments.context=both",
+               "moments.sentences=2", "moments.windows=1", "train.epochs=2", "train.checkpoint_every=1")
+    given = ["train", settings, *(part for one in changes for part in ("--set", one)), "--out"]
+    assert hicm(*given, tmp_path / "whole") == 0
+    made = System.batches
+    last = len((tmp_path / "whole" / "stats.jsonl").read_text().splitlines())
+    assert last > 8
+
+    def interrupted(self, micro):
+        yield from itertools.islice(made(self, micro), 3)
+        raise UserError("the power fails")
+
+    monkeypatch.setattr(System, "batches", interrupted)
+    for _ in range(3):
+        assert hicm(*given, tmp_path / "broken") == 2
+    reached = torch.load(tmp_path / "broken" / "checkpoint.pt", weights_only=True)["progress"]["step"]
+    assert 3 <= reached < last
+    monkeypatch.setattr(System, "batches", made)
+    assert hicm(*given, tmp_path / "broken") == 0
+    whole, broken = (load_file(tmp_path / name / "last" / "model.safetensors") for name in ("whole", "broken"))
+    assert whole.keys() == broken.keys() and all((whole[name] == broken[name]).all() for name in whole)
 
 
 def test_one_sentence_about_one_video(run):
