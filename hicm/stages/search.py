@@ -87,7 +87,7 @@ def search_files(videos: Sequence[Path], searcher: Searcher, question: str, top:
     """
     question = " ".join(mend(question).split())
     if not question:
-        raise UserError("search: the question is empty; say what is to be found, e.g. \"a dog jumps into the water\"")
+        raise UserError("search: the question is empty; describe what to find, e.g. \"a dog jumps into the water\"")
     origin = searcher.origin(question, videos)
     origin = replace(origin, settings=origin.settings | {"top": top} | dict(about or {}))
     files = _Files(out, question)

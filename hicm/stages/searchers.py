@@ -114,9 +114,10 @@ class PlainSearcher(Searcher):
 class RunSearcher(Searcher):
     """A run of a system that finds the moments of sentences.
 
-    A video is searched ``window`` seconds at once (0: as long as nearly all of the training videos), a longer one in
-    windows that overlap by half.  ``encoder``: of frames; empty: the one of the training's features, as far as that is
-    known.  Raises UserError when there is no such run, or when it cannot search video files.
+    A video is searched ``window`` seconds at a time (0: as long as nearly all of the training videos, and no longer
+    than the system reads), a longer one in windows that overlap by half.  ``encoder``: of frames; empty: the one of the
+    training's features if it is known, else a guess (`_like_words`).  Raises UserError when there is no such run, or
+    when it cannot search video files.
     """
 
     def __init__(self, model: str, encoder: str, cache: Path, overlap: float, window: float = 0.0,

@@ -129,7 +129,7 @@ class Learner(System):
     def groups(self) -> list[int] | None:
         """The number of a group for each training sample; batches hold samples of different groups where possible.
 
-        None: any samples may stand together.
+        None: there are no groups.
         """
         return None
 

@@ -52,8 +52,8 @@ class Settings:
     windows: int = limited(0, 0)  # moments of a query, at most, drawn anew for every epoch; 0: all; QVHighlights: 5
     surplus: Literal["pool", "cut"] = "pool"  # rows beyond data.frames: pool all, or cut off the rest (QVHighlights)
     max_words: int = limited(16, 3)  # L, tokens of a query that are read; QVHighlights: 32
-    classes: int = limited(1111, 1)  # most frequent words that are told apart when they are masked
-    counts: str = ""  # which these are: the first of a count file (hicm data count-words); empty: of the training split
+    classes: int = limited(1111, 1)  # words that masked words are predicted among: the most frequent ones
+    counts: str = ""  # a count file, whose first words they are (hicm data count-words); empty: of the training split
     width: int = limited(256, 8)  # d
     hidden: int = limited(1024, 1)  # width of the feed-forward networks
     heads: int = limited(8, 1)
@@ -139,7 +139,7 @@ def check(config: Any) -> None:
     if not (objective.label and (objective.span or objective.giou)):
         raise UserError("moments.objective: label and one of span and giou need a weight, or no windows are learnt")
     if objective.words and not settings.word_layers:
-        raise UserError("moments.word_layers=0: masked words cannot be told from frames without them; set "
+        raise UserError("moments.word_layers=0: masked words cannot be predicted from frames without these layers; set "
                         "moments.objective.words=0, or word_layers to 1 or more")
     unread = [name for name in OF_WINDOWS if getattr(config.retrieval, name) != getattr(RetrievalConfig, name)]
     if unread and memory(config) == "sentences":
