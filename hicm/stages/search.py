@@ -85,9 +85,7 @@ def search_files(videos: Sequence[Path], searcher: Searcher, question: str, top:
     A video that cannot be read is recorded in ``out/failed.jsonl``, and the others are searched.  Raises UserError when
     ``question`` is blank, when the files were made in another way (unless ``overwrite``), or no video can be read.
     """
-    question = " ".join(mend(question).split())
-    if not question:
-        raise UserError("search: the question is empty; describe what to find, e.g. \"a dog jumps into the water\"")
+    question = sentence_of(question)
     origin = searcher.origin(question, videos)
     origin = replace(origin, settings=origin.settings | {"top": top} | dict(about or {}))
     files = _Files(out, question)
@@ -110,6 +108,14 @@ def search_files(videos: Sequence[Path], searcher: Searcher, question: str, top:
                "moments": [asdict(moment) for moment in moments], "results": results}
     files.write(content, moments, {one.video.stem: one.duration for one in answers})
     return Search(content, files.page, summary.failed, as_json)
+
+
+def sentence_of(question: str) -> str:
+    """The question with single blanks.  Raises UserError when nothing is asked."""
+    sentence = " ".join(mend(question).split())
+    if not sentence:
+        raise UserError("search: the question is empty; describe what to find, e.g. \"a dog jumps into the water\"")
+    return sentence
 
 
 def ranked(answers: Sequence[Answer], top: int) -> list[Moment]:

@@ -42,16 +42,17 @@ def search(videos: Videos, question: Annotated[str, "a sentence that describes w
     is recorded in failed.jsonl, and the others are searched.
     """
     from hicm.stages.each_video import find_videos
-    from hicm.stages.search import search_files
+    from hicm.stages.search import search_files, sentence_of
 
     check_window(window)
     if top < 1:
         raise UserError(f"--top {top}: expected 1 or more")
     if not 0 <= overlap <= 1:
         raise UserError(f"--overlap {overlap:g}: expected 0 to 1")
-    if os.path.exists(question):  # False where no file can have such a name
-        raise UserError(f"{question}: is a file, expected the question; it comes after the videos, e.g. hicm search "
-                        f"{question} \"a dog jumps into the water\"")
+    question = sentence_of(question)
+    if os.path.exists(question):  # False where a long one cannot be a path, which Path.exists() raises
+        raise UserError(f"{question}: is a file or folder, expected the question; it comes after the videos, e.g. "
+                        f"hicm search {question} \"a dog jumps into the water\"")
     folder, kept = output_folder(out), output_folder(cache, "--cache")  # checked before a model is loaded
     files = find_videos(videos)
     settings = [*set_, *(["offline=true"] if offline else [])]
