@@ -35,7 +35,7 @@ def search(videos: Videos, question: Annotated[str, "a sentence that describes w
                                      "over union) is left out"] = 0.5,
            cache: Cache = "presave/videos", offline: Offline = False, set_: Overrides = (),
            overwrite: Annotated[bool, "replace results of another search"] = False, json: Json = False) -> "Search":
-    """Find the moments of your own videos that a sentence describes.
+    """Find the moments that a sentence describes in videos.
 
     The moments of all videos are ranked by score, and printed and written as json and as a page with pictures that
     link into the viewer.  Features are cached, so further questions are answered quickly.  A video that cannot be read
