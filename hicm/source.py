@@ -57,7 +57,7 @@ def open_source(source: Any, what: str, warnings: list[str]) -> Source:
     name = Path(source).name.removesuffix(".gz") if where == str(source) else ""  # a pipe's name says nothing
     content = _unpack(_read(source, where, what), where, what)
     refuse_stand_in_content(content[:1024], where, what)
-    _refuse_others(content[:1024], where, what)
+    _refuse_others(content[:1024], where)
     text = _decode(content, where, what)
     repeated: list[str] = []
     try:
@@ -96,14 +96,13 @@ def _unpack(content: bytes, where: str, what: str) -> bytes:
     return b"".join(parts)
 
 
-def _refuse_others(head: bytes, where: str, what: str) -> None:
+def _refuse_others(head: bytes, where: str) -> None:
     """UserError for files that hold no text, by their first bytes."""
     kind = next((kind for mark, kind in OTHERS.items() if head.startswith(mark)), "")
     if head[257:].startswith(TAR):
         kind = "a tar archive"
     if kind:
-        raise UserError(f"{where}: {what}: {kind}, expected text such as json, maybe packed with gzip; unpack or "
-                        "convert it first")
+        raise UserError(f"{where}: {kind}; expected text such as json, maybe packed with gzip: unpack or convert it")
 
 
 def _decode(content: bytes, where: str, what: str) -> str:

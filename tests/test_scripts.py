@@ -16,6 +16,7 @@ import pytest
 
 from hicm.cli import make_parser
 from hicm.config import load_config
+from tests.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
@@ -25,12 +26,11 @@ PROMISED = {"quickstart.sh", "test.sh", "build_memory.sh", "train_yc2.sh", "trai
             "train_vid2seq_yc2.sh", "train_vid2seq_vitt.sh", "pretrain_htm.sh", "pretrain_vidchapters.sh",
             "eval_yc2.sh", "eval_vitt.sh", "eval_anet.sh", "eval_vid2seq_yc2.sh", "eval_vid2seq_vitt.sh",
             "eval_vidchapters.sh", "ablate_memory.sh", "common.sh",
-            *(f"{what}_{model}_{data}.sh" for what in ("train", "eval") for model in ("cm2", "pdvc")
-              for data in ("yc2", "anet")),
-            *(f"{what}_{name}.sh" for what in ("train", "eval") for name in (*MESM, TWO_SPLITS))}
+            *(f"{what}_{name}.sh" for what in ("train", "eval")
+              for name in ("cm2_yc2", "cm2_anet", "pdvc_yc2", "pdvc_anet", *MESM, TWO_SPLITS))}
 SCORE = tuple(sorted(name for name in PROMISED if name.startswith("eval_") and TWO_SPLITS not in name))
 NEED_ARGUMENTS = ("build_memory.sh", "ablate_memory.sh", "bench_yc2_sim.sh", "bench_parallel_yc2_sim.sh",
-                  f"eval_{TWO_SPLITS}.sh", *SCORE)
+                  "bench_moments_sim.sh", f"eval_{TWO_SPLITS}.sh", *SCORE)
 WITHOUT_MEMORY = {"train_vid2seq_yc2.sh": "vid2seq_yc2", "train_vid2seq_vitt.sh": "vid2seq_vitt",
                   "pretrain_vidchapters.sh": "pretrain_vidchapters", "train_pdvc_yc2.sh": "pdvc_yc2",
                   "train_pdvc_anet.sh": "pdvc_anet", **{f"train_{name}.sh": name for name in MESM}}
@@ -38,64 +38,8 @@ REMEDIES = {"train_yc2.sh": "hicm download yc2", "train_vitt.sh": "hicm download
             "train_vid2seq_yc2.sh": "hicm download yc2", "train_vid2seq_vitt.sh": "hicm download vitt",
             "train_anet.sh": "data/README.md", "pretrain_htm.sh": "data/README.md",
             "pretrain_vidchapters.sh": "data/README.md",
-            **{f"train_{name}.sh": "data/README.md" for name in ("cm2_yc2", "cm2_anet", *MESM, TWO_SPLITS, "pdvc_yc2",
-                                                                 "pdvc_anet")}}
+            **{name: "data/README.md" for name in sorted(PROMISED) if re.match("train_(cm2|pdvc|mesm)_", name)}}
 RUN = "presave/runs/a run-12345678"  # a blank in it: every use must be quoted
-
-RECORD = r"""#!/bin/bash
-{ printf '%s' "${0##*/}"; printf '\t%s' "$@"; echo; } >> "$CALLS"
-"""
-STAND_IN = RECORD + r"""
-if [ "${0##*/}" = accelerate ]; then while [ "$1" != hicm ]; do shift; done; shift; fi
-[ "$FAIL" = "$1" ] && exit 1
-case "$1" in
-    memory) [ "$2" = build ] && echo "encoding" && echo "presave/yc2/bank" ;;
-    train) echo "epoch 1: CIDEr 0.1"; echo "presave/runs/a run-12345678" ;;
-esac
-exit 0
-"""
-# stands for the system's Python: `-m venv` makes a .venv whose Python writes down what it is asked
-PYTHON = RECORD + r"""
-case "$*" in
-    "-c "*) exit "${OLD:-0}" ;;
-    --version) echo "Python 3.9.1" ;;
-    "-m venv .venv") mkdir -p .venv/bin && cp "$INSIDE" .venv/bin/python && cp "$HICM" .venv/bin/hicm ;;
-esac
-"""
-PIP = RECORD + r"""[ "$FAIL" = pip ] && exit 1
-exit 0
-"""
-
-
-class Sandbox:
-    """A copy of the scripts with stand-ins for every program that would do something."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.log = folder / "check out", folder / "calls"
-        shutil.copytree(ROOT / "scripts", self.folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-        (self.folder / "requirements.txt").write_text("numpy\n")
-        for name in ("hicm", "accelerate", "ruff", "mypy", "python"):
-            self.program(self.folder / ".venv" / "bin" / name, STAND_IN)
-        (self.folder / ".venv" / ".complete").touch()
-        os.utime(self.folder / "requirements.txt", (0, 0))
-
-    def program(self, path: Path, text: str) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(0o755)
-        return path
-
-    def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        """Run a script from outside the checkout; its calls are in `calls` afterwards."""
-        self.log.unlink(missing_ok=True)
-        return subprocess.run(["bash", str(self.folder / "scripts" / script), *arguments], capture_output=True,
-                              text=True, cwd=self.folder.parent, timeout=20,
-                              env={"PATH": "/usr/bin:/bin", "CALLS": str(self.log), "FAIL": "", **environment})
-
-    @property
-    def calls(self) -> list[list[str]]:
-        """Every call of a stand-in: program and arguments."""
-        return [line.split("\t") for line in self.log.read_text().splitlines()] if self.log.exists() else []
 
 
 @pytest.fixture
@@ -336,48 +280,44 @@ def test_bench_of_the_parallel_system_trains_two_seeds_beside_two_floors(sandbox
     assert [one.partition("=")[2] for one in calls[-1][4:]] == [*[predicted] * 2, *[f"{predicted},{predicted}"] * 3]
 
 
-# installation
-
 @pytest.fixture
-def bare(sandbox, tmp_path):
-    """The sandbox without .venv, and the environment in which python3.11 is a stand-in."""
-    shutil.rmtree(sandbox.folder / ".venv")
-    sandbox.program(tmp_path / "bin" / "python3.11", PYTHON)
-    return {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
-            "INSIDE": str(sandbox.program(tmp_path / "python-inside", PIP)),
-            "HICM": str(sandbox.program(tmp_path / "hicm-inside", STAND_IN))}
+def moments(sandbox, tmp_path):
+    """A folder with annotations; the text encoder is there already."""
+    (sandbox.folder / "data" / "minilm").mkdir(parents=True)
+    for name in ("train.json", "test.json"):
+        (tmp_path / name).write_text(name)
+    return str(tmp_path)
 
 
-INSTALL = [["python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"],
-           ["python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-e", "."]]
+def test_bench_of_moments_trains_three_systems_and_two_seeds_beside_two_floors(sandbox, moments):
+    done = sandbox.run("bench_moments_sim.sh", "tacos", moments, "simulate.py", "--set", "train.epochs=1")
+    assert (done.returncode, done.stderr) == (0, "")
+    calls = sandbox.calls
+    check_calls(calls)
+    assert (sandbox.folder / "data" / "tacos" / "test.json").read_text() == "test.json"
+    assert [call[1] for call in calls if call[0] == "python"] == [
+        "scripts/as_dense.py", "scripts/as_dense.py", "simulate.py", "scripts/moment_priors.py",
+        "scripts/moment_priors.py", "scripts/tabulate_moments.py"]
+    trained = [call[3:] for call in calls if call[1] == "train"]
+    assert [words[1] for words in trained] == ["train.seed=1"] * 3 + ["train.seed=2"] * 3
+    assert ["moments.context=none" in words for words in trained] == [True, False, False] * 2
+    assert ["moments.context=both" in words for words in trained] == [False, False, True] * 2
+    assert all(words[-1] == "train.epochs=1" for words in trained)
+    scores = f"{RUN}/metrics_test.json"
+    assert [one.partition("=")[2] for one in calls[-1][2:7]] == [
+        "presave/tacos_sim/metrics_whole.json", "presave/tacos_sim/metrics_prior.json", *[f"{scores},{scores}"] * 3]
+    (sandbox.folder / "data" / "tacos_sim" / "features.h5").touch()
+    sandbox.run("bench_moments_sim.sh", "tacos", "/nowhere", "simulate.py", SEEDS="3", SYSTEMS="mesm", DOCS="page.md",
+                AS="tacos_hard")
+    assert "simulate.py" not in [call[1] for call in sandbox.calls], "features are made once"
+    assert len([call for call in sandbox.calls if call[1] == "train"]) == 1
+    assert sandbox.calls[-1][-4:] == ["--docs", "page.md", "--part", "moments_tacos_hard"]
+    assert sandbox.calls[-1][sandbox.calls[-1].index("--out") + 1] == "presave/tacos_hard/table.md"
 
 
-def test_quickstart_installs_once(sandbox, bare):
-    assert sandbox.run("quickstart.sh", **bare).returncode == 0
-    made, *rest = [call for call in sandbox.calls if call[1] != "-c"]
-    assert made == ["python3.11", "-m", "venv", ".venv"]
-    assert rest == [*INSTALL, ["hicm", "demo"]]
-    assert sandbox.run("quickstart.sh", **bare).returncode == 0
-    assert sandbox.calls == [["hicm", "demo"]]
-    assert sandbox.run("test.sh", **bare).returncode != 0, "there is no ruff here: nothing was installed again"
-    os.utime(sandbox.folder / ".venv" / ".complete", (0, 0))
-    (sandbox.folder / "requirements.txt").touch()
-    assert sandbox.run("quickstart.sh", **bare).returncode == 0
-    assert [call for call in sandbox.calls if call[0] == "python"] == INSTALL, "the pins changed"
-
-
-def test_an_installation_that_fails_is_tried_again(sandbox, bare):
-    assert sandbox.run("quickstart.sh", **bare, FAIL="pip").returncode != 0
-    assert [call for call in sandbox.calls if call[0] == "python"] == INSTALL[:1]
-    assert not (sandbox.folder / ".venv" / ".complete").exists()
-    assert sandbox.run("quickstart.sh", **bare).returncode == 0 and sandbox.calls[-1] == ["hicm", "demo"]
-
-
-def test_python_that_is_too_old(sandbox, bare):
-    done = sandbox.run("quickstart.sh", **bare, OLD="1")
-    assert done.returncode == 2
-    assert done.stderr == ("hicm needs Python 3.11 or newer, found Python 3.9.1; set PYTHON=/path/to/python\n")
-    assert not (sandbox.folder / ".venv").exists()
+def test_bench_of_moments_knows_two_data_sets(sandbox, moments):
+    done = sandbox.run("bench_moments_sim.sh", "qvhighlights", moments, "simulate.py")
+    assert done.returncode == 2 and "expected charades or tacos, found 'qvhighlights'" in done.stderr
 
 
 # what the settings files tell a reader to type

@@ -15,6 +15,7 @@ from hicm.evaluation.measures import Measure
 
 CELLS = 50_000  # b x V at most: what is drawn at once stays in the processor's cache
 LEVEL = 0.95
+MOST = 1_000_000  # samples: the scores of all of them are kept
 
 Key = TypeVar("Key")
 
@@ -73,8 +74,10 @@ def percentile_interval(scores: np.ndarray, level: float) -> Interval:
 
 
 def check_draws(samples: int, seed: int) -> None:
-    """UserError for ``samples`` below 1 or a negative ``seed``."""
+    """UserError for ``samples`` below 1 or above MOST, or a negative ``seed``."""
     if samples < 1:
         raise UserError(f"samples is {samples}, expected 1 or more, e.g. 1000")
+    if samples > MOST:
+        raise UserError(f"samples is {samples}, expected {MOST} at most, e.g. 1000: more would not fit into memory")
     if seed < 0:
         raise UserError(f"seed is {seed}, expected 0 or more")

@@ -2,13 +2,14 @@
 
 import contextlib
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hicm.errors import UserError
 from hicm.files import require
+from hicm.pipes import name_of
 from hicm.stages.score_files import Asked, Scored, plan_files
 
 if TYPE_CHECKING:
@@ -63,8 +64,9 @@ def score_moments(scored: Scored, request: Request, style: "Style" = "text", out
         raise not_scored("query", query, ids)
     asked = Asked(names, request.metrics, request.rules, request.samples, request.seed, request.unit)
     plan = plan_files(scored, asked, [one.name for one, _ in wanted], out, per_query, overwrite, option)
-    found = evaluate(submission, annotated, names, metrics=metrics, rules=request.rules, bootstrap=request.samples,
-                     seed=request.seed, unit=request.unit)
+    with _naming(scored):
+        found = evaluate(submission, annotated, names, metrics=metrics, rules=request.rules, bootstrap=request.samples,
+                         seed=request.seed, unit=request.unit)
     results = [replace(result, warnings=(*warnings, *result.warnings)) for result in found]
     explained = [explain(result, annotated, submission, query) for result in results] if query else []
     scores = output.Scores(tuple(results), style, "\n\n".join(explained), tuple(request.metrics))
@@ -76,6 +78,19 @@ def score_moments(scored: Scored, request: Request, style: "Style" = "text", out
     if style in ("markdown", "latex"):
         print(output.caveats(results), file=sys.stderr)
     return scores
+
+
+@contextlib.contextmanager
+def _naming(scored: Scored) -> Iterator[None]:
+    """Errors that the evaluator has with one of the sides name its file."""
+    try:
+        yield
+    except UserError as error:
+        side, _, what = str(error).partition(": ")
+        file = {"predictions": scored.path, "annotations": scored.references[0]}.get(side)
+        if not isinstance(file, str | Path):  # a held-out part has no file
+            raise
+        raise UserError(f"{name_of(file)}: {what}") from error
 
 
 def _completed(request: Request, scored: Scored) -> Request:
@@ -117,10 +132,9 @@ def compare_moments(files: Sequence[str], request: Request, given: Mapping[str, 
             raise UserError(f"{given.get(name, name)}: holds no predictions of moments, unlike the other files")
     warnings: list[str] = []
     annotated = _annotations(found[names[0]].references, warnings, request.reference_format)
-    digest = annotations_digest(annotated.queries)
-    for name in names[1:]:
+    for name in names[1:] if not annotations else ():
         other = _annotations(found[name].references, [], request.reference_format)
-        if annotations_digest(other.queries) != digest:
+        if annotations_digest(other.queries) != annotations_digest(annotated.queries):
             raise UserError(f"{given.get(name, name)}: has other annotations than {given.get(names[0], names[0])}; "
                             "name the annotation file that both are scored by after them")
     own = found[names[0]].settings
@@ -130,8 +144,9 @@ def compare_moments(files: Sequence[str], request: Request, given: Mapping[str, 
     for name in names:
         label = given.get(name, name)
         label = label if label not in results else f"{label} ({len(results) + 1})"
-        results[label] = evaluate(found[name].path, annotated, protocol, metrics=list(request.metrics) or None,
-                                  rules=request.rules, format=request.format)
+        with _naming(found[name]):
+            results[label] = evaluate(found[name].path, annotated, protocol, metrics=list(request.metrics) or None,
+                                      rules=request.rules, format=request.format)
         for metric in request.metrics:
             if metric in results[label].left_out:
                 raise UserError(f"{metric} cannot be computed for {label}: {results[label].left_out[metric]}")

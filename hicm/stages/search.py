@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hicm.data.text import mend
 from hicm.errors import UserError, printable
 from hicm.executors import Work
 from hicm.exports.clock import clock
@@ -24,7 +25,7 @@ from hicm.viewer.content import Lane, View, address
 from hicm.viewer.page import render
 
 DECIMALS = 4  # of seconds and scores
-LONGEST_NAME = 60  # characters of a file name that is made of a question
+LONGEST_NAME = 100  # bytes of a file name that is made of a question
 
 Describe = Callable[[Path, Sequence[Span], Progress], Sequence[str]]  # a video file's moments, each in words
 
@@ -111,9 +112,9 @@ def search_files(videos: Sequence[Path], searcher: Searcher, question: str, top:
 
 def sentence_of(question: str) -> str:
     """The question with single blanks.  Raises UserError when nothing is asked."""
-    sentence = " ".join(question.split())
+    sentence = " ".join(mend(question).split())
     if not sentence:
-        raise UserError("search: the question is empty; say what is to be found, e.g. \"a dog jumps into the water\"")
+        raise UserError("search: the question is empty; describe what to find, e.g. \"a dog jumps into the water\"")
     return sentence
 
 
@@ -159,7 +160,8 @@ class _Files:
     """The files of one question in a folder."""
 
     def __init__(self, folder: Path, question: str) -> None:
-        name = "-".join(re.findall(r"\w+", question.lower()))[:LONGEST_NAME].strip("-") or "question"
+        words = "-".join(re.findall(r"\w+", question.lower())).encode()[:LONGEST_NAME].decode(errors="ignore")
+        name = words.strip("-") or "question"
         self.results, self.page, self.viewer = (folder / f"{name}{end}" for end in (".json", ".html", ".view.html"))
 
     def made(self, origin: Origin, sources: Mapping[str, str], overwrite: bool) -> dict[str, Any] | None:

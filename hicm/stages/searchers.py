@@ -114,9 +114,10 @@ class PlainSearcher(Searcher):
 class RunSearcher(Searcher):
     """A run of a system that finds the moments of sentences.
 
-    A video is searched ``window`` seconds at once (0: as long as nearly all of the training videos), a longer one in
-    windows that overlap by half.  ``encoder``: of frames; empty: the one of the training's features, as far as that is
-    known.  Raises UserError when there is no such run, or when it cannot search video files.
+    A video is searched ``window`` seconds at a time (0: as long as nearly all of the training videos, and no longer
+    than the system reads), a longer one in windows that overlap by half.  ``encoder``: of frames; empty: the one of the
+    training's features if it is known, else a guess (`_like_words`).  Raises UserError when there is no such run, or
+    when it cannot search video files.
     """
 
     def __init__(self, model: str, encoder: str, cache: Path, overlap: float, window: float = 0.0,
@@ -129,13 +130,16 @@ class RunSearcher(Searcher):
         if config.data.streams:
             raise UserError(f"search: {model}: was trained on several kinds of features (data.features and "
                             f"{len(config.data.streams)} of data.streams), and only those of one image encoder can be "
-                            "made of a video file; train a run without data.streams")
+                            "made of a video file; train a run with data.streams=[] and features of one encoder")
         self._folder = model_folder(Path(model))
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.system = kind.load(self._folder, config)
         super().__init__(self._open_encoder(encoder), cache, overlap)
-        self.step = 1 / config.data.clock.rate
-        self.window = window or config.data.longest or _usual_length(config)
+        clock = config.data.clock
+        self.step = 1 / (clock.fps if clock.rows == "spread" else clock.rate)
+        if window > self.system.longest:
+            raise UserError(f"--window {window:g}: the run reads at most {self.system.longest:g} seconds of a video")
+        self.window = min(window or config.data.longest or _usual_length(config), self.system.longest)
         self.how = f"by the run {model}"
 
     def windows(self, features: VideoFeatures, question: str, progress: Progress) -> np.ndarray:
@@ -155,9 +159,8 @@ class RunSearcher(Searcher):
         return np.concatenate(found)
 
     def _decided_by(self) -> tuple[dict[str, Any], dict[str, str]]:
-        return (prediction_settings(self.config) | {"window": self.window},
-                {"model": path_digest(self._folder, "checkpoint")} | file_digests(self.config)
-                | bank_digest(self.config))
+        inputs = {"model": path_digest(self._folder, "checkpoint")} | bank_digest(self.config)
+        return prediction_settings(self.config) | {"window": self.window}, inputs | file_digests(self.config)
 
     def _open_encoder(self, given: str) -> ImageEncoder:
         """The image encoder, tried on one picture, so that what is wrong is found before videos are read."""

@@ -127,9 +127,9 @@ class Learner(System):
         raise UserError("train.by_length: this system does not know the lengths of its samples; set it to false")
 
     def groups(self) -> list[int] | None:
-        """A number for each training sample; those of one number are not put into one batch, as far as that can be.
+        """The number of a group for each training sample; batches hold samples of different groups where possible.
 
-        None: any samples may stand together.
+        None: there are no groups.
         """
         return None
 

@@ -19,7 +19,7 @@ def plan_epoch(size: int, batch: int, accumulate: int, processes: int, rank: int
     processes; the processes share each micro-batch.  The last step holds the remainder, so nothing is dropped or
     repeated.  With the ``lengths`` of all videos, those of one step are sorted by them, longest first, before they are
     cut into micro-batches: less padding, and the same gradients, since a step is a mean over all its tokens.
-    With the ``groups`` of all samples, a micro-batch has but one sample of each group, as far as that can be.
+    With the ``groups`` of all samples, a micro-batch holds one sample of each group where possible.
     Raises UserError when there are fewer videos than processes.
 
     >>> plan_epoch(3, batch=1, accumulate=2, processes=1, rank=0, seed=0, epoch=0)
@@ -44,7 +44,7 @@ def plan_epoch(size: int, batch: int, accumulate: int, processes: int, rank: int
 
 
 def spread(order: Sequence[int], groups: Sequence[int], size: int) -> list[int]:
-    """The rows of ``order``, so that batches of ``size`` hold rows of different groups, as far as that can be.
+    """The rows of ``order``, rearranged so that batches of ``size`` hold rows of different groups where possible.
 
     A row whose group is in the batch already waits for the next one; the order is kept otherwise.
 

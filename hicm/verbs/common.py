@@ -42,8 +42,13 @@ def print_dry(settings: "Config", what: str) -> None:
 
 
 def rules_of(pairs: Sequence[str]) -> dict[str, str]:
-    """Rules that are given as name=value.  Raises UserError for one without a value."""
+    """Rules that are given as name=value.  Raises UserError for one without a value, or given twice."""
     for pair in pairs:
         if "=" not in pair:
             raise UserError(f"rule {pair!r}: expected name=value, e.g. missing=zero")
-    return dict(pair.split("=", 1) for pair in pairs)
+    found = dict(pair.split("=", 1) for pair in pairs)
+    if len(found) < len(pairs):
+        names = [pair.partition("=")[0] for pair in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"rule {twice} is given twice; keep one")
+    return found

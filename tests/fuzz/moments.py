@@ -39,11 +39,15 @@ MOMENTS = (
     MomentFile("predictions", "submission.jsonl", lines(PREDICTED), damage_lines),
     MomentFile("predictions", "timechat.json", json.dumps({"1": {"timestamp": [[0, 4.5], [5, 8]]}, "2": [[1, 2, 0.5]]}),
                damage_json),
+    MomentFile("predictions", "run.json", json.dumps({"run": "r", "results": {
+        "v_0.0_20.0": [{"qid": 1, "query": "a", "windows": [[0, 5, 0.5]], "saliency": [0.5, -1, 2]}],
+        "w_0.0_9.0": [{"qid": 2, "query": "b", "windows": [[1, 2, 0.5]], "saliency": [1]}]}}), damage_json),
     MomentFile("predictions", "submission.csv", "query_id,start,end,score\n1,0,4.5,0.9\n2,1,2,0.5\n", damage_bytes),
     MomentFile("annotations", "val.jsonl", lines(TRUE), damage_lines),
     MomentFile("annotations", "tacos.json", json.dumps(TACOS), damage_json),
     MomentFile("annotations", "sta.txt", STA, damage_bytes),
-    MomentFile("annotations", "windows.csv", "query_id,start,end,video\n1,0,4.5,v\n2,1,2,w\n", damage_bytes),
+    MomentFile("annotations", "windows.csv", "query_id,start,end,video,duration,sentence\n1,0,4.5,v,9,a\n"
+               "1,5,6,v,9.0,a\n2,1,2,w,,\n", damage_bytes),
 )
 
 

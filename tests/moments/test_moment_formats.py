@@ -134,6 +134,17 @@ def test_by_query(write: Any) -> None:
     assert scored is not None and scored.tolist() == [[1, 2, 0.1], [3, 4, 0.9]]
 
 
+def test_what_hicm_predict_writes(write: Any) -> None:
+    content = {"run": "mine-1", "task": "moments", "results": {
+        "v": [{"qid": "7", "query": "a", "windows": [[1, 2, 0.5]], "saliency": [0.1, 2]}], "none": [],
+        "w": [{"qid": 8, "query": "b", "windows": []}]}}
+    found = read_submission(write(content), [])
+    assert (found.format, found.run, list(found.predictions)) == ("hicm_run", "mine-1", ["7", "8"])
+    one, two = found.predictions.values()
+    assert one.windows is not None and one.windows.tolist() == [[1, 2, 0.5]] and (one.video, two.video) == ("v", "w")
+    assert one.saliency is not None and one.saliency.tolist() == [0.1, 2] and two.saliency is None
+
+
 def test_a_table_of_scored_windows(write: Any) -> None:
     found = read_submission(write("query_id,start,end,score\n7,1,2,.5\n8,0,1,1\n7,3,4,-1e-3\n", "windows.csv"), [])
     assert {name: one.windows.tolist() for name, one in found.predictions.items() if one.windows is not None} == {
@@ -158,7 +169,14 @@ def without(row: dict[str, Any], key: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != key}
 
 
+RUN_ROW = {"qid": 7, "windows": [[1, 2, 0.5]]}
 BAD_PREDICTIONS = [
+    ({"results": {"v": [RUN_ROW], "w": [RUN_ROW]}}, "video w: item 0: query 7 occurs twice; keep one"),
+    ({"results": {"v": [RUN_ROW], "w": 3}}, "video w: a number, expected a list of queries"),
+    ({"results": {"v": [RUN_ROW, 3]}}, "video v: item 1: a number, expected a query with its windows"),
+    ({"results": {"v": [RUN_ROW, {"qid": 8}]}}, "item 1: query 8: windows: null, expected a list of"),
+    ({"results": {"v": [RUN_ROW | {"windows": [[1, 2]]}]}}, r"query 7: windows, item 0: \[1, 2\], expected \[start"),
+    ({"results": {"v": [RUN_ROW | {"saliency": "x"}]}}, "query 7: saliency: text, expected a list of numbers"),
     (lines(PREDICTED, PREDICTED), "row 2: query 3 occurs twice; keep one"),
     (lines(PREDICTED | {"qid": None}), "row 1: query id None, expected a whole number or text"),
     (lines(PREDICTED | {"qid": True}), "row 1: query id True"),

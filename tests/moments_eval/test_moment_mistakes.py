@@ -107,9 +107,9 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "blanks": (" \n\n", "is empty"), "empty list": ("[]", "is empty"), "empty mapping": ("{}", "is empty"),
     "packed nothing": (gzip.compress(b""), "is empty"),
     "truncated gzip": (gzip.compress(lines(FOUND).encode())[:-20], "is the file complete?"),
-    "zip": (b"PK\x03\x04\x14", "a zip archive (as .npz, .pt and .xlsx files are), expected text such as json"),
-    "numpy": (b"\x93NUMPY\x01", "a numpy array, expected text"), "hdf5": (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
-    "pickle": (pickle.dumps(FOUND), "predictions: a pickle, expected text"),
+    "zip": (b"PK\x03\x04\x14", "a zip archive (as .npz, .pt and .xlsx files are); expected text such as json"),
+    "numpy": (b"\x93NUMPY\x01", "a numpy array; expected text"), "hdf5": (b"\x89HDF\r\n\x1a\n", "an HDF5 file"),
+    "pickle": (pickle.dumps(FOUND), "a pickle; expected text"),
     "tar": (b"a" * 257 + b"ustar", "a tar archive"),
     "latin-1": (b'{"1": "\xe9"}', "not UTF-8 text (byte 7); save it as UTF-8"),
     "python": ("{'1': [[0, 9, 0.9]]}", "not valid json (line 1, column 2: Expecting property name enclosed in double"),
@@ -183,12 +183,27 @@ def test_refused_annotations(mistake: str, score: Score) -> None:
     assert message in err
 
 
+def test_a_comparison_names_the_file_that_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    for name, rows in (("ours", FOUND), ("theirs", FOUND[:1]), ("true", TRUE), ("bare", changed(
+            TRUE, relevant_windows=[]))):
+        (tmp_path / f"{name}.jsonl").write_text(lines(rows))
+    assert moment_eval(["compare", "ours.jsonl", "theirs.jsonl", "true.jsonl"]) == 2
+    assert "error: theirs.jsonl: 1 queries are not predicted (2)" in capsys.readouterr().err
+    assert moment_eval(["compare", "ours.jsonl", "ours.jsonl", "bare.jsonl"]) == 2
+    assert "error: bare.jsonl: query 1: no true window; add one" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("options", "message"), [
     (("--metrics", "mIoU"), "metric 'mIoU' is unknown to protocol qvhighlights; protocols that have it: hicm, "
                             "charades, tacos; known: mAP, "),
     (("--metrics", "mAP,R1@0.5"), "separate several names by blanks"), (("--metrics", "map"), "the nearest is 'mAP'"),
     (("--protocol", "hicm,charades"), "protocol 'hicm,charades' is unknown; separate several names by blanks"),
     (("--rule", "tious=50,70"), "rule tious is '50,70', expected numbers above 0, at most 1"),
+    (("--rule", "round=1", "round=2"), "rule round is given twice; keep one"),
+    (("--bootstrap", "99999999999"), "samples is 99999999999, expected 1000000 at most, e.g. 1000"),
     (("--rule", "ranges=10,0"), "rule ranges is '10,0', expected 2 to 5 ascending seconds"),
     (("--explain", "7"), "query 7: not scored; scored are 1, 2\n"),
 ])

@@ -23,8 +23,9 @@ def predicted(*windows: list[float], query: int = 1, **more: Any) -> dict[str, A
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_a_true_window_without_length_is_never_found(protocol: str) -> None:
     """Published: 0 / 0 makes mIoU NaN, mAP counts a hit where R1 counts a miss."""
-    empty = evaluate([predicted([8, 8, 0.9])], [annotated([8, 8])], protocol)
-    both = evaluate([predicted([8, 8, 0.9], [20, 30, 0.5])], [annotated([8, 8], [20, 30])], protocol)
+    with np.errstate(all="raise"):
+        empty = evaluate([predicted([8, 8, 0.9])], [annotated([8, 8])], protocol)
+        both = evaluate([predicted([8, 8, 0.9], [20, 30, 0.5])], [annotated([8, 8], [20, 30])], protocol)
     assert set(empty.scores.values()) == {0.0}
     assert np.isfinite(list(both.scores.values())).all() and both.scores["mAP@0.5"] == pytest.approx(0.25)
     assert "annotations: 1 windows of zero length; scored by the formula" in empty.warnings

@@ -167,6 +167,14 @@ def test_a_broken_video_is_recorded_and_the_others_are_searched(search, videos, 
         search(broken, question="else")
 
 
+@pytest.mark.parametrize("question, name", [
+    ("?!", "question"), ("Wo ist der Ärger? " * 50, "wo-ist-der-ärger-" * 5 + "wo-ist-der"),
+    ("犬" * 500, "犬" * 33), ("a\udce9 b\x00c", "a-b-c"), ("../../etc/x", "etc-x")])
+def test_files_are_named_by_the_question(search, videos, question, name):
+    found = search(videos / "beach.mp4", question=question)
+    assert found.page.name == f"{name}.html" and found.page.exists()
+
+
 def test_json(search, videos, tmp_path, capsys):
     assert main(["search", str(videos), QUESTION, "--encoder", f"blocks:{WIDTH}", "--out", str(tmp_path / "out"),
                  "--cache", str(tmp_path / "cache"), "--json"]) == 0

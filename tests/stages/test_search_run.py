@@ -1,8 +1,11 @@
 """hicm search with trained runs: moments by one, captions of what is found by another."""
 
+import shutil
+
 import h5py
 import numpy as np
 import pytest
+import yaml
 
 from hicm import verbs
 from hicm.data.features import open_features
@@ -100,6 +103,24 @@ def test_how_much_is_searched_at_once(tiny, run, searcher):
     assert searcher(overrides=["data.longest=44"]).window == 44
     with pytest.warns(UserWarning, match="150 seconds at once"):
         assert searcher(overrides=["data.annotations={train: [gone.json]}"]).window == UNKNOWN
+
+
+def test_no_more_is_searched_at_once_than_the_run_reads(run, tmp_path):
+    """Of a run that cuts off the rows beyond `data.frames`."""
+    short = shutil.copytree(run, tmp_path / "short")
+    settings = yaml.safe_load((short / "config.yaml").read_text())
+    settings["data"]["frames"], settings["moments"]["surplus"] = 10, "cut"
+    (short / "config.yaml").write_text(yaml.safe_dump(settings))
+    with pytest.raises(UserError, match="--window 30: the run reads at most 10 seconds of a video"):
+        RunSearcher(str(short), BLOCKS, tmp_path, 0.5, window=30.0)
+    assert RunSearcher(str(short), BLOCKS, tmp_path, 0.5).window == 10.0
+
+
+@pytest.mark.parametrize("settings, step", [([], 1.0), (["data.feature_fps=2"], 1.0), (["data.feature_fps=0.5"], 2.0),
+                                            (["data.feature_fps=2", "data.feature_rows=all"], 0.5),
+                                            (["data.feature_fps=4", "data.feature_rows=spread"], 0.25)])
+def test_there_are_as_many_rows_per_second_as_in_training(searcher, settings, step):
+    assert searcher(overrides=settings).step == step
 
 
 def test_frames_are_embedded_like_those_of_the_training(tiny, run, searcher):

@@ -1,6 +1,6 @@
 """What `hicm convert` asks of this room: the model in a checkpoint of MESM, or in a folder of ours.
 
-The words that a released checkpoint tells apart are not in the file: they come from a published file of counts
+The classes of masked words are not in a released checkpoint: they come from a published file of counts
 (``moments.counts``).  Its settings are in the file, and in ``opt.json`` beside it.
 """
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from hicm.config import Config
 from hicm.errors import UserError
 from hicm.files import read_json, require, sha256
+from hicm.memory.bank import load_bank
 from hicm.nn.weights import load_exactly, read_weights, some
 from hicm.rooms import described_by
 from hicm.systems.base import refuse_other_model
@@ -22,7 +23,7 @@ from hicm.systems.moments.compatibility import check_arguments, check_shapes, co
 from hicm.systems.moments.counts import read_counts
 from hicm.systems.moments.model import Moments
 from hicm.systems.moments.names import is_used, own_name, own_state, unused_weights
-from hicm.systems.moments.settings import IN_WEIGHTS
+from hicm.systems.moments.settings import IN_WEIGHTS, recalls
 from hicm.systems.moments.system import ENDPOINTS
 from hicm.systems.moments.vocabulary import Vocabulary
 from hicm.systems.moments.weights import DESCRIPTION, WEIGHTS, load_model, save_model
@@ -175,8 +176,8 @@ def _converted(kind: str, model: Moments, vocabulary: Vocabulary, words: str, co
         save_model(model, vocabulary, words, run / "best", **about)
 
     settings = model.settings
-    card = {"word vectors": f"`{words}`, {model.word_width} wide; {len(vocabulary.words):,} words are told apart when "
-                            "they are masked",
+    card = {"word vectors": f"`{words}`, {model.word_width} wide; {len(vocabulary.words):,} words are classes of "
+                            "masked words",
             "network": f"{settings.queries} windows per query, features {model.feature_width - ENDPOINTS:,} wide and "
                        f"{ENDPOINTS} columns for the place of a row, {settings.heads} heads (a setting, not visible in "
                        "the weights)"}
@@ -184,5 +185,6 @@ def _converted(kind: str, model: Moments, vocabulary: Vocabulary, words: str, co
     if unused := keys.get("never_read"):
         card["never read"] = ", ".join(f"`{name}` ({about['tensors']} tensors: {about['why']})"
                                        for name, about in unused.items())
-    return Converted(kind, KINDS[kind], save, 0, keys, card, notes, content.args, SHOWN, content.epoch,
+    bank = load_bank(config.bank).width if recalls(settings) and config.bank.exists() else 0
+    return Converted(kind, KINDS[kind], save, bank, keys, card, notes, content.args, SHOWN, content.epoch,
                      content.dropped, config.train.select_on, "video-moment-retrieval")

@@ -45,6 +45,10 @@ class Preparation:
         """The words of a sentence that are read."""
         return self.words.split(text).first(self.max_words - 2 * self.words.ends)
 
+    def weights(self, text: str) -> np.ndarray:
+        """How likely each word of a sentence is masked (`word_weights`).  Raises UserError for one without tags."""
+        return word_weights(text, self.sentence(text), self.tags, self.tags_file)
+
     def item(self, sample: Sample, queries: Sequence[Query], vectors: Sequence[np.ndarray], teaching: bool,
              recalled: Sequence[np.ndarray] | None = None) -> Item:
         """A video with queries, whose word vectors are given, and what they recall; without ``teaching`` their moments
@@ -57,14 +61,14 @@ class Preparation:
                  for query, words in zip(queries, vectors, strict=True)]
         if recalled is not None:
             asked = [replace(one, recalled=texts) for one, texts in zip(asked, recalled, strict=True)]
-        return Item(sample.id, duration, rows, tuple(asked))
+        return Item(sample.id, duration, seconds, rows, tuple(asked))
 
     def _asked(self, query: Query, vectors: np.ndarray, duration: float, seconds: float, rows: int,
                teaching: bool) -> Asked:
         sentence = self.sentence(query.text)
         labels, unknown = self.vocabulary.encode(sentence.words)
-        weights = word_weights(query.text, sentence, self.tags if teaching else None, self.tags_file)
-        windows = moments_within(query, duration) if teaching else []
+        weights = self.weights(query.text) if teaching else np.ones(len(sentence.words), np.float32)
+        windows = moments_within(query, duration, self.reach) if teaching else []
         ratings = relevant_rows(windows, seconds, rows).astype(np.float32)
         if teaching and query.clips is not None and query.ratings is not None:
             ratings = rated_rows(query.clips, query.ratings, seconds, rows)
@@ -72,21 +76,21 @@ class Preparation:
                      target_windows(windows, duration), ratings > 0, ratings)
 
 
-def moments_within(query: Query, duration: float) -> list[Span]:
-    """The moments of a query that lie within a video of ``duration`` seconds, cleaned (`hicm.moments.cleaning`).
+def moments_within(query: Query, duration: float, reach: float = math.inf) -> list[Span]:
+    """The moments of a query within a video of ``duration`` seconds (NaN: unknown), cleaned (`hicm.moments.cleaning`).
 
-    NaN, inf: any.
+    ``reach``: the seconds of the video that are read.  Moments that start after these are left out, others are cut.
     """
     cleaning, limit = Cleaning(), duration if math.isfinite(duration) else None
     found = (cleaning.clean(start, end, limit) for start, end in query.windows.tolist())
-    return [Span(*span) for span in found if span is not None]
+    return [Span(span[0], min(span[1], reach)) for span in found if span is not None and span[0] < reach]
 
 
 class QueryDataset(Dataset[Item]):
     """Items of a training split, indexed with ``(epoch, row)``: videos with at most ``most`` queries each.
 
     A video with more of them makes several items, of queries in random order; one without any makes none.  Of a query
-    with more than ``windows`` moments (0: any number) so many are drawn for each epoch.  Items are kept for the next
+    with more than ``windows`` moments (0: any number) that many are drawn for each epoch.  Items are kept for the next
     epoch up to ``kept`` bytes (`hicm.data.kept`).  ``memory``: where sentences recall texts; None: they recall none.
     """
 
@@ -96,6 +100,9 @@ class QueryDataset(Dataset[Item]):
         self.parts = [(row, part) for row, video in enumerate(samples.videos)
                       for part in _parts(learnable(video, prepare.reach), most, seed)]
         texts = list(dict.fromkeys(query.text for _, part in self.parts for query in part))
+        if prepare.tags is not None:
+            for text in texts:
+                prepare.weights(text)  # raises for one without tags, before training begins
         self.vectors = dict(zip(texts, prepare.words.vectors(texts, prepare.max_words), strict=True))
         self.recalled = None if memory is None else memory.teach(
             [(samples.ids[row], query.text) for row, part in self.parts for query in part])
@@ -125,8 +132,7 @@ class QueryDataset(Dataset[Item]):
 
 def learnable(video: Video, reach: float = math.inf) -> list[Query]:
     """The queries of a video with at least one moment within it, and within the seconds that are read."""
-    limit = min(reach, video.duration) if video.duration == video.duration else reach
-    return [query for query in queries_of(video) if moments_within(query, limit)]
+    return [query for query in queries_of(video) if moments_within(query, video.duration, reach)]
 
 
 def _parts(queries: list[Query], most: int, seed: int) -> list[list[Query]]:
@@ -137,7 +143,7 @@ def _parts(queries: list[Query], most: int, seed: int) -> list[list[Query]]:
 
 
 def _some(windows: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
-    """At most so many of the windows [N, 2], in their order."""
+    """At most ``most`` of the windows [N, 2], drawn at random, in their order."""
     if len(windows) <= most:
         return windows
     return windows[np.sort(rng.permutation(len(windows))[:most])]

@@ -39,23 +39,23 @@ class DecodeSettings:
     # how windows are made to fit: they are cut to the video; or, as MESM submits them, clamped and rounded to a grid
     fit: Literal["video", "grid"] = "video"
     clamp: float = limited(150.0, 0)  # fit=grid: seconds at which windows end at the latest; TACoS: 1000; 0: anywhere
-    grid: float = limited(0.0, 0)  # fit=grid: they begin and end at multiples of so many seconds; 0: anywhere
+    grid: float = limited(0.0, 0)  # fit=grid: they begin and end at multiples of it, in seconds; 0: anywhere
 
 
 @dataclass(frozen=True)
 class Settings:
     """Settings of the network, its losses and its predictions."""
 
-    # where word vectors come from (words/): clip:<model>/<pretrained>, glove:<text file>, glove_pickle:<pickle> or
-    # each:<encoder>
+    # where word vectors come from (words/): clip:<model>/<pretrained>, hf:<name or folder>, glove:<text file>,
+    # glove_pickle:<pickle> or each:<encoder>
     words: str = "clip:ViT-B-32/openai"
     tags: str = ""  # parts of speech, as hicm data tag-words writes them; empty: all words are masked alike
     sentences: int = limited(10, 1)  # queries of a video, at most, in a training item; a video with more makes several
     windows: int = limited(0, 0)  # moments of a query, at most, drawn anew for every epoch; 0: all; QVHighlights: 5
     surplus: Literal["pool", "cut"] = "pool"  # rows beyond data.frames: pool all, or cut off the rest (QVHighlights)
     max_words: int = limited(16, 3)  # L, tokens of a query that are read; QVHighlights: 32
-    classes: int = limited(1111, 1)  # most frequent words that are told apart when they are masked
-    counts: str = ""  # which these are: the first of a count file (hicm data count-words); empty: of the training split
+    classes: int = limited(1111, 1)  # words that masked words are predicted among: the most frequent ones
+    counts: str = ""  # a count file, whose first words they are (hicm data count-words); empty: of the training split
     width: int = limited(256, 8)  # d
     hidden: int = limited(1024, 1)  # width of the feed-forward networks
     heads: int = limited(8, 1)
@@ -146,7 +146,7 @@ def check(config: Any) -> None:
     if not (objective.label and (objective.span or objective.giou)):
         raise UserError("moments.objective: label and one of span and giou need a weight, or no windows are learnt")
     if objective.words and not settings.word_layers:
-        raise UserError("moments.word_layers=0: masked words cannot be told from frames without them; set "
+        raise UserError("moments.word_layers=0: masked words cannot be predicted from frames without these layers; set "
                         "moments.objective.words=0, or word_layers to 1 or more")
     unread = [name for name in OF_WINDOWS if getattr(config.retrieval, name) != getattr(RetrievalConfig, name)]
     if unread and memory(config) == "sentences":

@@ -40,10 +40,11 @@ class System(Learner):
                  samples: SplitSamples | None = None) -> None:
         self.config, self.model, self.vocabulary, self.words = config, model, vocabulary, words
         settings = config.room
+        self.longest = reach(config)
         self.memory = open_memory(config, words, training=samples is not None)
         self.prepared = Preparation(words, vocabulary, config.data.frames, settings.max_words,
                                     normalise=not config.data.streams, tags_file=settings.tags,
-                                    reach=reach(config))
+                                    reach=self.longest)
         if samples is not None:
             self.prepared.tags = load_tags(settings.tags, words.splitting) if settings.tags else None
             self.dataset = QueryDataset(samples, self.prepared, settings.sentences, settings.windows,

@@ -90,6 +90,17 @@ def test_unknown_words_are_dropped_with_their_tags(folder):
     assert not batch.words[1].any() and np.isclose(batch.words[0].norm(dim=1), 1, atol=1e-4).all()
 
 
+def test_missing_tags_are_found_before_training(folder, tmp_path):
+    """Also those of the last sentence, and where another package wrote a tag too few."""
+    tags = read_json(folder / "tags.json")["tags"]
+    write_json(tmp_path / "t.json", {text: tags[text] for text in list(tags)[:2]})
+    with pytest.raises(UserError, match=r"t\.json: no tags for the sentence 'Nobody whistles'; tag the words as"):
+        prepare(folder, f"moments.tags={tmp_path / 't.json'}")
+    write_json(tmp_path / "t.json", tags | {"It eats the dog": ["PRP", "VBZ", "DT"]})
+    with pytest.raises(UserError, match=r"3 tags for 4 words \(It, eats, the, dog\) for the sentence 'It eats"):
+        prepare(folder, f"moments.tags={tmp_path / 't.json'}")
+
+
 def test_what_is_dropped_is_said(folder):
     config = load_config(folder / "settings.yaml", [f"moments.words=glove_pickle:{folder / 'glove.pkl'}"])
     samples = open_samples(config.data, "train")

@@ -206,7 +206,7 @@ def test_masked_words_have_a_network_of_their_own(tacos):
         for layer in range(2):
             told = crossed(weights, layer, "_1", told, 0.0, keys + places, keys, mask)
         logits = model.word_head(told)
-        found = model.encode(frames, position, batch.row_mask, words, batch.word_mask, torch.zeros(3, 32)).aware
+        found = model.frame_word(frames, words, batch.row_mask, batch.word_mask, position)
         made.close(found[batch.row_mask], aware[batch.row_mask], 1e-5)
-        own = model.tell_words(batch, masked, words, frames, position)
+        own = model.predict_words(batch, masked, words, frames, position)
         made.close(own[batch.word_mask], logits[batch.word_mask], 1e-5)

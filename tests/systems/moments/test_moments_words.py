@@ -6,7 +6,7 @@ import pytest
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
-from hicm.systems.moments.targets import rated_rows, relevant_rows, target_windows
+from hicm.systems.moments.targets import clip_scores, rated_rows, relevant_rows, target_windows
 from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary, load_vocabulary
 from hicm.systems.moments.words import make_words
 from hicm.systems.moments.words.clip import ClipWords, split_pieces
@@ -24,7 +24,7 @@ def test_each_word_is_embedded_on_its_own():
 
 @pytest.mark.parametrize(("spec", "what"), [
     ("hashing:16", r"moments\.words: 'hashing:16' makes no word vectors; expected one of clip:<model>/<pretrained>, "
-                   r"each:<encoder>, glove:<text file>, glove_pickle:<pickle>"),
+                   r"each:<encoder>, glove:<text file>, glove_pickle:<pickle>, hf:<name or folder>"),
     ("each:nothing", "'nothing' is not an encoder"), ("glove:none.txt", r"none\.txt: file of word vectors not found"),
     ("glove_pickle:none.pkl", r"none\.pkl: pickle of word vectors not found")])
 def test_unknown_words_are_refused(spec, what):
@@ -67,6 +67,47 @@ def test_models_that_read_text_in_another_way_are_refused():
     words._encoder.__dict__["_loaded"] = (SimpleNamespace(text=SimpleNamespace(transformer=None)), None)
     with pytest.raises(UserError, match="openclip:other/none: its text tower or tokenizer is not CLIP's own"):
         words.vectors(["x"], 4)
+
+
+@pytest.fixture(scope="module")
+def bert(tmp_path_factory):
+    """A tiny model with random weights."""
+    torch, transformers = pytest.importorskip("torch"), pytest.importorskip("transformers")
+    folder = tmp_path_factory.mktemp("bert")
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "a", "dog", "bark", "##s", "."]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    transformers.BertTokenizerFast(str(folder / "vocab.txt")).save_pretrained(folder)
+    torch.manual_seed(0)
+    transformers.BertModel(transformers.BertConfig(
+        vocab_size=len(words), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=12)).save_pretrained(folder)
+    return folder
+
+
+def test_token_states_of_a_text_encoder(bert):
+    """The mean of all states of a text is its embedding, whatever stands beside it in a batch."""
+    words, texts = make_words(f"hf:{bert}", offline=True), ["A dog barks.", "dog", ""]
+    assert words.split("A dog barks.").words == ("a", "dog", "bark", "##s", ".") and words.ends
+    assert words.split("A dog barks.").shown == ("a", "dog", "bark", "s", ".")
+    found = words.vectors(texts, 8)
+    assert [rows.shape for rows in found] == [(7, 16), (3, 16), (2, 16)] and words.width == 16
+    means = np.stack([rows.mean(0) / np.linalg.norm(rows.mean(0)) for rows in found])
+    np.testing.assert_allclose(means, make_encoder(f"hf:{bert}").encode(texts), atol=1e-6)
+    [cut] = words.vectors(texts[:1], 4)  # [CLS] a dog [SEP]
+    np.testing.assert_allclose(cut, words.vectors(["a dog"], 8)[0], atol=1e-6)
+    assert words.vectors(["dog " * 40], 40)[0].shape == (12, 16)
+    assert words.name == make_encoder(f"hf:{bert}").name
+
+
+def test_tokenizers_without_marks_at_both_ends_are_refused(bert, tmp_path):
+    from tokenizers import Tokenizer, processors
+    from transformers import PreTrainedTokenizerFast
+
+    tokenizer = Tokenizer.from_file(str(bert / "tokenizer.json"))
+    tokenizer.post_processor = processors.TemplateProcessing("$A [SEP]", special_tokens=[("[SEP]", 3)])
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="[UNK]", pad_token="[PAD]").save_pretrained(tmp_path)
+    with pytest.raises(UserError, match=r"hf:.*does not put one mark before and one after a text"):
+        make_words(f"hf:{tmp_path}", offline=True).vectors(["a dog"], 8)
 
 
 @pytest.fixture
@@ -131,4 +172,8 @@ def test_targets():
     assert rated_rows(clips, ratings, 1.0, 4).tolist() == [0, 0, 7, 7], "two rows in a clip"
     assert rated_rows(clips, ratings, 4.0, 2).tolist() == [7, 0], "a row has the clip at its middle"
     np.testing.assert_allclose(target_windows([Span(2, 6)], 8.0), [[0.5, 0.5]])
+    scores = np.arange(4.0)
+    assert clip_scores(scores, 1.0, 4.5).tolist() == [1, 3]
+    assert clip_scores(scores, 4.0, 16.0).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert clip_scores(scores, 2.0, 10.0).tolist() == [0, 1, 2, 3, 3], "a row less than clips moves none of them"
     assert target_windows([], 8.0).shape == (0, 2)

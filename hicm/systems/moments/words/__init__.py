@@ -3,6 +3,7 @@
 ``moments.words`` chooses one as ``kind:rest``; the kind is the module's name:
 
     clip:<model>/<pretrained>   token states of CLIP's text tower (ViT-B-32/openai), or clip:local-dir:<folder>
+    hf:<name or folder>         token states of a text encoder of transformers (BERT, RoBERTa and the like)
     glove:<text file>           vectors of single words, one word a line; needs the package nltk
     glove_pickle:<pickle>       vectors of single words, from the glove.pkl of CPL; other words are dropped
     each:<encoder>              every word embedded on its own by an encoder of hicm.encoders, as each:hashing:256
