@@ -110,7 +110,8 @@ def start_files(settings: Settings) -> dict[str, str]:
 
 def prediction_files(settings: Settings) -> dict[str, str]:
     """The file or folder of the word vectors, where one is named."""
-    named = {kind: settings.words.removeprefix(kind) for kind in (*WORD_FILES, *MODELS) if settings.words.startswith(kind)}
+    words = settings.words
+    named = {kind: words.removeprefix(kind) for kind in (*WORD_FILES, *MODELS) if words.startswith(kind)}
     file = next((file for kind, file in named.items() if kind in WORD_FILES or Path(file).is_dir()), "")
     return {"moments.words": file} if file else {}
 
