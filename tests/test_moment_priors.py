@@ -113,6 +113,17 @@ def test_dense_captions_have_cleaned_times(tmp_path, capsys):
         script.as_dense([Query("q", "x", "", 5.0, np.zeros((0, 2)))])
 
 
+def test_sentences_are_exchanged_between_videos():
+    script = load_script("as_dense")
+    queries = [Query(str(place), f"{video}{place}", video, 9.0, np.array([[place, 9.0]]))
+               for place, video in enumerate("aaab")]
+    found = script.as_dense(script.exchanged(queries))
+    assert found["a"]["sentences"] == ["b3", "b3", "b3"] and found["b"]["sentences"] == ["a1"]
+    assert found["a"]["timestamps"] == [[0, 9], [1, 9], [2, 9]], "times are those of the queries"
+    with pytest.raises(UserError, match="all queries are about one video"):
+        script.exchanged(queries[:3])
+
+
 # the table
 
 def scores(path, value, **changes):

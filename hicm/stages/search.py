@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from hicm.data.text import mend
 from hicm.errors import UserError, printable
 from hicm.executors import Work
 from hicm.exports.clock import clock
@@ -24,7 +25,7 @@ from hicm.viewer.content import Lane, View, address
 from hicm.viewer.page import render
 
 DECIMALS = 4  # of seconds and scores
-LONGEST_NAME = 60  # characters of a file name that is made of a question
+LONGEST_NAME = 100  # bytes of a file name that is made of a question
 
 Describe = Callable[[Path, Sequence[Span], Progress], Sequence[str]]  # a video file's moments, each in words
 
@@ -84,9 +85,7 @@ def search_files(videos: Sequence[Path], searcher: Searcher, question: str, top:
     A video that cannot be read is recorded in ``out/failed.jsonl``, and the others are searched.  Raises UserError when
     ``question`` is blank, when the files were made in another way (unless ``overwrite``), or no video can be read.
     """
-    question = " ".join(question.split())
-    if not question:
-        raise UserError("search: the question is empty; describe what to find, e.g. \"a dog jumps into the water\"")
+    question = sentence_of(question)
     origin = searcher.origin(question, videos)
     origin = replace(origin, settings=origin.settings | {"top": top} | dict(about or {}))
     files = _Files(out, question)
@@ -109,6 +108,14 @@ def search_files(videos: Sequence[Path], searcher: Searcher, question: str, top:
                "moments": [asdict(moment) for moment in moments], "results": results}
     files.write(content, moments, {one.video.stem: one.duration for one in answers})
     return Search(content, files.page, summary.failed, as_json)
+
+
+def sentence_of(question: str) -> str:
+    """The question with single blanks.  Raises UserError when nothing is asked."""
+    sentence = " ".join(mend(question).split())
+    if not sentence:
+        raise UserError("search: the question is empty; describe what to find, e.g. \"a dog jumps into the water\"")
+    return sentence
 
 
 def ranked(answers: Sequence[Answer], top: int) -> list[Moment]:
@@ -153,7 +160,8 @@ class _Files:
     """The files of one question in a folder."""
 
     def __init__(self, folder: Path, question: str) -> None:
-        name = "-".join(re.findall(r"\w+", question.lower()))[:LONGEST_NAME].strip("-") or "question"
+        words = "-".join(re.findall(r"\w+", question.lower())).encode()[:LONGEST_NAME].decode(errors="ignore")
+        name = words.strip("-") or "question"
         self.results, self.page, self.viewer = (folder / f"{name}{end}" for end in (".json", ".html", ".view.html"))
 
     def made(self, origin: Origin, sources: Mapping[str, str], overwrite: bool) -> dict[str, Any] | None:

@@ -167,6 +167,14 @@ def test_a_broken_video_is_recorded_and_the_others_are_searched(search, videos, 
         search(broken, question="else")
 
 
+@pytest.mark.parametrize("question, name", [
+    ("?!", "question"), ("Wo ist der Ärger? " * 50, "wo-ist-der-ärger-" * 5 + "wo-ist-der"),
+    ("犬" * 500, "犬" * 33), ("a\udce9 b\x00c", "a-b-c"), ("../../etc/x", "etc-x")])
+def test_files_are_named_by_the_question(search, videos, question, name):
+    found = search(videos / "beach.mp4", question=question)
+    assert found.page.name == f"{name}.html" and found.page.exists()
+
+
 def test_json(search, videos, tmp_path, capsys):
     assert main(["search", str(videos), QUESTION, "--encoder", f"blocks:{WIDTH}", "--out", str(tmp_path / "out"),
                  "--cache", str(tmp_path / "cache"), "--json"]) == 0
@@ -175,7 +183,8 @@ def test_json(search, videos, tmp_path, capsys):
 
 @pytest.mark.parametrize("given, options, message", [
     (["nowhere.mp4"], {}, "nowhere.mp4: video not found"),
-    ([], {"question": "  "}, "the question is empty"),
+    ([], {"question": "  ", "model": "nowhere"}, "the question is empty"),
+    ([], {"question": ""}, "the question is empty"),
     ([], {"top": 0}, "--top 0: expected 1 or more"),
     ([], {"overlap": 1.5}, "--overlap 1.5: expected 0 to 1"),
     ([], {"window": 60.0}, "--window and --set are for a run"),
@@ -196,5 +205,11 @@ def test_an_encoder_without_texts(search, monkeypatch):
 
 def test_a_forgotten_question(videos, tmp_path):
     video = write_video(tmp_path / "v.mp4", [0.0], 2.0)
-    with pytest.raises(UserError, match=r"v.mp4: is a file, expected the question"):
+    with pytest.raises(UserError, match=r"v.mp4: is a file or folder, expected the question"):
         verbs.search([str(videos)], str(video))
+
+
+def test_a_question_longer_than_a_path(search):
+    """It is no file, and asking the file system for it is an error of its own."""
+    question = "a dog jumps " * 40
+    assert search(question=question).content["question"] == question.strip()

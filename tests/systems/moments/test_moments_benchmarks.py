@@ -69,6 +69,13 @@ def test_the_table_of_durations_belongs_to_the_file_before_it(folder):
         ("0", [[1.0, 4.5]]), ("1", [[2.0, 9.0]]), ("3", [[5.0, 11.0]])]
 
 
+def test_a_table_of_durations_alone_is_refused(folder, tmp_path, capsys):
+    for files in (["charades.csv", "sta.txt"], ["charades.csv"]):
+        assert hicm("train", settings(folder, "charades", *files), "--out", tmp_path / "run") == 2
+        assert "charades.csv: is a table of durations, which follows the file of its sentences" in (
+            capsys.readouterr().err)
+
+
 def test_a_table_of_durations_may_have_dots_in_its_name(folder):
     other = folder / "charades.v1.csv"
     other.write_text(CHARADES)
