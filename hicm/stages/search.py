@@ -83,8 +83,8 @@ def search_files(videos: Sequence[Path], searcher: Searcher, question: str, top:
 
     Writes ``out/<question>.json`` (``moments``: the ``top`` best of all videos; ``results``: those of each video, in
     the form of predictions of moments), ``.html`` with a picture of each of the best, and ``.view.html``, in which
-    these can be watched.  ``describe``: what puts moments in words; ``about``: what decides how it does.
-    Made in the same way before, the files are left as they are.
+    these can be watched.  ``describe`` captions moments; ``about``: what decides its captions.
+    Files that were made in the same way before are left as they are.
 
     A video that cannot be read is recorded in ``out/failed.jsonl``, and the others are searched.  Raises UserError when
     ``question`` is blank, when the files were made in another way (unless ``overwrite``), or no video can be read.

@@ -51,8 +51,8 @@ class Answer:
 class Searcher(ABC):
     """Video file and sentence in, windows out.
 
-    ``overlap``: of two windows whose intersection over union is above it, the worse is dropped; ``how``: what people
-    are told of the way it searches.
+    ``overlap``: of two windows whose intersection over union is above it, the worse is dropped; ``how``: the way it
+    searches, as people read it.
     """
 
     how: str
@@ -91,7 +91,7 @@ class Searcher(ABC):
 
     @abstractmethod
     def _decided_by(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """Settings, and digests of inputs, that decide how is searched."""
+        """Settings, and digests of inputs, that decide what is found."""
 
 
 class PlainSearcher(Searcher):

@@ -3,6 +3,7 @@
 import math
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from hicm.config import RetrievalConfig
@@ -81,6 +82,7 @@ class Settings:
 
 
 WORD_FILES = ("glove:", "glove_pickle:", "clip:local-dir:")  # what a file or folder of word vectors follows
+MODELS = ("hf:", "each:hf:")  # what a folder follows, or the name of a model on the hub
 FILES = ("model.safetensors", "vocabulary.json")
 PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
 AT_PREDICTION = ("decode", "recalled")
@@ -108,7 +110,9 @@ def start_files(settings: Settings) -> dict[str, str]:
 
 def prediction_files(settings: Settings) -> dict[str, str]:
     """The file or folder of the word vectors, where one is named."""
-    file = next((settings.words.removeprefix(kind) for kind in WORD_FILES if settings.words.startswith(kind)), "")
+    words = settings.words
+    named = {kind: words.removeprefix(kind) for kind in (*WORD_FILES, *MODELS) if words.startswith(kind)}
+    file = next((file for kind, file in named.items() if kind in WORD_FILES or Path(file).is_dir()), "")
     return {"moments.words": file} if file else {}
 
 
