@@ -96,7 +96,7 @@ def check_scoring(config: Config, task: Task, videos: Sequence[Video]) -> None:
             result = score_selection(config, task, predictions)
         except UserError as error:
             if not lacking:
-                raise
+                raise UserError(f"split {config.data.select}, which selects the checkpoint: {error}") from error
             raise UserError(f"evaluate.protocol: {config.evaluate.protocol} cannot select a checkpoint: it refuses "
                             f"predictions without {lacking} ({error}); choose another protocol") from error
         if not lacking:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hicm.config import RetrievalConfig
+from hicm.data.queries import is_durations
 from hicm.decisive import OF_WINDOWS
 from hicm.errors import UserError
 from hicm.strict import limited
@@ -134,6 +135,11 @@ def memory(config: Any) -> str:
 def check(config: Any) -> None:
     """Raise UserError when nothing can be learnt under these settings, before anything is read."""
     settings, objective = config.room, config.room.objective
+    for split, files in config.data.annotations.items():
+        own = [file for file in files if Path(file).exists() and not is_durations(file)]
+        if len(own) > 1:
+            raise UserError(f"data.annotations: split {split} has {len(own)} files of sentences ({', '.join(own)}), and "
+                            "only the first would be read; put them into one, or give each a split of its own")
     if settings.width % 2 or settings.width % settings.heads:
         raise UserError(f"moments.width={settings.width}: expected an even multiple of moments.heads={settings.heads}")
     reach(config)  # refuses rows without a fixed length
