@@ -1,4 +1,4 @@
-"""When the rows of features are shown: how many rows a store has per second, and which of them are read."""
+"""Timing of feature rows: how many a store has per second, and which of them are read."""
 
 import math
 from collections.abc import Sequence

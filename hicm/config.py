@@ -55,7 +55,7 @@ class DataConfig:
 
     @property
     def clock(self) -> Clock:
-        """When the rows of features are shown."""
+        """How feature rows are timed, and which are read."""
         return Clock(self.feature_fps, self.feature_rows)
 
     @property

@@ -76,7 +76,7 @@ def not_read(config: Config, setting: str) -> str:
     if section == "retrieval" and need == "bank":
         return f"the system {config.system} searches the memory in its own way; leave the setting out"
     if section == "retrieval" and need == "sentences" and name in OF_WINDOWS:
-        return "sentences search the memory, not windows of videos, and their texts are read; leave the setting out"
+        return "this setting is about windows of a video, but here sentences search the memory; leave it out"
     if section == "retrieval" and need == "none" and name not in ("search", "levels"):  # an ablation names both
         return "retrieval.search is none, so nothing is recalled; leave the setting out, or set retrieval.search"
     return ""

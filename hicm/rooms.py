@@ -15,9 +15,9 @@ and defines ``Settings`` (a dataclass); and ``system.py``, which defines ``Syste
     start_files(settings)   {setting: file or folder} a training starts from
     prediction_files(settings)  the same for what a prediction reads beside the model
     check(config)           raises UserError when these settings cannot be trained, before anything is read
-    memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says, or
-                            "texts", the same with the texts of nodes; what "sentences" recall as it says, which the
-                            system looks up by itself; the "bank", whatever it says; or "none" (the default)
+    memory(config)          what is read of the memory: "tokens" recalled for every sample as ``retrieval`` says;
+                            "texts", the same with the texts of nodes; "sentences", when the system itself searches
+                            with sentences as ``retrieval`` says; "bank", the bank itself; or "none" (the default)
     speech(config)          whether the system reads speech (the default: it does not)
     QUOTES                  whether its events quote captions of the memory, their scores the cosines to these
 

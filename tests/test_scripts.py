@@ -16,6 +16,7 @@ import pytest
 
 from hicm.cli import make_parser
 from hicm.config import load_config
+from tests.sandbox import Sandbox
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = sorted((ROOT / "scripts").glob("*.sh"))
@@ -39,61 +40,6 @@ REMEDIES = {"train_yc2.sh": "hicm download yc2", "train_vitt.sh": "hicm download
             "pretrain_vidchapters.sh": "data/README.md",
             **{name: "data/README.md" for name in sorted(PROMISED) if re.match("train_(cm2|pdvc|mesm)_", name)}}
 RUN = "presave/runs/a run-12345678"  # a blank in it: every use must be quoted
-
-RECORD = r"""#!/bin/bash
-{ printf '%s' "${0##*/}"; printf '\t%s' "$@"; echo; } >> "$CALLS"
-"""
-STAND_IN = RECORD + r"""
-if [ "${0##*/}" = accelerate ]; then while [ "$1" != hicm ]; do shift; done; shift; fi
-[ "$FAIL" = "$1" ] && exit 1
-case "$1" in
-    memory) [ "$2" = build ] && echo "encoding" && echo "presave/yc2/bank" ;;
-    train) echo "epoch 1: CIDEr 0.1"; echo "presave/runs/a run-12345678" ;;
-esac
-exit 0
-"""
-# stands for the system's Python: `-m venv` makes a .venv whose Python writes down what it is asked
-PYTHON = RECORD + r"""
-case "$*" in
-    "-c "*) exit "${OLD:-0}" ;;
-    --version) echo "Python 3.9.1" ;;
-    "-m venv .venv") mkdir -p .venv/bin && cp "$INSIDE" .venv/bin/python && cp "$HICM" .venv/bin/hicm ;;
-esac
-"""
-PIP = RECORD + r"""[ "$FAIL" = pip ] && exit 1
-exit 0
-"""
-
-
-class Sandbox:
-    """A copy of the scripts with stand-ins for every program that would do something."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.log = folder / "check out", folder / "calls"
-        shutil.copytree(ROOT / "scripts", self.folder / "scripts", ignore=shutil.ignore_patterns("__pycache__"))
-        (self.folder / "requirements.txt").write_text("numpy\n")
-        for name in ("hicm", "accelerate", "ruff", "mypy", "python"):
-            self.program(self.folder / ".venv" / "bin" / name, STAND_IN)
-        (self.folder / ".venv" / ".complete").touch()
-        os.utime(self.folder / "requirements.txt", (0, 0))
-
-    def program(self, path: Path, text: str) -> Path:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        path.chmod(0o755)
-        return path
-
-    def run(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-        """Run a script from outside the checkout; its calls are in `calls` afterwards."""
-        self.log.unlink(missing_ok=True)
-        return subprocess.run(["bash", str(self.folder / "scripts" / script), *arguments], capture_output=True,
-                              text=True, cwd=self.folder.parent, timeout=20,
-                              env={"PATH": "/usr/bin:/bin", "CALLS": str(self.log), "FAIL": "", **environment})
-
-    @property
-    def calls(self) -> list[list[str]]:
-        """Every call of a stand-in: program and arguments."""
-        return [line.split("\t") for line in self.log.read_text().splitlines()] if self.log.exists() else []
 
 
 @pytest.fixture
@@ -372,50 +318,6 @@ def test_bench_of_moments_trains_three_systems_and_two_seeds_beside_two_floors(s
 def test_bench_of_moments_knows_two_data_sets(sandbox, moments):
     done = sandbox.run("bench_moments_sim.sh", "qvhighlights", moments, "simulate.py")
     assert done.returncode == 2 and "expected charades or tacos, found 'qvhighlights'" in done.stderr
-
-
-# installation
-
-@pytest.fixture
-def bare(sandbox, tmp_path):
-    """The sandbox without .venv, and the environment in which python3.11 is a stand-in."""
-    shutil.rmtree(sandbox.folder / ".venv")
-    sandbox.program(tmp_path / "bin" / "python3.11", PYTHON)
-    return {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin",
-            "INSIDE": str(sandbox.program(tmp_path / "python-inside", PIP)),
-            "HICM": str(sandbox.program(tmp_path / "hicm-inside", STAND_IN))}
-
-
-INSTALL = [["python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", "requirements.txt"],
-           ["python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-e", "."]]
-
-
-def test_quickstart_installs_once(sandbox, bare):
-    assert sandbox.run("quickstart.sh", **bare).returncode == 0
-    made, *rest = [call for call in sandbox.calls if call[1] != "-c"]
-    assert made == ["python3.11", "-m", "venv", ".venv"]
-    assert rest == [*INSTALL, ["hicm", "demo"]]
-    assert sandbox.run("quickstart.sh", **bare).returncode == 0
-    assert sandbox.calls == [["hicm", "demo"]]
-    assert sandbox.run("test.sh", **bare).returncode != 0, "there is no ruff here: nothing was installed again"
-    os.utime(sandbox.folder / ".venv" / ".complete", (0, 0))
-    (sandbox.folder / "requirements.txt").touch()
-    assert sandbox.run("quickstart.sh", **bare).returncode == 0
-    assert [call for call in sandbox.calls if call[0] == "python"] == INSTALL, "the pins changed"
-
-
-def test_an_installation_that_fails_is_tried_again(sandbox, bare):
-    assert sandbox.run("quickstart.sh", **bare, FAIL="pip").returncode != 0
-    assert [call for call in sandbox.calls if call[0] == "python"] == INSTALL[:1]
-    assert not (sandbox.folder / ".venv" / ".complete").exists()
-    assert sandbox.run("quickstart.sh", **bare).returncode == 0 and sandbox.calls[-1] == ["hicm", "demo"]
-
-
-def test_python_that_is_too_old(sandbox, bare):
-    done = sandbox.run("quickstart.sh", **bare, OLD="1")
-    assert done.returncode == 2
-    assert done.stderr == ("hicm needs Python 3.11 or newer, found Python 3.9.1; set PYTHON=/path/to/python\n")
-    assert not (sandbox.folder / ".venv").exists()
 
 
 # what the settings files tell a reader to type

@@ -39,6 +39,9 @@ def read_annotations(path: str | Path, captions: bool = True, mended: list[str] 
     twice or has an id that cannot name a file, or when an entry lacks a key, has lists of unequal length, a duration
     that is not a positive number, a timestamp that is not a pair of finite numbers, or a sentence that is not text.
     """
+    if is_durations(path):
+        raise UserError(f"{path}: is a table of durations, which follows the file of its sentences; list both in that "
+                        f"order, e.g. [charades_sta_train.txt, {Path(path).name}]")
     if is_listing(path):
         return {video_id: Video(video_id, math.nan, ()) for video_id in read_listing(path)}
     require(path, *_ANNOTATIONS)

@@ -55,6 +55,10 @@ class Features:
         unclear = unclear_ids(wanted, self.keys)
         return [video_id for video_id in wanted if video_id not in self or video_id in unclear]
 
+    def lacking(self, video_ids: Iterable[str]) -> "Features":
+        """The store to name where these videos are missing: of several, the first that lacks the most."""
+        return self
+
     def read(self, video_id: str) -> np.ndarray:
         """float32 [T, D], T >= 1, on the store's `Clock`; of one that is thinned, and fps > 1, the rows floor(i * fps).
 

@@ -36,6 +36,11 @@ class JoinedFeatures(Features):
         """The ids as they are written in the first store."""
         return self.stores[0].keys()
 
+    def lacking(self, video_ids: Iterable[str]) -> Features:
+        """The first of the stores that lack the most of these videos."""
+        wanted = list(video_ids)
+        return max(self.stores, key=lambda store: len(store.missing(wanted)))
+
     def read(self, video_id: str) -> np.ndarray:
         """float32 [T, D]; see `Features.read`."""
         first, *others = self.stores

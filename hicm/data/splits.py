@@ -1,7 +1,5 @@
 """The usable videos of a split: those with annotations and features."""
 
-from pathlib import Path
-
 from hicm.config import DataConfig
 from hicm.data.annotations import is_listing, read_split, split_files
 from hicm.data.features import Features
@@ -22,11 +20,12 @@ def split_with_features(config: DataConfig, split: str, captions: bool = True) -
     listed = read_listing(file) if is_listing(file) else None
     features = open_all(config, listed)
     missing = features.missing(videos)
+    store = features.lacking(missing)
     if len(missing) == len(videos):
-        raise UserError(f"{config.features}: no video of split {split} has features: "
-                        + no_match(videos, features.keys(), Path(config.features).name))
+        raise UserError(f"{store.path}: no video of split {split} has features: "
+                        + no_match(videos, store.keys(), store.path.name))
     if missing and config.missing_features == "refuse":
-        raise UserError(f"{config.features}: no features for {len(missing)} of {len(videos)} videos of split "
+        raise UserError(f"{store.path}: no features for {len(missing)} of {len(videos)} videos of split "
                         f"{split} ({', '.join(missing[:3])}{', ...' if len(missing) > 3 else ''}); add them, or set "
                         "data.missing_features=skip to leave these videos out")
     gone = set(missing)

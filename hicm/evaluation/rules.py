@@ -33,7 +33,8 @@ def change_rules(protocol: Protocol, rules: Mapping[str, Any], changeable: Seque
     kinds, changed = get_type_hints(type(protocol)), {}
     for name, value in rules.items():
         if name not in changeable:
-            raise UserError(f"rule {name!r} is unknown; {nearest(name, changeable)}; known: {', '.join(changeable)}")
+            raise UserError(f"rule {name!r} is unknown; {nearest(str(name), changeable)}; known: "
+                            f"{', '.join(changeable)}")
         changed[name] = numbers[name].read(name, value) if name in numbers else chosen(name, value, kinds[name])
     return replace(protocol, **changed)  # type: ignore[type-var]
 

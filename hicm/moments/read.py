@@ -119,7 +119,7 @@ def _read(part: ModuleType, content: Source, extra: Sequence[Source], warnings: 
     durations = own_formats(PARTS[0])["charades_durations"].read(extra[0]) if extra else None
     if durations is None:
         warnings.append(f"{content.where}: no durations, so nothing is cleaned by them; name the csv table of Charades "
-                        "(Charades_v1_test.csv) after the file to cut ends to the videos")
+                        "(Charades_v1_train.csv or _test.csv) after the file to cut ends to the videos")
     made: Annotations = part.read(content, durations)
     return made
 

@@ -70,6 +70,7 @@ class _Check:
         self._check_leak(ids)
         self._check_bank()
         self._try(lambda: check_settings(self.config), "settings")
+        self._try(lambda: _check_scores(self.config), "settings")
         for setting, path in start_files(self.config.system, self.config.room).items():
             if not Path(path).exists():
                 without = getattr(type(self.config.room)(), setting.partition(".")[2], None) == ""
@@ -150,12 +151,13 @@ class _Check:
         missing = self._try(lambda: features.missing(videos), str(features.path))
         if missing is None:  # damage, met while a video was looked for
             return None, None
+        store = features.lacking(missing)
         skip = self.data.missing_features == "skip" and len(missing) < len(videos)
         remedy = "they are left out" if skip else "extract them, or set data.missing_features: skip"
         if len(missing) == len(videos):
-            remedy = no_match(videos, self.features.keys(), self.features.path.name)
+            remedy = no_match(videos, store.keys(), store.path.name)
         self._report_items("warning" if skip else "error", file,
-                           f"of {len(videos)} videos have no features in {self.features.path}", missing, remedy)
+                           f"of {len(videos)} videos have no features in {store.path}", missing, remedy)
         if not self.deep:
             return len(missing), None
         present = sorted(set(videos) - set(missing))
@@ -243,6 +245,18 @@ class _Check:
                 self.notes.append(str(finding))
             else:
                 self.problems.append(Problem(file, finding))
+
+
+def _check_scores(config: Config) -> None:
+    """Raise UserError when a protocol or score in the settings is unknown to the task of the system."""
+    from hicm.systems.base import find_system  # imports torch
+    from hicm.tasks import find_task
+    from hicm.training.metrics import check_asked, check_metric
+
+    task = find_task(find_system(config.system).task)
+    check_asked(config, task)
+    if config.train.evaluates:
+        check_metric(config, task)
 
 
 def _events(videos: dict[str, Video], teaches: bool) -> dict[str, tuple[Level, str, list[str], str]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from hicm.data.queries import is_durations, is_moments
 from hicm.data.text import mend
 from hicm.dvc_eval.inputs.read import Track, read_events
 from hicm.errors import UserError, printable
@@ -37,6 +38,9 @@ def write_moments(files: Sequence[str], out: str, overwrite: bool = False) -> st
     noted: list[str] = []
     for file in files:
         require(file, "annotation file", "give an annotation file of dense captions")
+        if is_moments(file) or is_durations(file):
+            raise UserError(f"{file}: holds no dense captions but moments, which need no conversion; 'hicm train' and "
+                            "'hicm evaluate' read it as it is")
         if path.exists() and path.samefile(file):
             raise UserError(f"{path}: is an input, which would be lost; choose another --out")
         own = list(_queries(file, counts, noted))

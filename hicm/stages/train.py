@@ -25,8 +25,9 @@ from hicm.stages.retrieve import with_recall
 from hicm.stages.run_folder import LOCK, compare_run, find_run, keep_bank, open_run, read_manifest, run_name
 from hicm.systems.base import Chooser, Learner, System, find_system
 from hicm.tasks import find_task, summands, value_of
-from hicm.training.evaluators import Selection, check_metric, check_scoring
+from hicm.training.evaluators import Selection, check_scoring
 from hicm.training.loop import run_loop, seed_all
+from hicm.training.metrics import check_asked, check_metric
 from hicm.training.precision import choose_precision
 from hicm.training.processes import connected, main_first, on_main, start_accelerator, together
 from hicm.types import Event
@@ -53,6 +54,7 @@ def _train(config: Config, kind: type[System], stem: str, out: Path | None, acce
 
     def place() -> tuple[Path, Origin, bool]:
         task = find_task(kind.task)
+        check_asked(config, task)
         if issubclass(kind, Chooser):
             check_metric(config, task)
         for split in selecting:

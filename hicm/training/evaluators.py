@@ -12,13 +12,11 @@ from hicm.config import Config
 from hicm.data.annotations import split_references
 from hicm.data.samples import Samples
 from hicm.errors import UserError
-from hicm.strict import nearest
 from hicm.systems.base import Learner, System
 from hicm.tasks import Task, find_task, summands, value_of
+from hicm.training.metrics import check_metric, selecting_metrics
 from hicm.training.processes import on_main, own_share, together
 from hicm.types import Video
-
-SHOWN = 40  # names of scores in an error, at most
 
 
 class Evaluator(Protocol):
@@ -79,29 +77,11 @@ class Selection:
         return {metric: value_of(metric, result)} | scores if set(summands(metric)) <= scores.keys() else scores
 
 
-def selecting_metrics(config: Config, task: Task) -> list[str]:
-    """The selecting metric, or those whose sum it is, and those of the watched ones that the protocol has."""
-    known = task.metrics(config.evaluate.protocol)
-    return list(dict.fromkeys([*summands(config.train.select_on), *(name for name in task.watched if name in known)]))
-
-
 def score_selection(config: Config, task: Task, predictions: dict[str, Any]) -> Any:
     """The evaluator's result for predictions of the selecting split."""
     references = split_references(config.data, config.data.select)
     return task.evaluate({"results": predictions}, references, config.evaluate.protocol,
                          metrics=selecting_metrics(config, task))
-
-
-def check_metric(config: Config, task: Task) -> None:
-    """Raise UserError, with the names that there are, when the selecting metric is no score of the protocol."""
-    protocol = config.evaluate.protocol
-    known = list(task.metrics(protocol))
-    for metric in summands(config.train.select_on):
-        if metric in known:
-            continue
-        near = nearest(metric, {name: name for name in known})
-        raise UserError(f"train.select_on: {metric!r} is no score of protocol {protocol}; the nearest is {near!r}; "
-                        f"known: {', '.join(known[:SHOWN])}{', ...' if len(known) > SHOWN else ''}")
 
 
 def check_scoring(config: Config, task: Task, videos: Sequence[Video]) -> None:
@@ -116,7 +96,7 @@ def check_scoring(config: Config, task: Task, videos: Sequence[Video]) -> None:
             result = score_selection(config, task, predictions)
         except UserError as error:
             if not lacking:
-                raise
+                raise UserError(f"split {config.data.select}, which selects the checkpoint: {error}") from error
             raise UserError(f"evaluate.protocol: {config.evaluate.protocol} cannot select a checkpoint: it refuses "
                             f"predictions without {lacking} ({error}); choose another protocol") from error
         if not lacking:

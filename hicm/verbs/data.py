@@ -69,8 +69,8 @@ def data_count_words(annotations: Annotations, *,
                      out: Annotated[str, "count file to write"] = "counts.txt", overwrite: Overwrite = False) -> str:
     """Count the words of annotated sentences.
 
-    The moments system tells the most frequent ones apart when they are masked (moments.counts).  The files are those
-    that MESM's authors publish, if they are made of the same sentences: training and test split.
+    The first of the file are the classes of masked words (moments.counts).  Made of the training and test splits, it
+    is the file that MESM's authors publish.
     """
     from hicm.stages.word_files import write_counts
 
@@ -96,7 +96,7 @@ def data_to_moments(annotations: Annotated[Sequence[str], "annotation files of d
                                                           "annotator of the same videos"], *,
                     out: Annotated[str, "file to write, json lines"] = "moments.jsonl",
                     overwrite: Overwrite = False) -> str:
-    """Write dense captions as moments to be retrieved.
+    """Write dense captions as queries for moment retrieval.
 
     Each sentence of a video becomes a query, and its events the query's windows, in the form of QVHighlights (qid,
     query, vid, duration, relevant_windows).  Times are cleaned, and what that did is counted.

@@ -1,5 +1,6 @@
 """Find moments in video files."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 PLAIN = "openclip:ViT-L-14/openai"  # the encoder where no run is given
 
 
-def search(videos: Videos, question: Annotated[str, "what is to be found, a sentence"], *,
+def search(videos: Videos, question: Annotated[str, "a sentence that describes what to find"], *,
            model: Annotated[str, "run folder of the system moments, or hub:owner/name; empty: the encoder alone, a "
                                  "plain baseline"] = "",
            top: Annotated[int, "moments shown, of all videos together"] = 5,
@@ -28,29 +29,30 @@ def search(videos: Videos, question: Annotated[str, "what is to be found, a sent
                                            "memory"] = "",
            speech: Annotated[str, "what the captioner hears: a recogniser, a file or folder of transcripts, or none; "
                                   "default: whisper:small where it was trained with speech"] = "",
-           window: Annotated[float, "seconds that are searched at once, longer videos in overlapping windows; 0: as "
+           window: Annotated[float, "seconds searched at a time, longer videos in overlapping windows; 0: as "
                                     "long as nearly all training videos"] = 0.0,
            overlap: Annotated[float, "a moment that overlaps a better one of its video more than this (intersection "
                                      "over union) is left out"] = 0.5,
            cache: Cache = "presave/videos", offline: Offline = False, set_: Overrides = (),
            overwrite: Annotated[bool, "replace results of another search"] = False, json: Json = False) -> "Search":
-    """Find what a sentence says in your own videos.
+    """Find the moments that a sentence describes in videos.
 
     The moments of all videos are ranked by score, and printed and written as json and as a page with pictures that
     link into the viewer.  Features are cached, so further questions are answered quickly.  A video that cannot be read
     is recorded in failed.jsonl, and the others are searched.
     """
     from hicm.stages.each_video import find_videos
-    from hicm.stages.search import search_files
+    from hicm.stages.search import search_files, sentence_of
 
     check_window(window)
     if top < 1:
         raise UserError(f"--top {top}: expected 1 or more")
     if not 0 <= overlap <= 1:
         raise UserError(f"--overlap {overlap:g}: expected 0 to 1")
-    if Path(question).exists():
-        raise UserError(f"{question}: is a file, expected the question; it stands behind the videos, e.g. hicm search "
-                        f"{question} \"a dog jumps into the water\"")
+    question = sentence_of(question)
+    if os.path.exists(question):  # False where a long one cannot be a path, which Path.exists() raises
+        raise UserError(f"{question}: is a file or folder, expected the question; it comes after the videos, e.g. "
+                        f"hicm search {question} \"a dog jumps into the water\"")
     folder, kept = output_folder(out), output_folder(cache, "--cache")  # checked before a model is loaded
     files = find_videos(videos)
     settings = [*set_, *(["offline=true"] if offline else [])]

@@ -12,6 +12,8 @@ from hicm.clock import Stream
 from hicm.config import Config, DataConfig, save_config
 from hicm.data.catalogue import compare_counts
 from hicm.data.features import write_features
+from hicm.data.splits import split_with_features
+from hicm.errors import UserError
 from hicm.stages.check import COLUMNS, check_data
 
 IDS = [f"video{i:06d}" for i in range(14)]
@@ -148,6 +150,30 @@ def test_each_stream_is_compared_with_the_duration(make, tmp_path):
     train, val = lines(check_data(make(streams=[str(fast)]), deep=True), "warning")
     assert f"{fast} do not match" in train and f"{IDS[1]} (60 rows, 30 s)" in train and IDS[12] in val
     assert train.endswith("has it 1 rows per second? They fit 2; see data.feature_fps and fps in data.streams")
+
+
+def test_the_stream_that_lacks_videos_is_named(make, tmp_path):
+    short = write_features(tmp_path / "short.h5", dict.fromkeys(IDS[:11], np.ones((30, 5))))
+    config = make(streams=[str(short)])
+    train, val = lines(check_data(config), "error")
+    assert f"1 of 12 videos have no features in {short}: {IDS[11]}" in train
+    assert f"2 of 2 videos have no features in {short}" in val and f"the annotations have {IDS[12]}" in val
+    assert "may be" not in val, "the other store has them"
+    with pytest.raises(UserError, match=f"{short}: no features for 1 of 12 videos of split train"):
+        split_with_features(config.data, "train")
+    with pytest.raises(UserError, match=f"{short}: no video of split val has features: short.h5 has"):
+        split_with_features(config.data, "val")
+
+
+@pytest.mark.parametrize(("section", "change", "said"), [
+    ("train", {"select_on": "F2"}, "train.select_on: 'F2' is no score of protocol vidchapters; the nearest is 'F1'"),
+    ("evaluate", {"protocol": "charades"}, "evaluate.protocol: protocol 'charades' is unknown"),
+    ("evaluate", {"metrics": ["CIDER"]}, "evaluate.metrics: metric 'CIDER' is unknown")])
+def test_scores_that_there_are_not(make, section, change, said):
+    config = make()
+    changed = dataclasses.replace(getattr(config, section), **change)
+    (line,) = lines(check_data(dataclasses.replace(config, **{section: changed})), "error")
+    assert said in line
 
 
 def test_events(make):

@@ -4,6 +4,7 @@ import html.parser
 import json
 import re
 import urllib.parse
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from hicm.files import read_json
 from hicm.moments.read import read_submission
 from hicm.recipes.demo.film import write_film
 from hicm.stages import searchers
+from hicm.stages.search import ranked
+from hicm.stages.searchers import Answer
 from tests.video.videos import write_video
 from tests.viewer.pages import views_in
 
@@ -167,6 +170,14 @@ def test_a_broken_video_is_recorded_and_the_others_are_searched(search, videos, 
         search(broken, question="else")
 
 
+@pytest.mark.parametrize("question, name", [
+    ("?!", "question"), ("Wo ist der Ärger? " * 50, "wo-ist-der-ärger-" * 5 + "wo-ist-der"),
+    ("犬" * 500, "犬" * 33), ("a\udce9 b\x00c", "a-b-c"), ("../../etc/x", "etc-x")])
+def test_files_are_named_by_the_question(search, videos, question, name):
+    found = search(videos / "beach.mp4", question=question)
+    assert found.page.name == f"{name}.html" and found.page.exists()
+
+
 def test_json(search, videos, tmp_path, capsys):
     assert main(["search", str(videos), QUESTION, "--encoder", f"blocks:{WIDTH}", "--out", str(tmp_path / "out"),
                  "--cache", str(tmp_path / "cache"), "--json"]) == 0
@@ -175,7 +186,8 @@ def test_json(search, videos, tmp_path, capsys):
 
 @pytest.mark.parametrize("given, options, message", [
     (["nowhere.mp4"], {}, "nowhere.mp4: video not found"),
-    ([], {"question": "  "}, "the question is empty"),
+    ([], {"question": "  ", "model": "nowhere"}, "the question is empty"),
+    ([], {"question": ""}, "the question is empty"),
     ([], {"top": 0}, "--top 0: expected 1 or more"),
     ([], {"overlap": 1.5}, "--overlap 1.5: expected 0 to 1"),
     ([], {"window": 60.0}, "--window and --set are for a run"),
@@ -196,5 +208,21 @@ def test_an_encoder_without_texts(search, monkeypatch):
 
 def test_a_forgotten_question(videos, tmp_path):
     video = write_video(tmp_path / "v.mp4", [0.0], 2.0)
-    with pytest.raises(UserError, match=r"v.mp4: is a file, expected the question"):
+    with pytest.raises(UserError, match=r"v.mp4: is a file or folder, expected the question"):
         verbs.search([str(videos)], str(video))
+
+
+def test_a_question_longer_than_a_path(search):
+    """It is no file, and asking the file system for it is an error of its own."""
+    question = "a dog jumps " * 40
+    assert search(question=question).content["question"] == question.strip()
+
+
+def test_moments_of_several_videos_are_ordered_by_score_and_cosine():
+    """A run's scores say little of which video holds what is asked for; those within a video stay in their order."""
+    likely = Answer(Path("a.mp4"), 20.0, np.array([[0, 5, 0.9], [10, 15, 0.5]]), np.array([0.1, 0.1]))
+    like = Answer(Path("b.mp4"), 20.0, np.array([[1, 4, 0.8], [6, 9, 0.7]]), np.array([0.6, -0.2]))
+    assert [(one.video, one.start) for one in ranked([likely, like], 9)] == [("b", 1), ("a", 0), ("a", 10), ("b", 6)]
+    assert [one.score for one in ranked([like], 9)] == [0.8, 0.7]
+    plain = [Answer(one.video, one.duration, one.windows) for one in (likely, like)]
+    assert [one.score for one in ranked(plain, 3)] == [0.9, 0.8, 0.7]

@@ -81,3 +81,12 @@ def test_published_annotations(name, queries, videos, shared, tmp_path):
                 [*window, 1.0] for window in one.windows.tolist()]}) + "\n")
     [result] = verbs.moments_evaluate(str(tmp_path / "true.jsonl"), [str(tmp_path / "m.jsonl")]).results
     assert result.scores["R1@0.7"] == pytest.approx(1.0) and result.scores["mAP"] > 0.999
+
+
+def test_moments_need_no_conversion(tmp_path):
+    """They are no dense captions, and are named in none of the messages about those."""
+    (tmp_path / "sta.txt").write_text("AAAAA 1.0 4.5##someone opens a door.\n")
+    cd = write(tmp_path / "cd.json", {"AAAAA": {"timestamps": [[1, 4]], "sentences": ["a"], "video_duration": 9.5}})
+    for file in (tmp_path / "sta.txt", cd):
+        with pytest.raises(UserError, match=f"{file}: holds no dense captions but moments, which need no conversion"):
+            verbs.data_to_moments([str(file)], out=str(tmp_path / "m.jsonl"))

@@ -121,3 +121,11 @@ def test_sampling_from_no_probabilities():
     draw = sampled(DecodeSettings(sample=True), [torch.Generator()])
     with pytest.raises(UserError, match="cannot be generated under these settings"):
         draw(torch.full((1, 60), torch.nan), torch.tensor([0]))
+
+
+def test_scores_of_the_end_are_known_before_training(tiny, tmp_path, capsys):
+    """Nothing computes them before `hicm evaluate`."""
+    out = tmp_path / "run"
+    for setting in ("evaluate.metrics=[CIDER]", "evaluate.protocol=charades"):
+        assert main(["train", str(tiny), "--out", str(out), "--set", setting, "--set", "train.eval_every=0"]) == 2
+        assert f"error: {setting.partition('=')[0]}: " in capsys.readouterr().err and not out.exists()

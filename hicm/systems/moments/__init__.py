@@ -1,1 +1,1 @@
-"""Moment retrieval: when happens in a video what a sentence says.  See README.md."""
+"""Moment retrieval: the moments of a video that a sentence describes.  See README.md."""

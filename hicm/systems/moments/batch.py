@@ -31,6 +31,7 @@ class Batch:
 
     ids: tuple[str, ...]  # V: of the videos
     durations: tuple[float, ...]  # V, seconds
+    seconds: tuple[float, ...]  # V: how long each row of a video lasts
     queries: tuple[str, ...]  # B: their ids
     texts: tuple[str, ...]  # B
     rows: Tensor  # float32 [V, T, D]

@@ -33,6 +33,7 @@ class Item:
 
     id: str
     duration: float  # seconds
+    seconds: float  # of each row
     rows: np.ndarray  # float32 [T, D], T >= 1
     queries: tuple[Asked, ...]
 
@@ -51,6 +52,7 @@ def collate(groups: Sequence[Sequence[Item]]) -> Batch:
     return Batch(
         ids=tuple(item.id for item in items),
         durations=tuple(item.duration for item in items),
+        seconds=tuple(item.seconds for item in items),
         queries=tuple(query.id for query in asked),
         texts=tuple(query.text for query in asked),
         rows=_pad([item.rows for item in items]),

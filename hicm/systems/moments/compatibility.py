@@ -33,9 +33,6 @@ def check_arguments(args: Mapping[str, Any], config: Config, where: str) -> None
     if other:
         raise UserError(f"{where}: was trained with {', '.join(other)}, which hicm does not have; use another "
                         "checkpoint")
-    if config.room.context != "token":
-        raise UserError(f"{where}: reads a segment-sentence token and recalls no texts, moments.context="
-                        f"{config.room.context}; set moments.context=token")
     wrong = {setting: args[name] for name, setting in DECISIVE.items()
              if name in args and args[name] != setting_value(config, setting)}
     if wrong:

@@ -1,6 +1,6 @@
 """What `hicm convert` asks of this room: the model in a checkpoint of MESM, or in a folder of ours.
 
-The words that a released checkpoint tells apart are not in the file: they come from a published file of counts
+The classes of masked words are not in a released checkpoint: they come from a published file of counts
 (``moments.counts``).  Its settings are in the file, and in ``opt.json`` beside it.
 """
 
@@ -176,8 +176,8 @@ def _converted(kind: str, model: Moments, vocabulary: Vocabulary, words: str, co
         save_model(model, vocabulary, words, run / "best", **about)
 
     settings = model.settings
-    card = {"word vectors": f"`{words}`, {model.word_width} wide; {len(vocabulary.words):,} words are told apart when "
-                            "they are masked",
+    card = {"word vectors": f"`{words}`, {model.word_width} wide; {len(vocabulary.words):,} words are classes of "
+                            "masked words",
             "network": f"{settings.queries} windows per query, features {model.feature_width - ENDPOINTS:,} wide and "
                        f"{ENDPOINTS} columns for the place of a row, {settings.heads} heads (a setting, not visible in "
                        "the weights)"}

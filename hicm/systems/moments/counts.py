@@ -1,4 +1,4 @@
-"""Files that count words (``moments.counts``): their order decides which words are told apart when they are masked.
+"""Files that count words (``moments.counts``): their first words are the classes of masked words.
 
 Two forms, a line for each word, as MESM's authors publish them; the word that is counted most often stands first:
 

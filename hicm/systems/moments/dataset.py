@@ -61,14 +61,14 @@ class Preparation:
                  for query, words in zip(queries, vectors, strict=True)]
         if recalled is not None:
             asked = [replace(one, recalled=texts) for one, texts in zip(asked, recalled, strict=True)]
-        return Item(sample.id, duration, rows, tuple(asked))
+        return Item(sample.id, duration, seconds, rows, tuple(asked))
 
     def _asked(self, query: Query, vectors: np.ndarray, duration: float, seconds: float, rows: int,
                teaching: bool) -> Asked:
         sentence = self.sentence(query.text)
         labels, unknown = self.vocabulary.encode(sentence.words)
         weights = self.weights(query.text) if teaching else np.ones(len(sentence.words), np.float32)
-        windows = moments_within(query, duration) if teaching else []
+        windows = moments_within(query, duration, self.reach) if teaching else []
         ratings = relevant_rows(windows, seconds, rows).astype(np.float32)
         if teaching and query.clips is not None and query.ratings is not None:
             ratings = rated_rows(query.clips, query.ratings, seconds, rows)
@@ -76,14 +76,14 @@ class Preparation:
                      target_windows(windows, duration), ratings > 0, ratings)
 
 
-def moments_within(query: Query, duration: float) -> list[Span]:
-    """The moments of a query that lie within a video of ``duration`` seconds, cleaned (`hicm.moments.cleaning`).
+def moments_within(query: Query, duration: float, reach: float = math.inf) -> list[Span]:
+    """The moments of a query within a video of ``duration`` seconds (NaN: unknown), cleaned (`hicm.moments.cleaning`).
 
-    NaN, inf: any.
+    ``reach``: the seconds of the video that are read.  Moments that start after these are left out, others are cut.
     """
     cleaning, limit = Cleaning(), duration if math.isfinite(duration) else None
     found = (cleaning.clean(start, end, limit) for start, end in query.windows.tolist())
-    return [Span(*span) for span in found if span is not None]
+    return [Span(span[0], min(span[1], reach)) for span in found if span is not None and span[0] < reach]
 
 
 class QueryDataset(Dataset[Item]):
@@ -132,8 +132,7 @@ class QueryDataset(Dataset[Item]):
 
 def learnable(video: Video, reach: float = math.inf) -> list[Query]:
     """The queries of a video with at least one moment within it, and within the seconds that are read."""
-    limit = min(reach, video.duration) if video.duration == video.duration else reach
-    return [query for query in queries_of(video) if moments_within(query, limit)]
+    return [query for query in queries_of(video) if moments_within(query, video.duration, reach)]
 
 
 def _parts(queries: list[Query], most: int, seed: int) -> list[list[Query]]:

@@ -45,6 +45,7 @@ def moments(output: Output, batch: Batch, settings: DecodeSettings, saliency: bo
     found: list[list[Found]] = [[] for _ in batch.ids]
     for row, (video, query, text) in enumerate(zip(batch.video.tolist(), batch.queries, batch.texts, strict=True)):
         rows = scores[row, :int(batch.lengths[video])]
-        found[video].append(Found(query, text, fitted(windows[row], batch.durations[video], settings),
-                                  clip_scores(rows, batch.durations[video]) if saliency else None))
+        duration, seconds = batch.durations[video], batch.seconds[video]
+        found[video].append(Found(query, text, fitted(windows[row], duration, settings),
+                                  clip_scores(rows, seconds, duration) if saliency else None))
     return found

@@ -20,8 +20,8 @@ def findings(config: Config, name: str, videos: Sequence[Video], speech: SpeechS
     """Counts over videos of the split ``name``."""
     settings, asked = config.room, {video.id: queries_of(video) for video in videos}
     yield Finding(f"of {len(videos)} videos have no sentences",
-                  tuple(video for video, found in asked.items() if not found), "nothing is learnt from them, or "
-                  "sought in them")
+                  tuple(video for video, found in asked.items() if not found), "nothing is learnt from "
+                  "them or found in them")
     known = {video.id: len(learnable(video)) for video in videos}
     late = {video.id: len(video.events if video.queries is None else asked[video.id]) - known[video.id]
             for video in videos}
@@ -29,7 +29,7 @@ def findings(config: Config, name: str, videos: Sequence[Video], speech: SpeechS
     read = reach(config)
     unread = {video.id: known[video.id] - len(learnable(video, read)) for video in videos}
     yield _of(unread, 0, f"have sentences whose moments start after the {read:g} s that are read (moments.surplus=cut)",
-              "these sentences are not learnt, or found; raise data.frames")
+              "they are neither learnt nor found; raise data.frames")
     most = {video.id: max((len(moments_within(query, video.duration)) for query in asked[video.id]), default=0)
             for video in videos}
     yield _of(most, settings.queries, f"have a sentence with more moments than moments.queries={settings.queries}",

@@ -1,4 +1,4 @@
-"""Frame-word alignment (FW-MESM), what is only trained: masked words are told from the frames they describe."""
+"""Frame-word alignment (FW-MESM), only used in training: masked words are predicted from the frames they describe."""
 
 import torch
 from torch import Tensor, nn

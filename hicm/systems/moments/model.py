@@ -1,4 +1,4 @@
-"""The network: windows of a video in which happens what a sentence says.
+"""The network: finds the windows of a video that a sentence describes.
 
 MESM, Liu et al., AAAI 2024, arXiv 2312.12155; without its two additions it is QD-DETR, Moon et al., CVPR 2023.
 
@@ -75,7 +75,7 @@ class Moments(nn.Module):
         self.word_head = WordHead(d, classes)
         self.sentence = SentenceToken(settings.sentence_layers, *shape, settings.mixed_padding, settings.grouping
                                       == "youtube") if reads_token(settings) else None
-        self.recalled = nn.Parameter(torch.zeros(d)) if recalls(settings) else None  # what tells texts from words
+        self.recalled = nn.Parameter(torch.zeros(d)) if recalls(settings) else None  # marks texts, which words are not
         self.aligner = CrossStack(settings.aligner_layers, *shape, mixed=settings.mixed_padding)
         self.encoder = GlobalEncoder(settings.encoder_layers, *shape)
         self.decoder = Decoder(settings.decoder_layers, settings.queries, *shape)
@@ -125,7 +125,7 @@ class Moments(nn.Module):
         other, wanted = draws.negative, self.settings.objective
         negative = (self.encode(seen, position, mask, words[other], word_mask[other], texts[other], text_mask[other])
                     if wanted.saliency else None)
-        logits = self.tell_words(batch, draws.masked, words, seen, position) if wanted.words else None
+        logits = self.predict_words(batch, draws.masked, words, seen, position) if wanted.words else None
         return Output(frames, words, sentence, encoded, layers, negative, logits)
 
     def positions(self, batch: Batch) -> Tensor:
@@ -156,8 +156,8 @@ class Moments(nn.Module):
         saliency = (content * whole[:, None]).sum(2) / self.settings.width ** 0.5
         return Encoded(aware, aligned, memory, pooled, saliency)
 
-    def tell_words(self, batch: Batch, masked: Tensor, words: Tensor, frames: Tensor, position: Tensor) -> Tensor:
-        """Logits [B, L, C] of words, some of them ``masked`` bool [B, L], from the frames that are relevant."""
+    def predict_words(self, batch: Batch, masked: Tensor, words: Tensor, frames: Tensor, position: Tensor) -> Tensor:
+        """Logits [B, L, C] of all words, some of them ``masked`` bool [B, L], from the frames that are relevant."""
         words = torch.where(batch.unknown[..., None], self.text(self.unknown), words)
         words = torch.where(masked[..., None], self.text(self.masked), words)
         keys, places, key_mask = pack(frames, position, batch.relevant)

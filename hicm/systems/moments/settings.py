@@ -3,9 +3,11 @@
 import math
 import warnings
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from hicm.config import RetrievalConfig
+from hicm.data.queries import is_durations
 from hicm.decisive import OF_WINDOWS
 from hicm.errors import UserError
 from hicm.strict import limited
@@ -52,8 +54,8 @@ class Settings:
     windows: int = limited(0, 0)  # moments of a query, at most, drawn anew for every epoch; 0: all; QVHighlights: 5
     surplus: Literal["pool", "cut"] = "pool"  # rows beyond data.frames: pool all, or cut off the rest (QVHighlights)
     max_words: int = limited(16, 3)  # L, tokens of a query that are read; QVHighlights: 32
-    classes: int = limited(1111, 1)  # most frequent words that are told apart when they are masked
-    counts: str = ""  # which these are: the first of a count file (hicm data count-words); empty: of the training split
+    classes: int = limited(1111, 1)  # words that masked words are predicted among: the most frequent ones
+    counts: str = ""  # a count file, whose first words they are (hicm data count-words); empty: of the training split
     width: int = limited(256, 8)  # d
     hidden: int = limited(1024, 1)  # width of the feed-forward networks
     heads: int = limited(8, 1)
@@ -81,6 +83,7 @@ class Settings:
 
 
 WORD_FILES = ("glove:", "glove_pickle:", "clip:local-dir:")  # what a file or folder of word vectors follows
+MODELS = ("hf:", "each:hf:")  # what a folder follows, or the name of a model on the hub
 FILES = ("model.safetensors", "vocabulary.json")
 PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
 AT_PREDICTION = ("decode", "recalled")
@@ -108,7 +111,9 @@ def start_files(settings: Settings) -> dict[str, str]:
 
 def prediction_files(settings: Settings) -> dict[str, str]:
     """The file or folder of the word vectors, where one is named."""
-    file = next((settings.words.removeprefix(kind) for kind in WORD_FILES if settings.words.startswith(kind)), "")
+    words = settings.words
+    named = {kind: words.removeprefix(kind) for kind in (*WORD_FILES, *MODELS) if words.startswith(kind)}
+    file = next((file for kind, file in named.items() if kind in WORD_FILES or Path(file).is_dir()), "")
     return {"moments.words": file} if file else {}
 
 
@@ -130,6 +135,11 @@ def memory(config: Any) -> str:
 def check(config: Any) -> None:
     """Raise UserError when nothing can be learnt under these settings, before anything is read."""
     settings, objective = config.room, config.room.objective
+    for split, files in config.data.annotations.items():
+        own = [file for file in files if Path(file).exists() and not is_durations(file)]
+        if len(own) > 1:
+            raise UserError(f"data.annotations: split {split} has {len(own)} files of sentences ({', '.join(own)}), and "
+                            "only the first would be read; put them into one, or give each a split of its own")
     if settings.width % 2 or settings.width % settings.heads:
         raise UserError(f"moments.width={settings.width}: expected an even multiple of moments.heads={settings.heads}")
     reach(config)  # refuses rows without a fixed length
@@ -139,7 +149,7 @@ def check(config: Any) -> None:
     if not (objective.label and (objective.span or objective.giou)):
         raise UserError("moments.objective: label and one of span and giou need a weight, or no windows are learnt")
     if objective.words and not settings.word_layers:
-        raise UserError("moments.word_layers=0: masked words cannot be told from frames without them; set "
+        raise UserError("moments.word_layers=0: masked words cannot be predicted from frames without these layers; set "
                         "moments.objective.words=0, or word_layers to 1 or more")
     unread = [name for name in OF_WINDOWS if getattr(config.retrieval, name) != getattr(RetrievalConfig, name)]
     if unread and memory(config) == "sentences":

@@ -33,14 +33,15 @@ def rated_rows(clips: np.ndarray, ratings: np.ndarray, seconds: float, rows: int
     return of_clip[of_row]
 
 
-def clip_scores(scores: np.ndarray, duration: float) -> np.ndarray:
-    """Scores of rows that span a video of ``duration`` seconds, float (T,), as those of its clips of `CLIP` seconds.
+def clip_scores(scores: np.ndarray, seconds: float, duration: float) -> np.ndarray:
+    """Scores of rows of ``seconds`` each, float (T,), as those of the clips of `CLIP` seconds of their video.
 
-    Each clip has that of the row in which its middle lies.
+    Each clip has that of the row in which its middle lies; clips after the last row have that of the last one.
+    ``duration`` of the video in seconds.
     """
     count = max(1, int(duration / CLIP))
-    middles = (np.arange(count) + 0.5) * CLIP / duration * len(scores)
-    return scores[np.minimum(middles.astype(np.int64), len(scores) - 1)]
+    of_clip = ((np.arange(count) + 0.5) * CLIP / seconds).astype(np.int64)
+    return scores[np.minimum(of_clip, len(scores) - 1)]
 
 
 def target_windows(windows: Sequence[Span], extent: float) -> np.ndarray:

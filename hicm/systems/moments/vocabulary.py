@@ -1,4 +1,4 @@
-"""Which words are told apart when they are masked: the most frequent ones of the training sentences."""
+"""The classes of masked words: the most frequent words of the training sentences."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -226,8 +226,8 @@ def make_groups(case: SimpleNamespace) -> list[list[Item]]:
                  for query in queries]
         for query, one in sorted(asked, key=lambda pair: first_row(case, *pair)):
             videos.setdefault(query.video, []).append((query, one))
-        groups.append([Item(video, pairs[0][0].duration, rows[video], tuple(one for _, one in pairs))
-                       for video, pairs in videos.items()])
+        groups.append([Item(video, duration, duration / len(rows[video]), rows[video], tuple(one for _, one in pairs))
+                       for video, pairs in videos.items() for duration in [pairs[0][0].duration]])
     return groups
 
 

@@ -29,7 +29,7 @@ def make_item(number: int, rows: int = 16, queries: int = 1, windows: int = 1, l
         asked.append(Asked(f"{number}/{query}", f"{number} {query}", words,
                            rng.integers(0, CLASSES, length), np.arange(length) == 1, np.ones(length, np.float32),
                            target_windows(spans, rows), relevant, relevant.astype(np.float32)))
-    return Item(f"video {number}", float(rows), features, tuple(asked))
+    return Item(f"video {number}", float(rows), 1.0, features, tuple(asked))
 
 
 def make_model(settings: Settings = SMALL, seed: int = 0) -> Moments:

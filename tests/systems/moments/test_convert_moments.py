@@ -266,7 +266,6 @@ def test_the_frozen_encoder_is_left_out_where_it_was_kept(state, settings, count
     (["moments.decoder_layers=2"], "1 decoder layers, moments.decoder_layers=2"),
     (["moments.shared_feed=false"], "the file has one network for frames that attend to words and words that attend to "
                                     "frames, moments.shared_feed=false"),
-    (["moments.context=none"], "a segment-sentence token and recalls no texts, moments.context=none"),
     (["moments.word_layers=0"], "1 layers of frames and words, moments.word_layers=0"),
     (["moments.classes=4"], "tells 6 classes of words apart, moments.classes=4 and moments.words=each:hashing:16 make "
                             "5"),

@@ -69,6 +69,33 @@ def test_the_table_of_durations_belongs_to_the_file_before_it(folder):
         ("0", [[1.0, 4.5]]), ("1", [[2.0, 9.0]]), ("3", [[5.0, 11.0]])]
 
 
+def test_a_table_of_durations_alone_is_refused(folder, tmp_path, capsys):
+    for files in (["charades.csv", "sta.txt"], ["charades.csv"]):
+        assert hicm("train", settings(folder, "charades", *files), "--out", tmp_path / "run") == 2
+        assert "charades.csv: is a table of durations, which follows the file of its sentences" in (
+            capsys.readouterr().err)
+
+
+def test_two_files_of_sentences_are_refused(folder, tmp_path, capsys):
+    """Only the first would be read; the table belongs to the second."""
+    (folder / "more.txt").write_text(STA)
+    for command in (["train", "--out", tmp_path / "run"], ["data", "check"]):
+        files = settings(folder, "charades", "sta.txt", "more.txt", "charades.csv")
+        assert hicm(*command, files) in (1, 2)
+        said = "".join(capsys.readouterr())
+        assert "split train has 2 files of sentences" in said and "only the first would be read" in said
+
+
+def test_a_test_split_without_labels_is_named(folder, tmp_path, capsys):
+    bare = [{key: row[key] for key in ("qid", "query", "vid", "duration")} for row in RATED]
+    (folder / "bare.jsonl").write_text("\n".join(map(json.dumps, bare)))
+    config = settings(folder, "rated", "rated.jsonl", fps=0.5)
+    assert hicm("train", config, "--set", f"data.annotations.val=[{folder / 'bare.jsonl'}]", "--out",
+                tmp_path / "run") == 2
+    assert "split val, which selects the checkpoint: annotations: no query has a true window" in (
+        capsys.readouterr().err)
+
+
 def test_a_table_of_durations_may_have_dots_in_its_name(folder):
     other = folder / "charades.v1.csv"
     other.write_text(CHARADES)

@@ -100,12 +100,17 @@ def test_surplus_rows_are_cut_off(make, tmp_path):
     config, samples = load_config(path), open_samples(load_config(path).data, "train")
     [said] = room_findings(config, "train", samples.videos, samples.speech, WIDTH, tmp_path)
     assert str(said) == ("1 of 1 videos have sentences whose moments start after the 10 s that are read "
-                         "(moments.surplus=cut): v (1); these sentences are not learnt, or found; raise data.frames")
+                         "(moments.surplus=cut): v (1); they are neither learnt nor found; raise data.frames")
     run = tmp_path / "run"
     assert hicm("train", path, "--out", run) == 0 and hicm("predict", run) == 0 and hicm("evaluate", run) == 0
     found = read_json(run / "predictions_val.json")["results"]["v"]
     assert len(found) == 3 and all(len(one["saliency"]) == 5 for one in found)
     assert max(end for one in found for _, end, _ in one["windows"]) <= 10
+
+
+def test_a_moment_that_starts_where_reading_ends_is_not_learnt(make):
+    path = make(dense(14.5, sits=[2, 6], walks=[10, 12]), "v", 14, {"surplus": "cut"}, frames=10)
+    assert only_batch(path)[0].texts == ("sits",)
 
 
 def test_fewer_rows_are_read_alike(make):

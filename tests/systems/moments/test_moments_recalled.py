@@ -1,5 +1,7 @@
 """Texts of the memory that sentences recall: in training, in prediction, and what the network makes of them."""
 
+import itertools
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from hicm.systems.moments.batch import Batch
 from hicm.systems.moments.collate import Item, collate
 from hicm.systems.moments.draw import draw
 from hicm.systems.moments.objective import LossModule, loss_names
+from hicm.systems.moments.system import System
 from tests.rooms.conftest import hicm
 from tests.systems.moments.moments_made_up import SMALL, WORD_WIDTH, make_item, make_model
 from tests.tiny import make_tiny
@@ -170,6 +173,37 @@ def test_training_is_repeatable(settings, run, tmp_path):
     assert first.keys() == second.keys() and all((first[name] == second[name]).all() for name in first)
 
 
+def test_an_interrupted_training_ends_with_the_same_weights(settings, tmp_path, monkeypatch):
+    """Windows are drawn for each epoch, videos make several items, and sentences recall texts."""
+    content = read_json(load_config(settings).data.annotations["train"][0])
+    rows = [{"query": text, "vid": video, "duration": entry["duration"], "relevant_windows": [[0, 2], [1, 4], span]}
+            for video, entry in content.items()
+            for span, text in zip(entry["timestamps"], entry["sentences"], strict=True)]
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps({"qid": number} | row) + "\n"
+                                                  for number, row in enumerate(rows)))
+    changes = ("system=moments", f"data.annotations.train={tmp_path / 'train.jsonl'}", "moments.context=both",
+               "moments.sentences=2", "moments.windows=1", "train.epochs=2", "train.checkpoint_every=1")
+    given = ["train", settings, *(part for one in changes for part in ("--set", one)), "--out"]
+    assert hicm(*given, tmp_path / "whole") == 0
+    made = System.batches
+    last = len((tmp_path / "whole" / "stats.jsonl").read_text().splitlines())
+    assert last > 8
+
+    def interrupted(self, micro):
+        yield from itertools.islice(made(self, micro), 3)
+        raise UserError("the power fails")
+
+    monkeypatch.setattr(System, "batches", interrupted)
+    for _ in range(3):
+        assert hicm(*given, tmp_path / "broken") == 2
+    reached = torch.load(tmp_path / "broken" / "checkpoint.pt", weights_only=True)["progress"]["step"]
+    assert 3 <= reached < last
+    monkeypatch.setattr(System, "batches", made)
+    assert hicm(*given, tmp_path / "broken") == 0
+    whole, broken = (load_file(tmp_path / name / "last" / "model.safetensors") for name in ("whole", "broken"))
+    assert whole.keys() == broken.keys() and all((whole[name] == broken[name]).all() for name in whole)
+
+
 def test_one_sentence_about_one_video(run):
     """What it recalls is looked up then and there."""
     config = load_config(run / "config.yaml", [f"memory.path={run / 'bank'}"])
@@ -231,13 +265,13 @@ def test_what_is_refused(settings, run, tmp_path, capsys):
     assert hicm("predict", run, "--set", "moments.context=both", "--out", tmp_path / "p.json") == 2
     assert "training decided this setting" in capsys.readouterr().err
     assert hicm("predict", run, "--set", "retrieval.windows=2", "--out", tmp_path / "p.json") == 2
-    assert "sentences search the memory, not windows of videos" in capsys.readouterr().err
+    assert "this setting is about windows of a video, but here sentences" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"was trained with moments\.context='recalled', found 'both'"):
         find_system("moments").load(run / "last", load_config(run / "config.yaml", ["moments.context=both"]))
 
 
 def test_masked_words_need_layers(settings):
-    with pytest.raises(UserError, match=r"moments\.word_layers=0: masked words cannot be told from frames"):
+    with pytest.raises(UserError, match=r"moments\.word_layers=0: masked words cannot be predicted from frames"):
         prepared(settings, "moments.word_layers=0")
 
 

@@ -16,10 +16,10 @@ from hicm.rooms import check_settings
 from hicm.stages.check import check_data
 from tests.rooms.conftest import hicm
 
-# recipe: videos per step, the split that selects, and that which is reported
+# recipe: items per step, the split that selects, and that which is reported
 SPLITS = {"charades_csf": (12, "test", "test"), "charades_vgg": (12, "test", "test"),
           "charades_cg": (12, "novel_composition", "novel_composition"), "charades_cd": (12, "test_ood", "test_ood"),
-          "tacos": (3, "test", "test"), "qvhighlights": (12, "val", "val")}
+          "tacos": (3, "test", "test"), "qvhighlights": (38, "val", "val")}
 CSF = (1, 1.0, "thinned", 194, 16, 1111, 4, 4, 12, False, 0.1)
 
 

@@ -208,5 +208,5 @@ def test_masked_words_have_a_network_of_their_own(tacos):
         logits = model.word_head(told)
         found = model.frame_word(frames, words, batch.row_mask, batch.word_mask, position)
         made.close(found[batch.row_mask], aware[batch.row_mask], 1e-5)
-        own = model.tell_words(batch, masked, words, frames, position)
+        own = model.predict_words(batch, masked, words, frames, position)
         made.close(own[batch.word_mask], logits[batch.word_mask], 1e-5)

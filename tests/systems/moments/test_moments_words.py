@@ -6,7 +6,8 @@ import pytest
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
-from hicm.systems.moments.targets import rated_rows, relevant_rows, target_windows
+from hicm.systems.moments.settings import Settings, prediction_files
+from hicm.systems.moments.targets import clip_scores, rated_rows, relevant_rows, target_windows
 from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary, load_vocabulary
 from hicm.systems.moments.words import make_words
 from hicm.systems.moments.words.clip import ClipWords, split_pieces
@@ -156,6 +157,14 @@ def test_classes_of_words(tmp_path):
     assert load_vocabulary(tmp_path / "v.json") == vocabulary
 
 
+def test_files_and_folders_of_word_vectors_are_inputs(tmp_path):
+    """A folder is known by its content, the name of a model on the hub by itself."""
+    for kind in ("hf", "each:hf", "glove", "clip:local-dir"):
+        assert prediction_files(Settings(words=f"{kind}:{tmp_path}")) == {"moments.words": str(tmp_path)}
+    for name in ("hf:bert-base-uncased", "each:hashing:8", "clip:ViT-B-32/openai"):
+        assert prediction_files(Settings(words=name)) == {}
+
+
 @pytest.mark.parametrize("content", [[], {"words": ["a", "a"], "ends": True}, {"words": ["a"]}, {"words": [1],
                                                                                                  "ends": False}])
 def test_another_vocabulary_is_refused(content, tmp_path):
@@ -172,4 +181,8 @@ def test_targets():
     assert rated_rows(clips, ratings, 1.0, 4).tolist() == [0, 0, 7, 7], "two rows in a clip"
     assert rated_rows(clips, ratings, 4.0, 2).tolist() == [7, 0], "a row has the clip at its middle"
     np.testing.assert_allclose(target_windows([Span(2, 6)], 8.0), [[0.5, 0.5]])
+    scores = np.arange(4.0)
+    assert clip_scores(scores, 1.0, 4.5).tolist() == [1, 3]
+    assert clip_scores(scores, 4.0, 16.0).tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+    assert clip_scores(scores, 2.0, 10.0).tolist() == [0, 1, 2, 3, 3], "a row less than clips moves none of them"
     assert target_windows([], 8.0).shape == (0, 2)
