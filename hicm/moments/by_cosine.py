@@ -24,6 +24,17 @@ def cosine_windows(rows: np.ndarray, sentence: np.ndarray, step: float, duration
     return found[np.argsort(-found[:, 2], kind="stable")]
 
 
+def mean_cosines(rows: np.ndarray, sentence: np.ndarray, step: float, windows: np.ndarray) -> np.ndarray:
+    """The mean cosine of ``sentence`` [D] with the rows [T, D] of each window (n, >= 2) in seconds: float64 (n,).
+
+    A row lasts ``step`` seconds; a window shorter than a row has the one in which it starts.
+    """
+    cosines = _unit(rows) @ _unit(sentence[None])[0]
+    first = np.clip((windows[:, 0] / step).astype(int), 0, len(rows) - 1)
+    end = np.maximum(np.ceil(windows[:, 1] / step).astype(int), first + 1)
+    return np.array([cosines[start:stop].mean() for start, stop in zip(first, end, strict=True)])
+
+
 def _unit(rows: np.ndarray) -> np.ndarray:
     rows = np.asarray(rows, np.float64)
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-8)

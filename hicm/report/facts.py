@@ -15,7 +15,7 @@ Fact = tuple[str, list[str]]  # name, one value per run
 
 def what(runs: Sequence[Run]) -> str:
     """What the runs predict, for the head of the page."""
-    return "Moments" if any(run.metrics.get("per_query") for run in runs) else "Dense video captions"
+    return "Moments" if any(run.metrics.get("task") == "moments" for run in runs) else "Dense video captions"
 
 
 def run_facts(runs: Sequence[Run]) -> list[Fact]:

@@ -1,7 +1,7 @@
 """What a sentence recalls: the texts of the nodes that the search of ``retrieval`` keeps for its embedding.
 
-A sentence asks like a video of one frame and one window.  Every sentence is searched for by itself, so that what it
-recalls does not depend on others that are asked at the same time.
+A sentence is read as a video of one frame and one window would be.  Each is looked up on its own, so that what it
+recalls does not depend on others that are looked up at the same time.
 """
 
 import re

@@ -32,7 +32,10 @@ Describe = Callable[[Path, Sequence[Span], Progress], Sequence[str]]  # a video 
 
 @dataclass(frozen=True)
 class Moment:
-    """One moment that was found, ``start`` and ``end`` in seconds; ``caption``: what a captioner says of it."""
+    """One moment that was found, ``start`` and ``end`` in seconds; ``caption``: what a captioner says of it.
+
+    ``cosine``: how like the sentence its frames are; None where it was not computed beside the score.
+    """
 
     video: str
     source: str
@@ -40,6 +43,7 @@ class Moment:
     end: float
     score: float
     caption: str = ""
+    cosine: float | None = None
 
     @property
     def times(self) -> str:
@@ -79,8 +83,8 @@ def search_files(videos: Sequence[Path], searcher: Searcher, question: str, top:
 
     Writes ``out/<question>.json`` (``moments``: the ``top`` best of all videos; ``results``: those of each video, in
     the form of predictions of moments), ``.html`` with a picture of each of the best, and ``.view.html``, in which
-    these can be watched.  ``describe``: what puts moments in words; ``about``: what decides how it does.
-    Made in the same way before, the files are left as they are.
+    these can be watched.  ``describe`` captions moments; ``about``: what decides its captions.
+    Files that were made in the same way before are left as they are.
 
     A video that cannot be read is recorded in ``out/failed.jsonl``, and the others are searched.  Raises UserError when
     ``question`` is blank, when the files were made in another way (unless ``overwrite``), or no video can be read.
@@ -119,10 +123,25 @@ def sentence_of(question: str) -> str:
 
 
 def ranked(answers: Sequence[Answer], top: int) -> list[Moment]:
-    """The ``top`` moments of all videos, the best score first; of equal scores, in the order of the videos."""
-    moments = [Moment(answer.video.stem, str(answer.video), *(round(value, DECIMALS) for value in window))
-               for answer in answers for window in answer.windows.tolist()]
-    return sorted(moments, key=lambda moment: -moment.score)[:top]
+    """The ``top`` moments of all videos, the best score first; of equal scores, in the order of the videos.
+
+    Of several videos, the best product of score and cosine first, where there are cosines: a run learns from sentences
+    that are true of their video, so its scores say where a moment is, and hardly in which video.
+    """
+    moments = [moment for answer in answers for moment in _moments_of(answer)]
+    several = len(answers) > 1
+
+    def value(moment: Moment) -> float:
+        return moment.score * max(moment.cosine, 0.0) if several and moment.cosine is not None else moment.score
+
+    return sorted(moments, key=lambda moment: -value(moment))[:top]
+
+
+def _moments_of(answer: Answer) -> list[Moment]:
+    cosines = [None] * len(answer.windows) if answer.cosines is None else answer.cosines.round(DECIMALS).tolist()
+    windows = answer.windows.round(DECIMALS).tolist()
+    return [Moment(answer.video.stem, str(answer.video), start, end, score, cosine=cosine)
+            for (start, end, score), cosine in zip(windows, cosines, strict=True)]
 
 
 def moments_of(content: Mapping[str, Any]) -> list[Moment]:
@@ -151,9 +170,12 @@ def _described(moments: Sequence[Moment], describe: Describe) -> list[Moment]:
 
 def _table(moments: Sequence[Moment]) -> list[str]:
     width = max((len(printable(moment.video)) for moment in moments), default=5)
+    cosine = any(one.cosine is not None for one in moments)
     lines = [f"{number:>3}  {printable(moment.video):<{width}}  {moment.times:<19}  {moment.score:6.3f}  "
-             f"{printable(moment.caption)}".rstrip() for number, moment in enumerate(moments, start=1)]
-    return [f"     {'video':<{width}}  {'when':<19}   score{'  caption' * any(one.caption for one in moments)}", *lines]
+             f"{f'{moment.cosine or 0:6.3f}  ' * cosine}{printable(moment.caption)}".rstrip()
+             for number, moment in enumerate(moments, start=1)]
+    return [f"     {'video':<{width}}  {'when':<19}   score{'  cosine' * cosine}"
+            f"{'  caption' * any(one.caption for one in moments)}", *lines]
 
 
 class _Files:
@@ -204,7 +226,8 @@ class _Files:
         """A moment on the page; its link opens the viewer, at its start (``parts/link.js`` reads the fragment)."""
         link = f"{address(self.viewer, self.page.parent)}#{f'view={view}&' if views > 1 else ''}t={moment.start:g}"
         picture = small_jpeg(frame_at(moment.source, (moment.start + moment.end) / 2))
-        return found_page.Card(moment.video, moment.times, f"score {moment.score:.3f}", link, picture, moment.caption)
+        score = f"score {moment.score:.3f}" + ("" if moment.cosine is None else f", cosine {moment.cosine:.3f}")
+        return found_page.Card(moment.video, moment.times, score, link, picture, moment.caption)
 
 
 def _view(video: str, moments: Sequence[Moment], duration: float, content: Mapping[str, Any], page: Path) -> View:

@@ -14,9 +14,9 @@ from hicm.config import Config
 from hicm.data.annotations import read_split
 from hicm.data.samples import SampleList, single_sample
 from hicm.decisive import prediction_settings
-from hicm.encoders import ImageEncoder, make_encoder, make_image_encoder
+from hicm.encoders import Encoder, ImageEncoder, make_encoder, make_image_encoder
 from hicm.errors import UserError, during
-from hicm.moments.by_cosine import cosine_windows
+from hicm.moments.by_cosine import cosine_windows, mean_cosines
 from hicm.moments.postprocess import suppress
 from hicm.moments.records import Query
 from hicm.progress import Progress, no_progress
@@ -37,18 +37,22 @@ UNKNOWN = 150.0  # seconds that are searched at once where the training videos a
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What was found in one video: windows (n, 3) float64 of start and end in seconds, and score, the best first."""
+    """What was found in one video: windows (n, 3) float64 of start and end in seconds, and score, the best first.
+
+    ``cosines`` (n,) float64: how like the sentence their frames are, where that says more of videos than the score.
+    """
 
     video: Path
     duration: float  # seconds
     windows: np.ndarray
+    cosines: np.ndarray | None = None
 
 
 class Searcher(ABC):
     """Video file and sentence in, windows out.
 
-    ``overlap``: of two windows whose intersection over union is above it, the worse is dropped; ``how``: what people
-    are told of the way it searches.
+    ``overlap``: of two windows whose intersection over union is above it, the worse is dropped; ``how``: the way it
+    searches, as people read it.
     """
 
     how: str
@@ -66,12 +70,17 @@ class Searcher(ABC):
         with during("frames"):
             features = video_features(video, self.encoder, self.cache, self.step, progress)
         with during("search"):
-            found = self.windows(features, question, progress)
-        return Answer(video, features.duration, suppress(found, self.overlap, MOST))
+            found = suppress(self.windows(features, question, progress), self.overlap, MOST)
+            return Answer(video, features.duration, found, self.cosines(features, question, found))
 
     @abstractmethod
     def windows(self, features: VideoFeatures, question: str, progress: Progress) -> np.ndarray:
         """All windows (n, 3) of a video, in any order and however they overlap."""
+
+    def cosines(self, features: VideoFeatures, question: str, windows: np.ndarray) -> np.ndarray | None:
+        """How like the sentence the frames of windows (n, 3) are: (n,); None where the score says it, or nothing does.
+        """
+        return None
 
     def origin(self, question: str, videos: Sequence[Path]) -> Origin:
         """What decides the moments that are found in video files."""
@@ -82,7 +91,7 @@ class Searcher(ABC):
 
     @abstractmethod
     def _decided_by(self) -> tuple[dict[str, Any], dict[str, str]]:
-        """Settings, and digests of inputs, that decide how is searched."""
+        """Settings, and digests of inputs, that decide what is found."""
 
 
 class PlainSearcher(Searcher):
@@ -140,7 +149,9 @@ class RunSearcher(Searcher):
         if window > self.system.longest:
             raise UserError(f"--window {window:g}: the run reads at most {self.system.longest:g} seconds of a video")
         self.window = min(window or config.data.longest or _usual_length(config), self.system.longest)
-        self.how = f"by the run {model}"
+        self._texts = _text_side(self.encoder, config.offline)
+        order = "" if self._texts is None else "; those of several videos by score times cosine of frames and sentence"
+        self.how = f"by the run {model}{order}"
 
     def windows(self, features: VideoFeatures, question: str, progress: Progress) -> np.ndarray:
         """What the system finds in each part of the video."""
@@ -158,9 +169,16 @@ class RunSearcher(Searcher):
             progress("search", done, len(parts))
         return np.concatenate(found)
 
+    def cosines(self, features: VideoFeatures, question: str, windows: np.ndarray) -> np.ndarray | None:
+        """By the encoder of the frames, if it embeds sentences in the same space."""
+        if self._texts is None:
+            return None
+        return mean_cosines(features.rows, self._texts.encode([question])[0], features.step, windows)
+
     def _decided_by(self) -> tuple[dict[str, Any], dict[str, str]]:
         inputs = {"model": path_digest(self._folder, "checkpoint")} | bank_digest(self.config)
-        return prediction_settings(self.config) | {"window": self.window}, inputs | file_digests(self.config)
+        settings = {"window": self.window, "order": "score" if self._texts is None else "score x cosine"}
+        return prediction_settings(self.config) | settings, inputs | file_digests(self.config)
 
     def _open_encoder(self, given: str) -> ImageEncoder:
         """The image encoder, tried on one picture, so that what is wrong is found before videos are read."""
@@ -185,6 +203,16 @@ class RunSearcher(Searcher):
 def _later(windows: np.ndarray, seconds: float) -> np.ndarray:
     """Windows (n, 3) of a part that starts at ``seconds``, in seconds of the whole video."""
     return windows + np.array([seconds, seconds, 0.0])
+
+
+def _text_side(encoder: ImageEncoder, offline: bool) -> Encoder | None:
+    """What embeds sentences in the space of the pictures; None where nothing does."""
+    if not getattr(encoder, "images_like_texts", True) or getattr(encoder, "any_space", False):
+        return None
+    try:
+        return make_encoder(encoder.name, offline)
+    except UserError:  # an encoder of pictures alone
+        return None
 
 
 def _stated_encoder(config: Config) -> str:

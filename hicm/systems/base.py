@@ -30,7 +30,7 @@ class System(ABC):
 
     task: ClassVar[str] = "dvc"  # key of hicm.tasks: what its predictions are, and who scores them
     longest: float = math.inf  # seconds of video that it takes at once; `hicm caption` cuts longer videos
-    needs_sentences: ClassVar[bool] = False  # finds the moments of the sentences in `Sample.queries`, and nothing else
+    needs_sentences: ClassVar[bool] = False  # finds the moments of the sentences in `Sample.queries` only
     captions_given: ClassVar[bool] = False  # captions the events that samples are given, if they are (`Sample.given`)
 
     @classmethod

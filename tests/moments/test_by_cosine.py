@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from hicm.moments.by_cosine import cosine_windows
+from hicm.moments.by_cosine import cosine_windows, mean_cosines
 
 
 def test_stretches_like_the_sentence_are_found_and_ranked():
@@ -32,3 +32,9 @@ def test_a_video_that_ends_with_a_moment():
     rows[20:] = [1.0, 0.0]
     assert cosine_windows(rows, np.array([1.0, 0.0]), 1.0, 29.4)[0, :2].tolist() == [
         pytest.approx(20.0, abs=2), 29.4]
+
+
+def test_the_mean_cosine_of_windows():
+    rows, sentence = np.array([[1.0, 0], [0, 2], [1, 0], [0, 1]]), np.array([3.0, 0])
+    windows = np.array([[0.0, 4, 0.9], [4, 6, 0.8], [2, 2, 0.5], [7.9, 8, 0.1], [9, 9, 0.1]])
+    assert mean_cosines(rows, sentence, 2.0, windows).tolist() == [0.5, 1.0, 0.0, 0.0, 0.0]

@@ -4,6 +4,7 @@ import html.parser
 import json
 import re
 import urllib.parse
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from hicm.files import read_json
 from hicm.moments.read import read_submission
 from hicm.recipes.demo.film import write_film
 from hicm.stages import searchers
+from hicm.stages.search import ranked
+from hicm.stages.searchers import Answer
 from tests.video.videos import write_video
 from tests.viewer.pages import views_in
 
@@ -213,3 +216,13 @@ def test_a_question_longer_than_a_path(search):
     """It is no file, and asking the file system for it is an error of its own."""
     question = "a dog jumps " * 40
     assert search(question=question).content["question"] == question.strip()
+
+
+def test_moments_of_several_videos_are_ordered_by_score_and_cosine():
+    """A run's scores say little of which video holds what is asked for; those within a video stay in their order."""
+    likely = Answer(Path("a.mp4"), 20.0, np.array([[0, 5, 0.9], [10, 15, 0.5]]), np.array([0.1, 0.1]))
+    like = Answer(Path("b.mp4"), 20.0, np.array([[1, 4, 0.8], [6, 9, 0.7]]), np.array([0.6, -0.2]))
+    assert [(one.video, one.start) for one in ranked([likely, like], 9)] == [("b", 1), ("a", 0), ("a", 10), ("b", 6)]
+    assert [one.score for one in ranked([like], 9)] == [0.8, 0.7]
+    plain = [Answer(one.video, one.duration, one.windows) for one in (likely, like)]
+    assert [one.score for one in ranked(plain, 3)] == [0.9, 0.8, 0.7]

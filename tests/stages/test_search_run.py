@@ -9,6 +9,7 @@ import yaml
 
 from hicm import verbs
 from hicm.data.features import open_features
+from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import read_json
 from hicm.progress import no_progress
@@ -176,3 +177,13 @@ def test_runs_that_cannot_search(tiny, captioner, run, tmp_path):
         RunSearcher(str(captioner), BLOCKS, tmp_path, 0.5)
     with pytest.raises(UserError, match=r"trained on several kinds of features .*1 of data\.streams"):
         RunSearcher(str(run), BLOCKS, tmp_path, 0.5, overrides=["data.streams=[slowfast.h5]"])
+
+
+def test_an_encoder_that_embeds_sentences_tells_videos_apart(run, film, tmp_path, monkeypatch):
+    video, _, entry = film
+    monkeypatch.setattr("hicm.stages.searchers._text_side", lambda encoder, offline: make_encoder(f"hashing:{WIDTH}"))
+    found = verbs.search([str(video)], entry["sentences"][0], model=str(run), encoder=BLOCKS,
+                         cache=str(tmp_path / "cache"), out=str(tmp_path / "out"))
+    assert "score times cosine" in str(found) and "cosine" in str(found).splitlines()[1]
+    assert all(-1 <= one["cosine"] <= 1 for one in found.content["moments"])
+    assert ", cosine " in found.page.read_text()

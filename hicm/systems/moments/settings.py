@@ -83,6 +83,7 @@ class Settings:
 
 
 WORD_FILES = ("glove:", "glove_pickle:", "clip:local-dir:")  # what a file or folder of word vectors follows
+MODELS = ("hf:", "each:hf:")  # what a folder follows, or the name of a model on the hub
 FILES = ("model.safetensors", "vocabulary.json")
 PREDICTION_ONLY = ("decode",)  # affects training only by which checkpoint scores best
 AT_PREDICTION = ("decode", "recalled")
@@ -110,7 +111,9 @@ def start_files(settings: Settings) -> dict[str, str]:
 
 def prediction_files(settings: Settings) -> dict[str, str]:
     """The file or folder of the word vectors, where one is named."""
-    file = next((settings.words.removeprefix(kind) for kind in WORD_FILES if settings.words.startswith(kind)), "")
+    words = settings.words
+    named = {kind: words.removeprefix(kind) for kind in (*WORD_FILES, *MODELS) if words.startswith(kind)}
+    file = next((file for kind, file in named.items() if kind in WORD_FILES or Path(file).is_dir()), "")
     return {"moments.words": file} if file else {}
 
 
@@ -135,8 +138,8 @@ def check(config: Any) -> None:
     for split, files in config.data.annotations.items():
         own = [file for file in files if Path(file).exists() and not is_durations(file)]
         if len(own) > 1:
-            raise UserError(f"data.annotations: split {split} has {len(own)} files of sentences ({', '.join(own)}), of "
-                            "which only the first would be read; put them into one, or give each a split of its own")
+            raise UserError(f"data.annotations: split {split} has {len(own)} files of sentences ({', '.join(own)}), "
+                            "and only the first would be read; put them into one, or give each a split of its own")
     if settings.width % 2 or settings.width % settings.heads:
         raise UserError(f"moments.width={settings.width}: expected an even multiple of moments.heads={settings.heads}")
     reach(config)  # refuses rows without a fixed length

@@ -90,7 +90,7 @@ def test_two_files_of_sentences_are_refused(folder, tmp_path, capsys):
         files = settings(folder, "charades", "sta.txt", "more.txt", "charades.csv")
         assert hicm(*command, files) in (1, 2)
         said = "".join(capsys.readouterr())
-        assert "split train has 2 files of sentences" in said and "of which only the first would be read" in said
+        assert "split train has 2 files of sentences" in said and "only the first would be read" in said
 
 
 def test_a_test_split_without_labels_is_named(folder, tmp_path, capsys):

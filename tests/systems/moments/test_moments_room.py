@@ -145,7 +145,7 @@ def test_what_is_lost_is_said(settings):
     samples = open_samples(config.data, "train")
     found = room_findings(config, "train", samples.videos, samples.speech, WIDTH, settings.parent)
     assert [str(one) for one in found] == [
-        "1 of 3 videos have no sentences: ccccccccccc; nothing is learnt from them, or sought in them",
+        "1 of 3 videos have no sentences: ccccccccccc; nothing is learnt from them or found in them",
         "2 of 3 videos have sentences without a moment within the video: aaaaaaaaaaa (1), bbbbbbbbbbb (1); these "
         "sentences are not learnt"]
     [*_, long] = room_findings(load_config(settings, ["moments.words=clip:ViT-B-32/openai", "moments.max_words=4"]),

@@ -6,6 +6,7 @@ import pytest
 from hicm.encoders import make_encoder
 from hicm.errors import UserError
 from hicm.files import write_json
+from hicm.systems.moments.settings import Settings, prediction_files
 from hicm.systems.moments.targets import clip_scores, rated_rows, relevant_rows, target_windows
 from hicm.systems.moments.vocabulary import Vocabulary, build_vocabulary, load_vocabulary
 from hicm.systems.moments.words import make_words
@@ -154,6 +155,14 @@ def test_classes_of_words(tmp_path):
     assert len(plain) == 2 and plain.encode(["a", "dog"])[0].tolist() == [1, 0]
     vocabulary.save(tmp_path / "v.json")
     assert load_vocabulary(tmp_path / "v.json") == vocabulary
+
+
+def test_files_and_folders_of_word_vectors_are_inputs(tmp_path):
+    """A folder is known by its content, the name of a model on the hub by itself."""
+    for kind in ("hf", "each:hf", "glove", "clip:local-dir"):
+        assert prediction_files(Settings(words=f"{kind}:{tmp_path}")) == {"moments.words": str(tmp_path)}
+    for name in ("hf:bert-base-uncased", "each:hashing:8", "clip:ViT-B-32/openai"):
+        assert prediction_files(Settings(words=name)) == {}
 
 
 @pytest.mark.parametrize("content", [[], {"words": ["a", "a"], "ends": True}, {"words": ["a"]}, {"words": [1],
