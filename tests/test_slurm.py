@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_scripts import RECORD, ROOT, Sandbox, shellcheck
+from tests.sandbox import RECORD, ROOT, Sandbox
+from tests.test_scripts import shellcheck
 
 SRUN = RECORD + r"""
 shift

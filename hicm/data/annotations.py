@@ -22,6 +22,7 @@ from hicm.errors import UserError, brief
 from hicm.files import each_once, read_json, require
 from hicm.types import Event, Span, Video
 
+_OF_MOMENTS = (".txt", ".jsonl")  # names of files that only moment retrieval has; its readers know what is wrong there
 _ANNOTATIONS = "annotation file", "put the data where data/README.md says, or correct data.annotations"
 
 
@@ -49,7 +50,7 @@ def read_annotations(path: str | Path, captions: bool = True, mended: list[str] 
     try:
         videos = _read(path, captions, found)
     except UserError:
-        if not is_moments(path):
+        if not is_moments(path) and Path(path).suffix not in _OF_MOMENTS:
             raise
         videos = read_moments(path, durations, found)
     if mended is not None:

@@ -101,8 +101,9 @@ def read_released_file(path: str | Path, remedy: str, writers: str) -> Released:
         with torch.serialization.safe_globals([argparse.Namespace]):
             content = read_torch(path)
     except Exception as error:  # a damaged or malicious file can raise nearly anything
-        begin = _first_byte(path)
-        reason = first_line(error) if begin in (b"P", b"\x80") else "not a file of PyTorch"  # a zip file or a pickle
+        begin = _start(path)
+        packed = begin[:1] in (b"P", b"\x80")  # a zip file or a pickle
+        reason = first_line(error) if packed else "not a file of PyTorch"
         raise UserError(f"{path}: checkpoint refused ({reason}); {_expected(begin)}") from error
     whole = isinstance(content, dict) and "model" in content
     state = content["model"] if whole else content
@@ -123,17 +124,19 @@ def released_names(path: Path) -> Collection[str]:
         return ()
 
 
-def _first_byte(path: Path) -> bytes:
+def _start(path: Path) -> bytes:
     try:
         with open(path, "rb") as stream:
-            return stream.read(1)
+            return stream.read(4)
     except OSError:
         return b""
 
 
-def _expected(first: bytes) -> str:
+def _expected(start: bytes) -> str:
     """What the file should hold; for a Flax file, known by its first byte, what to use instead."""
-    if first and (0x81 <= first[0] <= 0x8f or first[0] in (0xde, 0xdf)):  # a msgpack map
+    if start == b"\x89HDF":
+        return "it is an HDF5 file, such as features; expected a .pth of tensors and plain data"
+    if start and (0x81 <= start[0] <= 0x8f or start[0] in (0xde, 0xdf)):  # a msgpack map
         return "it looks like a Flax checkpoint (scenic's Vid2Seq), which is not supported; use a .pth of VidChapters"
     return "expected a .pth of tensors and plain data"
 

@@ -193,7 +193,8 @@ def test_a_pickle_that_runs_code_is_refused_unrun(golden, write, settings, tmp_p
     else:
         path = write(**{place: bomb})
     out = tmp_path / "run"
-    assert "checkpoint refused" in refused(path, settings, out)
+    said = refused(path, settings, out)
+    assert "checkpoint refused" in said and "not a file of PyTorch" not in said, "it says what is in the file"
     assert not (tmp_path / "ran").exists()
     with pytest.raises(UserError, match="checkpoint refused"):
         verbs.predict(str(path), config=str(settings))
@@ -229,6 +230,8 @@ def test_files_that_are_no_checkpoint_are_refused(settings, tmp_path):
     refused(tmp_path / "list.pth", settings, tmp_path / "run", "expected a state dict")
     (tmp_path / "checkpoint_200000").write_bytes(b"\x85\xa9optimizer")
     refused(tmp_path / "checkpoint_200000", settings, tmp_path / "run", "Flax", "VidChapters")
+    (tmp_path / "features.h5").write_bytes(b"\x89HDF\r\n")  # its first byte is that of a Flax file, too
+    refused(tmp_path / "features.h5", settings, tmp_path / "run", "an HDF5 file, such as features")
     (tmp_path / "text.pth").write_text("Not Found")
     refused(tmp_path / "text.pth", settings, tmp_path / "run", "expected a .pth of tensors")
     refused(tmp_path / "absent.pth", settings, tmp_path / "run", "checkpoint not found")

@@ -1,7 +1,7 @@
 """What the system does not get from data: moments outside their video, long sentences, more moments than windows."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hicm.config import Config
@@ -9,8 +9,10 @@ from hicm.data.findings import Finding
 from hicm.data.speech import SpeechStore
 from hicm.errors import UserError
 from hicm.moments.dense import queries_of
+from hicm.systems.moments.counts import read_counts
 from hicm.systems.moments.dataset import learnable, moments_within
 from hicm.systems.moments.settings import reach
+from hicm.systems.moments.tags import load_tags
 from hicm.systems.moments.words import Sentence, make_words
 from hicm.types import Video
 
@@ -40,11 +42,23 @@ def findings(config: Config, name: str, videos: Sequence[Video], speech: SpeechS
     except UserError as error:
         yield Finding(f"not counted: words of sentences ({error})", level="note")
         return
+    if name == config.data.train:
+        yield from _unusable(settings.counts, read_counts, words.splitting)
+        yield from _unusable(settings.tags, load_tags, words.splitting)
     yield from _dropped(split)
     longest = {video: max((len(one.words) for one in found), default=0) for video, found in split.items()}
     read = settings.max_words - 2 * words.ends
     yield _of(longest, read, f"have a sentence with more than {read} words", "the rest is not read; raise "
               "moments.max_words")
+
+
+def _unusable(file: str, read: Callable[[str, str], object], splitting: str) -> Iterator[Finding]:
+    """Why training cannot use a file of words; nothing where there is none, which others say."""
+    if file and Path(file).exists():
+        try:
+            read(file, splitting)
+        except UserError as error:
+            yield Finding(str(error), level="error")
 
 
 def _dropped(split: Mapping[str, Sequence[Sentence]]) -> Iterator[Finding]:

@@ -138,8 +138,8 @@ def check(config: Any) -> None:
     for split, files in config.data.annotations.items():
         own = [file for file in files if Path(file).exists() and not is_durations(file)]
         if len(own) > 1:
-            raise UserError(f"data.annotations: split {split} has {len(own)} files of sentences ({', '.join(own)}), and "
-                            "only the first would be read; put them into one, or give each a split of its own")
+            raise UserError(f"data.annotations: split {split} has {len(own)} files of sentences ({', '.join(own)}), "
+                            "and only the first would be read; put them into one, or give each a split of its own")
     if settings.width % 2 or settings.width % settings.heads:
         raise UserError(f"moments.width={settings.width}: expected an even multiple of moments.heads={settings.heads}")
     reach(config)  # refuses rows without a fixed length

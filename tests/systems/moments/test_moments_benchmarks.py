@@ -76,6 +76,13 @@ def test_a_table_of_durations_alone_is_refused(folder, tmp_path, capsys):
             capsys.readouterr().err)
 
 
+def test_a_damaged_file_of_sentences_is_not_taken_for_json(folder, tmp_path, capsys):
+    (folder / "swapped.txt").write_text("someone opens a door##AAAAA 1.0 4.5\n")
+    assert hicm("train", settings(folder, "charades", "swapped.txt", "charades.csv"), "--out", tmp_path / "run") == 2
+    said = capsys.readouterr().err
+    assert "swapped.txt: " in said and "charades_sta" in said and "json (line" not in said
+
+
 def test_two_files_of_sentences_are_refused(folder, tmp_path, capsys):
     """Only the first would be read; the table belongs to the second."""
     (folder / "more.txt").write_text(STA)

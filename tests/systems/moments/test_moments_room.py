@@ -164,3 +164,14 @@ def test_tags_weigh_words(settings, tmp_path, capsys):
     [batch] = system.batches([[(0, 0), (0, 1)]])
     weights = dict(zip(batch.texts, batch.weights.tolist(), strict=True))
     assert weights == {"a dog sits": [1, 2, 2], "it eats": [1, 2, 0], "somebody walks": [2, 2, 0]}
+
+
+def test_files_of_words_that_training_cannot_use(settings, tmp_path, capsys):
+    """They are said by `hicm data check`, as by training."""
+    (tmp_path / "counts.txt").write_text("320 9\n14132 4\n")  # pieces of words
+    write_json(tmp_path / "tags.json", {"a dog sits": "DT NN VBZ"})
+    assert hicm("data", "check", settings, "--set", f"moments.counts={tmp_path / 'counts.txt'}", "--set",
+                f"moments.tags={tmp_path / 'tags.json'}") == 1
+    said = capsys.readouterr().out
+    assert "counts.txt: counts pieces of words as CLIP numbers them" in said and "2 error(s)" in said
+    assert "tags.json: expected {sentence: [tag of each word, ...]}" in said
