@@ -121,13 +121,16 @@ def to_text(content: Any) -> str:
     return _indented(content, 1)
 
 
+NESTED = {dict, list, tuple}
+
+
 def _indented(content: Any, depth: int) -> str:
     """Mappings and lists with one item per line; what holds none of these in one call."""
     if not isinstance(content, dict | list | tuple) or not content:
         return json.dumps(content, ensure_ascii=False)
     items = content.values() if isinstance(content, dict) else content
     between = ",\n" + " " * depth
-    if not any(isinstance(item, dict | list | tuple) for item in items):
+    if NESTED.isdisjoint(map(type, items)):
         text = json.dumps(content, ensure_ascii=False, separators=(between, ": "))
         return f"{text[0]}\n{' ' * depth}{text[1:-1]}\n{' ' * (depth - 1)}{text[-1]}"
     lines = [_indented(item, depth + 1) for item in items]

@@ -71,9 +71,10 @@ def video_warnings(annotations: Annotations, submission: Submission) -> list[str
     Raises UserError if that is the video of another query: then ids are mixed up, and scores would mean nothing.
     """
     videos = {query.id: query.video for query in annotations.queries}
-    known = {_bare(video) for video in videos.values()}
     other = [(name, one.video, videos[name]) for name, one in submission.predictions.items()
-             if one.video and videos.get(name) and _bare(one.video) != _bare(videos[name])]
+             if one.video and videos.get(name, one.video) not in ("", one.video)
+             and _bare(one.video) != _bare(videos[name])]
+    known = {_bare(video) for video in videos.values()} if other else set()
     for name, predicted, annotated in other:
         if _bare(predicted) in known:
             raise UserError(f"predictions: query {name} is predicted for video {predicted}, but annotated for video "
