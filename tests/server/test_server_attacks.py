@@ -70,8 +70,9 @@ def test_a_decoder_that_crashes_or_hangs_is_contained(tmp_path, monkeypatch):
     (tmp_path / "crash.py").write_text("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)")
     (tmp_path / "hang.py").write_text("import time; time.sleep(60)")
     monkeypatch.syspath_prepend(tmp_path)
-    found = uploads.Uploads(Jobs(tmp_path / "data", Settings.keep), Settings(probe=0.5))
-    for module, said in [("crash", "the decoder crashed"), ("hang", "returned no picture within 0.5 seconds")]:
+    for module, limit, said in [("crash", 60.0, "the decoder crashed"),  # however slow the machine is
+                                ("hang", 0.5, "returned no picture within 0.5 seconds")]:
+        found = uploads.Uploads(Jobs(tmp_path / "data", Settings.keep), Settings(probe=limit))
         monkeypatch.setattr(uploads, "start_python", lambda _, *rest, m=module, **more: start_python(m, *rest, **more))
         with pytest.raises(HTTPException, match=f"talk.mp4: .*{said}") as raised:
             asyncio.run(found._probe(tmp_path, "talk.mp4"))
