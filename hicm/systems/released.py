@@ -207,6 +207,25 @@ def setting_value(config: Config, setting: str) -> Any:
     return sorted(value) if isinstance(value, list) else value
 
 
+def refuse_other_network(args: Mapping[str, Any], only: Mapping[str, Any], decisive: Mapping[str, str], config: Config,
+                         where: str) -> None:
+    """UserError when a published program was asked for another network than a room has, or the settings have.
+
+    ``args``: its arguments; ``only``: of those that show in no shape of a weight, the one value that the room has;
+    ``decisive``: the settings of others.
+    """
+    other = [f"{name}={args[name]} (here always {value})" for name, value in only.items()
+             if name in args and args[name] != value]
+    if other:
+        raise UserError(f"{where}: was trained with {', '.join(other)}, which hicm does not have; use another "
+                        "checkpoint")
+    wrong = {setting: args[name] for name, setting in decisive.items()
+             if name in args and args[name] != setting_value(config, setting)}
+    if wrong:
+        values = ", ".join(f"{setting}={value}" for setting, value in wrong.items())
+        raise UserError(f"{where}: was trained with other values of {', '.join(wrong)}; set {values}")
+
+
 def unlike_released(config: Config, settings: Iterable[str]) -> list[str]:
     """One line that names those of ``settings`` whose value is not that of the room's preset ``released``, or none."""
     released = dict(_leaves(presets(config.system)["released"]))

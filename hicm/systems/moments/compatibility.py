@@ -9,7 +9,7 @@ from hicm.config import Config
 from hicm.errors import UserError
 from hicm.systems.moments.settings import Settings, reads_token, recalls
 from hicm.systems.moments.vocabulary import Vocabulary
-from hicm.systems.released import layer_count, setting_value
+from hicm.systems.released import layer_count, refuse_other_network, setting_value
 
 # Argument of MESM's program -> setting.
 ARGUMENTS = {
@@ -28,16 +28,7 @@ ONLY = {"use_tef": True}  # what decides what weights do, and the only value tha
 
 def check_arguments(args: Mapping[str, Any], config: Config, where: str) -> None:
     """UserError when MESM's program was asked for another network than this room has, or the settings have."""
-    other = [f"{name}={args[name]} (here always {value})" for name, value in ONLY.items()
-             if name in args and args[name] != value]
-    if other:
-        raise UserError(f"{where}: was trained with {', '.join(other)}, which hicm does not have; use another "
-                        "checkpoint")
-    wrong = {setting: args[name] for name, setting in DECISIVE.items()
-             if name in args and args[name] != setting_value(config, setting)}
-    if wrong:
-        told = ", ".join(f"{setting}={value}" for setting, value in wrong.items())
-        raise UserError(f"{where}: was trained with other values of {', '.join(wrong)}; set {told}")
+    refuse_other_network(args, ONLY, DECISIVE, config, where)
 
 
 def compare_arguments(args: Mapping[str, Any], config: Config) -> list[str]:

@@ -9,7 +9,7 @@ from hicm.config import Config
 from hicm.errors import UserError
 from hicm.systems.parallel.settings import Settings
 from hicm.systems.parallel.vocabulary import Vocabulary
-from hicm.systems.released import layer_count, setting_value
+from hicm.systems.released import layer_count, refuse_other_network, setting_value
 
 # Argument of the published programs (opts.py of CM2 and PDVC) -> setting.
 ARGUMENTS = {
@@ -33,16 +33,7 @@ ONLY = {"text_crossAttn_loc": "after", "ret_encoder": "avg", "sim_match": "windo
 
 def check_arguments(args: Mapping[str, Any], config: Config, where: str) -> None:
     """UserError when the training program was asked for another network than this room has, or the settings have."""
-    other = [f"{name}={args[name]} (here always {value})" for name, value in ONLY.items()
-             if name in args and args[name] != value]
-    if other:
-        raise UserError(f"{where}: was trained with {', '.join(other)}, which hicm does not have; use another "
-                        "checkpoint")
-    wrong = {setting: args[name] for name, setting in DECISIVE.items()
-             if name in args and args[name] != setting_value(config, setting)}
-    if wrong:
-        told = ", ".join(f"{setting}={value}" for setting, value in wrong.items())
-        raise UserError(f"{where}: was trained with other values of {', '.join(wrong)}; set {told}")
+    refuse_other_network(args, ONLY, DECISIVE, config, where)
 
 
 def compare_arguments(args: Mapping[str, Any], config: Config, memory: bool) -> list[str]:
