@@ -73,9 +73,9 @@ def notes(files: Sequence[tuple[Path, dict[str, Any]]], command: str) -> str:
     parts = [f"`{command}`" if command else "", f"protocol `{first['protocol']}`, {_set(first, 'queries'):,} queries"]
     if spans:
         days = sorted({f"{end:%Y-%m-%d}" for _, end in spans})
-        minutes = [(end - start).total_seconds() / 60 for start, end in spans]
+        minutes = sorted(round((end - start).total_seconds() / 60) for start, end in spans)
         parts += [" to ".join(dict.fromkeys((days[0], days[-1]))), processor(),
-                  f"{min(minutes):.0f} to {max(minutes):.0f} minutes per training"]
+                  " to ".join(map(str, dict.fromkeys((minutes[0], minutes[-1])))) + " minutes per training"]
     return "; ".join(filter(None, parts)) + "."
 
 

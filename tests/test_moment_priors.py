@@ -146,7 +146,7 @@ def test_a_table_of_means_and_seeds(tables, tmp_path):
     text = (tmp_path / "t.md").read_text()
     assert "| MESM | 55.00 (50.00, 60.00) |" in text and "| floor | 25.00 |" in text
     assert "`bash x.sh`; protocol `charades`, 3,720 queries; 2026-12-01; " in text
-    assert "; 7 to 7 minutes per training." in text and text.strip() in page.read_text()
+    assert "; 7 minutes per training." in text and text.strip() in page.read_text()
 
 
 @pytest.mark.parametrize(("changes", "message"), [

@@ -199,6 +199,6 @@ def _parents(config: Config) -> dict[str, str]:
 
 
 def _finish(folder: Path, config: Config, selected: Any) -> None:
-    manifest = read_json(folder / "manifest.json")
-    write_json(folder / "manifest.json", manifest | {"finished": now(), "selected": selected,
-                                                     "settings": dump_config(config)})
+    manifest, settings = read_json(folder / "manifest.json"), dump_config(config)
+    if "finished" not in manifest or manifest.get("settings") != settings:  # else nothing was left to train
+        write_json(folder / "manifest.json", manifest | {"finished": now(), "selected": selected, "settings": settings})

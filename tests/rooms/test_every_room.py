@@ -94,7 +94,10 @@ def test_training_twice_gives_equal_bytes(trained, room, data, tmp_path):
         if path.is_file():
             other = model_folder(tmp_path / "run") / path.relative_to(model_folder(trained))
             assert path.read_bytes() == other.read_bytes(), path.name
+    path, finished = tmp_path / "run" / "manifest.json", "2020-01-01T00:00:00+00:00"
+    path.write_text(json.dumps(read_json(path) | {"finished": finished}))
     assert hicm("train", data, *options(room), "--out", tmp_path / "run") == 0, "done: nothing happens"
+    assert read_json(path)["finished"] == finished
 
 
 @pytest.fixture
