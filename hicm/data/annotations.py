@@ -22,7 +22,7 @@ from hicm.errors import UserError, brief
 from hicm.files import each_once, read_json, require
 from hicm.types import Event, Span, Video
 
-_OF_MOMENTS = (".txt", ".jsonl")  # names of files that only moment retrieval has; its readers know what is wrong there
+_OF_MOMENTS = (".txt", ".jsonl")  # endings of moment-retrieval files, whose own readers give the better error
 _ANNOTATIONS = "annotation file", "put the data where data/README.md says, or correct data.annotations"
 
 

@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 from hicm.data.ids import refuse_unusable_id
@@ -49,6 +50,13 @@ def read_moments(path: str | Path, durations: str, mended: list[str]) -> dict[st
 
 def _formats(path: str | Path) -> dict[str, str]:
     try:
-        return file_formats(str(path))
-    except UserError:
+        state = Path(path).stat()
+        return _read_formats(str(path), state.st_mtime_ns, state.st_size)
+    except (OSError, UserError):
         return {}
+
+
+@lru_cache(maxsize=64)
+def _read_formats(path: str, changed: int, size: int) -> dict[str, str]:
+    """Large tables are read once, not for each question about them; ``changed`` and ``size`` are those of the file."""
+    return file_formats(path)

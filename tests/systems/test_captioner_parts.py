@@ -23,6 +23,7 @@ from hicm.systems.captioner.settings import DecodeSettings, Settings
 from hicm.systems.captioner.vocabulary import EOS, PAD, load_vocabulary, train_vocabulary
 from hicm.systems.captioner.weights import load_captioner, load_state, read_released, save_captioner
 from hicm.types import Event, Span, Video
+from tests.bombs import Bomb
 
 WORDS = ["Chop the onion.", "Fry the onion in oil.", "Serve the soup.", "Boil water in a pot."]
 T5 = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 1, "num_decoder_layers": 1, "num_heads": 4}
@@ -349,14 +350,6 @@ def test_every_key_is_accounted_for(vocabulary, tmp_path, change, message):
     torch.save({"model": state}, tmp_path / "odd.pth")
     with pytest.raises(UserError, match=message):
         load_state(make_model(vocabulary), read_released(tmp_path / "odd.pth"), str(tmp_path / "odd.pth"))
-
-
-class Bomb:
-    def __init__(self, path):
-        self.path = path
-
-    def __reduce__(self):
-        return (open, (self.path, "w"))
 
 
 @pytest.mark.parametrize("kind", ["bomb", "truncated", "text", "missing"])

@@ -16,6 +16,7 @@ from hicm.systems.captioner.settings import Settings
 from hicm.systems.captioner.t5 import is_untied, load_t5, new_t5, t5_config
 from hicm.systems.captioner.vocabulary import train_vocabulary
 from hicm.systems.captioner.weights import load_captioner, load_state, own_state, save_captioner
+from tests.bombs import Bomb
 
 SIZES = {"d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 1, "num_decoder_layers": 1, "num_heads": 4}
 V1_1 = {**SIZES, "feed_forward_proj": "gated-gelu", "tie_word_embeddings": False}
@@ -186,14 +187,6 @@ def test_however_it_is_stored(v1_1, tmp_path, how):
     t5 = load_t5(str(folder), offline=True)
     assert {value.dtype for value in t5.state_dict().values()} == {torch.float32}
     assert all(torch.equal(t5.state_dict()[name], value) for name, value in state.items())
-
-
-class Bomb:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return open, (str(self.path), "w")
 
 
 @pytest.mark.parametrize(("change", "message"), [

@@ -1,7 +1,6 @@
 """``hicm convert`` on released weights: the parity case keeps its numbers, and bad files are refused."""
 
 import argparse
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from hicm.errors import UserError
 from hicm.files import read_json, sha256
 from hicm.stages.convert import convert_checkpoint
 from hicm.systems.captioner.weights import from_pretrained, load_captioner
+from tests.bombs import Bomb
 from tests.released import T5TINY, make_settings, refused, released_args, rows, write_released
 
 golden, weights, write = released_file.golden, released_file.weights, released_file.write
@@ -173,14 +173,6 @@ def test_a_bank_of_another_width_is_refused(released, settings, tmp_path):
     save_bank(Bank((level,), None, {}), tmp_path / "bank")
     refused(released, settings, tmp_path / "run", "memory vectors 24 wide", "holds 20",
             set_=[f"memory.path={tmp_path / 'bank'}"])
-
-
-class Bomb:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.path}",)
 
 
 @pytest.mark.parametrize("place", ["model", "args", "optimizer", "nested"])

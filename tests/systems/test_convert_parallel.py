@@ -1,7 +1,6 @@
 """``hicm convert`` on checkpoints of CM2 and PDVC: predictions are those of the model; bad files get one line."""
 
 import json
-import os
 import warnings
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from hicm.systems.parallel.system import System
 from hicm.systems.parallel.vocabulary import Vocabulary
 from hicm.systems.parallel.weights import load_model
 from hicm.tasks import find_task
+from tests.bombs import Bomb
 from tests.released_parallel import (
     WORDS,
     make_model,
@@ -295,14 +295,6 @@ def test_a_truncated_file_is_refused(refuse, checkpoint, tmp_path, part):
     cut = tmp_path / "cut.pth"
     cut.write_bytes(checkpoint.read_bytes()[:int(part * checkpoint.stat().st_size)])
     assert "checkpoint refused" in refuse(file=cut)
-
-
-class Bomb:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.path}",)
 
 
 @pytest.mark.parametrize("place", ["model", "optimizer", "opt"])

@@ -11,7 +11,7 @@ from hicm.evaluation.spans import odd_spans
 from hicm.moments.records import Annotations, Submission
 
 MOST_WINDOWS = 10_000  # true windows of a query: arrays have room for as many in every query
-UNITS = 20  # true windows that end so many times later than any predicted one tell of another unit of time
+UNITS = 20  # if the last true window ends this many times later than any predicted one, the unit is probably wrong
 _ENDING = re.compile(r"\.(avi|flv|m4v|mkv|mov|mp4|mpe?g|npy|npz|webm|wmv)$", re.IGNORECASE)
 
 

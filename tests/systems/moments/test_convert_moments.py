@@ -1,7 +1,6 @@
 """``hicm convert`` on checkpoints of MESM: every published configuration, the model, one line for bad files."""
 
 import argparse
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from hicm.systems.moments.system import System
 from hicm.systems.moments.vocabulary import Vocabulary
 from hicm.systems.moments.weights import load_model
 from hicm.systems.moments.words import make_words
+from tests.bombs import Bomb
 from tests.released_moments import (
     PUBLISHED,
     SEPARATE,
@@ -307,14 +307,6 @@ def test_a_truncated_file_is_refused(refuse, checkpoint, tmp_path, part):
     cut = tmp_path / "cut.ckpt"
     cut.write_bytes(checkpoint.read_bytes()[:int(part * checkpoint.stat().st_size)])
     assert "checkpoint refused" in refuse(file=cut)
-
-
-class Bomb:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.path}",)
 
 
 @pytest.mark.parametrize("place", ["model", "optimizer", "opt", "lr_scheduler"])
